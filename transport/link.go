@@ -1,0 +1,288 @@
+package transport
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// link is the stream over which a connection is set up. It stays open for the
+// connection's life: it carries the providers' control messages, and its end is
+// how the death of the peer is noticed at once, even when nobody posts.
+type link struct {
+	stream net.Conn
+	unix   *net.UnixConn // stream, if descriptors can be passed on it
+
+	in struct { // used by one goroutine: set-up, then the reader
+		buf []byte // received and not yet consumed
+		fds []int  // received with it, in order
+	}
+	out struct {
+		sync.Mutex
+		queue    []outgoing // control messages not yet written
+		draining bool       // a goroutine is writing them
+		closed   bool
+	}
+	writing sync.Mutex // held while a frame is being written
+}
+
+type outgoing struct {
+	msg []byte
+	fd  *os.File // nil for none
+}
+
+// A frame is a header of frameHeader bytes (payload length, kind, number of
+// descriptors, two zeros; big-endian) and the payload. Descriptors travel with
+// the first byte of their frame.
+const (
+	frameHeader   = 8
+	maxFrameBytes = MaxExchangeBytes
+)
+
+type frameKind uint8
+
+const (
+	frameHello    frameKind = iota + 1 // dialer: version, wire protocol, device, private data
+	frameAccept                        // listener: device, private data
+	frameReject                        // either: why not
+	frameExchange                      // either: Exchanger
+	frameControl                       // either, once set up: Control
+	frameGoodbye                       // either: closed in good order
+)
+
+func newLink(stream net.Conn) *link {
+	l := &link{stream: stream}
+	l.unix, _ = stream.(*net.UnixConn)
+	return l
+}
+
+// write sends a frame, waiting as long as the stream's deadline allows.
+func (l *link) write(kind frameKind, payload []byte, fds ...int) error {
+	frame := make([]byte, frameHeader, frameHeader+len(payload))
+	binary.BigEndian.PutUint32(frame, uint32(len(payload)))
+	frame[4], frame[5] = byte(kind), byte(len(fds))
+	frame = append(frame, payload...)
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if len(fds) > 0 {
+		n, err := l.writeWithFDs(frame, fds)
+		if err != nil {
+			return err
+		}
+		frame = frame[n:]
+	}
+	_, err := l.stream.Write(frame)
+	return err
+}
+
+// read returns the next frame. The payload is valid until the next read.
+func (l *link) read() (kind frameKind, payload []byte, fds []int, err error) {
+	if err := l.fill(frameHeader); err != nil {
+		return 0, nil, nil, err
+	}
+	size, kind, nfds := binary.BigEndian.Uint32(l.in.buf), frameKind(l.in.buf[4]), int(l.in.buf[5])
+	if size > maxFrameBytes || kind < frameHello || kind > frameGoodbye || nfds > MaxExchangeFDs {
+		return 0, nil, nil, fmt.Errorf("%w: the peer does not speak this set-up protocol (frame of kind %d, %d bytes)", ErrInvalid, kind, size)
+	}
+	if err := l.fill(frameHeader + int(size)); err != nil {
+		return 0, nil, nil, err
+	}
+	if nfds > len(l.in.fds) {
+		return 0, nil, nil, fmt.Errorf("%w: the peer announced %d descriptors, %d arrived", ErrInvalid, nfds, len(l.in.fds))
+	}
+	payload = l.in.buf[frameHeader : frameHeader+int(size)]
+	l.in.buf = l.in.buf[frameHeader+int(size):]
+	fds, l.in.fds = l.in.fds[:nfds:nfds], l.in.fds[nfds:]
+	return kind, payload, fds, nil
+}
+
+// fill reads until n bytes are buffered.
+func (l *link) fill(n int) error {
+	for len(l.in.buf) < n {
+		if cap(l.in.buf) < n {
+			l.in.buf = append(make([]byte, 0, max(n, 4096)), l.in.buf...)
+		}
+		free := l.in.buf[len(l.in.buf):cap(l.in.buf)]
+		var got int
+		var err error
+		if l.unix != nil {
+			got, err = l.readWithFDs(free)
+		} else {
+			got, err = l.stream.Read(free)
+		}
+		l.in.buf = l.in.buf[:len(l.in.buf)+got]
+		if got == 0 && err == nil {
+			err = io.EOF
+		}
+		if err != nil && len(l.in.buf) < n {
+			if errors.Is(err, io.EOF) && len(l.in.buf) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// Exchange and PassesFDs make link the Exchanger of a set-up.
+func (l *link) Exchange(msg []byte, fds []int) ([]byte, []int, error) {
+	if len(msg) > MaxExchangeBytes || len(fds) > MaxExchangeFDs {
+		return nil, nil, fmt.Errorf("%w: exchange of %d bytes and %d descriptors", ErrOutOfRange, len(msg), len(fds))
+	}
+	if len(fds) > 0 && l.unix == nil {
+		return nil, nil, fmt.Errorf("%w: descriptors pass over Unix sockets only", ErrNotSupported)
+	}
+	// Both sides write first: in the background, since a stream may have no room
+	// for two large messages crossing.
+	written := make(chan error, 1)
+	go func() { written <- l.write(frameExchange, msg, fds...) }()
+	payload, peerFDs, err := l.expect(frameExchange)
+	if err != nil {
+		l.stream.SetDeadline(time.Unix(1, 0)) // ends the write, too
+	}
+	if werr := <-written; err == nil && werr != nil {
+		closeFDs(peerFDs)
+		return nil, nil, werr
+	}
+	return append([]byte(nil), payload...), peerFDs, err
+}
+
+func (l *link) PassesFDs() bool { return l.unix != nil }
+
+// expect reads a frame of the given kind; a rejection becomes ErrRejected.
+func (l *link) expect(want frameKind) ([]byte, []int, error) {
+	kind, payload, fds, err := l.read()
+	switch {
+	case err != nil:
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = fmt.Errorf("the peer hung up during connection set-up: %w", err)
+		}
+		return nil, nil, err
+	case kind == want:
+		return payload, fds, nil
+	case kind == frameReject:
+		err = fmt.Errorf("%w by the peer: %s", ErrRejected, payload)
+	default:
+		err = fmt.Errorf("%w: set-up frame of kind %d where %d was expected", ErrInvalid, kind, want)
+	}
+	closeFDs(fds)
+	return nil, nil, err
+}
+
+// Send makes link the Control of an established connection.
+func (l *link) Send(msg []byte, fd int) {
+	o := outgoing{msg: append([]byte(nil), msg...)}
+	if fd >= 0 {
+		var err error
+		if o.fd, err = duplicate(fd); err != nil {
+			l.stream.Close() // out of descriptors: the peer would miss something it needs
+			return
+		}
+	}
+	l.out.Lock()
+	defer l.out.Unlock()
+	if l.out.closed {
+		o.close()
+		return
+	}
+	l.out.queue = append(l.out.queue, o)
+	if !l.out.draining {
+		l.out.draining = true
+		go l.drain()
+	}
+}
+
+// drain writes queued control messages until there are none.
+func (l *link) drain() {
+	for {
+		l.out.Lock()
+		if len(l.out.queue) == 0 || l.out.closed {
+			l.out.draining = false
+			l.out.Unlock()
+			return
+		}
+		o := l.out.queue[0]
+		l.out.queue = l.out.queue[1:]
+		l.out.Unlock()
+		var err error
+		if o.fd != nil {
+			err = l.write(frameControl, o.msg, int(o.fd.Fd()))
+		} else {
+			err = l.write(frameControl, o.msg)
+		}
+		o.close()
+		if err != nil {
+			l.stream.Close() // the reader notices and takes the connection down
+		}
+	}
+}
+
+func (o outgoing) close() {
+	if o.fd != nil {
+		o.fd.Close()
+	}
+}
+
+// goodbyeTimeout bounds how long Close waits for a peer that does not read.
+const goodbyeTimeout = 100 * time.Millisecond
+
+// close says goodbye and hangs up.
+func (l *link) close() {
+	if l.dropQueue() {
+		l.stream.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
+		l.write(frameGoodbye, nil) // an error means that the peer is gone already
+	}
+	l.stream.Close()
+}
+
+// hangUp ends a link whose peer is gone.
+func (l *link) hangUp() {
+	l.dropQueue()
+	l.stream.Close()
+}
+
+// dropQueue ends Send, and reports whether this call did.
+func (l *link) dropQueue() bool {
+	l.out.Lock()
+	defer l.out.Unlock()
+	if l.out.closed {
+		return false
+	}
+	l.out.closed = true
+	for _, o := range l.out.queue {
+		o.close()
+	}
+	l.out.queue = nil
+	return true
+}
+
+// reject tells the peer why there will be no connection, and hangs up.
+func (l *link) reject(reason string) {
+	const longest = 1024
+	if len(reason) > longest {
+		reason = reason[:longest]
+	}
+	l.stream.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
+	l.write(frameReject, []byte(reason))
+	l.stream.Close()
+	closeFDs(l.in.fds)
+	l.in.fds = nil
+}
+
+// bind makes the stream's deadline follow the context's end, until the returned
+// function is called with the outcome of what was to be bounded.
+func (l *link) bind(ctx context.Context) (unbind func(err error) error) {
+	stop := context.AfterFunc(ctx, func() { l.stream.SetDeadline(time.Unix(1, 0)) })
+	return func(err error) error {
+		if stop() {
+			return err
+		}
+		return fmt.Errorf("connection set-up: %w", context.Cause(ctx))
+	}
+}

@@ -1,0 +1,84 @@
+package transport
+
+import (
+	"runtime"
+	"sync/atomic"
+)
+
+// Owner is an ownership word, taken by compare-and-swap: whoever holds it may
+// use what it guards, a connection's send side or a completion queue. It is
+// what detects misuse, lets Close and Region.Close wait until nobody is inside,
+// and lets a provider's background side take over from a program that stays
+// away. The zero Owner is free.
+//
+// The low bits are the state, the rest counts releases, so that Quiesce can
+// tell "still inside" from "inside again".
+type Owner struct{ word atomic.Uint32 }
+
+const (
+	ownedByProgram    = 1 << iota // a goroutine of the program is inside
+	ownedByBackground             // the provider's background side is inside
+	ownerRetired                  // closed for ever
+	ownerCount                    // the first bit of the counter
+	ownedMask         = ownedByProgram | ownedByBackground
+	ownerStateMask    = ownedMask | ownerRetired
+)
+
+// Acquire takes the word for the program. It fails with ErrConcurrentUse when
+// another goroutine of the program holds it, with ErrClosed once retired, and
+// waits for the background side, which never holds it for long.
+func (o *Owner) Acquire() error {
+	if w := o.word.Load(); w&ownerStateMask == 0 && o.word.CompareAndSwap(w, w|ownedByProgram) {
+		return nil
+	}
+	return o.acquireSlow()
+}
+
+func (o *Owner) acquireSlow() error {
+	for {
+		w := o.word.Load()
+		switch {
+		case w&ownerRetired != 0:
+			return ErrClosed
+		case w&ownedByProgram != 0:
+			return ErrConcurrentUse
+		case w&ownedByBackground != 0:
+			runtime.Gosched()
+		case o.word.CompareAndSwap(w, w|ownedByProgram):
+			return nil
+		}
+	}
+}
+
+// TryAcquireBackground takes the word for the provider's background side if
+// nobody holds it.
+func (o *Owner) TryAcquireBackground() bool {
+	w := o.word.Load()
+	return w&ownerStateMask == 0 && o.word.CompareAndSwap(w, w|ownedByBackground)
+}
+
+// Release gives the word back.
+func (o *Owner) Release() { o.word.Store(o.word.Load()&^ownerStateMask + ownerCount) }
+
+// Quiesce returns when whoever held the word at the call has released it.
+func (o *Owner) Quiesce() {
+	for w := o.word.Load(); w&ownedMask != 0 && o.word.Load() == w; {
+		runtime.Gosched()
+	}
+}
+
+// Retire waits until nobody holds the word and makes every later Acquire fail
+// with ErrClosed. It reports whether this call was the one that retired it.
+func (o *Owner) Retire() bool {
+	for {
+		w := o.word.Load()
+		switch {
+		case w&ownerRetired != 0:
+			return false
+		case w&ownedMask != 0:
+			runtime.Gosched()
+		case o.word.CompareAndSwap(w, w|ownerRetired):
+			return true
+		}
+	}
+}

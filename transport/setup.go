@@ -1,0 +1,204 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+)
+
+// Set-up of a connection, over a stream that both ends trust:
+//
+//	dialer                          listener
+//	hello (private data)     ->
+//	                                program looks at the Request; Authorize
+//	                         <-     accept (private data), or reject (reason)
+//	Authorize
+//	exchanges of the providers' queue pairs, both ways; each is ready to receive
+//	before the last one and ready to send after it
+//
+// A reject may come from either end in place of any other message.
+
+// Connect makes a connection over an established stream whose other end calls
+// Receive. The stream belongs to the connection from then on, also when Connect
+// fails. The context bounds the set-up only.
+func (d *Device) Connect(ctx context.Context, stream net.Conn, cfg ConnConfig) (*Conn, error) {
+	l := newLink(stream)
+	c, err := d.newConn(cfg, l)
+	if err == nil {
+		unbind := l.bind(ctx)
+		err = c.admit(unbind(c.dial(ctx, cfg)))
+	}
+	if err != nil {
+		l.reject(err.Error())
+		return nil, d.opError("connect to "+peerOf(stream).String(), ScopeConnection, err)
+	}
+	go c.listen()
+	return c, nil
+}
+
+// dial is the dialer's part of the set-up.
+func (c *Conn) dial(ctx context.Context, cfg ConnConfig) error {
+	if err := c.link.write(frameHello, c.dev.hello(cfg).encode()); err != nil {
+		return err
+	}
+	payload, fds, err := c.link.expect(frameAccept)
+	closeFDs(fds)
+	if err != nil {
+		return err
+	}
+	h, err := decodeHello(payload)
+	if err != nil {
+		return err
+	}
+	c.peer = peerOf(c.link.stream)
+	c.peer.Provider, c.peer.PrivateData = h.device, h.private
+	if err := authorize(ctx, cfg, c.peer); err != nil {
+		return err
+	}
+	return c.qp.Connect(ctx, c.link)
+}
+
+func (d *Device) hello(cfg ConnConfig) hello {
+	return hello{wire: d.caps.Wire, device: d.name, private: cfg.PrivateData}
+}
+
+// Request is a peer that wants to connect.
+type Request struct {
+	dev  *Device
+	link *link
+	peer Peer
+}
+
+// Receive reads a connection request from an established stream whose other end
+// calls Connect. The stream belongs to the Request from then on, also when
+// Receive fails. Servers use Listen, which does it for them.
+func (d *Device) Receive(ctx context.Context, stream net.Conn) (*Request, error) {
+	l := newLink(stream)
+	unbind := l.bind(ctx)
+	r, err := d.receive(l)
+	if err = unbind(err); err != nil {
+		l.reject(err.Error())
+		return nil, d.opError("receive a connection request from "+peerOf(stream).String(), ScopeConnection, err)
+	}
+	return r, nil
+}
+
+func (d *Device) receive(l *link) (*Request, error) {
+	payload, fds, err := l.expect(frameHello)
+	closeFDs(fds)
+	if err != nil {
+		return nil, err
+	}
+	h, err := decodeHello(payload)
+	if err != nil {
+		return nil, err
+	}
+	if h.wire != d.caps.Wire {
+		return nil, fmt.Errorf("%w: the dialer speaks %q (device %s), this end %q (device %s); use one transport on both ends",
+			ErrNotSupported, h.wire, h.device, d.caps.Wire, d.name)
+	}
+	r := &Request{dev: d, link: l, peer: peerOf(l.stream)}
+	r.peer.Provider, r.peer.PrivateData = h.device, h.private
+	return r, nil
+}
+
+// Peer is what the dialer says, and the kernel vouches, for itself.
+func (r *Request) Peer() Peer { return r.peer }
+
+// Accept makes the connection. The context bounds the set-up only. A Request is
+// accepted or rejected once.
+func (r *Request) Accept(ctx context.Context, cfg ConnConfig) (*Conn, error) {
+	var c *Conn
+	err := authorize(ctx, cfg, r.peer)
+	if err == nil {
+		c, err = r.dev.newConn(cfg, r.link)
+	}
+	if err == nil {
+		c.peer = r.peer
+		unbind := r.link.bind(ctx)
+		err = c.admit(unbind(c.answer(ctx, cfg)))
+	}
+	if err != nil {
+		r.link.reject(err.Error())
+		return nil, r.dev.opError("accept "+r.peer.String(), ScopeConnection, err)
+	}
+	go c.listen()
+	return c, nil
+}
+
+// answer is the listener's part of the set-up.
+func (c *Conn) answer(ctx context.Context, cfg ConnConfig) error {
+	if err := c.link.write(frameAccept, c.dev.hello(cfg).encode()); err != nil {
+		return err
+	}
+	return c.qp.Connect(ctx, c.link)
+}
+
+// Reject refuses the connection; the dialer gets an ErrRejected with the reason.
+func (r *Request) Reject(reason string) { r.link.reject(reason) }
+
+func authorize(ctx context.Context, cfg ConnConfig, peer Peer) error {
+	if cfg.Authorize != nil {
+		if err := cfg.Authorize(ctx, peer); err != nil {
+			return fmt.Errorf("%w: %w", ErrRejected, err)
+		}
+		return nil
+	}
+	if c := peer.Credentials; c != nil && c.UID != os.Geteuid() && c.UID != 0 {
+		return fmt.Errorf("%w: %v runs under user %d, this end under %d; set ConnConfig.Authorize to allow it", ErrRejected, peer, c.UID, os.Geteuid())
+	}
+	return nil
+}
+
+// admit enters a connection that was set up into the device's account, or
+// undoes it when set-up failed with err.
+func (c *Conn) admit(err error) error {
+	if err == nil {
+		err = c.dev.track(c)
+	}
+	if err != nil {
+		c.sending.Retire()
+		c.receiving.Retire()
+		c.closed.Store(true)
+		c.fail(err)
+		c.qp.Close()
+	}
+	return err
+}
+
+// listen takes the peer's control messages, and notices its end.
+func (c *Conn) listen() {
+	reason := error(nil)
+	for reason == nil {
+		kind, payload, fds, err := c.link.read()
+		switch {
+		case err != nil:
+			reason = ErrPeerGone
+			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+				reason = fmt.Errorf("%w (%w)", ErrPeerGone, err)
+			}
+		case kind == frameControl:
+			c.qp.Message(payload, fds)
+		case kind == frameGoodbye:
+			closeFDs(fds)
+			reason = ErrPeerClosed
+		default:
+			closeFDs(fds)
+			reason = fmt.Errorf("%w: frame of kind %d on an established connection", ErrInvalid, kind)
+		}
+	}
+	c.fail(reason)
+	if !c.closed.Load() {
+		c.qp.Disconnect(reason)
+	}
+	closeFDs(c.link.in.fds)
+	c.link.in.fds = nil
+	c.link.hangUp()
+}
+
+func peerOf(stream net.Conn) Peer {
+	return Peer{Address: stream.RemoteAddr(), Credentials: credentials(stream)}
+}

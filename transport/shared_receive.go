@@ -1,0 +1,74 @@
+package transport
+
+import "fmt"
+
+// SharedReceive is a queue of receives that many connections take from, so that
+// receive memory grows with the traffic and not with the number of peers. All
+// its connections complete their receives into one Queue.
+type SharedReceive struct {
+	pd    *ProtectionDomain
+	queue *Queue
+	srq   SRQ
+	depth uint32
+
+	receiving Owner
+	stage     [stageLength]WorkRequest
+}
+
+// NewSharedReceive makes a shared receive queue of depth receives whose
+// completions go to q. Needs FeatureSharedReceive.
+func (p *ProtectionDomain) NewSharedReceive(q *Queue, depth int) (*SharedReceive, error) {
+	op := fmt.Sprintf("new shared receive queue of depth %d", depth)
+	maker, ok := p.dev.adapter.(SharedReceiver)
+	if !ok || !p.dev.caps.Features.Has(FeatureSharedReceive) {
+		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: this provider has no shared receive queues; give each connection a RecvDepth", ErrNotSupported))
+	}
+	if depth <= 0 || uint64(depth) > uint64(p.dev.caps.MaxRecvDepth) {
+		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: depth must be 1 to %d", ErrOutOfRange, p.dev.caps.MaxRecvDepth))
+	}
+	if q.dev != p.dev {
+		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: the queue belongs to another device", ErrInvalid))
+	}
+	s := &SharedReceive{pd: p, queue: q, depth: uint32(depth)}
+	if err := q.reserve(s.depth); err != nil {
+		return nil, p.dev.opError(op, ScopeRequest, err)
+	}
+	srq, err := maker.NewSRQ(SRQConfig{PD: p.pd, CQ: q.cq, Depth: s.depth})
+	if err == nil {
+		s.srq = srq
+		if err = p.dev.track(s); err != nil {
+			srq.Close()
+		}
+	}
+	if err != nil {
+		q.unreserve(s.depth)
+		return nil, p.dev.opError(op, ScopeRequest, err)
+	}
+	return s, nil
+}
+
+// PostRecv is Conn.PostRecv for all connections that take from s. A receive's
+// place is free again when its completion has been polled.
+func (s *SharedReceive) PostRecv(wrs ...WorkRequest) (int, error) {
+	if err := s.receiving.Acquire(); err != nil {
+		return 0, s.pd.dev.opError("post recv", ScopeRequest, err)
+	}
+	n, err := postRecv(s.pd, s.srq, wrs, &s.stage)
+	s.receiving.Release()
+	return n, err
+}
+
+// Close closes the queue. Connections that use it have to be closed before.
+func (s *SharedReceive) Close() error {
+	if !s.receiving.Retire() {
+		return nil
+	}
+	s.pd.dev.untrack(s)
+	s.queue.unreserve(s.depth)
+	return s.srq.Close()
+}
+
+func (s *SharedReceive) describe() string {
+	return fmt.Sprintf("shared receive queue of depth %d", s.depth)
+}
+func (s *SharedReceive) closeRank() int { return rankShared }
