@@ -99,11 +99,7 @@ func (d *Device) newConn(cfg ConnConfig, l *link) (*Conn, error) {
 	if c.shared != nil {
 		c.recvDepth = 0
 	}
-	if err := c.sendQueue.reserve(c.sendDepth); err != nil {
-		return nil, err
-	}
-	if err := c.recvQueue.reserve(c.recvDepth); err != nil {
-		c.sendQueue.unreserve(c.sendDepth)
+	if err := c.reserve(); err != nil {
 		return nil, err
 	}
 	qpc := QPConfig{
@@ -207,11 +203,31 @@ func (c *Conn) Close() error {
 	return err
 }
 
+// reserve sets completions of its queues aside for the connection.
+func (c *Conn) reserve() error {
+	if err := c.sendQueue.reserve(c.sendDepth); err != nil {
+		return err
+	}
+	err := c.recvQueue.reserve(c.recvDepth)
+	if err == nil && c.shared != nil {
+		if err = c.shared.hold(); err != nil {
+			c.recvQueue.unreserve(c.recvDepth)
+		}
+	}
+	if err != nil {
+		c.sendQueue.unreserve(c.sendDepth)
+	}
+	return err
+}
+
 // release gives the reserved completions back.
 func (c *Conn) release() {
 	c.drained.Do(func() {
 		c.sendQueue.unreserve(c.sendDepth)
 		c.recvQueue.unreserve(c.recvDepth)
+		if c.shared != nil {
+			c.shared.release()
+		}
 	})
 }
 

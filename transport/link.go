@@ -116,7 +116,7 @@ func (l *link) fill(n int) error {
 		} else {
 			got, err = l.stream.Read(free)
 		}
-		l.in.buf = l.in.buf[:len(l.in.buf)+got]
+		l.in.buf = l.in.buf[:len(l.in.buf)+max(got, 0)] // a socket's failed read returns -1
 		if got == 0 && err == nil {
 			err = io.EOF
 		}

@@ -165,7 +165,7 @@ func postRecv(p *ProtectionDomain, to receiver, wrs []WorkRequest, stage *[stage
 
 func (p *ProtectionDomain) checkRecv(wr *WorkRequest) error {
 	second := wr.Second()
-	ok := wr.Op == OpRecv && wr.Flags&^allFlags == 0 && p.resolve(&wr.Local)
+	ok := wr.Op == OpRecv && wr.Flags&^Signaled == 0 && p.resolve(&wr.Local)
 	if ok && second.len != 0 {
 		if ok = p.resolve(&second); ok {
 			wr.setSecond(second)
@@ -175,8 +175,11 @@ func (p *ProtectionDomain) checkRecv(wr *WorkRequest) error {
 		return nil
 	}
 	err := errSpan
-	if wr.Op != OpRecv {
+	switch {
+	case wr.Op != OpRecv:
 		err = fmt.Errorf("%w: PostRecv takes Recv requests only", ErrInvalid)
+	case wr.Flags&^Signaled != 0:
+		err = fmt.Errorf("%w: flags %#x; a receive takes none (it is always signaled)", ErrInvalid, wr.Flags)
 	}
 	return p.dev.opError(fmt.Sprintf("post %v (request %d)", wr.Op, wr.ID), ScopeRequest, err)
 }

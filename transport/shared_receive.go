@@ -1,6 +1,9 @@
 package transport
 
-import "fmt"
+import (
+	"fmt"
+	"sync/atomic"
+)
 
 // SharedReceive is a queue of receives that many connections take from, so that
 // receive memory grows with the traffic and not with the number of peers. All
@@ -10,6 +13,10 @@ type SharedReceive struct {
 	queue *Queue
 	srq   SRQ
 	depth uint32
+
+	// holds counts s itself, while open, and the connections that may still have
+	// completions of its receives in the queue.
+	holds atomic.Int32
 
 	receiving Owner
 	stage     [stageLength]WorkRequest
@@ -30,6 +37,7 @@ func (p *ProtectionDomain) NewSharedReceive(q *Queue, depth int) (*SharedReceive
 		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: the queue belongs to another device", ErrInvalid))
 	}
 	s := &SharedReceive{pd: p, queue: q, depth: uint32(depth)}
+	s.holds.Store(1)
 	if err := q.reserve(s.depth); err != nil {
 		return nil, p.dev.opError(op, ScopeRequest, err)
 	}
@@ -64,8 +72,30 @@ func (s *SharedReceive) Close() error {
 		return nil
 	}
 	s.pd.dev.untrack(s)
-	s.queue.unreserve(s.depth)
-	return s.srq.Close()
+	err := s.srq.Close()
+	s.release()
+	return err
+}
+
+// hold keeps the reserved completions for a connection. It fails once s is
+// closed and its connections are gone.
+func (s *SharedReceive) hold() error {
+	for {
+		n := s.holds.Load()
+		if n == 0 {
+			return ErrClosed
+		}
+		if s.holds.CompareAndSwap(n, n+1) {
+			return nil
+		}
+	}
+}
+
+// release undoes hold. The last one gives the reserved completions back.
+func (s *SharedReceive) release() {
+	if s.holds.Add(-1) == 0 {
+		s.queue.unreserve(s.depth)
+	}
 }
 
 func (s *SharedReceive) describe() string {

@@ -3,6 +3,7 @@ package transport
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // Op is the operation of a work request or of a completion.
@@ -87,6 +88,25 @@ const (
 	RemoteAll = RemoteRead | RemoteWrite | RemoteAtomic
 )
 
+var accessNames = []string{"remote-read", "remote-write", "remote-atomic"}
+
+// String lists what is granted.
+func (a Access) String() string {
+	if a == LocalOnly {
+		return "local-only"
+	}
+	var names []string
+	for i, name := range accessNames {
+		if a&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	if rest := a &^ RemoteAll; rest != 0 {
+		names = append(names, fmt.Sprintf("access(%#x)", uint8(rest)))
+	}
+	return strings.Join(names, ",")
+}
+
 // RKey is the token that a peer needs to name a region.
 type RKey uint32
 
@@ -111,7 +131,7 @@ func (s Span) LKey() uint32 { return s.lkey }
 // Slice is the part of s from off on, of n bytes. It panics when that is not
 // within s, as slicing does.
 func (s Span) Slice(off, n int) Span {
-	if off < 0 || n < 0 || off+n > int(s.len) {
+	if off < 0 || n < 0 || off > int(s.len)-n {
 		panic(fmt.Sprintf("transport: slice [%d:+%d] of a span of %d bytes", off, n, s.len))
 	}
 	return Span{s.addr + uint64(off), uint32(n), s.lkey}
@@ -131,7 +151,7 @@ const RemoteSpanBytes = 16
 // Slice is the part of r from off on, of n bytes. It panics when that is not
 // within r.
 func (r RemoteSpan) Slice(off, n int) RemoteSpan {
-	if off < 0 || n < 0 || off+n > int(r.Len) {
+	if off < 0 || n < 0 || off > int(r.Len)-n {
 		panic(fmt.Sprintf("transport: slice [%d:+%d] of a remote span of %d bytes", off, n, r.Len))
 	}
 	return RemoteSpan{r.Addr + uint64(off), uint32(n), r.Key}

@@ -1,0 +1,83 @@
+package shm
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A bell wakes a sleeper: an eventfd that the sleeper reads through the runtime's
+// poller and whose descriptor the peers get. Whether there is a sleeper is a
+// word in the sleeper's half: each time it goes to sleep it raises it to a value
+// not used before (bit 0: for solicited messages only), and who finds a value
+// that he has not answered yet rings. So a peer rings once for each sleep, and
+// never needs to write where the sleeper does.
+type bell struct {
+	file *os.File
+	fd   int
+}
+
+func newBell() (*bell, error) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, explain(err)
+	}
+	return &bell{file: os.NewFile(uintptr(fd), "rfaas-bell"), fd: fd}, nil
+}
+
+// one is what ringing writes.
+var one = []byte{0, 0, 0, 0, 0, 0, 0, 1}
+
+// ring wakes this process's own sleeper.
+func (b *bell) ring() { b.file.Write(one) } // fails when closed, or full of rings: in order both times
+
+// ringPeer wakes the sleeper that a received descriptor belongs to.
+func ringPeer(fd int) { unix.Write(fd, one) } // EAGAIN: full of rings
+
+// wait sleeps until somebody rings or the context ends; it may return early.
+func (b *bell) wait(ctx context.Context) error {
+	var buf [8]byte
+	if ctx.Done() == nil {
+		_, err := b.file.Read(buf[:])
+		return err
+	}
+	if err := b.file.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { b.file.SetReadDeadline(time.Unix(1, 0)) })
+	_, err := b.file.Read(buf[:])
+	stop()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return context.Cause(ctx) // nil if the deadline was that of an earlier wait
+	}
+	return err
+}
+
+func (b *bell) close() error { return b.file.Close() }
+
+// Bell words: bit 0 solicited only, the rest counts sleeps.
+const (
+	bellSolicited = 1
+	bellStep      = 2
+)
+
+// raise announces a sleep in a bell word, unless the last one has not been
+// answered yet and waits for the same.
+func raise(word *atomic.Uint32, answered uint32, solicitedOnly bool) {
+	v := word.Load()
+	if v != 0 && v != answered && (v&bellSolicited != 0) == solicitedOnly {
+		return
+	}
+	v = (v &^ bellSolicited) + bellStep
+	if v == 0 {
+		v = bellStep // 0 is "never slept"
+	}
+	if solicitedOnly {
+		v |= bellSolicited
+	}
+	word.Store(v)
+}

@@ -1,0 +1,174 @@
+package shm
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Control messages between two queue pairs: a kind, then fixed fields,
+// big-endian.
+type messageKind uint8
+
+const (
+	messageAnnounce messageKind = iota + 1 // a region, with its descriptor: key, access, base, size
+	messageWithdraw                        // a region was closed: key
+	messageKick                            // somebody waits for an acknowledgement: look at the ring
+	messageFailed                          // this end went to the error state: status
+)
+
+type announcement struct {
+	key    uint32
+	access transport.Access
+	base   uint64
+	size   uint64
+}
+
+const announcementBytes = 1 + 4 + 1 + 8 + 8
+
+func (a announcement) encode() []byte {
+	b := append(make([]byte, 0, announcementBytes), byte(messageAnnounce))
+	b = binary.BigEndian.AppendUint32(b, a.key)
+	b = append(b, byte(a.access))
+	b = binary.BigEndian.AppendUint64(b, a.base)
+	return binary.BigEndian.AppendUint64(b, a.size)
+}
+
+func decodeAnnouncement(b []byte) (announcement, bool) {
+	if len(b) != announcementBytes {
+		return announcement{}, false
+	}
+	return announcement{
+		key:    binary.BigEndian.Uint32(b[1:]),
+		access: transport.Access(b[5]),
+		base:   binary.BigEndian.Uint64(b[6:]),
+		size:   binary.BigEndian.Uint64(b[14:]),
+	}, true
+}
+
+// announce tells the peer of a region. The domain's lock is held. Until the
+// queue pair is connected, announcements wait in the backlog.
+func (qp *queuePair) announce(r *region) {
+	qp.own.announced.Add(1) // before the program can know the key
+	qp.tell(announcement{r.key, r.access, r.base, uint64(len(r.mem))}.encode(), r.seg.fd)
+}
+
+// withdraw tells the peer that a region was closed. The domain's lock is held.
+func (qp *queuePair) withdraw(r *region) {
+	qp.tell(binary.BigEndian.AppendUint32([]byte{byte(messageWithdraw)}, r.key), -1)
+}
+
+// tell sends a message, or keeps it until the queue pair is connected. The
+// domain's lock is held.
+func (qp *queuePair) tell(msg []byte, fd int) {
+	if qp.connected {
+		qp.cfg.Control.Send(msg, fd)
+		return
+	}
+	m := backlogged{msg: msg, fd: -1}
+	if fd >= 0 {
+		// The region may be closed before the message is sent.
+		if dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			m.fd = dup
+		}
+	}
+	qp.backlog = append(qp.backlog, m)
+}
+
+// backlogged is a control message from before the connection was made.
+type backlogged struct {
+	msg []byte
+	fd  int // -1 for none
+}
+
+// flushBacklog sends what had to wait for the connection.
+func (qp *queuePair) flushBacklog() {
+	qp.domain.mu.Lock()
+	defer qp.domain.mu.Unlock()
+	qp.connected = true
+	for _, m := range qp.backlog {
+		qp.cfg.Control.Send(m.msg, m.fd)
+		m.close()
+	}
+	qp.backlog = nil
+}
+
+func (m backlogged) close() {
+	if m.fd >= 0 {
+		unix.Close(m.fd)
+	}
+}
+
+// Message implements transport.QP.
+func (qp *queuePair) Message(msg []byte, fds []int) {
+	fd := -1
+	if len(fds) == 1 {
+		fd = fds[0]
+	} else {
+		closeAll(fds)
+	}
+	qp.messages.Lock()
+	defer qp.messages.Unlock()
+	if qp.released.Load() {
+		closeAll([]int{fd})
+		return
+	}
+	if err := qp.message(msg, fd); err != nil {
+		qp.fail(fmt.Errorf("%w: a control message of the peer: %w", transport.ErrInvalid, err), transport.StatusLocalOperation)
+	}
+}
+
+func (qp *queuePair) message(msg []byte, fd int) error {
+	if len(msg) == 0 {
+		return errMalformed
+	}
+	kind := messageKind(msg[0])
+	if kind != messageAnnounce && fd >= 0 {
+		unix.Close(fd)
+	}
+	switch kind {
+	case messageAnnounce:
+		a, ok := decodeAnnouncement(msg)
+		if !ok || fd < 0 {
+			closeAll([]int{fd})
+			return errMalformed
+		}
+		return qp.peers.add(a, fd)
+	case messageWithdraw:
+		if len(msg) != 5 {
+			return errMalformed
+		}
+		if r := qp.peers.remove(binary.BigEndian.Uint32(msg[1:])); r != nil {
+			// Not here: a poster that waits for a region to be announced waits for
+			// this goroutine.
+			qp.adapter.releasing.Go(func() {
+				qp.quiesce()
+				r.seg.close()
+			})
+		}
+	case messageKick:
+		qp.advance()
+	case messageFailed:
+		if len(msg) != 2 {
+			return errMalformed
+		}
+		status := transport.Status(msg[1])
+		qp.enterError(fmt.Errorf("the peer's end failed: %v: %s", status, status.Hint()))
+	default:
+		return errMalformed
+	}
+	return nil
+}
+
+var errMalformed = fmt.Errorf("%w: malformed", transport.ErrInvalid)
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}

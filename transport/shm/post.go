@@ -1,0 +1,252 @@
+package shm
+
+import (
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// sendSide is what the posting goroutine writes.
+type sendSide struct {
+	// posted is the number of requests posted (low half, modulo 2^32) and of
+	// signaled ones among them (high half). Storing it makes entries visible to
+	// the poller.
+	posted   atomic.Uint64
+	messages uint32        // messages put into the own ring
+	headSeen uint32        // a past value of comp.head
+	rung     uint32        // the peer's receive bell, answered
+	remote   *remoteRegion // the last one used
+	entries  []sendEntry   // ring by request number, shared with the poller
+}
+
+// sendEntry is a posted request, as far as its completion needs it.
+type sendEntry struct {
+	id       uint64
+	bytes    uint32
+	message  uint32 // index in the own ring, if awaits
+	op       transport.Op
+	status   transport.Status
+	signaled bool
+	awaits   bool // it is done when the peer has consumed message
+}
+
+// PostSend implements transport.QP. One-sided operations are carried out here
+// and now.
+func (qp *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
+	s := &qp.send
+	posted := s.posted.Load()
+	tail, signaled := uint32(posted), uint32(posted>>32)
+	messages := s.messages
+	solicited, failed := false, false
+	var err error
+	n := 0
+	for ; n < len(wrs); n++ {
+		wr := &wrs[n]
+		if tail-s.headSeen >= qp.cfg.SendDepth {
+			s.headSeen = qp.comp.head.Load()
+			if tail-s.headSeen >= qp.cfg.SendDepth {
+				err = transport.ErrQueueFull
+				break
+			}
+		}
+		e := &s.entries[tail&qp.own.mask]
+		*e = sendEntry{id: wr.ID, op: wr.Op, bytes: uint32(wr.Bytes()), signaled: wr.Flags&transport.Signaled != 0}
+		if qp.state.Load() == stateReady {
+			if e.status = qp.execute(wr, e); e.status != transport.StatusOK {
+				qp.fail(fmt.Errorf("%v (request %d): %v: %s", wr.Op, wr.ID, e.status, e.status.Hint()), e.status)
+			}
+			solicited = solicited || wr.Flags&transport.Solicited != 0
+		} else {
+			e.status = transport.StatusFlushed
+		}
+		failed = failed || e.status != transport.StatusOK
+		tail++
+		if e.signaled {
+			signaled++
+		}
+	}
+	s.posted.Store(uint64(signaled)<<32 | uint64(tail))
+	if s.messages != messages {
+		qp.ringReceiver(solicited)
+	}
+	qp.sendCQ.wakeSleeper(failed)
+	return n, err
+}
+
+// ringReceiver wakes the peer if it sleeps.
+func (qp *queuePair) ringReceiver(solicited bool) {
+	v := qp.peer.receiveBell.Load()
+	if v == qp.send.rung || v&bellSolicited != 0 && !solicited {
+		return
+	}
+	qp.send.rung = v
+	qp.own.rungReceive.Store(v) // before ringing: a sleeper that wakes must see this bell answered
+	ringPeer(qp.peerReceiveBell)
+}
+
+// execute carries a request out, or puts it into the ring.
+func (qp *queuePair) execute(wr *transport.WorkRequest, e *sendEntry) transport.Status {
+	switch wr.Op {
+	case transport.OpWrite:
+		return qp.write(wr)
+	case transport.OpWriteImm:
+		if status := qp.write(wr); status != transport.StatusOK {
+			return status
+		}
+		s := qp.nextSlot(e)
+		s.bytes, s.imm, s.kind, s.flags = e.bytes, wr.Imm, slotWriteImm, wr.Flags
+		qp.publish(s, e)
+		return transport.StatusOK
+	case transport.OpSend:
+		return qp.sendMessage(wr, e)
+	case transport.OpRead:
+		return qp.read(wr)
+	default:
+		return qp.atomic(wr)
+	}
+}
+
+// nextSlot is the slot for the request's message. There is one: the ring has as
+// many as there can be requests outstanding.
+func (qp *queuePair) nextSlot(e *sendEntry) *slot {
+	e.awaits, e.message = true, qp.send.messages
+	return &qp.own.slots[e.message&qp.own.mask]
+}
+
+// publish makes the slot visible to the peer.
+func (qp *queuePair) publish(s *slot, e *sendEntry) {
+	qp.send.messages++
+	s.sequence.Store(e.message + 1)
+}
+
+func (qp *queuePair) write(wr *transport.WorkRequest) transport.Status {
+	n := wr.Bytes()
+	if n == 0 {
+		return transport.StatusOK
+	}
+	to, ok := qp.remoteBytes(wr, uint32(n), transport.RemoteWrite)
+	if !ok {
+		return transport.StatusRemoteAccess
+	}
+	first, ok1 := qp.domain.local(wr.Local)
+	second, ok2 := qp.domain.local(wr.Second())
+	if !ok1 || !ok2 {
+		return transport.StatusLocalProtection
+	}
+	copy(to[copy(to, first):], second)
+	return transport.StatusOK
+}
+
+func (qp *queuePair) read(wr *transport.WorkRequest) transport.Status {
+	n := wr.Bytes()
+	if n == 0 {
+		return transport.StatusOK
+	}
+	from, ok := qp.remoteBytes(wr, uint32(n), transport.RemoteRead)
+	if !ok {
+		return transport.StatusRemoteAccess
+	}
+	first, ok1 := qp.domain.local(wr.Local)
+	second, ok2 := qp.domain.local(wr.Second())
+	if !ok1 || !ok2 {
+		return transport.StatusLocalProtection
+	}
+	copy(second, from[copy(first, from):])
+	return transport.StatusOK
+}
+
+func (qp *queuePair) atomic(wr *transport.WorkRequest) transport.Status {
+	to, ok := qp.remoteBytes(wr, 8, transport.RemoteAtomic)
+	if !ok {
+		return transport.StatusRemoteAccess
+	}
+	result, ok := qp.domain.local(wr.Local)
+	if !ok {
+		return transport.StatusLocalProtection
+	}
+	target := word(to)
+	var before uint64
+	if wr.Op == transport.OpFetchAdd {
+		before = target.Add(wr.Arg0) - wr.Arg0
+	} else {
+		for {
+			before = target.Load()
+			if before != wr.Arg0 || target.CompareAndSwap(before, wr.Arg1) {
+				break
+			}
+		}
+	}
+	putWord(result, before)
+	return transport.StatusOK
+}
+
+// sendMessage puts a Send into the ring: its bytes if they are few, references
+// to them otherwise.
+func (qp *queuePair) sendMessage(wr *transport.WorkRequest, e *sendEntry) transport.Status {
+	first, ok1 := qp.domain.local(wr.Local)
+	second, ok2 := qp.domain.local(wr.Second())
+	if !ok1 || !ok2 {
+		return transport.StatusLocalProtection
+	}
+	s := qp.nextSlot(e)
+	s.bytes, s.imm, s.flags = e.bytes, 0, wr.Flags
+	switch {
+	case e.bytes <= slotInline:
+		s.kind = slotSendShort
+		copy(s.payload[copy(s.payload[:], first):], second)
+	case e.bytes <= sideBytes:
+		s.kind = slotSendSide
+		side := qp.own.sideOf(e.message)
+		copy(side[copy(side, first):], second)
+	default:
+		s.kind = slotSendSpans
+		refs := s.references()
+		refs[0] = referTo(wr.Local)
+		refs[1] = referTo(wr.Second())
+	}
+	qp.publish(s, e)
+	return transport.StatusOK
+}
+
+func referTo(s transport.Span) reference { return reference{s.Addr(), uint32(s.Len()), s.LKey()} }
+
+// remoteBytes is the peer's memory that a request is about.
+func (qp *queuePair) remoteBytes(wr *transport.WorkRequest, n uint32, need transport.Access) ([]byte, bool) {
+	r := qp.send.remote
+	if r == nil || r.key != uint32(wr.Remote.Key) || r.gone.Load() {
+		if r = qp.lookUp(uint32(wr.Remote.Key)); r == nil {
+			return nil, false
+		}
+		qp.send.remote = r
+	}
+	return r.bytes(wr.Remote.Addr, n, need)
+}
+
+// announcementGrace bounds how long posting waits for the announcement of a
+// region whose key has arrived before it.
+const announcementGrace = 100 * time.Millisecond
+
+// lookUp finds a region of the peer by key. A key can arrive sooner than the
+// region's descriptor, which takes the way over the socket; then it waits. This
+// happens at the first use of a region only.
+func (qp *queuePair) lookUp(key uint32) *remoteRegion {
+	var deadline time.Time
+	for {
+		seen, announced := qp.peers.seen.Load(), qp.peer.announced.Load()
+		if r := qp.peers.get(key); r != nil {
+			return r
+		}
+		if seen == announced || qp.linkDown.Load() != linkUp {
+			return nil
+		}
+		if deadline.IsZero() {
+			deadline = time.Now().Add(announcementGrace)
+		} else if time.Now().After(deadline) {
+			return nil
+		}
+		runtime.Gosched()
+	}
+}

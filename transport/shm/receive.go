@@ -1,0 +1,230 @@
+package shm
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// receiveSide is what the owner of the receive queue writes.
+type receiveSide struct {
+	next  uint32 // index of the peer's next message
+	acked uint32 // the peer knows that messages before this one are consumed
+	rung  uint32 // the peer's send bell, answered
+	ended bool   // nothing more will be consumed
+}
+
+// receive consumes messages of the peer as long as there are receives for them
+// and room in dst, and returns the number of completions. It belongs to the
+// owner of the receive queue.
+func (qp *queuePair) receive(dst []transport.Completion) int {
+	r := &qp.recv
+	n := 0
+	for n < len(dst) && !r.ended {
+		s := &qp.peer.slots[r.next&qp.peer.mask]
+		if s.sequence.Load() != r.next+1 {
+			break
+		}
+		outcome := qp.deliver(s, &dst[n])
+		if outcome == stays {
+			break
+		}
+		if outcome == delivered || outcome == refused {
+			n++
+		}
+		if outcome == delivered {
+			r.next++
+		}
+	}
+	if n == 0 || r.next-r.acked > qp.peer.mask/2 {
+		// With nothing to do, or before the peer runs out of room. Not right after
+		// a message: a reply that the program posts now goes first.
+		qp.acknowledge()
+	}
+	if n < len(dst) && qp.state.Load() != stateReady {
+		n += qp.windDown(dst[n:])
+	}
+	return n
+}
+
+// acknowledge tells the peer what was consumed.
+func (qp *queuePair) acknowledge() {
+	if r := &qp.recv; r.acked != r.next {
+		r.acked = r.next
+		qp.own.acked.Store(r.next)
+		qp.ringSender(false)
+	}
+}
+
+// ringSender wakes the peer if it sleeps, waiting for acknowledgements.
+func (qp *queuePair) ringSender(urgent bool) {
+	v := qp.peer.sendBell.Load()
+	if v == qp.recv.rung || v&bellSolicited != 0 && !urgent {
+		return
+	}
+	qp.recv.rung = v
+	qp.own.rungSend.Store(v) // before ringing: see ringReceiver
+	ringPeer(qp.peerSendBell)
+}
+
+// outcome is what became of a message.
+type outcome uint8
+
+const (
+	delivered outcome = iota // consumed, with a completion
+	stays                    // cannot be consumed yet
+	refused                  // the connection failed, with a completion for the receive
+	rejected                 // the connection failed, the receive is still to be flushed
+)
+
+// deliver consumes one message. The peer could be changing the slot while it is
+// being read, if it does not play by the rules: each field is read once, and
+// checked.
+func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
+	if qp.state.Load() == stateClosed {
+		return stays
+	}
+	entry := qp.receives.first()
+	if entry == nil {
+		qp.receives.starved.Store(true)
+		if entry = qp.receives.first(); entry == nil { // look again: one may just have been posted
+			return stays
+		}
+	}
+	if qp.receives.starved.Load() {
+		qp.receives.starved.Store(false)
+	}
+	*c = transport.Completion{ID: entry.id, Conn: qp.cfg.Conn, Bytes: s.bytes, Op: transport.OpRecv}
+	if s.kind == slotWriteImm {
+		c.Op, c.Imm, c.HasImm = transport.OpRecvImm, s.imm, true
+		qp.receives.take()
+		return delivered
+	}
+	parts, ready, ok := qp.payload(s, c.Bytes)
+	switch {
+	case !ready:
+		return stays
+	case !ok:
+		qp.refuse(transport.StatusLocalProtection, "the sender's memory is not there: its region was closed")
+		return rejected
+	}
+	first, ok1 := qp.domain.local(entry.first)
+	second, ok2 := qp.domain.local(entry.second)
+	switch room := len(first) + len(second); {
+	case !ok1 || !ok2:
+		c.Status = transport.StatusLocalProtection
+		qp.refuse(transport.StatusRemoteOperation, "the region of a posted receive was closed")
+	case int(c.Bytes) > room:
+		c.Status = transport.StatusLocalLength
+		qp.refuse(transport.StatusRemoteInvalidRequest, fmt.Sprintf("a message of %d bytes met a receive of %d", c.Bytes, room))
+	default:
+		scatter(first, second, parts)
+		qp.receives.take()
+		return delivered
+	}
+	c.Bytes = 0
+	qp.receives.take()
+	return refused
+}
+
+// payload finds the bytes of a message, in up to two parts. ready is false when
+// they are in a region whose announcement has not arrived yet.
+func (qp *queuePair) payload(s *slot, bytes uint32) (parts [2][]byte, ready, ok bool) {
+	switch {
+	case s.kind == slotSendShort && bytes <= slotInline:
+		parts[0] = s.payload[:bytes]
+	case s.kind == slotSendSide && bytes <= sideBytes:
+		parts[0] = qp.peer.sideOf(qp.recv.next)[:bytes]
+	case s.kind == slotSendSpans:
+		total := uint64(0)
+		refs := *s.references()
+		for i, ref := range refs {
+			if ref.len == 0 {
+				continue
+			}
+			seen, announced := qp.peers.seen.Load(), qp.peer.announced.Load()
+			r := qp.peers.get(ref.key)
+			if r == nil && seen != announced && qp.linkDown.Load() == linkUp {
+				return parts, false, false
+			}
+			if r == nil {
+				return parts, true, false
+			}
+			if parts[i], ok = r.bytes(ref.addr, ref.len, transport.LocalOnly); !ok {
+				return parts, true, false
+			}
+			total += uint64(ref.len)
+		}
+		return parts, true, total == uint64(bytes)
+	default:
+		return parts, true, false
+	}
+	return parts, true, true
+}
+
+// scatter copies the parts, one after the other, to first and then second,
+// which have room for them.
+func scatter(first, second []byte, parts [2][]byte) {
+	for _, part := range parts {
+		n := copy(first, part)
+		first = first[n:]
+		second = second[copy(second, part[n:]):]
+	}
+}
+
+// refuse takes the connection to the error state because of the message that is
+// next; status is for its sender.
+func (qp *queuePair) refuse(status transport.Status, why string) {
+	qp.own.failedIndex.Store(qp.recv.next)
+	qp.own.failure.Store(uint32(status))
+	qp.end()
+	qp.fail(fmt.Errorf("%s", why), status)
+}
+
+// end says the last word to the peer: what was consumed, and that it was all.
+func (qp *queuePair) end() {
+	if qp.recv.ended {
+		return
+	}
+	qp.recv.ended = true
+	qp.acknowledge()
+	qp.own.ended.Store(1)
+	qp.ringSender(true)
+}
+
+// windDown, in the error state and when nothing more can be consumed, flushes
+// the receives.
+func (qp *queuePair) windDown(dst []transport.Completion) int {
+	qp.end()
+	n := 0
+	if !qp.shared {
+		for n < len(dst) {
+			entry := qp.receives.first()
+			if entry == nil {
+				break
+			}
+			dst[n] = transport.Completion{ID: entry.id, Conn: qp.cfg.Conn, Op: transport.OpRecv, Status: transport.StatusFlushed}
+			qp.receives.take()
+			n++
+		}
+	}
+	qp.settleReceives()
+	return n
+}
+
+// advance looks after the receive side on behalf of a program that does not
+// poll: somebody waits for it. If the program does poll, it is left to it.
+func (qp *queuePair) advance() {
+	if qp.advancing.CompareAndSwap(false, true) {
+		go func() {
+			defer qp.advancing.Store(false)
+			for pause := time.Microsecond; !qp.recvCQ.receiveInBackground(qp); pause = min(2*pause, time.Millisecond) {
+				if qp.recvCQ.closed.Load() {
+					return
+				}
+				time.Sleep(pause)
+			}
+		}()
+	}
+}

@@ -1,0 +1,99 @@
+package shm
+
+import (
+	"sync/atomic"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// completionSide is what the owner of the send queue writes.
+type completionSide struct {
+	head     atomic.Uint32 // requests retired
+	signaled uint32        // signaled ones among them
+	acked    uint32        // a past value of the peer's acked
+	blocked  uint32        // polls in vain since the last progress
+	reported bool          // a request has been blamed for the peer's death
+}
+
+// blockedPolls is how many polls in vain, while there is something unacknowledged,
+// pass until the peer's background side is asked to help: about a millisecond.
+const blockedPolls = 1 << 16
+
+// completeSends retires requests in order and returns the number of completions.
+// It belongs to the owner of the send queue.
+func (qp *queuePair) completeSends(dst []transport.Completion) int {
+	c := &qp.comp
+	posted := qp.send.posted.Load()
+	tail, signaled := uint32(posted), uint32(posted>>32)
+	first := c.head.Load()
+	head := first
+	n := 0
+	for head != tail && n < len(dst) {
+		e := &qp.send.entries[head&qp.own.mask]
+		if e.awaits && int32(c.acked-e.message) <= 0 {
+			// While nobody waits for a completion, let the acknowledgement's cache
+			// line be: the peer writes it.
+			if c.signaled == signaled && tail-head <= qp.cfg.SendDepth/2 && qp.state.Load() == stateReady {
+				break
+			}
+			if c.acked = qp.peer.acked.Load(); int32(c.acked-e.message) <= 0 {
+				decided := false
+				if qp.state.Load() != stateReady {
+					e.status, decided = qp.fate(e)
+				}
+				if !decided {
+					break
+				}
+			}
+		}
+		if e.signaled || e.status != transport.StatusOK {
+			dst[n] = transport.Completion{ID: e.id, Conn: qp.cfg.Conn, Op: e.op, Status: e.status}
+			n++
+		}
+		if e.signaled {
+			c.signaled++
+		}
+		head++
+	}
+	if head != first {
+		c.head.Store(head)
+		c.blocked = 0
+	} else if head != tail {
+		if c.blocked++; c.blocked%blockedPolls == 0 {
+			qp.sendCQ.watch()
+		}
+	}
+	if qp.state.Load() == stateClosed {
+		qp.settleSends()
+	}
+	return n
+}
+
+// fate decides, in the error state, what becomes of a request whose message the
+// peer has not acknowledged. It is undecided as long as the peer may still have
+// its last word.
+func (qp *queuePair) fate(e *sendEntry) (status transport.Status, decided bool) {
+	down := qp.linkDown.Load()
+	ended := qp.peer.ended.Load() != 0
+	if !ended && down == linkUp && !qp.graceOver.Load() && qp.state.Load() != stateClosed {
+		return transport.StatusOK, false
+	}
+	if qp.comp.acked = qp.peer.acked.Load(); int32(qp.comp.acked-e.message) > 0 { // the last word
+		return transport.StatusOK, true
+	}
+	switch {
+	case ended && qp.peer.failure.Load() != 0 && qp.peer.failedIndex.Load() == e.message:
+		return transport.Status(qp.peer.failure.Load()), true
+	case down == linkGone && !qp.comp.reported:
+		qp.comp.reported = true
+		return transport.StatusRetryExceeded, true
+	}
+	return transport.StatusFlushed, true
+}
+
+// unacknowledged reports whether a message awaits its acknowledgement, and which
+// is the oldest. It may be called from anywhere.
+func (qp *queuePair) unacknowledged() (oldest uint32, yes bool) {
+	oldest = qp.peer.acked.Load()
+	return oldest, qp.own.slots[oldest&qp.own.mask].sequence.Load() == oldest+1
+}
