@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bytes"
+	"image/jpeg"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestRunMakesPhotographs(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "photos")
+	var stdout, stderr bytes.Buffer
+
+	status := run([]string{"-n", "3", "-width", "60", "-height", "40", "-seed", "9", "-o", dir}, &stdout, &stderr)
+
+	require.Equal(t, exitOK, status, "stderr: %s", &stderr)
+	require.Empty(t, stderr.String())
+	require.Regexp(t, `^3 photographs, 0\.0 MB, in .*photos \(\d+\.\d s\)\n$`, stdout.String())
+	file, err := os.Open(filepath.Join(dir, "photo-0003.jpg"))
+	require.NoError(t, err)
+	defer file.Close()
+	_, err = jpeg.Decode(file)
+	require.NoError(t, err)
+}
+
+func TestRunExplainsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, c := range map[string]struct {
+		args   []string
+		status int
+		stderr string
+	}{
+		"help":            {[]string{"-help"}, exitOK, "Example: generate -n 300"},
+		"unknown flag":    {[]string{"-frobnicate"}, exitUsage, "not defined: -frobnicate"},
+		"bad number":      {[]string{"-n", "many"}, exitUsage, `invalid value "many"`},
+		"stray argument":  {[]string{"photos"}, exitUsage, `unexpected argument "photos"`},
+		"empty directory": {[]string{"-o", ""}, exitUsage, "-o is empty"},
+		"no photographs":  {[]string{"-n", "0", "-o", dir}, exitFailed, "want 1 to 9999"},
+		"impossible size": {[]string{"-width", "0", "-o", dir}, exitFailed, "0x2000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var stdout, stderr bytes.Buffer
+			status := run(c.args, &stdout, &stderr)
+			require.Equal(t, c.status, status)
+			require.Contains(t, stderr.String(), c.stderr)
+			require.Empty(t, stdout.String())
+		})
+	}
+}
