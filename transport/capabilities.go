@@ -16,7 +16,8 @@ const (
 	// FeatureEvents: Queue.Wait can sleep; without it, it polls.
 	FeatureEvents
 	// FeatureWatchMemory: a program may spin on memory that a peer writes,
-	// without calling Poll.
+	// without calling Poll: with atomic loads of the last 8 bytes of a write, if
+	// they are aligned to 8. They are stored last and in one piece.
 	FeatureWatchMemory
 	// FeatureCrossProcess: the two ends may be two processes.
 	FeatureCrossProcess

@@ -72,9 +72,11 @@ type Conn struct {
 	recvStage [stageLength]WorkRequest
 	_         [64]byte
 
-	closed  atomic.Bool
-	drained sync.Once
-	failure struct {
+	closing   sync.Once
+	closed    atomic.Bool
+	listening sync.WaitGroup // for listen
+	drained   sync.Once
+	failure   struct {
 		sync.Once
 		err  error
 		done chan struct{}
@@ -190,16 +192,17 @@ func (c *Conn) fail(err error) {
 // Close ends the connection. The peer is told, and sees what was completed here
 // before; what is outstanding completes as flushed and can still be polled.
 // Close may be called from anywhere and more than once.
-func (c *Conn) Close() error {
-	if !c.closed.CompareAndSwap(false, true) {
-		return nil
-	}
-	c.fail(ErrClosed)
-	c.sending.Retire()
-	c.receiving.Retire()
-	c.dev.untrack(c)
-	err := c.qp.Close()
-	c.link.close()
+func (c *Conn) Close() (err error) {
+	c.closing.Do(func() {
+		c.closed.Store(true)
+		c.fail(ErrClosed)
+		c.sending.Retire()
+		c.receiving.Retire()
+		err = c.qp.Close()
+		c.link.close()
+		c.listening.Wait()
+		c.dev.untrack(c)
+	})
 	return err
 }
 

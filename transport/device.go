@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -20,6 +21,10 @@ type Device struct {
 	mu      sync.Mutex
 	closed  bool
 	objects map[object]origin // everything open that was made from the device
+
+	life    context.Context // ends when the device is closed
+	endLife context.CancelCauseFunc
+	making  sync.WaitGroup // objects that are being made, and not yet among objects
 }
 
 // object is what a Device keeps account of.
@@ -43,7 +48,9 @@ type origin [8]uintptr
 
 // NewDevice makes a device of an adapter. Programs use Open.
 func NewDevice(name string, adapter Adapter) *Device {
-	return &Device{name: name, adapter: adapter, caps: adapter.Capabilities(), objects: map[object]origin{}}
+	d := &Device{name: name, adapter: adapter, caps: adapter.Capabilities(), objects: map[object]origin{}}
+	d.life, d.endLife = context.WithCancelCause(context.Background())
+	return d
 }
 
 // Name is the provider's scheme, decorators included.
@@ -57,7 +64,8 @@ func (d *Device) Adapter() Adapter { return d.adapter }
 
 // Close closes everything that was made from the device (connections, queues,
 // regions, protection domains), and the device. Everything outstanding is
-// dropped.
+// dropped, a connection set-up under way fails with ErrClosed. It must not be
+// called from an Authorize hook.
 func (d *Device) Close() error {
 	d.mu.Lock()
 	if d.closed {
@@ -65,6 +73,10 @@ func (d *Device) Close() error {
 		return nil
 	}
 	d.closed = true
+	d.mu.Unlock()
+	d.endLife(ErrClosed)
+	d.making.Wait()
+	d.mu.Lock()
 	open := make([]object, 0, len(d.objects))
 	for o := range d.objects {
 		open = append(open, o)
@@ -91,20 +103,45 @@ func (d *Device) Inventory() []string {
 	return lines
 }
 
-// track enters an object into the device's account. It fails, and the caller
-// has to close the object again, when the device is closed.
-func (d *Device) track(o object) error {
-	var at origin
-	runtime.Callers(3, at[:])
+// begin keeps the device from closing while something is made from it, until
+// end. It fails when the device is closed.
+func (d *Device) begin() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
 		return ErrClosed
 	}
-	d.objects[o] = at
+	d.making.Add(1)
 	return nil
 }
 
+func (d *Device) end() { d.making.Done() }
+
+// beginSetUp is begin for a connection that is being set up, which ends early,
+// with its context, when the device is closed.
+func (d *Device) beginSetUp(ctx context.Context) (bounded context.Context, end func(), err error) {
+	if err := d.begin(); err != nil {
+		return nil, nil, err
+	}
+	bounded, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(d.life, func() { cancel(context.Cause(d.life)) })
+	return bounded, func() {
+		stop()
+		cancel(nil)
+		d.end()
+	}, nil
+}
+
+// track enters an object into the device's account, between begin and end.
+func (d *Device) track(o object) {
+	var at origin
+	runtime.Callers(3, at[:])
+	d.mu.Lock()
+	d.objects[o] = at
+	d.mu.Unlock()
+}
+
+// untrack takes an object out, when nothing of it is left at the provider.
 func (d *Device) untrack(o object) {
 	d.mu.Lock()
 	delete(d.objects, o)

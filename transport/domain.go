@@ -2,7 +2,7 @@ package transport
 
 import (
 	"fmt"
-	"sync/atomic"
+	"sync"
 
 	"github.com/rfaas-go/rfaas/internal/handle"
 )
@@ -15,21 +15,25 @@ type ProtectionDomain struct {
 	pd  PD
 
 	regions handle.Table[Region] // by Span.lkey
-	closed  atomic.Bool
+
+	mu      sync.RWMutex // held for reading while a region is made
+	closed  bool
+	closing sync.Once
 }
 
 // NewProtectionDomain makes a protection domain.
 func (d *Device) NewProtectionDomain() (*ProtectionDomain, error) {
 	const op = "new protection domain"
+	if err := d.begin(); err != nil {
+		return nil, d.opError(op, ScopeDevice, err)
+	}
+	defer d.end()
 	pd, err := d.adapter.NewPD()
 	if err != nil {
 		return nil, d.opError(op, ScopeRequest, err)
 	}
 	p := &ProtectionDomain{dev: d, pd: pd}
-	if err := d.track(p); err != nil {
-		pd.Close()
-		return nil, d.opError(op, ScopeRequest, err)
-	}
+	d.track(p)
 	return p, nil
 }
 
@@ -43,11 +47,7 @@ func (p *ProtectionDomain) Alloc(size int, access Access) (*Region, error) {
 	if size <= 0 {
 		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: a region has at least one byte", ErrInvalid))
 	}
-	mr, err := p.pd.Alloc(size, access)
-	if err != nil {
-		return nil, p.dev.opError(op, ScopeRequest, err)
-	}
-	return p.add(op, mr, access)
+	return p.newRegion(op, access, func() (MR, error) { return p.pd.Alloc(size, access) })
 }
 
 // Register makes a region of existing memory, which must not be Go heap: the
@@ -63,45 +63,36 @@ func (p *ProtectionDomain) Register(mem []byte, access Access) (*Region, error) 
 	if len(mem) == 0 {
 		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: a region has at least one byte", ErrInvalid))
 	}
-	mr, err := r.Register(mem, access)
+	return p.newRegion(op, access, func() (MR, error) { return r.Register(mem, access) })
+}
+
+// newRegion makes a region of what make makes, and gives it a handle.
+func (p *ProtectionDomain) newRegion(op string, access Access, make func() (MR, error)) (*Region, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	err := p.dev.begin()
+	if err != nil {
+		return nil, p.dev.opError(op, ScopeDevice, err)
+	}
+	defer p.dev.end()
+	if p.closed {
+		return nil, p.dev.opError(op, ScopeRequest, ErrClosed)
+	}
+	mr, err := make()
 	if err != nil {
 		return nil, p.dev.opError(op, ScopeRequest, err)
 	}
-	return p.add(op, mr, access)
-}
-
-func (p *ProtectionDomain) add(op string, mr MR, access Access) (*Region, error) {
 	mem := mr.Bytes()
 	r := &Region{pd: p, mr: mr, mem: mem, base: addressOf(mem), mrKey: mr.LKey(), access: access}
-	err := p.enter(r)
-	if err == nil {
-		if err = p.dev.track(r); err != nil {
-			p.leave(r)
-		}
-	}
+	r.handle, err = p.regions.Add(r, 0)
 	if err != nil {
 		mr.Revoke()
 		mr.Close()
-		return nil, p.dev.opError(op, ScopeRequest, err)
+		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: a protection domain holds at most %d regions", ErrOutOfRange, handle.Max))
 	}
+	p.dev.track(r)
 	return r, nil
 }
-
-// enter gives the region a handle.
-func (p *ProtectionDomain) enter(r *Region) error {
-	if p.closed.Load() {
-		return ErrClosed
-	}
-	h, err := p.regions.Add(r, 0)
-	if err != nil {
-		return fmt.Errorf("%w: a protection domain holds at most %d regions", ErrOutOfRange, handle.Max)
-	}
-	r.handle = h
-	return nil
-}
-
-// leave takes the region's handle back, and reports whether it had one.
-func (p *ProtectionDomain) leave(r *Region) bool { return p.regions.Remove(r.handle) }
 
 // resolve translates a span's key from the front's handle to the provider's. It
 // fails when the span's region is closed or belongs to another domain.
@@ -119,15 +110,18 @@ func (p *ProtectionDomain) resolve(s *Span) bool {
 
 // Close closes the domain and what is left of its regions. Connections through
 // it have to be closed before.
-func (p *ProtectionDomain) Close() error {
-	if !p.closed.CompareAndSwap(false, true) {
-		return nil
-	}
-	for _, r := range p.regions.All() {
-		r.Close()
-	}
-	p.dev.untrack(p)
-	return p.pd.Close()
+func (p *ProtectionDomain) Close() (err error) {
+	p.closing.Do(func() {
+		p.mu.Lock()
+		p.closed = true
+		p.mu.Unlock()
+		for _, r := range p.regions.All() {
+			r.Close()
+		}
+		err = p.pd.Close()
+		p.dev.untrack(p)
+	})
+	return err
 }
 
 func (p *ProtectionDomain) describe() string { return "protection domain" }

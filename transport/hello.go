@@ -3,6 +3,9 @@ package transport
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // hello is the first message of either end: the dialer's hello, the listener's
@@ -47,6 +50,9 @@ func decodeHello(b []byte) (hello, error) {
 			return malformed("names cut short")
 		}
 		names[i], b = string(b[1:1+int(b[0])]), b[1+int(b[0]):]
+		if !utf8.ValidString(names[i]) || strings.ContainsFunc(names[i], func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return malformed("names not printable")
+		}
 	}
 	if len(b) < 2 || len(b)-2 != int(binary.BigEndian.Uint16(b)) || len(b)-2 > MaxPrivateData {
 		return malformed("private data")

@@ -8,8 +8,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unicode"
 )
 
 // link is the stream over which a connection is set up. It stays open for the
@@ -29,7 +32,8 @@ type link struct {
 		draining bool       // a goroutine is writing them
 		closed   bool
 	}
-	writing sync.Mutex // held while a frame is being written
+	writing sync.Mutex            // held while a frame is being written
+	broken  atomic.Pointer[error] // why Break was called
 }
 
 type outgoing struct {
@@ -120,11 +124,15 @@ func (l *link) fill(n int) error {
 		if got == 0 && err == nil {
 			err = io.EOF
 		}
-		if err != nil && len(l.in.buf) < n {
-			if errors.Is(err, io.EOF) && len(l.in.buf) > 0 {
-				err = io.ErrUnexpectedEOF
-			}
+		switch {
+		case err == nil:
+		case !errors.Is(err, io.EOF):
 			return err
+		case len(l.in.buf) >= n:
+		case len(l.in.buf) > 0:
+			return io.ErrUnexpectedEOF
+		default:
+			return io.EOF
 		}
 	}
 	return nil
@@ -167,7 +175,7 @@ func (l *link) expect(want frameKind) ([]byte, []int, error) {
 	case kind == want:
 		return payload, fds, nil
 	case kind == frameReject:
-		err = fmt.Errorf("%w by the peer: %s", ErrRejected, payload)
+		err = rejection(payload)
 	default:
 		err = fmt.Errorf("%w: set-up frame of kind %d where %d was expected", ErrInvalid, kind, want)
 	}
@@ -247,6 +255,12 @@ func (l *link) hangUp() {
 	l.stream.Close()
 }
 
+// Break makes link a Breaker.
+func (l *link) Break(why error) {
+	l.broken.CompareAndSwap(nil, &why)
+	l.stream.Close()
+}
+
 // dropQueue ends Send, and reports whether this call did.
 func (l *link) dropQueue() bool {
 	l.out.Lock()
@@ -262,12 +276,23 @@ func (l *link) dropQueue() bool {
 	return true
 }
 
+// maxReason bounds, in bytes, what one end tells the other of its reasons.
+const maxReason = 1024
+
+// rejection is the error for a peer's reason, which is text from outside.
+func rejection(reason []byte) error {
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, string(reason[:min(len(reason), maxReason)]))
+	return fmt.Errorf("%w by the peer: %s", ErrRejected, text)
+}
+
 // reject tells the peer why there will be no connection, and hangs up.
 func (l *link) reject(reason string) {
-	const longest = 1024
-	if len(reason) > longest {
-		reason = reason[:longest]
-	}
+	reason = reason[:min(len(reason), maxReason)]
 	l.stream.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
 	l.write(frameReject, []byte(reason))
 	l.stream.Close()

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 
@@ -17,6 +18,11 @@ func (l *link) writeWithFDs(frame []byte, fds []int) (int, error) {
 	return n, err
 }
 
+// maxPendingFDs bounds the descriptors received ahead of the frames that they
+// belong to. One read ends within the frame whose descriptors it returned, so
+// there are never more than those of this frame and of the one before it.
+const maxPendingFDs = 2 * MaxExchangeFDs
+
 // readWithFDs reads bytes, and the descriptors that came with them.
 func (l *link) readWithFDs(buf []byte) (int, error) {
 	var oob [256]byte
@@ -30,6 +36,9 @@ func (l *link) readWithFDs(buf []byte) (int, error) {
 		}
 		if perr != nil || flags&unix.MSG_CTRUNC != 0 {
 			return n, errors.New("descriptors were lost on their way: too many open files here?")
+		}
+		if len(l.in.fds) > maxPendingFDs {
+			return n, fmt.Errorf("%w: the peer sends descriptors that belong to no frame", ErrInvalid)
 		}
 	}
 	return n, err

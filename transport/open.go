@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -9,17 +10,27 @@ import (
 )
 
 // Opener opens an adapter. The URL's scheme is the registered one, without
-// decorators.
+// decorators, and its query is without their parameters: what an opener does not
+// know is a mistake to be refused.
 type Opener func(u *url.URL) (Adapter, error)
 
-// Decorator wraps an adapter; params are the URL's query.
+// Decorator wraps an adapter; params is what the URL's query says of the
+// parameters that it was registered with.
 type Decorator func(inner Adapter, params url.Values) (Adapter, error)
 
 var registry struct {
 	sync.Mutex
 	openers    map[string]Opener
-	decorators map[string]Decorator
+	decorators map[string]decorator
 }
+
+// decorator is a registered Decorator and the names of its parameters.
+type decorator struct {
+	decorate Decorator
+	params   []string
+}
+
+func (d decorator) takes(param string) bool { return slices.Contains(d.params, param) }
 
 // Register makes a provider available under a URL scheme, as database/sql does
 // for drivers: providers call it from init. It panics when the scheme is taken.
@@ -36,29 +47,25 @@ func Register(scheme string, open Opener) {
 }
 
 // RegisterDecorator makes a decorator available as a prefix of schemes:
-// "faulty+shm:?seed=7".
-func RegisterDecorator(name string, decorate Decorator) {
+// "faulty+shm:?seed=7". params names the URL parameters that are meant for it;
+// all others go to the provider.
+func RegisterDecorator(name string, decorate Decorator, params ...string) {
 	registry.Lock()
 	defer registry.Unlock()
 	if registry.decorators == nil {
-		registry.decorators = map[string]Decorator{}
+		registry.decorators = map[string]decorator{}
 	}
 	if _, taken := registry.decorators[name]; taken {
 		panic("transport: RegisterDecorator called twice for " + name)
 	}
-	registry.decorators[name] = decorate
+	registry.decorators[name] = decorator{decorate, params}
 }
 
 // Schemes lists the registered providers, sorted.
 func Schemes() []string {
 	registry.Lock()
 	defer registry.Unlock()
-	names := make([]string, 0, len(registry.openers))
-	for name := range registry.openers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(registry.openers))
 }
 
 // Open opens a device by URL. The scheme names the provider, whose package (or
@@ -78,28 +85,28 @@ func Open(rawURL string) (*Device, error) {
 	}
 	names := strings.Split(u.Scheme, "+")
 	scheme := names[len(names)-1]
-	registry.Lock()
-	open := registry.openers[scheme]
-	registry.Unlock()
-	if open == nil {
-		return fail(fmt.Errorf("%w: no provider for scheme %q is built in; there are: %s (import its package, or transport/all)",
-			ErrNotSupported, scheme, strings.Join(Schemes(), ", ")))
+	open, decorators, err := lookUp(scheme, names[:len(names)-1])
+	if err != nil {
+		return fail(err)
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return fail(err)
+	}
+	rest := maps.Clone(query)
+	for _, d := range decorators {
+		maps.DeleteFunc(rest, func(name string, _ []string) bool { return d.takes(name) })
 	}
 	inner := *u
-	inner.Scheme = scheme
+	inner.Scheme, inner.RawQuery = scheme, rest.Encode()
 	adapter, err := open(&inner)
 	if err != nil {
 		return fail(err)
 	}
-	for _, name := range slices.Backward(names[:len(names)-1]) {
-		registry.Lock()
-		decorate := registry.decorators[name]
-		registry.Unlock()
-		if decorate == nil {
-			adapter.Close()
-			return fail(fmt.Errorf("%w: no decorator %q is built in", ErrNotSupported, name))
-		}
-		decorated, err := decorate(adapter, u.Query())
+	for _, d := range slices.Backward(decorators) {
+		params := maps.Clone(query)
+		maps.DeleteFunc(params, func(name string, _ []string) bool { return !d.takes(name) })
+		decorated, err := d.decorate(adapter, params)
 		if err != nil {
 			adapter.Close()
 			return fail(err)
@@ -107,4 +114,33 @@ func Open(rawURL string) (*Device, error) {
 		adapter = decorated
 	}
 	return NewDevice(u.Scheme, adapter), nil
+}
+
+// lookUp finds what a URL's scheme is made of.
+func lookUp(scheme string, decorators []string) (Opener, []decorator, error) {
+	registry.Lock()
+	defer registry.Unlock()
+	open := registry.openers[scheme]
+	if open == nil {
+		return nil, nil, fmt.Errorf("%w: no provider for scheme %q is built in; there are: %s (import its package, or transport/all)",
+			ErrNotSupported, scheme, list(registry.openers))
+	}
+	var found []decorator
+	for _, name := range decorators {
+		d, ok := registry.decorators[name]
+		if !ok {
+			return nil, nil, fmt.Errorf("%w: no decorator %q is built in; there are: %s (import its package)",
+				ErrNotSupported, name, list(registry.decorators))
+		}
+		found = append(found, d)
+	}
+	return open, found, nil
+}
+
+// list is a map's keys for an error text.
+func list[V any](m map[string]V) string {
+	if len(m) == 0 {
+		return "none"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(m)), ", ")
 }

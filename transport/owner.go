@@ -3,6 +3,8 @@ package transport
 import (
 	"runtime"
 	"sync/atomic"
+
+	"github.com/rfaas-go/rfaas/internal/order"
 )
 
 // Owner is an ownership word, taken by compare-and-swap: whoever holds it may
@@ -28,10 +30,16 @@ const (
 // another goroutine of the program holds it, with ErrClosed once retired, and
 // waits for the background side, which never holds it for long.
 func (o *Owner) Acquire() error {
-	if w := o.word.Load(); w&ownerStateMask == 0 && o.word.CompareAndSwap(w, w|ownedByProgram) {
+	if o.try() {
 		return nil
 	}
 	return o.acquireSlow()
+}
+
+// try is the first attempt of Acquire, small enough to be inlined.
+func (o *Owner) try() bool {
+	w := o.word.Load()
+	return w&ownerStateMask == 0 && o.word.CompareAndSwap(w, w|ownedByProgram)
 }
 
 func (o *Owner) acquireSlow() error {
@@ -58,7 +66,7 @@ func (o *Owner) TryAcquireBackground() bool {
 }
 
 // Release gives the word back.
-func (o *Owner) Release() { o.word.Store(o.word.Load()&^ownerStateMask + ownerCount) }
+func (o *Owner) Release() { order.Publish(&o.word, o.word.Load()&^ownerStateMask+ownerCount) }
 
 // Quiesce returns when whoever held the word at the call has released it.
 func (o *Owner) Quiesce() {

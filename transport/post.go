@@ -19,8 +19,10 @@ const stageLength = 32
 // The rules are those of ibv_post_send for reliable connections (InfiniBand
 // Architecture Specification, volume 1, chapters 9 to 11).
 func (c *Conn) Post(wrs ...WorkRequest) (int, error) {
-	if err := c.sending.Acquire(); err != nil {
-		return 0, c.dev.opError("post", ScopeRequest, err)
+	if !c.sending.try() {
+		if err := c.sending.acquireSlow(); err != nil {
+			return 0, c.dev.opError("post", ScopeRequest, err)
+		}
 	}
 	n, err := c.postSend(wrs)
 	c.sending.Release()
@@ -33,7 +35,7 @@ func (c *Conn) postSend(wrs []WorkRequest) (int, error) {
 		staged, invalid := 0, error(nil)
 		for staged < len(c.sendStage) && done+staged < len(wrs) {
 			wr := &c.sendStage[staged]
-			*wr = wrs[done+staged]
+			wr.set(&wrs[done+staged])
 			if invalid = c.checkSend(wr); invalid != nil {
 				break
 			}
@@ -145,7 +147,7 @@ func postRecv(p *ProtectionDomain, to receiver, wrs []WorkRequest, stage *[stage
 		staged, invalid := 0, error(nil)
 		for staged < len(stage) && done+staged < len(wrs) {
 			wr := &stage[staged]
-			*wr = wrs[done+staged]
+			wr.set(&wrs[done+staged])
 			if invalid = p.checkRecv(wr); invalid != nil {
 				break
 			}

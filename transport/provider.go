@@ -137,7 +137,8 @@ type QP interface {
 	// outstanding completes as failed or flushed.
 	Disconnect(reason error)
 	// Close moves the queue pair to the error state for good. What is outstanding
-	// completes as flushed and can still be polled.
+	// completes as flushed and can still be polled. Message and Disconnect may
+	// still be called during Close and until it is the adapter's turn.
 	Close() error
 }
 
@@ -165,4 +166,13 @@ type Control interface {
 	// at once; from anywhere. Messages still queued when the connection ends are
 	// dropped.
 	Send(msg []byte, fd int)
+}
+
+// Breaker is implemented by the front's Control, for decorators that inject
+// faults.
+type Breaker interface {
+	// Break cuts the stream without a goodbye, as the death of the peer would: both
+	// ends notice, and their queue pairs get Disconnect with an ErrPeerGone, which
+	// at this end says why. It returns at once; from anywhere.
+	Break(why error)
 }

@@ -24,6 +24,8 @@ type Queue struct {
 
 	mu       sync.Mutex
 	reserved uint32
+
+	closing sync.Once
 }
 
 // How long Queue.Wait polls before it sleeps.
@@ -45,16 +47,17 @@ func (d *Device) NewQueue(depth int) (*Queue, error) {
 	if depth <= 0 || uint64(depth) > uint64(d.caps.MaxQueueDepth) {
 		return nil, d.opError(op, ScopeRequest, fmt.Errorf("%w: depth must be 1 to %d", ErrOutOfRange, d.caps.MaxQueueDepth))
 	}
+	if err := d.begin(); err != nil {
+		return nil, d.opError(op, ScopeDevice, err)
+	}
+	defer d.end()
 	q := &Queue{dev: d, depth: uint32(depth)}
 	cq, err := d.adapter.NewCQ(CQConfig{Depth: q.depth, Owner: &q.owner})
 	if err != nil {
 		return nil, d.opError(op, ScopeRequest, err)
 	}
 	q.cq = cq
-	if err := d.track(q); err != nil {
-		cq.Close()
-		return nil, d.opError(op, ScopeRequest, err)
-	}
+	d.track(q)
 	return q, nil
 }
 
@@ -64,8 +67,10 @@ func (d *Device) NewQueue(depth int) (*Queue, error) {
 func (q *Queue) Poll(dst []Completion) (int, error) { return q.poll(dst, 0) }
 
 func (q *Queue) poll(dst []Completion, spins int) (int, error) {
-	if err := q.owner.Acquire(); err != nil {
-		return 0, err
+	if !q.owner.try() {
+		if err := q.owner.acquireSlow(); err != nil {
+			return 0, err
+		}
 	}
 	n, err := q.cq.Poll(dst, spins)
 	q.owner.Release()
@@ -154,12 +159,13 @@ func (q *Queue) Depth() int { return int(q.depth) }
 
 // Close closes the queue; a Wait under way returns ErrClosed. Connections that
 // complete into it have to be closed before; their completions are dropped.
-func (q *Queue) Close() error {
-	if !q.owner.Retire() {
-		return nil
-	}
-	q.dev.untrack(q)
-	return q.cq.Close()
+func (q *Queue) Close() (err error) {
+	q.closing.Do(func() {
+		q.owner.Retire()
+		err = q.cq.Close()
+		q.dev.untrack(q)
+	})
+	return err
 }
 
 // reserve sets completions of the queue aside for a connection or a shared

@@ -1,6 +1,9 @@
 package transport
 
-import "fmt"
+import (
+	"fmt"
+	"sync"
+)
 
 // Region is a piece of registered memory. Its methods may be called from
 // anywhere; who may touch the bytes and when, the package comment says.
@@ -12,6 +15,8 @@ type Region struct {
 	handle uint32 // Span.lkey
 	mrKey  uint32 // the provider's name for it
 	access Access
+
+	closing sync.Once
 }
 
 // Bytes is the region's memory. It must not be used after Close.
@@ -48,14 +53,15 @@ func (r *Region) check(off, n int) {
 
 // Close revokes the region and frees its memory (that of a Registered one is
 // the caller's to free, now). See "The end of a right" in the package comment.
-func (r *Region) Close() error {
-	if !r.pd.leave(r) {
-		return nil
-	}
-	r.mr.Revoke()
-	r.pd.dev.quiesce()
-	r.pd.dev.untrack(r)
-	return r.mr.Close()
+func (r *Region) Close() (err error) {
+	r.closing.Do(func() {
+		r.pd.regions.Remove(r.handle)
+		r.mr.Revoke()
+		r.pd.dev.quiesce()
+		err = r.mr.Close()
+		r.pd.dev.untrack(r)
+	})
+	return err
 }
 
 func (r *Region) describe() string { return fmt.Sprintf("region of %d bytes", len(r.mem)) }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 )
 
 // Set-up of a connection, over a stream that both ends trust:
@@ -26,16 +27,29 @@ import (
 // fails. The context bounds the set-up only.
 func (d *Device) Connect(ctx context.Context, stream net.Conn, cfg ConnConfig) (*Conn, error) {
 	l := newLink(stream)
-	c, err := d.newConn(cfg, l)
-	if err == nil {
-		unbind := l.bind(ctx)
-		err = c.admit(unbind(c.dial(ctx, cfg)))
-	}
+	c, err := d.setUp(ctx, l, cfg, (*Conn).dial)
 	if err != nil {
 		l.reject(err.Error())
 		return nil, d.opError("connect to "+peerOf(stream).String(), ScopeConnection, err)
 	}
-	go c.listen()
+	return c, nil
+}
+
+// setUp makes a connection, with handshake for one end's part in it.
+func (d *Device) setUp(ctx context.Context, l *link, cfg ConnConfig, handshake func(*Conn, context.Context, ConnConfig) error) (*Conn, error) {
+	ctx, end, err := d.beginSetUp(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	c, err := d.newConn(cfg, l)
+	if err != nil {
+		return nil, err
+	}
+	unbind := l.bind(ctx)
+	if err := c.admit(unbind(handshake(c, ctx, cfg))); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -50,6 +64,9 @@ func (c *Conn) dial(ctx context.Context, cfg ConnConfig) error {
 		return err
 	}
 	h, err := decodeHello(payload)
+	if err == nil {
+		err = c.dev.checkWire(h)
+	}
 	if err != nil {
 		return err
 	}
@@ -65,11 +82,22 @@ func (d *Device) hello(cfg ConnConfig) hello {
 	return hello{wire: d.caps.Wire, device: d.name, private: cfg.PrivateData}
 }
 
+// checkWire refuses a peer whose queue pairs speak another protocol.
+func (d *Device) checkWire(peer hello) error {
+	if peer.wire == d.caps.Wire {
+		return nil
+	}
+	return fmt.Errorf("%w: the peer speaks %q (device %s), this end %q (device %s); use one transport on both ends",
+		ErrNotSupported, peer.wire, peer.device, d.caps.Wire, d.name)
+}
+
 // Request is a peer that wants to connect.
 type Request struct {
 	dev  *Device
 	link *link
 	peer Peer
+
+	answered atomic.Bool // accepted or rejected
 }
 
 // Receive reads a connection request from an established stream whose other end
@@ -96,9 +124,8 @@ func (d *Device) receive(l *link) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.wire != d.caps.Wire {
-		return nil, fmt.Errorf("%w: the dialer speaks %q (device %s), this end %q (device %s); use one transport on both ends",
-			ErrNotSupported, h.wire, h.device, d.caps.Wire, d.name)
+	if err := d.checkWire(h); err != nil {
+		return nil, err
 	}
 	r := &Request{dev: d, link: l, peer: peerOf(l.stream)}
 	r.peer.Provider, r.peer.PrivateData = h.device, h.private
@@ -109,23 +136,26 @@ func (d *Device) receive(l *link) (*Request, error) {
 func (r *Request) Peer() Peer { return r.peer }
 
 // Accept makes the connection. The context bounds the set-up only. A Request is
-// accepted or rejected once.
+// accepted or rejected once; after that Accept fails with ErrInvalid.
 func (r *Request) Accept(ctx context.Context, cfg ConnConfig) (*Conn, error) {
-	var c *Conn
-	err := authorize(ctx, cfg, r.peer)
-	if err == nil {
-		c, err = r.dev.newConn(cfg, r.link)
+	fail := func(err error) (*Conn, error) {
+		return nil, r.dev.opError("accept "+r.peer.String(), ScopeConnection, err)
 	}
+	if !r.answered.CompareAndSwap(false, true) {
+		return fail(fmt.Errorf("%w: the request was accepted or rejected before", ErrInvalid))
+	}
+	err := authorize(ctx, cfg, r.peer)
+	var c *Conn
 	if err == nil {
-		c.peer = r.peer
-		unbind := r.link.bind(ctx)
-		err = c.admit(unbind(c.answer(ctx, cfg)))
+		c, err = r.dev.setUp(ctx, r.link, cfg, func(c *Conn, ctx context.Context, cfg ConnConfig) error {
+			c.peer = r.peer
+			return c.answer(ctx, cfg)
+		})
 	}
 	if err != nil {
 		r.link.reject(err.Error())
-		return nil, r.dev.opError("accept "+r.peer.String(), ScopeConnection, err)
+		return fail(err)
 	}
-	go c.listen()
 	return c, nil
 }
 
@@ -138,7 +168,11 @@ func (c *Conn) answer(ctx context.Context, cfg ConnConfig) error {
 }
 
 // Reject refuses the connection; the dialer gets an ErrRejected with the reason.
-func (r *Request) Reject(reason string) { r.link.reject(reason) }
+func (r *Request) Reject(reason string) {
+	if r.answered.CompareAndSwap(false, true) {
+		r.link.reject(reason)
+	}
+}
 
 func authorize(ctx context.Context, cfg ConnConfig, peer Peer) error {
 	if cfg.Authorize != nil {
@@ -153,19 +187,19 @@ func authorize(ctx context.Context, cfg ConnConfig, peer Peer) error {
 	return nil
 }
 
-// admit enters a connection that was set up into the device's account, or
-// undoes it when set-up failed with err.
+// admit takes a connection that was set up into service, or undoes it when
+// set-up failed with err.
 func (c *Conn) admit(err error) error {
 	if err == nil {
-		err = c.dev.track(c)
+		c.dev.track(c)
+		c.listening.Go(c.listen)
+		return nil
 	}
-	if err != nil {
-		c.sending.Retire()
-		c.receiving.Retire()
-		c.closed.Store(true)
-		c.fail(err)
-		c.qp.Close()
-	}
+	c.sending.Retire()
+	c.receiving.Retire()
+	c.closed.Store(true)
+	c.fail(err)
+	c.qp.Close()
 	return err
 }
 
@@ -177,7 +211,9 @@ func (c *Conn) listen() {
 		switch {
 		case err != nil:
 			reason = ErrPeerGone
-			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			if why := c.link.broken.Load(); why != nil {
+				reason = fmt.Errorf("%w (%w)", ErrPeerGone, *why)
+			} else if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 				reason = fmt.Errorf("%w (%w)", ErrPeerGone, err)
 			}
 		case kind == frameControl:
@@ -185,6 +221,9 @@ func (c *Conn) listen() {
 		case kind == frameGoodbye:
 			closeFDs(fds)
 			reason = ErrPeerClosed
+		case kind == frameReject: // it gave up as set-up ended here
+			closeFDs(fds)
+			reason = rejection(payload)
 		default:
 			closeFDs(fds)
 			reason = fmt.Errorf("%w: frame of kind %d on an established connection", ErrInvalid, kind)

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 )
 
@@ -16,7 +17,8 @@ type SharedReceive struct {
 
 	// holds counts s itself, while open, and the connections that may still have
 	// completions of its receives in the queue.
-	holds atomic.Int32
+	holds   atomic.Int32
+	closing sync.Once
 
 	receiving Owner
 	stage     [stageLength]WorkRequest
@@ -36,22 +38,22 @@ func (p *ProtectionDomain) NewSharedReceive(q *Queue, depth int) (*SharedReceive
 	if q.dev != p.dev {
 		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: the queue belongs to another device", ErrInvalid))
 	}
+	if err := p.dev.begin(); err != nil {
+		return nil, p.dev.opError(op, ScopeDevice, err)
+	}
+	defer p.dev.end()
 	s := &SharedReceive{pd: p, queue: q, depth: uint32(depth)}
 	s.holds.Store(1)
 	if err := q.reserve(s.depth); err != nil {
 		return nil, p.dev.opError(op, ScopeRequest, err)
 	}
 	srq, err := maker.NewSRQ(SRQConfig{PD: p.pd, CQ: q.cq, Depth: s.depth})
-	if err == nil {
-		s.srq = srq
-		if err = p.dev.track(s); err != nil {
-			srq.Close()
-		}
-	}
 	if err != nil {
 		q.unreserve(s.depth)
 		return nil, p.dev.opError(op, ScopeRequest, err)
 	}
+	s.srq = srq
+	p.dev.track(s)
 	return s, nil
 }
 
@@ -67,13 +69,13 @@ func (s *SharedReceive) PostRecv(wrs ...WorkRequest) (int, error) {
 }
 
 // Close closes the queue. Connections that use it have to be closed before.
-func (s *SharedReceive) Close() error {
-	if !s.receiving.Retire() {
-		return nil
-	}
-	s.pd.dev.untrack(s)
-	err := s.srq.Close()
-	s.release()
+func (s *SharedReceive) Close() (err error) {
+	s.closing.Do(func() {
+		s.receiving.Retire()
+		err = s.srq.Close()
+		s.release()
+		s.pd.dev.untrack(s)
+	})
 	return err
 }
 

@@ -258,6 +258,24 @@ func (w *WorkRequest) setSecond(s Span) {
 	w.Arg0, w.Arg1 = s.addr, uint64(s.lkey)<<32|uint64(s.len)
 }
 
+// set copies a request field by field. A caller has just stored the fields one by
+// one; loading them back wider than they were stored makes a processor wait until
+// they have reached its cache.
+func (w *WorkRequest) set(from *WorkRequest) {
+	w.ID = from.ID
+	w.Local.addr = from.Local.addr
+	w.Local.len = from.Local.len
+	w.Local.lkey = from.Local.lkey
+	w.Remote.Addr = from.Remote.Addr
+	w.Remote.Len = from.Remote.Len
+	w.Remote.Key = from.Remote.Key
+	w.Arg0 = from.Arg0
+	w.Arg1 = from.Arg1
+	w.Imm = from.Imm
+	w.Op = from.Op
+	w.Flags = from.Flags
+}
+
 // Bytes is the payload's length: both spans together.
 func (w *WorkRequest) Bytes() uint64 {
 	if w.Op == OpFetchAdd || w.Op == OpCompareSwap {

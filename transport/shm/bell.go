@@ -2,6 +2,7 @@ package shm
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"os"
 	"sync/atomic"
@@ -13,9 +14,9 @@ import (
 // A bell wakes a sleeper: an eventfd that the sleeper reads through the runtime's
 // poller and whose descriptor the peers get. Whether there is a sleeper is a
 // word in the sleeper's half: each time it goes to sleep it raises it to a value
-// not used before (bit 0: for solicited messages only), and who finds a value
-// that he has not answered yet rings. So a peer rings once for each sleep, and
-// never needs to write where the sleeper does.
+// not used before, and who finds a value that he has not answered yet rings. So
+// a peer rings once for each sleep, and never needs to write where the sleeper
+// does.
 type bell struct {
 	file *os.File
 	fd   int
@@ -29,8 +30,9 @@ func newBell() (*bell, error) {
 	return &bell{file: os.NewFile(uintptr(fd), "rfaas-bell"), fd: fd}, nil
 }
 
-// one is what ringing writes.
-var one = []byte{0, 0, 0, 0, 0, 0, 0, 1}
+// one is what ringing adds to the counter: so little that it never gets full,
+// which would make ring block.
+var one = binary.NativeEndian.AppendUint64(nil, 1)
 
 // ring wakes this process's own sleeper.
 func (b *bell) ring() { b.file.Write(one) } // fails when closed, or full of rings: in order both times
@@ -59,25 +61,15 @@ func (b *bell) wait(ctx context.Context) error {
 
 func (b *bell) close() error { return b.file.Close() }
 
-// Bell words: bit 0 solicited only, the rest counts sleeps.
-const (
-	bellSolicited = 1
-	bellStep      = 2
-)
-
 // raise announces a sleep in a bell word, unless the last one has not been
-// answered yet and waits for the same.
-func raise(word *atomic.Uint32, answered uint32, solicitedOnly bool) {
+// answered yet.
+func raise(word *atomic.Uint32, answered uint32) {
 	v := word.Load()
-	if v != 0 && v != answered && (v&bellSolicited != 0) == solicitedOnly {
+	if v != 0 && v != answered {
 		return
 	}
-	v = (v &^ bellSolicited) + bellStep
-	if v == 0 {
-		v = bellStep // 0 is "never slept"
-	}
-	if solicitedOnly {
-		v |= bellSolicited
+	if v++; v == 0 {
+		v = 1 // 0 is "never slept"
 	}
 	word.Store(v)
 }

@@ -29,7 +29,9 @@ type completionQueue struct {
 
 	_       [lineBytes]byte // what follows belongs to owner
 	turn    int             // the member to begin with
+	urgent  bool            // something solicited arrived, or something failed, since Arm
 	pending []transport.Completion
+	sources []*receiveQueue // of pending
 }
 
 // member is a queue pair that completes into the queue, with either or both of
@@ -83,18 +85,20 @@ func (cq *completionQueue) Poll(dst []transport.Completion, spins int) (int, err
 	members := *cq.members.Load()
 	n := 0
 	if len(cq.pending) > 0 {
-		n = copy(dst, cq.pending)
-		cq.pending = cq.pending[:copy(cq.pending, cq.pending[n:])]
+		n = cq.take(dst)
 	}
 	for n < len(dst) {
-		if cq.turn >= len(members) {
-			cq.turn = 0
+		for i := range members {
+			m := &members[i]
+			if i >= cq.turn && m.wantsAttention() {
+				n += m.poll(dst[n:])
+			}
 		}
-		for i := cq.turn; i < len(members) && n < len(dst); i++ {
-			n += members[i].poll(dst[n:])
-		}
-		for i := 0; i < cq.turn && n < len(dst); i++ {
-			n += members[i].poll(dst[n:])
+		for i := range members[:min(cq.turn, len(members))] {
+			m := &members[i]
+			if m.wantsAttention() {
+				n += m.poll(dst[n:])
+			}
 		}
 		if n > 0 || spins == 0 {
 			break
@@ -102,7 +106,7 @@ func (cq *completionQueue) Poll(dst []transport.Completion, spins int) (int, err
 		spins--
 	}
 	if n == len(dst) {
-		cq.turn++ // dst was too short for all: let another be first
+		cq.turn = (cq.turn + 1) % max(len(members), 1) // dst was too short for all: let another be first
 	}
 	if n > 0 && cq.asleep.Load() != awake {
 		cq.asleep.Store(awake) // armed, and then found something without sleeping
@@ -110,10 +114,33 @@ func (cq *completionQueue) Poll(dst []transport.Completion, spins int) (int, err
 	return n, nil
 }
 
+// take hands out what the background side received.
+func (cq *completionQueue) take(dst []transport.Completion) int {
+	n := copy(dst, cq.pending)
+	for _, q := range cq.sources[:n] {
+		q.free(1)
+	}
+	cq.pending = cq.pending[:copy(cq.pending, cq.pending[n:])]
+	cq.sources = cq.sources[:copy(cq.sources, cq.sources[n:])]
+	return n
+}
+
+// wantsAttention reports whether there is anything to do: the state has changed,
+// a message has arrived, an acknowledgement is to be sent, or requests may have
+// been completed. This is all that a poll in vain costs.
+func (m *member) wantsAttention() bool {
+	qp := m.qp
+	return qp.state.Load() != stateReady ||
+		m.receives && (qp.recv.slot.sequence.Load() == qp.recv.next+1 || qp.recv.acked != qp.recv.next) ||
+		m.sends && qp.send.posted.Load() != qp.comp.settled
+}
+
 func (m *member) poll(dst []transport.Completion) int {
 	n := 0
-	if m.receives {
-		n = m.qp.receive(dst)
+	if m.receives && len(dst) > 0 {
+		if n = m.qp.receive(dst); n > 0 {
+			m.qp.receives.free(n)
+		}
 	}
 	if m.sends && n < len(dst) {
 		n += m.qp.completeSends(dst[n:])
@@ -123,33 +150,62 @@ func (m *member) poll(dst []transport.Completion) int {
 
 // Arm implements transport.CQ.
 func (cq *completionQueue) Arm(solicitedOnly bool) (bool, error) {
+	cq.urgent = false
 	if solicitedOnly {
 		cq.asleep.Store(asleepForSolicited)
 	} else {
 		cq.asleep.Store(asleepForAny)
 	}
+	cq.raiseBells()
+	return len(cq.pending) > 0, nil
+}
+
+func (cq *completionQueue) raiseBells() {
 	for _, m := range *cq.members.Load() {
 		if m.receives {
-			raise(&m.qp.own.receiveBell, m.qp.peer.rungReceive.Load(), solicitedOnly)
+			raise(&m.qp.own.receiveBell, m.qp.peer.rungReceive.Load())
 		}
 		if m.sends {
 			if _, waits := m.qp.unacknowledged(); waits {
-				raise(&m.qp.own.sendBell, m.qp.peer.rungSend.Load(), solicitedOnly)
+				raise(&m.qp.own.sendBell, m.qp.peer.rungSend.Load())
 				cq.watch()
 			}
 		}
 	}
-	return len(cq.pending) > 0, nil
 }
 
-// Wait implements transport.CQ.
+// Wait implements transport.CQ. A sleep for solicited messages only is broken by
+// whatever arrives, but not ended: the background side looks what it is.
 func (cq *completionQueue) Wait(ctx context.Context) error {
-	err := cq.bell.wait(ctx)
-	cq.asleep.Store(awake)
-	if errors.Is(err, os.ErrClosed) {
-		return transport.ErrClosed
+	defer cq.asleep.Store(awake)
+	for {
+		err := cq.bell.wait(ctx)
+		if errors.Is(err, os.ErrClosed) {
+			return transport.ErrClosed
+		}
+		if err != nil || ctx.Err() != nil || cq.asleep.Load() != asleepForSolicited || !cq.dozeOn() {
+			return err
+		}
 	}
-	return err
+}
+
+// dozeOn receives what has arrived while the program sleeps for solicited
+// messages only, and reports whether it can sleep on.
+func (cq *completionQueue) dozeOn() bool {
+	if !cq.owner.TryAcquireBackground() {
+		return false
+	}
+	defer cq.owner.Release()
+	cq.raiseBells() // and then look
+	for _, m := range *cq.members.Load() {
+		if m.receives {
+			cq.receiveFor(m.qp)
+		}
+		if m.sends && m.qp.state.Load() != stateReady {
+			return false
+		}
+	}
+	return !cq.urgent
 }
 
 // wakeSleeper wakes this process's own program if it sleeps on the queue;
@@ -170,47 +226,59 @@ func (cq *completionQueue) receiveInBackground(qp *queuePair) bool {
 	if cq.closed.Load() || qp.released.Load() || qp.peerSegment == nil {
 		return true
 	}
-	urgent := false
-	var buf [16]transport.Completion
-	for {
-		n := qp.receive(buf[:min(len(buf), cq.depth-len(cq.pending))])
-		if n == 0 {
-			break
-		}
-		for i := range buf[:n] {
-			urgent = urgent || buf[i].Status != transport.StatusOK
-		}
-		cq.pending = append(cq.pending, buf[:n]...)
-	}
-	if len(cq.pending) > 0 {
-		cq.wakeSleeper(urgent)
+	if cq.receiveFor(qp); len(cq.pending) > 0 {
+		cq.wakeSleeper(cq.urgent)
 	}
 	return true
 }
 
-// watchInterval is how long a message may stay unacknowledged before the peer's
-// background side is asked to look after it.
-const watchInterval = time.Millisecond
-
-// watch schedules a look at messages that are not acknowledged.
-func (cq *completionQueue) watch() {
-	if cq.watching.CompareAndSwap(false, true) {
-		time.AfterFunc(watchInterval, cq.look)
+// receiveFor receives for a queue pair into pending. It belongs to owner.
+func (cq *completionQueue) receiveFor(qp *queuePair) {
+	var buf [16]transport.Completion
+	for {
+		n := qp.receive(buf[:min(len(buf), cq.depth-len(cq.pending))])
+		if n == 0 {
+			return
+		}
+		cq.pending = append(cq.pending, buf[:n]...)
+		for range n {
+			cq.sources = append(cq.sources, qp.receives)
+		}
 	}
 }
 
-// look kicks the peers that have left a message unacknowledged since the last
-// look, once a message.
-func (cq *completionQueue) look() {
-	cq.watching.Store(false)
-	if cq.closed.Load() {
-		return
+// How long a message may stay unacknowledged before the peer's background side is
+// asked to look after it, and how seldom those are looked at that stay so.
+const (
+	firstLook  = time.Millisecond
+	seldomLook = 100 * time.Millisecond
+)
+
+// watch schedules looks at messages that are not acknowledged, for as long as
+// there are any.
+func (cq *completionQueue) watch() {
+	if !cq.watching.Load() && cq.watching.CompareAndSwap(false, true) {
+		time.AfterFunc(firstLook, func() { cq.look(firstLook) })
 	}
+}
+
+func (cq *completionQueue) look(interval time.Duration) {
+	again := false
+	next := min(2*interval, seldomLook)
 	for _, m := range *cq.members.Load() {
-		if m.sends && m.qp.kickIfStale() {
-			cq.watch()
+		if m.sends {
+			waits, moved := m.qp.lookAfter()
+			again = again || waits
+			if moved {
+				next = firstLook
+			}
 		}
 	}
+	if again && !cq.closed.Load() {
+		time.AfterFunc(next, func() { cq.look(next) })
+		return
+	}
+	cq.watching.Store(false)
 }
 
 // Close implements transport.CQ.

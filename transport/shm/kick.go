@@ -9,28 +9,30 @@ type staleness struct {
 	kicked atomic.Uint64 // index+1 of the last message that the peer was kicked for
 }
 
-// kickIfStale asks the peer's background side to consume what its program has
-// left lying since the last look. It reports whether there is something left to
-// look after.
-func (qp *queuePair) kickIfStale() bool {
+// lookAfter asks the peer's background side to consume what its program has left
+// lying since the last look, once a message. It reports whether there is anything
+// unacknowledged to look after, and whether it is another message than last time.
+func (qp *queuePair) lookAfter() (waits, moved bool) {
 	qp.messages.Lock() // release waits for it
 	defer qp.messages.Unlock()
-	if qp.released.Load() {
-		return false
+	if qp.released.Load() || qp.state.Load() != stateReady {
+		return false, false
 	}
 	oldest, waits := qp.unacknowledged()
-	if !waits || qp.state.Load() != stateReady {
+	if !waits {
 		qp.stale.seen.Store(0)
-		return false
+		return false, false
 	}
 	mark := uint64(oldest) + 1
-	if qp.stale.kicked.Load() == mark {
-		return false // its turn: it acknowledges when there is a receive
+	moved = qp.stale.seen.Swap(mark) != mark
+	if !moved {
+		if qp.stale.kicked.Swap(mark) != mark {
+			qp.cfg.Control.Send([]byte{byte(messageKick)}, -1)
+		}
+		// A program that waits for its sends may have left its own receives to us.
+		if next := qp.own.acked.Load(); qp.peer.slots[next&qp.peer.mask].sequence.Load() == next+1 {
+			qp.advance()
+		}
 	}
-	if qp.stale.seen.Swap(mark) != mark {
-		return true
-	}
-	qp.stale.kicked.Store(mark)
-	qp.cfg.Control.Send([]byte{byte(messageKick)}, -1)
-	return false
+	return true, moved
 }

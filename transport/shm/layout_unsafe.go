@@ -133,3 +133,11 @@ func addressOf(mem []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.
 // putWord stores v, in native byte order, into the 8 bytes of mem, which need
 // not be aligned.
 func putWord(mem []byte, v uint64) { copy(mem, (*[8]byte)(unsafe.Pointer(&v))[:]) }
+
+// memory is the bytes of a local span of a request that is being posted. The
+// front has checked that they lie within an open region, and keeps it mapped
+// until posting is over.
+func memory(s transport.Span) []byte {
+	addr := s.Addr()
+	return unsafe.Slice(*(**byte)(unsafe.Pointer(&addr)), s.Len())
+}

@@ -2,10 +2,10 @@ package shm
 
 import (
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"time"
 
+	"github.com/rfaas-go/rfaas/internal/order"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -40,7 +40,7 @@ func (qp *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 	posted := s.posted.Load()
 	tail, signaled := uint32(posted), uint32(posted>>32)
 	messages := s.messages
-	solicited, failed := false, false
+	failed := false
 	var err error
 	n := 0
 	for ; n < len(wrs); n++ {
@@ -58,7 +58,6 @@ func (qp *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 			if e.status = qp.execute(wr, e); e.status != transport.StatusOK {
 				qp.fail(fmt.Errorf("%v (request %d): %v: %s", wr.Op, wr.ID, e.status, e.status.Hint()), e.status)
 			}
-			solicited = solicited || wr.Flags&transport.Solicited != 0
 		} else {
 			e.status = transport.StatusFlushed
 		}
@@ -68,18 +67,18 @@ func (qp *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 			signaled++
 		}
 	}
-	s.posted.Store(uint64(signaled)<<32 | uint64(tail))
+	s.posted.Store(uint64(signaled)<<32 | uint64(tail)) // and only then look who sleeps
 	if s.messages != messages {
-		qp.ringReceiver(solicited)
+		qp.ringReceiver()
 	}
 	qp.sendCQ.wakeSleeper(failed)
 	return n, err
 }
 
 // ringReceiver wakes the peer if it sleeps.
-func (qp *queuePair) ringReceiver(solicited bool) {
+func (qp *queuePair) ringReceiver() {
 	v := qp.peer.receiveBell.Load()
-	if v == qp.send.rung || v&bellSolicited != 0 && !solicited {
+	if v == qp.send.rung {
 		return
 	}
 	qp.send.rung = v
@@ -101,7 +100,8 @@ func (qp *queuePair) execute(wr *transport.WorkRequest, e *sendEntry) transport.
 		qp.publish(s, e)
 		return transport.StatusOK
 	case transport.OpSend:
-		return qp.sendMessage(wr, e)
+		qp.sendMessage(wr, e)
+		return transport.StatusOK
 	case transport.OpRead:
 		return qp.read(wr)
 	default:
@@ -119,7 +119,7 @@ func (qp *queuePair) nextSlot(e *sendEntry) *slot {
 // publish makes the slot visible to the peer.
 func (qp *queuePair) publish(s *slot, e *sendEntry) {
 	qp.send.messages++
-	s.sequence.Store(e.message + 1)
+	order.Publish(&s.sequence, e.message+1)
 }
 
 func (qp *queuePair) write(wr *transport.WorkRequest) transport.Status {
@@ -131,12 +131,10 @@ func (qp *queuePair) write(wr *transport.WorkRequest) transport.Status {
 	if !ok {
 		return transport.StatusRemoteAccess
 	}
-	first, ok1 := qp.domain.local(wr.Local)
-	second, ok2 := qp.domain.local(wr.Second())
-	if !ok1 || !ok2 {
-		return transport.StatusLocalProtection
+	if second := wr.Second(); second.Len() != 0 {
+		copy(to[wr.Local.Len():], memory(second))
 	}
-	copy(to[copy(to, first):], second)
+	copy(to, memory(wr.Local))
 	return transport.StatusOK
 }
 
@@ -149,12 +147,7 @@ func (qp *queuePair) read(wr *transport.WorkRequest) transport.Status {
 	if !ok {
 		return transport.StatusRemoteAccess
 	}
-	first, ok1 := qp.domain.local(wr.Local)
-	second, ok2 := qp.domain.local(wr.Second())
-	if !ok1 || !ok2 {
-		return transport.StatusLocalProtection
-	}
-	copy(second, from[copy(first, from):])
+	copy(memory(wr.Second()), from[copy(memory(wr.Local), from):])
 	return transport.StatusOK
 }
 
@@ -162,10 +155,6 @@ func (qp *queuePair) atomic(wr *transport.WorkRequest) transport.Status {
 	to, ok := qp.remoteBytes(wr, 8, transport.RemoteAtomic)
 	if !ok {
 		return transport.StatusRemoteAccess
-	}
-	result, ok := qp.domain.local(wr.Local)
-	if !ok {
-		return transport.StatusLocalProtection
 	}
 	target := word(to)
 	var before uint64
@@ -179,18 +168,14 @@ func (qp *queuePair) atomic(wr *transport.WorkRequest) transport.Status {
 			}
 		}
 	}
-	putWord(result, before)
+	putWord(memory(wr.Local), before)
 	return transport.StatusOK
 }
 
 // sendMessage puts a Send into the ring: its bytes if they are few, references
 // to them otherwise.
-func (qp *queuePair) sendMessage(wr *transport.WorkRequest, e *sendEntry) transport.Status {
-	first, ok1 := qp.domain.local(wr.Local)
-	second, ok2 := qp.domain.local(wr.Second())
-	if !ok1 || !ok2 {
-		return transport.StatusLocalProtection
-	}
+func (qp *queuePair) sendMessage(wr *transport.WorkRequest, e *sendEntry) {
+	first, second := memory(wr.Local), memory(wr.Second())
 	s := qp.nextSlot(e)
 	s.bytes, s.imm, s.flags = e.bytes, 0, wr.Flags
 	switch {
@@ -208,7 +193,6 @@ func (qp *queuePair) sendMessage(wr *transport.WorkRequest, e *sendEntry) transp
 		refs[1] = referTo(wr.Second())
 	}
 	qp.publish(s, e)
-	return transport.StatusOK
 }
 
 func referTo(s transport.Span) reference { return reference{s.Addr(), uint32(s.Len()), s.LKey()} }
@@ -227,7 +211,7 @@ func (qp *queuePair) remoteBytes(wr *transport.WorkRequest, n uint32, need trans
 
 // announcementGrace bounds how long posting waits for the announcement of a
 // region whose key has arrived before it.
-const announcementGrace = 100 * time.Millisecond
+const announcementGrace = time.Second
 
 // lookUp finds a region of the peer by key. A key can arrive sooner than the
 // region's descriptor, which takes the way over the socket; then it waits. This
@@ -247,6 +231,6 @@ func (qp *queuePair) lookUp(key uint32) *remoteRegion {
 		} else if time.Now().After(deadline) {
 			return nil
 		}
-		runtime.Gosched()
+		time.Sleep(20 * time.Microsecond) // yielding would not let the runtime look at the socket
 	}
 }

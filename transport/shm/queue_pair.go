@@ -124,6 +124,7 @@ func (qp *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 		return err
 	}
 	qp.peer = viewHalf(qp.peerSegment.mem, int(slots))
+	qp.recv.slot = &qp.peer.slots[0]
 	if !qp.state.CompareAndSwap(stateConnecting, stateReady) {
 		return transport.ErrClosed
 	}
@@ -253,6 +254,7 @@ func (qp *queuePair) done(send, receive bool) {
 	qp.ending.sendDone = qp.ending.sendDone || send
 	qp.ending.receiveDone = qp.ending.receiveDone || receive
 	if qp.ending.sendDone && qp.ending.receiveDone && qp.released.CompareAndSwap(false, true) {
+		qp.cfg.Drained()
 		qp.adapter.releasing.Go(qp.release) // it waits for pollers, one of whom may be the caller
 	}
 }
@@ -277,7 +279,6 @@ func (qp *queuePair) release() {
 	closeAll([]int{qp.peerReceiveBell, qp.peerSendBell})
 	qp.messages.Unlock()
 	qp.adapter.open.Add(-1)
-	qp.cfg.Drained()
 }
 
 // quiesce returns when every post and poll that was under way has returned.

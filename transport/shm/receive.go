@@ -9,7 +9,8 @@ import (
 
 // receiveSide is what the owner of the receive queue writes.
 type receiveSide struct {
-	next  uint32 // index of the peer's next message
+	slot  *slot  // of the peer's next message
+	next  uint32 // its index
 	acked uint32 // the peer knows that messages before this one are consumed
 	rung  uint32 // the peer's send bell, answered
 	ended bool   // nothing more will be consumed
@@ -21,20 +22,17 @@ type receiveSide struct {
 func (qp *queuePair) receive(dst []transport.Completion) int {
 	r := &qp.recv
 	n := 0
-	for n < len(dst) && !r.ended {
-		s := &qp.peer.slots[r.next&qp.peer.mask]
-		if s.sequence.Load() != r.next+1 {
-			break
-		}
-		outcome := qp.deliver(s, &dst[n])
+	for n < len(dst) && !r.ended && r.slot.sequence.Load() == r.next+1 {
+		outcome := qp.deliver(r.slot, &dst[n])
 		if outcome == stays {
 			break
 		}
-		if outcome == delivered || outcome == refused {
+		if outcome != rejected {
 			n++
 		}
 		if outcome == delivered {
 			r.next++
+			r.slot = &qp.peer.slots[r.next&qp.peer.mask]
 		}
 	}
 	if n == 0 || r.next-r.acked > qp.peer.mask/2 {
@@ -53,14 +51,14 @@ func (qp *queuePair) acknowledge() {
 	if r := &qp.recv; r.acked != r.next {
 		r.acked = r.next
 		qp.own.acked.Store(r.next)
-		qp.ringSender(false)
+		qp.ringSender()
 	}
 }
 
 // ringSender wakes the peer if it sleeps, waiting for acknowledgements.
-func (qp *queuePair) ringSender(urgent bool) {
+func (qp *queuePair) ringSender() {
 	v := qp.peer.sendBell.Load()
-	if v == qp.recv.rung || v&bellSolicited != 0 && !urgent {
+	if v == qp.recv.rung {
 		return
 	}
 	qp.recv.rung = v
@@ -95,12 +93,15 @@ func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
 	if qp.receives.starved.Load() {
 		qp.receives.starved.Store(false)
 	}
-	*c = transport.Completion{ID: entry.id, Conn: qp.cfg.Conn, Bytes: s.bytes, Op: transport.OpRecv}
+	if s.flags&transport.Solicited != 0 {
+		qp.recvCQ.urgent = true
+	}
 	if s.kind == slotWriteImm {
-		c.Op, c.Imm, c.HasImm = transport.OpRecvImm, s.imm, true
+		*c = transport.Completion{ID: entry.id, Conn: qp.cfg.Conn, Bytes: s.bytes, Imm: s.imm, Op: transport.OpRecvImm, HasImm: true}
 		qp.receives.take()
 		return delivered
 	}
+	*c = transport.Completion{ID: entry.id, Conn: qp.cfg.Conn, Bytes: s.bytes, Op: transport.OpRecv}
 	parts, ready, ok := qp.payload(s, c.Bytes)
 	switch {
 	case !ready:
@@ -188,9 +189,10 @@ func (qp *queuePair) end() {
 		return
 	}
 	qp.recv.ended = true
+	qp.recvCQ.urgent = true
 	qp.acknowledge()
 	qp.own.ended.Store(1)
-	qp.ringSender(true)
+	qp.ringSender()
 }
 
 // windDown, in the error state and when nothing more can be consumed, flushes

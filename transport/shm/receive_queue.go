@@ -4,21 +4,24 @@ import (
 	"math/bits"
 	"sync/atomic"
 
+	"github.com/rfaas-go/rfaas/internal/order"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
 // receiveQueue is a ring of posted receives: one goroutine posts, the owner of
-// the completion queue takes.
+// the completion queue takes. A place is free again when the completion has been
+// polled.
 type receiveQueue struct {
 	entries []receiveEntry
 	mask    uint32
 	depth   uint32
 	starved atomic.Bool // a message waits for a receive
 
-	_    [lineBytes]byte
-	tail atomic.Uint32 // posted
-	_    [lineBytes]byte
-	head atomic.Uint32 // taken
+	_     [lineBytes]byte
+	tail  atomic.Uint32 // posted
+	_     [lineBytes]byte
+	head  uint32        // taken; the owner's
+	freed atomic.Uint32 // their completions polled
 }
 
 type receiveEntry struct {
@@ -34,7 +37,7 @@ func newReceiveQueue(depth uint32) *receiveQueue {
 // post adds receives, as many as there is room for.
 func (q *receiveQueue) post(wrs []transport.WorkRequest) (int, error) {
 	tail := q.tail.Load()
-	room := int(q.depth - (tail - q.head.Load()))
+	room := int(q.depth - (tail - q.freed.Load()))
 	n := min(len(wrs), room)
 	for i := range n {
 		wr := &wrs[i]
@@ -50,17 +53,19 @@ func (q *receiveQueue) post(wrs []transport.WorkRequest) (int, error) {
 
 // first is the next receive to be used, nil if there is none.
 func (q *receiveQueue) first() *receiveEntry {
-	head := q.head.Load()
-	if head == q.tail.Load() {
+	if q.head == q.tail.Load() {
 		return nil
 	}
-	return &q.entries[head&q.mask]
+	return &q.entries[q.head&q.mask]
 }
 
 // take removes the first receive.
-func (q *receiveQueue) take() { q.head.Store(q.head.Load() + 1) }
+func (q *receiveQueue) take() { q.head++ }
 
-func (q *receiveQueue) empty() bool { return q.head.Load() == q.tail.Load() }
+// free makes the places of n receives available.
+func (q *receiveQueue) free(n int) { order.Publish(&q.freed, q.freed.Load()+uint32(n)) }
+
+func (q *receiveQueue) empty() bool { return q.head == q.tail.Load() }
 
 // PostRecv implements transport.QP.
 func (qp *queuePair) PostRecv(wrs []transport.WorkRequest) (int, error) {

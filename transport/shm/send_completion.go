@@ -3,6 +3,7 @@ package shm
 import (
 	"sync/atomic"
 
+	"github.com/rfaas-go/rfaas/internal/order"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -12,12 +13,17 @@ type completionSide struct {
 	signaled uint32        // signaled ones among them
 	acked    uint32        // a past value of the peer's acked
 	blocked  uint32        // polls in vain since the last progress
+	settled  uint64        // with sendSide.posted at this value there is nothing to do
 	reported bool          // a request has been blamed for the peer's death
 }
 
-// blockedPolls is how many polls in vain, while there is something unacknowledged,
-// pass until the peer's background side is asked to help: about a millisecond.
-const blockedPolls = 1 << 16
+// After this many polls in vain, while a completion is waited for, the peer's
+// background side may be asked to help: soon, for a program that pauses between
+// its polls, and now and then for one that spins.
+const (
+	fewBlockedPolls  = 8
+	manyBlockedPolls = 1 << 16
+)
 
 // completeSends retires requests in order and returns the number of completions.
 // It belongs to the owner of the send queue.
@@ -34,6 +40,7 @@ func (qp *queuePair) completeSends(dst []transport.Completion) int {
 			// While nobody waits for a completion, let the acknowledgement's cache
 			// line be: the peer writes it.
 			if c.signaled == signaled && tail-head <= qp.cfg.SendDepth/2 && qp.state.Load() == stateReady {
+				c.settled = posted
 				break
 			}
 			if c.acked = qp.peer.acked.Load(); int32(c.acked-e.message) <= 0 {
@@ -55,13 +62,17 @@ func (qp *queuePair) completeSends(dst []transport.Completion) int {
 		}
 		head++
 	}
-	if head != first {
-		c.head.Store(head)
+	switch {
+	case head != first:
+		order.Publish(&c.head, head)
 		c.blocked = 0
-	} else if head != tail {
-		if c.blocked++; c.blocked%blockedPolls == 0 {
+	case head != tail && c.settled != posted:
+		if c.blocked++; c.blocked == fewBlockedPolls || c.blocked%manyBlockedPolls == 0 {
 			qp.sendCQ.watch()
 		}
+	}
+	if head == tail {
+		c.settled = posted
 	}
 	if qp.state.Load() == stateClosed {
 		qp.settleSends()

@@ -1,0 +1,45 @@
+// Package architecture holds the import rules of the module. Its test is what
+// docs/ARCHITECTURE.md draws: an arrow that is not listed here does not compile
+// into the main branch, and one that is listed but gone fails, too.
+package architecture
+
+// module is the module's path.
+const module = "github.com/rfaas-go/rfaas"
+
+// rule allows the packages under From to import those under To.
+type rule struct {
+	From, To string // folders; "/..." includes what is below
+	Why      string
+}
+
+// arrows are the imports within the module, tests not counted.
+var arrows = []rule{
+	{"transport", "internal/handle", "regions are looked up by handle on the hot path"},
+	{"transport/loopback", "transport", "providers implement the interfaces of transport"},
+	{"transport/shm", "transport", "providers implement the interfaces of transport"},
+	{"transport/shm", "internal/handle", "keys are looked up on the hot path"},
+	{"transport/faulty", "transport", "a decorator is a provider around a provider"},
+	{"transport/trace", "transport", "a decorator is a provider around a provider"},
+	{"transport/all", "transport/...", "registers every provider; the one place that knows them all"},
+	{"transport/transporttest", "transport", "the conformance suite sees providers through the front only"},
+	{"invoke", "transport", "invocation runs over any connection, whatever the provider"},
+	{"benchmarks", "transport", "measures transports through the front"},
+	{"benchmarks", "invoke", "measures invocations"},
+	{"examples/...", "examples/...", "programs and the functions they are about"},
+	{"cmd/...", "transport/...", "programs wire everything"},
+	{"cmd/...", "invoke", "programs wire everything"},
+	{"cmd/...", "benchmarks", "programs wire everything"},
+	{"cmd/...", "examples/...", "the functions that come with the program"},
+	{"cmd/...", "internal/...", "programs wire everything"},
+	{"cmd/...", "cmd/...", "the program's own parts"},
+}
+
+// external says which modules beyond the standard library the packages under
+// From may reach, directly or through others. What is not listed may reach none.
+var external = []rule{
+	{"transport/...", "golang.org/x/sys", "an embedder of a transport must not pull in the rest; x/sys has the system calls"},
+	{"invoke/...", "golang.org/x/sys", "as transport, which it builds on"},
+}
+
+// unbounded are the packages for programs, free to use what they need.
+var unbounded = []string{"benchmarks/...", "cmd/...", "examples/..."}

@@ -1,0 +1,11 @@
+//go:build amd64 && !race
+
+package order
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// Publish stores v in w.
+func Publish(w *atomic.Uint32, v uint32) { *(*uint32)(unsafe.Pointer(w)) = v }

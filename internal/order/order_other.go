@@ -1,0 +1,8 @@
+//go:build !amd64 || race
+
+package order
+
+import "sync/atomic"
+
+// Publish stores v in w.
+func Publish(w *atomic.Uint32, v uint32) { w.Store(v) }

@@ -1,0 +1,9 @@
+// Package all registers every transport and decorator, so that a program can
+// choose one by URL: import it for its side effect.
+package all
+
+import (
+	_ "github.com/rfaas-go/rfaas/transport/faulty"
+	_ "github.com/rfaas-go/rfaas/transport/loopback"
+	_ "github.com/rfaas-go/rfaas/transport/shm"
+)

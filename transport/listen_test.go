@@ -1,0 +1,174 @@
+package transport_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/transport"
+	"github.com/rfaas-go/rfaas/transport/internal/pairtest"
+)
+
+// certificate is a self-signed one for 127.0.0.1.
+var certificate = sync.OnceValues(func() (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+})
+
+// tlsConfigs are those of a client and a server that trust each other.
+func tlsConfigs(t *testing.T) (client, server *tls.Config) {
+	cert, err := certificate()
+	require.NoError(t, err)
+	parsed, err := x509.ParseCertificate(cert.Certificate[0])
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	return &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}, &tls.Config{Certificates: []tls.Certificate{cert}}
+}
+
+func tlsStream(t *testing.T) (a, b net.Conn) {
+	client, server := tlsConfigs(t)
+	a, b = dialed(t, "tcp", "127.0.0.1:0")
+	return tls.Client(a, client), tls.Server(b, server)
+}
+
+// accept accepts one connection in the background.
+func accept(ctx context.Context, l *transport.Listener, cfg transport.ConnConfig) <-chan error {
+	accepted := make(chan error, 1)
+	go func() {
+		r, err := l.Accept(ctx)
+		if err == nil {
+			_, err = r.Accept(ctx, cfg)
+		}
+		accepted <- err
+	}()
+	return accepted
+}
+
+func TestListenAndDial(t *testing.T) {
+	t.Parallel()
+	for network, address := range map[string]string{"tcp": "127.0.0.1:0", "unix": "@" + t.Name()} {
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			a, b := newEnds(t)
+			l, err := b.Dev.Listen(network, address)
+			require.NoError(t, err)
+			defer l.Close()
+			accepted := accept(t.Context(), l, b.Config())
+			conn, err := a.Dev.Dial(t.Context(), network, l.Addr().String(), a.Config())
+			require.NoError(t, err)
+			require.NoError(t, <-accepted)
+			require.NoError(t, l.Close())
+			require.NoError(t, conn.Err(), "connections outlive their listener")
+			_, err = a.Dev.Dial(t.Context(), network, l.Addr().String(), a.Config())
+			require.ErrorContains(t, err, "connection refused")
+		})
+	}
+}
+
+// TestServeTLS: the handshake is part of the set-up, and keeps nobody waiting.
+func TestServeTLS(t *testing.T) {
+	t.Parallel()
+	a, b := newEnds(t)
+	client, server := tlsConfigs(t)
+	inner, err := tls.Listen("tcp", "127.0.0.1:0", server)
+	require.NoError(t, err)
+	l := b.Dev.Serve(inner)
+	defer l.Close()
+	plain, err := net.Dial("tcp", l.Addr().String()) // does not even begin a handshake
+	require.NoError(t, err)
+	defer plain.Close()
+	accepted := accept(t.Context(), l, b.Config())
+	stream, err := tls.Dial("tcp", l.Addr().String(), client)
+	require.NoError(t, err)
+	_, err = a.Dev.Connect(t.Context(), stream, a.Config())
+	require.NoError(t, err)
+	require.NoError(t, <-accepted)
+}
+
+// TestSilentDialers: peers that say nothing, or the wrong thing, keep no others
+// waiting.
+func TestSilentDialers(t *testing.T) {
+	t.Parallel()
+	a, b := newEnds(t)
+	l, err := b.Dev.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	for i := range 50 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		require.NoError(t, err)
+		defer c.Close()
+		if i%2 == 1 {
+			_, err = c.Write([]byte("GET / HTTP/1.1\r\n\r\n"))
+			require.NoError(t, err)
+		}
+	}
+	accepted := accept(t.Context(), l, b.Config())
+	ctx, cancel := context.WithTimeout(t.Context(), pairtest.Patience)
+	defer cancel()
+	_, err = a.Dev.Dial(ctx, "tcp", l.Addr().String(), a.Config())
+	require.NoError(t, err)
+	require.NoError(t, <-accepted)
+	require.NoError(t, l.Close(), "nor the one that closes")
+}
+
+func TestAcceptEnds(t *testing.T) {
+	t.Parallel()
+	e := pairtest.NewEnd(t, "loopback:")
+	l, err := e.Dev.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancelled := accept(ctx, l, e.Config())
+	cancel()
+	require.ErrorIs(t, <-cancelled, context.Canceled)
+	closed := accept(t.Context(), l, e.Config())
+	require.NoError(t, l.Close())
+	require.NoError(t, l.Close())
+	require.ErrorIs(t, <-closed, transport.ErrClosed)
+}
+
+// TestCloseDropsWhoWaits: a dialer whose request nobody accepted is told.
+func TestCloseDropsWhoWaits(t *testing.T) {
+	t.Parallel()
+	a, b := newEnds(t)
+	l, err := b.Dev.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	dialed := make(chan error, 1)
+	cfg := a.Config()
+	go func() {
+		_, err := a.Dev.Dial(context.Background(), "tcp", l.Addr().String(), cfg)
+		dialed <- err
+	}()
+	select {
+	case err := <-dialed:
+		t.Fatal(err)
+	case <-time.After(5 * time.Millisecond): // most often enough for the request to arrive
+	}
+	require.NoError(t, l.Close())
+	require.Error(t, <-dialed)
+}
+
+func TestListenErrors(t *testing.T) {
+	t.Parallel()
+	e := pairtest.NewEnd(t, "loopback:")
+	_, err := e.Dev.Listen("tcp", "127.0.0.1:99999")
+	require.ErrorContains(t, err, "transport: loopback: listen on tcp 127.0.0.1:99999: ")
+	_, err = e.Dev.Dial(t.Context(), "unix", "/nowhere/at/all", e.Config())
+	require.ErrorContains(t, err, "transport: loopback: dial unix /nowhere/at/all: ")
+}

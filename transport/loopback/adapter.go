@@ -1,0 +1,93 @@
+package loopback
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+func init() { transport.Register("loopback", open) }
+
+// open opens an adapter by URL.
+func open(u *url.URL) (transport.Adapter, error) {
+	if u.Opaque != "" || u.Host != "" || u.Path != "" || u.RawQuery != "" {
+		return nil, fmt.Errorf("%w: %q says more than loopback understands; the URL is %q, without an address or parameters", transport.ErrInvalid, u, "loopback:")
+	}
+	return New(), nil
+}
+
+// New makes an adapter. Those of one process can all connect to each other.
+func New() transport.Adapter { return &adapter{} }
+
+// Limits. They bound what a mistaken configuration can allocate.
+const (
+	maxMessageBytes = 1 << 30
+	maxInlineBytes  = 256
+	maxDepth        = 1 << 16
+	maxQueueDepth   = 1 << 22
+)
+
+// adapter makes objects and keeps account of those that are open.
+type adapter struct {
+	mu     sync.Mutex
+	closed bool
+	open   map[string]int // by kind
+}
+
+func (a *adapter) Capabilities() transport.Capabilities {
+	return transport.Capabilities{
+		Wire: "loopback/1",
+		Ops: transport.Ops(transport.OpSend, transport.OpWrite, transport.OpWriteImm, transport.OpRead,
+			transport.OpFetchAdd, transport.OpCompareSwap, transport.OpRecv, transport.OpRecvImm),
+		Features: transport.FeatureRegister | transport.FeatureSharedReceive | transport.FeatureAtomicsCoherent |
+			transport.FeatureEvents | transport.FeatureWatchMemory,
+		MaxMessageBytes: maxMessageBytes,
+		MaxInlineBytes:  maxInlineBytes,
+		MaxSendDepth:    maxDepth,
+		MaxRecvDepth:    maxDepth,
+		MaxQueueDepth:   maxQueueDepth,
+		Notes:           []string{"both ends are in this process", memoryNote},
+	}
+}
+
+// opened enters an object into the account, and gone takes it out.
+func (a *adapter) opened(kind string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return transport.ErrClosed
+	}
+	if a.open == nil {
+		a.open = map[string]int{}
+	}
+	a.open[kind]++
+	return nil
+}
+
+func (a *adapter) gone(kind string) {
+	a.mu.Lock()
+	if a.open[kind]--; a.open[kind] == 0 {
+		delete(a.open, kind)
+	}
+	a.mu.Unlock()
+}
+
+// Close fails when something that was made from the adapter is still open.
+func (a *adapter) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
+	if len(a.open) == 0 {
+		return nil
+	}
+	var left []string
+	for kind, n := range a.open {
+		left = append(left, fmt.Sprintf("%d %s", n, kind))
+	}
+	slices.Sort(left)
+	return fmt.Errorf("loopback: closed while these are open: %s", strings.Join(left, ", "))
+}

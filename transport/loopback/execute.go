@@ -1,0 +1,145 @@
+package loopback
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// outcome is how the attempt to carry out a request went.
+type outcome struct {
+	wait   bool // nothing was done: the peer has no receive
+	status transport.Status
+	why    error // if the status is not StatusOK
+}
+
+func failed(status transport.Status, why error) outcome { return outcome{status: status, why: why} }
+
+var (
+	errLocalClosed = errors.New("a local region of the request was closed")
+	errRecvClosed  = errors.New("the region of the receive was closed")
+)
+
+// execute carries out a request of q's. The wire is locked.
+func (q *queuePair) execute(r *request, peer *queuePair) outcome {
+	local, ok := r.inline, !r.unsound
+	if r.Flags&transport.Inline == 0 {
+		local, ok = q.pd.local(&r.WorkRequest)
+	}
+	if !ok {
+		return failed(transport.StatusLocalProtection, errLocalClosed)
+	}
+	switch r.Op {
+	case transport.OpSend:
+		return q.send(r, local, peer)
+	case transport.OpWrite, transport.OpWriteImm:
+		return q.write(r, local, peer)
+	case transport.OpRead:
+		return q.read(r, local, peer)
+	case transport.OpFetchAdd, transport.OpCompareSwap:
+		return q.atomic(r, local, peer)
+	}
+	return failed(transport.StatusLocalOperation, fmt.Errorf("%w: %v in a send queue", transport.ErrInvalid, r.Op))
+}
+
+func (q *queuePair) send(r *request, payload segments, peer *queuePair) outcome {
+	recv, ok := peer.takeReceive(q)
+	if !ok {
+		return outcome{wait: true}
+	}
+	bytes, solicited := r.Bytes(), r.Flags&transport.Solicited != 0
+	c := transport.Completion{Op: transport.OpRecv}
+	memory, ok := peer.pd.local(&recv)
+	switch {
+	case !ok:
+		c.Status = transport.StatusLocalProtection
+		peer.completeRecv(&recv, c, solicited)
+		return failed(transport.StatusRemoteOperation, errRecvClosed)
+	case bytes > recv.Bytes():
+		c.Status = transport.StatusLocalLength
+		peer.completeRecv(&recv, c, solicited)
+		return failed(transport.StatusRemoteInvalidRequest, fmt.Errorf("%d bytes sent, the receive has room for %d", bytes, recv.Bytes()))
+	}
+	transfer(memory, payload)
+	c.Bytes = uint32(bytes)
+	peer.completeRecv(&recv, c, solicited)
+	return outcome{}
+}
+
+func (q *queuePair) write(r *request, payload segments, peer *queuePair) outcome {
+	var memory segments
+	bytes := r.Bytes()
+	if bytes > 0 {
+		mem, err := peer.pd.remote(r.Remote, bytes, transport.RemoteWrite)
+		if err != nil {
+			return failed(transport.StatusRemoteAccess, err)
+		}
+		memory[0] = mem
+	}
+	if r.Op == transport.OpWrite {
+		transfer(memory, payload)
+		return outcome{}
+	}
+	recv, ok := peer.takeReceive(q)
+	if !ok {
+		return outcome{wait: true}
+	}
+	transfer(memory, payload)
+	peer.completeRecv(&recv, transport.Completion{
+		Op: transport.OpRecvImm, Bytes: uint32(bytes), Imm: r.Imm, HasImm: true,
+	}, r.Flags&transport.Solicited != 0)
+	return outcome{}
+}
+
+func (q *queuePair) read(r *request, result segments, peer *queuePair) outcome {
+	var memory segments
+	if bytes := r.Bytes(); bytes > 0 {
+		mem, err := peer.pd.remote(r.Remote, bytes, transport.RemoteRead)
+		if err != nil {
+			return failed(transport.StatusRemoteAccess, err)
+		}
+		memory[0] = mem
+	}
+	transfer(result, memory)
+	return outcome{}
+}
+
+// atomic does a fetch-add or compare-swap with the processor's own instruction.
+func (q *queuePair) atomic(r *request, result segments, peer *queuePair) outcome {
+	mem, err := peer.pd.remote(r.Remote, 8, transport.RemoteAtomic)
+	if err != nil {
+		return failed(transport.StatusRemoteAccess, err)
+	}
+	word := wordAt(mem)
+	if word == nil {
+		return failed(transport.StatusRemoteAccess, fmt.Errorf("%w: the word at %#x is not aligned", transport.ErrInvalid, r.Remote.Addr))
+	}
+	var former uint64
+	if r.Op == transport.OpFetchAdd {
+		former = word.Add(r.Arg0) - r.Arg0
+	} else {
+		for former = word.Load(); former == r.Arg0 && !word.CompareAndSwap(former, r.Arg1); {
+			former = word.Load()
+		}
+	}
+	var encoded [8]byte
+	binary.NativeEndian.PutUint64(encoded[:], former)
+	transfer(result, segments{encoded[:]})
+	return outcome{}
+}
+
+// takeReceive takes q's next receive for a sender. If there is none, the sender
+// is resumed when one is posted.
+func (q *queuePair) takeReceive(sender *queuePair) (wr transport.WorkRequest, ok bool) {
+	if q.srq != nil {
+		return q.srq.take(sender)
+	}
+	if q.recvs.empty() {
+		return wr, false
+	}
+	wr = *q.recvs.first()
+	q.recvs.drop()
+	return wr, true
+}

@@ -1,0 +1,244 @@
+package loopback
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// queuePair is one end of a connection.
+type queuePair struct {
+	adapter        *adapter
+	cfg            transport.QPConfig
+	pd             *domain
+	sendCQ, recvCQ *completionQueue
+	srq            *sharedReceive // nil: recvs is used
+	sendSlots      slots
+	recvSlots      slots
+	own            *wire // offered to the peer in Connect
+	wire           *wire // in use, from Connect on
+
+	// holds counts the completions not yet polled, and the open queue pair itself.
+	// The last one to go calls cfg.Drained.
+	holds atomic.Int64
+
+	// The rest is guarded by the wire's lock.
+	broken  bool // in the error state
+	closed  bool
+	sends   ring[request]
+	recvs   ring[transport.WorkRequest]
+	silent  int64 // slots of requests that ended without a completion since the last one with
+	failure error // to be told when the wire is unlocked
+}
+
+// request is a posted send-side request that has not ended.
+type request struct {
+	transport.WorkRequest
+	buffer  []byte   // for inline payload; belongs to the place in the ring
+	inline  segments // the payload, if Inline
+	unsound bool     // Inline, and the region was closed while the request was posted
+}
+
+func (a *adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
+	q := &queuePair{
+		adapter: a, cfg: cfg, pd: cfg.PD.(*domain),
+		sendCQ: cfg.SendCQ.(*completionQueue), recvCQ: cfg.RecvCQ.(*completionQueue),
+		sendSlots: slots{depth: int64(cfg.SendDepth)},
+		sends:     newRing[request](cfg.SendDepth),
+	}
+	if cfg.SRQ != nil {
+		q.srq = cfg.SRQ.(*sharedReceive)
+	} else {
+		q.recvSlots.depth = int64(cfg.RecvDepth)
+		q.recvs = newRing[transport.WorkRequest](cfg.RecvDepth)
+	}
+	size := int(cfg.InlineBytes)
+	inline := make([]byte, int(cfg.SendDepth)*size)
+	for i := range q.sends.items {
+		q.sends.items[i].buffer = inline[i*size:][:size:size]
+	}
+	if err := a.opened("queue pair"); err != nil {
+		return nil, err
+	}
+	q.holds.Store(1)
+	q.own = &wire{}
+	(&wire{}).attach(q) // until Connect, so that Close finds one
+	return q, nil
+}
+
+func (q *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
+	n := q.sendSlots.take(len(wrs))
+	q.wire.lock()
+	for i := range wrs[:n] {
+		q.enqueue(&wrs[i])
+	}
+	q.advance()
+	q.wire.unlock()
+	if n < len(wrs) {
+		return n, transport.ErrQueueFull
+	}
+	return n, nil
+}
+
+// enqueue copies a request, and its payload if it is inline.
+func (q *queuePair) enqueue(wr *transport.WorkRequest) {
+	r := q.sends.push()
+	*r = request{WorkRequest: *wr, buffer: r.buffer}
+	if wr.Flags&transport.Inline == 0 {
+		return
+	}
+	payload, ok := q.pd.local(wr)
+	r.inline[0], r.unsound = r.buffer[:wr.Bytes()], !ok
+	transfer(r.inline, payload)
+}
+
+func (q *queuePair) PostRecv(wrs []transport.WorkRequest) (int, error) {
+	n := q.recvSlots.take(len(wrs))
+	q.wire.lock()
+	for i := range wrs[:n] {
+		*q.recvs.push() = wrs[i]
+	}
+	if q.broken {
+		q.flushRecvs()
+	} else if peer := q.wire.peer(q); peer != nil {
+		peer.advance()
+	}
+	q.wire.unlock()
+	if n < len(wrs) {
+		return n, transport.ErrQueueFull
+	}
+	return n, nil
+}
+
+// resume goes on with requests that waited for a shared receive.
+func (q *queuePair) resume() {
+	q.wire.lock()
+	q.advance()
+	q.wire.unlock()
+}
+
+// advance carries out requests until one has to wait. The wire is locked.
+func (q *queuePair) advance() {
+	if q.broken {
+		q.flushSends(transport.StatusFlushed)
+		return
+	}
+	peer := q.wire.peer(q)
+	if peer == nil || peer.broken {
+		return // Disconnect or Close will end them
+	}
+	for !q.sends.empty() {
+		r := q.sends.first()
+		o := q.execute(r, peer)
+		if o.wait {
+			return
+		}
+		q.completeSend(&r.WorkRequest, o.status)
+		q.sends.drop()
+		if o.status != transport.StatusOK {
+			cause := &transport.StatusError{Op: r.Op, ID: r.ID, Status: o.status}
+			q.fail(fmt.Errorf("%w: %w", cause, o.why))
+			peer.fail(fmt.Errorf("a %v of the peer failed with %q: %w", r.Op, o.status, o.why))
+			return
+		}
+	}
+}
+
+// completeSend ends a request of the send queue.
+func (q *queuePair) completeSend(wr *transport.WorkRequest, status transport.Status) {
+	q.silent++
+	if status == transport.StatusOK && wr.Flags&transport.Signaled == 0 {
+		return
+	}
+	q.holds.Add(1)
+	q.sendCQ.push(entry{
+		Completion: transport.Completion{ID: wr.ID, Conn: q.cfg.Conn, Op: wr.Op, Status: status},
+		qp:         q, slots: &q.sendSlots, freed: q.silent,
+	}, false)
+	q.silent = 0
+}
+
+// completeRecv ends a receive with c, to which it adds whose it is.
+func (q *queuePair) completeRecv(wr *transport.WorkRequest, c transport.Completion, solicited bool) {
+	c.ID, c.Conn = wr.ID, q.cfg.Conn
+	from := &q.recvSlots
+	if q.srq != nil {
+		from = &q.srq.slots
+	}
+	q.holds.Add(1)
+	q.recvCQ.push(entry{Completion: c, qp: q, slots: from, freed: 1}, solicited)
+}
+
+// fail takes the queue pair to the error state, and has that told. The wire is
+// locked.
+func (q *queuePair) fail(why error) {
+	if !q.broken {
+		q.failure = why
+		q.breakDown(transport.StatusFlushed)
+	}
+}
+
+// breakDown takes the queue pair to the error state. The oldest send ends with
+// the status first, everything else as flushed.
+func (q *queuePair) breakDown(first transport.Status) {
+	q.broken = true
+	q.flushSends(first)
+	q.flushRecvs()
+}
+
+func (q *queuePair) flushSends(first transport.Status) {
+	for status := first; !q.sends.empty(); status = transport.StatusFlushed {
+		q.completeSend(&q.sends.first().WorkRequest, status)
+		q.sends.drop()
+	}
+}
+
+func (q *queuePair) flushRecvs() {
+	for ; !q.recvs.empty(); q.recvs.drop() {
+		q.completeRecv(q.recvs.first(), transport.Completion{Op: transport.OpRecv, Status: transport.StatusFlushed}, false)
+	}
+}
+
+// Message closes what a peer should not have sent: loopback has no messages.
+func (q *queuePair) Message(_ []byte, fds []int) { closeAll(fds) }
+
+func (q *queuePair) Disconnect(reason error) {
+	first := transport.StatusFlushed
+	if errors.Is(reason, transport.ErrPeerGone) {
+		first = transport.StatusRetryExceeded
+	}
+	q.wire.lock()
+	if !q.broken {
+		q.breakDown(first)
+	}
+	q.wire.unlock()
+}
+
+func (q *queuePair) Close() error {
+	q.wire.lock()
+	again := q.closed
+	q.closed = true
+	if !q.broken {
+		q.breakDown(transport.StatusFlushed)
+	}
+	peer := q.wire.peer(q)
+	q.wire.unlock()
+	if again {
+		return nil
+	}
+	if peer != nil && peer.srq != nil {
+		peer.srq.forget(q)
+	}
+	q.adapter.gone("queue pair")
+	q.release()
+	return nil
+}
+
+// release gives up one hold.
+func (q *queuePair) release() {
+	if q.holds.Add(-1) == 0 {
+		q.cfg.Drained()
+	}
+}

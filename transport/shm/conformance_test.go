@@ -1,0 +1,18 @@
+package shm_test
+
+import (
+	"testing"
+
+	_ "github.com/rfaas-go/rfaas/transport/shm"
+	"github.com/rfaas-go/rfaas/transport/transporttest"
+)
+
+func TestMain(m *testing.M) { transporttest.Main(m) }
+
+func TestConformanceInOneProcess(t *testing.T) {
+	transporttest.Run(t, transporttest.Config{URL: "shm:"})
+}
+
+func TestConformanceInTwoProcesses(t *testing.T) {
+	transporttest.Run(t, transporttest.Config{URL: "shm:", Processes: 2})
+}

@@ -1,0 +1,110 @@
+package transporttest
+
+import (
+	"encoding/gob"
+	"fmt"
+)
+
+// command is something that an agent can be told to do. A and R must be types
+// that gob can carry; none stands for nothing.
+type command[A, R any] struct {
+	name string
+	run  func(*agent, A) (R, error)
+}
+
+// none is the argument or result of a command that has none.
+type none bool
+
+// handler decodes the arguments of a command that came from afar, and returns
+// what is to be run.
+type handler func(*gob.Decoder) (func(*agent) (any, error), error)
+
+var handlers = map[string]handler{}
+
+// define makes a command. It is called while the package is initialised, so
+// that the test and its peer process know the same commands.
+func define[A, R any](name string, run func(*agent, A) (R, error)) command[A, R] {
+	if _, taken := handlers[name]; taken {
+		panic("transporttest: two commands are called " + name)
+	}
+	handlers[name] = func(dec *gob.Decoder) (func(*agent) (any, error), error) {
+		var args A
+		if err := dec.Decode(&args); err != nil {
+			return nil, err
+		}
+		return func(a *agent) (any, error) { return run(a, args) }, nil
+	}
+	return command[A, R]{name, run}
+}
+
+// on has the end carry the command out and returns the outcome. On an error the
+// result may still tell how far it got.
+func (c command[A, R]) on(e *End, args A) (R, error) {
+	if e.agent != nil {
+		return c.run(e.agent, args)
+	}
+	var result R
+	err := e.process.call(c.name, args, func(dec *gob.Decoder) error { return dec.Decode(&result) })
+	if err != nil {
+		err = fmt.Errorf("%s: %w", c.name, err)
+	}
+	return result, err
+}
+
+// must is on for a command that has to succeed.
+func (c command[A, R]) must(e *End, args A) R {
+	e.t.Helper()
+	result, err := c.on(e, args)
+	if err != nil {
+		e.fatalf("%s: %v", c.name, err)
+	}
+	return result
+}
+
+// future is a command that is under way.
+type future[R any] struct {
+	end    *End
+	name   string
+	done   chan struct{}
+	result R
+	err    error
+}
+
+// start is on without waiting for the outcome. The end's cleanup waits for it if
+// the test does not.
+func (c command[A, R]) start(e *End, args A) *future[R] {
+	f := &future[R]{end: e, name: c.name, done: make(chan struct{})}
+	e.underWay.Add(1)
+	go func() {
+		defer e.underWay.Done()
+		defer close(f.done)
+		f.result, f.err = c.on(e, args)
+	}()
+	return f
+}
+
+// wait returns the outcome.
+func (f *future[R]) wait() (R, error) {
+	<-f.done
+	return f.result, f.err
+}
+
+// must is wait for a command that has to succeed.
+func (f *future[R]) must() R {
+	f.end.t.Helper()
+	result, err := f.wait()
+	if err != nil {
+		f.end.fatalf("%s: %v", f.name, err)
+	}
+	return result
+}
+
+// finished reports whether the outcome is there.
+func (f *future[R]) finished() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,174 @@
+package transporttest
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// consumeArgs describe the receiving end of a stream.
+type consumeArgs struct {
+	Loop  loopArgs
+	Into  place // Depth slots of Bytes
+	Bytes int
+	Depth int // receives kept posted
+	Count int // how many messages; 0: until it is stopped or the connection fails
+	Stop  handle
+	// Written, if Bytes is at least 8, is the memory that a stream of WriteImm
+	// fills, WrittenSlots of Bytes.
+	Written      place
+	WrittenSlots int
+}
+
+// consumeResult tells how a stream of receives ended.
+type consumeResult struct {
+	OK      int
+	Flushed int // receives that ended in an error, the first of which is Failure
+	Failure transport.Completion
+}
+
+// consumeMessages keeps receives posted and checks that the messages of a stream
+// come in order and whole.
+var consumeMessages = define("consume", func(a *agent, args consumeArgs) (consumeResult, error) {
+	l, err := a.loop(args.Loop)
+	if err != nil {
+		return consumeResult{}, err
+	}
+	stop, err := find[*stopSign](a, args.Stop)
+	if err != nil {
+		return consumeResult{}, err
+	}
+	into, err := find[*transport.Region](a, args.Into.Region)
+	if err != nil {
+		return consumeResult{}, err
+	}
+	written, err := find[*transport.Region](a, args.Written.Region)
+	if err != nil {
+		return consumeResult{}, err
+	}
+	c := &consumer{loop: l, consumeArgs: args, stop: stop, into: into, written: written}
+	if err = c.run(); err != nil {
+		err = fmt.Errorf("receives, %d posted, %d went well, %d failed: %w", c.posted, c.result.OK, c.result.Flushed, err)
+	}
+	return c.result, err
+})
+
+type consumer struct {
+	*loop
+	consumeArgs
+	stop          *stopSign
+	into, written *transport.Region
+	posted        int
+	result        consumeResult
+	got           [16]transport.Completion
+}
+
+func (c *consumer) ended() int { return c.result.OK + c.result.Flushed }
+
+func (c *consumer) run() error {
+	var idle pause
+	for over := false; ; {
+		over = over || c.result.Flushed > 0
+		for !over && c.posted-c.ended() < c.Depth && (c.Count == 0 || c.posted < c.Count) {
+			err := c.postOne()
+			if errors.Is(err, transport.ErrQueueFull) {
+				break
+			}
+			if over = errors.Is(err, transport.ErrClosed); !over && err != nil {
+				return err
+			}
+		}
+		n, err := c.received.Poll(c.got[:])
+		if err != nil {
+			return err
+		}
+		for _, completion := range c.got[:n] {
+			if err := c.take(completion); err != nil {
+				return err
+			}
+		}
+		switch {
+		case c.Count > 0 && c.result.OK == c.Count, over && c.ended() == c.posted, c.stop.raised():
+			return nil
+		case n > 0:
+			idle = pause{}
+		case idle.waited() > c.patience:
+			return fmt.Errorf("%w (%v): a message", errDeadline, c.patience)
+		default:
+			idle.wait()
+		}
+	}
+}
+
+func (c *consumer) postOne() error {
+	var into transport.Span
+	if c.into != nil {
+		into = c.into.Span(c.Into.Off+c.posted%c.Depth*c.Bytes, c.Bytes)
+	}
+	_, err := c.conn.PostRecv(transport.Recv(uint64(c.posted), into))
+	if err == nil {
+		c.posted++
+	}
+	return err
+}
+
+// take checks one completion. The receives' IDs are 0, 1, 2, ..., the messages'
+// numbers 1, 2, 3, ...
+func (c *consumer) take(got transport.Completion) error {
+	if got.ID != uint64(c.ended()) {
+		return fmt.Errorf("%w: receive %d completed, it is %d's turn: %+v", errUnexpected, got.ID, c.ended(), got)
+	}
+	if got.Status != transport.StatusOK {
+		if c.result.Flushed++; c.result.Flushed == 1 {
+			c.result.Failure = got
+		}
+		return nil
+	}
+	if c.result.Flushed > 0 {
+		return fmt.Errorf("%w: a receive went well after another had failed: %+v", errUnexpected, got)
+	}
+	c.result.OK++
+	number := uint64(c.result.OK)
+	if int(got.Bytes) != c.Bytes {
+		return fmt.Errorf("%w: message %d has %d bytes, not %d", errUnexpected, number, got.Bytes, c.Bytes)
+	}
+	switch {
+	case got.HasImm:
+		return c.checkWritten(got, number)
+	case c.Bytes >= 8:
+		at := c.Into.Off + int(got.ID)%c.Depth*c.Bytes
+		if in := binary.LittleEndian.Uint64(c.into.Bytes()[at:]); in != number {
+			return fmt.Errorf("%w: message %d says that it is %d", errUnexpected, number, in)
+		}
+	}
+	return nil
+}
+
+// checkWritten checks that what was written before an immediate value is there,
+// or something later.
+func (c *consumer) checkWritten(got transport.Completion, number uint64) error {
+	if got.Imm != uint32(number) {
+		return fmt.Errorf("%w: immediate value %d came as number %d", errUnexpected, got.Imm, number)
+	}
+	if c.written == nil || c.Bytes < 8 || raceEnabled {
+		return nil // the race detector would see a later write of the same slot
+	}
+	at := c.Written.Off + int(number)%c.WrittenSlots*c.Bytes
+	if in := binary.LittleEndian.Uint64(c.written.Bytes()[at:]); in < number {
+		return fmt.Errorf("%w: immediate value %d came before the data written with it; the slot still says %d", errUnexpected, number, in)
+	}
+	return nil
+}
+
+// consume starts to receive n messages of a stream, n = 0 for an endless one,
+// into memory of its own.
+func (s side) consume(bytes, n int, stop handle) *future[consumeResult] {
+	s.t.Helper()
+	var into place
+	if bytes > 0 {
+		into = s.alloc(s.recvDepth*bytes, transport.LocalOnly).all()
+	}
+	return consumeMessages.start(s.End, consumeArgs{Loop: s.loopArgs(), Into: into, Bytes: bytes, Depth: s.recvDepth, Count: n, Stop: stop})
+}

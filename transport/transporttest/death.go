@@ -1,0 +1,364 @@
+package transporttest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+var deathTests = []test{
+	{"death/kill -9 while idle is noticed", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, killedIdle},
+	{"death/kill -9 while it is being written, read, counted in and sent to", needs{twoProcesses: true}, killedAsTarget},
+	{"death/kill -9 while it writes, reads, counts and sends", needs{twoProcesses: true}, killedAsInitiator},
+	{"death/kill -9 with a sleeper waiting wakes it", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, killedWakesSleeper},
+	{"death/kill -9 during connection set-up", needs{twoProcesses: true}, killedDuringSetup},
+	{"death/kill -9 of one peer among many connections", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, killedAmongMany},
+	{"death/a stopped peer holds nobody else up, and goes on when continued", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, stopped},
+	{"death/closing towards a stopped peer", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, closeTowardsStopped},
+	{"death/a peer that exits without closing is gone", needs{twoProcesses: true}, exits},
+}
+
+// witness is a connection of end a with itself that is busy while something
+// terrible happens to another one.
+type witness struct {
+	link
+	stop   handle
+	stream *future[streamResult]
+	reader *future[consumeResult]
+}
+
+// startWitness starts a stream of messages.
+func (p *pair) startWitness() *witness {
+	p.Helper()
+	const size = 64
+	l := p.connectEnds(p.a, p.a, shape{sendDepth: 8, recvDepth: 8})
+	w := &witness{link: l, stop: newStopSign.must(p.a, false)}
+	w.reader = l.b.consume(size, 0, 0)
+	w.stream = l.a.stream(transport.OpSend, l.a.streamMemory(size, transport.LocalOnly), transport.RemoteSpan{}, size, 0, w.stop)
+	return w
+}
+
+// expectUntouched ends the stream and checks that nothing happened to it.
+func (w *witness) expectUntouched() {
+	w.a.t.Helper()
+	raiseStopSign.must(w.a.End, w.stop)
+	r := w.stream.must()
+	if r.Flushed > 0 || r.OK == 0 {
+		w.a.fatalf("a connection between others ended, after %d messages, with: %v", r.OK, r.Failure.Err())
+	}
+	w.a.close()
+	if got := w.reader.must(); got.OK != r.OK {
+		w.a.fatalf("a connection between others sent %d messages and received %d", r.OK, got.OK)
+	}
+	w.b.close()
+}
+
+// kill ends the peer process as kill -9 does.
+func (p *pair) kill() {
+	p.Helper()
+	if err := p.b.process.signal(syscall.SIGKILL); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// expectGone waits for the side to notice that its peer is gone, and returns how
+// long that took.
+func (s side) expectGone() time.Duration {
+	s.t.Helper()
+	took := awaitConnEnd.must(s.End, s.conn.Conn)
+	if err := s.err(); !errors.Is(err, transport.ErrPeerGone) {
+		s.fatalf("the peer was killed; Conn.Err: %v", err)
+	}
+	return took
+}
+
+// isGone reports whether a request may end like this when the peer is gone. The
+// first one has exhausted its retries or was flushed, like all after it.
+func isGone(c transport.Completion) bool {
+	return c.Status == transport.StatusRetryExceeded || c.Status == transport.StatusFlushed
+}
+
+// killedIdle kills a peer with receives posted and a message waiting.
+func killedIdle(p *pair) {
+	for _, dialed := range []bool{true, false} {
+		l := p.connect(shape{})
+		if !dialed {
+			l = p.connectEnds(p.b, p.a, shape{}).reversed()
+		}
+		receives := ids(1, 10, func(id uint64) request { return recv(id, place{}) })
+		l.a.postRecv(receives...)
+		waiting := ids(20, 3, func(id uint64) request { return send(id, place{}) })
+		l.a.post(waiting...)
+		p.kill()
+		p.Logf("killed while idle: noticed after %v", l.a.expectGone())
+		l.a.expectReceived(flushed(receives...)...)
+		sent := l.a.sent.collect(len(waiting))
+		for i, c := range sent {
+			if c.ID != waiting[i].ID || !isGone(c) || i > 0 && c.Status != transport.StatusFlushed {
+				l.a.fatalf("messages that waited when the peer was killed complete as %+v", sent)
+			}
+		}
+		late := send(50, place{})
+		l.a.post(late)
+		l.a.expectSent(flushed(late)...)
+		l.a.close()
+		p.restartPeer()
+	}
+}
+
+// busyOps is the operations that a stream can consist of.
+var busyOps = []transport.Op{transport.OpWrite, transport.OpSend, transport.OpRead, transport.OpFetchAdd, transport.OpWriteImm, transport.OpCompareSwap}
+
+// startBusy starts a stream of requests from side a to side b, and what receives
+// it, and returns the stream.
+func (l link) startBusy(op transport.Op, size int) *future[streamResult] {
+	if op == transport.OpFetchAdd || op == transport.OpCompareSwap {
+		size = 8
+	}
+	if op == transport.OpSend || op == transport.OpWriteImm {
+		l.b.consume(size, 0, 0)
+	}
+	target := l.b.streamMemory(size, transport.RemoteAll)
+	return l.a.stream(op, l.a.streamMemory(size, transport.LocalOnly), target.whole, size, 0, 0)
+}
+
+// busyRounds runs a scene for each operation, with sizes and moments that vary.
+func busyRounds(p *pair, scene func(op transport.Op, size int)) {
+	ops := slices.DeleteFunc(slices.Clone(busyOps), func(op transport.Op) bool {
+		return !p.a.caps.Ops.Has(op) || !p.b.caps.Ops.Has(op)
+	})
+	sizes := []int{16, 4096, 200000}
+	for round := range max(len(ops), p.rounds(2*len(ops))) {
+		scene(ops[round%len(ops)], sizes[p.random.IntN(len(sizes))])
+	}
+}
+
+// killedAsTarget kills the peer in the middle of streams towards it, at random
+// moments.
+func killedAsTarget(p *pair) {
+	busyRounds(p, func(op transport.Op, size int) {
+		w := p.startWitness()
+		l := p.connect(shape{sendDepth: 16, recvDepth: 16})
+		if p.random.IntN(2) == 0 {
+			l = p.connectEnds(p.b, p.a, shape{sendDepth: 16, recvDepth: 16}).reversed()
+		}
+		stream := l.startBusy(op, size)
+		p.dally(5 * time.Millisecond)
+		p.kill()
+		took := l.a.expectGone()
+		r := stream.must()
+		if r.Flushed == 0 || !isGone(r.Failure) {
+			l.a.fatalf("the stream of %v ended, after %d, with: %v", op, r.OK, r.Failure.Err())
+		}
+		p.Logf("killed as target of %v of %d bytes, after %d: noticed after %v; first failure %q, then %d flushed", op, size, r.OK, took, r.Failure.Status, r.Flushed-1)
+		w.expectUntouched()
+		l.a.close()
+		p.restartPeer()
+	})
+}
+
+// killedAsInitiator kills the peer in the middle of its own streams towards a.
+// Memory of a that was out of its reach stays as it was.
+func killedAsInitiator(p *pair) {
+	busyRounds(p, func(op transport.Op, size int) {
+		w := p.startWitness()
+		l := p.connect(shape{sendDepth: 16, recvDepth: 16})
+		private, before := l.a.alloc(10000, transport.LocalOnly), pattern(p.random.Uint64())
+		private.fill(0, private.size, before)
+		receives := ids(1, 16, func(id uint64) request { return recv(id, private.at(0, 0)) })
+		var got *future[consumeResult]
+		if op == transport.OpSend || op == transport.OpWriteImm {
+			got = l.a.consume(size, 0, 0)
+		} else {
+			l.a.postRecv(receives...)
+		}
+		target := l.a.streamMemory(size, transport.RemoteAll)
+		l.b.stream(op, l.b.streamMemory(size, transport.LocalOnly), target.whole, l.streamBytes(op, size), 0, 0)
+		p.dally(5 * time.Millisecond)
+		p.kill()
+		took := l.a.expectGone()
+		if got == nil {
+			l.a.expectReceived(flushed(receives...)...)
+		} else if r := got.must(); r.Flushed == 0 || r.Failure.Status != transport.StatusFlushed {
+			l.a.fatalf("receives of %v ended, after %d, with: %v", op, r.OK, r.Failure.Err())
+		}
+		p.Logf("killed as initiator of %v of %d bytes: noticed after %v", op, size, took)
+		private.expect("memory that the killed peer could not reach", 0, private.size, before)
+		w.expectUntouched()
+		l.a.close()
+		target.close()
+		p.restartPeer()
+	})
+}
+
+// streamBytes is the size of a stream's requests: that of a word for atomics.
+func (l link) streamBytes(op transport.Op, size int) int {
+	if op == transport.OpFetchAdd || op == transport.OpCompareSwap {
+		return 8
+	}
+	return size
+}
+
+func killedWakesSleeper(p *pair) {
+	for _, solicited := range []bool{false, true} {
+		l := p.connect(shape{})
+		l.a.postRecv(recv(1, place{}))
+		sleeping := waitCompletions.start(p.a, waitArgs{Queue: l.a.received.id, Room: 1, Solicited: solicited})
+		time.Sleep(look / 2)
+		p.kill()
+		killed := time.Now()
+		got, err := sleeping.wait()
+		if err != nil || len(got) != 1 || got[0].Status != transport.StatusFlushed {
+			l.a.fatalf("a sleeper whose peer was killed: %v, %v", got, err)
+		}
+		p.Logf("a sleeper was woken %v after its peer was killed", time.Since(killed))
+		l.a.expectGone()
+		l.a.close()
+		p.restartPeer()
+	}
+}
+
+// killedDuringSetup kills the peer while connections to and from it are being
+// made. Those that came into being end; nothing is left of the others.
+func killedDuringSetup(p *pair) {
+	for round := range p.rounds(6) {
+		const conns = 20
+		s := shape{conns: conns, sendDepth: 4, recvDepth: 4}
+		a, b := p.a.station(s), p.b.station(s)
+		from, to := a, b
+		if round%2 == 1 {
+			from, to = b, a
+		}
+		l := listen.must(to.End, listenArgs{p.cfg.Network, p.address(to.End)})
+		accepting := accept.start(to.End, acceptArgs{Listener: l.Listener, Spec: to.spec(), Count: conns})
+		dialing := dial.start(from.End, dialArgs{Network: p.cfg.Network, Address: l.Address, Spec: from.spec(), Count: conns})
+		p.dally(5 * time.Millisecond)
+		p.kill()
+		var made []connInfo
+		if round%2 == 1 {
+			if _, err := dialing.wait(); err == nil {
+				p.Logf("round %d: all connections were made before the kill", round)
+			}
+			closeListener.must(p.a, l.Listener) // ends an Accept that nobody will answer
+			made, _ = accepting.wait()
+		} else {
+			accepting.wait()
+			made, _ = dialing.wait()
+		}
+		for _, c := range made {
+			s := side{a, c}
+			s.expectGone()
+			s.close()
+		}
+		p.restartPeer()
+	}
+}
+
+// killedAmongMany has end a keep many connections to the peer and to itself in
+// one queue.
+func killedAmongMany(p *pair) {
+	conns := max(4, p.cfg.Connections/10)
+	s := shape{conns: 2 * conns, sendDepth: 4, recvDepth: 4}
+	a := p.a.station(s)
+	half := a
+	half.conns = conns
+	lost := p.join(half, p.b.station(shape{conns: conns, sendDepth: 4, recvDepth: 4}))
+	kept := p.join(half, p.a.station(shape{conns: conns, sendDepth: 4, recvDepth: 4}))
+	for _, l := range lost {
+		l.a.postRecv(recv(1, place{}))
+		l.a.post(send(2, place{}))
+	}
+	p.kill()
+	for _, l := range lost {
+		l.a.expectGone()
+	}
+	for _, q := range []queue{a.sent, a.received} {
+		seen := map[uint32]bool{}
+		for _, c := range q.collect(conns) {
+			if seen[c.Conn] || !isGone(c) {
+				q.fatalf("connection %d to a killed peer, among %d: %+v", c.Conn, conns, c)
+			}
+			seen[c.Conn] = true
+		}
+	}
+	for i, l := range kept {
+		l.expectWorking(fmt.Sprintf("connection %d of %d that the kill should not touch", i+1, conns))
+	}
+}
+
+// stopped stops the peer in the middle of a stream with SIGSTOP, and continues
+// it.
+func stopped(p *pair) {
+	const size = 1000
+	for range p.rounds(3) {
+		w := p.startWitness()
+		l := p.connect(shape{sendDepth: 16, recvDepth: 16})
+		stop := newStopSign.must(p.a, false)
+		l.b.consume(size, 0, 0)
+		stream := l.a.stream(transport.OpSend, l.a.streamMemory(size, transport.LocalOnly), transport.RemoteSpan{}, size, 0, stop)
+		p.dally(3 * time.Millisecond)
+		p.stopPeer(func() {
+			time.Sleep(4 * look)
+			p.connectEnds(p.a, p.a, shape{}).expectWorking("a new connection while a peer is stopped")
+			w.expectUntouched()
+			if err := l.a.err(); err != nil {
+				l.a.fatalf("the peer was stopped for a moment; Conn.Err: %v", err)
+			}
+		})
+		raiseStopSign.must(p.a, stop)
+		if r := stream.must(); r.Flushed > 0 || r.OK == 0 {
+			l.a.fatalf("after the peer was continued, the stream ended, after %d messages, with: %v", r.OK, r.Failure.Err())
+		}
+		l.a.close()
+		l.b.awaitEnd()
+		l.b.close()
+	}
+}
+
+// stopPeer stops the peer process while something is done, and continues it.
+func (p *pair) stopPeer(during func()) {
+	p.Helper()
+	if err := p.b.process.signal(syscall.SIGSTOP); err != nil {
+		p.Fatal(err)
+	}
+	defer p.b.process.signal(syscall.SIGCONT)
+	during()
+}
+
+// closeTowardsStopped closes a connection whose peer is stopped; the flush and
+// Close itself must not wait for it.
+func closeTowardsStopped(p *pair) {
+	l := p.connect(shape{})
+	waiting := ids(1, 10, func(id uint64) request { return send(id, place{}) })
+	p.stopPeer(func() {
+		l.a.post(waiting...)
+		began := time.Now()
+		l.a.close()
+		l.a.expectSent(flushed(waiting...)...)
+		p.Logf("closed towards a stopped peer in %v", time.Since(began))
+	})
+	if err := l.b.awaitEnd(); !errors.Is(err, transport.ErrPeerClosed) {
+		l.b.fatalf("the peer closed while this end was stopped; Conn.Err: %v", err)
+	}
+}
+
+var exitNow = define("exit", func(*agent, none) (none, error) {
+	os.Exit(0)
+	return false, nil
+})
+
+// exits has the peer end by itself, without a word.
+func exits(p *pair) {
+	l := p.connect(shape{})
+	receives := ids(1, 3, func(id uint64) request { return recv(id, place{}) })
+	l.a.postRecv(receives...)
+	exitNow.start(p.b, false)
+	l.a.expectGone()
+	l.a.expectReceived(flushed(receives...)...)
+	p.b.process.kill()
+}

@@ -1,0 +1,143 @@
+package transporttest
+
+import (
+	"fmt"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+var failureTests = []test{
+	{"failure/a receive that is too small", needs{ops: transport.Ops(transport.OpSend)}, receiveTooSmall},
+	{"failure/a local region closed under a waiting Send", needs{ops: transport.Ops(transport.OpSend)}, sendFromClosedRegion},
+	{"failure/a local region closed under a posted receive", needs{ops: transport.Ops(transport.OpSend)}, receiveIntoClosedRegion},
+	{"failure/everything else is flushed in order, at both ends", needs{ops: transport.Ops(transport.OpSend)}, flushOrder},
+}
+
+// receiveTooSmall sends more than the receive has room for, in one span and in
+// two, and checks that nothing is written behind the receive's memory.
+func receiveTooSmall(p *pair) {
+	eachWay(p, func(v *victim) {
+		const room, size = 64, 200
+		from, into := v.a.alloc(size, transport.LocalOnly), v.b.alloc(size, transport.LocalOnly)
+		before := pattern(p.random.Uint64())
+		for what, receive := range map[string]request{
+			"no memory":             recv(20, place{}),
+			"one span":              recv(20, into.at(0, room)),
+			"two spans":             recv(20, into.at(0, 10)).and(into.at(10, room-10)),
+			"an empty and one span": recv(20, into.at(0, 0)).and(into.at(0, room)),
+		} {
+			l := p.join(v.a, v.b)[0]
+			into.fill(0, size, before)
+			others := ids(21, 2, func(id uint64) request { return recv(id, into.at(0, room)) })
+			l.b.postRecv(append([]request{receive}, others...)...)
+			has := receive.Local.Len + receive.Second.Len
+			long, next := send(1, from.at(0, has+1)), send(2, place{}).quiet()
+			l.a.post(long, next)
+			l.expectBroken(fmt.Sprintf("a message of %d bytes into %s", has+1, what),
+				[]want{ended(long, transport.StatusRemoteInvalidRequest), flushed(next)[0]}, nil,
+				nil, append([]want{ended(receive, transport.StatusLocalLength)}, flushed(others...)...))
+			if _, err := checkMemory.on(into.End, patternArgs{into.at(has, size-has), before, has}); err != nil {
+				into.fatalf("memory behind a receive that was too small (%s): %v", what, err)
+			}
+			v.neighbour.expectWorking("a neighbour")
+			l.a.close()
+			l.b.close()
+		}
+	})
+}
+
+// sendFromClosedRegion closes the region of a Send that waits for a receive.
+// Either the bytes had been taken before that, and arrive, or the Send fails.
+func sendFromClosedRegion(p *pair) {
+	eachWay(p, func(v *victim) {
+		for _, size := range []int{8, 100000} {
+			for _, second := range []bool{false, true} {
+				l := p.join(v.a, v.b)[0]
+				from, own := v.a.alloc(size, transport.LocalOnly), v.a.alloc(1, transport.LocalOnly)
+				into, payload := v.b.alloc(size+1, transport.LocalOnly), pattern(p.random.Uint64())
+				from.fill(0, size, payload)
+				first, message, behind := send(1, place{}), send(2, from.all()), send(3, place{})
+				if second {
+					message = send(2, from.all()).and(own.all())
+				}
+				l.a.post(first, message, behind)
+				from.close()
+				receives := ids(20, 3, func(id uint64) request { return recv(id, into.all()) })
+				l.b.postRecv(receives...)
+				l.a.expectSent(done(first))
+				l.b.expectReceived(received(20, 0))
+				switch c := l.a.sent.collect(1)[0]; {
+				case c.ID == message.ID && c.Status == transport.StatusLocalProtection:
+					l.expectBroken("a send from a region closed while it waited",
+						flushed(behind), nil, nil, flushed(receives[1:]...))
+				case c.ID == message.ID && c.Status == transport.StatusOK:
+					p.Logf("a send of %d bytes was taken before its region was closed", size)
+					l.a.expectSent(done(behind))
+					l.b.expectReceived(received(21, message.Local.Len+message.Second.Len), received(22, 0))
+					into.expect("a message from a region closed while it waited", 0, size, payload)
+				default:
+					l.a.fatalf("a send of %d bytes from a region closed while it waited completes as %+v", size, c)
+				}
+				v.neighbour.expectWorking("a neighbour")
+				l.a.close()
+				l.b.close()
+				own.close()
+				into.close()
+			}
+		}
+	})
+}
+
+// receiveIntoClosedRegion closes the region of a posted receive.
+func receiveIntoClosedRegion(p *pair) {
+	eachWay(p, func(v *victim) {
+		for _, second := range []bool{false, true} {
+			l := p.join(v.a, v.b)[0]
+			into, own := v.b.alloc(64, transport.LocalOnly), v.b.alloc(64, transport.LocalOnly)
+			from := v.a.alloc(128, transport.LocalOnly)
+			bad := recv(20, into.all())
+			if second {
+				bad = recv(20, own.all()).and(into.all())
+			}
+			others := ids(21, 2, func(id uint64) request { return recv(id, own.all()) })
+			l.b.postRecv(append([]request{bad}, others...)...)
+			into.close()
+			message, behind := send(1, from.at(0, bad.Local.Len+bad.Second.Len)), send(2, place{}).quiet()
+			l.a.post(message, behind)
+			l.expectBroken("a send into a receive whose region was closed",
+				[]want{ended(message, transport.StatusRemoteOperation), flushed(behind)[0]}, nil,
+				nil, append([]want{ended(bad, transport.StatusLocalProtection)}, flushed(others...)...))
+			v.neighbour.expectWorking("a neighbour")
+			l.a.close()
+			l.b.close()
+			own.close()
+		}
+	})
+}
+
+// flushOrder has sends wait in both directions when a message that is too long
+// breaks the connection.
+func flushOrder(p *pair) {
+	eachWay(p, func(v *victim) {
+		const n = 20
+		l := p.join(v.a, v.b)[0]
+		sends := ids(100, n, func(id uint64) request {
+			if r := send(id, place{}); id%3 == 0 {
+				return r
+			}
+			return send(id, place{}).quiet()
+		})
+		l.b.post(sends...) // a posts no receives, so they wait
+		receives := ids(200, n, func(id uint64) request { return recv(id, place{}) })
+		l.b.postRecv(receives...)
+		good := send(1, place{})
+		bad := send(2, v.local.all())
+		l.a.post(append([]request{good, bad}, sends...)...)
+		l.expectBroken("a message that is too long, with sends waiting both ways",
+			append([]want{done(good), ended(bad, transport.StatusRemoteInvalidRequest)}, flushed(sends...)...), nil,
+			flushed(sends...), append([]want{received(200, 0), ended(receives[1], transport.StatusLocalLength)}, flushed(receives[2:]...)...))
+		v.neighbour.expectWorking("a neighbour")
+		l.a.close()
+		l.b.close()
+	})
+}

@@ -1,0 +1,104 @@
+package transporttest
+
+import (
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+var passiveTests = []test{
+	{"passive/one-sided operations need nothing of the target's program", needs{}, passiveTarget},
+	{"passive/messages find posted receives while nobody polls", needs{ops: transport.Ops(transport.OpSend)}, passiveReceiver},
+	{"passive/a message that fails does so while nobody polls", needs{ops: transport.Ops(transport.OpSend)}, passiveFailure},
+}
+
+// computeUntil keeps a processor busy without a look at the transport.
+var computeUntil = define("compute", func(a *agent, sign handle) (uint64, error) {
+	stop, err := get[*stopSign](a, sign)
+	if err != nil {
+		return 0, err
+	}
+	x := uint64(1)
+	for !stop.raised() {
+		for range 1000 {
+			x = x*6364136223846793005 + 1442695040888963407
+		}
+	}
+	return x, nil
+})
+
+// passiveTarget has the target's program compute, and never post or poll, while
+// it is written, read and counted in.
+func passiveTarget(p *pair) {
+	p.connect(shape{}).eachWay(func(l link) {
+		const n = 5000
+		local, target := l.a.alloc(n, transport.LocalOnly), l.b.alloc(n, transport.RemoteAll)
+		stop := newStopSign.must(l.b.End, false)
+		computing := computeUntil.start(l.b.End, stop)
+		for range p.rounds(50) {
+			for _, r := range reach {
+				if r.op == transport.OpWriteImm || !l.a.caps.Ops.Has(r.op) || !l.b.caps.Ops.Has(r.op) {
+					continue
+				}
+				bytes := n
+				if r.right == transport.RemoteAtomic {
+					bytes = 8
+				}
+				l.a.do(r.build(1, local.at(0, bytes), target.remote(0, bytes)))
+			}
+		}
+		raiseStopSign.must(l.b.End, stop)
+		computing.must()
+	})
+}
+
+// passiveReceiver posts receives and leaves: as many messages complete as there
+// are receives, and not one more, until there are more receives. What is posted
+// behind a message that waits may take effect, but does not complete before it.
+func passiveReceiver(p *pair) {
+	p.connect(shape{}).eachWay(func(l link) {
+		const posted, size = 10, 100
+		from, into := l.a.alloc(size, transport.LocalOnly), l.b.alloc((posted+2)*size, transport.LocalOnly)
+		to := l.b.alloc(size, transport.RemoteWrite)
+		payload := pattern(p.random.Uint64())
+		from.fill(0, size, payload)
+		receives := ids(0, posted+2, func(id uint64) request { return recv(id, into.at(int(id)*size, size)) })
+		sends := ids(0, posted+1, func(id uint64) request { return send(id, from.all()) })
+		behind := []request{send(100, from.all())}
+		if l.a.caps.Ops.Has(transport.OpWrite) {
+			behind = append(behind, write(101, from.all(), to.remote(0, size)))
+		}
+		l.b.postRecv(receives[:posted]...)
+		l.a.post(append(sends, behind...)...)
+		l.a.expectSent(allDone(sends[:posted])...)
+
+		l.a.sent.expectNoneFor(look, "a message without a receive, and what is posted behind it")
+
+		l.b.postRecv(receives[posted:]...) // b still does not poll
+		l.a.expectSent(append(allDone(sends[posted:]), allDone(behind)...)...)
+		for i := range receives {
+			l.b.expectReceived(received(uint64(i), size))
+			into.expect("a message that came while nobody polled", i*size, size, payload)
+		}
+		if len(behind) > 1 {
+			to.expect("a write behind messages", 0, size, payload)
+		}
+	})
+}
+
+// passiveFailure sends more than the receive has room for to an end that does
+// not poll.
+func passiveFailure(p *pair) {
+	for _, reverse := range []bool{false, true} {
+		l := p.connect(shape{})
+		if reverse {
+			l = l.reversed()
+		}
+		from := l.a.alloc(1, transport.LocalOnly)
+		receives := ids(1, 2, func(id uint64) request { return recv(id, place{}) })
+		l.b.postRecv(receives...)
+		bad, behind := send(3, from.all()), send(4, place{})
+		l.a.post(bad, behind)
+		l.a.expectSent(ended(bad, transport.StatusRemoteInvalidRequest), flushed(behind)[0])
+		l.b.awaitEnd()
+		l.b.expectReceived(ended(receives[0], transport.StatusLocalLength), flushed(receives[1])[0])
+	}
+}

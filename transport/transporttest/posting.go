@@ -1,0 +1,194 @@
+package transporttest
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+var queueTests = []test{
+	{"queue/a post longer than the stage and the queue is taken piece by piece", needs{ops: transport.Ops(transport.OpWrite)}, longPosts},
+	{"queue/no more than SendDepth requests, until completions were polled", needs{ops: transport.Ops(transport.OpSend), exact: true}, sendQueueFull},
+	{"queue/no more than RecvDepth receives, until completions were polled", needs{ops: transport.Ops(transport.OpSend), exact: true}, recvQueueFull},
+	{"queue/unsignaled requests complete silently", needs{ops: transport.Ops(transport.OpWrite), exact: true}, unsignaled},
+	{"queue/a completion queue filled to the brim loses nothing", needs{ops: transport.Ops(transport.OpSend)}, brimfulQueue},
+	{"queue/Poll takes as much as there is room for", needs{ops: transport.Ops(transport.OpWrite)}, pollRoom},
+	{"queue/an invalid request is refused, those before it are done", needs{}, invalidRequests},
+}
+
+// ids makes n requests with the IDs from first on.
+func ids(first, n int, build func(id uint64) request) []request {
+	requests := make([]request, n)
+	for i := range requests {
+		requests[i] = build(uint64(first + i))
+	}
+	return requests
+}
+
+// allDone wants all the requests' completions.
+func allDone(requests []request) []want {
+	wants := make([]want, len(requests))
+	for i, r := range requests {
+		wants[i] = done(r)
+	}
+	return wants
+}
+
+func longPosts(p *pair) {
+	const depth = 150 // more than what the front stages, and no multiple of it
+	p.connect(shape{sendDepth: depth}).eachWay(func(l link) {
+		const size = 8
+		n := 2*depth + 7
+		from, to := l.a.alloc(n*size, transport.LocalOnly), l.b.alloc(n*size, transport.RemoteWrite)
+		payload := pattern(p.random.Uint64())
+		from.fill(0, n*size, payload)
+		requests := ids(0, n, func(id uint64) request {
+			off := int(id) * size
+			return write(id, from.at(off, size), to.remote(off, size))
+		})
+		for left := requests; len(left) > 0; {
+			taken, err := l.a.tryPost(left...)
+			if err != nil && !errors.Is(err, transport.ErrQueueFull) || err == nil && taken != len(left) {
+				l.a.fatalf("post took %d of %d: %v", taken, len(left), err)
+			}
+			if p.cfg.Faults == FaultsNone && taken != min(depth, len(left)) {
+				l.a.fatalf("post took %d of %d into an empty queue of depth %d: %v", taken, len(left), depth, err)
+			}
+			l.a.expectSent(allDone(left[:taken])...)
+			left = left[taken:]
+		}
+		to.expect("what a long post wrote", 0, n*size, payload)
+	})
+}
+
+// expectFull checks that not even one more request is taken.
+func expectFull(s side, what string, post func(...request) (int, error), r request) {
+	if n, err := post(r, r); n != 0 || !errors.Is(err, transport.ErrQueueFull) {
+		s.fatalf("%s: a further post takes %d: %v", what, n, err)
+	}
+}
+
+func sendQueueFull(p *pair) {
+	for _, depth := range []int{1, 2, 37} {
+		p.connect(shape{sendDepth: depth}).eachWay(func(l link) {
+			// Sends without a receive stay where they are.
+			sends := ids(1, depth+3, func(id uint64) request { return send(id, place{}) })
+			if n, err := l.a.tryPost(sends...); n != depth || !errors.Is(err, transport.ErrQueueFull) {
+				l.a.fatalf("post of %d takes %d with SendDepth %d: %v", len(sends), n, depth, err)
+			}
+			expectFull(l.a, "send queue full", l.a.tryPost, sends[depth])
+			l.b.postRecv(recv(1, place{}))
+			l.b.expectReceived(received(1, 0))
+			// The first is done, but its completion has not been polled.
+			expectFull(l.a, "completion not polled", l.a.tryPost, sends[depth])
+			l.a.expectSent(done(sends[0]))
+			l.a.post(sends[depth])
+			expectFull(l.a, "full again", l.a.tryPost, sends[depth])
+			for id := range uint64(depth) {
+				l.b.postRecv(recv(id, place{}))
+				l.b.expectReceived(received(id, 0))
+			}
+			l.a.expectSent(allDone(sends[1 : depth+1])...)
+		})
+	}
+}
+
+func recvQueueFull(p *pair) {
+	check := func(l link, depth int) {
+		receives := ids(1, depth+3, func(id uint64) request { return recv(id, place{}) })
+		if n, err := l.b.tryPostRecv(receives...); n != depth || !errors.Is(err, transport.ErrQueueFull) {
+			l.b.fatalf("post recv of %d takes %d of %d: %v", len(receives), n, depth, err)
+		}
+		expectFull(l.b, "receive queue full", l.b.tryPostRecv, receives[depth])
+		l.a.do(send(1, place{}))
+		// The first is done, but its completion has not been polled.
+		expectFull(l.b, "completion not polled", l.b.tryPostRecv, receives[depth])
+		l.b.expectReceived(received(1, 0))
+		l.b.postRecv(receives[depth])
+		expectFull(l.b, "full again", l.b.tryPostRecv, receives[depth])
+		for i := range depth {
+			l.a.do(send(1, place{}))
+			l.b.expectReceived(received(uint64(i+2), 0))
+		}
+	}
+	for _, depth := range []int{1, 2, 37} {
+		p.connect(shape{recvDepth: depth}).eachWay(func(l link) { check(l, depth) })
+		shared := transport.FeatureSharedReceive
+		if p.a.caps.Features.Has(shared) && p.b.caps.Features.Has(shared) {
+			p.connect(shape{shared: depth}).eachWay(func(l link) { check(l, depth) })
+		}
+	}
+}
+
+func unsignaled(p *pair) {
+	const depth = 16
+	p.connect(shape{sendDepth: depth}).eachWay(func(l link) {
+		from, to := l.a.alloc(8, transport.LocalOnly), l.b.alloc(8*depth, transport.RemoteWrite)
+		payload := pattern(p.random.Uint64())
+		from.fill(0, 8, payload)
+		one := func(id uint64) request { return write(id, from.all(), to.remote(int(id%depth)*8, 8)) }
+		for round := range 10 {
+			quiet := ids(round*depth, depth-1, func(id uint64) request { return one(id).quiet() })
+			last := one(uint64(round*depth + depth - 1))
+			l.a.post(quiet...)
+			l.a.post(last)
+			expectFull(l.a, "unsignaled requests hold their places", l.a.tryPost, last)
+			l.a.expectSent(done(last))
+			l.a.sent.expectNone("after unsignaled requests")
+		}
+		for i := range depth {
+			to.expect("unsignaled write", i*8, 8, payload)
+		}
+	})
+}
+
+// brimfulQueue has several connections fill the completion queues of both ends
+// completely before anybody polls.
+func brimfulQueue(p *pair) {
+	const conns, depth = 5, 40
+	s := shape{conns: conns, sendDepth: depth, recvDepth: depth}
+	links := p.join(p.a.station(s), p.b.station(s))
+	for round := range 4 {
+		for _, l := range links {
+			l.b.postRecv(ids(0, depth, func(id uint64) request { return recv(id, place{}) })...)
+		}
+		for _, l := range links {
+			l.a.post(ids(0, depth, func(id uint64) request { return send(id, place{}) })...)
+		}
+		// When one side's completions have all come, the other side's queue is full.
+		queues := []queue{links[0].a.sent, links[0].b.received}
+		if round%2 == 1 {
+			slices.Reverse(queues)
+		}
+		for _, q := range queues {
+			next := map[uint32]uint64{}
+			got, err := collectCompletions.on(q.End, collectArgs{Queue: q.id, N: conns * depth, Chunk: 7})
+			if err != nil {
+				q.fatalf("a queue filled to the brim: %v", err)
+			}
+			for _, c := range got {
+				if c.Status != transport.StatusOK || c.ID != next[c.Conn] {
+					q.fatalf("a queue filled to the brim has, where request %d was due: %+v", next[c.Conn], c)
+				}
+				next[c.Conn]++
+			}
+			q.expectNone("a queue filled to the brim, after all was polled")
+		}
+	}
+}
+
+func pollRoom(p *pair) {
+	p.connect(shape{}).eachWay(func(l link) {
+		const n = 10
+		requests := ids(1, n, func(id uint64) request { return write(id, place{}, transport.RemoteSpan{}) })
+		l.a.post(requests...)
+		if got := pollOnce.must(l.a.End, pollArgs{l.a.sent.id, 0}); len(got) != 0 {
+			l.a.fatalf("Poll without room returned %d completions", len(got))
+		}
+		l.a.expectSent(allDone(requests[:1])...)
+		l.a.expectSent(allDone(requests[1:4])...)
+		l.a.expectSent(allDone(requests[4:])...)
+		l.a.sent.expectNone("all were polled")
+	})
+}

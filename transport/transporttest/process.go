@@ -1,0 +1,102 @@
+package transporttest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// peerVariable is set in the environment of a peer process.
+const peerVariable = "RFAAS_TRANSPORTTEST_PEER"
+
+// Main is what TestMain of a package that uses Run has to call. In a peer
+// process it serves the suite's commands and exits; otherwise it runs the tests
+// and exits.
+func Main(m *testing.M) {
+	if os.Getenv(peerVariable) == "" {
+		os.Exit(m.Run())
+	}
+	out := os.Stdout
+	os.Stdout = os.Stderr // whatever else prints must not disturb the replies
+	if err := serve(newAgent(), os.Stdin, out); err != nil {
+		fmt.Fprintln(os.Stderr, "transporttest peer:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// process is a peer process and the way to talk to it.
+type process struct {
+	*caller
+	cmd    *exec.Cmd
+	pid    int // of the process that executes the commands
+	exited chan struct{}
+}
+
+// callMargin is how much longer than the suite's patience the answer to a
+// command may take before the peer process counts as hung.
+const callMargin = 3
+
+var getPID = define("pid", func(*agent, none) (int, error) { return os.Getpid(), nil })
+
+// startProcess starts a peer process.
+func startProcess(prefix []string, patience time.Duration) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	line := append(append([]string(nil), prefix...), self)
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.Env = append(os.Environ(), peerVariable+"=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start peer process: %w", err)
+	}
+	p := &process{caller: newCaller(in, callMargin*patience), cmd: cmd, exited: make(chan struct{})}
+	go func() {
+		p.receive(out)
+		in.Close()
+		cmd.Wait() // how it ended is known to whoever ended it
+		close(p.exited)
+	}()
+	p.pid, err = getPID.on(&End{process: p}, false)
+	if err != nil {
+		p.kill()
+		return nil, fmt.Errorf("peer process (does TestMain call transporttest.Main?): %w", err)
+	}
+	return p, nil
+}
+
+// signal sends a signal to the process that executes the commands.
+func (p *process) signal(s syscall.Signal) error { return syscall.Kill(p.pid, s) }
+
+// kill ends the process as kill -9 does, and returns when it is gone.
+func (p *process) kill() {
+	if p.pid != 0 && p.pid != p.cmd.Process.Pid {
+		p.signal(syscall.SIGKILL)
+	} else {
+		p.cmd.Process.Kill()
+	}
+	<-p.exited
+}
+
+// alive reports whether the process still runs.
+func (p *process) alive() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}

@@ -1,0 +1,220 @@
+package transporttest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+var regionTests = []test{
+	{"region/zeroed, page-aligned, of any size", needs{}, allocSizes},
+	{"region/hundreds at once, each with a key of its own", needs{ops: transport.Ops(transport.OpWrite)}, manyRegions},
+	{"region/one allocated after connecting works at once", needs{ops: transport.Ops(transport.OpWrite, transport.OpSend)}, lateRegions},
+	{"region/spans of closed regions and other domains are refused", needs{}, foreignSpans},
+	{"region/registered memory is the program's own", needs{}, registeredMemory},
+}
+
+func allocSizes(p *pair) {
+	page := os.Getpagesize()
+	l := p.connect(shape{})
+	for _, s := range []side{l.a, l.b} {
+		for _, n := range []int{1, 2, 8, 100, page - 1, page, page + 1, 3*page - 1, 1<<20 + 1} {
+			r := s.alloc(n, transport.RemoteAll)
+			if r.whole.Addr%uint64(page) != 0 || int(r.whole.Len) != n {
+				s.fatalf("a region of %d bytes is at %#x and %d bytes long", n, r.whole.Addr, r.whole.Len)
+			}
+			if got := peekMemory.must(s.End, r.all()); !bytes.Equal(got, make([]byte, n)) {
+				s.fatalf("a region of %d bytes is not zeroed", n)
+			}
+			// What is dirty when it is closed must not show up in a later region.
+			r.fill(0, n, pattern(n))
+			r.close()
+		}
+		for _, n := range []int{0, -1} {
+			if _, err := allocRegion.on(s.End, allocArgs{s.domain, n, transport.LocalOnly}); !errors.Is(err, transport.ErrInvalid) {
+				s.fatalf("a region of %d bytes: %v", n, err)
+			}
+		}
+	}
+	// One region is as long as the longest message.
+	if n := p.maxBytes(); n > 0 {
+		l.a.alloc(n, transport.LocalOnly)
+	}
+}
+
+// manyRegions writes a different payload to each of many small regions.
+func manyRegions(p *pair) {
+	p.connect(shape{}).eachWay(func(l link) {
+		const size = 24
+		from := l.a.alloc(size, transport.LocalOnly)
+		regions := make([]region, p.rounds(300))
+		keys := map[transport.RKey]bool{}
+		for i := range regions {
+			regions[i] = l.b.alloc(size, transport.RemoteWrite)
+			keys[regions[i].whole.Key] = true
+		}
+		if len(keys) != len(regions) {
+			l.b.fatalf("%d regions have %d different keys", len(regions), len(keys))
+		}
+		for i, r := range regions {
+			from.fill(0, size, pattern(i))
+			l.a.do(write(uint64(i), from.all(), r.remote(0, size)))
+		}
+		for i, r := range regions {
+			r.expect(fmt.Sprintf("region %d of %d", i+1, len(regions)), 0, size, pattern(i))
+			r.close()
+		}
+	})
+}
+
+// foreignSpans posts with local spans that the connection may not use. Nothing
+// is taken, and the connection is as good as before.
+func foreignSpans(p *pair) {
+	p.connect(shape{}).eachWay(func(l link) {
+		closed := l.a.alloc(64, transport.LocalOnly)
+		closed.close()
+		foreign := l.a.End.alloc(l.a.End.domain(), 64, transport.LocalOnly)
+		own := l.a.alloc(64, transport.LocalOnly)
+		for what, mem := range map[string]place{"a closed region": closed.all(), "another domain's region": foreign.all()} {
+			for i, requests := range [][]request{{send(1, mem)}, {send(1, own.all()).and(mem)}, {send(1, mem).and(own.all())}} {
+				if n, err := l.a.tryPost(requests...); n != 0 || !errors.Is(err, transport.ErrInvalid) {
+					l.a.fatalf("post %d with %s takes %d: %v", i, what, n, err)
+				}
+			}
+			for i, requests := range [][]request{{recv(1, mem)}, {recv(1, own.all()).and(mem)}} {
+				if n, err := l.a.tryPostRecv(requests...); n != 0 || !errors.Is(err, transport.ErrInvalid) {
+					l.a.fatalf("post recv %d with %s takes %d: %v", i, what, n, err)
+				}
+			}
+		}
+		l.expectWorking("after posts with foreign spans")
+	})
+}
+
+// lateArgs are those of the two commands of lateRegions.
+type lateArgs struct {
+	Loop          loopArgs
+	Domain        handle
+	Mail          place // where the other end's span is received, or sent from
+	Rounds, Bytes int
+	Seed          pattern
+}
+
+// offerRegions allocates a region, sends its remote span to the peer at once,
+// waits for the peer's word that it wrote, checks, and closes the region.
+var offerRegions = define("offer regions", func(a *agent, args lateArgs) (none, error) {
+	l, err := a.loop(args.Loop)
+	if err != nil {
+		return false, err
+	}
+	d, err := get[*transport.ProtectionDomain](a, args.Domain)
+	if err != nil {
+		return false, err
+	}
+	box, err := get[*transport.Region](a, args.Mail.Region)
+	if err != nil {
+		return false, err
+	}
+	for i := range args.Rounds {
+		r, err := d.Alloc(args.Bytes, transport.RemoteWrite)
+		if err != nil {
+			return false, err
+		}
+		r.Remote(0, r.Len()).AppendTo(box.Bytes()[:0])
+		l.postRecv(transport.Recv(1, transport.Span{}))
+		l.post(transport.Send(2, box.Span(0, transport.RemoteSpanBytes)).With(transport.Signaled))
+		l.expectSent(2)
+		l.expectReceived(1)
+		if l.err == nil {
+			l.err = (args.Seed + pattern(i)).check(r.Bytes(), 0)
+		}
+		if err := errors.Join(l.err, r.Close()); err != nil {
+			return false, fmt.Errorf("round %d of %d: %w", i+1, args.Rounds, err)
+		}
+	}
+	return false, nil
+})
+
+// fillRegions is the other end of offerRegions.
+var fillRegions = define("fill regions", func(a *agent, args lateArgs) (none, error) {
+	l, err := a.loop(args.Loop)
+	if err != nil {
+		return false, err
+	}
+	mail, err := get[*transport.Region](a, args.Mail.Region)
+	if err != nil {
+		return false, err
+	}
+	const head = transport.RemoteSpanBytes
+	for i := range args.Rounds {
+		l.postRecv(transport.Recv(1, mail.Span(0, head)))
+		l.expectReceived(1)
+		to, _ := transport.DecodeRemoteSpan(mail.Bytes())
+		(args.Seed + pattern(i)).fill(mail.Bytes()[head:], 0)
+		l.post(transport.Write(2, mail.Span(head, args.Bytes), to), transport.Send(3, transport.Span{}).With(transport.Signaled))
+		l.expectSent(3)
+		if l.err != nil {
+			return false, fmt.Errorf("round %d of %d: %w", i+1, args.Rounds, l.err)
+		}
+	}
+	return false, nil
+})
+
+// lateRegions has one end allocate regions while the connection is up and hand
+// their keys over through the connection itself.
+func lateRegions(p *pair) {
+	p.connect(shape{}).eachWay(func(l link) {
+		const size = 5000
+		box := l.a.alloc(transport.RemoteSpanBytes, transport.LocalOnly)
+		mail := l.b.alloc(transport.RemoteSpanBytes+size, transport.LocalOnly)
+		args := func(s side, r region) lateArgs {
+			return lateArgs{s.loopArgs(), s.domain, r.all(), p.rounds(200), size, 11}
+		}
+		filling := fillRegions.start(l.b.End, args(l.b, mail))
+		offerRegions.must(l.a.End, args(l.a, box))
+		filling.must()
+	})
+}
+
+// registerMapping registers anonymous memory, and closes the region again.
+var registerMapping = define("register", func(a *agent, domain handle) (none, error) {
+	d, err := get[*transport.ProtectionDomain](a, domain)
+	if err != nil {
+		return false, err
+	}
+	mem, err := unix.Mmap(-1, 0, 3*os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Munmap(mem)
+	part := mem[100 : 100+os.Getpagesize()]
+	pattern(1).fill(part, 0)
+	r, err := d.Register(part, transport.RemoteAll)
+	if err != nil {
+		return false, err
+	}
+	if &r.Bytes()[0] != &part[0] || r.Len() != len(part) {
+		return false, fmt.Errorf("%w: a registered region's Bytes are not the memory that was registered", errUnexpected)
+	}
+	if err := r.Close(); err != nil {
+		return false, err
+	}
+	return false, pattern(1).check(part, 0)
+})
+
+func registeredMemory(p *pair) {
+	for _, e := range p.ends() {
+		_, err := registerMapping.on(e, e.domain())
+		switch has := e.caps.Features.Has(transport.FeatureRegister); {
+		case has && err != nil:
+			e.fatalf("register: %v", err)
+		case !has && !errors.Is(err, transport.ErrNotSupported):
+			e.fatalf("register, which is not among the capabilities: %v", err)
+		}
+	}
+}

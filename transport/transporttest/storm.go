@@ -1,0 +1,238 @@
+package transporttest
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// stormArgs describe one side of random traffic in both directions. Every third
+// request is a message, so that each side knows how many to expect.
+type stormArgs struct {
+	Loop   loopArgs
+	From   place                // sources and results
+	Into   place                // receives
+	To     transport.RemoteSpan // the peer's memory, for everything one-sided
+	Ops    transport.OpSet
+	Depth  int // SendDepth and RecvDepth
+	Inline int
+	Count  int // requests to be posted, and by the peer
+	Seed   uint64
+}
+
+// stormResult tells how far a side got.
+type stormResult struct {
+	Posted   int
+	Received int
+	Failure  transport.Completion // of the first request that failed
+	Broken   string               // Conn.Err, if the connection broke
+}
+
+const (
+	stormBytes    = 256 // the longest payload
+	messageEach   = 3
+	stormBatch    = 8
+	stormMessages = stormBytes
+)
+
+// runStorm posts until everything is done or the connection breaks, and then
+// polls until everything posted has ended.
+var runStorm = define("storm", func(a *agent, args stormArgs) (stormResult, error) {
+	l, err := a.loop(args.Loop)
+	if err != nil {
+		return stormResult{}, err
+	}
+	s := &storm{loop: l, stormArgs: args, random: rand.New(rand.NewPCG(args.Seed, 2)), ledger: a.newLedger(args.Depth)}
+	if s.from, err = get[*transport.Region](a, args.From.Region); err != nil {
+		return stormResult{}, err
+	}
+	if s.into, err = get[*transport.Region](a, args.Into.Region); err != nil {
+		return stormResult{}, err
+	}
+	if err = s.run(); err != nil {
+		err = fmt.Errorf("seed %d: %d requests posted, %d ended, %d receives posted, %d ended: %w",
+			args.Seed, s.ledger.posted, s.ledger.ended, s.receivesPosted, s.receivesEnded, err)
+	}
+	r := stormResult{Posted: int(s.ledger.posted), Received: s.received, Failure: s.ledger.failure}
+	if broken := l.conn.Err(); broken != nil {
+		r.Broken = broken.Error()
+	}
+	return r, err
+})
+
+type storm struct {
+	*loop
+	stormArgs
+	random     *rand.Rand
+	ledger     *ledger
+	from, into *transport.Region
+	batch      []transport.WorkRequest // built and not yet taken
+
+	receivesPosted, receivesEnded, received int
+	flushing                                bool // a receive has failed
+	probed                                  bool // a signaled request follows all others
+}
+
+// messages is how many of n requests are messages.
+func messages(n int) int { return n / messageEach }
+
+func (s *storm) run() error {
+	var got [16]transport.Completion
+	var idle pause
+	for {
+		broken := s.conn.Err() != nil || s.ledger.failed() || s.flushing
+		progress, err := s.post(broken)
+		if err != nil {
+			return err
+		}
+		n, err := s.loop.sent.Poll(got[:])
+		if err != nil {
+			return err
+		}
+		for _, c := range got[:n] {
+			if err := s.ledger.complete(c); err != nil {
+				return err
+			}
+		}
+		m, err := s.loop.received.Poll(got[:])
+		if err != nil {
+			return err
+		}
+		for _, c := range got[:m] {
+			if err := s.takeReceive(c); err != nil {
+				return err
+			}
+		}
+		done := int(s.ledger.posted) == s.Count && s.received == messages(s.Count) || broken && s.probed
+		switch {
+		case done && s.ledger.settled() && s.receivesEnded == s.receivesPosted:
+			return nil
+		case progress || n+m > 0:
+			idle = pause{}
+		case idle.waited() > s.patience:
+			return fmt.Errorf("%w (%v): anything", errDeadline, s.patience)
+		default:
+			idle.wait()
+		}
+	}
+}
+
+// post posts receives and requests. On a broken connection it posts one more, a
+// signaled one: its completion tells that nothing before it is still to come.
+func (s *storm) post(broken bool) (progress bool, err error) {
+	if broken {
+		if s.probed {
+			return false, nil
+		}
+		n, err := s.conn.Post(transport.Send(s.ledger.next(), transport.Span{}).With(transport.Signaled))
+		if n == 1 {
+			s.ledger.post(true)
+			s.probed = true
+		}
+		return n == 1, ignoreFull(err)
+	}
+	for s.receivesPosted < messages(s.Count) && s.receivesPosted-s.receivesEnded < s.Depth {
+		slot := s.receivesPosted % s.Depth
+		n, err := s.conn.PostRecv(transport.Recv(uint64(s.receivesPosted), s.into.Span(s.Into.Off+slot*stormMessages, stormMessages)))
+		if n == 0 {
+			if err := ignoreFull(err); err != nil {
+				return false, err
+			}
+			break
+		}
+		s.receivesPosted++
+		progress = true
+	}
+	if len(s.batch) == 0 {
+		s.build()
+	}
+	n, err := s.conn.Post(s.batch...)
+	for _, wr := range s.batch[:n] {
+		s.ledger.post(wr.Flags&transport.Signaled != 0)
+	}
+	s.batch = s.batch[n:]
+	return progress || n > 0, ignoreFull(err)
+}
+
+func ignoreFull(err error) error {
+	if errors.Is(err, transport.ErrQueueFull) {
+		return nil
+	}
+	return err
+}
+
+// build makes the next few requests.
+func (s *storm) build() {
+	first := int(s.ledger.next())
+	for id := first; id < first+1+s.random.IntN(stormBatch) && id <= s.Count; id++ {
+		wr := s.request(uint64(id))
+		if s.random.IntN(10) < 7 || id == s.Count {
+			wr = wr.With(transport.Signaled)
+		}
+		if s.random.IntN(10) == 0 {
+			wr = wr.With(transport.Fence)
+		}
+		s.batch = append(s.batch, wr)
+	}
+}
+
+// request makes request id. What the requests do to each other's memory does not
+// matter here.
+func (s *storm) request(id uint64) transport.WorkRequest {
+	n := 1 + s.random.IntN(stormBytes)
+	local := s.from.Span(s.From.Off+int(id)%(s.Depth+1)*stormBytes, n)
+	to := s.To.Slice(s.random.IntN(int(s.To.Len)-n+1), n)
+	ops := []transport.Op{transport.OpWrite, transport.OpRead, transport.OpFetchAdd, transport.OpCompareSwap}
+	if id%messageEach == 0 {
+		ops = []transport.Op{transport.OpSend, transport.OpWriteImm}
+	}
+	op := ops[s.random.IntN(len(ops))]
+	for !s.Ops.Has(op) {
+		op = ops[s.random.IntN(len(ops))]
+	}
+	var flags transport.Flags
+	if n <= s.Inline && s.random.IntN(3) == 0 {
+		flags = transport.Inline
+	}
+	word := s.To.Slice(s.random.IntN(int(s.To.Len)/8)*8, 8)
+	switch op {
+	case transport.OpSend:
+		return transport.Send(id, local).With(flags)
+	case transport.OpWriteImm:
+		return transport.WriteImm(id, local, to, uint32(id)).With(flags)
+	case transport.OpRead:
+		return transport.Read(id, local, to)
+	case transport.OpFetchAdd:
+		return transport.FetchAdd(id, s.result(local), word, 1)
+	case transport.OpCompareSwap:
+		return transport.CompareSwap(id, s.result(local), word, id, id+1)
+	}
+	return transport.Write(id, local, to).With(flags)
+}
+
+// result is the first word of a slot.
+func (s *storm) result(slot transport.Span) transport.Span {
+	if slot.Len() >= 8 {
+		return slot.Slice(0, 8)
+	}
+	return s.from.Span(s.From.Off, 8)
+}
+
+// takeReceive checks one completion of a receive.
+func (s *storm) takeReceive(c transport.Completion) error {
+	if c.ID != uint64(s.receivesEnded) {
+		return fmt.Errorf("%w: receive %d completed, it is %d's turn: %+v", errUnexpected, c.ID, s.receivesEnded, c)
+	}
+	s.receivesEnded++
+	switch {
+	case c.Status == transport.StatusOK && s.flushing:
+		return fmt.Errorf("%w: a receive went well after another had failed: %+v", errUnexpected, c)
+	case c.Status == transport.StatusOK:
+		s.received++
+	default:
+		s.flushing = true
+	}
+	return nil
+}

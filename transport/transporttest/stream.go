@@ -1,0 +1,172 @@
+package transporttest
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// streamArgs describe a stream of requests of one kind on one connection, whose
+// send queue completes into a queue of its own. Request i, counted from 1, uses
+// slot i modulo Depth+1, and its payload begins with i, if it has 8 bytes. With
+// one slot more than there are requests outstanding, the next one's is free.
+type streamArgs struct {
+	Loop        loopArgs
+	Op          transport.Op
+	From        place                // Depth+1 slots of Bytes
+	To          transport.RemoteSpan // the same, or the word of an atomic
+	Bytes       int
+	Depth       int // SendDepth of the connection
+	Count       int // how many requests; 0: until it is stopped or fails
+	SignalEvery int // 0: every request is signaled
+	Stop        handle
+}
+
+// streamResult tells how a stream ended. Each request ended as it must.
+type streamResult struct {
+	Posted, OK int                  // OK: up to the last that completed well
+	Failure    transport.Completion // the first that failed, if one did
+	Flushed    int                  // that one, and the flushed ones after it
+}
+
+// streamRequests posts as fast as the connection takes it.
+var streamRequests = define("stream", func(a *agent, args streamArgs) (streamResult, error) {
+	l, err := a.loop(args.Loop)
+	if err != nil {
+		return streamResult{}, err
+	}
+	stop, err := find[*stopSign](a, args.Stop)
+	if err != nil {
+		return streamResult{}, err
+	}
+	from, err := find[*transport.Region](a, args.From.Region)
+	if err != nil {
+		return streamResult{}, err
+	}
+	s := &stream{loop: l, streamArgs: args, stop: stop, from: from, ledger: a.newLedger(args.Depth)}
+	err = s.run()
+	r := streamResult{Posted: int(s.ledger.posted), OK: int(s.ledger.ended) - s.ledger.flushed, Failure: s.ledger.failure, Flushed: s.ledger.flushed}
+	if err != nil {
+		err = fmt.Errorf("stream of %v, %d posted, %d ended: %w", args.Op, s.ledger.posted, s.ledger.ended, err)
+	}
+	return r, err
+})
+
+type stream struct {
+	*loop
+	streamArgs
+	stop    *stopSign
+	from    *transport.Region
+	ledger  *ledger
+	pending transport.WorkRequest // built and not yet taken
+	got     [16]transport.Completion
+}
+
+// run posts and polls until everything that was posted has ended.
+func (s *stream) run() error {
+	var idle pause
+	for over := false; !over || !s.ledger.settled(); {
+		over = over || s.ledger.failed() || s.stop.raised() || s.Count > 0 && int(s.ledger.posted) >= s.Count
+		posted, err := 0, error(nil)
+		if !over {
+			posted, err = s.postSome()
+			if errors.Is(err, transport.ErrClosed) {
+				over, err = true, nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+		polled, err := s.sent.Poll(s.got[:])
+		if err != nil {
+			return err
+		}
+		for _, c := range s.got[:polled] {
+			if err := s.ledger.complete(c); err != nil {
+				return err
+			}
+		}
+		switch {
+		case posted+polled > 0:
+			idle = pause{}
+		case idle.waited() > s.patience:
+			return fmt.Errorf("%w (%v): anything", errDeadline, s.patience)
+		default:
+			idle.wait()
+		}
+	}
+	return nil
+}
+
+// postSome posts until the queue is full or enough was posted for one turn.
+func (s *stream) postSome() (int, error) {
+	const turn = 16
+	for n := range turn {
+		if s.Count > 0 && int(s.ledger.posted) >= s.Count {
+			return n, nil
+		}
+		if s.pending.Op == transport.OpInvalid {
+			s.build()
+		}
+		_, err := s.conn.Post(s.pending)
+		if errors.Is(err, transport.ErrQueueFull) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		s.ledger.post(s.pending.Flags&transport.Signaled != 0)
+		s.pending.Op = transport.OpInvalid
+	}
+	return turn, nil
+}
+
+// build makes the next request.
+func (s *stream) build() {
+	id := s.ledger.next()
+	slot := int(id % uint64(s.Depth+1))
+	var local transport.Span
+	if s.from != nil {
+		local = s.from.Span(s.From.Off+slot*s.Bytes, s.Bytes)
+	}
+	to := s.To
+	switch s.Op {
+	case transport.OpSend:
+		s.pending = transport.Send(id, local)
+	case transport.OpWrite:
+		s.pending = transport.Write(id, local, to.Slice(slot*s.Bytes, s.Bytes))
+	case transport.OpWriteImm:
+		s.pending = transport.WriteImm(id, local, to.Slice(slot*s.Bytes, s.Bytes), uint32(id))
+	case transport.OpRead:
+		s.pending = transport.Read(id, local, to.Slice(slot*s.Bytes, s.Bytes))
+	case transport.OpFetchAdd:
+		s.pending = transport.FetchAdd(id, local, to, 1)
+	case transport.OpCompareSwap:
+		s.pending = transport.CompareSwap(id, local, to, id, id+1)
+	}
+	if s.SignalEvery == 0 || id%uint64(s.SignalEvery) == 0 || int(id) == s.Count {
+		s.pending = s.pending.With(transport.Signaled)
+	}
+	if s.Bytes >= 8 && (s.Op == transport.OpSend || s.Op == transport.OpWrite || s.Op == transport.OpWriteImm) {
+		binary.LittleEndian.PutUint64(s.from.Bytes()[s.From.Off+slot*s.Bytes:], id)
+	}
+}
+
+// stream starts a stream of n requests on the side's connection, n = 0 for an
+// endless one. To is not used for sends.
+func (s side) stream(op transport.Op, from region, to transport.RemoteSpan, bytes, n int, stop handle) *future[streamResult] {
+	s.t.Helper()
+	return streamRequests.start(s.End, streamArgs{
+		Loop: s.loopArgs(), Op: op, From: from.all(), To: to,
+		Bytes: bytes, Depth: s.sendDepth, Count: n, Stop: stop,
+	})
+}
+
+// streamMemory allocates what a stream of requests of the given size needs at
+// one end.
+func (s side) streamMemory(bytes int, access transport.Access) region {
+	s.t.Helper()
+	return s.alloc((s.sendDepth+1)*bytes, access)
+}
