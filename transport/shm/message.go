@@ -122,10 +122,10 @@ func (qp *queuePair) Message(msg []byte, fds []int) {
 }
 
 func (qp *queuePair) message(msg []byte, fd int) error {
-	if len(msg) == 0 {
-		return errMalformed
+	var kind messageKind
+	if len(msg) > 0 {
+		kind = messageKind(msg[0])
 	}
-	kind := messageKind(msg[0])
 	if kind != messageAnnounce && fd >= 0 {
 		unix.Close(fd)
 	}

@@ -25,7 +25,6 @@ type sendSide struct {
 // sendEntry is a posted request, as far as its completion needs it.
 type sendEntry struct {
 	id       uint64
-	bytes    uint32
 	message  uint32 // index in the own ring, if awaits
 	op       transport.Op
 	status   transport.Status
@@ -53,19 +52,20 @@ func (qp *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 			}
 		}
 		e := &s.entries[tail&qp.own.mask]
-		*e = sendEntry{id: wr.ID, op: wr.Op, bytes: uint32(wr.Bytes()), signaled: wr.Flags&transport.Signaled != 0}
+		status := transport.StatusFlushed
 		if qp.state.Load() == stateReady {
-			if e.status = qp.execute(wr, e); e.status != transport.StatusOK {
-				qp.fail(fmt.Errorf("%v (request %d): %v: %s", wr.Op, wr.ID, e.status, e.status.Hint()), e.status)
+			if status = qp.execute(wr, e); status != transport.StatusOK {
+				qp.fail(fmt.Errorf("%v (request %d): %v: %s", wr.Op, wr.ID, status, status.Hint()), status)
 			}
-		} else {
-			e.status = transport.StatusFlushed
 		}
-		failed = failed || e.status != transport.StatusOK
-		tail++
-		if e.signaled {
+		if status != transport.StatusOK {
+			failed, e.awaits = true, false // no message of its own
+		}
+		e.id, e.op, e.status = wr.ID, wr.Op, status
+		if e.signaled = wr.Flags&transport.Signaled != 0; e.signaled {
 			signaled++
 		}
+		tail++
 	}
 	s.posted.Store(uint64(signaled)<<32 | uint64(tail)) // and only then look who sleeps
 	if s.messages != messages {
@@ -88,6 +88,7 @@ func (qp *queuePair) ringReceiver() {
 
 // execute carries a request out, or puts it into the ring.
 func (qp *queuePair) execute(wr *transport.WorkRequest, e *sendEntry) transport.Status {
+	e.awaits = false
 	switch wr.Op {
 	case transport.OpWrite:
 		return qp.write(wr)
@@ -96,7 +97,7 @@ func (qp *queuePair) execute(wr *transport.WorkRequest, e *sendEntry) transport.
 			return status
 		}
 		s := qp.nextSlot(e)
-		s.bytes, s.imm, s.kind, s.flags = e.bytes, wr.Imm, slotWriteImm, wr.Flags
+		s.bytes, s.imm, s.kind, s.flags = uint32(wr.Bytes()), wr.Imm, slotWriteImm, wr.Flags
 		qp.publish(s, e)
 		return transport.StatusOK
 	case transport.OpSend:
@@ -177,12 +178,12 @@ func (qp *queuePair) atomic(wr *transport.WorkRequest) transport.Status {
 func (qp *queuePair) sendMessage(wr *transport.WorkRequest, e *sendEntry) {
 	first, second := memory(wr.Local), memory(wr.Second())
 	s := qp.nextSlot(e)
-	s.bytes, s.imm, s.flags = e.bytes, 0, wr.Flags
-	switch {
-	case e.bytes <= slotInline:
+	s.bytes, s.imm, s.flags = uint32(wr.Bytes()), 0, wr.Flags
+	switch n := wr.Bytes(); {
+	case n <= slotInline:
 		s.kind = slotSendShort
 		copy(s.payload[copy(s.payload[:], first):], second)
-	case e.bytes <= sideBytes:
+	case n <= sideBytes:
 		s.kind = slotSendSide
 		side := qp.own.sideOf(e.message)
 		copy(side[copy(side, first):], second)

@@ -107,7 +107,8 @@ func BenchmarkWriteImmPingPong(b *testing.B) {
 	x, y := pair(b)
 	go func() {
 		var c [1]transport.Completion
-		buf := y.region.Bytes()
+		buf, sink := y.region.Bytes(), byte(0)
+		local, remote := y.region.Span(512, 64), x.region.Remote(0, 64)
 		for i := range 16 {
 			y.conn.PostRecv(transport.Recv(uint64(i), transport.Span{}))
 		}
@@ -116,8 +117,8 @@ func BenchmarkWriteImmPingPong(b *testing.B) {
 				return
 			}
 			if c[0].Op == transport.OpRecvImm {
-				_ = buf[63]
-				y.conn.Post(transport.WriteImm(0, y.region.Span(0, 64), x.region.Remote(64, 64), 1))
+				sink += buf[63]
+				y.conn.Post(transport.WriteImm(0, local, remote, 1))
 				y.conn.PostRecv(transport.Recv(0, transport.Span{}))
 			}
 		}
@@ -128,8 +129,11 @@ func BenchmarkWriteImmPingPong(b *testing.B) {
 	}
 	b.ReportAllocs()
 	ctx := context.Background()
+	buf, sink := x.region.Bytes(), byte(0)
+	local, remote := x.region.Span(512, 64), y.region.Remote(0, 64)
 	for b.Loop() {
-		x.conn.Post(transport.WriteImm(0, x.region.Span(0, 64), y.region.Remote(0, 64), 1))
+		x.conn.Post(transport.WriteImm(0, local, remote, 1))
+		x.conn.PostRecv(transport.Recv(0, transport.Span{}))
 		for {
 			if _, err := x.queue.Wait(ctx, c[:], transport.Hot); err != nil || c[0].Status != 0 {
 				b.Fatal(err, c[0].Err())
@@ -138,6 +142,6 @@ func BenchmarkWriteImmPingPong(b *testing.B) {
 				break
 			}
 		}
-		x.conn.PostRecv(transport.Recv(0, transport.Span{}))
+		sink += buf[63]
 	}
 }

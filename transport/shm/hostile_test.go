@@ -1,0 +1,204 @@
+package shm
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// hostile is a queue pair whose peer is the test: it holds the peer's half, and
+// may write there, and say, what it likes.
+type hostile struct {
+	*queuePair
+	cq     *completionQueue
+	owner  transport.Owner
+	half   half
+	failed chan error
+	sent   [][]byte
+}
+
+// Send records control messages to the peer.
+func (h *hostile) Send(msg []byte, _ int) { h.sent = append(h.sent, msg) }
+
+// PassesFDs and Exchange are the set-up, with the test at the other end.
+func (h *hostile) PassesFDs() bool { return true }
+
+func (h *hostile) Exchange(msg []byte, fds []int) ([]byte, []int, error) {
+	if msg == nil {
+		return nil, nil, nil
+	}
+	seg, err := newSegment("hostile", halfBytes(64), false)
+	if err != nil {
+		return nil, nil, err
+	}
+	h.half = viewHalf(seg.mem, 64)
+	bell, err := unix.Eventfd(0, unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, nil, err
+	}
+	other, err := unix.Eventfd(0, unix.EFD_NONBLOCK)
+	return []byte{0, 0, 0, 64}, []int{seg.fd, bell, other}, err
+}
+
+func newHostile(t *testing.T) *hostile {
+	t.Helper()
+	a, err := Open(&url.URL{Scheme: "shm"})
+	require.NoError(t, err)
+	h := &hostile{failed: make(chan error, 1)}
+	pd, err := a.NewPD()
+	require.NoError(t, err)
+	cq, err := a.NewCQ(transport.CQConfig{Depth: 128, Owner: &h.owner})
+	require.NoError(t, err)
+	qp, err := a.NewQP(transport.QPConfig{
+		PD: pd, SendCQ: cq, RecvCQ: cq, Conn: 1, SendDepth: 64, RecvDepth: 64,
+		Owner: new(transport.Owner), Control: h, Drained: func() {},
+		Failed: func(err error) { h.failed <- err },
+	})
+	require.NoError(t, err)
+	h.queuePair, h.cq = qp.(*queuePair), cq.(*completionQueue)
+	require.NoError(t, qp.Connect(context.Background(), h))
+	t.Cleanup(func() {
+		require.NoError(t, qp.Close())
+		require.NoError(t, cq.Close())
+		require.NoError(t, pd.Close())
+		require.NoError(t, a.Close())
+	})
+	return h
+}
+
+// message puts a slot into the hostile peer's ring.
+func (h *hostile) message(index uint32, s *slot) {
+	to := &h.half.slots[index&h.half.mask]
+	to.bytes, to.imm, to.kind, to.flags, to.payload = s.bytes, s.imm, s.kind, s.flags, s.payload
+	to.sequence.Store(index + 1)
+}
+
+func (h *hostile) poll(t *testing.T) []transport.Completion {
+	t.Helper()
+	require.NoError(t, h.owner.Acquire())
+	defer h.owner.Release()
+	dst := make([]transport.Completion, 128)
+	n, err := h.cq.Poll(dst, 0)
+	require.NoError(t, err)
+	return dst[:n]
+}
+
+// A peer that writes nonsense into its half fails the connection; it reads and
+// writes nothing of this process's.
+func TestNonsenseInTheRing(t *testing.T) {
+	for name, s := range map[string]*slot{
+		"unknown kind":                {kind: 99, bytes: 1},
+		"too long for a slot":         {kind: slotSendShort, bytes: slotInline + 1},
+		"too long for a side buffer":  {kind: slotSendSide, bytes: sideBytes + 1},
+		"a region that is not there":  withReferences(500, reference{addr: 1, len: 500, key: 77}),
+		"lengths that do not add up":  withReferences(500, reference{}),
+		"a length that wraps around":  {kind: slotSendSide, bytes: 1<<32 - 1},
+		"longer than the receive":     {kind: slotSendShort, bytes: 48},
+		"references of zero, 2^32-1B": withReferences(1<<32-1, reference{}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHostile(t)
+			mr, err := h.domain.Alloc(64, transport.LocalOnly)
+			require.NoError(t, err)
+			_, err = h.PostRecv([]transport.WorkRequest{recvOf(mr, 16)})
+			require.NoError(t, err)
+			h.message(0, s)
+			got := h.poll(t)
+			require.Error(t, <-h.failed)
+			if len(got) == 0 {
+				got = h.poll(t)
+			}
+			require.NotEmpty(t, got)
+			require.NotEqual(t, transport.StatusOK, got[0].Status)
+			require.Equal(t, make([]byte, 64), mr.Bytes(), "nothing was written")
+			mr.Revoke()
+			require.NoError(t, mr.Close())
+		})
+	}
+}
+
+func withReferences(bytes uint32, r reference) *slot {
+	s := &slot{kind: slotSendSpans, bytes: bytes}
+	s.references()[0] = r
+	return s
+}
+
+// recvOf is a receive into the first n bytes of a region, as the front would
+// hand it over.
+func recvOf(mr transport.MR, n int) transport.WorkRequest {
+	return transport.Recv(1, providerSpan(mr, n))
+}
+
+// Whatever control messages say, there is an error or there is none; no panic,
+// and no descriptor stays open.
+func FuzzControlMessage(f *testing.F) {
+	f.Add([]byte{}, true)
+	f.Add(announcement{1, transport.RemoteAll, 1 << 30, 4096}.encode(), true)
+	f.Add(announcement{1, transport.RemoteAll, 1 << 30, 4096}.encode(), false)
+	f.Add([]byte{byte(messageWithdraw), 0, 0, 0, 1}, false)
+	f.Add([]byte{byte(messageKick)}, false)
+	f.Add([]byte{byte(messageFailed), 200}, true)
+	f.Fuzz(func(t *testing.T, msg []byte, withFD bool) {
+		h := newHostile(t)
+		var fds []int
+		if withFD {
+			seg, err := newSegment("fuzz", 1<<16, false)
+			require.NoError(t, err)
+			require.NoError(t, unix.Munmap(seg.mem))
+			fds = []int{seg.fd}
+		}
+		h.Message(msg, fds)
+		if withFD {
+			_, err := unix.FcntlInt(uintptr(fds[0]), unix.F_GETFD, 0)
+			require.ErrorIs(t, err, unix.EBADF, "the descriptor is closed")
+		}
+	})
+}
+
+// A random ring: slots, counters and flags of the peer's half are random bytes.
+func TestRandomHalf(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for range 300 {
+		h := newHostile(t)
+		mr, err := h.domain.Alloc(4096, transport.LocalOnly)
+		require.NoError(t, err)
+		for range 8 {
+			_, err = h.PostRecv([]transport.WorkRequest{recvOf(mr, 4096)})
+			require.NoError(t, err)
+		}
+		h.half.acked.Store(r.Uint32())
+		h.half.ended.Store(r.Uint32N(2))
+		h.half.announced.Store(r.Uint32N(3))
+		h.half.receiveBell.Store(r.Uint32())
+		h.half.sendBell.Store(r.Uint32())
+		for i := range uint32(8) {
+			s := &slot{kind: slotKind(r.UintN(6)), bytes: r.Uint32N(400), flags: transport.Flags(r.Uint32())}
+			for k := range s.payload {
+				s.payload[k] = byte(r.Uint32())
+			}
+			h.message(i, s)
+		}
+		for range 3 {
+			h.poll(t)
+		}
+		_, err = h.PostSend([]transport.WorkRequest{transport.Send(1, transport.Span{}).With(transport.Signaled)})
+		require.NoError(t, err)
+		h.poll(t)
+		mr.Revoke()
+		require.NoError(t, mr.Close())
+	}
+}
+
+func TestOpenTakesNoAddress(t *testing.T) {
+	_, err := transport.Open("shm://somewhere")
+	require.ErrorIs(t, err, transport.ErrInvalid)
+	require.ErrorContains(t, err, `write "shm:"`)
+}

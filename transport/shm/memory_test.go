@@ -1,0 +1,80 @@
+package shm
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestSegmentKeepsItsSize(t *testing.T) {
+	seg, err := newSegment("test", 5000, false)
+	require.NoError(t, err)
+	defer seg.close()
+	require.Len(t, seg.mem, 2*pageSize, "rounded up to pages")
+	require.ErrorIs(t, unix.Ftruncate(seg.fd, 0), unix.EPERM, "shrinking would kill whoever has it mapped")
+	require.ErrorIs(t, unix.Ftruncate(seg.fd, 1<<20), unix.EPERM)
+}
+
+func TestReadOnlySegmentCannotBeMappedWritable(t *testing.T) {
+	seg, err := newSegment("test", 100, true)
+	require.NoError(t, err)
+	defer seg.close()
+	seg.mem[0] = 7
+	_, err = mapSegment(dup(t, seg.fd), pageSize, true)
+	require.ErrorIs(t, err, unix.EPERM)
+	peer, err := mapSegment(dup(t, seg.fd), pageSize, false)
+	require.NoError(t, err)
+	defer peer.close()
+	require.Equal(t, byte(7), peer.mem[0])
+	_, err = unix.Write(seg.fd, []byte{1})
+	require.ErrorIs(t, err, unix.EPERM)
+}
+
+func TestForeignDescriptorsAreRefused(t *testing.T) {
+	unsealed, err := unix.MemfdCreate("unsealed", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	require.NoError(t, err)
+	require.NoError(t, unix.Ftruncate(unsealed, int64(pageSize)))
+	_, err = mapSegment(unsealed, pageSize, false)
+	require.ErrorContains(t, err, "sealed")
+
+	file, err := os.Open("/dev/null")
+	require.NoError(t, err)
+	defer file.Close()
+	_, err = mapSegment(dup(t, int(file.Fd())), pageSize, false)
+	require.ErrorContains(t, err, "sealed")
+
+	seg, err := newSegment("test", pageSize, true)
+	require.NoError(t, err)
+	defer seg.close()
+	_, err = mapSegment(dup(t, seg.fd), 2*pageSize, false)
+	require.ErrorContains(t, err, "announced")
+}
+
+func dup(t *testing.T, fd int) int {
+	t.Helper()
+	d, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	require.NoError(t, err)
+	return d
+}
+
+func TestWithin(t *testing.T) {
+	mem := make([]byte, 100)
+	const base = 1 << 40
+	for _, c := range []struct {
+		addr uint64
+		n    uint32
+		ok   bool
+	}{
+		{base, 0, true}, {base, 100, true}, {base + 100, 0, true}, {base + 99, 1, true},
+		{base - 1, 1, false}, {base + 100, 1, false}, {base + 1, 100, false},
+		{base + 101, 0, false}, {0, 1, false}, {^uint64(0), 2, false}, {base, 1<<32 - 1, false},
+	} {
+		got, ok := within(mem, base, c.addr, c.n)
+		require.Equal(t, c.ok, ok, "%d bytes at base%+d", c.n, int64(c.addr-base))
+		if ok {
+			require.Len(t, got, int(c.n))
+		}
+	}
+}
