@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/rfaas-go/rfaas/internal/handle"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -152,10 +154,12 @@ func (a *atlas) get(key uint32) *remoteRegion {
 	return nil
 }
 
-// add maps a region that the peer announced. Called by one goroutine.
+// add maps a region that the peer announced, and closes its descriptor. Called by
+// one goroutine.
 func (a *atlas) add(m announcement, fd int) error {
 	defer a.seen.Add(1)
 	if m.size == 0 || m.size > 1<<46 {
+		unix.Close(fd)
 		return errors.New("the peer announced a region of an impossible size")
 	}
 	pages := (int(m.size) + pageSize - 1) &^ (pageSize - 1)
