@@ -6,4 +6,5 @@ import (
 	_ "github.com/rfaas-go/rfaas/transport/faulty"
 	_ "github.com/rfaas-go/rfaas/transport/loopback"
 	_ "github.com/rfaas-go/rfaas/transport/shm"
+	_ "github.com/rfaas-go/rfaas/transport/trace"
 )

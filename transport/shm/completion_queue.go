@@ -25,7 +25,9 @@ type completionQueue struct {
 	members atomic.Pointer[[]member] // replaced on every change
 	change  sync.Mutex               // of members
 
-	watching atomic.Bool // a look at unacknowledged messages is scheduled
+	watching atomic.Bool   // a look at unacknowledged messages is scheduled
+	timer    *time.Timer   // for the look
+	interval time.Duration // between looks; the look's own
 
 	_       [lineBytes]byte // what follows belongs to owner
 	turn    int             // the member to begin with
@@ -57,6 +59,9 @@ func (a *adapter) NewCQ(cfg transport.CQConfig) (transport.CQ, error) {
 	a.open.Add(1)
 	cq := &completionQueue{adapter: a, owner: cfg.Owner, bell: b, depth: int(cfg.Depth)}
 	cq.members.Store(&[]member{})
+	cq.interval = firstLook
+	cq.timer = time.AfterFunc(time.Hour, cq.look)
+	cq.timer.Stop()
 	return cq, nil
 }
 
@@ -258,32 +263,34 @@ const (
 // there are any.
 func (cq *completionQueue) watch() {
 	if !cq.watching.Load() && cq.watching.CompareAndSwap(false, true) {
-		time.AfterFunc(firstLook, func() { cq.look(firstLook) })
+		cq.timer.Reset(firstLook)
 	}
 }
 
-func (cq *completionQueue) look(interval time.Duration) {
+func (cq *completionQueue) look() {
 	again := false
-	next := min(2*interval, seldomLook)
+	cq.interval = min(2*cq.interval, seldomLook)
 	for _, m := range *cq.members.Load() {
 		if m.sends {
 			waits, moved := m.qp.lookAfter()
 			again = again || waits
 			if moved {
-				next = firstLook
+				cq.interval = firstLook
 			}
 		}
 	}
 	if again && !cq.closed.Load() {
-		time.AfterFunc(next, func() { cq.look(next) })
+		cq.timer.Reset(cq.interval)
 		return
 	}
+	cq.interval = firstLook
 	cq.watching.Store(false)
 }
 
 // Close implements transport.CQ.
 func (cq *completionQueue) Close() error {
 	cq.closed.Store(true)
+	cq.timer.Stop()
 	for _, m := range *cq.members.Load() {
 		m.qp.state.Store(stateClosed)
 		m.qp.done(m.sends, m.receives)

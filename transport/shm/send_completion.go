@@ -14,7 +14,7 @@ type completionSide struct {
 	acked    uint32        // a past value of the peer's acked
 	blocked  uint32        // polls in vain since the last progress
 	settled  uint64        // with sendSide.posted at this value there is nothing to do
-	reported bool          // a request has been blamed for the peer's death
+	failed   bool          // a request has failed: what comes after it is flushed
 }
 
 // After this many polls in vain, while a completion is waited for, the peer's
@@ -36,7 +36,9 @@ func (qp *queuePair) completeSends(dst []transport.Completion) int {
 	n := 0
 	for head != tail && n < len(dst) {
 		e := &qp.send.entries[head&qp.own.mask]
-		if e.awaits && int32(c.acked-e.message) <= 0 {
+		if c.failed {
+			e.status = transport.StatusFlushed
+		} else if e.awaits && int32(c.acked-e.message) <= 0 {
 			// While nobody waits for a completion, let the acknowledgement's cache
 			// line be: the peer writes it.
 			if c.signaled == signaled && tail-head <= qp.cfg.SendDepth/2 && qp.state.Load() == stateReady {
@@ -53,7 +55,8 @@ func (qp *queuePair) completeSends(dst []transport.Completion) int {
 				}
 			}
 		}
-		if e.signaled || e.status != transport.StatusOK {
+		c.failed = e.status != transport.StatusOK
+		if e.signaled || c.failed {
 			dst[n] = transport.Completion{ID: e.id, Conn: qp.cfg.Conn, Op: e.op, Status: e.status}
 			n++
 		}
@@ -95,8 +98,7 @@ func (qp *queuePair) fate(e *sendEntry) (status transport.Status, decided bool) 
 	switch {
 	case ended && qp.peer.failure.Load() != 0 && qp.peer.failedIndex.Load() == e.message:
 		return transport.Status(qp.peer.failure.Load()), true
-	case down == linkGone && !qp.comp.reported:
-		qp.comp.reported = true
+	case down == linkGone:
 		return transport.StatusRetryExceeded, true
 	}
 	return transport.StatusFlushed, true

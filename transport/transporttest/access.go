@@ -262,27 +262,27 @@ func closedWhileWaiting(p *pair) {
 			l.b.postRecv(receives...)
 			l.a.expectSent(done(waiting))
 			l.b.expectReceived(received(20, 0))
-			switch c := l.a.sent.collect(1)[0]; {
-			case c.ID == late.ID && c.Status == transport.StatusRemoteAccess:
+			c := l.a.sent.collect(1)[0]
+			switch {
+			case c.ID != late.ID || c.Status != transport.StatusRemoteAccess && c.Status != transport.StatusOK:
+				l.a.fatalf("%v of a region closed while it waited completes as %+v", r.op, c)
+			case c.Status == transport.StatusRemoteAccess:
 				l.expectBroken(fmt.Sprintf("%v of a region closed while it waited", r.op),
 					flushed(behind), nil, nil, flushed(receives[1:]...))
-			case c.ID == late.ID && c.Status == transport.StatusOK:
-				p.Logf("%v took effect before its region was closed", r.op)
-				if r.op == transport.OpWriteImm {
-					l.b.expectReceived(receivedImm(21, reachBytes, 1), received(22, 0))
-				} else {
-					l.b.expectReceived(received(21, 0))
-				}
+				l.a.close()
+				l.b.close()
 			default:
-				l.a.fatalf("%v of a region closed while it waited completes as %+v", r.op, c)
+				p.Logf("%v took effect before its region was closed", r.op)
+				taken := []want{received(21, 0)}
+				if r.op == transport.OpWriteImm {
+					taken = []want{receivedImm(21, reachBytes, 1), received(22, 0)}
+				}
+				l.b.expectReceived(taken...)
+				l.a.close()
+				l.b.close()
+				l.b.expectReceived(flushed(receives[1+len(taken):]...)...)
 			}
 			v.neighbour.expectWorking("a neighbour")
-			l.a.close()
-			l.b.close()
-			// What is left of either case is flushed, and polled for the next one.
-			for _, q := range []queue{l.a.sent, l.a.received, l.b.sent, l.b.received} {
-				q.drain()
-			}
 		}
 	})
 }

@@ -85,19 +85,6 @@ var peekMemory = define("peek", func(a *agent, p place) ([]byte, error) {
 	return append([]byte(nil), mem...), err
 })
 
-type pokeArgs struct {
-	Place place
-	Bytes []byte
-}
-
-var pokeMemory = define("poke", func(a *agent, args pokeArgs) (none, error) {
-	mem, err := a.bytes(args.Place)
-	if err == nil {
-		copy(mem, args.Bytes)
-	}
-	return false, err
-})
-
 // framedArgs describe a payload with guard bytes before and after it: the whole
 // of Frame but for the payload carries the pattern Guard.
 type framedArgs struct {

@@ -83,19 +83,24 @@ func isGone(c transport.Completion) bool {
 	return c.Status == transport.StatusRetryExceeded || c.Status == transport.StatusFlushed
 }
 
-// killedIdle kills a peer with receives posted and a message waiting.
+// killedIdle kills a peer with receives posted and messages waiting: one that
+// accepted, one that dialed, and one that had been stopped before.
 func killedIdle(p *pair) {
-	for _, dialed := range []bool{true, false} {
+	for _, which := range []string{"that accepted", "that dialed", "that was stopped"} {
 		l := p.connect(shape{})
-		if !dialed {
+		if which == "that dialed" {
 			l = p.connectEnds(p.b, p.a, shape{}).reversed()
 		}
 		receives := ids(1, 10, func(id uint64) request { return recv(id, place{}) })
 		l.a.postRecv(receives...)
 		waiting := ids(20, 3, func(id uint64) request { return send(id, place{}) })
 		l.a.post(waiting...)
-		p.kill()
-		p.Logf("killed while idle: noticed after %v", l.a.expectGone())
+		if which == "that was stopped" {
+			p.stopPeer(p.kill)
+		} else {
+			p.kill()
+		}
+		p.Logf("a peer %s was killed while idle: noticed after %v", which, l.a.expectGone())
 		l.a.expectReceived(flushed(receives...)...)
 		sent := l.a.sent.collect(len(waiting))
 		for i, c := range sent {
@@ -133,7 +138,7 @@ func busyRounds(p *pair, scene func(op transport.Op, size int)) {
 		return !p.a.caps.Ops.Has(op) || !p.b.caps.Ops.Has(op)
 	})
 	sizes := []int{16, 4096, 200000}
-	for round := range max(len(ops), p.rounds(2*len(ops))) {
+	for round := range max(len(ops), p.rounds(5*len(ops))) {
 		scene(ops[round%len(ops)], sizes[p.random.IntN(len(sizes))])
 	}
 }

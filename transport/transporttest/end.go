@@ -156,16 +156,6 @@ func (q queue) expectNone(what string) {
 	}
 }
 
-// drain polls until there is nothing for a moment.
-func (q queue) drain() {
-	q.t.Helper()
-	for range 3 {
-		for len(pollOnce.must(q.End, pollArgs{q.id, 64})) > 0 {
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
 // expectNoneFor checks that no completion comes for some time.
 func (q queue) expectNoneFor(d time.Duration, what string) {
 	q.t.Helper()

@@ -40,7 +40,7 @@ var goroutineStacks = define("goroutine stacks", func(*agent, none) (string, err
 	return b.String(), err
 })
 
-// settling is how long descriptors and goroutines may take to go away after
+// settling is how long, at most, descriptors and goroutines may take to go away after
 // everything was closed.
 const settling = 5 * time.Second
 
@@ -48,7 +48,7 @@ const settling = 5 * time.Second
 func (p *pair) compareFootprint(e *End, before footprint) {
 	p.Helper()
 	now := takeFootprint.must(e, false)
-	for idle := (pause{}); now.exceeds(before) && idle.waited() < settling; {
+	for idle := (pause{}); now.exceeds(before) && idle.waited() < min(settling, p.cfg.Patience); {
 		idle.wait()
 		now = takeFootprint.must(e, false)
 	}

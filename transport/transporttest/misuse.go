@@ -200,7 +200,7 @@ var runChaos = define("chaos", func(a *agent, args chaosArgs) (none, error) {
 	if err != nil {
 		return false, err
 	}
-	c := &chaos{loop: l, domain: d, over: make(chan struct{})}
+	c := &chaos{loop: l, over: make(chan struct{})}
 	random := rand.New(rand.NewPCG(args.Seed, 0))
 	ctx, cancel := context.WithTimeout(context.Background(), a.patience)
 	defer cancel()
@@ -258,11 +258,10 @@ var runChaos = define("chaos", func(a *agent, args chaosArgs) (none, error) {
 
 type chaos struct {
 	*loop
-	domain *transport.ProtectionDomain
-	over   chan struct{}
-	group  sync.WaitGroup
-	mu     sync.Mutex
-	errs   []error
+	over  chan struct{}
+	group sync.WaitGroup
+	mu    sync.Mutex
+	errs  []error
 }
 
 // forever repeats something until it is refused because it was closed, or all is

@@ -6,6 +6,7 @@ import (
 
 var passiveTests = []test{
 	{"passive/one-sided operations need nothing of the target's program", needs{}, passiveTarget},
+	{"passive/a program may watch its memory instead of polling", needs{ops: transport.Ops(transport.OpWrite), features: transport.FeatureWatchMemory}, watchMemory},
 	{"passive/messages find posted receives while nobody polls", needs{ops: transport.Ops(transport.OpSend)}, passiveReceiver},
 	{"passive/a message that fails does so while nobody polls", needs{ops: transport.Ops(transport.OpSend)}, passiveFailure},
 }
@@ -47,6 +48,47 @@ func passiveTarget(p *pair) {
 		}
 		raiseStopSign.must(l.b.End, stop)
 		computing.must()
+	})
+}
+
+type watchArgs struct {
+	Flag    place
+	Value   uint64
+	Payload patternArgs
+}
+
+// watchFlag spins on a word until it has a value, and then checks what was
+// written before.
+var watchFlag = define("watch", func(a *agent, args watchArgs) (none, error) {
+	flag, err := a.wordAt(args.Flag)
+	if err != nil {
+		return false, err
+	}
+	err = until(a.patience, "a value written by the peer", func() bool { return flag.Load() == args.Value })
+	if err != nil {
+		return false, err
+	}
+	mem, err := a.bytes(args.Payload.Place)
+	if err == nil {
+		err = args.Payload.Pattern.check(mem, args.Payload.From)
+	}
+	return false, err
+})
+
+// watchMemory writes a payload, and then a flag that the peer spins on. When the
+// peer sees the flag, the payload is there.
+func watchMemory(p *pair) {
+	p.connect(shape{}).eachWay(func(l link) {
+		const n = 70000
+		from, to := l.a.alloc(n+8, transport.LocalOnly), l.b.alloc(n+8, transport.RemoteWrite)
+		for round := range uint64(p.rounds(50)) {
+			payload := pattern(p.random.Uint64())
+			from.setWord(0, round+1)
+			from.fill(8, n, payload)
+			watching := watchFlag.start(l.b.End, watchArgs{to.at(0, 8), round + 1, patternArgs{to.at(8, n), payload, 0}})
+			l.a.do(write(1, from.at(8, n), to.remote(8, n)).quiet(), write(2, from.at(0, 8), to.remote(0, 8)))
+			watching.must()
+		}
 	})
 }
 

@@ -13,9 +13,6 @@ type place struct {
 	Off, Len int
 }
 
-// part is n bytes from off on.
-func (p place) part(off, n int) place { return place{p.Region, p.Off + off, n} }
-
 // request is a transport.WorkRequest that can be sent to an agent.
 type request struct {
 	ID            uint64

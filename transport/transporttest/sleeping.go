@@ -143,6 +143,7 @@ type volleyArgs struct {
 	Rounds int
 	Seed   uint64
 	Wander time.Duration // the longest random delay before each step
+	Hot    bool          // never sleep
 }
 
 // playVolley sends a message, sleeps until the answer comes, and so on.
@@ -161,6 +162,9 @@ var playVolley = define("volley", func(a *agent, args volleyArgs) (none, error) 
 		l.postRecv(transport.Recv(1, transport.Span{}))
 	}
 	spins := []time.Duration{transport.Warm, time.Microsecond, 30 * time.Microsecond}
+	if args.Hot {
+		spins = []time.Duration{transport.Hot}
+	}
 	var got [8]transport.Completion
 	sent, received := 0, 0
 	for sent < args.Rounds || received < args.Rounds {
@@ -197,16 +201,19 @@ var playVolley = define("volley", func(a *agent, args volleyArgs) (none, error) 
 // volleys has both ends sleep and wake each other, many times, with random
 // delays that let messages come before, while and after the other goes to sleep.
 func volleys(p *pair) {
-	for _, wander := range []time.Duration{0, 5 * time.Microsecond, 60 * time.Microsecond} {
+	play := func(wander time.Duration, hot bool, rounds int) {
 		l := p.connect(shape{oneQueue: true})
-		rounds := p.rounds(3000)
 		side := func(s side, serve bool) *future[none] {
-			return playVolley.start(s.End, volleyArgs{s.loopArgs(), serve, rounds, p.random.Uint64(), wander})
+			return playVolley.start(s.End, volleyArgs{s.loopArgs(), serve, rounds, p.random.Uint64(), wander, hot})
 		}
 		near, far := side(l.a, true), side(l.b, false)
 		near.must()
 		far.must()
 	}
+	for _, wander := range []time.Duration{0, 5 * time.Microsecond, 60 * time.Microsecond} {
+		play(wander, false, p.rounds(3000))
+	}
+	play(0, true, p.rounds(300))
 }
 
 // cancelledWaits lets the context of waits end at about the moment when messages

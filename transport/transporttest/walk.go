@@ -76,7 +76,7 @@ func randomWalk(p *pair) {
 			})
 		})
 	}
-	const rounds, compareEach = 150, 10
+	const rounds, compareEach = 250, 10
 	n := p.rounds(rounds)
 	for round := range n {
 		var bursts []func()
@@ -185,6 +185,7 @@ func (w *walker) burst() (finish func()) {
 	}
 	return func() {
 		w.l.b.expectReceived(received...)
+		w.l.b.received.expectNone("more than was sent")
 		w.l.a.expectSent(sent...)
 	}
 }

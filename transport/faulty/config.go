@@ -1,0 +1,130 @@
+package faulty
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Config says what to inject. The zero Config injects nothing. The package
+// comment says what the chances are of.
+type Config struct {
+	Seed       uint64
+	QueueFull  float64
+	RecvFull   float64
+	Delay      float64
+	DelayPolls int // 0 means 8
+	Wake       float64
+	Status     float64
+	Loss       float64
+}
+
+const (
+	defaultDelayPolls = 8
+	maxDelayPolls     = 1 << 20 // a program that polls now and then has to get there
+)
+
+// The parameters of a URL: two numbers, and the chances.
+const (
+	seedParameter       = "seed"
+	delayPollsParameter = "delay-polls"
+)
+
+var chances = []struct {
+	parameter string
+	of        func(*Config) *float64
+}{
+	{"queue-full", func(c *Config) *float64 { return &c.QueueFull }},
+	{"recv-full", func(c *Config) *float64 { return &c.RecvFull }},
+	{"delay", func(c *Config) *float64 { return &c.Delay }},
+	{"wake", func(c *Config) *float64 { return &c.Wake }},
+	{"status", func(c *Config) *float64 { return &c.Status }},
+	{"loss", func(c *Config) *float64 { return &c.Loss }},
+}
+
+func parameterNames() []string {
+	names := []string{seedParameter, delayPollsParameter}
+	for _, chance := range chances {
+		names = append(names, chance.parameter)
+	}
+	return names
+}
+
+const (
+	allowedSeed   = "an unsigned 64-bit number"
+	allowedChance = "a chance from 0 to 1"
+)
+
+var allowedPolls = fmt.Sprintf("a number from 1 to %d", maxDelayPolls)
+
+// parse reads the parameters of a URL.
+func parse(values url.Values) (cfg Config, err error) {
+	read := func(name, allowed string, store func(text string) error) {
+		given := values[name]
+		switch {
+		case err != nil || len(given) == 0:
+		case len(given) > 1:
+			err = fmt.Errorf("%w: faulty: parameter %s is given %d times; give it once", transport.ErrInvalid, name, len(given))
+		case store(given[0]) != nil:
+			err = invalid(name, given[0], allowed)
+		}
+	}
+	read(seedParameter, allowedSeed, func(text string) (err error) {
+		cfg.Seed, err = strconv.ParseUint(text, 0, 64)
+		return err
+	})
+	read(delayPollsParameter, allowedPolls, func(text string) (err error) {
+		cfg.DelayPolls, err = strconv.Atoi(text)
+		if err == nil && cfg.DelayPolls == 0 {
+			err = strconv.ErrRange // which the zero value of the field is not
+		}
+		return err
+	})
+	for _, chance := range chances {
+		read(chance.parameter, allowedChance, func(text string) (err error) {
+			*chance.of(&cfg), err = strconv.ParseFloat(text, 64)
+			return err
+		})
+	}
+	if err == nil {
+		err = cfg.check()
+	}
+	return cfg, err
+}
+
+// check sets the default, and refuses what is out of range.
+func (cfg *Config) check() error {
+	if cfg.DelayPolls == 0 {
+		cfg.DelayPolls = defaultDelayPolls
+	}
+	if cfg.DelayPolls < 1 || cfg.DelayPolls > maxDelayPolls {
+		return invalid(delayPollsParameter, strconv.Itoa(cfg.DelayPolls), allowedPolls)
+	}
+	for _, chance := range chances {
+		if value := *chance.of(cfg); !(value >= 0 && value <= 1) { // nor is NaN
+			return invalid(chance.parameter, strconv.FormatFloat(value, 'g', -1, 64), allowedChance)
+		}
+	}
+	return nil
+}
+
+func invalid(name, value, allowed string) error {
+	return fmt.Errorf("%w: faulty: parameter %s is %q; it takes %s", transport.ErrInvalid, name, value, allowed)
+}
+
+// String is what is injected, as the query of a URL.
+func (cfg Config) String() string {
+	words := []string{fmt.Sprintf("%s=%d", seedParameter, cfg.Seed)}
+	for _, chance := range chances {
+		if value := *chance.of(&cfg); value != 0 {
+			words = append(words, fmt.Sprintf("%s=%g", chance.parameter, value))
+		}
+	}
+	if cfg.Delay != 0 {
+		words = append(words, fmt.Sprintf("%s=%d", delayPollsParameter, cfg.DelayPolls))
+	}
+	return strings.Join(words, "&")
+}

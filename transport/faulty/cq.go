@@ -1,0 +1,102 @@
+package faulty
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// completionQueue decorates a completion queue. To hold a completion back, it
+// takes that one, and none after it, until the time has come.
+type completionQueue struct {
+	transport.CQ
+	adapter *adapter
+
+	delay     schedule // its events are the completions
+	patience  *rand.Rand
+	taken     uint64 // completions taken from the provider so far
+	held      [1]transport.Completion
+	holding   bool
+	pollsLeft int // for which held is held back
+
+	wake  schedule // its events are the Waits
+	waits uint64
+}
+
+func (a *adapter) NewCQ(cfg transport.CQConfig) (transport.CQ, error) {
+	inner, err := a.Adapter.NewCQ(cfg)
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.queues++
+	c := &completionQueue{
+		CQ: inner, adapter: a,
+		delay: newSchedule(a.cfg.Seed, kindDelay, a.queues, a.cfg.Delay),
+		wake:  newSchedule(a.cfg.Seed, kindWake, a.queues, a.cfg.Wake),
+	}
+	c.patience = c.delay.random
+	return c, nil
+}
+
+func (c *completionQueue) Poll(dst []transport.Completion, spins int) (int, error) {
+	n := 0
+	switch {
+	case len(dst) == 0:
+		return 0, nil
+	case c.holding && c.pollsLeft > 0:
+		c.pollsLeft--
+		return 0, nil
+	case c.holding:
+		dst[0], c.holding = c.held[0], false
+		n, spins = 1, 0
+	}
+	if due := c.delay.at - c.taken; due > 0 {
+		k, err := c.pull(dst[n:][:min(uint64(len(dst)-n), due)], spins)
+		n += k
+		if err != nil || uint64(k) < due {
+			return n, err
+		}
+		spins = 0
+	}
+	return n, c.hold(spins)
+}
+
+// hold takes the next completion, if there is one, and keeps it to itself.
+func (c *completionQueue) hold(spins int) error {
+	k, err := c.pull(c.held[:], spins)
+	if k == 1 && c.delay.hits(c.taken-1) {
+		c.holding, c.pollsLeft = true, c.patience.IntN(c.adapter.cfg.DelayPolls)
+		c.adapter.injected.delay.Add(1)
+	}
+	return err
+}
+
+// pull takes completions from the provider.
+func (c *completionQueue) pull(dst []transport.Completion, spins int) (int, error) {
+	n, err := c.CQ.Poll(dst, spins)
+	c.taken += uint64(n)
+	c.adapter.observe(dst[:n])
+	return n, err
+}
+
+func (c *completionQueue) Arm(solicitedOnly bool) (ready bool, err error) {
+	if c.holding {
+		return true, nil
+	}
+	return c.CQ.Arm(solicitedOnly)
+}
+
+func (c *completionQueue) Wait(ctx context.Context) error {
+	if c.holding {
+		return nil // what is held is no reason to sleep: nobody would wake us for it
+	}
+	c.waits++
+	if c.wake.hits(c.waits - 1) {
+		c.adapter.injected.wake.Add(1)
+		return nil
+	}
+	return c.CQ.Wait(ctx)
+}

@@ -1,0 +1,196 @@
+package faulty_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/transport"
+	"github.com/rfaas-go/rfaas/transport/faulty"
+	"github.com/rfaas-go/rfaas/transport/internal/pairtest"
+	"github.com/rfaas-go/rfaas/transport/loopback"
+)
+
+// TestStatus fails each kind of request.
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	seen := map[transport.Status]bool{}
+	for i, make := range []func(local transport.Span, remote transport.RemoteSpan) transport.WorkRequest{
+		func(local transport.Span, _ transport.RemoteSpan) transport.WorkRequest {
+			return transport.Send(5, local)
+		},
+		func(local transport.Span, remote transport.RemoteSpan) transport.WorkRequest {
+			return transport.Write(5, local, remote).With(transport.Inline)
+		},
+		func(local transport.Span, remote transport.RemoteSpan) transport.WorkRequest {
+			return transport.WriteImm(5, local, remote, 1).With(transport.Signaled)
+		},
+		func(local transport.Span, remote transport.RemoteSpan) transport.WorkRequest {
+			return transport.Read(5, local, remote)
+		},
+		func(local transport.Span, remote transport.RemoteSpan) transport.WorkRequest {
+			return transport.FetchAdd(5, local, remote, 1)
+		},
+		func(local transport.Span, remote transport.RemoteSpan) transport.WorkRequest {
+			return transport.CompareSwap(5, local, remote, 0, 1)
+		},
+	} {
+		for seed := range 10 {
+			a, b := pairtest.New(t, fmt.Sprintf("faulty+loopback:?status=1&seed=%d", 100*i+seed))
+			local, remote := a.Alloc(8, transport.LocalOnly), b.Alloc(8, transport.RemoteAll)
+			b.Recv(transport.Recv(10, transport.Span{}))
+			wr := make(local.Span(0, 8), remote.Remote(0, 8))
+			empty := transport.Write(4, transport.Span{}, remote.Remote(0, 0)).With(transport.Signaled)
+			a.Post(empty, wr, wr)
+			cs := a.Take(3)
+			require.Equal(t, []uint64{4, 5, 5}, pairtest.IDs(cs))
+			require.Equal(t, transport.StatusOK, cs[0].Status, "a request without bytes is spared")
+			require.Equal(t, wr.Op, cs[1].Op)
+			require.EqualValues(t, faulty.Vendor, cs[1].Vendor)
+			require.NotContains(t, []transport.Status{transport.StatusOK, transport.StatusFlushed}, cs[1].Status)
+			seen[cs[1].Status] = true
+			require.Equal(t, transport.Completion{ID: 5, Conn: a.Conn.ID(), Op: wr.Op, Status: transport.StatusFlushed}, cs[2])
+			require.Equal(t, transport.StatusFlushed, b.Take(1)[0].Status)
+			<-a.Conn.Done()
+			<-b.Conn.Done()
+			require.ErrorContains(t, a.Conn.Err(), fmt.Sprintf("injected by faulty, seed %d: %v, for request 1 of connection 1 (%v, id 5)",
+				100*i+seed, cs[1].Status, wr.Op))
+			counts, _ := faulty.Injected(a.Dev.Adapter())
+			require.Equal(t, faulty.Counts{Status: 1}, counts)
+		}
+	}
+	require.Len(t, seen, 7)
+}
+
+// TestLoss: both ends of a lost connection see a peer that is gone.
+func TestLoss(t *testing.T) {
+	t.Parallel()
+	for _, by := range []string{"send", "receive"} {
+		t.Run(by, func(t *testing.T) {
+			t.Parallel()
+			a, b := pairtest.New(t, "faulty+loopback:?seed=9&loss=1")
+			if by == "send" {
+				a.Post(transport.Send(1, transport.Span{}), transport.Send(2, transport.Span{}))
+				require.Equal(t, transport.StatusRetryExceeded, a.Take(2)[0].Status)
+			} else {
+				a.Recv(transport.Recv(1, transport.Span{}), transport.Recv(2, transport.Span{}))
+				require.Equal(t, transport.StatusFlushed, a.Take(2)[0].Status)
+			}
+			<-a.Conn.Done()
+			<-b.Conn.Done()
+			require.ErrorIs(t, a.Conn.Err(), transport.ErrPeerGone)
+			require.ErrorIs(t, b.Conn.Err(), transport.ErrPeerGone)
+			require.ErrorContains(t, a.Conn.Err(), "injected by faulty, seed 9: connection 1 lost before request 0")
+			counts, _ := faulty.Injected(a.Dev.Adapter())
+			require.Equal(t, faulty.Counts{Loss: 1}, counts)
+		})
+	}
+}
+
+// TestEverythingEnds: with fatal faults, and the benign ones, every request
+// still completes once, in order, and what is closed gives everything back.
+func TestEverythingEnds(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(100) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(seed, 2))
+			a, b := pairtest.New(t, fmt.Sprintf(benign, seed)+"&status=0.02&loss=0.02")
+			memory, word := a.Alloc(64, transport.LocalOnly), b.Alloc(64, transport.RemoteAll)
+			var posted, completed, offered, received uint64
+			var cs [4]transport.Completion
+			alive := true
+			for alive || completed < posted || received < offered {
+				if alive && posted < completed+8 {
+					wr := transport.Write(posted, memory.Span(0, r.IntN(64)), word.Remote(0, 64))
+					if r.IntN(2) == 0 {
+						wr.Op = transport.OpSend
+					}
+					if n, err := a.Conn.Post(wr.With(transport.Signaled)); err == nil {
+						posted += uint64(n)
+					} else {
+						require.Equal(t, transport.ErrQueueFull, err)
+					}
+				}
+				if alive && offered < received+8 {
+					if n, err := b.Conn.PostRecv(transport.Recv(offered, word.Span(0, 64))); err == nil {
+						offered += uint64(n)
+					} else {
+						require.Equal(t, transport.ErrQueueFull, err)
+					}
+				}
+				n, err := a.Queue.Poll(cs[:])
+				require.NoError(t, err)
+				for _, c := range cs[:n] {
+					require.Equal(t, completed, c.ID)
+					completed++
+					alive = alive && c.Status == transport.StatusOK
+				}
+				n, err = b.Queue.Poll(cs[:])
+				require.NoError(t, err)
+				for _, c := range cs[:n] {
+					require.Equal(t, received, c.ID)
+					received++
+				}
+			}
+			<-a.Conn.Done()
+			<-b.Conn.Done()
+			require.ErrorContains(t, errors.Join(a.Conn.Err(), b.Conn.Err()), fmt.Sprintf("seed %d", seed))
+			require.NoError(t, a.Conn.Close())
+			cfg := a.Config()
+			cfg.SendDepth = pairtest.QueueDepth - cfg.RecvDepth
+			a.Conn, _ = pairtest.Connect(t, a, b, cfg, b.Config()) // all of the queue is free again
+		})
+	}
+}
+
+func TestOptionalInterfaces(t *testing.T) {
+	t.Parallel()
+	plain, err := faulty.New(struct{ transport.Adapter }{loopback.New()}, faulty.Config{})
+	require.NoError(t, err)
+	_, shares := plain.(transport.SharedReceiver)
+	require.False(t, shares)
+
+	full, err := faulty.New(loopback.New(), faulty.Config{})
+	require.NoError(t, err)
+	_, shares = full.(transport.SharedReceiver)
+	require.True(t, shares)
+	pd, err := full.NewPD()
+	require.NoError(t, err)
+	_, registers := pd.(transport.Registrar)
+	require.True(t, registers)
+
+	_, ok := faulty.Injected(loopback.New())
+	require.False(t, ok)
+}
+
+// TestSharedReceive: receives posted to a shared queue meet the faults, too.
+func TestSharedReceive(t *testing.T) {
+	t.Parallel()
+	server, client := pairtest.NewEnd(t, "faulty+loopback:?recv-full=1"), pairtest.NewEnd(t, "loopback:")
+	shared, err := server.PD.NewSharedReceive(server.Queue, 4)
+	require.NoError(t, err)
+	cfg := server.Config()
+	cfg.Shared = shared
+	client.Conn, server.Conn = pairtest.Connect(t, client, server, client.Config(), cfg)
+	recv := transport.Recv(1, transport.Span{})
+	n, err := shared.PostRecv(recv, recv)
+	require.Equal(t, transport.ErrQueueFull, err)
+	require.Equal(t, 1, n)
+	client.Post(transport.Send(1, transport.Span{}))
+	require.NoError(t, (&server.Take(1)[0]).Err())
+	n, err = shared.PostRecv(recv)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+}
+
+func TestLossNeedsABreaker(t *testing.T) {
+	t.Parallel()
+	adapter, err := faulty.New(loopback.New(), faulty.Config{Loss: 0.1})
+	require.NoError(t, err)
+	_, err = adapter.NewQP(transport.QPConfig{})
+	require.ErrorIs(t, err, transport.ErrNotSupported)
+}

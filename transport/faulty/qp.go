@@ -1,0 +1,196 @@
+package faulty
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// queuePair decorates a queue pair.
+type queuePair struct {
+	transport.QP
+	adapter *adapter
+	conn    uint32
+	breaker transport.Breaker
+	lost    atomic.Bool
+	sends   lane
+	recvs   *lane // the queue pair's own, or that of its shared receive queue
+
+	status    transport.Status          // that a failing request gets
+	bad       [1]transport.WorkRequest  // for fail
+	injection atomic.Pointer[injection] // of a failure, once there is one
+}
+
+// injection is a request that was made to fail.
+type injection struct {
+	op, postedAs transport.Op
+	id           uint64
+	number       uint64 // of the request on its connection, from 0
+}
+
+// statuses are those that an injected failure may have.
+var statuses = []transport.Status{
+	transport.StatusLocalOperation, transport.StatusRemoteInvalidRequest, transport.StatusRemoteAccess,
+	transport.StatusRemoteOperation, transport.StatusRetryExceeded, transport.StatusRNRRetryExceeded, transport.StatusFatal,
+}
+
+// Vendor is the Completion.Vendor of an injected failure.
+const Vendor = 0xfa17
+
+func (a *adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
+	q := &queuePair{adapter: a, conn: cfg.Conn}
+	var ok bool
+	if q.breaker, ok = cfg.Control.(transport.Breaker); !ok && a.cfg.Loss > 0 {
+		return nil, fmt.Errorf("%w: faulty: loss needs a Control that is a Breaker", transport.ErrNotSupported)
+	}
+	of := func(k kind, chance float64) schedule { return newSchedule(a.cfg.Seed, k, cfg.Conn, chance) }
+	q.sends.full, q.sends.loss, q.sends.status = of(kindSendFull, a.cfg.QueueFull), of(kindSendLoss, a.cfg.Loss), of(kindSendStatus, a.cfg.Status)
+	q.sends.signaledOnly, q.sends.refused = true, &a.injected.queueFull
+	if a.cfg.Status > 0 {
+		q.status = statuses[q.sends.status.random.IntN(len(statuses))]
+	}
+	cfg.SendCQ, cfg.RecvCQ = cfg.SendCQ.(*completionQueue).CQ, cfg.RecvCQ.(*completionQueue).CQ
+	if cfg.SRQ != nil {
+		shared := cfg.SRQ.(*sharedReceive)
+		cfg.SRQ, q.recvs = shared.SRQ, &shared.recvs
+	} else {
+		q.recvs = &lane{refused: &a.injected.recvFull, full: of(kindRecvFull, a.cfg.RecvFull), loss: of(kindRecvLoss, a.cfg.Loss), status: unhit}
+	}
+	failed, drained := cfg.Failed, cfg.Drained
+	cfg.Failed = func(err error) { failed(q.explain(err)) }
+	cfg.Drained = func() {
+		a.forgetLater(q)
+		drained()
+	}
+	inner, err := a.Adapter.NewQP(cfg)
+	if err != nil {
+		return nil, err
+	}
+	q.QP, q.sends.take = inner, inner.PostSend
+	if cfg.SRQ == nil {
+		q.recvs.take = inner.PostRecv
+	}
+	a.remember(q)
+	return q, nil
+}
+
+func (q *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
+	for done := 0; ; {
+		n, err := q.sends.advance(wrs[done:])
+		done += n
+		if err != nil || done == len(wrs) {
+			return done, err
+		}
+		if q.sends.refuses() {
+			return done, transport.ErrQueueFull
+		}
+		q.loseIfHit(&q.sends)
+		if q.sends.status.at == q.sends.posted {
+			n, err := q.fail(&wrs[done])
+			if done += n; err != nil {
+				return done, err
+			}
+		}
+	}
+}
+
+func (q *queuePair) PostRecv(wrs []transport.WorkRequest) (int, error) {
+	for done := 0; ; {
+		n, err := q.recvs.advance(wrs[done:])
+		done += n
+		if err != nil || done == len(wrs) {
+			return done, err
+		}
+		if q.recvs.refuses() {
+			return done, transport.ErrQueueFull
+		}
+		q.loseIfHit(q.recvs)
+	}
+}
+
+// loseIfHit cuts the connection if that is due at the lane's next request.
+func (q *queuePair) loseIfHit(l *lane) {
+	if l.loss.hits(l.posted) && q.lost.CompareAndSwap(false, true) {
+		q.adapter.injected.loss.Add(1)
+		q.breaker.Break(q.adapter.errorf("connection %d lost before request %d of a queue", q.conn, l.posted))
+	}
+}
+
+// fail posts a request so that it fails for real, at both ends. It returns how
+// many requests it posted, 0 if this one has to be spared.
+func (q *queuePair) fail(wr *transport.WorkRequest) (int, error) {
+	if wr.Bytes() == 0 {
+		q.sends.status.at++ // no bytes, no rkey to be refused
+		return 0, nil
+	}
+	q.bad[0] = *wr
+	bad := &q.bad[0]
+	if bad.Op == transport.OpSend {
+		bad.Op = transport.OpWrite
+	}
+	// No region is at address 8, under whatever key.
+	bad.Remote = transport.RemoteSpan{Addr: 8, Len: uint32(wr.Bytes()), Key: wr.Remote.Key}
+	q.injection.Store(&injection{op: wr.Op, postedAs: bad.Op, id: wr.ID, number: q.sends.posted})
+	n, err := q.sends.forward(q.bad[:])
+	if n == 0 {
+		q.injection.Store(nil)
+		return 0, err
+	}
+	q.sends.status = unhit
+	return n, err
+}
+
+// observe counts a completion, and gives the one of an injected failure the
+// look that it is to have.
+func (q *queuePair) observe(c *transport.Completion) {
+	if c.Op == transport.OpRecv || c.Op == transport.OpRecvImm {
+		q.recvs.pending.Add(-1)
+		return
+	}
+	q.sends.pending.Add(-1)
+	if c.Status == transport.StatusOK {
+		return
+	}
+	i := q.injection.Load()
+	if i == nil || c.ID != i.id || c.Op != i.postedAs {
+		return
+	}
+	c.Op = i.op
+	if c.Status == transport.StatusRemoteAccess {
+		c.Status, c.Vendor = q.status, Vendor
+		q.adapter.injected.status.Add(1)
+	}
+}
+
+// explain adds to why the connection failed that it was meant to.
+func (q *queuePair) explain(err error) error {
+	if i := q.injection.Load(); i != nil {
+		return fmt.Errorf("%w (which was %w)", err,
+			q.adapter.errorf("%v, for request %d of connection %d (%v, id %d)", q.status, i.number, q.conn, i.op, i.id))
+	}
+	return err
+}
+
+// remember keeps a queue pair until it is drained.
+func (a *adapter) remember(q *queuePair) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drained.Lock()
+	defer a.drained.Unlock()
+	for _, old := range a.drained.queuePairs {
+		if a.queuePairs[old.conn] == old {
+			delete(a.queuePairs, old.conn)
+		}
+	}
+	a.drained.queuePairs = a.drained.queuePairs[:0]
+	a.queuePairs[q.conn] = q
+}
+
+// forgetLater lets go of a queue pair, but only when the next one is made: its
+// last completion may still be on its way through observe.
+func (a *adapter) forgetLater(q *queuePair) {
+	a.drained.Lock()
+	a.drained.queuePairs = append(a.drained.queuePairs, q)
+	a.drained.Unlock()
+}
