@@ -1,0 +1,73 @@
+package benchmarks
+
+import (
+	"context"
+
+	"golang.org/x/sys/unix"
+)
+
+func init() {
+	add(&test{
+		name:  "baseline-memcpy-bw",
+		about: "bare medium: one process copies between buffers of shared memory",
+		modes: []string{Hot}, modesWhy: "there is nobody to wait for",
+		defaultSize: bulkSize, minSize: 1, maxSize: maxSize,
+		defaultDepth: bulkDepth, maxDepth: maxBulkDepth, bandwidth: true,
+		iterations: bandwidthIterations, bare: true,
+		measure: newCopying,
+	})
+}
+
+// copying is baseline-memcpy-bw. It goes round the same buffers as write-bw of
+// the same size and depth.
+type copying struct {
+	slots    slots
+	pace     pace
+	from, to []byte
+}
+
+func newCopying(_ context.Context, s *session) (side, error) {
+	c := &copying{slots: bulkSlots(s.params.SizeBytes, s.params.Depth), pace: newPace(s.params.SizeBytes)}
+	for _, area := range []*[]byte{&c.from, &c.to} {
+		f, err := sharedMemory(c.slots.bytes())
+		if err != nil {
+			return nil, err
+		}
+		*area, err = mapShared(f, c.slots.bytes())
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	fill(c.from, targetMark)
+	fill(c.to, 0)
+	return c, nil
+}
+
+// copyBlock is the most that is copied by one call. From 1 MiB on, Go's copy
+// goes around the caches, which takes twice the time when what is copied would
+// have fit into them.
+const copyBlock = 256 << 10
+
+func (c *copying) run(ctx context.Context, n int, _ *samples) error {
+	for i := range n {
+		from, to := c.slots.of(c.from, i), c.slots.of(c.to, i)
+		for len(from) > copyBlock {
+			copy(to, from[:copyBlock])
+			from, to = from[copyBlock:], to[copyBlock:]
+		}
+		copy(to, from)
+		if err := c.pace.ended(ctx, i); err != nil {
+			return err
+		}
+	}
+	return c.slots.verify(c.to, n, targetMark)
+}
+
+func (c *copying) close() error {
+	err := unix.Munmap(c.from)
+	if err2 := unix.Munmap(c.to); err == nil {
+		err = err2
+	}
+	return err
+}

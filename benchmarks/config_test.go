@@ -1,0 +1,103 @@
+package benchmarks
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestBadConfigurations(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	plain := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(plain, nil, 0o600))
+	for _, c := range []struct {
+		config Config
+		want   string // in the error
+	}{
+		{Config{Test: "write-latency"}, `unknown test "write-latency": there are write-lat, write-imm-lat, send-lat,`},
+		{Config{Test: "write-lat", Mode: "lukewarm"}, `--mode "lukewarm": must be one of hot, warm, adaptive`},
+		{Config{Test: "write-lat", Mode: Warm}, "--mode warm: write-lat runs in mode hot only (it spins on memory; write-imm-lat has something to sleep on)"},
+		{Config{Test: "baseline-block-lat", Mode: Hot}, "--mode hot: baseline-block-lat runs in mode warm only (it sleeps; baseline-shm-lat spins)"},
+		{Config{Test: "send-lat", Sizes: []int{64, 0}}, "--size 0: send-lat takes 1 to 1073741824 bytes"},
+		{Config{Test: "send-lat", Sizes: []int{-1}}, "--size -1: send-lat takes 1 to 1073741824 bytes"},
+		{Config{Test: "write-bw", Sizes: []int{1 << 31}}, "--size 2147483648: write-bw takes 1 to 1073741824 bytes"},
+		{Config{Test: "atomic-lat", Sizes: []int{16}}, "--size 16: atomic-lat takes 8 bytes"},
+		{Config{Test: "baseline-shm-lat", Sizes: []int{12}}, "--size 12: baseline-shm-lat takes multiples of 8 from 8 to 1073741824 bytes"},
+		{Config{Test: "send-lat", Iterations: -1}, "--iterations -1: must be 1 to 2147483647"},
+		{Config{Test: "send-lat", Depth: 2}, "--depth 2: send-lat keeps one operation in flight"},
+		{Config{Test: "write-bw", Depth: 5000}, "--depth 5000: must be 1 to 4096"},
+		{Config{Test: "write-bw", Depth: -1}, "--depth -1: must be 1 to 4096"},
+		{Config{Test: "write-bw", Workers: 2}, "--workers 2: write-bw has one worker"},
+		{Config{Test: "write-bw", Profile: "heap"}, `--profile "heap": must be one of cpu, mem, trace`},
+		{Config{Test: "write-bw", Profile: "cpu", ProfileDir: plain}, "--profile: "},
+		{Config{Test: "write-bw", Plot: "out.pdf"}, `--plot "out.pdf": the file name must end in one of .svg, .png`},
+		{Config{Test: "write-bw", Plot: "out"}, `--plot "out": the file name must end in one of .svg, .png`},
+		{Config{Test: "write-bw", Plot: filepath.Join(dir, "none", "out.svg")}, "--plot: "},
+		{Config{Test: "write-bw", Plot: filepath.Join(plain, "out.svg")}, "--plot: "},
+		{Config{Test: "baseline-memcpy-bw", Connect: "127.0.0.1:1"}, "--connect: baseline-memcpy-bw measures this machine and has no peer on another one"},
+		{Config{Test: "write-bw", Connect: "127.0.0.1:1", Baseline: true}, "--baseline: measures this machine, not the network of --connect"},
+		{Config{Test: "write-bw", Connect: "127.0.0.1:1"}, "--connect: shm connects processes of one machine only; drop --connect, or choose another --transport"},
+		{Config{Test: "write-bw", Transport: "carrier-pigeon:"}, `no provider for scheme "carrier-pigeon" is built in`},
+	} {
+		results, err := Run(t.Context(), c.config)
+		require.ErrorContains(t, err, c.want)
+		require.Empty(t, results)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	require.Equal(t, []string{plain}, left, "nothing is written before the configuration is known to be good")
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	for _, info := range Tests() {
+		all, err := plan(Config{Test: info.Name})
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		p := all[0]
+		require.Equal(t, info.DefaultSize, p.SizeBytes)
+		require.Equal(t, info.Modes[0], p.Mode)
+		require.Positive(t, p.Iterations)
+		require.Positive(t, p.Warmup)
+		require.Positive(t, p.Depth)
+		require.NotEmpty(t, info.About)
+	}
+}
+
+// Each measurement is followed by the medium's own, at the nearest size it has.
+func TestBaselinesFollow(t *testing.T) {
+	t.Parallel()
+	type step struct {
+		test string
+		size int
+	}
+	steps := func(c Config) (s []step) {
+		all, err := plan(c)
+		require.NoError(t, err)
+		for _, p := range all {
+			s = append(s, step{p.Test, p.SizeBytes})
+			require.Equal(t, 500, p.Iterations)
+		}
+		return s
+	}
+	require.Equal(t, []step{{"send-lat", 1}, {"baseline-shm-lat", 8}, {"send-lat", 100}, {"baseline-shm-lat", 104}},
+		steps(Config{Test: "send-lat", Sizes: []int{1, 100}, Iterations: 500, Baseline: true}))
+	require.Equal(t, []step{{"send-lat", 64}, {"baseline-block-lat", 8}},
+		steps(Config{Test: "send-lat", Iterations: 500, Baseline: true, Mode: Warm}))
+	require.Equal(t, []step{{"read-bw", 4096}, {"baseline-memcpy-bw", 4096}},
+		steps(Config{Test: "read-bw", Sizes: []int{4096}, Iterations: 500, Baseline: true, Depth: 7}))
+	require.Equal(t, []step{{"baseline-shm-lat", 8}},
+		steps(Config{Test: "baseline-shm-lat", Iterations: 500, Baseline: true}))
+}
+
+func TestEveryTestIsInOrder(t *testing.T) {
+	t.Parallel()
+	for _, info := range Tests() {
+		require.True(t, slices.Contains(order, info.Name), info.Name)
+	}
+	require.Panics(t, func() { add(&test{name: "send-lat"}) })
+}

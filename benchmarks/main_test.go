@@ -1,0 +1,11 @@
+package benchmarks
+
+import (
+	"os"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	RunPeerIfAsked()
+	os.Exit(m.Run())
+}

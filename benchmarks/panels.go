@@ -1,0 +1,249 @@
+package benchmarks
+
+import (
+	"cmp"
+	"fmt"
+	"image/color"
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// palette is Okabe and Ito's, which the colour-blind can tell apart.
+var palette = []color.Color{
+	color.RGBA{0x00, 0x72, 0xb2, 0xff}, // blue
+	color.RGBA{0xd5, 0x5e, 0x00, 0xff}, // vermilion
+	color.RGBA{0x00, 0x9e, 0x73, 0xff}, // green
+	color.RGBA{0xcc, 0x79, 0xa7, 0xff}, // purple
+	color.RGBA{0xe6, 0x9f, 0x00, 0xff}, // orange
+	color.RGBA{0x56, 0xb4, 0xe9, 0xff}, // sky
+	color.RGBA{0x40, 0x40, 0x40, 0xff}, // dark grey
+}
+
+var dashes = []vg.Length{vg.Points(5), vg.Points(3)}
+
+// line is the results of one test, transport and mode.
+type line struct {
+	name    string
+	results []Result // by size
+}
+
+func linesOf(results []Result) []line {
+	var lines []line
+	for _, r := range results {
+		name := r.Test
+		if !isBaseline(r) {
+			name += " on " + r.Transport
+		}
+		name += ", " + r.Mode
+		i := slices.IndexFunc(lines, func(l line) bool { return l.name == name })
+		if i < 0 {
+			i = len(lines)
+			lines = append(lines, line{name: name})
+		}
+		lines[i].results = append(lines[i].results, r)
+	}
+	for _, l := range lines {
+		slices.SortStableFunc(l.results, func(a, b Result) int { return cmp.Compare(a.SizeBytes, b.SizeBytes) })
+	}
+	return lines
+}
+
+func isBaseline(r Result) bool { return strings.HasPrefix(r.Test, "baseline-") }
+
+// newPanel makes an empty plot with room to breathe.
+func newPanel(title, x, y string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
+	p.Title.TextStyle.Font.Size = vg.Points(14)
+	p.Title.Padding = vg.Points(8)
+	for _, a := range []*plot.Axis{&p.X, &p.Y} {
+		a.Label.TextStyle.Font.Size = vg.Points(12)
+		a.Tick.Label.Font.Size = vg.Points(10)
+		a.Label.Padding = vg.Points(4)
+	}
+	p.Legend.TextStyle.Font.Size = vg.Points(10)
+	for _, f := range []*font.Font{&p.Title.TextStyle.Font, &p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font,
+		&p.X.Tick.Label.Font, &p.Y.Tick.Label.Font, &p.Legend.TextStyle.Font} {
+		f.Variant = "Sans"
+	}
+	p.Legend.Padding = vg.Points(2)
+	p.Legend.ThumbnailWidth = vg.Points(28)
+	grid := plotter.NewGrid()
+	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{0xd8}, color.Gray{0xd8}
+	p.Add(grid)
+	return p
+}
+
+// latencyPanel draws p50 and p99 over the size.
+func latencyPanel(results []Result) (*plot.Plot, error) {
+	p := newPanel("Round trip over message size", "message size (bytes)", "round trip")
+	logX(p, sizeTicks{})
+	logY(p, timeTicks{})
+	for i, l := range linesOf(results) {
+		for _, q := range []struct {
+			name   string
+			of     func(RoundTrips) int64
+			dashed bool
+		}{
+			{"p50", func(r RoundTrips) int64 { return r.P50 }, false},
+			{"p99", func(r RoundTrips) int64 { return r.P99 }, true},
+		} {
+			points := make(plotter.XYs, len(l.results))
+			for j, r := range l.results {
+				points[j] = plotter.XY{X: float64(r.SizeBytes), Y: float64(max(q.of(r.RTT), 1))}
+			}
+			if err := addLine(p, l.name+", "+q.name, points, i, q.dashed, true); err != nil {
+				return nil, err
+			}
+		}
+	}
+	settle(&p.X)
+	settle(&p.Y)
+	roomForLegend(p, 2*len(linesOf(results)))
+	return p, nil
+}
+
+// bandwidthPanel draws bytes a second over the size.
+func bandwidthPanel(results []Result) (*plot.Plot, error) {
+	p := newPanel("Bandwidth over message size", "message size (bytes)", "bandwidth")
+	logX(p, sizeTicks{})
+	logY(p, rateTicks{})
+	lines := linesOf(results)
+	for i, l := range lines {
+		points := make(plotter.XYs, len(l.results))
+		for j, r := range l.results {
+			points[j] = plotter.XY{X: float64(r.SizeBytes), Y: r.BytesPerSecond}
+		}
+		if err := addLine(p, l.name, points, i, isBaseline(l.results[0]), true); err != nil {
+			return nil, err
+		}
+	}
+	settle(&p.X)
+	settle(&p.Y)
+	roomForLegend(p, len(lines))
+	return p, nil
+}
+
+// distributionLines bounds how many distributions are drawn: more cannot be told
+// apart.
+const distributionLines = 6
+
+// distributionPanel draws which share of the samples was at most so long. Each
+// size has a colour, baselines are dashed.
+func distributionPanel(results []Result) (*plot.Plot, error) {
+	p := newPanel("Cumulative distribution of all samples", "round trip (up to p99.9)", "share of samples at or below")
+	logX(p, timeTicks{})
+	p.Y.Min, p.Y.Max = 0, 1
+	p.Y.Tick.Marker = shareTicks{}
+	sizes := sizesOf(results)
+	drawn := spread(sizes, max(distributionLines/len(linesOf(results)), 2))
+	if len(drawn) < len(sizes) {
+		p.Title.Text += fmt.Sprintf(" (%d of %d sizes)", len(drawn), len(sizes))
+	}
+	low, high := int64(math.MaxInt64), int64(1)
+	for _, r := range results {
+		colour := slices.Index(drawn, r.SizeBytes)
+		if colour < 0 {
+			continue
+		}
+		name := fmt.Sprintf("%s, %s", r.Test, formatBytes(r.SizeBytes))
+		if err := addLine(p, name, stepsOf(r.distribution), colour, isBaseline(r), false); err != nil {
+			return nil, err
+		}
+		low, high = min(low, r.RTT.Min), max(high, r.RTT.P999)
+	}
+	// The slowest thousandth would squeeze the rest into a corner.
+	p.X.Min, p.X.Max = float64(low)*0.8, float64(high)*1.25
+	settle(&p.X)
+	p.Legend.Top, p.Legend.Left = false, false
+	p.Legend.XOffs, p.Legend.YOffs = -vg.Points(8), vg.Points(8)
+	return p, nil
+}
+
+func sizesOf(results []Result) []int {
+	var sizes []int
+	for _, r := range results {
+		sizes = append(sizes, r.SizeBytes)
+	}
+	slices.Sort(sizes)
+	return slices.Compact(sizes)
+}
+
+// spread picks at most n > 1 values, evenly, with the first and the last one.
+func spread(values []int, n int) []int {
+	if len(values) <= n {
+		return values
+	}
+	picked := make([]int, n)
+	for i := range picked {
+		picked[i] = values[i*(len(values)-1)/(n-1)]
+	}
+	return picked
+}
+
+// stepsOf is a distribution as the points of its cumulative function, without
+// steps too close to each other to be seen.
+func stepsOf(bars []Bar) plotter.XYs {
+	const visible = 1.002
+	var total, below int64
+	for _, b := range bars {
+		total += b.Count
+	}
+	var points plotter.XYs
+	last := 0.0
+	for i, b := range bars {
+		share := float64(below) / float64(total)
+		below += b.Count
+		x := float64(max(b.To, 1))
+		if x < last*visible && i < len(bars)-1 {
+			continue
+		}
+		last = x
+		points = append(points, plotter.XY{X: x, Y: share}, plotter.XY{X: x, Y: float64(below) / float64(total)})
+	}
+	return points
+}
+
+// addLine draws points in the colour of a series, with markers where the points
+// are single measurements.
+func addLine(p *plot.Plot, name string, points plotter.XYs, series int, dashed, marked bool) error {
+	l, err := plotter.NewLine(points)
+	if err != nil {
+		return err
+	}
+	l.Color, l.Width = palette[series%len(palette)], vg.Points(1.6)
+	if dashed {
+		l.Dashes = dashes
+	}
+	p.Add(l)
+	if !marked {
+		p.Legend.Add(name, l)
+		return nil
+	}
+	s, err := plotter.NewScatter(points)
+	if err != nil {
+		return err
+	}
+	s.Color, s.Shape, s.Radius = l.Color, draw.CircleGlyph{}, vg.Points(2.5)
+	p.Add(s)
+	p.Legend.Add(name, l, s)
+	return nil
+}
+
+// roomForLegend leaves space above the lines for a legend of n entries, on a
+// logarithmic axis.
+func roomForLegend(p *plot.Plot, n int) {
+	const entry = 0.05 // of the height
+	share := min(entry*float64(n+1), 0.6)
+	p.Y.Min, p.Y.Max = p.Y.Min/1.1, p.Y.Max*1.1
+	p.Y.Max *= math.Pow(p.Y.Max/p.Y.Min, share/(1-share))
+	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.XOffs, p.Legend.YOffs = vg.Points(8), -vg.Points(4)
+}

@@ -1,0 +1,6 @@
+package benchmarks
+
+import (
+	_ "github.com/rfaas-go/rfaas/transport/loopback"
+	_ "github.com/rfaas-go/rfaas/transport/shm"
+)

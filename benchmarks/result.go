@@ -1,0 +1,58 @@
+package benchmarks
+
+import (
+	"encoding/json"
+	"io"
+	"math"
+)
+
+// Result is the outcome of one test at one size. Its JSON is part of the
+// command-line contract of rfaas bench.
+type Result struct {
+	Test       string     `json:"test"`
+	Transport  string     `json:"transport"` // Device.Name; "none" for baselines
+	Mode       string     `json:"mode"`
+	SizeBytes  int        `json:"size_bytes"` // of one message
+	Iterations int        `json:"iterations"`
+	RTT        RoundTrips `json:"rtt_ns"`
+	// OpsPerSecond counts round trips (-lat) or messages.
+	OpsPerSecond   float64 `json:"ops_per_s"`
+	BytesPerSecond float64 `json:"bytes_per_s"` // payload in one direction
+	AllocsPerOp    float64 `json:"allocs_per_op"`
+	// PeerPID is the process id of the peer on its machine; 0 when the test has no
+	// peer. It is this process's own for transports that do not leave a process.
+	PeerPID int `json:"peer_pid"`
+
+	distribution []Bar
+}
+
+// RoundTrips sums up the samples of a latency test, in nanoseconds. All are 0
+// when a test measures none.
+type RoundTrips struct {
+	Min  int64 `json:"min"`
+	P50  int64 `json:"p50"`
+	P99  int64 `json:"p99"`
+	P999 int64 `json:"p999"`
+	Max  int64 `json:"max"`
+}
+
+// Distribution is every sample of a latency test, in ascending order; empty for
+// other tests. Not to be modified.
+func (r *Result) Distribution() []Bar { return r.distribution }
+
+// WriteJSON writes the results as JSON, one object a line.
+func WriteJSON(w io.Writer, results ...Result) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	for i := range results {
+		if err := e.Encode(&results[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rate is n per second over a duration in nanoseconds, rounded to 0.001.
+func rate(n float64, ns int64) float64 { return thousandths(n * 1e9 / float64(max(ns, 1))) }
+
+func thousandths(x float64) float64 { return math.Round(x*1000) / 1000 }

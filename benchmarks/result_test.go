@@ -1,0 +1,70 @@
+package benchmarks
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The JSON is a contract with scripts: names, order and units.
+func TestResultJSON(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	require.NoError(t, WriteJSON(&b,
+		Result{
+			Test: "write-imm-lat", Transport: "shm", Mode: Hot, SizeBytes: 64, Iterations: 1000000,
+			RTT:          RoundTrips{Min: 120, P50: 151, P99: 310, P999: 700, Max: 48000},
+			OpsPerSecond: 6400000.125, BytesPerSecond: 409600008, AllocsPerOp: 0, PeerPID: 4711,
+		},
+		Result{
+			Test: "baseline-memcpy-bw", Transport: "none", Mode: Hot, SizeBytes: 1 << 20, Iterations: 8192,
+			OpsPerSecond: 31000, BytesPerSecond: 32505856000, AllocsPerOp: 0.002,
+		}))
+	require.Equal(t, `{"test":"write-imm-lat","transport":"shm","mode":"hot","size_bytes":64,"iterations":1000000,"rtt_ns":{"min":120,"p50":151,"p99":310,"p999":700,"max":48000},"ops_per_s":6400000.125,"bytes_per_s":409600008,"allocs_per_op":0,"peer_pid":4711}
+{"test":"baseline-memcpy-bw","transport":"none","mode":"hot","size_bytes":1048576,"iterations":8192,"rtt_ns":{"min":0,"p50":0,"p99":0,"p999":0,"max":0},"ops_per_s":31000,"bytes_per_s":32505856000,"allocs_per_op":0.002,"peer_pid":0}
+`, b.String())
+}
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	require.NoError(t, WriteTable(&b,
+		Result{Test: "send-lat", Transport: "shm", Mode: Warm, SizeBytes: 4096, Iterations: 20,
+			RTT: RoundTrips{Min: 990, P50: 49100, P99: 1_000_000, P999: 2_500_000_000, Max: 2_500_000_000}, OpsPerSecond: 20300, BytesPerSecond: 83.1e6, AllocsPerOp: 1.5},
+		Result{Test: "write-bw", Transport: "shm", Mode: Hot, SizeBytes: 1000, Iterations: 5, OpsPerSecond: 4.2e6, BytesPerSecond: 4.2e9}))
+	require.Equal(t, `      test  transport  mode    size  iterations     min      p50   p99  p99.9    max      rate  bandwidth  allocs/op
+  send-lat        shm  warm   4 KiB          20  990 ns  49.1 us  1 ms  2.5 s  2.5 s  20.3 k/s  83.1 MB/s        1.5
+  write-bw        shm   hot  1000 B           5       -        -     -      -      -   4.2 M/s   4.2 GB/s          0
+`, b.String())
+}
+
+func TestUnits(t *testing.T) {
+	t.Parallel()
+	for want, got := range map[string]string{
+		"0 ns":      formatTime(0),
+		"151 ns":    formatTime(151),
+		"999 ns":    formatTime(999),
+		"1 us":      formatTime(999.6),
+		"1.53 us":   formatTime(1534),
+		"15.3 us":   formatTime(15340),
+		"20 ms":     formatTime(20e6),
+		"9.99 B/s":  formatRate(9.994),
+		"10 B/s":    formatRate(9.996),
+		"33.1 GB/s": formatRate(33.1e9),
+		"1230 TB/s": formatRate(1230e12),
+		"1 B":       formatBytes(1),
+		"1023 B":    formatBytes(1023),
+		"1 KiB":     formatBytes(1024),
+		"1000000 B": formatBytes(1000000),
+		"1536 KiB":  formatBytes(3 << 19),
+		"2 GiB":     formatBytes(2 << 30),
+		"0.3/s":     trimSpace(formatCount(0.3)),
+	} {
+		require.Equal(t, want, got)
+	}
+}
+
+func trimSpace(s string) string {
+	return string(bytes.ReplaceAll([]byte(s), []byte(" "), nil))
+}

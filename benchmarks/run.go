@@ -1,0 +1,178 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Run measures what the configuration asks for, one size after the other, and
+// returns the results in that order. It ends early, with the results so far and
+// an error, when the context ends, the peer dies or something does not work.
+// Processes that it started have ended when it returns.
+//
+// The process should do nothing else meanwhile. RunPeerIfAsked has to stand at
+// the beginning of the program's main.
+func Run(ctx context.Context, c Config) ([]Result, error) {
+	if c.Transport == "" {
+		c.Transport = DefaultTransport
+	}
+	if c.PeerTransport == "" {
+		c.PeerTransport = c.Transport
+	}
+	plan, err := plan(c)
+	if err != nil {
+		return nil, err
+	}
+	r := &runner{config: c, out: newSamples()}
+	if r.cores, err = allowedCPUs(); err != nil {
+		return nil, err
+	}
+	stopProfile := startProfile(c.Profile, c.ProfileDir)
+	results, err := r.all(ctx, plan)
+	stopProfile()
+	if err == nil && c.Plot != "" {
+		err = WritePlot(c.Plot, results)
+	}
+	return results, err
+}
+
+// runner measures one after the other.
+type runner struct {
+	config Config
+	cores  []int
+	out    *samples // used again for each measurement
+	said   []string // notes, so as not to repeat them
+}
+
+func (r *runner) all(ctx context.Context, plan []params) ([]Result, error) {
+	var results []Result
+	for _, p := range plan {
+		result, err := r.one(ctx, p)
+		if err != nil {
+			return results, fmt.Errorf("%s at %d bytes: %w", p.Test, p.SizeBytes, err)
+		}
+		results = append(results, result)
+		if r.config.OnResult != nil {
+			r.config.OnResult(result)
+		}
+	}
+	return results, nil
+}
+
+// one measures p.
+func (r *runner) one(ctx context.Context, p params) (result Result, err error) {
+	t, err := find(p.Test)
+	if err != nil {
+		return result, err
+	}
+	core, err := r.place(t, &p)
+	if err != nil {
+		return result, err
+	}
+	result = Result{Test: t.name, Transport: "none", Mode: p.Mode, SizeBytes: p.SizeBytes, Iterations: p.Iterations}
+	s := &session{params: p}
+	if !t.bare {
+		if s.device, err = r.open(); err != nil {
+			return result, err
+		}
+		defer s.device.Close()
+		result.Transport = s.device.Name()
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if t.inherit != nil {
+		if s.files, err = t.inherit(p); err != nil {
+			return result, err
+		}
+		defer closeFiles(s.files)
+	}
+	if t.serve != nil {
+		if s.peer, err = r.findPeer(ctx, s); err != nil {
+			return result, err
+		}
+		defer func() { s.peer.stop(err != nil) }()
+		var hello message
+		s.control, hello, err = s.peer.begin(ctx, s.params, cancel)
+		if err != nil {
+			return result, err
+		}
+		defer s.control.close()
+		result.PeerPID, s.key = hello.PID, hello.Key
+		if r.config.peerReady != nil {
+			r.config.peerReady(hello.PID)
+		}
+	}
+	var o outcome
+	if err = onCore(core, func() (err error) { o, err = s.conduct(ctx, t, r.out); return err }); err != nil {
+		return result, err
+	}
+	result.RTT, result.distribution = r.out.roundTrips(), r.out.bars()
+	n := float64(p.Iterations)
+	result.OpsPerSecond, result.BytesPerSecond = rate(n, o.ns), rate(n*float64(p.SizeBytes), o.ns)
+	result.AllocsPerOp = thousandths(float64(o.allocations) / n)
+	return result, nil
+}
+
+// place chooses the cores.
+func (r *runner) place(t *test, p *params) (measuring int, err error) {
+	measuring, peer, note := choosePair(readTopology(os.DirFS("/sys"), r.cores))
+	switch {
+	case t.serve == nil:
+		note = fmt.Sprintf("measuring on core %d", measuring)
+	case r.config.Connect != "":
+		note = fmt.Sprintf("measuring on core %d, the peer at %s chooses its own", measuring, r.config.Connect)
+	default:
+		if p.PeerCPU = peer; peer == measuring && p.Mode == Hot {
+			return 0, fmt.Errorf("--mode hot: needs two cores, one for each process, and only core %d is allowed to this process; use --mode warm or adaptive", measuring)
+		}
+	}
+	r.note(note)
+	return measuring, nil
+}
+
+// open opens the device to measure.
+func (r *runner) open() (*transport.Device, error) {
+	d, err := transport.Open(r.config.Transport)
+	if err != nil {
+		return nil, err
+	}
+	caps := d.Capabilities()
+	if r.config.Connect != "" && !caps.Features.Has(transport.FeatureCrossHost) {
+		d.Close()
+		return nil, fmt.Errorf("--connect: %s connects processes of one machine only; drop --connect, or choose another --transport", d.Name())
+	}
+	for _, n := range caps.Notes {
+		r.note(d.Name() + ": " + n)
+	}
+	return d, nil
+}
+
+// findPeer starts the peer, or takes the one on the other machine.
+func (r *runner) findPeer(ctx context.Context, s *session) (*peer, error) {
+	if r.config.Connect != "" {
+		s.params.Transport = "" // that of the Serve there
+		return &peer{network: "tcp", address: r.config.Connect}, nil
+	}
+	here := s.device != nil && !s.device.Capabilities().Features.Has(transport.FeatureCrossProcess)
+	if here {
+		r.note(s.device.Name() + " does not leave the process: both sides run in this one")
+	}
+	return startPeer(ctx, s.files, here)
+}
+
+func (r *runner) note(text string) {
+	if r.config.OnNote != nil && !slices.Contains(r.said, text) {
+		r.said = append(r.said, text)
+		r.config.OnNote(text)
+	}
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rfaas-go/rfaas/benchmarks"
+)
+
+// benchFlags are the flags of bench.
+type benchFlags struct {
+	config  benchmarks.Config
+	sizes   byteSizes
+	listen  string
+	asJSON  bool
+	results []benchmarks.Result
+}
+
+func (p *program) benchCommand() *cobra.Command {
+	f := &benchFlags{}
+	cmd := &cobra.Command{
+		Use: "bench TEST...",
+
+		DisableFlagsInUseLine: true,
+
+		Short: "Measure transports and invocations between two processes",
+		Long: `bench measures between this process and a second one that it starts, each pinned
+to a core of its own. Latencies are round trips, with percentiles over every one
+of them. The baseline tests measure the bare medium without any code of a
+transport: compare with them in the same run, and not with figures of another
+machine.
+
+Tests:
+` + benchTests(),
+		Example: `  How long does a call of an empty function take, and the medium below it?
+    rfaas bench invoke-lat --baseline
+
+  Latency over size, as a plot:
+    rfaas bench write-imm-lat --size 8,64,512,4KiB,64KiB --plot latency.svg
+
+  For a script:
+    rfaas bench invoke-lat invoke-rate --json
+
+  Between two machines (for transports that reach that far):
+    rfaas bench --listen :7471 --transport URL
+    rfaas bench write-lat --connect HOST:7471 --transport URL`,
+		ValidArgs: benchTestNames(),
+		RunE: func(cmd *cobra.Command, tests []string) error {
+			if f.listen != "" {
+				return f.serve(cmd, p, tests)
+			}
+			return f.measure(cmd, p, tests)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.config.Transport, "transport", benchmarks.DefaultTransport, "`URL` of the transport; see 'rfaas devices'")
+	flags.StringVar(&f.config.PeerTransport, "peer-transport", "", "`URL` of the transport at the other end, if it is another one")
+	flags.Var(&f.sizes, "size", "`BYTES` of a message, several separated by commas (default: the test's)")
+	flags.IntVar(&f.config.Iterations, "iterations", 0, "measure `N` operations of each size (default: by test and size)")
+	flags.StringVar(&f.config.Mode, "mode", "", "`MODE` of waiting: hot polls, warm sleeps, adaptive polls and then sleeps (default: the test's)")
+	flags.IntVar(&f.config.Depth, "depth", 0, "keep `N` operations in flight, in tests that have several")
+	flags.IntVar(&f.config.Workers, "workers", 0, "start `N` workers, in tests that have several")
+	flags.BoolVar(&f.config.Baseline, "baseline", false, "measure the bare medium after each size")
+	flags.BoolVar(&f.asJSON, "json", false, "one JSON object a line instead of a table")
+	flags.StringVar(&f.config.Plot, "plot", "", "write a plot to this `FILE` (.svg or .png)")
+	flags.StringVar(&f.config.Profile, "profile", "", "make a profile of this `KIND` of the measuring process: cpu, mem or trace")
+	flags.StringVar(&f.config.ProfileDir, "profile-dir", "", "`DIR` for the profile (default: this one)")
+	flags.StringVar(&f.listen, "listen", "", "be the other end for measurements from another machine, at this `ADDRESS` (host:port)")
+	flags.StringVar(&f.config.Connect, "connect", "", "measure against a 'rfaas bench --listen' at this `ADDRESS` (host:port)")
+	return cmd
+}
+
+// measure runs the tests and prints their results.
+func (f *benchFlags) measure(cmd *cobra.Command, p *program, tests []string) error {
+	if err := f.check(tests); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
+	defer stop()
+	f.config.Sizes = f.sizes
+	f.config.OnNote = func(note string) { p.logging.log.Info(note) }
+	f.config.OnResult = func(r benchmarks.Result) {
+		f.results = append(f.results, r)
+		if f.asJSON {
+			benchmarks.WriteJSON(cmd.OutOrStdout(), r)
+		}
+	}
+	var err error
+	for _, test := range tests {
+		config := f.config
+		config.Test = test
+		if _, err = benchmarks.Run(ctx, config); err != nil {
+			break
+		}
+	}
+	if !f.asJSON && len(f.results) > 0 {
+		benchmarks.WriteTable(cmd.OutOrStdout(), f.results...)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return &exitError{exitInterrupted, errors.New("interrupted")}
+	case err != nil:
+		return flagError(err)
+	case f.config.Plot != "" && len(tests) > 1: // one plot of all
+		return benchmarks.WritePlot(f.config.Plot, f.results)
+	}
+	return nil
+}
+
+// check refuses what can be seen to be wrong before anything is measured.
+func (f *benchFlags) check(tests []string) error {
+	if len(tests) == 0 {
+		return usageError("which test? there are: %s", strings.Join(benchTestNames(), ", "))
+	}
+	for _, test := range tests {
+		if !slices.Contains(benchTestNames(), test) {
+			return usageError("unknown test %q; there are: %s", test, strings.Join(benchTestNames(), ", "))
+		}
+	}
+	if f.config.Profile != "" && len(tests) > 1 {
+		return usageError("--profile: is about one test, and %d are given", len(tests))
+	}
+	return nil
+}
+
+// serve is the other end for measurements from another machine.
+func (f *benchFlags) serve(cmd *cobra.Command, p *program, tests []string) error {
+	if len(tests) > 0 || f.config.Connect != "" {
+		return usageError("--listen: waits for the other machine, which says what to measure; give it no tests and no --connect")
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
+	defer stop()
+	err := benchmarks.Serve(ctx, benchmarks.ServeConfig{
+		Listen: f.listen, Transport: f.config.Transport,
+		OnNote: func(note string) { fmt.Fprintln(p.meter, note) },
+	})
+	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		return &exitError{exitInterrupted, nil}
+	}
+	return flagError(err)
+}
+
+// flagError makes a usage error of an error of package benchmarks that is about
+// a flag: it begins with the flag's name.
+func flagError(err error) error {
+	if err != nil && strings.HasPrefix(err.Error(), "--") {
+		return &exitError{exitUsage, err}
+	}
+	return err
+}
+
+func benchTestNames() []string {
+	var names []string
+	for _, t := range benchmarks.Tests() {
+		names = append(names, t.Name)
+	}
+	return names
+}
+
+// benchTests lists the tests for the help text.
+func benchTests() string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, test := range benchmarks.Tests() {
+		fmt.Fprintf(t, "  %s\t%s\n", test.Name, test.About)
+	}
+	t.Flush()
+	return strings.TrimSuffix(b.String(), "\n")
+}

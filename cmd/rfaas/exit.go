@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The exit statuses. They are part of the command-line contract.
+const (
+	exitOK          = 0
+	exitFailed      = 1   // some inputs failed, or nothing could be done at all
+	exitUsage       = 2   // a mistake on the command line; nothing was started
+	exitInterrupted = 130 // ended by Ctrl-C or a signal
+)
+
+const exitHelp = `Exit status:
+  0    everything succeeded
+  1    something failed, or could not be begun; what and why is said
+  2    a mistake on the command line; nothing was started
+  130  interrupted (Ctrl-C, SIGTERM or SIGHUP); what was finished is kept`
+
+// exitError ends the program with a status. A nil err means that everything has
+// been said.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usageError is a mistake on the command line.
+func usageError(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// statusOf is the exit status for an error, and what there is to say.
+func statusOf(err error) (status int, message error) {
+	if e, ok := errors.AsType[*exitError](err); ok {
+		return e.status, e.err
+	}
+	return exitFailed, err
+}

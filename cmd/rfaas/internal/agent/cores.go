@@ -1,0 +1,85 @@
+package agent
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// AnyCore leaves the choice of a processor to the kernel.
+const AnyCore = -1
+
+// AllowedCores lists the processors that this process may use, in the order in
+// which workers should take them: one of each core first, then the further
+// hardware threads of the same cores.
+func AllowedCores() ([]int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(os.Getpid(), &set); err != nil {
+		return nil, fmt.Errorf("asking which processors are allowed: %w", err)
+	}
+	var allowed []int
+	for n := range len(set) * 64 {
+		if set.IsSet(n) {
+			allowed = append(allowed, n)
+		}
+	}
+	return siblingsLast(os.DirFS("/sys"), allowed), nil
+}
+
+// siblingsLast orders processors such that those that share a core with an
+// earlier one come last. sys is the file system mounted at /sys; where it says
+// nothing, each processor counts as a core.
+func siblingsLast(sys fs.FS, processors []int) []int {
+	rank := map[int]int{}
+	seen := map[string]int{} // hardware threads of a core so far
+	for _, n := range processors {
+		core := fmt.Sprintf("processor %d", n)
+		name := path.Join("devices/system/cpu", fmt.Sprintf("cpu%d", n), "topology/thread_siblings_list")
+		if text, err := fs.ReadFile(sys, name); err == nil {
+			core = strings.TrimSpace(string(text))
+		}
+		rank[n] = seen[core]
+		seen[core]++
+	}
+	ordered := slices.Clone(processors)
+	slices.SortStableFunc(ordered, func(a, b int) int { return rank[a] - rank[b] })
+	return ordered
+}
+
+// Place chooses a processor for each of n workers, whose client needs one, too.
+// Where there are too few nobody is pinned: a pinned worker would wait for the
+// client, or for another worker, while a processor is idle. note says why.
+func Place(n int, allowed []int) (cores []int, note string) {
+	cores = slices.Repeat([]int{AnyCore}, n)
+	if len(allowed) > n {
+		copy(cores, allowed)
+		return cores, ""
+	}
+	return cores, fmt.Sprintf("workers are not pinned to cores: %s and their client share %s",
+		count(n, "worker"), count(len(allowed), "core"))
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// pinThread restricts the calling thread to a processor.
+func pinThread(core int) error {
+	if core == AnyCore {
+		return nil
+	}
+	var set unix.CPUSet
+	set.Set(core)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("pinning to core %d: %w", core, err)
+	}
+	return nil
+}

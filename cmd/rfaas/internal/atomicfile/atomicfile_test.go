@@ -1,0 +1,130 @@
+package atomicfile
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// ways are the two ways to make a file: without a name and with a temporary one.
+// They share a variable, so that the tests are not parallel.
+func ways(t *testing.T, test func(t *testing.T)) {
+	t.Run("unnamed", test)
+	t.Run("named", func(t *testing.T) {
+		former := openAnonymous
+		defer func() { openAnonymous = former }()
+		openAnonymous = func(string) (*os.File, error) { return nil, unix.EOPNOTSUPP }
+		test(t)
+	})
+}
+
+func list(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func TestWrite(t *testing.T) {
+	ways(t, func(t *testing.T) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "file")
+		for _, content := range []string{"", "new", strings.Repeat("longer", 1000), "replaced"} {
+			require.NoError(t, Write(path, []byte(content)))
+			got, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.Equal(t, content, string(got))
+			require.Equal(t, []string{"file"}, list(t, dir))
+		}
+	})
+}
+
+// The umask applies, as to files that other programs make.
+func TestWriteMode(t *testing.T) {
+	ways(t, func(t *testing.T) {
+		former := syscall.Umask(0o027)
+		defer syscall.Umask(former)
+		path := filepath.Join(t.TempDir(), "file")
+		require.NoError(t, Write(path, nil))
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o640), info.Mode())
+	})
+}
+
+// A symbolic link is replaced, not followed.
+func TestWriteReplacesLinks(t *testing.T) {
+	ways(t, func(t *testing.T) {
+		dir := t.TempDir()
+		target := filepath.Join(t.TempDir(), "target")
+		require.NoError(t, os.WriteFile(target, []byte("kept"), 0o666))
+		path := filepath.Join(dir, "link")
+		require.NoError(t, os.Symlink(target, path))
+		require.NoError(t, Write(path, []byte("new")))
+		kept, err := os.ReadFile(target)
+		require.NoError(t, err)
+		require.Equal(t, "kept", string(kept))
+		info, err := os.Lstat(path)
+		require.NoError(t, err)
+		require.True(t, info.Mode().IsRegular())
+	})
+}
+
+// What fails leaves nothing behind, and what was there stays.
+func TestWriteFails(t *testing.T) {
+	ways(t, func(t *testing.T) {
+		dir := t.TempDir()
+		require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o777))
+		err := Write(filepath.Join(dir, "folder"), []byte("x"))
+		require.EqualError(t, err, "write "+filepath.Join(dir, "folder")+": file exists")
+		require.Equal(t, []string{"folder"}, list(t, dir))
+
+		err = Write(filepath.Join(dir, "missing", "file"), []byte("x"))
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		require.ErrorContains(t, err, filepath.Join(dir, "missing"))
+		require.NotContains(t, err.Error(), TempPrefix)
+	})
+}
+
+// A limit in the middle of a write, which is what a full disk looks like.
+func TestWriteIsCutOff(t *testing.T) {
+	ways(t, func(t *testing.T) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "file")
+		require.NoError(t, Write(path, []byte("former")))
+		var former unix.Rlimit
+		require.NoError(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &former))
+		limit := former
+		limit.Cur = 4096
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &limit))
+		err := Write(path, bytes.Repeat([]byte("x"), 4097))
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &former))
+		require.ErrorIs(t, err, syscall.EFBIG)
+		got, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, "former", string(got))
+		require.Equal(t, []string{"file"}, list(t, dir))
+	})
+}
+
+func TestProbe(t *testing.T) {
+	ways(t, func(t *testing.T) {
+		dir := t.TempDir()
+		require.NoError(t, Probe(dir))
+		require.Empty(t, list(t, dir))
+		require.ErrorIs(t, Probe(filepath.Join(dir, "missing")), fs.ErrNotExist)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o666))
+		require.ErrorIs(t, Probe(filepath.Join(dir, "file")), syscall.ENOTDIR)
+	})
+}

@@ -1,0 +1,153 @@
+package job
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// WriteSummary writes the report for people to read. It ends with what needs
+// their attention: the inputs that failed, and why, a line each.
+func (r *Report) WriteSummary(w io.Writer) error {
+	var b strings.Builder
+	r.writeHead(&b)
+	if r.Count(Done) > 0 {
+		r.writeRates(&b)
+	}
+	if len(r.Workers) > 0 {
+		r.writeWorkers(&b)
+	}
+	r.writeRemarks(&b)
+	r.writeFailures(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (r *Report) writeHead(b *strings.Builder) {
+	fmt.Fprintf(b, "%s: %d of %s done", r.Function, r.Count(Done), plural(len(r.Outcomes), "input"))
+	if n := r.Count(Failed); n > 0 {
+		fmt.Fprintf(b, ", %d failed", n)
+	}
+	if n := r.Count(NotTried); n > 0 {
+		fmt.Fprintf(b, ", %d not tried", n)
+	}
+	fmt.Fprintf(b, ", in %s", shortDuration(r.Elapsed))
+	if r.Directory != "" && r.Count(Done) > 0 {
+		fmt.Fprintf(b, "; results in %s", r.Directory)
+	}
+	b.WriteByte('\n')
+}
+
+func (r *Report) writeRates(b *strings.Builder) {
+	seconds := max(r.Elapsed, time.Microsecond).Seconds()
+	in, out := r.bytes()
+	fmt.Fprintf(b, "  throughput  %s inputs/s, in %s MB/s, out %s MB/s\n",
+		significant(float64(r.Count(Done))/seconds), significant(float64(in)/1e6/seconds), significant(float64(out)/1e6/seconds))
+	call, execution := r.latencies()
+	fmt.Fprintf(b, "  call        %s\n", percentiles(call))
+	fmt.Fprintf(b, "  function    %s\n", percentiles(execution))
+}
+
+func percentiles(h *hdrhistogram.Histogram) string {
+	at := func(p float64) string { return shortDuration(time.Duration(h.ValueAtPercentile(p))) }
+	return fmt.Sprintf("p50 %s, p90 %s, p99 %s, max %s", at(50), at(90), at(99), at(100))
+}
+
+func (r *Report) writeWorkers(b *strings.Builder) {
+	b.WriteString("  worker  process  core  calls  busy  replaced\n")
+	for i := range r.Workers {
+		w := &r.Workers[i]
+		pid := "-"
+		if w.PID != 0 {
+			pid = fmt.Sprint(w.PID)
+		}
+		busy := 100 * w.Busy.Seconds() / max(r.Elapsed, time.Microsecond).Seconds()
+		fmt.Fprintf(b, "  %6d  %7s  %4s  %5d  %3.0f%%  %8d\n", w.Number, pid, coreName(w.Core), w.Calls, busy, w.Replaced)
+	}
+}
+
+func (r *Report) writeRemarks(b *strings.Builder) {
+	if inputs, processes := r.repeated(); processes > 0 || inputs > 0 {
+		fmt.Fprintf(b, "  lost and replaced: %s; tried again: %s\n", plural(processes, "worker process"), plural(inputs, "input"))
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(b, "  note: %s\n", note)
+	}
+}
+
+func (r *Report) writeFailures(b *strings.Builder) {
+	if r.Count(Failed) > 0 {
+		b.WriteString("failed:\n")
+	}
+	firstNotTried := ""
+	for i := range r.Outcomes {
+		switch o := &r.Outcomes[i]; {
+		case o.State == Failed:
+			fmt.Fprintf(b, "  %s: %s\n", printable(o.Input.Name), printable(o.Reason))
+		case o.State == NotTried && firstNotTried == "":
+			firstNotTried = printable(o.Input.Name)
+		}
+	}
+	if n := r.Count(NotTried); n > 0 {
+		fmt.Fprintf(b, "not tried: %s, from %s on", plural(n, "input"), firstNotTried)
+		switch {
+		case r.Stopped != nil:
+			fmt.Fprintf(b, ": %v", r.Stopped)
+		case r.Interrupted:
+			b.WriteString(": interrupted")
+		}
+		b.WriteByte('\n')
+	}
+}
+
+// printable keeps names and messages, which come from outside, on their line.
+func printable(s string) string {
+	if strings.IndexFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) < 0 {
+		return s
+	}
+	quoted := fmt.Sprintf("%q", s)
+	return quoted[1 : len(quoted)-1]
+}
+
+func plural(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case strings.HasSuffix(noun, "s"):
+		return fmt.Sprintf("%d %ses", n, noun)
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// significant writes a number with three digits that matter.
+func significant(x float64) string {
+	switch {
+	case x >= 100 || x == 0:
+		return fmt.Sprintf("%.0f", x)
+	case x >= 10:
+		return fmt.Sprintf("%.1f", x)
+	case x >= 0.01:
+		return fmt.Sprintf("%.2f", x)
+	}
+	return fmt.Sprintf("%.2g", x)
+}
+
+// shortDuration writes a duration with three digits that matter.
+func shortDuration(d time.Duration) string {
+	units := []struct {
+		size time.Duration
+		name string
+	}{{time.Second, "s"}, {time.Millisecond, "ms"}, {time.Microsecond, "us"}, {time.Nanosecond, "ns"}}
+	if d >= 10*time.Minute {
+		return d.Round(time.Second).String()
+	}
+	for _, u := range units {
+		if d >= u.size {
+			return significant(float64(d)/float64(u.size)) + " " + u.name
+		}
+	}
+	return "0 s"
+}

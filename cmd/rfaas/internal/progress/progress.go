@@ -1,0 +1,157 @@
+// Package progress shows how far a run has come: as a bar on a terminal, as a
+// line now and then elsewhere. What else is written to the same place, such as
+// log lines, goes through it, so that the two do not get mixed up.
+package progress
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// How often the bar is drawn, and lines are written.
+const (
+	barInterval  = 200 * time.Millisecond
+	lineInterval = 5 * time.Second
+)
+
+// barWidth leaves room at the end of a line of 80 characters: the ^C that a
+// terminal shows must not begin another line.
+const barWidth = 30
+
+// Meter shows progress. Its methods may be called from anywhere.
+type Meter struct {
+	out      *os.File
+	terminal bool
+
+	mu                  sync.Mutex
+	what                string
+	total, done, failed int
+	began               time.Time
+	bar                 *progressbar.ProgressBar // nil without a terminal, and when nothing is under way
+	finish              chan struct{}            // ends show; nil when nothing is under way
+	showing             sync.WaitGroup
+}
+
+// New makes a meter that shows nothing yet. out is usually the standard error.
+func New(out *os.File) *Meter {
+	return &Meter{out: out, terminal: term.IsTerminal(int(out.Fd()))}
+}
+
+// Begin starts to show progress of total steps.
+func (m *Meter) Begin(what string, total int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.what, m.total, m.done, m.failed, m.began = what, total, 0, 0, time.Now()
+	interval := lineInterval
+	if m.terminal {
+		interval = barInterval
+		m.bar = progressbar.NewOptions(total,
+			progressbar.OptionSetWriter(m.out),
+			progressbar.OptionSetDescription(what),
+			progressbar.OptionSetWidth(barWidth),
+			progressbar.OptionShowCount(),
+			progressbar.OptionSetPredictTime(true),
+			progressbar.OptionClearOnFinish(),
+			progressbar.OptionSetTheme(progressbar.ThemeASCII),
+			progressbar.OptionUseANSICodes(true),
+		)
+		m.draw()
+	}
+	finish := make(chan struct{})
+	m.finish = finish
+	m.showing.Go(func() {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				m.show()
+			case <-finish:
+				return
+			}
+		}
+	})
+}
+
+// Step counts a step.
+func (m *Meter) Step(failed bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.done++
+	if failed {
+		m.failed++
+	}
+}
+
+// show brings what is shown up to date.
+func (m *Meter) show() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.bar != nil {
+		m.draw()
+		return
+	}
+	fmt.Fprintln(m.out, m.line(time.Since(m.began)))
+}
+
+// line says how far the run has come.
+func (m *Meter) line(elapsed time.Duration) string {
+	s := fmt.Sprintf("%s: %d of %d after %v", m.label(), m.done, m.total, elapsed.Round(time.Second))
+	if m.done > 0 && m.done < m.total {
+		left := time.Duration(float64(elapsed) / float64(m.done) * float64(m.total-m.done))
+		s += fmt.Sprintf(", about %v left", left.Round(time.Second))
+	}
+	return s
+}
+
+// label is what is done, and what is to be known about it.
+func (m *Meter) label() string {
+	if m.failed > 0 {
+		return fmt.Sprintf("%s (%d failed)", m.what, m.failed)
+	}
+	return m.what
+}
+
+// draw draws the bar.
+func (m *Meter) draw() {
+	if state := m.bar.State(); state.Description != m.label() {
+		m.bar.Describe(m.label())
+	} else if int(state.CurrentNum) == m.done {
+		m.bar.RenderBlank() // the time goes on
+		return
+	}
+	m.bar.Set(m.done)
+}
+
+// End stops showing progress and clears the bar away.
+func (m *Meter) End() {
+	m.mu.Lock()
+	if m.finish != nil {
+		close(m.finish)
+		m.finish = nil
+	}
+	if m.bar != nil {
+		m.bar.Clear()
+		m.bar = nil
+	}
+	m.mu.Unlock()
+	m.showing.Wait()
+}
+
+// Write writes lines to where the progress is shown, above the bar.
+func (m *Meter) Write(p []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.bar == nil {
+		return m.out.Write(p)
+	}
+	m.bar.Clear()
+	n, err := m.out.Write(p)
+	m.draw()
+	return n, err
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/benchmarks"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/agent"
+)
+
+// The tests run the program for real: the test binary again, which this variable
+// tells to be it.
+const asProgram = "RFAAS_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	benchmarks.RunPeerIfAsked()
+	functions = append(functions, testFunctions...)
+	if os.Getenv(asProgram) != "" {
+		if len(os.Args) > 1 && os.Args[1] == executorName {
+			failIfAsked()
+		}
+		os.Exit(execute(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// executorFails makes executors fail: its value says how.
+const executorFails = "RFAAS_TEST_EXECUTOR_FAILS"
+
+func failIfAsked() {
+	switch os.Getenv(executorFails) {
+	case "saying why":
+		agent.WriteFailed(os.Stdout, errors.New("the reason"))
+		os.Exit(exitFailed)
+	case "with status 3":
+		os.Exit(3)
+	case "talking nonsense":
+		fmt.Println("hello")
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(exitOK)
+	case "not listening":
+		agent.WriteReady(os.Stdout, "@rfaas-nobody-listens-here")
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(exitOK)
+	}
+}
+
+// programTimeout bounds a run of the program.
+const programTimeout = 60 * time.Second
+
+// started is a run of the program.
+type started struct {
+	t              *testing.T
+	cmd            *exec.Cmd
+	mark           string // in the environment of all of its processes
+	stdout, stderr transcript
+	temp           string // its TMPDIR
+	shared         []string
+	ended          bool
+}
+
+// transcript is what a process wrote so far.
+type transcript struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (t *transcript) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	return len(p), nil
+}
+
+func (t *transcript) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.text)
+}
+
+// start starts the program in a folder.
+func start(t *testing.T, dir string, args ...string) *started {
+	t.Helper()
+	return startWith(t, dir, nil, args...)
+}
+
+// startWith is start with changes to the command.
+func startWith(t *testing.T, dir string, change func(*exec.Cmd), args ...string) *started {
+	t.Helper()
+	s := &started{t: t, temp: t.TempDir(), shared: sharedMemory(t)}
+	s.mark = fmt.Sprintf("%s=%s", asProgram, s.temp)
+	s.cmd = exec.Command("/proc/self/exe", args...)
+	s.cmd.Dir = dir
+	s.cmd.Env = append(os.Environ(), s.mark, "TMPDIR="+s.temp)
+	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
+	s.cmd.WaitDelay = programTimeout
+	if change != nil {
+		change(s.cmd)
+	}
+	require.NoError(t, s.cmd.Start())
+	t.Cleanup(func() {
+		if !s.ended {
+			s.cmd.Process.Kill()
+			s.wait()
+		}
+	})
+	return s
+}
+
+// run runs the program to its end and returns its exit status. Nothing may
+// remain of it.
+func run(t *testing.T, dir string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	s := start(t, dir, args...)
+	status = s.wait()
+	return status, s.stdout.String(), s.stderr.String()
+}
+
+// wait waits for the end, checks that nothing remains, and returns the exit
+// status, -1 for one that was killed.
+func (s *started) wait() int {
+	s.t.Helper()
+	tooLate := time.AfterFunc(programTimeout, func() { s.cmd.Process.Kill() })
+	s.cmd.Wait()
+	s.ended = true
+	assert.True(s.t, tooLate.Stop(), "the program did not end within %v", programTimeout)
+	s.requireNothingRemains()
+	return s.cmd.ProcessState.ExitCode()
+}
+
+func (s *started) signal(sig syscall.Signal) {
+	s.t.Helper()
+	require.NoError(s.t, s.cmd.Process.Signal(sig))
+}
+
+// requireNothingRemains checks that all processes of the program are gone, and
+// that it left nothing behind.
+func (s *started) requireNothingRemains() {
+	s.t.Helper()
+	if !eventually(5*time.Second, func() bool { return len(s.processes()) == 0 }) {
+		assert.Fail(s.t, "processes remain", "%v", s.processes())
+	}
+	left, err := os.ReadDir(s.temp)
+	assert.NoError(s.t, err)
+	assert.Empty(s.t, left, "temporary files remain")
+	assert.Subset(s.t, s.shared, sharedMemory(s.t), "files remain in /dev/shm")
+}
+
+// processes lists the program's processes, itself and its executors.
+func (s *started) processes() []int {
+	var found []int
+	entries, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, entry := range entries {
+		environment, _ := os.ReadFile(entry) // it may have ended meanwhile
+		if bytes.Contains(environment, []byte(s.mark)) {
+			var pid int
+			fmt.Sscanf(entry, "/proc/%d/environ", &pid)
+			found = append(found, pid)
+		}
+	}
+	return found
+}
+
+// executors lists the program's executors.
+func (s *started) executors() []int {
+	return slices.DeleteFunc(s.processes(), func(pid int) bool { return pid == s.cmd.Process.Pid })
+}
+
+// sharedMemory lists what is this project's in /dev/shm.
+func sharedMemory(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir("/dev/shm")
+	if os.IsNotExist(err) {
+		return nil
+	}
+	require.NoError(t, err)
+	names := []string{}
+	for _, entry := range entries {
+		if strings.Contains(entry.Name(), "rfaas") {
+			names = append(names, entry.Name())
+		}
+	}
+	return names
+}
+
+// eventually waits for a condition.
+func eventually(patience time.Duration, condition func() bool) bool {
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if condition() {
+			return true
+		}
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+}
+
+// write makes a file in a folder and returns its name there.
+func write(t *testing.T, dir, name, content string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o777))
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o666))
+	return name
+}
+
+func read(t *testing.T, path ...string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(path...))
+	require.NoError(t, err)
+	return string(content)
+}
+
+// names lists a folder, sorted; nothing if it is not there.
+func names(t *testing.T, path ...string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(path...))
+	if os.IsNotExist(err) {
+		return nil
+	}
+	require.NoError(t, err)
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/progress"
+)
+
+// program is what the commands share.
+type program struct {
+	meter   *progress.Meter // on the standard error
+	logging logging
+	begun   bool // a command is carried out: the command line was understood
+}
+
+// execute carries out a command line and returns the exit status.
+func execute(args []string) int {
+	p := &program{meter: progress.New(os.Stderr)}
+	root := p.rootCommand()
+	root.SetArgs(args)
+	command, err := root.ExecuteC()
+	if err == nil {
+		return exitOK
+	}
+	if !p.begun {
+		err = &exitError{exitUsage, err}
+	}
+	status, message := statusOf(err)
+	if message != nil {
+		fmt.Fprintf(p.meter, "%s: %v\n", command.CommandPath(), message)
+	}
+	if status == exitUsage {
+		fmt.Fprintf(p.meter, "See '%s --help'.\n", command.CommandPath())
+	}
+	return status
+}
+
+func (p *program) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rfaas",
+		Short: "Call functions on other cores with microsecond latency",
+		Long: `rfaas calls functions in other processes within microseconds, over shared memory
+and other transports. It maps a function over files, measures what the
+transports can do, and tells what this machine has.`,
+		Example: `  Make thumbnails of all photographs, on all cores:
+    rfaas run -f thumbnailer -o thumbnails photos/*.jpg
+
+  Price options:
+    rfaas run -f black-scholes options.csv
+
+  How long does a call take here?
+    rfaas bench invoke-lat`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := p.logging.start(p.meter); err != nil {
+				return err
+			}
+			p.begun = true
+			return nil
+		},
+	}
+	root.PersistentFlags().SortFlags = false
+	p.logging.flags(root.PersistentFlags())
+	root.AddCommand(p.runCommand(), p.benchCommand(), p.devicesCommand(), p.versionCommand(), p.executorCommand())
+	return root
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/agent"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/job"
+	"github.com/rfaas-go/rfaas/invoke"
+)
+
+// runFlags are the flags of run.
+type runFlags struct {
+	function  string
+	output    string
+	transport string
+	workers   int
+	mode      invoke.Mode
+	timeout   time.Duration
+	slotBytes byteSize
+}
+
+const (
+	defaultSlotBytes = 64 << 20
+	defaultTimeout   = 5 * time.Minute
+	maxWorkers       = 1024
+)
+
+func (p *program) runCommand() *cobra.Command {
+	f := &runFlags{slotBytes: defaultSlotBytes}
+	var list strings.Builder
+	writeFunctions(&list)
+	cmd := &cobra.Command{
+		Use: "run -f FUNCTION [-o DIR] INPUT...",
+
+		DisableFlagsInUseLine: true,
+
+		Short: "Call a function with each of many files",
+		Long: `run starts workers, processes that execute functions, calls the function once
+for each INPUT, and writes the results. An INPUT of - is the standard input.
+
+Functions:
+` + list.String() + `
+Results go to files in DIR that are named like the input, with the function's
+extension. They replace what has that name; a file appears when it is complete.
+Without -o results go to the standard output, in the order of the inputs.
+Functions that make files of a kind of their own (.jpg, .csv) then take one
+input only.
+
+An input that fails does not keep the others from being done. A worker that dies
+is replaced; the input that it had is tried again, with three workers at most,
+if the function is declared idempotent, as the functions above are.
+
+With the first Ctrl-C, what is running may finish within ` + stopGrace.String() + `, and is kept; the
+second one ends at once. There is a summary in both cases.
+
+` + exitHelp,
+		Example: `  Make thumbnails of all photographs, on all cores:
+    rfaas run -f thumbnailer -o thumbnails photos/*.jpg
+
+  Price options, from and to a pipe:
+    generate-options | rfaas run -f black-scholes - | sort
+
+  Leave cores to others, and give up on pictures that take too long:
+    rfaas run -f thumbnailer --workers 2 --timeout 10s -o thumbnails photos/*.jpg`,
+		RunE: func(cmd *cobra.Command, inputs []string) error { return f.run(cmd, p, inputs) },
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVarP(&f.function, "function", "f", "", "the `FUNCTION` to call")
+	flags.StringVarP(&f.output, "output", "o", "", "`DIR` for the results, created if need be; - for the standard output")
+	flags.IntVar(&f.workers, "workers", 0, "start `N` workers (default: one for each core)")
+	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the workers; see 'rfaas devices'")
+	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
+	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
+	flags.Var(&f.slotBytes, "slot-bytes", "largest input and result: a `SIZE` such as 512KiB or 1GiB")
+	cmd.RegisterFlagCompletionFunc("function", cobra.FixedCompletions(functionNames(), cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// run carries the command out.
+func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
+	function, err := findFunction(f.function)
+	if err != nil {
+		return err
+	}
+	if err := f.check(function, inputs, cmd.OutOrStdout()); err != nil {
+		return err
+	}
+	device, err := openForWorkers(f.transport)
+	if err != nil {
+		return err
+	}
+	defer device.Close()
+	cores, note, err := f.place(len(inputs))
+	if err != nil {
+		return err
+	}
+	plan, err := job.NewPlan(job.PlanConfig{
+		Names: inputs, Stdin: cmd.InOrStdin(), Directory: f.directory(),
+		Extension: function.extension, LimitBytes: int64(f.slotBytes),
+	})
+	if err != nil {
+		return asUsage(err)
+	}
+	report := f.carryOut(cmd, p, plan, job.Config{
+		Function: function.name, Device: device, Cores: cores, Mode: f.mode, Timeout: f.timeout,
+		SlotBytes: f.slotFor(function, plan.LargestBytes), Stdout: cmd.OutOrStdout(), Log: p.logging.log,
+	})
+	if note != "" {
+		report.Notes = append(report.Notes, note)
+	}
+	summary := cmd.OutOrStdout()
+	if plan.Directory == "" {
+		summary = p.meter // the standard output is for results
+	}
+	if err := report.WriteSummary(summary); err != nil {
+		return fmt.Errorf("writing the summary: %w", err)
+	}
+	switch {
+	case report.Interrupted:
+		return &exitError{exitInterrupted, nil}
+	case !report.Complete():
+		return &exitError{exitFailed, nil}
+	}
+	return nil
+}
+
+// carryOut runs the plan with an agent of its own, and ends all that it started.
+func (f *runFlags) carryOut(cmd *cobra.Command, p *program, plan *job.Plan, cfg job.Config) *job.Report {
+	executor := executorConfig{transport: f.transport, mode: f.mode, slotBytes: cfg.SlotBytes}
+	cfg.Agent = agent.New(agent.Config{Args: executor.args(&p.logging), Stderr: p.meter})
+	defer cfg.Agent.Close(0) // the job has ended its own
+	cfg.OnOutcome = func(o job.Outcome) { p.meter.Step(o.State == job.Failed) }
+	stop, abort, release := interruption(cmd.Context(), func() {
+		fmt.Fprintf(p.meter, "%s: interrupted: what is running may finish within %v; Ctrl-C again ends at once\n", cmd.CommandPath(), stopGrace)
+	})
+	defer release()
+	p.meter.Begin(cfg.Function, len(plan.Inputs))
+	report := job.Run(stop, abort, plan, cfg)
+	p.meter.End()
+	report.Interrupted = stop.Err() != nil
+	return report
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/agent"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/job"
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// standardOutput is the output directory that stands for the standard output.
+const standardOutput = "-"
+
+// directory is where results go, empty for the standard output.
+func (f *runFlags) directory() string {
+	if f.output == standardOutput {
+		return ""
+	}
+	return f.output
+}
+
+// check refuses what can be seen to be wrong from the command line alone.
+func (f *runFlags) check(function *function, inputs []string, stdout io.Writer) error {
+	switch {
+	case len(inputs) == 0:
+		return usageError("no inputs: name the files to call %s with, or - for the standard input", function.name)
+	case f.workers < 0 || f.workers > maxWorkers:
+		return usageError("--workers %d: must be 1 to %d, or 0 for one for each core", f.workers, maxWorkers)
+	case f.timeout < 0:
+		return usageError("--timeout %v: must not be negative; 0 is for never", f.timeout)
+	case f.slotBytes < 1 || f.slotBytes > maxSlotBytes:
+		most := byteSize(maxSlotBytes)
+		return usageError("--slot-bytes %s: must be 1 to %s", f.slotBytes.String(), most.String())
+	case f.directory() != "":
+		return nil
+	case function.extension != "" && len(inputs) > 1:
+		return usageError("%s makes a %s file of each input: say where to put them with -o DIR", function.name, function.extension)
+	case function.binary && isTerminal(stdout):
+		return usageError("%s makes %s files, which are nothing for a terminal: say where to put them with -o DIR", function.name, function.extension)
+	}
+	return nil
+}
+
+// maxSlotBytes is the longest input or result that an invocation can have.
+const maxSlotBytes = 1 << 30
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// openForWorkers opens a transport that reaches other processes.
+func openForWorkers(url string) (*transport.Device, error) {
+	provider, _, _ := strings.Cut(url, ":")
+	provider = provider[strings.LastIndexByte(provider, '+')+1:] // behind decorators
+	if !slices.Contains(transport.Schemes(), provider) {
+		return nil, usageError("--transport %s: unknown transport %q; there are: %s", url, provider, strings.Join(transport.Schemes(), ", "))
+	}
+	device, err := transport.Open(url)
+	if err != nil {
+		return nil, usageError("--transport %s: %w; see 'rfaas devices'", url, err)
+	}
+	if !device.Capabilities().Features.Has(transport.FeatureCrossProcess) {
+		device.Close()
+		return nil, usageError("--transport %s: connects within one process only, and workers are processes; choose another, see 'rfaas devices'", url)
+	}
+	return device, nil
+}
+
+// place says how many workers there are for so many inputs, and where. note
+// remarks on it.
+func (f *runFlags) place(inputs int) (cores []int, note string, err error) {
+	allowed, err := agent.AllowedCores()
+	if err != nil {
+		return nil, "", err
+	}
+	workers := f.workers
+	usable := min(len(allowed), runtime.GOMAXPROCS(0)) // which knows the limits of a container
+	if workers == 0 {
+		workers = usable
+		if f.mode == invoke.Hot {
+			workers = max(usable/2, 1)
+		}
+	}
+	workers = min(workers, inputs)
+	if f.mode == invoke.Hot && 2*workers > usable {
+		return nil, "", usageError("--mode hot: keeps two cores busy for each worker, %d in all, and %d can be used here; start fewer workers, or use --mode adaptive", 2*workers, usable)
+	}
+	cores, note = agent.Place(workers, allowed)
+	return cores, note, nil
+}
+
+const (
+	leastSlotBytes = 64 << 10
+	pageBytes      = 4 << 10
+)
+
+// slotFor is the size of the slots for inputs of up to so many bytes.
+func (f *runFlags) slotFor(function *function, largest int64) int {
+	wanted := max(largest, min(function.resultBytes(largest), int64(f.slotBytes)), leastSlotBytes)
+	return int((wanted + pageBytes - 1) &^ (pageBytes - 1))
+}
+
+// asUsage makes a usage error of a plan's mistake.
+func asUsage(err error) error {
+	if mistake, ok := errors.AsType[*job.MisuseError](err); ok {
+		return &exitError{exitUsage, mistake}
+	}
+	return err
+}

@@ -1,0 +1,139 @@
+package invoke
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// await waits until the slot's call is finished. If the context ends first, it
+// abandons the call.
+func (c *Client) await(ctx context.Context, s *clientSlot) error {
+	for s.state == slotInFlight {
+		if err := c.wait(ctx); err != nil {
+			c.abandon(s)
+			return c.ended(s.handle, err)
+		}
+	}
+	return nil
+}
+
+// wait waits for completions and takes them. It fails with the context's error
+// only: if the connection ends, that finishes the calls.
+func (c *Client) wait(ctx context.Context) error {
+	n, err := c.replyQueue.Wait(ctx, c.completions[:], c.spin)
+	c.take(n)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		c.fail(err)
+	}
+	return nil
+}
+
+// take notes the n completions of the reply queue in c.completions.
+func (c *Client) take(n int) {
+	for i := range c.completions[:n] {
+		d := &c.completions[i]
+		if d.Op != transport.OpRecvImm || d.Status != transport.StatusOK {
+			c.takeFailure(d)
+			continue
+		}
+		c.answered++
+		index, status, tag := decodeReplyImm(d.Imm)
+		if int(index) >= len(c.slots) {
+			c.violated(d)
+			continue
+		}
+		s := &c.slots[index]
+		bytes := d.Bytes - headerBytes // wraps around if there is no header
+		if !s.unanswered() || tag != uint16(s.id) || bytes > s.room {
+			c.violated(d)
+			continue
+		}
+		s.status, s.bytes = status, bytes
+		if s.state == slotAbandoned {
+			c.late(s)
+			continue
+		}
+		s.state = slotFinished
+	}
+	if c.answered >= len(c.receives) {
+		c.repost()
+	}
+}
+
+// late takes the reply of a call that nobody waits for: the end of its
+// quarantine.
+func (c *Client) late(s *clientSlot) {
+	c.abandoned--
+	if s.buffer != nil {
+		s.buffer.slot = nil
+	}
+	c.release(s)
+}
+
+// repost replaces the receives that replies have used, many at once.
+func (c *Client) repost() {
+	c.answered -= len(c.receives)
+	if _, err := c.conn.PostRecv(c.receives...); err != nil {
+		c.fail(err)
+	}
+}
+
+// abandon gives a call up. Its slot stays in quarantine until the reply comes;
+// the worker is asked not to start it.
+func (c *Client) abandon(s *clientSlot) {
+	if s.state != slotInFlight {
+		return
+	}
+	s.state = slotAbandoned
+	c.abandoned++
+	c.post[0] = transport.WriteImm(0, transport.Span{}, s.worker, requestImm(s.index, kindCancel, cancelTag(s.id)))
+	if c.setFlags(&c.post[0]) == nil {
+		// If it cannot be sent, the worker executes the call in vain.
+		_, _ = c.conn.Post(c.post[:]...)
+	}
+}
+
+// takeFailure takes a completion that is no reply: the connection ended, or the
+// worker sent what it should not.
+func (c *Client) takeFailure(d *transport.Completion) {
+	if d.Status == transport.StatusOK {
+		c.violated(d)
+		return
+	}
+	c.fail(d.Err())
+}
+
+// violated ends the connection to a worker that does not keep to the protocol.
+func (c *Client) violated(d *transport.Completion) {
+	c.fail(fmt.Errorf("the worker broke the protocol: a %v of %d bytes with immediate data %#x answers no call", d.Op, d.Bytes, d.Imm))
+	c.conn.Close()
+}
+
+// fail notes that the connection ended and finishes all calls. The connection
+// knows the reason better than what was seen of it, and a moment later.
+func (c *Client) fail(seen error) {
+	if c.failed != nil {
+		return
+	}
+	const patience = 10 * time.Millisecond
+	select {
+	case <-c.conn.Done():
+		seen = c.conn.Err()
+	case <-time.After(patience):
+	}
+	c.failed = seen
+	for i := range c.slots {
+		switch s := &c.slots[i]; s.state {
+		case slotInFlight:
+			s.state, s.gone = slotFinished, true
+		case slotAbandoned:
+			c.late(s)
+		}
+	}
+}

@@ -1,0 +1,256 @@
+package invoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Call sends in to the function f, waits for the reply and copies the result to
+// out; it returns the result's length in bytes. in and out are the caller's, of
+// any kind of memory, and in use until Call returns.
+//
+// If the context ends first, the call is abandoned: its slot is a credit again
+// once the reply, which nobody will see, has come. The deadline of the context
+// travels with the call; a worker does not start it later.
+//
+// Errors: *Error (see Status), *GoneError, ErrNoCredit, ErrConcurrentUse.
+func (c *Client) Call(ctx context.Context, f *Handle, in, out []byte) (int, error) {
+	if err := c.owner.Acquire(); err != nil {
+		return 0, c.refuse(err)
+	}
+	n, err := c.call(ctx, f, in, out)
+	c.owner.Release()
+	return n, err
+}
+
+func (c *Client) call(ctx context.Context, f *Handle, in, out []byte) (int, error) {
+	s, err := c.begin(ctx, f, in, true)
+	if err != nil {
+		return 0, err
+	}
+	if err := c.await(ctx, s); err != nil {
+		return 0, err
+	}
+	return c.collect(s, out)
+}
+
+// begin copies the input into a free slot and sends it off.
+func (c *Client) begin(ctx context.Context, f *Handle, in []byte, wait bool) (*clientSlot, error) {
+	if len(in) > c.layout.slotBytes {
+		return nil, c.inputTooLarge(f, len(in), c.layout.slotBytes)
+	}
+	s, err := c.credit(ctx, wait)
+	if err != nil {
+		return nil, err
+	}
+	copy(s.input, in)
+	h := requestHeader{reply: s.returned}
+	if err := c.send(ctx, s, f, s.header, s.local.Slice(0, headerBytes+len(in)), &h); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// send posts the request that message holds: the header, which it writes, and
+// the payload. On success the slot's credit is used.
+func (c *Client) send(ctx context.Context, s *clientSlot, f *Handle, header *[headerBytes]byte, message transport.Span, h *requestHeader) error {
+	if f.client != c {
+		return ErrForeignHandle
+	}
+	kind := kindPlain
+	if s.buffer != nil {
+		kind = kindFull
+	}
+	if err := ctx.Err(); err != nil {
+		return c.unsent(f, err)
+	}
+	if c.conn.Err() != nil { // what is posted now would not be sent, nobody could tell later
+		c.fail(nil)
+		return &GoneError{Worker: c.worker, Started: StartedNo, Err: c.failed}
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		if h.timeout = time.Until(deadline); h.timeout <= 0 {
+			return c.unsent(f, context.DeadlineExceeded)
+		}
+		kind = kindFull
+	}
+	h.id, h.function, h.bytes = s.id+uint64(len(c.slots)), f.index, uint32(message.Len()-headerBytes)
+	h.encode(header)
+	c.post[0] = transport.WriteImm(0, message, s.worker, requestImm(s.index, kind, f.index))
+	if err := c.submit(ctx); err != nil {
+		return err
+	}
+	c.free = c.free[:len(c.free)-1] // s is the last of it
+	s.id, s.handle, s.state, s.room = h.id, f, slotInFlight, h.reply.Len-headerBytes
+	return nil
+}
+
+// submit posts c.post[0].
+func (c *Client) submit(ctx context.Context) error {
+	if err := c.setFlags(&c.post[0]); err != nil {
+		return err
+	}
+	if _, err := c.conn.Post(c.post[:]...); err != nil {
+		return c.submitSlowly(ctx, err)
+	}
+	return nil
+}
+
+// setFlags decides how a request is posted: inline if it is short, and one in
+// signalEvery signaled, which is also when completions are looked for.
+func (c *Client) setFlags(wr *transport.WorkRequest) error {
+	if wr.Bytes() <= uint64(c.inlineBytes) {
+		wr.Flags |= transport.Inline
+	}
+	if c.sent++; c.sent < c.signalEvery {
+		return nil
+	}
+	wr.Flags |= transport.Signaled
+	c.sent = 0
+	return c.reclaim()
+}
+
+// reclaim takes the completions of sends off their queue, which gives places in
+// the send queue back.
+func (c *Client) reclaim() error {
+	n, err := c.sendQueue.Poll(c.completions[:])
+	for i := range c.completions[:n] {
+		if err == nil {
+			err = c.completions[i].Err()
+		}
+	}
+	if err != nil {
+		c.fail(err)
+		return &GoneError{Worker: c.worker, Started: StartedNo, Err: c.failed}
+	}
+	return nil
+}
+
+// submitSlowly waits for a place in the send queue.
+func (c *Client) submitSlowly(ctx context.Context, err error) error {
+	c.post[0].Flags |= transport.Signaled
+	for ; errors.Is(err, transport.ErrQueueFull); _, err = c.conn.Post(c.post[:]...) {
+		n, err := c.sendQueue.Wait(ctx, c.completions[:], c.spin)
+		for i := range c.completions[:n] {
+			if err == nil {
+				err = c.completions[i].Err()
+			}
+		}
+		if err != nil && ctx.Err() != nil {
+			return c.unsent(nil, ctx.Err())
+		}
+		if err != nil {
+			c.fail(err)
+			return &GoneError{Worker: c.worker, Started: StartedNo, Err: c.failed}
+		}
+	}
+	if err != nil {
+		c.fail(err)
+		return &GoneError{Worker: c.worker, Started: StartedNo, Err: c.failed}
+	}
+	return nil
+}
+
+// credit returns a free slot, which it leaves on the list. If there is none it
+// waits, unless told not to, for replies of abandoned calls: those of others
+// give nothing back before the caller collects them.
+func (c *Client) credit(ctx context.Context, wait bool) (*clientSlot, error) {
+	for {
+		if c.failed != nil {
+			return nil, &GoneError{Worker: c.worker, Started: StartedNo, Err: c.failed}
+		}
+		if n := len(c.free); n > 0 {
+			return &c.slots[c.free[n-1]], nil
+		}
+		if !wait || c.abandoned == 0 {
+			return nil, ErrNoCredit
+		}
+		if err := c.wait(ctx); err != nil {
+			return nil, c.unsent(nil, err)
+		}
+	}
+}
+
+// collect ends a finished call: it hands the result out and makes the slot a
+// credit.
+func (c *Client) collect(s *clientSlot, out []byte) (int, error) {
+	n := int(s.bytes)
+	if s.gone || s.status != StatusOK || n > len(out) {
+		return 0, c.collectFailure(s, len(out))
+	}
+	copy(out, s.result[:n])
+	c.collected = s.reply
+	c.release(s)
+	return n, nil
+}
+
+// release makes a slot a credit.
+func (c *Client) release(s *clientSlot) {
+	s.state, s.buffer = slotFree, nil
+	c.free = append(c.free, s.index)
+}
+
+// collectFailure ends a call that did not succeed, or whose result does not fit
+// into room bytes of the caller.
+func (c *Client) collectFailure(s *clientSlot, room int) error {
+	defer c.release(s)
+	if s.gone {
+		return &GoneError{Worker: c.worker, Started: StartedUnknown, Err: c.failed}
+	}
+	reply, payload := s.reply, s.result
+	if s.buffer != nil {
+		reply, payload = s.buffer.reply, s.buffer.out
+	}
+	c.collected = reply
+	e := &Error{Status: s.status, Function: s.handle.name, Worker: c.worker, Started: StartedYes}
+	if s.status == StatusOK {
+		e.Status = StatusTooLarge
+		e.Message = fmt.Sprintf("the result has %d bytes, the caller made room for %d", s.bytes, room)
+		return e
+	}
+	if !decodeReply(reply).entered {
+		e.Started = StartedNo
+	}
+	e.Message = string(payload[:s.bytes])
+	return e
+}
+
+// inputTooLarge is the error for an input that does not fit.
+func (c *Client) inputTooLarge(f *Handle, size, limit int) error {
+	return &Error{Status: StatusTooLarge, Function: f.name, Worker: c.worker, Started: StartedNo,
+		Message: fmt.Sprintf("the input has %d bytes, a slot holds %d; connect with larger slots (SlotBytes)", size, limit)}
+}
+
+// unsent is the error for a call that was given up before it was sent.
+func (c *Client) unsent(f *Handle, err error) error {
+	if errors.As(err, new(*GoneError)) {
+		return err
+	}
+	e := c.ended(f, err)
+	e.Started, e.Message = StartedNo, "the call was not sent: "+e.Message
+	return e
+}
+
+// ended is the error for a context's end.
+func (c *Client) ended(f *Handle, err error) *Error {
+	e := &Error{Status: StatusCanceled, Worker: c.worker, Message: err.Error(), Err: err}
+	if f != nil {
+		e.Function = f.name
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		e.Status = StatusDeadlineExceeded
+	}
+	return e
+}
+
+// refuse is the error for a client that is in use or closed.
+func (c *Client) refuse(err error) error {
+	if errors.Is(err, transport.ErrClosed) {
+		return &GoneError{Worker: c.worker, Started: StartedNo, Err: err}
+	}
+	return concurrent(err)
+}

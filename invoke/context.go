@@ -1,0 +1,109 @@
+package invoke
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// errCallOver is why a context ended that was kept beyond its call.
+var errCallOver = context.Canceled
+
+// callContext is the context of the calls of a worker, one after the other.
+// Making it costs nothing: it is reused until a function asks for Done, or finds
+// that the call has ended; what they handed out must not come to life again.
+type callContext struct {
+	over     <-chan struct{} // closed when the client is gone
+	closing  <-chan struct{} // closed when the worker is closed
+	deadline int64           // by now(); 0 for none
+
+	spent atomic.Bool // not to be reused
+	mu    sync.Mutex
+	done  chan struct{}
+	err   error
+}
+
+// Deadline implements context.Context.
+func (c *callContext) Deadline() (time.Time, bool) {
+	if c.deadline == 0 {
+		return time.Time{}, false
+	}
+	return time.Now().Add(time.Duration(c.deadline - now())), true
+}
+
+// Value implements context.Context. There are none.
+func (c *callContext) Value(any) any { return nil }
+
+// Err implements context.Context.
+func (c *callContext) Err() error {
+	if c.spent.Load() {
+		c.mu.Lock()
+		err := c.err
+		c.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	if c.deadline != 0 && now() >= c.deadline {
+		return c.end(context.DeadlineExceeded)
+	}
+	select {
+	case <-c.over:
+		return c.end(context.Canceled)
+	case <-c.closing:
+		return c.end(context.Canceled)
+	default:
+		return nil
+	}
+}
+
+// Done implements context.Context. The first use of a call allocates.
+func (c *callContext) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		c.spent.Store(true)
+		c.done = make(chan struct{})
+		if c.err != nil {
+			close(c.done)
+		} else {
+			go c.watch(c.done, c.over, c.closing, c.deadline)
+		}
+	}
+	return c.done
+}
+
+// watch ends the context when its call is to be given up.
+func (c *callContext) watch(done, over, closing <-chan struct{}, deadline int64) {
+	var expired <-chan time.Time
+	if deadline != 0 {
+		timer := time.NewTimer(time.Duration(deadline - now()))
+		defer timer.Stop()
+		expired = timer.C
+	}
+	select {
+	case <-done:
+	case <-expired:
+		c.end(context.DeadlineExceeded)
+	case <-over:
+		c.end(context.Canceled)
+	case <-closing:
+		c.end(context.Canceled)
+	}
+}
+
+// end ends the context for good and returns the reason, the first one that was
+// given.
+func (c *callContext) end(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spent.Store(true)
+	if c.err == nil {
+		c.err = err
+		if c.done != nil {
+			close(c.done)
+		}
+	}
+	return c.err
+}

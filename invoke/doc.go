@@ -1,0 +1,77 @@
+// Package invoke calls functions of another process, or another machine, over a
+// transport: a worker offers Go functions by name, clients call them with bytes
+// and get bytes back. A call costs one write with immediate data each way.
+//
+// # Objects
+//
+//	Registry  functions by name, what a worker offers
+//	Worker    executes calls for hundreds of clients, one at a time, on one goroutine
+//	Client    calls the functions of one worker, driven by one goroutine
+//	Handle    a function of a client's worker
+//	Future    a call in flight
+//	Buffer    registered memory for calls that copy nothing
+//	Mode      how either end waits: hot, warm or adaptive
+//
+// # Slots and credits
+//
+// When a client connects, it and the worker agree on a number of slots and their
+// size. Each end has a region of that many slots which the other one writes to.
+//
+//	client                                              worker
+//	credits: 2 1 0          WRITE WITH IMMEDIATE
+//	+--------+--------------+      slot 0       +--------+--------------+
+//	| header | input        | ----------------> | header | input        | slot 0
+//	+--------+--------------+                   +--------+--------------+
+//	  staged                                      ...      | function
+//	                                                       v
+//	+--------+--------------+      slot 0       +--------+--------------+
+//	| header | result       | <---------------- | header | result       | slot 0
+//	+--------+--------------+                   +--------+--------------+
+//	  replies                                     staged
+//
+// A slot without a call is a credit. Sending a request takes one, and at most
+// one call is in a slot at a time; the reply, once collected, gives it back. So
+// neither end can overrun the other, and memory is bounded by what was agreed.
+// A call that its caller gave up keeps its slot until the reply has come
+// (quarantine): nothing is written to where somebody else is already waiting. The
+// layout of the headers, the ids and the immediate data is in wire.go.
+//
+// # Ownership of memory
+//
+//	memory                       belongs to
+//	in of Call and Go            the caller; it is copied before they return
+//	out of Call and Wait         the caller; the result is copied there
+//	Buffer, input and result     the caller until Buffer.Go or Call; then the call,
+//	                             until its reply has come, even if it was abandoned
+//	in and out of a Function     the function, until it returns
+//	slots, at both ends          this package; freed when the connection ends, after
+//	                             the right to write there has ended
+//	token of Authorize, NewMeter this package; valid during the call
+//
+// A slot is written again only when the message from the other end proves that
+// what was in it has arrived. Its completion may still be due then. That is sound
+// for reliable connections: all that a device could still do is to repeat what
+// the other end has already taken, and the other device throws repeats away.
+//
+// # Waiting
+//
+// Every wait takes a context, and ends with it. The deadline of a call's context
+// travels with the call as a duration, because clocks differ: a worker does not
+// start a call whose time has passed since it noticed the request, and the
+// context of the function ends then. A client that gives up a call tells the
+// worker, which then does not start it if it has not.
+//
+// # Failures
+//
+// A call that ends with another status than ok is an *Error: which status, what
+// the function or the worker has to say, and whether the call was started. When
+// the connection ends it is a *GoneError, which says whether the call may have
+// been executed. A function that panics does not end the worker. One that never
+// returns does: see Worker.Serve.
+//
+// # Cost
+//
+// On the way of a call in hot mode there is no allocation, lock, channel or
+// system call, and no map. A header is one cache line, and in the usual case
+// neither end has to touch the other's: what it needs is in the immediate data.
+package invoke

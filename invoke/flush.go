@@ -1,0 +1,149 @@
+package invoke
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// flush posts the staged replies.
+func (l *loop) flush() {
+	if l.length == 0 {
+		return
+	}
+	s, n := l.of, l.length
+	l.length = 0
+	if len(s.backlog) > 0 {
+		l.keep(s, l.staged[:n])
+		return
+	}
+	signaled := transport.Flags(0)
+	for i := range l.staged[:n] {
+		signaled |= l.staged[i].Flags
+	}
+	posted, err := s.conn.Post(l.staged[:n]...)
+	if err != nil {
+		l.flushFailed(s, l.staged[posted:n], err)
+		return
+	}
+	if signaled&transport.Signaled != 0 {
+		l.reclaim()
+	}
+}
+
+// reclaim takes the completions of replies off their queue, which gives places
+// in the send queues back.
+func (l *loop) reclaim() {
+	for {
+		n, err := l.w.sendQueue.Poll(l.acks[:])
+		if err != nil {
+			return // closed
+		}
+		for i := range l.acks[:n] {
+			if c := &l.acks[i]; c.Status != transport.StatusOK {
+				l.failed(c)
+			}
+		}
+		if n < len(l.acks) {
+			return
+		}
+	}
+}
+
+// flushFailed looks after replies that could not be posted.
+func (l *loop) flushFailed(s *session, rest []transport.WorkRequest, err error) {
+	if errors.Is(err, transport.ErrQueueFull) {
+		l.keep(s, rest)
+	} else {
+		l.drop(s, err)
+	}
+}
+
+// A client that keeps to its credits always leaves room for its replies in the
+// send queue. But a provider may make room late, and a client may not keep to
+// them. So what cannot be posted is kept, within bounds, and nobody waits.
+const (
+	// backlogPatience bounds how long replies are kept.
+	backlogPatience = time.Second
+	// backlogPause bounds how long the loop sleeps while replies are kept.
+	backlogPause = time.Millisecond
+)
+
+// keep puts replies into the session's backlog.
+func (l *loop) keep(s *session, rest []transport.WorkRequest) {
+	if len(s.backlog) == 0 {
+		s.backlogSince = now()
+		l.backlogs++
+	}
+	s.backlog = append(s.backlog, rest...)
+	if len(s.backlog) > len(s.slots) {
+		l.drop(s, fmt.Errorf("it broke the protocol: %d replies could not be posted; it has %d slots", len(s.backlog), len(s.slots)))
+	}
+}
+
+// retry posts what was kept.
+func (l *loop) retry() {
+	l.reclaim()
+	for _, s := range l.sessions {
+		if s == nil || len(s.backlog) == 0 {
+			continue
+		}
+		n, err := s.conn.Post(s.backlog...)
+		s.backlog = s.backlog[:copy(s.backlog, s.backlog[n:])]
+		switch {
+		case len(s.backlog) == 0:
+			l.backlogs--
+		case !errors.Is(err, transport.ErrQueueFull):
+			l.drop(s, err)
+		case now()-s.backlogSince > int64(backlogPatience):
+			l.drop(s, fmt.Errorf("it does not take its replies; %d could not be posted for %v", len(s.backlog), backlogPatience))
+		}
+	}
+}
+
+// failed takes a completion that is not a request's: of a connection that ended.
+func (l *loop) failed(c *transport.Completion) {
+	s := l.sessions[placeOf(c.ID)]
+	if s == nil || s.id != c.ID {
+		return // of a session that ended
+	}
+	err := s.conn.Err()
+	if err == nil {
+		if err = c.Err(); err == nil {
+			err = fmt.Errorf("it broke the protocol: a %v", c.Op)
+		}
+	}
+	l.drop(s, err)
+}
+
+// drop ends a session. What it had staged is dropped, too.
+func (l *loop) drop(s *session, reason error) {
+	if l.of == s {
+		l.of, l.length = nil, 0
+	}
+	if len(s.backlog) > 0 {
+		l.backlogs--
+	}
+	l.sessions[placeOf(s.id)] = nil
+	l.places = append(l.places, placeOf(s.id))
+	l.w.log.Info("client gone", "peer", s.peer, "reason", reason)
+	l.w.release(s)
+}
+
+// releaseAll drops all sessions: those in use and those that have just arrived.
+func (l *loop) releaseAll() {
+	for _, s := range l.sessions {
+		if s != nil {
+			l.drop(s, transport.ErrClosed)
+		}
+	}
+	l.w.mu.Lock()
+	arrived := l.w.arrived
+	l.w.arrived = nil
+	l.w.mu.Unlock()
+	for _, s := range arrived {
+		l.w.release(s)
+	}
+}

@@ -1,0 +1,160 @@
+package invoke
+
+import (
+	"context"
+	"time"
+)
+
+// Future is a call in flight: a small value without a resource of its own. Each
+// has to be waited for or abandoned once, or its credit never comes back.
+type Future struct {
+	client *Client
+	slot   uint32
+	id     uint64
+}
+
+// Go sends in to the function f and returns without waiting for the reply. in
+// is copied. If no credit is free it waits for one to come out of quarantine;
+// when none will, because the caller has to wait for a Future first, it fails
+// with ErrNoCredit. The context bounds that wait, and its deadline travels with
+// the call; the wait for the reply has a context of its own.
+func (c *Client) Go(ctx context.Context, f *Handle, in []byte) (Future, error) {
+	return c.start(ctx, f, in, true)
+}
+
+// TryGo is Go that never waits: without a free credit it fails with ErrNoCredit.
+func (c *Client) TryGo(ctx context.Context, f *Handle, in []byte) (Future, error) {
+	return c.start(ctx, f, in, false)
+}
+
+func (c *Client) start(ctx context.Context, f *Handle, in []byte, wait bool) (Future, error) {
+	if err := c.owner.Acquire(); err != nil {
+		return Future{}, c.refuse(err)
+	}
+	s, err := c.begin(ctx, f, in, wait)
+	var future Future
+	if err == nil {
+		future = Future{client: c, slot: s.index, id: s.id}
+	}
+	c.owner.Release()
+	return future, err
+}
+
+// Wait waits for the reply, copies the result to out, and returns its length in
+// bytes. Calls may be waited for in any order. If the context ends first, the
+// call is abandoned, as with Client.Call, whose errors are those of Wait, too.
+func (f Future) Wait(ctx context.Context, out []byte) (int, error) {
+	c := f.client
+	if err := c.owner.Acquire(); err != nil {
+		return 0, c.refuse(err)
+	}
+	n, err := f.wait(ctx, out)
+	c.owner.Release()
+	return n, err
+}
+
+func (f Future) wait(ctx context.Context, out []byte) (int, error) {
+	s := f.find()
+	if s == nil {
+		return 0, ErrCollected
+	}
+	if err := f.client.await(ctx, s); err != nil {
+		return 0, err
+	}
+	return f.client.collect(s, out)
+}
+
+// find is the slot of the call, nil when the call was collected or abandoned.
+func (f Future) find() *clientSlot {
+	s := &f.client.slots[f.slot]
+	if s.id != f.id || s.state != slotInFlight && s.state != slotFinished {
+		return nil
+	}
+	return s
+}
+
+// Ready reports, without waiting, whether Wait would return at once.
+func (f Future) Ready() (bool, error) {
+	c := f.client
+	if err := c.owner.Acquire(); err != nil {
+		return false, c.refuse(err)
+	}
+	defer c.owner.Release()
+	s := f.find()
+	if s == nil {
+		return false, ErrCollected
+	}
+	if s.state == slotInFlight {
+		c.look()
+	}
+	return s.state == slotFinished, nil
+}
+
+// Abandon gives the call up: the worker is asked not to start it, and its slot
+// becomes a credit when the reply has come.
+func (f Future) Abandon() error {
+	c := f.client
+	if err := c.owner.Acquire(); err != nil {
+		return c.refuse(err)
+	}
+	defer c.owner.Release()
+	s := f.find()
+	switch {
+	case s == nil:
+		return ErrCollected
+	case s.state == slotFinished:
+		c.release(s)
+	default:
+		c.abandon(s)
+	}
+	return nil
+}
+
+// look takes what completions there are.
+func (c *Client) look() {
+	n, err := c.replyQueue.Poll(c.completions[:])
+	c.take(n)
+	if err != nil {
+		c.fail(err)
+	}
+}
+
+// Credits is how a client's slots are used.
+type Credits struct {
+	Free        int // calls that can be begun now
+	InFlight    int // unanswered, or answered and not collected
+	Quarantined int // abandoned and unanswered
+}
+
+// Credits takes the replies that have come and counts the slots.
+func (c *Client) Credits() (Credits, error) {
+	if err := c.owner.Acquire(); err != nil {
+		return Credits{}, c.refuse(err)
+	}
+	defer c.owner.Release()
+	if c.failed == nil {
+		c.look()
+	}
+	free := len(c.free)
+	return Credits{Free: free, Quarantined: c.abandoned, InFlight: len(c.slots) - free - c.abandoned}, nil
+}
+
+// Timing is what the worker measured of a call.
+type Timing struct {
+	Execution time.Duration // in the function
+	Queue     time.Duration // from the worker's noticing the request to its start
+}
+
+// Timing is about the reply that was collected last, before anything else is
+// done with the client. ok is false if there is none.
+func (c *Client) Timing() (t Timing, ok bool) {
+	if c.owner.Acquire() != nil {
+		return Timing{}, false
+	}
+	defer c.owner.Release()
+	if c.collected == nil {
+		return Timing{}, false
+	}
+	h := decodeReply(c.collected)
+	return Timing{Execution: h.execution, Queue: h.queue}, true
+}

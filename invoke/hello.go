@@ -1,0 +1,99 @@
+package invoke
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Version is the version of the protocol between client and worker. Ends of
+// different versions refuse each other.
+const Version = 1
+
+// hello is the private data that the two ends swap when they connect. Numbers
+// are little-endian; the span is encoded as transport.RemoteSpan is.
+//
+//	0   4  "rfiv"
+//	4   2  version
+//	6   2  slots: the client's wish; the worker's grant, which is not more
+//	8   4  payload bytes of a slot, likewise
+//	12  8  client: id of the first call
+//	20 16  the first slot of the sender's region: replies; requests
+//	36  2  token bytes
+//	38  .. token
+type hello struct {
+	version uint16
+	layout  layout
+	firstID uint64
+	region  transport.RemoteSpan
+	token   []byte
+}
+
+const (
+	helloMagic = "rfiv"
+	helloBytes = 22 + transport.RemoteSpanBytes
+
+	// MaxTokenBytes bounds ClientConfig.Token.
+	MaxTokenBytes = transport.MaxPrivateData - helloBytes
+)
+
+func (h *hello) encode() []byte {
+	b := append(make([]byte, 0, helloBytes+len(h.token)), helloMagic...)
+	b = binary.LittleEndian.AppendUint16(b, h.version)
+	b = binary.LittleEndian.AppendUint16(b, uint16(h.layout.slots))
+	b = binary.LittleEndian.AppendUint32(b, uint32(h.layout.slotBytes))
+	b = binary.LittleEndian.AppendUint64(b, h.firstID)
+	b = h.region.AppendTo(b)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(h.token)))
+	return append(b, h.token...)
+}
+
+// decodeHello reads what encode wrote. The version is looked at first: the rest
+// of another version's hello may mean anything. The token is part of b.
+func decodeHello(b []byte) (hello, error) {
+	if len(b) < 6 || string(b[:4]) != helloMagic {
+		return hello{}, errors.New("the peer does not speak the protocol of remote invocation")
+	}
+	h := hello{version: binary.LittleEndian.Uint16(b[4:])}
+	if h.version != Version {
+		return hello{}, &Error{Status: StatusVersionMismatch, Started: StartedNo,
+			Message: fmt.Sprintf("the peer speaks version %d of the invocation protocol, this end version %d; use one release on both ends", h.version, Version)}
+	}
+	if len(b) < helloBytes || len(b)-helloBytes != int(binary.LittleEndian.Uint16(b[helloBytes-2:])) {
+		return hello{}, errors.New("malformed private data of the invocation protocol")
+	}
+	h.layout = layout{slots: int(binary.LittleEndian.Uint16(b[6:])), slotBytes: int(binary.LittleEndian.Uint32(b[8:]))}
+	h.firstID = binary.LittleEndian.Uint64(b[12:])
+	h.region, _ = transport.DecodeRemoteSpan(b[20:])
+	h.token = b[helloBytes:]
+	if h.layout.slots < 1 || h.layout.slots > maxSlots || h.layout.slotBytes < minSlotBytes || h.layout.slotBytes > maxSlotBytes {
+		return hello{}, fmt.Errorf("the peer asks for %d slots of %d bytes", h.layout.slots, h.layout.slotBytes)
+	}
+	return h, nil
+}
+
+// A refused client learns why from the text of the refusal. So that it can tell
+// a status, the text begins with it in brackets.
+func refusal(err error) string {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return "[" + e.Status.String() + "] " + e.Message
+	}
+	return err.Error()
+}
+
+// refused is the error of a connection that failed: an *Error if one of the ends
+// refused it with a status.
+func refused(err error) error {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e // refused at this end
+	}
+	for s := range statusCount {
+		if _, message, found := strings.Cut(err.Error(), "["+s.String()+"] "); found && errors.Is(err, transport.ErrRejected) {
+			return &Error{Status: s, Message: message, Started: StartedNo, Err: err}
+		}
+	}
+	return fmt.Errorf("invoke: connect to a worker: %w", err)
+}

@@ -1,0 +1,254 @@
+package invoke
+
+import (
+	"context"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/transport"
+	_ "github.com/rfaas-go/rfaas/transport/loopback"
+)
+
+// TestHostileClients: requests that no client of this package would send. The
+// worker drops the client at once or answers it, and goes on for the others.
+func TestHostileClients(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	dev, address, stop := honestWorker(t)
+	defer stop()
+	honest, err := Dial(ctx, dev, "unix", address, ClientConfig{})
+	require.NoError(t, err)
+	defer honest.Close()
+
+	// attack makes a client, has it post what a test says, and waits for its end.
+	attack := func(name string, dropped bool, posts func(c *Client, s *clientSlot) []transport.WorkRequest) {
+		c, err := Dial(ctx, dev, "unix", address, ClientConfig{Slots: 2, SlotBytes: 1024})
+		require.NoError(t, err)
+		defer c.Close()
+		_, err = c.conn.Post(posts(c, &c.slots[0])...)
+		require.NoError(t, err, name)
+		if dropped {
+			select {
+			case <-c.Done():
+			case <-ctx.Done():
+				t.Fatalf("%s: the worker does not drop the client", name)
+			}
+		}
+		f, err := honest.Function(ctx, "echo")
+		require.NoError(t, err, name)
+		out := make([]byte, 3)
+		n, err := honest.Call(ctx, f, []byte("abc"), out)
+		require.NoError(t, err, name)
+		require.Equal(t, "abc", string(out[:n]))
+	}
+	full := func(s *clientSlot, change func(h *requestHeader)) []transport.WorkRequest {
+		h := requestHeader{id: s.id + 2, function: 1, bytes: 10, reply: s.returned}
+		change(&h)
+		h.encode(s.header)
+		return []transport.WorkRequest{transport.WriteImm(0, s.local.Slice(0, headerBytes+10), s.worker, requestImm(0, kindFull, 1))}
+	}
+	imm := func(s *clientSlot, bytes int, imm uint32) []transport.WorkRequest {
+		return []transport.WorkRequest{transport.WriteImm(0, s.local.Slice(0, bytes), s.worker, imm)}
+	}
+
+	attack("no header", true, func(_ *Client, s *clientSlot) []transport.WorkRequest { return imm(s, 0, requestImm(0, kindPlain, 1)) })
+	attack("half a header", true, func(_ *Client, s *clientSlot) []transport.WorkRequest { return imm(s, 63, requestImm(0, kindPlain, 1)) })
+	attack("slot out of range", true, func(_ *Client, s *clientSlot) []transport.WorkRequest { return imm(s, 64, requestImm(2, kindPlain, 1)) })
+	attack("last slot there can be", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return imm(s, 64, requestImm(maxSlots-1, kindPlain, 1))
+	})
+	attack("longer than a slot", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		long := transport.RemoteSpan{Addr: s.worker.Addr, Key: s.worker.Key, Len: headerBytes + 1025}
+		wr := transport.WriteImm(0, s.local, long, requestImm(0, kindPlain, 1))
+		return []transport.WorkRequest{wr.And(s.local.Slice(0, 1))}
+	})
+	attack("cancel with a payload", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return imm(s, 64, requestImm(0, kindCancel, 0))
+	})
+	attack("cancel of nothing", false, func(_ *Client, s *clientSlot) []transport.WorkRequest { return imm(s, 0, requestImm(0, kindCancel, 0)) })
+	attack("kind that is never sent", false, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return imm(s, 64, requestImm(0, kindCanceled, 1))
+	})
+	attack("unknown function", false, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return imm(s, 64, requestImm(0, kindPlain, maxFunctions-1))
+	})
+	attack("send", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return []transport.WorkRequest{transport.Send(0, transport.Span{})}
+	})
+	attack("wrong id", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return full(s, func(h *requestHeader) { h.id++ })
+	})
+	attack("wrong length", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return full(s, func(h *requestHeader) { h.bytes = 1 << 31 })
+	})
+	attack("wrong function", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return full(s, func(h *requestHeader) { h.function = 2 })
+	})
+	attack("reply to nowhere", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return full(s, func(h *requestHeader) { h.reply.Addr = 8 })
+	})
+	attack("reply with a wrong key", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return full(s, func(h *requestHeader) { h.reply.Key ^= 0x5555 })
+	})
+	attack("reply beyond the end", true, func(c *Client, s *clientSlot) []transport.WorkRequest {
+		return full(s, func(h *requestHeader) { h.reply.Addr += uint64(c.replies.Len()) })
+	})
+	attack("room without end", false, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return full(s, func(h *requestHeader) { h.reply.Len = headerBytes - 1 })
+	})
+	attack("an old deadline", false, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return full(s, func(h *requestHeader) { h.timeout = -1 })
+	})
+	attack("more than there are credits", false, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		var wrs []transport.WorkRequest
+		for range 8 {
+			wrs = append(wrs, imm(s, 64, requestImm(0, kindPlain, 1))...)
+		}
+		return wrs
+	})
+
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for range 50 {
+		attack("at random", false, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+			for i := range s.header {
+				s.header[i] = byte(random.Uint32())
+			}
+			return imm(s, random.IntN(200), random.Uint32()&^(1<<immSlotBits-1)|uint32(random.IntN(3)))
+		})
+	}
+}
+
+// TestClientThatTakesNoReplies: one that goes on sending without looking at its
+// replies is dropped; one that just stops costs nobody anything but patience.
+func TestClientThatTakesNoReplies(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	dev, address, stop := honestWorker(t)
+	defer stop()
+	honest, err := Dial(ctx, dev, "unix", address, ClientConfig{})
+	require.NoError(t, err)
+	defer honest.Close()
+	echo, err := honest.Function(ctx, "echo")
+	require.NoError(t, err)
+	const depth = 16 // of both ends of each direction, with 2 slots
+	for _, requests := range []int{1 << 20, 2*depth + 2} {
+		c, err := Dial(ctx, dev, "unix", address, ClientConfig{Slots: 2})
+		require.NoError(t, err)
+		defer c.Close()
+		s := &c.slots[0]
+		for sent := 0; sent < requests && c.Err() == nil; sent++ {
+			wr := transport.WriteImm(0, s.local.Slice(0, headerBytes), s.worker, requestImm(0, kindPlain, 1)).With(transport.Signaled)
+			for c.Err() == nil {
+				_, err := c.conn.Post(wr)
+				if err == nil || c.Err() != nil {
+					break
+				}
+				require.ErrorIs(t, err, transport.ErrQueueFull)
+				c.sendQueue.Poll(c.completions[:])
+			}
+			_, err = honest.Call(ctx, echo, nil, nil)
+			require.NoError(t, err)
+		}
+		select {
+		case <-c.Done():
+		case <-ctx.Done():
+			t.Fatal("the worker does not drop the client")
+		}
+	}
+	_, err = honest.Call(ctx, echo, nil, nil)
+	require.NoError(t, err)
+}
+
+// TestHostileWorker: replies that no worker of this package would send.
+func TestHostileWorker(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for name, reply := range map[string]func(s *session, id uint64) transport.WorkRequest{
+		"slot out of range": func(s *session, id uint64) transport.WorkRequest {
+			return transport.WriteImm(0, s.slots[0].local.Slice(0, 64), s.slots[0].returned, replyImm(16, StatusOK, id))
+		},
+		"slot without a call": func(s *session, id uint64) transport.WorkRequest {
+			return transport.WriteImm(0, s.slots[1].local.Slice(0, 64), s.slots[1].returned, replyImm(1, StatusOK, id))
+		},
+		"another id": func(s *session, id uint64) transport.WorkRequest {
+			return transport.WriteImm(0, s.slots[0].local.Slice(0, 64), s.slots[0].returned, replyImm(0, StatusOK, id+16))
+		},
+		"no header": func(s *session, id uint64) transport.WorkRequest {
+			return transport.WriteImm(0, s.slots[0].local.Slice(0, 63), s.slots[0].returned, replyImm(0, StatusOK, id))
+		},
+		"longer than the room": func(s *session, id uint64) transport.WorkRequest {
+			long := s.slots[0].returned
+			long.Len++
+			return transport.WriteImm(0, s.slots[0].local, long, replyImm(0, StatusOK, id)).And(s.slots[0].local.Slice(0, 1))
+		},
+		"send": func(*session, uint64) transport.WorkRequest { return transport.Send(0, transport.Span{}) },
+	} {
+		dev, address, stop := honestWorker(t)
+		listener, err := dev.Listen("unix", filepath.Join(t.TempDir(), "h"))
+		require.NoError(t, err)
+		_ = address
+		dialed := make(chan *Client, 1)
+		go func() {
+			c, err := Dial(ctx, dev, "unix", listener.Addr().String(), ClientConfig{})
+			if err != nil {
+				t.Error(err)
+			}
+			dialed <- c
+		}()
+		r, err := listener.Accept(ctx)
+		require.NoError(t, err)
+		h, err := decodeHello(r.Peer().PrivateData)
+		require.NoError(t, err)
+		s, err := newSession(dev, h.layout, h)
+		require.NoError(t, err)
+		w := &Worker{}
+		w.requestQueue, err = dev.NewQueue(s.layout.depth())
+		require.NoError(t, err)
+		w.sendQueue, err = dev.NewQueue(s.layout.depth())
+		require.NoError(t, err)
+		require.NoError(t, s.accept(ctx, r, w, nil))
+		c := <-dialed
+		_, err = c.Go(ctx, &Handle{client: c, index: 1}, nil)
+		require.NoError(t, err)
+		_, err = s.conn.Post(reply(s, c.slots[0].id))
+		require.NoError(t, err)
+		_, err = Future{client: c, slot: 0, id: c.slots[0].id}.Wait(ctx, nil)
+		require.ErrorIs(t, err, ErrWorkerGone, name)
+		require.ErrorContains(t, err, "broke the protocol", name)
+		require.NoError(t, c.Close())
+		require.NoError(t, s.free())
+		require.NoError(t, w.requestQueue.Close())
+		require.NoError(t, w.sendQueue.Close())
+		require.NoError(t, listener.Close())
+		stop()
+	}
+}
+
+func honestWorker(t *testing.T) (dev *transport.Device, address string, stop func()) {
+	dev, err := transport.Open("loopback:")
+	require.NoError(t, err)
+	r := NewRegistry()
+	require.NoError(t, r.Register("echo", func(_ context.Context, in, out []byte) (int, error) { return copy(out, in), nil }))
+	w, err := NewWorker(dev, r, WorkerConfig{})
+	require.NoError(t, err)
+	l, err := dev.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- w.Serve(context.Background(), l) }()
+	return dev, l.Addr().String(), func() {
+		require.NoError(t, w.Close())
+		require.NoError(t, <-served)
+		require.NoError(t, l.Close())
+		require.Eventually(t, func() bool { return len(dev.Inventory()) == 0 }, time.Minute, time.Millisecond)
+		require.NoError(t, dev.Close())
+	}
+}

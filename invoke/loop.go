@@ -1,0 +1,259 @@
+package invoke
+
+import (
+	"context"
+	"time"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// loop executes a worker's calls. All of it belongs to the goroutine of Serve.
+type loop struct {
+	w        *Worker
+	sessions []*session // by place, nil where there is none
+	places   []uint32   // free ones
+	last     uint32     // generation of the last session
+
+	completions [workerBatch]transport.Completion
+	acks        [workerBatch / 4]transport.Completion // of replies
+	next, count int                                   // of completions: not handled yet, all
+	noticed     int64                                 // when completions were polled, by now()
+	refusing    bool                                  // drained
+
+	ctx      *callContext
+	call     call
+	staged   [replyBatch]transport.WorkRequest // replies to be posted
+	length   int                               // of staged
+	of       *session                          // whose replies they are
+	backlogs int                               // sessions with one
+	since    int64                             // when the first of them was staged, in ticks
+
+	tally       tally
+	unpublished int // calls
+
+	tick  tickLength
+	delay int64 // replyDelay in ticks
+}
+
+const (
+	// workerBatch is how many requests a worker notices at once.
+	workerBatch = 256
+	// replyBatch is how many replies are posted at once, at most.
+	replyBatch = 16
+	// replyDelay bounds how long a reply waits for others to be posted with.
+	replyDelay = time.Microsecond
+)
+
+// call is the call being answered.
+type call struct {
+	session  *session
+	slot     *workerSlot
+	index    uint32 // of the slot
+	function uint32
+	length   uint32 // of the input
+	result   []byte // room for the result
+	returned transport.RemoteSpan
+	started  int64 // in ticks
+	deadline int64 // by now(); 0 for none
+	entered  bool  // the function was entered and has not returned
+}
+
+func (l *loop) init(w *Worker) {
+	l.w = w
+	l.sessions = make([]*session, w.max)
+	for i := range l.sessions {
+		l.places = append(l.places, uint32(w.max-1-i))
+	}
+	l.ctx = &callContext{closing: w.life.Done()}
+	l.tick = calibrated()
+	l.delay = int64(replyDelay) << tickShift / int64(l.tick)
+}
+
+// serve runs until the worker is closed.
+func (l *loop) serve() error {
+	for {
+		if done, err := l.run(); done {
+			return err
+		}
+	}
+}
+
+// run handles requests until the worker is closed, or a function panics: then it
+// answers the call and returns done == false.
+func (l *loop) run() (done bool, err error) {
+	defer l.recoverCrash()
+	for {
+		for l.next < l.count {
+			c := &l.completions[l.next]
+			l.next++
+			if c.Op != transport.OpRecvImm || c.Status != transport.StatusOK {
+				l.failed(c)
+				continue
+			}
+			if l.w.attention.Load() && l.attend() {
+				return true, nil
+			}
+			l.request(c)
+		}
+		l.flush()
+		if l.backlogs > 0 {
+			l.retry()
+		}
+		if l.w.attention.Load() && l.attend() {
+			return true, nil
+		}
+		if err := l.wait(); err != nil {
+			return true, err
+		}
+	}
+}
+
+// wait fills completions.
+func (l *loop) wait() error {
+	q := l.w.requestQueue
+	n, err := q.Poll(l.completions[:])
+	if n == 0 && err == nil {
+		l.publish()
+		n, err = l.sleep()
+	}
+	l.next, l.count = 0, n
+	if n > 0 {
+		l.noticed = ticks()
+		l.call.started = l.noticed
+	}
+	if n > 1 {
+		l.applyCancels()
+	}
+	return err
+}
+
+// sleep waits for completions, or until the loop is wanted elsewhere.
+func (l *loop) sleep() (int, error) {
+	ctx := l.w.sleep
+	if l.backlogs > 0 {
+		short, cancel := context.WithTimeout(ctx, backlogPause)
+		defer cancel()
+		ctx = short
+	}
+	n, err := l.w.requestQueue.Wait(ctx, l.completions[:], l.w.spin)
+	if ctx.Err() != nil {
+		err = nil
+	}
+	return n, err
+}
+
+// request answers a request.
+func (l *loop) request(c *transport.Completion) {
+	if l.length > 0 && l.of.id != c.ID {
+		l.flush() // first: it may find that sessions have ended
+	}
+	s := l.sessions[placeOf(c.ID)]
+	if s == nil || s.id != c.ID {
+		return // of a session that ended
+	}
+	l.of = s
+	if s.taken++; s.taken >= len(s.receives) {
+		if err := s.repost(); err != nil {
+			l.drop(s, err)
+			return
+		}
+	}
+	index, kind, function := decodeRequestImm(c.Imm)
+	length := c.Bytes - headerBytes // wraps around if there is no header
+	if index >= uint32(len(s.slots)) || length > uint32(s.layout.slotBytes) {
+		l.misfit(s, index, kind, c)
+		return
+	}
+	slot := &s.slots[index]
+	slot.id += uint64(len(s.slots))
+	l.call = call{
+		session: s, slot: slot, index: index, function: function, length: length,
+		result: slot.result, returned: slot.returned, started: l.call.started,
+	}
+	if kind != kindPlain && !l.prepare(kind) || l.refusing {
+		l.refuse(kind)
+		return
+	}
+	table := *l.w.registry.table.Load()
+	if int(function) >= len(table) {
+		l.unknown()
+		return
+	}
+	l.execute(&table[function])
+}
+
+// execute calls the function and stages the reply.
+func (l *loop) execute(f *registered) {
+	k := &l.call
+	l.ctx.over, l.ctx.deadline = k.session.conn.Done(), k.deadline
+	k.entered = true
+	n, err := f.f(l.ctx, k.slot.input[:k.length:k.length], k.result)
+	k.entered = false
+	if l.ctx.spent.Load() {
+		l.replaceContext()
+	}
+	if err != nil || uint(n) > uint(len(k.result)) {
+		l.replyFailure(f, n, err)
+		return
+	}
+	l.reply(f, StatusOK, n)
+}
+
+// reply stages the reply of an executed call, n bytes of which lie in k.result,
+// and accounts for it.
+func (l *loop) reply(f *registered, status Status, n int) {
+	k := &l.call
+	end := ticks()
+	h := replyHeader{
+		id: k.slot.id, status: status, entered: true, bytes: uint32(n),
+		execution: time.Duration(l.tick.ns(end - k.started)), queue: time.Duration(l.tick.ns(k.started - l.noticed)),
+	}
+	h.encode(k.slot.reply)
+	l.stage(status, n)
+	if l.length == 1 {
+		l.since = end
+	}
+	if l.length == replyBatch || end-l.since > l.delay || l.next == l.count {
+		l.flush()
+	}
+	l.tally.calls++
+	l.tally.bytesIn += uint64(k.length)
+	l.tally.busy += uint64(h.execution)
+	out := 0
+	if status == StatusOK {
+		out = n
+		l.tally.bytesOut += uint64(n)
+	} else {
+		l.tally.errors++
+	}
+	if m := k.session.meter; m != nil {
+		m.Executed(Execution{Function: f.name, Status: status, BytesIn: int(k.length), BytesOut: out, Execution: h.execution, Queue: h.queue})
+	}
+	if l.unpublished++; l.unpublished >= publishEvery {
+		l.publish()
+	}
+	k.started = end
+}
+
+// stage adds the reply of n bytes in the call's slot to those to be posted.
+func (l *loop) stage(status Status, n int) {
+	k := &l.call
+	s := k.session
+	wr := transport.WriteImm(s.id, k.slot.local.Slice(0, headerBytes+n), k.returned, replyImm(k.index, status, k.slot.id))
+	if uint32(headerBytes+n) <= s.inlineBytes {
+		wr.Flags |= transport.Inline
+	}
+	if s.sent++; s.sent >= s.signalEvery {
+		s.sent = 0
+		wr.Flags |= transport.Signaled
+	}
+	l.staged[l.length] = wr
+	l.length++
+}
+
+func (l *loop) publish() {
+	if l.unpublished > 0 {
+		l.unpublished = 0
+		l.w.published.store(&l.tally)
+	}
+}

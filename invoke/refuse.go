@@ -1,0 +1,153 @@
+package invoke
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// prepare reads the header of a request that says more than its immediate data,
+// and reports whether the call is to be executed.
+func (l *loop) prepare(kind requestKind) bool {
+	k := &l.call
+	if kind == kindCancel || kind == kindCanceled {
+		return false
+	}
+	h := decodeRequest(k.slot.header)
+	if h.id != k.slot.id || h.function != k.function || h.bytes != k.length {
+		return false
+	}
+	k.returned = h.reply
+	k.result = k.result[:min(len(k.result), int(h.reply.Len-headerBytes))]
+	if h.timeout > 0 {
+		waited := l.tick.ns(k.started - l.noticed)
+		k.deadline = now() - waited + int64(h.timeout)
+		return int64(h.timeout) > waited
+	}
+	return true
+}
+
+// refuse answers a request that is not executed.
+func (l *loop) refuse(kind requestKind) {
+	k := &l.call
+	switch {
+	case kind == kindCanceled:
+		l.answer(StatusCanceled, "the caller gave up before the call was started")
+	case kind == kindCancel:
+		l.drop(k.session, fmt.Errorf("it broke the protocol: a cancel of %d bytes", k.length))
+	case kind == kindFull && l.garbled():
+		l.drop(k.session, fmt.Errorf("it broke the protocol: the header of slot %d does not match its immediate data", k.index))
+	case l.refusing:
+		l.answer(StatusRevoked, "the worker is being taken away and starts no calls any more")
+	default:
+		l.answer(StatusDeadlineExceeded, "the deadline had passed before the call was started")
+	}
+}
+
+// garbled reports whether the request's header contradicts what came with it.
+func (l *loop) garbled() bool {
+	k := &l.call
+	h := decodeRequest(k.slot.header)
+	return h.id != k.slot.id || h.function != k.function || h.bytes != k.length
+}
+
+// unknown answers a request for a function that is not there.
+func (l *loop) unknown() {
+	l.answer(StatusNotFound, fmt.Sprintf("there is no function with index %d", l.call.function))
+}
+
+// misfit handles a request that does not fit: a cancel, which has no header, or
+// one from a client that does not keep to the slots it was granted.
+func (l *loop) misfit(s *session, index uint32, kind requestKind, c *transport.Completion) {
+	if kind == kindCancel && index < uint32(len(s.slots)) && c.Bytes == 0 {
+		return // it came too late: the call was answered, or is not far from it
+	}
+	l.drop(s, fmt.Errorf("it broke the protocol: %d bytes for slot %d; it was granted %d slots of %d bytes",
+		c.Bytes, index, len(s.slots), s.layout.slotBytes))
+}
+
+// answer stages the reply of a call that is not executed.
+func (l *loop) answer(status Status, message string) {
+	k := &l.call
+	n := putMessage(k.result, message)
+	h := replyHeader{id: k.slot.id, status: status, bytes: uint32(n)}
+	h.encode(k.slot.reply)
+	l.stage(status, n)
+	l.flush()
+	l.tally.refused++
+	l.unpublished++
+}
+
+// replyFailure stages the reply of a function that failed, or whose result does
+// not fit.
+func (l *loop) replyFailure(f *registered, n int, err error) {
+	k := &l.call
+	status, message := StatusTooLarge, ""
+	switch {
+	case err != nil:
+		status, message = statusOf(err), messageOf(err)
+	case n < 0:
+		status, message = StatusCrashed, fmt.Sprintf("the function returned a length of %d bytes", n)
+	default:
+		message = fmt.Sprintf("the result has %d bytes, there is room for %d; connect with larger slots (SlotBytes)", n, len(k.result))
+	}
+	l.reply(f, status, putMessage(k.result, message))
+}
+
+// recoverCrash, deferred by run, answers the call of a function that panicked.
+func (l *loop) recoverCrash() {
+	if !l.call.entered {
+		return // the panic, if there is one, is this package's own fault: let it pass
+	}
+	value := recover()
+	if value == nil {
+		return // runtime.Goexit
+	}
+	k := &l.call
+	k.entered = false
+	if l.ctx.spent.Load() {
+		l.replaceContext()
+	}
+	f := &(*l.w.registry.table.Load())[k.function]
+	message := fmt.Sprintf("panic: %v, at %s", value, panicPlace())
+	l.w.log.Error("function crashed", "function", f.name, "peer", k.session.peer, "reason", message)
+	l.reply(f, StatusCrashed, putMessage(k.result, message))
+}
+
+// panicPlace is where a panic that is being recovered came from: the innermost
+// frame that is not the runtime's.
+func panicPlace() string {
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	for panicking := false; ; {
+		f, more := frames.Next()
+		inRuntime := strings.HasPrefix(f.Function, "runtime.")
+		if panicking && !inRuntime {
+			file := f.File[strings.LastIndexByte(f.File, '/')+1:]
+			return fmt.Sprintf("%s:%d (%s)", file, f.Line, f.Function)
+		}
+		panicking = panicking || f.Function == "runtime.gopanic"
+		if !more {
+			return "an unknown place"
+		}
+	}
+}
+
+// putMessage copies as much of a message as fits, whole characters only.
+func putMessage(to []byte, message string) int {
+	n := copy(to, message)
+	for n < len(message) && n > 0 && !utf8.RuneStart(message[n]) {
+		n--
+	}
+	return n
+}
+
+// replaceContext ends the context of a call that made use of it, and makes
+// another for those to come.
+func (l *loop) replaceContext() {
+	l.ctx.end(errCallOver)
+	l.ctx = &callContext{closing: l.w.life.Done()}
+}

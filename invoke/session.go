@@ -1,0 +1,133 @@
+package invoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// session is a worker's side of one client. After admission it belongs to the
+// worker's loop.
+type session struct {
+	id       uint64 // of its receives: generation and place, see sessionID
+	layout   layout
+	domain   *transport.ProtectionDomain
+	conn     *transport.Conn
+	requests *transport.Region // written by the client
+	staging  *transport.Region // replies are made here
+	slots    []workerSlot
+	meter    Meter
+	peer     string // for logs
+
+	receives    []transport.WorkRequest // as many as are reposted at once
+	taken       int                     // receives used and not reposted
+	sent        int                     // sends since the last signaled one
+	signalEvery int
+	inlineBytes uint32
+
+	backlog      []transport.WorkRequest // replies that could not be posted yet
+	backlogSince int64                   // by now()
+}
+
+// workerSlot is one place for a request and its reply.
+type workerSlot struct {
+	id       uint64 // of the slot's last call
+	header   *[headerBytes]byte
+	input    []byte
+	reply    *[headerBytes]byte
+	result   []byte
+	local    transport.Span       // reply and result
+	returned transport.RemoteSpan // where the reply goes unless the request says otherwise
+}
+
+// sessionID tells the completions of a session from those of its predecessors at
+// the same place.
+func sessionID(generation uint32, place int) uint64 { return uint64(generation)<<32 | uint64(place) }
+
+func placeOf(id uint64) uint32 { return uint32(id) }
+
+// newSession makes what a client that said h needs, but the connection.
+func newSession(dev *transport.Device, grant layout, h hello) (*session, error) {
+	s := &session{layout: grant, signalEvery: grant.batch(), inlineBytes: uint32(min(dev.Capabilities().MaxInlineBytes, mostInlineBytes))}
+	err := s.allocate(dev)
+	if err != nil {
+		s.free()
+		return nil, err
+	}
+	s.slots = make([]workerSlot, grant.slots)
+	for i := range s.slots {
+		slot := &s.slots[i]
+		slot.id = h.firstID + uint64(i) - uint64(grant.slots) // before the first
+		slot.header, slot.input = grant.at(s.requests.Bytes(), i)
+		slot.reply, slot.result = grant.at(s.staging.Bytes(), i)
+		slot.local = grant.span(s.staging, i)
+		slot.returned = h.layout.remote(h.region, i)
+		slot.returned.Len = uint32(headerBytes + grant.slotBytes)
+	}
+	return s, nil
+}
+
+func (s *session) allocate(dev *transport.Device) (err error) {
+	if s.domain, err = dev.NewProtectionDomain(); err != nil {
+		return err
+	}
+	if s.requests, err = s.domain.Alloc(s.layout.bytes(), transport.RemoteWrite); err != nil {
+		return err
+	}
+	s.staging, err = s.domain.Alloc(s.layout.bytes(), transport.LocalOnly)
+	return err
+}
+
+// accept makes the connection.
+func (s *session) accept(ctx context.Context, r *transport.Request, w *Worker, authorize func(context.Context, transport.Peer) error) error {
+	depth := s.layout.depth()
+	answer := hello{version: Version, layout: s.layout, region: s.layout.remote(s.requests.Remote(0, headerBytes), 0)}
+	conn, err := r.Accept(ctx, transport.ConnConfig{
+		Domain: s.domain, SendQueue: w.sendQueue, RecvQueue: w.requestQueue,
+		SendDepth: depth, RecvDepth: depth, InlineBytes: int(s.inlineBytes),
+		PrivateData: answer.encode(), Authorize: authorize,
+	})
+	if err != nil {
+		return err
+	}
+	s.conn, s.peer = conn, conn.Peer().String()
+	return nil
+}
+
+// open gives the session its id and posts its first receives.
+func (s *session) open(id uint64) error {
+	s.id = id
+	s.receives = receives(s.layout.batch(), id)
+	for range depthPerSlot {
+		if err := s.repost(); err != nil {
+			return err
+		}
+	}
+	s.taken = 0
+	return nil
+}
+
+// repost replaces the receives that requests have used, many at once.
+func (s *session) repost() error {
+	s.taken -= len(s.receives)
+	n, err := s.conn.PostRecv(s.receives...)
+	if err == nil && n != len(s.receives) {
+		err = fmt.Errorf("%d of %d receives were posted", n, len(s.receives))
+	}
+	return err
+}
+
+// free ends the connection and frees the memory, in this order: see "The end of
+// a right" in package transport.
+func (s *session) free() error {
+	var errs []error
+	if s.conn != nil {
+		errs = append(errs, s.conn.Close())
+	}
+	if s.domain != nil {
+		errs = append(errs, s.domain.Close())
+	}
+	return errors.Join(errs...)
+}
