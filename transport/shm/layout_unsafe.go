@@ -62,10 +62,10 @@ type slot struct {
 type slotKind uint8
 
 const (
-	slotWriteImm  slotKind = iota + 1
-	slotSendShort          // payload in the slot
-	slotSendSide           // payload in the side buffer of the slot
-	slotSendSpans          // payload in the sender's regions: two references in the slot
+	slotWriteImm  slotKind = iota + 1 // the first reference says where, for a prefetch
+	slotSendShort                     // payload in the slot
+	slotSendSide                      // payload in the side buffer of the slot
+	slotSendSpans                     // payload in the sender's regions: two references in the slot
 )
 
 // reference names bytes in a region of the slot's writer.

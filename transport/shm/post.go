@@ -98,6 +98,7 @@ func (qp *queuePair) execute(wr *transport.WorkRequest, e *sendEntry) transport.
 		}
 		s := qp.nextSlot(e)
 		s.bytes, s.imm, s.kind, s.flags = uint32(wr.Bytes()), wr.Imm, slotWriteImm, wr.Flags
+		s.references()[0].addr = wr.Remote.Addr
 		qp.publish(s, e)
 		return transport.StatusOK
 	case transport.OpSend:

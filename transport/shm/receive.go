@@ -80,6 +80,10 @@ const (
 // being read, if it does not play by the rules: each field is read once, and
 // checked.
 func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
+	kind := s.kind
+	if kind == slotWriteImm {
+		prefetch(s.references()[0].addr) // the program will look at what was written next
+	}
 	if qp.state.Load() == stateClosed {
 		return stays
 	}
@@ -96,13 +100,16 @@ func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
 	if s.flags&transport.Solicited != 0 {
 		qp.recvCQ.urgent = true
 	}
-	if s.kind == slotWriteImm {
-		*c = transport.Completion{ID: entry.id, Conn: qp.cfg.Conn, Bytes: s.bytes, Imm: s.imm, Op: transport.OpRecvImm, HasImm: true}
+	// Field by field: a literal is put together elsewhere and copied, which the
+	// program's first look at a field would have to wait for.
+	c.ID, c.Conn, c.Bytes, c.Vendor, c.Status = entry.id, qp.cfg.Conn, s.bytes, 0, transport.StatusOK
+	if kind == slotWriteImm {
+		c.Imm, c.HasImm, c.Op = s.imm, true, transport.OpRecvImm
 		qp.receives.take()
 		return delivered
 	}
-	*c = transport.Completion{ID: entry.id, Conn: qp.cfg.Conn, Bytes: s.bytes, Op: transport.OpRecv}
-	parts, ready, ok := qp.payload(s, c.Bytes)
+	c.Imm, c.HasImm, c.Op = 0, false, transport.OpRecv
+	parts, ready, ok := qp.payload(s, kind, c.Bytes)
 	switch {
 	case !ready:
 		return stays
@@ -131,13 +138,13 @@ func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
 
 // payload finds the bytes of a message, in up to two parts. ready is false when
 // they are in a region whose announcement has not arrived yet.
-func (qp *queuePair) payload(s *slot, bytes uint32) (parts [2][]byte, ready, ok bool) {
+func (qp *queuePair) payload(s *slot, kind slotKind, bytes uint32) (parts [2][]byte, ready, ok bool) {
 	switch {
-	case s.kind == slotSendShort && bytes <= slotInline:
+	case kind == slotSendShort && bytes <= slotInline:
 		parts[0] = s.payload[:bytes]
-	case s.kind == slotSendSide && bytes <= sideBytes:
+	case kind == slotSendSide && bytes <= sideBytes:
 		parts[0] = qp.peer.sideOf(qp.recv.next)[:bytes]
-	case s.kind == slotSendSpans:
+	case kind == slotSendSpans:
 		total := uint64(0)
 		refs := *s.references()
 		for i, ref := range refs {
