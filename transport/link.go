@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unicode"
 )
@@ -225,8 +226,10 @@ func (l *link) drain() {
 			err = l.write(frameControl, o.msg)
 		}
 		o.close()
-		if err != nil {
-			l.stream.Close() // the reader notices and takes the connection down
+		// When the peer has hung up, its goodbye may still wait to be read, and the
+		// reader finds out by itself. Any other failure it has to be told.
+		if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+			l.stream.Close()
 		}
 	}
 }

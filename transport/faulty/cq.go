@@ -3,6 +3,7 @@ package faulty
 import (
 	"context"
 	"math/rand/v2"
+	"sync/atomic"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -17,8 +18,8 @@ type completionQueue struct {
 	patience  *rand.Rand
 	taken     uint64 // completions taken from the provider so far
 	held      [1]transport.Completion
-	holding   bool
-	pollsLeft int // for which held is held back
+	holding   atomic.Bool // written by who polls
+	pollsLeft int         // for which held is held back
 
 	wake  schedule // its events are the Waits
 	waits uint64
@@ -46,11 +47,12 @@ func (c *completionQueue) Poll(dst []transport.Completion, spins int) (int, erro
 	switch {
 	case len(dst) == 0:
 		return 0, nil
-	case c.holding && c.pollsLeft > 0:
+	case c.holding.Load() && c.pollsLeft > 0:
 		c.pollsLeft--
 		return 0, nil
-	case c.holding:
-		dst[0], c.holding = c.held[0], false
+	case c.holding.Load():
+		dst[0] = c.held[0]
+		c.holding.Store(false)
 		n, spins = 1, 0
 	}
 	if due := c.delay.at - c.taken; due > 0 {
@@ -68,7 +70,8 @@ func (c *completionQueue) Poll(dst []transport.Completion, spins int) (int, erro
 func (c *completionQueue) hold(spins int) error {
 	k, err := c.pull(c.held[:], spins)
 	if k == 1 && c.delay.hits(c.taken-1) {
-		c.holding, c.pollsLeft = true, c.patience.IntN(c.adapter.cfg.DelayPolls)
+		c.pollsLeft = c.patience.IntN(c.adapter.cfg.DelayPolls)
+		c.holding.Store(true)
 		c.adapter.injected.delay.Add(1)
 	}
 	return err
@@ -83,14 +86,14 @@ func (c *completionQueue) pull(dst []transport.Completion, spins int) (int, erro
 }
 
 func (c *completionQueue) Arm(solicitedOnly bool) (ready bool, err error) {
-	if c.holding {
+	if c.holding.Load() {
 		return true, nil
 	}
 	return c.CQ.Arm(solicitedOnly)
 }
 
 func (c *completionQueue) Wait(ctx context.Context) error {
-	if c.holding {
+	if c.holding.Load() {
 		return nil // what is held is no reason to sleep: nobody would wake us for it
 	}
 	c.waits++

@@ -44,18 +44,20 @@ func TestStatus(t *testing.T) {
 			b.Recv(transport.Recv(10, transport.Span{}))
 			wr := make(local.Span(0, 8), remote.Remote(0, 8))
 			empty := transport.Write(4, transport.Span{}, remote.Remote(0, 0)).With(transport.Signaled)
-			a.Post(empty, wr, wr)
+			next := wr
+			next.ID = 6
+			a.Post(empty, wr, next)
 			cs := a.Take(3)
-			require.Equal(t, []uint64{4, 5, 5}, pairtest.IDs(cs))
+			require.Equal(t, []uint64{4, 5, 6}, pairtest.IDs(cs))
 			require.Equal(t, transport.StatusOK, cs[0].Status, "a request without bytes is spared")
 			require.Equal(t, wr.Op, cs[1].Op)
 			require.EqualValues(t, faulty.Vendor, cs[1].Vendor)
 			require.NotContains(t, []transport.Status{transport.StatusOK, transport.StatusFlushed}, cs[1].Status)
 			seen[cs[1].Status] = true
-			require.Equal(t, transport.Completion{ID: 5, Conn: a.Conn.ID(), Op: wr.Op, Status: transport.StatusFlushed}, cs[2])
+			require.Equal(t, transport.Completion{ID: 6, Conn: a.Conn.ID(), Op: wr.Op, Status: transport.StatusFlushed}, cs[2])
 			require.Equal(t, transport.StatusFlushed, b.Take(1)[0].Status)
-			<-a.Conn.Done()
-			<-b.Conn.Done()
+			require.Error(t, a.Ended())
+			require.Error(t, b.Ended())
 			require.ErrorContains(t, a.Conn.Err(), fmt.Sprintf("injected by faulty, seed %d: %v, for request 1 of connection 1 (%v, id 5)",
 				100*i+seed, cs[1].Status, wr.Op))
 			counts, _ := faulty.Injected(a.Dev.Adapter())
@@ -79,8 +81,8 @@ func TestLoss(t *testing.T) {
 				a.Recv(transport.Recv(1, transport.Span{}), transport.Recv(2, transport.Span{}))
 				require.Equal(t, transport.StatusFlushed, a.Take(2)[0].Status)
 			}
-			<-a.Conn.Done()
-			<-b.Conn.Done()
+			require.Error(t, a.Ended())
+			require.Error(t, b.Ended())
 			require.ErrorIs(t, a.Conn.Err(), transport.ErrPeerGone)
 			require.ErrorIs(t, b.Conn.Err(), transport.ErrPeerGone)
 			require.ErrorContains(t, a.Conn.Err(), "injected by faulty, seed 9: connection 1 lost before request 0")
@@ -136,8 +138,8 @@ func TestEverythingEnds(t *testing.T) {
 					received++
 				}
 			}
-			<-a.Conn.Done()
-			<-b.Conn.Done()
+			require.Error(t, a.Ended())
+			require.Error(t, b.Ended())
 			require.ErrorContains(t, errors.Join(a.Conn.Err(), b.Conn.Err()), fmt.Sprintf("seed %d", seed))
 			require.NoError(t, a.Conn.Close())
 			cfg := a.Config()

@@ -71,8 +71,11 @@ func client(e *pairtest.End, own *transport.Region, word transport.RemoteSpan, w
 // come and go. Under the race detector, what they would write afterwards is seen.
 func TestRevokeUnderLoad(t *testing.T) {
 	t.Parallel()
-	for range 50 {
+	for i := range 50 {
 		a, b := pairtest.New(t, "loopback:")
+		if i%2 == 1 {
+			a, b = b, a
+		}
 		from, to := a.Alloc(256, transport.LocalOnly), b.Alloc(256, transport.RemoteWrite)
 		span, started := to.Remote(0, 256), make(chan struct{})
 		ended := make(chan error, 1)

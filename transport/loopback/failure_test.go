@@ -86,8 +86,8 @@ func TestFailures(t *testing.T) {
 // flushed, as is what is posted afterwards.
 func requireFailed(t *testing.T, a, b *pairtest.End, requester, responder transport.Status) {
 	t.Helper()
-	<-a.Conn.Done()
-	<-b.Conn.Done()
+	require.Error(t, a.Ended())
+	require.Error(t, b.Ended())
 	sent, received := a.Take(2), b.Take(2)
 	require.Equal(t, []uint64{1, 2}, pairtest.IDs(sent))
 	require.Equal(t, []uint64{10, 11}, pairtest.IDs(received))
@@ -159,7 +159,7 @@ func TestClose(t *testing.T) {
 		{ID: 10, Conn: b.Conn.ID(), Op: transport.OpRecv},
 		{ID: 11, Conn: b.Conn.ID(), Op: transport.OpRecv, Status: transport.StatusFlushed},
 	}, b.Take(2))
-	<-b.Conn.Done()
+	require.Error(t, b.Ended())
 	require.ErrorIs(t, b.Conn.Err(), transport.ErrPeerClosed)
 	require.ErrorIs(t, a.Conn.Err(), transport.ErrClosed)
 	_, err := a.Conn.Post(transport.Send(3, transport.Span{}))
@@ -194,7 +194,7 @@ func TestPeerGone(t *testing.T) {
 		{ID: 2, Conn: a.Conn.ID(), Op: transport.OpSend, Status: transport.StatusFlushed},
 		{ID: 20, Conn: a.Conn.ID(), Op: transport.OpRecv, Status: transport.StatusFlushed},
 	}, a.Take(3))
-	<-b.Conn.Done()
+	require.Error(t, b.Ended())
 	require.ErrorIs(t, a.Conn.Err(), transport.ErrPeerGone)
 	require.ErrorIs(t, b.Conn.Err(), transport.ErrPeerGone)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -56,6 +57,7 @@ func TestReadWhatIsWritten(t *testing.T) {
 		n, err := b.Queue.Poll(cs[:]) // polling an empty queue orders nothing
 		done <- n == 0 && err == nil && to.Bytes()[0] == 0
 	}()
+	time.Sleep(10 * time.Millisecond) // orders nothing, but lets the other end begin to watch
 	_, err := a.Conn.Post(transport.Write(1, from.Span(0, 64), to.Remote(0, 64)))
 	ok := <-done
 	require.NoError(t, err)

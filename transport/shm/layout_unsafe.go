@@ -141,3 +141,15 @@ func memory(s transport.Span) []byte {
 	addr := s.Addr()
 	return unsafe.Slice(*(**byte)(unsafe.Pointer(&addr)), s.Len())
 }
+
+// getWord is the 8 bytes at the beginning of mem as a word in native byte order.
+// Aligned, it is loaded in one piece: it may be a counter in use.
+func getWord(mem []byte) (v uint64) {
+	if aligned(mem) {
+		return word(mem).Load()
+	}
+	copy((*[8]byte)(unsafe.Pointer(&v))[:], mem)
+	return v
+}
+
+func aligned(mem []byte) bool { return addressOf(mem)%8 == 0 }

@@ -133,11 +133,27 @@ func (qp *queuePair) write(wr *transport.WorkRequest) transport.Status {
 	if !ok {
 		return transport.StatusRemoteAccess
 	}
+	first := memory(wr.Local)
 	if second := wr.Second(); second.Len() != 0 {
-		copy(to[wr.Local.Len():], memory(second))
+		copy(to, first)
+		place(to[len(first):], memory(second))
+	} else {
+		place(to, first)
 	}
-	copy(to, memory(wr.Local))
 	return transport.StatusOK
+}
+
+// place copies from to to, which is as long; the last word, if it is aligned, last
+// and in one piece, for a program that watches it (transport.FeatureWatchMemory).
+func place(to, from []byte) {
+	head := len(from) - 8
+	if head < 0 || !aligned(to[head:]) {
+		copy(to, from)
+		return
+	}
+	last := getWord(from[head:]) // before copying: the two may overlap
+	copy(to, from[:head])
+	order.Publish64(word(to[head:]), last)
 }
 
 func (qp *queuePair) read(wr *transport.WorkRequest) transport.Status {

@@ -235,7 +235,7 @@ func tryFor(attempts int, try func() bool) bool {
 // settleSends notes, under sendCQ.owner, that a closed queue pair has no send
 // completion left.
 func (qp *queuePair) settleSends() {
-	if qp.state.Load() == stateClosed && qp.comp.head.Load() == uint32(qp.send.posted.Load()) {
+	if qp.state.Load() == stateClosed && qp.comp.done == uint32(qp.send.posted.Load()) {
 		qp.done(true, false)
 	}
 }

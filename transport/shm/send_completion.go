@@ -9,7 +9,8 @@ import (
 
 // completionSide is what the owner of the send queue writes.
 type completionSide struct {
-	head     atomic.Uint32 // requests retired
+	head     atomic.Uint32 // requests whose places are free: up to the last completion polled
+	done     uint32        // requests that are done
 	signaled uint32        // signaled ones among them
 	acked    uint32        // a past value of the peer's acked
 	blocked  uint32        // polls in vain since the last progress
@@ -25,23 +26,22 @@ const (
 	manyBlockedPolls = 1 << 16
 )
 
-// completeSends retires requests in order and returns the number of completions.
+// completeSends finishes requests in order and returns the number of completions.
 // It belongs to the owner of the send queue.
 func (qp *queuePair) completeSends(dst []transport.Completion) int {
 	c := &qp.comp
 	posted := qp.send.posted.Load()
 	tail, signaled := uint32(posted), uint32(posted>>32)
-	first := c.head.Load()
-	head := first
+	first := c.done
 	n := 0
-	for head != tail && n < len(dst) {
-		e := &qp.send.entries[head&qp.own.mask]
+	for c.done != tail && n < len(dst) {
+		e := &qp.send.entries[c.done&qp.own.mask]
 		if c.failed {
 			e.status = transport.StatusFlushed
 		} else if e.awaits && int32(c.acked-e.message) <= 0 {
 			// While nobody waits for a completion, let the acknowledgement's cache
 			// line be: the peer writes it.
-			if c.signaled == signaled && tail-head <= qp.cfg.SendDepth/2 && qp.state.Load() == stateReady {
+			if c.signaled == signaled && tail-c.done <= qp.cfg.SendDepth/2 && qp.state.Load() == stateReady {
 				c.settled = posted
 				break
 			}
@@ -63,18 +63,20 @@ func (qp *queuePair) completeSends(dst []transport.Completion) int {
 		if e.signaled {
 			c.signaled++
 		}
-		head++
+		c.done++
+		if e.signaled || c.failed {
+			order.Publish(&c.head, c.done)
+		}
 	}
 	switch {
-	case head != first:
-		order.Publish(&c.head, head)
+	case c.done != first:
 		c.blocked = 0
-	case head != tail && c.settled != posted:
+	case c.done != tail && c.settled != posted:
 		if c.blocked++; c.blocked == fewBlockedPolls || c.blocked%manyBlockedPolls == 0 {
 			qp.sendCQ.watch()
 		}
 	}
-	if head == tail {
+	if c.done == tail {
 		c.settled = posted
 	}
 	if qp.state.Load() == stateClosed {

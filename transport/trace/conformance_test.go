@@ -3,6 +3,7 @@ package trace_test
 import (
 	"testing"
 
+	_ "github.com/rfaas-go/rfaas/transport/shm"
 	"github.com/rfaas-go/rfaas/transport/transporttest"
 )
 
@@ -10,5 +11,9 @@ func TestMain(m *testing.M) { transporttest.Main(m) }
 
 // TestConformance: a traced provider is like the provider.
 func TestConformance(t *testing.T) {
-	transporttest.Run(t, transporttest.Config{URL: "trace+loopback:?records=1000", Connections: 50})
+	for url, processes := range map[string]int{"trace+loopback:?records=1000": 1, "trace+shm:?records=1000": 2} {
+		t.Run(url, func(t *testing.T) {
+			transporttest.Run(t, transporttest.Config{URL: url, Processes: processes, Connections: 50})
+		})
+	}
 }

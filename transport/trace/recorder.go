@@ -113,7 +113,9 @@ func (r *Recorder) snapshot() (records []Record, dropped uint64) {
 	r.mu.Unlock()
 	// A post is recorded with the time before the provider had it, and so perhaps
 	// after what came of it.
-	slices.SortStableFunc(records, func(a, b Record) int { return cmp.Compare(a.Nanoseconds, b.Nanoseconds) })
+	slices.SortStableFunc(records, func(a, b Record) int {
+		return cmp.Or(cmp.Compare(a.Nanoseconds, b.Nanoseconds), cmp.Compare(a.Event, b.Event))
+	})
 	return records, dropped
 }
 

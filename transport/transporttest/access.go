@@ -48,7 +48,7 @@ type victim struct {
 	local     region
 }
 
-func (p *pair) newVictim(a, b *End) *victim {
+func (p *pair) newVictim(a, b *end) *victim {
 	s := shape{extraDepth: spareDepth}
 	v := &victim{p: p, a: a.station(s), b: b.station(s)}
 	v.neighbour = p.join(v.a, v.b)[0]
@@ -196,7 +196,7 @@ func rights(p *pair) {
 func otherDomain(p *pair) {
 	eachWay(p, func(v *victim) {
 		before := pattern(p.random.Uint64())
-		target := v.b.End.alloc(v.b.End.domain(), 64, transport.RemoteAll)
+		target := v.b.end.alloc(v.b.end.domain(), 64, transport.RemoteAll)
 		target.fill(0, 64, before)
 		for _, r := range reach {
 			if v.a.caps.Ops.Has(r.op) && v.b.caps.Ops.Has(r.op) {

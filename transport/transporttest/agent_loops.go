@@ -15,6 +15,8 @@ type loop struct {
 	conn           *transport.Conn
 	sent, received *transport.Queue // the same one, or received may be nil
 	err            error
+
+	got [1]transport.Completion // here, since what is given to Poll is on the heap
 }
 
 // loopArgs name a connection and its queues.
@@ -83,12 +85,11 @@ func (l *loop) take(q *transport.Queue) (c transport.Completion) {
 	if l.err != nil {
 		return c
 	}
-	var got [1]transport.Completion
 	for idle := (pause{}); ; idle.wait() {
-		n, err := q.Poll(got[:])
+		n, err := q.Poll(l.got[:])
 		if n > 0 || err != nil {
 			l.err = err
-			return got[0]
+			return l.got[0]
 		}
 		if idle.waited() > l.patience {
 			l.err = fmt.Errorf("%w (%v): a completion", errDeadline, l.patience)

@@ -126,7 +126,7 @@ func addFromEverywhere(p *pair, cpus int) {
 		to := owner
 		to.sent, to.received = p.b.queue(depth), p.b.queue(1)
 		l := p.join(from.station(s), to)[0]
-		adding = append(adding, addMany.start(l.a.End, addArgs{l.a.loopArgs(), l.a.alloc(depth*8, transport.LocalOnly).all(), word.whole, depth, each}))
+		adding = append(adding, addMany.start(l.a.end, addArgs{l.a.loopArgs(), l.a.alloc(depth*8, transport.LocalOnly).all(), word.whole, depth, each}))
 	}
 	for range cpus {
 		adding = append(adding, cpuAdd.start(p.b, cpuAddArgs{word.all(), each}))
@@ -209,7 +209,7 @@ func lockFromEverywhere(p *pair) {
 			from = p.b
 		}
 		l := p.join(from.station(s), to)[0]
-		counting = append(counting, countUnderLock.start(l.a.End, lockArgs{
+		counting = append(counting, countUnderLock.start(l.a.end, lockArgs{
 			l.a.loopArgs(), l.a.alloc(16, transport.LocalOnly).all(), words.remote(0, 8), words.remote(8, 8), each, uint64(i + 1),
 		}))
 	}

@@ -75,10 +75,10 @@ func registeredUnderFire(p *pair) {
 		if round%2 == 1 {
 			l = l.reversed()
 		}
-		registered := mapAndRegister.must(l.b.End, registerArgs{l.b.domain, (depth + 1) * size})
+		registered := mapAndRegister.must(l.b.end, registerArgs{l.b.domain, (depth + 1) * size})
 		stream := l.a.stream(transport.OpWrite, l.a.streamMemory(size, transport.LocalOnly), registered.Region.Remote, size, 0, 0)
 		p.dally(time.Millisecond)
-		closeAndWatch.must(l.b.End, quietArgs{registered.Region.Region, registered.Mapping})
+		closeAndWatch.must(l.b.end, quietArgs{registered.Region.Region, registered.Mapping})
 		if r := stream.must(); r.Failure.Status != transport.StatusRemoteAccess {
 			l.a.fatalf("the stream of writes to a region that was closed ended with: %v", r.Failure.Err())
 		}

@@ -2,7 +2,6 @@ package transporttest
 
 import (
 	"encoding/gob"
-	"fmt"
 )
 
 // command is something that an agent can be told to do. A and R must be types
@@ -39,20 +38,17 @@ func define[A, R any](name string, run func(*agent, A) (R, error)) command[A, R]
 
 // on has the end carry the command out and returns the outcome. On an error the
 // result may still tell how far it got.
-func (c command[A, R]) on(e *End, args A) (R, error) {
+func (c command[A, R]) on(e *end, args A) (R, error) {
 	if e.agent != nil {
 		return c.run(e.agent, args)
 	}
 	var result R
 	err := e.process.call(c.name, args, func(dec *gob.Decoder) error { return dec.Decode(&result) })
-	if err != nil {
-		err = fmt.Errorf("%s: %w", c.name, err)
-	}
 	return result, err
 }
 
 // must is on for a command that has to succeed.
-func (c command[A, R]) must(e *End, args A) R {
+func (c command[A, R]) must(e *end, args A) R {
 	e.t.Helper()
 	result, err := c.on(e, args)
 	if err != nil {
@@ -63,7 +59,7 @@ func (c command[A, R]) must(e *End, args A) R {
 
 // future is a command that is under way.
 type future[R any] struct {
-	end    *End
+	end    *end
 	name   string
 	done   chan struct{}
 	result R
@@ -72,7 +68,7 @@ type future[R any] struct {
 
 // start is on without waiting for the outcome. The end's cleanup waits for it if
 // the test does not.
-func (c command[A, R]) start(e *End, args A) *future[R] {
+func (c command[A, R]) start(e *end, args A) *future[R] {
 	f := &future[R]{end: e, name: c.name, done: make(chan struct{})}
 	e.underWay.Add(1)
 	go func() {

@@ -170,5 +170,5 @@ func (s side) consume(bytes, n int, stop handle) *future[consumeResult] {
 	if bytes > 0 {
 		into = s.alloc(s.recvDepth*bytes, transport.LocalOnly).all()
 	}
-	return consumeMessages.start(s.End, consumeArgs{Loop: s.loopArgs(), Into: into, Bytes: bytes, Depth: s.recvDepth, Count: n, Stop: stop})
+	return consumeMessages.start(s.end, consumeArgs{Loop: s.loopArgs(), Into: into, Bytes: bytes, Depth: s.recvDepth, Count: n, Stop: stop})
 }

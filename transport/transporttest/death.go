@@ -15,11 +15,10 @@ var deathTests = []test{
 	{"death/kill -9 while idle is noticed", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, killedIdle},
 	{"death/kill -9 while it is being written, read, counted in and sent to", needs{twoProcesses: true}, killedAsTarget},
 	{"death/kill -9 while it writes, reads, counts and sends", needs{twoProcesses: true}, killedAsInitiator},
+	{"death/kill -9 in the middle of everything", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, killedInStorm},
 	{"death/kill -9 with a sleeper waiting wakes it", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, killedWakesSleeper},
 	{"death/kill -9 during connection set-up", needs{twoProcesses: true}, killedDuringSetup},
 	{"death/kill -9 of one peer among many connections", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, killedAmongMany},
-	{"death/a stopped peer holds nobody else up, and goes on when continued", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, stopped},
-	{"death/closing towards a stopped peer", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, closeTowardsStopped},
 	{"death/a peer that exits without closing is gone", needs{twoProcesses: true}, exits},
 }
 
@@ -46,7 +45,7 @@ func (p *pair) startWitness() *witness {
 // expectUntouched ends the stream and checks that nothing happened to it.
 func (w *witness) expectUntouched() {
 	w.a.t.Helper()
-	raiseStopSign.must(w.a.End, w.stop)
+	raiseStopSign.must(w.a.end, w.stop)
 	r := w.stream.must()
 	if r.Flushed > 0 || r.OK == 0 {
 		w.a.fatalf("a connection between others ended, after %d messages, with: %v", r.OK, r.Failure.Err())
@@ -61,6 +60,7 @@ func (w *witness) expectUntouched() {
 // kill ends the peer process as kill -9 does.
 func (p *pair) kill() {
 	p.Helper()
+	p.b.process.doomed = true
 	if err := p.b.process.signal(syscall.SIGKILL); err != nil {
 		p.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func (p *pair) kill() {
 // long that took.
 func (s side) expectGone() time.Duration {
 	s.t.Helper()
-	took := awaitConnEnd.must(s.End, s.conn.Conn)
+	took := awaitConnEnd.must(s.end, s.conn.Conn)
 	if err := s.err(); !errors.Is(err, transport.ErrPeerGone) {
 		s.fatalf("the peer was killed; Conn.Err: %v", err)
 	}
@@ -209,6 +209,31 @@ func (l link) streamBytes(op transport.Op, size int) int {
 	return size
 }
 
+// killedInStorm kills the peer in the middle of all operations at once, in both
+// directions on several connections.
+func killedInStorm(p *pair) {
+	for range p.rounds(10) {
+		const conns, endless = 3, 1 << 30
+		var links [conns]link
+		var storms [conns]*future[stormResult]
+		for i := range links {
+			links[i] = p.connect(shape{sendDepth: 16, recvDepth: 16, inline: min(64, p.maxInline())})
+			storms[i] = links[i].storm(endless, p.random.Uint64())
+			links[i].reversed().storm(endless, p.random.Uint64())
+		}
+		p.dally(5 * time.Millisecond)
+		p.kill()
+		for i, l := range links {
+			l.a.expectGone()
+			if r := storms[i].must(); !isGone(r.Failure) {
+				l.a.fatalf("after %d requests, the first failed with: %v", r.Posted, r.Failure.Err())
+			}
+			l.a.close()
+		}
+		p.restartPeer()
+	}
+}
+
 func killedWakesSleeper(p *pair) {
 	for _, solicited := range []bool{false, true} {
 		l := p.connect(shape{})
@@ -239,9 +264,9 @@ func killedDuringSetup(p *pair) {
 		if round%2 == 1 {
 			from, to = b, a
 		}
-		l := listen.must(to.End, listenArgs{p.cfg.Network, p.address(to.End)})
-		accepting := accept.start(to.End, acceptArgs{Listener: l.Listener, Spec: to.spec(), Count: conns})
-		dialing := dial.start(from.End, dialArgs{Network: p.cfg.Network, Address: l.Address, Spec: from.spec(), Count: conns})
+		l := listen.must(to.end, listenArgs{p.cfg.Network, p.address(to.end)})
+		accepting := accept.start(to.end, acceptArgs{Listener: l.Listener, Spec: to.spec(), Count: conns})
+		dialing := dial.start(from.end, dialArgs{Network: p.cfg.Network, Address: l.Address, Spec: from.spec(), Count: conns})
 		p.dally(5 * time.Millisecond)
 		p.kill()
 		var made []connInfo
@@ -296,62 +321,6 @@ func killedAmongMany(p *pair) {
 	}
 }
 
-// stopped stops the peer in the middle of a stream with SIGSTOP, and continues
-// it.
-func stopped(p *pair) {
-	const size = 1000
-	for range p.rounds(3) {
-		w := p.startWitness()
-		l := p.connect(shape{sendDepth: 16, recvDepth: 16})
-		stop := newStopSign.must(p.a, false)
-		l.b.consume(size, 0, 0)
-		stream := l.a.stream(transport.OpSend, l.a.streamMemory(size, transport.LocalOnly), transport.RemoteSpan{}, size, 0, stop)
-		p.dally(3 * time.Millisecond)
-		p.stopPeer(func() {
-			time.Sleep(4 * look)
-			p.connectEnds(p.a, p.a, shape{}).expectWorking("a new connection while a peer is stopped")
-			w.expectUntouched()
-			if err := l.a.err(); err != nil {
-				l.a.fatalf("the peer was stopped for a moment; Conn.Err: %v", err)
-			}
-		})
-		raiseStopSign.must(p.a, stop)
-		if r := stream.must(); r.Flushed > 0 || r.OK == 0 {
-			l.a.fatalf("after the peer was continued, the stream ended, after %d messages, with: %v", r.OK, r.Failure.Err())
-		}
-		l.a.close()
-		l.b.awaitEnd()
-		l.b.close()
-	}
-}
-
-// stopPeer stops the peer process while something is done, and continues it.
-func (p *pair) stopPeer(during func()) {
-	p.Helper()
-	if err := p.b.process.signal(syscall.SIGSTOP); err != nil {
-		p.Fatal(err)
-	}
-	defer p.b.process.signal(syscall.SIGCONT)
-	during()
-}
-
-// closeTowardsStopped closes a connection whose peer is stopped; the flush and
-// Close itself must not wait for it.
-func closeTowardsStopped(p *pair) {
-	l := p.connect(shape{})
-	waiting := ids(1, 10, func(id uint64) request { return send(id, place{}) })
-	p.stopPeer(func() {
-		l.a.post(waiting...)
-		began := time.Now()
-		l.a.close()
-		l.a.expectSent(flushed(waiting...)...)
-		p.Logf("closed towards a stopped peer in %v", time.Since(began))
-	})
-	if err := l.b.awaitEnd(); !errors.Is(err, transport.ErrPeerClosed) {
-		l.b.fatalf("the peer closed while this end was stopped; Conn.Err: %v", err)
-	}
-}
-
 var exitNow = define("exit", func(*agent, none) (none, error) {
 	os.Exit(0)
 	return false, nil
@@ -362,6 +331,7 @@ func exits(p *pair) {
 	l := p.connect(shape{})
 	receives := ids(1, 3, func(id uint64) request { return recv(id, place{}) })
 	l.a.postRecv(receives...)
+	p.b.process.doomed = true
 	exitNow.start(p.b, false)
 	l.a.expectGone()
 	l.a.expectReceived(flushed(receives...)...)

@@ -12,9 +12,9 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// End is one end of the pair: an agent in this process, or one in a peer
+// end is one end of the pair: an agent in this process, or one in a peer
 // process, and what the running test needs to speak to it.
-type End struct {
+type end struct {
 	name string // "a" or "b"
 	url  string
 	host string // to listen on with TCP
@@ -31,7 +31,7 @@ type End struct {
 
 // fatalf ends the test with a message that names the end, and tells how things
 // stand at both.
-func (e *End) fatalf(format string, args ...any) {
+func (e *end) fatalf(format string, args ...any) {
 	e.t.Helper()
 	message := fmt.Sprintf("end %s: ", e.name) + fmt.Sprintf(format, args...)
 	if strings.Contains(message, errHung.Error()) && e.process != nil {
@@ -59,21 +59,21 @@ func (e *End) fatalf(format string, args ...any) {
 }
 
 // domain makes a protection domain.
-func (e *End) domain() handle {
+func (e *end) domain() handle {
 	e.t.Helper()
 	return newDomain.must(e, false)
 }
 
 // region is a region of an end.
 type region struct {
-	*End
+	*end
 	id    handle
 	size  int
 	whole transport.RemoteSpan
 }
 
 // alloc makes a region.
-func (e *End) alloc(domain handle, size int, access transport.Access) region {
+func (e *end) alloc(domain handle, size int, access transport.Access) region {
 	e.t.Helper()
 	reply := allocRegion.must(e, allocArgs{domain, size, access})
 	return region{e, reply.Region, size, reply.Remote}
@@ -93,19 +93,19 @@ func (r region) remote(off, n int) transport.RemoteSpan {
 // close revokes the region.
 func (r region) close() {
 	r.t.Helper()
-	closeRegion.must(r.End, r.id)
+	closeRegion.must(r.end, r.id)
 }
 
 // fill stores a pattern.
 func (r region) fill(off, n int, p pattern) {
 	r.t.Helper()
-	fillMemory.must(r.End, patternArgs{r.at(off, n), p, 0})
+	fillMemory.must(r.end, patternArgs{r.at(off, n), p, 0})
 }
 
 // expect checks a part of the region against a pattern.
 func (r region) expect(what string, off, n int, p pattern) {
 	r.t.Helper()
-	if _, err := checkMemory.on(r.End, patternArgs{r.at(off, n), p, 0}); err != nil {
+	if _, err := checkMemory.on(r.end, patternArgs{r.at(off, n), p, 0}); err != nil {
 		r.fatalf("%s: %v", what, err)
 	}
 }
@@ -113,23 +113,23 @@ func (r region) expect(what string, off, n int, p pattern) {
 // word is the 64-bit word at off, in the byte order of the machine.
 func (r region) word(off int) uint64 {
 	r.t.Helper()
-	return loadWord.must(r.End, r.at(off, 8))
+	return loadWord.must(r.end, r.at(off, 8))
 }
 
 // setWord stores a 64-bit word.
 func (r region) setWord(off int, value uint64) {
 	r.t.Helper()
-	storeWord.must(r.End, storeArgs{r.at(off, 8), value})
+	storeWord.must(r.end, storeArgs{r.at(off, 8), value})
 }
 
 // queue is a completion queue of an end.
 type queue struct {
-	*End
+	*end
 	id handle
 }
 
 // queue makes a completion queue.
-func (e *End) queue(depth int) queue {
+func (e *end) queue(depth int) queue {
 	e.t.Helper()
 	return queue{e, newQueue.must(e, depth)}
 }
@@ -137,7 +137,7 @@ func (e *End) queue(depth int) queue {
 // collect returns the next n completions.
 func (q queue) collect(n int) []transport.Completion {
 	q.t.Helper()
-	got, err := collectCompletions.on(q.End, collectArgs{Queue: q.id, N: n})
+	got, err := collectCompletions.on(q.end, collectArgs{Queue: q.id, N: n})
 	if err != nil {
 		q.fatalf("%v: %v", err, got)
 	}
@@ -147,7 +147,7 @@ func (q queue) collect(n int) []transport.Completion {
 // expectNone checks that there is no completion at the moment.
 func (q queue) expectNone(what string) {
 	q.t.Helper()
-	got, err := pollOnce.on(q.End, pollArgs{q.id, 8})
+	got, err := pollOnce.on(q.end, pollArgs{q.id, 8})
 	if err != nil {
 		q.fatalf("%s: %v", what, err)
 	}

@@ -36,7 +36,7 @@ func receiveTooSmall(p *pair) {
 			l.expectBroken(fmt.Sprintf("a message of %d bytes into %s", has+1, what),
 				[]want{ended(long, transport.StatusRemoteInvalidRequest), flushed(next)[0]}, nil,
 				nil, append([]want{ended(receive, transport.StatusLocalLength)}, flushed(others...)...))
-			if _, err := checkMemory.on(into.End, patternArgs{into.at(has, size-has), before, has}); err != nil {
+			if _, err := checkMemory.on(into.end, patternArgs{into.at(has, size-has), before, has}); err != nil {
 				into.fatalf("memory behind a receive that was too small (%s): %v", what, err)
 			}
 			v.neighbour.expectWorking("a neighbour")

@@ -57,7 +57,7 @@ func stormSeeds(p *pair) {
 // storm starts the traffic of side a.
 func (l link) storm(count int, seed uint64) *future[stormResult] {
 	const target = 4096
-	return runStorm.start(l.a.End, stormArgs{
+	return runStorm.start(l.a.end, stormArgs{
 		Loop: l.a.loopArgs(),
 		From: l.a.streamMemory(stormBytes, transport.LocalOnly).all(),
 		Into: l.a.alloc(l.a.recvDepth*stormMessages, transport.LocalOnly).all(),

@@ -45,7 +45,7 @@ var goroutineStacks = define("goroutine stacks", func(*agent, none) (string, err
 const settling = 5 * time.Second
 
 // compareFootprint checks that an end holds no more than before.
-func (p *pair) compareFootprint(e *End, before footprint) {
+func (p *pair) compareFootprint(e *end, before footprint) {
 	p.Helper()
 	now := takeFootprint.must(e, false)
 	for idle := (pause{}); now.exceeds(before) && idle.waited() < min(settling, p.cfg.Patience); {

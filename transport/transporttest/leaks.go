@@ -24,7 +24,7 @@ func churn(p *pair) {
 	for round := range warmUp { // whatever is made once and kept
 		once(round)
 	}
-	held := map[*End]footprint{}
+	held := map[*end]footprint{}
 	for _, e := range p.ends() {
 		held[e] = takeFootprint.must(e, false)
 	}

@@ -11,8 +11,7 @@ import (
 // all, unless it failed; after the first failure every one, as flushed. The
 // requests' IDs are 1, 2, 3, ...
 type ledger struct {
-	depth       uint64
-	exact       bool   // no more than depth requests may be outstanding
+	depth       int
 	signaled    []bool // of the latest requests, by ID modulo the length
 	posted      uint64
 	ended       uint64 // all requests up to this one have
@@ -21,11 +20,12 @@ type ledger struct {
 	flushed     int
 }
 
-// newLedger makes a ledger for a queue of the given depth. A decorator that delays
-// completions lets a few more requests be outstanding.
-func (a *agent) newLedger(depth int) *ledger {
+// newLedger makes a ledger for a queue of the given depth. There may be more
+// unsignaled requests, and under a decorator that delays completions a few more
+// signaled ones, than that.
+func newLedger(depth int) *ledger {
 	const leeway = 8
-	return &ledger{depth: uint64(depth), exact: a.faults == FaultsNone, signaled: make([]bool, leeway*depth+1)}
+	return &ledger{depth: depth, signaled: make([]bool, leeway*depth+1)}
 }
 
 // next is the ID of the next request to be posted.
@@ -53,8 +53,8 @@ func (l *ledger) settled() bool {
 
 // complete enters a completion.
 func (l *ledger) complete(c transport.Completion) error {
-	if outstanding := l.posted - l.ended; l.exact && outstanding > l.depth {
-		return fmt.Errorf("%w: %d requests are outstanding in a queue of depth %d", errUnexpected, outstanding, l.depth)
+	if l.posted-l.ended >= uint64(len(l.signaled)) {
+		return fmt.Errorf("%w: %d requests are outstanding in a queue of depth %d", errUnexpected, l.posted-l.ended, l.depth)
 	}
 	if c.ID <= l.ended || c.ID > l.posted {
 		return fmt.Errorf("%w: a completion of request %d, when up to %d had ended and %d were posted: %+v", errUnexpected, c.ID, l.ended, l.posted, c)

@@ -36,9 +36,9 @@ func TestLedger(t *testing.T) {
 		{"a failure, the rest still to come", []bool{true, false}, []end{{1, bad}}, false, false},
 		{"a failure, and a later one well", []bool{true, true}, []end{{1, bad}, {2, ok}}, true, false},
 		{"a failure, and an unsignaled one missing", []bool{true, false, true}, []end{{1, bad}, {3, flushed}}, true, false},
-		{"more than the depth outstanding", []bool{true, true, true, true, true}, []end{{1, ok}}, true, false},
+		{"far more than the depth outstanding", make([]bool, 40), []end{{1, bad}}, true, false},
 	} {
-		l := newAgent().newLedger(4)
+		l := newLedger(4)
 		for _, signaled := range test.signaled {
 			l.post(signaled)
 		}

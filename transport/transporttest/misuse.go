@@ -329,7 +329,7 @@ func (p *pair) startChaos(closing bool) []*future[none] {
 	var running []*future[none]
 	l.eachWay(func(l link) {
 		to := l.b.alloc(64, transport.RemoteWrite)
-		running = append(running, runChaos.start(l.a.End, chaosArgs{l.a.loopArgs(), l.a.domain, to.whole, p.random.Uint64(), closing, 3 * time.Millisecond}))
+		running = append(running, runChaos.start(l.a.end, chaosArgs{l.a.loopArgs(), l.a.domain, to.whole, p.random.Uint64(), closing, 3 * time.Millisecond}))
 	})
 	return running
 }

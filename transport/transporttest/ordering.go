@@ -144,7 +144,7 @@ func streamsInOrder(p *pair) {
 			l.eachWay(func(l link) {
 				from, written := l.a.streamMemory(bytes, transport.LocalOnly), l.b.alloc(31*bytes, transport.RemoteWrite)
 				into := l.b.alloc(20*bytes, transport.LocalOnly)
-				consumers = append(consumers, consumeMessages.start(l.b.End, consumeArgs{
+				consumers = append(consumers, consumeMessages.start(l.b.end, consumeArgs{
 					Loop: l.b.loopArgs(), Into: into.all(), Bytes: bytes, Depth: 20, Count: n,
 					Written: written.all(), WrittenSlots: 31,
 				}))

@@ -32,8 +32,8 @@ func passiveTarget(p *pair) {
 	p.connect(shape{}).eachWay(func(l link) {
 		const n = 5000
 		local, target := l.a.alloc(n, transport.LocalOnly), l.b.alloc(n, transport.RemoteAll)
-		stop := newStopSign.must(l.b.End, false)
-		computing := computeUntil.start(l.b.End, stop)
+		stop := newStopSign.must(l.b.end, false)
+		computing := computeUntil.start(l.b.end, stop)
 		for range p.rounds(50) {
 			for _, r := range reach {
 				if r.op == transport.OpWriteImm || !l.a.caps.Ops.Has(r.op) || !l.b.caps.Ops.Has(r.op) {
@@ -46,7 +46,7 @@ func passiveTarget(p *pair) {
 				l.a.do(r.build(1, local.at(0, bytes), target.remote(0, bytes)))
 			}
 		}
-		raiseStopSign.must(l.b.End, stop)
+		raiseStopSign.must(l.b.end, stop)
 		computing.must()
 	})
 }
@@ -85,7 +85,7 @@ func watchMemory(p *pair) {
 			payload := pattern(p.random.Uint64())
 			from.setWord(0, round+1)
 			from.fill(8, n, payload)
-			watching := watchFlag.start(l.b.End, watchArgs{to.at(0, 8), round + 1, patternArgs{to.at(8, n), payload, 0}})
+			watching := watchFlag.start(l.b.end, watchArgs{to.at(0, 8), round + 1, patternArgs{to.at(8, n), payload, 0}})
 			l.a.do(write(1, from.at(8, n), to.remote(8, n)).quiet(), write(2, from.at(0, 8), to.remote(0, 8)))
 			watching.must()
 		}

@@ -32,7 +32,7 @@ func inlineIsCopied(p *pair) {
 		empty, payload := l.b.alloc(1, transport.LocalOnly), pattern(p.random.Uint64())
 		from.fill(0, n, payload)
 		blocker, inline := send(1, place{}), write(2, from.all(), to.remote(0, n)).with(transport.Inline)
-		if _, err := scribbleAfterPost.on(l.a.End, postArgs{Conn: l.a.conn.Conn, Requests: []request{blocker, inline}[1:]}); err != nil {
+		if _, err := scribbleAfterPost.on(l.a.end, postArgs{Conn: l.a.conn.Conn, Requests: []request{blocker, inline}[1:]}); err != nil {
 			l.a.fatalf("post inline: %v", err)
 		}
 		l.a.expectSent(done(inline))
@@ -113,7 +113,7 @@ func receiveSizes(p *pair) {
 			l.b.postRecv(recv(uint64(n), into.all()))
 			l.deliver([]request{send(1, from.at(0, n))}, received(uint64(n), n))
 			into.expect(fmt.Sprintf("message of %d bytes", n), 0, n, sent)
-			if _, err := checkMemory.on(into.End, patternArgs{into.at(n, room-n), before, n}); err != nil {
+			if _, err := checkMemory.on(into.end, patternArgs{into.at(n, room-n), before, n}); err != nil {
 				into.fatalf("what lies behind a message of %d bytes: %v", n, err)
 			}
 		}

@@ -111,14 +111,14 @@ func (f frames) move(what string, move mover, fromOff, toOff, n int) {
 	payload := pattern(p.random.Uint64())
 	source := framedArgs{Frame: f.from.all(), Off: guardBytes + fromOff, Len: n, Guard: payload + 1, Payload: payload}
 	target := framedArgs{Frame: f.to.all(), Off: guardBytes + toOff, Len: n, Guard: payload + 2, Payload: payload + 3}
-	fillFramed.must(f.from.End, source)
-	fillFramed.must(f.to.End, target)
+	fillFramed.must(f.from.end, source)
+	fillFramed.must(f.to.end, target)
 	move(f.l, f.from, f.to, source.Off, target.Off, n)
 	target.Payload = payload
-	if _, err := checkFramed.on(f.to.End, target); err != nil {
+	if _, err := checkFramed.on(f.to.end, target); err != nil {
 		f.to.fatalf("%s: destination: %v", what, err)
 	}
-	if _, err := checkFramed.on(f.from.End, source); err != nil {
+	if _, err := checkFramed.on(f.from.end, source); err != nil {
 		f.from.fatalf("%s: source: %v", what, err)
 	}
 }

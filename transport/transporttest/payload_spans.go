@@ -76,7 +76,7 @@ const guardPattern pattern = 0x6a7d
 func (f pieces) fill(p *pair, firstOff, secondOff, first, second int) pattern {
 	payload := pattern(p.random.Uint64())
 	for _, args := range f.framed(payload, firstOff, secondOff, first, second) {
-		fillFramed.must(f[0].End, args)
+		fillFramed.must(f[0].end, args)
 	}
 	return payload
 }
@@ -84,7 +84,7 @@ func (f pieces) fill(p *pair, firstOff, secondOff, first, second int) pattern {
 // check compares the two parts with the payload, and the guards.
 func (f pieces) check(what string, payload pattern, firstOff, secondOff, first, second int) {
 	for i, args := range f.framed(payload, firstOff, secondOff, first, second) {
-		if _, err := checkFramed.on(f[0].End, args); err != nil {
+		if _, err := checkFramed.on(f[0].end, args); err != nil {
 			f[0].fatalf("%s: part %d: %v", what, i+1, err)
 		}
 	}

@@ -12,6 +12,7 @@ var queueTests = []test{
 	{"queue/no more than SendDepth requests, until completions were polled", needs{ops: transport.Ops(transport.OpSend), exact: true}, sendQueueFull},
 	{"queue/no more than RecvDepth receives, until completions were polled", needs{ops: transport.Ops(transport.OpSend), exact: true}, recvQueueFull},
 	{"queue/unsignaled requests complete silently", needs{ops: transport.Ops(transport.OpWrite), exact: true}, unsignaled},
+	{"queue/unsignaled requests hold their places until a later completion was polled", needs{ops: transport.Ops(transport.OpWrite), exact: true}, unsignaledPlaces},
 	{"queue/a completion queue filled to the brim loses nothing", needs{ops: transport.Ops(transport.OpSend)}, brimfulQueue},
 	{"queue/Poll takes as much as there is room for", needs{ops: transport.Ops(transport.OpWrite)}, pollRoom},
 	{"queue/an invalid request is refused, those before it are done", needs{}, invalidRequests},
@@ -132,13 +133,29 @@ func unsignaled(p *pair) {
 			quiet := ids(round*depth, depth-1, func(id uint64) request { return one(id).quiet() })
 			last := one(uint64(round*depth + depth - 1))
 			l.a.post(quiet...)
+			l.a.sent.expectNone("unsignaled requests")
 			l.a.post(last)
-			expectFull(l.a, "unsignaled requests hold their places", l.a.tryPost, last)
 			l.a.expectSent(done(last))
 			l.a.sent.expectNone("after unsignaled requests")
 		}
 		for i := range depth {
 			to.expect("unsignaled write", i*8, 8, payload)
+		}
+	})
+}
+
+// unsignaledPlaces posts unsignaled requests and polls in vain. A program that
+// never asks for a completion gets stuck, with every provider.
+func unsignaledPlaces(p *pair) {
+	const depth = 16
+	p.connect(shape{sendDepth: depth}).eachWay(func(l link) {
+		one := func(id uint64) request { return write(id, place{}, transport.RemoteSpan{}) }
+		for range 3 {
+			l.a.post(ids(0, depth-1, func(id uint64) request { return one(id).quiet() })...)
+			l.a.sent.expectNone("unsignaled requests")
+			l.a.post(one(depth))
+			expectFull(l.a, "after as many requests as SendDepth, no completion polled", l.a.tryPost, one(depth+1))
+			l.a.expectSent(done(one(depth)))
 		}
 	})
 }
@@ -163,7 +180,7 @@ func brimfulQueue(p *pair) {
 		}
 		for _, q := range queues {
 			next := map[uint32]uint64{}
-			got, err := collectCompletions.on(q.End, collectArgs{Queue: q.id, N: conns * depth, Chunk: 7})
+			got, err := collectCompletions.on(q.end, collectArgs{Queue: q.id, N: conns * depth, Chunk: 7})
 			if err != nil {
 				q.fatalf("a queue filled to the brim: %v", err)
 			}
@@ -183,7 +200,7 @@ func pollRoom(p *pair) {
 		const n = 10
 		requests := ids(1, n, func(id uint64) request { return write(id, place{}, transport.RemoteSpan{}) })
 		l.a.post(requests...)
-		if got := pollOnce.must(l.a.End, pollArgs{l.a.sent.id, 0}); len(got) != 0 {
+		if got := pollOnce.must(l.a.end, pollArgs{l.a.sent.id, 0}); len(got) != 0 {
 			l.a.fatalf("Poll without room returned %d completions", len(got))
 		}
 		l.a.expectSent(allDone(requests[:1])...)

@@ -34,6 +34,7 @@ type process struct {
 	cmd    *exec.Cmd
 	pid    int // of the process that executes the commands
 	exited chan struct{}
+	doomed bool // its end is part of the test
 }
 
 // callMargin is how much longer than the suite's patience the answer to a
@@ -70,7 +71,7 @@ func startProcess(prefix []string, patience time.Duration) (*process, error) {
 		cmd.Wait() // how it ended is known to whoever ended it
 		close(p.exited)
 	}()
-	p.pid, err = getPID.on(&End{process: p}, false)
+	p.pid, err = getPID.on(&end{process: p}, false)
 	if err != nil {
 		p.kill()
 		return nil, fmt.Errorf("peer process (does TestMain call transporttest.Main?): %w", err)
@@ -83,6 +84,7 @@ func (p *process) signal(s syscall.Signal) error { return syscall.Kill(p.pid, s)
 
 // kill ends the process as kill -9 does, and returns when it is gone.
 func (p *process) kill() {
+	p.doomed = true
 	if p.pid != 0 && p.pid != p.cmd.Process.Pid {
 		p.signal(syscall.SIGKILL)
 	} else {

@@ -28,7 +28,7 @@ func allocSizes(p *pair) {
 			if r.whole.Addr%uint64(page) != 0 || int(r.whole.Len) != n {
 				s.fatalf("a region of %d bytes is at %#x and %d bytes long", n, r.whole.Addr, r.whole.Len)
 			}
-			if got := peekMemory.must(s.End, r.all()); !bytes.Equal(got, make([]byte, n)) {
+			if got := peekMemory.must(s.end, r.all()); !bytes.Equal(got, make([]byte, n)) {
 				s.fatalf("a region of %d bytes is not zeroed", n)
 			}
 			// What is dirty when it is closed must not show up in a later region.
@@ -36,7 +36,7 @@ func allocSizes(p *pair) {
 			r.close()
 		}
 		for _, n := range []int{0, -1} {
-			if _, err := allocRegion.on(s.End, allocArgs{s.domain, n, transport.LocalOnly}); !errors.Is(err, transport.ErrInvalid) {
+			if _, err := allocRegion.on(s.end, allocArgs{s.domain, n, transport.LocalOnly}); !errors.Is(err, transport.ErrInvalid) {
 				s.fatalf("a region of %d bytes: %v", n, err)
 			}
 		}
@@ -78,7 +78,7 @@ func foreignSpans(p *pair) {
 	p.connect(shape{}).eachWay(func(l link) {
 		closed := l.a.alloc(64, transport.LocalOnly)
 		closed.close()
-		foreign := l.a.End.alloc(l.a.End.domain(), 64, transport.LocalOnly)
+		foreign := l.a.end.alloc(l.a.end.domain(), 64, transport.LocalOnly)
 		own := l.a.alloc(64, transport.LocalOnly)
 		for what, mem := range map[string]place{"a closed region": closed.all(), "another domain's region": foreign.all()} {
 			for i, requests := range [][]request{{send(1, mem)}, {send(1, own.all()).and(mem)}, {send(1, mem).and(own.all())}} {
@@ -175,8 +175,8 @@ func lateRegions(p *pair) {
 		args := func(s side, r region) lateArgs {
 			return lateArgs{s.loopArgs(), s.domain, r.all(), p.rounds(200), size, 11}
 		}
-		filling := fillRegions.start(l.b.End, args(l.b, mail))
-		offerRegions.must(l.a.End, args(l.a, box))
+		filling := fillRegions.start(l.b.end, args(l.b, mail))
+		offerRegions.must(l.a.end, args(l.a, box))
 		filling.must()
 	})
 }

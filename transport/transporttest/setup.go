@@ -165,10 +165,10 @@ func queueWithoutRoom(p *pair) {
 	roomy := shape{extraDepth: 2 * usualDepth}
 	tight := shape{extraDepth: -1}
 	dialTo := func(a, b station) (dialErr, acceptErr error) {
-		l := listen.must(b.End, listenArgs{p.cfg.Network, p.address(b.End)})
-		accepting := accept.start(b.End, acceptArgs{Listener: l.Listener, Spec: b.spec(), Count: 1})
-		_, dialErr = dial.on(a.End, dialArgs{Network: p.cfg.Network, Address: l.Address, Spec: a.spec(), Count: 1})
-		closeListener.must(b.End, l.Listener)
+		l := listen.must(b.end, listenArgs{p.cfg.Network, p.address(b.end)})
+		accepting := accept.start(b.end, acceptArgs{Listener: l.Listener, Spec: b.spec(), Count: 1})
+		_, dialErr = dial.on(a.end, dialArgs{Network: p.cfg.Network, Address: l.Address, Spec: a.spec(), Count: 1})
+		closeListener.must(b.end, l.Listener)
 		_, acceptErr = accepting.wait()
 		return dialErr, acceptErr
 	}

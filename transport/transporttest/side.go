@@ -8,13 +8,13 @@ import (
 
 // tryPost posts and returns how many requests were taken, and the error.
 func (s side) tryPost(requests ...request) (int, error) {
-	return postRequests.on(s.End, postArgs{s.conn.Conn, requests, true})
+	return postRequests.on(s.end, postArgs{s.conn.Conn, requests, true})
 }
 
 // post posts requests that all have to be taken.
 func (s side) post(requests ...request) {
 	s.t.Helper()
-	if n, err := postRequests.on(s.End, postArgs{s.conn.Conn, requests, false}); err != nil {
+	if n, err := postRequests.on(s.end, postArgs{s.conn.Conn, requests, false}); err != nil {
 		s.fatalf("post took %d of %d: %v", n, len(requests), err)
 	}
 }
@@ -29,13 +29,13 @@ func (s side) receives() handle {
 
 // tryPostRecv posts receives and returns how many were taken, and the error.
 func (s side) tryPostRecv(requests ...request) (int, error) {
-	return postReceives.on(s.End, postArgs{s.receives(), requests, true})
+	return postReceives.on(s.end, postArgs{s.receives(), requests, true})
 }
 
 // postRecv posts receives that all have to be taken.
 func (s side) postRecv(requests ...request) {
 	s.t.Helper()
-	if n, err := postReceives.on(s.End, postArgs{s.receives(), requests, false}); err != nil {
+	if n, err := postReceives.on(s.end, postArgs{s.receives(), requests, false}); err != nil {
 		s.fatalf("post recv took %d of %d: %v", n, len(requests), err)
 	}
 }
@@ -71,19 +71,19 @@ func signaledDone(requests []request) []want {
 // close closes the side's connection.
 func (s side) close() {
 	s.t.Helper()
-	closeConn.must(s.End, s.conn.Conn)
+	closeConn.must(s.end, s.conn.Conn)
 }
 
 // err is the error with which the connection ended, or nil.
 func (s side) err() error {
-	_, err := connError.on(s.End, s.conn.Conn)
+	_, err := connError.on(s.end, s.conn.Conn)
 	return err
 }
 
 // awaitEnd waits until the connection has ended, and returns why.
 func (s side) awaitEnd() error {
 	s.t.Helper()
-	awaitConnEnd.must(s.End, s.conn.Conn)
+	awaitConnEnd.must(s.end, s.conn.Conn)
 	err := s.err()
 	if err == nil {
 		s.fatalf("Conn.Done is closed, but Conn.Err is nil")
@@ -163,7 +163,7 @@ func (s side) expectReceived(wants ...want) {
 
 func (s side) expect(q queue, name string, wants []want) {
 	s.t.Helper()
-	got, err := collectCompletions.on(q.End, collectArgs{Queue: q.id, N: len(wants)})
+	got, err := collectCompletions.on(q.end, collectArgs{Queue: q.id, N: len(wants)})
 	for i, c := range got {
 		if problem := wants[i].problem(c, s.conn.ID); problem != "" {
 			s.fatalf("%s, completion %d of %d: %s\n\tgot: %+v", name, i+1, len(wants), problem, got)

@@ -83,7 +83,7 @@ func wakeSleepers(p *pair) {
 					flags = transport.Solicited
 				}
 				q, wake := w.prepare(l, flags)
-				sleeping := waitCompletions.start(l.b.End, waitArgs{Queue: q.id, Room: 4, Solicited: solicited})
+				sleeping := waitCompletions.start(l.b.end, waitArgs{Queue: q.id, Room: 4, Solicited: solicited})
 				time.Sleep(delay)
 				wake()
 				if got, err := sleeping.wait(); err != nil || len(got) != 1 {
@@ -111,7 +111,7 @@ func sleepUnsolicited(p *pair) {
 	l := p.connect(shape{})
 	for range tries {
 		l.b.postRecv(ids(0, unsolicited+1, func(id uint64) request { return recv(id, place{}) })...)
-		sleeping := waitCompletions.start(l.b.End, waitArgs{Queue: l.b.received.id, Room: unsolicited + 1, Solicited: true})
+		sleeping := waitCompletions.start(l.b.end, waitArgs{Queue: l.b.received.id, Room: unsolicited + 1, Solicited: true})
 		time.Sleep(look / 2) // until it sleeps
 		l.a.do(ids(0, unsolicited, func(id uint64) request { return send(id, place{}) })...)
 		time.Sleep(look / 2)
@@ -204,7 +204,7 @@ func volleys(p *pair) {
 	play := func(wander time.Duration, hot bool, rounds int) {
 		l := p.connect(shape{oneQueue: true})
 		side := func(s side, serve bool) *future[none] {
-			return playVolley.start(s.End, volleyArgs{s.loopArgs(), serve, rounds, p.random.Uint64(), wander, hot})
+			return playVolley.start(s.end, volleyArgs{s.loopArgs(), serve, rounds, p.random.Uint64(), wander, hot})
 		}
 		near, far := side(l.a, true), side(l.b, false)
 		near.must()
@@ -224,7 +224,7 @@ func cancelledWaits(p *pair) {
 	for range p.rounds(150) {
 		l.b.postRecv(recv(1, place{}))
 		timeout := time.Duration(1 + p.random.Int64N(int64(400*time.Microsecond)))
-		waiting := waitCompletions.start(l.b.End, waitArgs{Queue: l.b.received.id, Room: 4, Timeout: timeout})
+		waiting := waitCompletions.start(l.b.end, waitArgs{Queue: l.b.received.id, Room: 4, Timeout: timeout})
 		p.dally(400 * time.Microsecond)
 		l.a.do(send(1, place{}))
 		got, err := waiting.wait()
@@ -251,12 +251,12 @@ func cancelledBuffer(p *pair) {
 		payload := pattern(p.random.Uint64())
 		from.fill(0, n, payload)
 		l.b.postRecv(recv(7, into.all()))
-		got, err := waitCompletions.on(l.b.End, waitArgs{Queue: l.b.received.id, Room: 1, Timeout: time.Millisecond})
+		got, err := waitCompletions.on(l.b.end, waitArgs{Queue: l.b.received.id, Room: 1, Timeout: time.Millisecond})
 		if len(got) != 0 || !errors.Is(err, context.DeadlineExceeded) {
 			l.b.fatalf("a wait for nothing: %v, %v", got, err)
 		}
 		l.a.do(send(1, from.all()))
-		got, err = waitCompletions.on(l.b.End, waitArgs{Queue: l.b.received.id, Room: 1})
+		got, err = waitCompletions.on(l.b.end, waitArgs{Queue: l.b.received.id, Room: 1})
 		if err != nil || len(got) != 1 || got[0].ID != 7 || got[0].Bytes != n {
 			l.b.fatalf("the next wait: %v, %v", got, err)
 		}
@@ -276,11 +276,11 @@ var processorTime = define("processor time", func(*agent, none) (time.Duration, 
 func idleSleeper(p *pair) {
 	l := p.connect(shape{})
 	l.b.postRecv(recv(1, place{}))
-	sleeping := waitCompletions.start(l.b.End, waitArgs{Queue: l.b.received.id, Room: 1})
+	sleeping := waitCompletions.start(l.b.end, waitArgs{Queue: l.b.received.id, Room: 1})
 	const asleep = 200 * time.Millisecond
-	before := processorTime.must(l.b.End, false)
+	before := processorTime.must(l.b.end, false)
 	time.Sleep(asleep)
-	used := processorTime.must(l.b.End, false) - before
+	used := processorTime.must(l.b.end, false) - before
 	p.Logf("asleep for %v, the peer process used %v of processor time", asleep, used)
 	if used > asleep/4 {
 		p.Fatalf("asleep for %v, the peer process used %v of processor time", asleep, used)

@@ -44,7 +44,7 @@ var runStorm = define("storm", func(a *agent, args stormArgs) (stormResult, erro
 	if err != nil {
 		return stormResult{}, err
 	}
-	s := &storm{loop: l, stormArgs: args, random: rand.New(rand.NewPCG(args.Seed, 2)), ledger: a.newLedger(args.Depth)}
+	s := &storm{loop: l, stormArgs: args, random: rand.New(rand.NewPCG(args.Seed, 2)), ledger: newLedger(args.Depth)}
 	if s.from, err = get[*transport.Region](a, args.From.Region); err != nil {
 		return stormResult{}, err
 	}

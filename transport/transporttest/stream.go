@@ -45,7 +45,7 @@ var streamRequests = define("stream", func(a *agent, args streamArgs) (streamRes
 	if err != nil {
 		return streamResult{}, err
 	}
-	s := &stream{loop: l, streamArgs: args, stop: stop, from: from, ledger: a.newLedger(args.Depth)}
+	s := &stream{loop: l, streamArgs: args, stop: stop, from: from, ledger: newLedger(args.Depth)}
 	err = s.run()
 	r := streamResult{Posted: int(s.ledger.posted), OK: int(s.ledger.ended) - s.ledger.flushed, Failure: s.ledger.failure, Flushed: s.ledger.flushed}
 	if err != nil {
@@ -158,7 +158,7 @@ func (s *stream) build() {
 // endless one. To is not used for sends.
 func (s side) stream(op transport.Op, from region, to transport.RemoteSpan, bytes, n int, stop handle) *future[streamResult] {
 	s.t.Helper()
-	return streamRequests.start(s.End, streamArgs{
+	return streamRequests.start(s.end, streamArgs{
 		Loop: s.loopArgs(), Op: op, From: from.all(), To: to,
 		Bytes: bytes, Depth: s.sendDepth, Count: n, Stop: stop,
 	})

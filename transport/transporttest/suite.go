@@ -44,6 +44,7 @@ var tests = slices.Concat(
 	walkTests,
 	allocationTests,
 	deathTests,
+	stopTests,
 	leakTests,
 )
 

@@ -14,6 +14,11 @@ import (
 
 func TestMain(m *testing.M) { transporttest.Main(m) }
 
+// TestOverTCP sets connections up over TCP, and knows no peer's credentials.
+func TestOverTCP(t *testing.T) {
+	transporttest.Run(t, transporttest.Config{URL: "loopback:", Network: "tcp", Effort: 0.1, MaxBytes: 1 << 16, Connections: 20})
+}
+
 // brokenVariable is set in the processes that TestSuiteNotices starts: how the
 // provider is broken.
 const brokenVariable = "RFAAS_TRANSPORTTEST_BROKEN"

@@ -54,7 +54,7 @@ func (p *pair) newModelRegion(s side, access transport.Access) modelRegion {
 // compare checks the whole region against the model.
 func (m modelRegion) compare(what string) {
 	m.t.Helper()
-	if got := peekMemory.must(m.End, m.all()); !bytes.Equal(got, m.model) {
+	if got := peekMemory.must(m.end, m.all()); !bytes.Equal(got, m.model) {
 		for i := range got {
 			if got[i] != m.model[i] {
 				m.fatalf("%s: byte %d is %#02x, the model says %#02x", what, i, got[i], m.model[i])

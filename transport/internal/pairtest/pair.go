@@ -146,6 +146,17 @@ func (e *End) Take(n int) []transport.Completion {
 	return got
 }
 
+// Ended waits for the end of e's connection, and returns why it ended.
+func (e *End) Ended() error {
+	e.T.Helper()
+	select {
+	case <-e.Conn.Done():
+	case <-time.After(Patience):
+		e.T.Fatal("the connection did not end")
+	}
+	return e.Conn.Err()
+}
+
 // Nothing checks that there is no completion to be polled.
 func (e *End) Nothing() {
 	e.T.Helper()

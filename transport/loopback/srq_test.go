@@ -1,0 +1,44 @@
+package loopback
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// TestClosedSenderIsForgotten: a sender that is closed while it waits for a
+// shared receive is not kept.
+func TestClosedSenderIsForgotten(t *testing.T) {
+	t.Parallel()
+	a := &adapter{}
+	pd, err := a.NewPD()
+	require.NoError(t, err)
+	cq, err := a.NewCQ(transport.CQConfig{Depth: 8})
+	require.NoError(t, err)
+	srq, err := a.NewSRQ(transport.SRQConfig{PD: pd, CQ: cq, Depth: 4})
+	require.NoError(t, err)
+	newQP := func(srq transport.SRQ) *queuePair {
+		qp, err := a.NewQP(transport.QPConfig{PD: pd, SendCQ: cq, RecvCQ: cq, SRQ: srq, SendDepth: 4, Drained: func() {}})
+		require.NoError(t, err)
+		return qp.(*queuePair)
+	}
+	var senders []*queuePair
+	for range 3 {
+		sender, receiver, w := newQP(nil), newQP(srq), &wire{}
+		for _, q := range []*queuePair{sender, receiver} {
+			require.NoError(t, w.attach(q))
+			q.wire = w
+		}
+		for range 2 {
+			_, err := sender.PostSend([]transport.WorkRequest{transport.Send(1, transport.Span{})})
+			require.NoError(t, err)
+		}
+		senders = append(senders, sender)
+	}
+	waiting := &srq.(*sharedReceive).waiting
+	require.Equal(t, senders, *waiting)
+	require.NoError(t, senders[1].Close())
+	require.Equal(t, []*queuePair{senders[0], senders[2]}, *waiting)
+}
