@@ -93,14 +93,17 @@ func (cq *completionQueue) Poll(dst []transport.Completion, spins int) (int, err
 		n = cq.take(dst)
 	}
 	for n < len(dst) {
-		for i := range members {
-			m := &members[i]
-			if i >= cq.turn && m.wantsAttention() {
-				n += m.poll(dst[n:])
-			}
+		if cq.turn >= len(members) {
+			cq.turn = 0
 		}
-		for i := range members[:min(cq.turn, len(members))] {
-			m := &members[i]
+		for range members {
+			if n == len(dst) {
+				break // the next poll goes on from here
+			}
+			m := &members[cq.turn]
+			if cq.turn++; cq.turn == len(members) {
+				cq.turn = 0
+			}
 			if m.wantsAttention() {
 				n += m.poll(dst[n:])
 			}
@@ -109,9 +112,6 @@ func (cq *completionQueue) Poll(dst []transport.Completion, spins int) (int, err
 			break
 		}
 		spins--
-	}
-	if n == len(dst) {
-		cq.turn = (cq.turn + 1) % max(len(members), 1) // dst was too short for all: let another be first
 	}
 	if n > 0 && cq.asleep.Load() != awake {
 		cq.asleep.Store(awake) // armed, and then found something without sleeping

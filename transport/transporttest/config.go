@@ -18,7 +18,8 @@ type Config struct {
 	// elsewhere on this machine: {"ip", "netns", "exec", "peer"}.
 	Prefix []string
 	// Network is the stream that connections are set up on, "unix" or "tcp". The
-	// default is "unix" where both ends can use it without a Host.
+	// default is "tcp" with a HostA or HostB, "unix" without. Unix sockets do not
+	// reach another network namespace.
 	Network string
 	// HostA and HostB are the addresses on which the ends listen when Network is
 	// "tcp". Default 127.0.0.1.

@@ -19,6 +19,7 @@ var setupTests = []test{
 	{"setup/a silent peer is given up", needs{}, silentPeer},
 	{"setup/depths up to the limit, none beyond", needs{}, depthLimits},
 	{"setup/a queue without room refuses a connection", needs{}, queueWithoutRoom},
+	{"setup/a stream that passes no descriptors is refused by who needs them", needs{features: transport.FeatureUnixSocket}, wrongStream},
 	{"setup/a device connects to itself", needs{}, connectToItself},
 }
 
@@ -211,4 +212,21 @@ func connectToItself(p *pair) {
 	for _, e := range p.ends() {
 		p.connectEnds(e, e, shape{}).expectWorking("connection of a device to itself")
 	}
+}
+
+// wrongStream tries to connect over TCP where that cannot work.
+func wrongStream(p *pair) {
+	a, b := p.a.station(shape{extraDepth: spareDepth}), p.b.station(shape{extraDepth: spareDepth})
+	l := listen.must(p.b, listenArgs{"tcp", p.b.host + ":0"})
+	accepting := accept.start(p.b, acceptArgs{Listener: l.Listener, Spec: b.spec(), Count: 1})
+	_, err := dial.on(p.a, dialArgs{Network: "tcp", Address: l.Address, Spec: a.spec(), Count: 1})
+	closeListener.must(p.b, l.Listener)
+	_, acceptErr := accepting.wait()
+	if !errors.Is(err, transport.ErrNotSupported) && !errors.Is(acceptErr, transport.ErrNotSupported) {
+		p.Fatalf("over TCP, dial: %v; accept: %v", err, acceptErr)
+	}
+	if err == nil || acceptErr == nil {
+		p.Fatalf("over TCP, dial: %v; accept: %v", err, acceptErr)
+	}
+	p.join(a, b)[0].expectWorking("after a set-up over the wrong kind of stream")
 }

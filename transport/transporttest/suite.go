@@ -90,6 +90,12 @@ func (p *pair) unmet(n needs) string {
 		if missing := n.features &^ e.caps.Features; missing != 0 {
 			return fmt.Sprintf("the device of end %s does not have %v (Capabilities.Features)", e.name, missing)
 		}
+		if p.cfg.Processes == 2 && !e.caps.Features.Has(transport.FeatureCrossProcess) {
+			return fmt.Sprintf("the device of end %s connects within one process only (Capabilities.Features)", e.name)
+		}
+		if p.cfg.Network != "unix" && e.caps.Features.Has(transport.FeatureUnixSocket) {
+			return fmt.Sprintf("the device of end %s needs a Unix socket for the set-up (Capabilities.Features)", e.name)
+		}
 		if n.inline && e.caps.MaxInlineBytes == 0 {
 			return fmt.Sprintf("the device of end %s takes nothing inline (Capabilities.MaxInlineBytes)", e.name)
 		}

@@ -19,6 +19,12 @@ func TestOverTCP(t *testing.T) {
 	transporttest.Run(t, transporttest.Config{URL: "loopback:", Network: "tcp", Effort: 0.1, MaxBytes: 1 << 16, Connections: 20})
 }
 
+// TestOneProcessOnly finds out from the capabilities that there is nothing to
+// test between two processes.
+func TestOneProcessOnly(t *testing.T) {
+	transporttest.Run(t, transporttest.Config{URL: "loopback:", Processes: 2})
+}
+
 // brokenVariable is set in the processes that TestSuiteNotices starts: how the
 // provider is broken.
 const brokenVariable = "RFAAS_TRANSPORTTEST_BROKEN"
