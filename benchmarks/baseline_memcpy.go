@@ -50,8 +50,13 @@ func newCopying(_ context.Context, s *session) (side, error) {
 const copyBlock = 256 << 10
 
 func (c *copying) run(ctx context.Context, n int, _ *samples) error {
+	froms, tos := c.slots.all(c.from, c.slots.count), c.slots.all(c.to, c.slots.count)
+	slot := 0
 	for i := range n {
-		from, to := c.slots.of(c.from, i), c.slots.of(c.to, i)
+		from, to := froms[slot], tos[slot]
+		if slot++; slot == len(froms) {
+			slot = 0
+		}
 		for len(from) > copyBlock {
 			copy(to, from[:copyBlock])
 			from, to = from[copyBlock:], to[copyBlock:]

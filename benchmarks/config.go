@@ -3,7 +3,6 @@ package benchmarks
 import (
 	"fmt"
 	"math"
-	"strings"
 )
 
 // Config says what to measure. Everything but Test has a default. The names in
@@ -79,10 +78,10 @@ func plan(c Config) ([]params, error) {
 		return nil, err
 	}
 	if c.Connect != "" && t.bare {
-		return nil, fmt.Errorf("--connect: %s measures this machine and has no peer on another one", t.name)
+		return nil, flagErrorf("--connect: %s measures this machine and has no peer on another one", t.name)
 	}
 	if c.Connect != "" && c.Baseline {
-		return nil, fmt.Errorf("--baseline: measures this machine, not the network of --connect")
+		return nil, flagErrorf("--baseline: measures this machine, not the network of --connect")
 	}
 	sizes := c.Sizes
 	if len(sizes) == 0 {
@@ -132,7 +131,7 @@ func (t *test) params(c Config, size int) (params, error) {
 func (t *test) check(p params) error {
 	step := max(t.sizeStep, 1)
 	if p.SizeBytes < t.minSize || p.SizeBytes > t.maxSize || p.SizeBytes%step != 0 {
-		return fmt.Errorf("--size %d: %s takes %s bytes", p.SizeBytes, t.name, t.sizeRange())
+		return flagErrorf("--size %d: %s takes %s bytes", p.SizeBytes, t.name, t.sizeRange())
 	}
 	for _, f := range []struct {
 		name        string
@@ -146,9 +145,9 @@ func (t *test) check(p params) error {
 		most := max(f.most, 1)
 		if f.value < 1 || f.value > most {
 			if most == 1 {
-				return fmt.Errorf("--%s %d: %s %s", f.name, f.value, t.name, f.instead)
+				return flagErrorf("--%s %d: %s %s", f.name, f.value, t.name, f.instead)
 			}
-			return fmt.Errorf("--%s %d: must be 1 to %d", f.name, f.value, most)
+			return flagErrorf("--%s %d: must be 1 to %d", f.name, f.value, most)
 		}
 	}
 	if p.Warmup < 0 || p.Warmup > maxIterations {
@@ -195,9 +194,4 @@ func checkOutputs(c Config) error {
 		return err
 	}
 	return checkPlot(c.Plot)
-}
-
-// oneOf is the error of a flag whose value is not among those allowed.
-func oneOf(flag, value string, allowed []string) error {
-	return fmt.Errorf("--%s %q: must be one of %s", flag, value, strings.Join(allowed, ", "))
 }

@@ -1,9 +1,11 @@
 package benchmarks
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,6 +47,11 @@ func TestBadConfigurations(t *testing.T) {
 	} {
 		results, err := Run(t.Context(), c.config)
 		require.ErrorContains(t, err, c.want)
+		if strings.HasPrefix(c.want, "--") {
+			require.True(t, strings.HasPrefix(err.Error(), "--"), "errors about flags begin with the flag: %v", err)
+			_, flag := errors.AsType[*FlagError](err)
+			require.True(t, flag)
+		}
 		require.Empty(t, results)
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "*"))

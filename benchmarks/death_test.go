@@ -79,6 +79,27 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// A peer that was stopped cannot end by itself. The context still ends the
+// measurement, and the peer.
+func TestCancelWithStoppedPeer(t *testing.T) {
+	requireTwoCores(t)
+	for _, test := range []string{"write-lat", "send-lat", "baseline-block-lat"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var peer int
+		c := Config{Test: test, Iterations: forever, peerReady: func(pid int) {
+			peer = pid
+			time.AfterFunc(20*time.Millisecond, func() {
+				syscall.Kill(pid, syscall.SIGSTOP)
+				cancel()
+			})
+		}}
+		_, err := Run(ctx, c)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, syscall.Kill(peer, 0), syscall.ESRCH)
+	}
+}
+
 // requireNoLeak fails when f leaves descriptors or goroutines behind.
 func requireNoLeak(t *testing.T, f func()) {
 	t.Helper()

@@ -16,9 +16,9 @@ import (
 // agreement is how much our baselines may differ from the C programs.
 const agreement = 0.15
 
-// TestMeasureBaselinesAgainstC compares the baselines with independent C
+// TestMeasureC compares the baselines with independent C
 // programs that do the same.
-func TestMeasureBaselinesAgainstC(t *testing.T) {
+func TestMeasureC(t *testing.T) {
 	allowed, err := allowedCPUs()
 	require.NoError(t, err)
 	measuring, peer, note := choosePair(readTopology(os.DirFS("/sys"), allowed))

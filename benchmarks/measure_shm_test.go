@@ -45,9 +45,9 @@ func TestMeasureBudgets(t *testing.T) {
 	})
 }
 
-// TestMeasureAgainstUCX compares with ucx_perftest over its shared memory. It
+// TestMeasureUCX compares with ucx_perftest over its shared memory. It
 // prints half of a round trip; here it is doubled.
-func TestMeasureAgainstUCX(t *testing.T) {
+func TestMeasureUCX(t *testing.T) {
 	for _, size := range []int{8, 64} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			sizes := []int{size}

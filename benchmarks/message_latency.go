@@ -30,11 +30,10 @@ type messageLatency struct {
 	*end
 	out      *sender
 	in       *receiver
-	slots    slots  // of what is sent, in own
-	arrivals slots  // of what is received
-	memory   []byte // in which arrivals are
-	leads    bool   // the measuring side
-	round    uint64 // of the message last sent or awaited
+	sent     [][]byte // by slot of out: what is sent
+	received [][]byte // by slot of in: where it arrives
+	leads    bool     // the measuring side
+	round    uint64   // of the message last sent or awaited
 	pace     pace
 }
 
@@ -48,17 +47,15 @@ func newSendLatency(ctx context.Context, s *session) (side, error) {
 
 func newMessageLatency(ctx context.Context, s *session, imm bool) (side, error) {
 	size := s.params.SizeBytes
-	m := &messageLatency{slots: newSlots(size, latencyRing), leads: s.peer != nil, pace: newPace(size)}
-	m.arrivals = m.slots
+	m := &messageLatency{leads: s.peer != nil, pace: newPace(size)}
+	bufs := newSlots(size, latencyRing)
 	c := endConfig{
-		ops: transport.Ops(transport.OpSend), own: m.slots.bytes(),
-		sendDepth: m.slots.count, recvDepth: m.slots.count, inline: inlineBytes(s.device, size),
+		ops: transport.Ops(transport.OpSend), own: bufs.bytes(), inbox: bufs.bytes(),
+		sendDepth: bufs.count, recvDepth: bufs.count, inline: inlineBytes(s.device, size),
 	}
 	if imm {
-		m.arrivals = newSlots(size, 1)
-		c.ops, c.landing, c.access = transport.Ops(transport.OpWriteImm), m.arrivals.bytes(), transport.RemoteWrite
-	} else {
-		c.inbox = m.arrivals.bytes()
+		c.inbox, c.landing = 0, newSlots(size, 1).bytes()
+		c.ops, c.access = transport.Ops(transport.OpWriteImm), transport.RemoteWrite
 	}
 	var err error
 	if m.end, err = newEnd(ctx, s, c); err != nil {
@@ -69,18 +66,19 @@ func newMessageLatency(ctx context.Context, s *session, imm bool) (side, error) 
 		if int(m.far.Len) < size {
 			return nil, closing(m.end, fmt.Errorf("the peer granted %d bytes", m.far.Len))
 		}
-		m.memory = m.landing.Bytes()
+		m.received = newSlots(size, 1).all(m.landing.Bytes(), bufs.count)
 		receive = func(slot int) transport.WorkRequest {
 			return transport.Recv(uint64(slot), transport.Span{})
 		}
 	} else {
-		m.memory = m.inbox.Bytes()
+		m.received = bufs.all(m.inbox.Bytes(), bufs.count)
 		receive = func(slot int) transport.WorkRequest {
-			return transport.Recv(uint64(slot), m.inbox.Span(m.arrivals.offset(slot), size))
+			return transport.Recv(uint64(slot), m.inbox.Span(bufs.offset(slot), size))
 		}
 	}
-	m.out = newSender(m.end, m.slots.count, func(slot int) transport.WorkRequest {
-		local := m.own.Span(m.slots.offset(slot), size)
+	m.sent = bufs.all(m.own.Bytes(), bufs.count)
+	m.out = newSender(m.end, bufs.count, func(slot int) transport.WorkRequest {
+		local := m.own.Span(bufs.offset(slot), size)
 		wr := transport.Send(0, local)
 		if imm {
 			wr = transport.WriteImm(0, local, m.far, 0)
@@ -90,7 +88,7 @@ func newMessageLatency(ctx context.Context, s *session, imm bool) (side, error) 
 		}
 		return wr
 	})
-	if m.in, err = newReceiver(m.end, m.slots.count, receive); err != nil {
+	if m.in, err = newReceiver(m.end, bufs.count, receive); err != nil {
 		return nil, closing(m.end, err)
 	}
 	return m, nil
@@ -148,7 +146,7 @@ func (m *messageLatency) put(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stamp(m.slots.of(m.own.Bytes(), slot), byte(m.round))
+	stamp(m.sent[slot], byte(m.round))
 	return m.out.post(slot)
 }
 
@@ -166,14 +164,14 @@ func (m *messageLatency) await(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !stamped(m.arrivals.of(m.memory, int(c.ID)), byte(m.round)) {
+	if !stamped(m.received[c.ID], byte(m.round)) {
 		return m.corrupt(c)
 	}
 	return nil
 }
 
 func (m *messageLatency) corrupt(c *transport.Completion) error {
-	message := m.arrivals.of(m.memory, int(c.ID))
+	message := m.received[c.ID]
 	return fmt.Errorf("message %d arrived damaged: its ends are %#x and %#x instead of %#x",
 		m.round, message[0], message[len(message)-1], byte(m.round))
 }

@@ -1,7 +1,6 @@
 package benchmarks
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -39,9 +38,9 @@ func (t *test) modeFor(asked string) (string, error) {
 	case asked == "":
 		return t.modes[0], nil
 	case !slices.Contains(allModes, asked):
-		return "", fmt.Errorf("--mode %q: must be one of %s", asked, strings.Join(allModes, ", "))
+		return "", oneOf("mode", asked, allModes)
 	case !slices.Contains(t.modes, asked):
-		return "", fmt.Errorf("--mode %s: %s runs in mode %s only (%s)", asked, t.name, strings.Join(t.modes, ", "), t.modesWhy)
+		return "", flagErrorf("--mode %s: %s runs in mode %s only (%s)", asked, t.name, strings.Join(t.modes, ", "), t.modesWhy)
 	}
 	return asked, nil
 }

@@ -135,8 +135,9 @@ func bandwidthPanel(results []Result) (*plot.Plot, error) {
 // apart.
 const distributionLines = 6
 
-// distributionPanel draws which share of the samples was at most so long. Each
-// size has a colour, baselines are dashed.
+// distributionPanel draws which share of the samples was at most so long.
+// Baselines are dashed, and have the colour of the test at their size if there
+// is only one test.
 func distributionPanel(results []Result) (*plot.Plot, error) {
 	p := newPanel("Cumulative distribution of all samples", "round trip (up to p99.9)", "share of samples at or below")
 	logX(p, timeTicks{})
@@ -148,10 +149,14 @@ func distributionPanel(results []Result) (*plot.Plot, error) {
 		p.Title.Text += fmt.Sprintf(" (%d of %d sizes)", len(drawn), len(sizes))
 	}
 	low, high := int64(math.MaxInt64), int64(1)
-	for _, r := range results {
+	tests := slices.DeleteFunc(linesOf(results), func(l line) bool { return isBaseline(l.results[0]) })
+	for i, r := range results {
 		colour := slices.Index(drawn, r.SizeBytes)
 		if colour < 0 {
 			continue
+		}
+		if len(tests) > 1 {
+			colour = i
 		}
 		name := fmt.Sprintf("%s, %s", r.Test, formatBytes(r.SizeBytes))
 		if err := addLine(p, name, stepsOf(r.distribution), colour, isBaseline(r), false); err != nil {

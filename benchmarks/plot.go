@@ -3,7 +3,6 @@ package benchmarks
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -32,12 +31,12 @@ func checkPlot(file string) error {
 		return nil
 	}
 	if ext := strings.ToLower(filepath.Ext(file)); !slices.Contains(plotKinds, ext) {
-		return fmt.Errorf("--plot %q: the file name must end in one of %s", file, strings.Join(plotKinds, ", "))
+		return flagErrorf("--plot %q: the file name must end in one of %s", file, strings.Join(plotKinds, ", "))
 	}
 	if info, err := os.Stat(filepath.Dir(file)); err != nil {
-		return fmt.Errorf("--plot: %w", err)
+		return flagErrorf("--plot: %w", err)
 	} else if !info.IsDir() {
-		return fmt.Errorf("--plot: %s is not a directory", filepath.Dir(file))
+		return flagErrorf("--plot: %s is not a directory", filepath.Dir(file))
 	}
 	return nil
 }

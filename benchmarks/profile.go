@@ -1,7 +1,6 @@
 package benchmarks
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,12 +24,12 @@ func checkProfile(kind, dir string) error {
 	}
 	if dir != "" {
 		if err := os.MkdirAll(dir, 0o777); err != nil {
-			return fmt.Errorf("--profile: %w", err)
+			return flagErrorf("--profile: %w", err)
 		}
 	}
 	f, err := os.OpenFile(filepath.Join(dir, profileFile[kind]), os.O_WRONLY|os.O_CREATE, 0o666)
 	if err != nil {
-		return fmt.Errorf("--profile: %w", err)
+		return flagErrorf("--profile: %w", err)
 	}
 	return f.Close()
 }

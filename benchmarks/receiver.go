@@ -10,8 +10,8 @@ import (
 type receiver struct {
 	*end
 	ring        []transport.WorkRequest
-	taken       uint64 // receives that completed
-	stocked     uint64 // receives posted
+	missing     int // receives that completed and were not posted again
+	at          int // the first of them
 	completions []transport.Completion
 }
 
@@ -22,7 +22,6 @@ func newReceiver(e *end, length int, request func(slot int) transport.WorkReques
 	for slot := range length {
 		r.ring = append(r.ring, request(slot))
 	}
-	r.stocked = uint64(length)
 	_, err := e.conn.PostRecv(r.ring...)
 	return r, err
 }
@@ -37,16 +36,19 @@ func (r *receiver) next(ctx context.Context) (*transport.Completion, error) {
 	if c.Status != transport.StatusOK {
 		return nil, r.failed(c)
 	}
-	r.taken++
+	r.missing++
 	return c, nil
 }
 
 // restock posts the receives that were taken again. It is for the time in which
 // a message is under way.
 func (r *receiver) restock() error {
-	for length := uint64(len(r.ring)); r.stocked < r.taken+length; r.stocked++ {
-		if _, err := r.conn.PostRecv(r.ring[r.stocked%length]); err != nil {
+	for ; r.missing > 0; r.missing-- {
+		if _, err := r.conn.PostRecv(r.ring[r.at]); err != nil {
 			return err
+		}
+		if r.at++; r.at == len(r.ring) {
+			r.at = 0
 		}
 	}
 	return nil

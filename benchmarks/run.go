@@ -2,6 +2,7 @@ package benchmarks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -52,6 +53,9 @@ func (r *runner) all(ctx context.Context, plan []params) ([]Result, error) {
 	var results []Result
 	for _, p := range plan {
 		result, err := r.one(ctx, p)
+		if _, flag := errors.AsType[*FlagError](err); flag {
+			return results, err
+		}
 		if err != nil {
 			return results, fmt.Errorf("%s at %d bytes: %w", p.Test, p.SizeBytes, err)
 		}
@@ -127,7 +131,7 @@ func (r *runner) place(t *test, p *params) (measuring int, err error) {
 		note = fmt.Sprintf("measuring on core %d, the peer at %s chooses its own", measuring, r.config.Connect)
 	default:
 		if p.PeerCPU = peer; peer == measuring && p.Mode == Hot {
-			return 0, fmt.Errorf("--mode hot: needs two cores, one for each process, and only core %d is allowed to this process; use --mode warm or adaptive", measuring)
+			return 0, flagErrorf("--mode hot: needs two cores, one for each process, and only core %d is allowed to this process; use --mode warm or adaptive", measuring)
 		}
 	}
 	r.note(note)
@@ -143,7 +147,7 @@ func (r *runner) open() (*transport.Device, error) {
 	caps := d.Capabilities()
 	if r.config.Connect != "" && !caps.Features.Has(transport.FeatureCrossHost) {
 		d.Close()
-		return nil, fmt.Errorf("--connect: %s connects processes of one machine only; drop --connect, or choose another --transport", d.Name())
+		return nil, flagErrorf("--connect: %s connects processes of one machine only; drop --connect, or choose another --transport", d.Name())
 	}
 	for _, n := range caps.Notes {
 		r.note(d.Name() + ": " + n)

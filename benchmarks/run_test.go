@@ -36,19 +36,22 @@ func requireTwoCores(t *testing.T) {
 }
 
 // sizesFor are a test's sizes at which something changes: the least, around the
-// inline limit, odd ones, and where fewer buffers fit the window.
-func sizesFor(info TestInfo) []int {
+// inline limit, odd ones, and where fewer buffers fit the window. In other modes
+// than its first it only waits differently.
+func sizesFor(info TestInfo, mode string) []int {
 	switch info.Name {
 	case "atomic-lat", "baseline-block-lat":
 		return []int{8}
 	case "baseline-shm-lat":
 		return []int{8, 64, 4096}
 	}
-	sizes := []int{1, 7, 64, inlineLimit, inlineLimit + 1, 300_001, 3 << 20}
-	if raceEnabled { // it looks at every byte that is copied
-		sizes = sizes[:len(sizes)-2]
+	switch {
+	case mode != info.Modes[0]:
+		return []int{64, inlineLimit + 1}
+	case raceEnabled: // the detector looks at every byte that is copied
+		return []int{1, 7, inlineLimit, inlineLimit + 1}
 	}
-	return sizes
+	return []int{1, 7, inlineLimit, inlineLimit + 1, 300_001, 3 << 20}
 }
 
 // Every test in every mode, over a transport in this process and over shared
@@ -66,7 +69,7 @@ func TestEveryTest(t *testing.T) {
 			}
 			for _, mode := range info.Modes {
 				t.Run(transport+info.Name+"/"+mode, func(t *testing.T) {
-					sizes := sizesFor(info)
+					sizes := sizesFor(info, mode)
 					results := runOne(t, Config{Test: info.Name, Transport: transport, Sizes: sizes, Iterations: few, Mode: mode})
 					require.Len(t, results, len(sizes))
 					for i, r := range results {
@@ -124,7 +127,7 @@ func requireSensible(t *testing.T, r Result, info TestInfo, size int, mode strin
 func TestDepths(t *testing.T) {
 	requireTwoCores(t)
 	for _, test := range []string{"write-bw", "read-bw", "send-bw"} {
-		for _, depth := range []int{1, 2, 3, 5, 9, 64, 100} {
+		for _, depth := range []int{1, 2, 3, 9, 100} {
 			runOne(t, Config{Test: test, Sizes: []int{100, 1 << 20}, Iterations: few, Depth: depth})
 		}
 	}
@@ -139,7 +142,9 @@ func TestHotLoopsDoNotAllocate(t *testing.T) {
 			continue
 		}
 		for _, r := range runOne(t, Config{Test: info.Name, Iterations: iterations, Sizes: []int{max(8, min(64, info.DefaultSize))}}) {
-			require.Less(t, r.AllocsPerOp, 0.01, "%s: a handful by the runtime in the background is all", r.Test)
+			// Less than once in a batch of 16. What happens by the clock, in the
+			// runtime and in a provider's background, depends on how busy the machine is.
+			require.Less(t, r.AllocsPerOp, 0.05, r.Test)
 		}
 	}
 }

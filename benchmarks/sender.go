@@ -13,6 +13,7 @@ type sender struct {
 	*end
 	ring        []transport.WorkRequest
 	every       uint64
+	at          int    // the slot of the next request
 	posted      uint64 // requests posted
 	done        uint64 // of them, known to be finished
 	completions []transport.Completion
@@ -39,12 +40,15 @@ func (s *sender) slot(ctx context.Context) (int, error) {
 			return 0, err
 		}
 	}
-	return int(s.posted % uint64(len(s.ring))), nil
+	return s.at, nil
 }
 
 // post sends the slot that slot gave out.
 func (s *sender) post(slot int) error {
 	wr := &s.ring[slot]
+	if s.at++; s.at == len(s.ring) {
+		s.at = 0
+	}
 	s.posted++
 	wr.ID = s.posted
 	wr.Imm = uint32(s.posted)

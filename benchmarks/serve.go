@@ -35,12 +35,12 @@ func Serve(ctx context.Context, c ServeConfig) error {
 	name, crossHost := d.Name(), d.Capabilities().Features.Has(transport.FeatureCrossHost)
 	d.Close() // each measurement opens its own
 	if !crossHost {
-		return fmt.Errorf("--listen: %s connects processes of one machine only, for which no --listen is needed; choose another --transport", name)
+		return flagErrorf("--listen: %s connects processes of one machine only, for which no --listen is needed; choose another --transport", name)
 	}
 	listen := net.ListenConfig{KeepAliveConfig: keepAlive}
 	listener, err := listen.Listen(ctx, "tcp", c.Listen)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return flagErrorf("--listen: %w", err)
 	}
 	defer listener.Close()
 	note := c.OnNote

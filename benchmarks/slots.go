@@ -26,6 +26,16 @@ func (s slots) of(mem []byte, i int) []byte {
 	return mem[off : off+s.size : off+s.size]
 }
 
+// all lists the buffers of n messages, which go round: looked up, they save the
+// hot loops the arithmetic.
+func (s slots) all(mem []byte, n int) [][]byte {
+	buffers := make([][]byte, n)
+	for i := range buffers {
+		buffers[i] = s.of(mem, i)
+	}
+	return buffers
+}
+
 // stamp marks both ends of a message.
 func stamp(message []byte, mark byte) {
 	message[0] = mark

@@ -66,7 +66,7 @@ var order = []string{
 	"write-lat", "write-imm-lat", "send-lat", "read-lat", "atomic-lat",
 	"write-bw", "read-bw", "send-bw",
 	"invoke-lat", "invoke-rate", "invoke-bw", "lease-lat", "cold-start",
-	"baseline-shm-lat", "baseline-block-lat", "baseline-memcpy-bw",
+	"baseline-shm-lat", "baseline-block-lat", "baseline-memcpy-bw", "baseline-udp-lat", "baseline-udp-bw",
 }
 
 func (t *test) rank() int {

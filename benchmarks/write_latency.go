@@ -28,9 +28,9 @@ const latencyRing = 32
 type writeLatency struct {
 	*end
 	out   *sender
-	slots slots
-	leads bool // the measuring side
-	round byte // of the message last sent or awaited
+	sent  [][]byte // by slot of out: what is sent
+	leads bool     // the measuring side
+	round byte     // of the message last sent or awaited
 	pace  pace
 
 	first, last *atomic.Uint64 // the words of the landing with the message's ends
@@ -54,7 +54,7 @@ func newWriteLatency(ctx context.Context, s *session) (side, error) {
 	if int(e.far.Len) != landing {
 		return nil, closing(e, fmt.Errorf("the peer granted %d bytes", e.far.Len))
 	}
-	w := &writeLatency{end: e, slots: bufs, leads: s.peer != nil, pace: newPace(size),
+	w := &writeLatency{end: e, sent: bufs.all(e.own.Bytes(), bufs.count), leads: s.peer != nil, pace: newPace(size),
 		first: e.landing.Uint64(0), last: e.landing.Uint64(landing - wordBytes),
 		poll: !e.device.Capabilities().Features.Has(transport.FeatureWatchMemory),
 	}
@@ -128,7 +128,7 @@ func (w *writeLatency) put(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stamp(w.slots.of(w.own.Bytes(), slot), w.round)
+	stamp(w.sent[slot], w.round)
 	return w.out.post(slot)
 }
 

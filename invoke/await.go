@@ -92,11 +92,11 @@ func (c *Client) abandon(s *clientSlot) {
 	}
 	s.state = slotAbandoned
 	c.abandoned++
-	c.post[0] = transport.WriteImm(0, transport.Span{}, s.worker, requestImm(s.index, kindCancel, cancelTag(s.id)))
-	if c.setFlags(&c.post[0]) == nil {
-		// If it cannot be sent, the worker executes the call in vain.
-		_, _ = c.conn.Post(c.post[:]...)
-	}
+	cancel := &c.staged[0]
+	*cancel = transport.WriteImm(maxSlots, transport.Span{}, s.worker, requestImm(s.index, kindCancel, cancelTag(s.id)))
+	c.setFlags(cancel)
+	// If it cannot be sent, the worker executes the call in vain.
+	_, _ = c.conn.Post(c.staged[:1]...)
 }
 
 // takeFailure takes a completion that is no reply: the connection ended, or the

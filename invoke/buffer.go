@@ -87,18 +87,18 @@ func (b *Buffer) begin(ctx context.Context, f *Handle, n int) error {
 	if n < 0 || n > len(b.in) {
 		return c.inputTooLarge(f, n, len(b.in))
 	}
+	timeout, err := c.admit(ctx, f)
+	if err != nil {
+		return err
+	}
 	s, err := c.credit(ctx, true)
 	if err != nil {
 		return err
 	}
-	s.buffer = b
-	h := requestHeader{reply: b.returned}
-	if err := c.send(ctx, s, f, b.header, b.message.Slice(0, headerBytes+n), &h); err != nil {
-		s.buffer = nil
-		return err
-	}
-	b.slot = s
-	return nil
+	s.buffer, b.slot = b, s
+	c.stage(s, f, n, timeout)
+	_, err = c.flush(ctx)
+	return err
 }
 
 // Wait waits for the reply and returns the result in place. If the context ends

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -40,6 +39,10 @@ func (c *Client) call(ctx context.Context, f *Handle, in, out []byte) (int, erro
 
 // begin copies the input into a free slot and sends it off.
 func (c *Client) begin(ctx context.Context, f *Handle, in []byte, wait bool) (*clientSlot, error) {
+	timeout, err := c.admit(ctx, f)
+	if err != nil {
+		return nil, err
+	}
 	if len(in) > c.layout.slotBytes {
 		return nil, c.inputTooLarge(f, len(in), c.layout.slotBytes)
 	}
@@ -48,111 +51,9 @@ func (c *Client) begin(ctx context.Context, f *Handle, in []byte, wait bool) (*c
 		return nil, err
 	}
 	copy(s.input, in)
-	h := requestHeader{reply: s.returned}
-	if err := c.send(ctx, s, f, s.header, s.local.Slice(0, headerBytes+len(in)), &h); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-// send posts the request that message holds: the header, which it writes, and
-// the payload. On success the slot's credit is used.
-func (c *Client) send(ctx context.Context, s *clientSlot, f *Handle, header *[headerBytes]byte, message transport.Span, h *requestHeader) error {
-	if f.client != c {
-		return ErrForeignHandle
-	}
-	kind := kindPlain
-	if s.buffer != nil {
-		kind = kindFull
-	}
-	if err := ctx.Err(); err != nil {
-		return c.unsent(f, err)
-	}
-	if c.conn.Err() != nil { // what is posted now would not be sent, nobody could tell later
-		c.fail(nil)
-		return &GoneError{Worker: c.worker, Started: StartedNo, Err: c.failed}
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		if h.timeout = time.Until(deadline); h.timeout <= 0 {
-			return c.unsent(f, context.DeadlineExceeded)
-		}
-		kind = kindFull
-	}
-	h.id, h.function, h.bytes = s.id+uint64(len(c.slots)), f.index, uint32(message.Len()-headerBytes)
-	h.encode(header)
-	c.post[0] = transport.WriteImm(0, message, s.worker, requestImm(s.index, kind, f.index))
-	if err := c.submit(ctx); err != nil {
-		return err
-	}
-	c.free = c.free[:len(c.free)-1] // s is the last of it
-	s.id, s.handle, s.state, s.room = h.id, f, slotInFlight, h.reply.Len-headerBytes
-	return nil
-}
-
-// submit posts c.post[0].
-func (c *Client) submit(ctx context.Context) error {
-	if err := c.setFlags(&c.post[0]); err != nil {
-		return err
-	}
-	if _, err := c.conn.Post(c.post[:]...); err != nil {
-		return c.submitSlowly(ctx, err)
-	}
-	return nil
-}
-
-// setFlags decides how a request is posted: inline if it is short, and one in
-// signalEvery signaled, which is also when completions are looked for.
-func (c *Client) setFlags(wr *transport.WorkRequest) error {
-	if wr.Bytes() <= uint64(c.inlineBytes) {
-		wr.Flags |= transport.Inline
-	}
-	if c.sent++; c.sent < c.signalEvery {
-		return nil
-	}
-	wr.Flags |= transport.Signaled
-	c.sent = 0
-	return c.reclaim()
-}
-
-// reclaim takes the completions of sends off their queue, which gives places in
-// the send queue back.
-func (c *Client) reclaim() error {
-	n, err := c.sendQueue.Poll(c.completions[:])
-	for i := range c.completions[:n] {
-		if err == nil {
-			err = c.completions[i].Err()
-		}
-	}
-	if err != nil {
-		c.fail(err)
-		return &GoneError{Worker: c.worker, Started: StartedNo, Err: c.failed}
-	}
-	return nil
-}
-
-// submitSlowly waits for a place in the send queue.
-func (c *Client) submitSlowly(ctx context.Context, err error) error {
-	c.post[0].Flags |= transport.Signaled
-	for ; errors.Is(err, transport.ErrQueueFull); _, err = c.conn.Post(c.post[:]...) {
-		n, err := c.sendQueue.Wait(ctx, c.completions[:], c.spin)
-		for i := range c.completions[:n] {
-			if err == nil {
-				err = c.completions[i].Err()
-			}
-		}
-		if err != nil && ctx.Err() != nil {
-			return c.unsent(nil, ctx.Err())
-		}
-		if err != nil {
-			c.fail(err)
-			return &GoneError{Worker: c.worker, Started: StartedNo, Err: c.failed}
-		}
-	}
-	if err != nil {
-		c.fail(err)
-		return &GoneError{Worker: c.worker, Started: StartedNo, Err: c.failed}
-	}
-	return nil
+	c.stage(s, f, len(in), timeout)
+	_, err = c.flush(ctx)
+	return s, err
 }
 
 // credit returns a free slot, which it leaves on the list. If there is none it
@@ -161,7 +62,7 @@ func (c *Client) submitSlowly(ctx context.Context, err error) error {
 func (c *Client) credit(ctx context.Context, wait bool) (*clientSlot, error) {
 	for {
 		if c.failed != nil {
-			return nil, &GoneError{Worker: c.worker, Started: StartedNo, Err: c.failed}
+			return nil, c.gone(StartedNo)
 		}
 		if n := len(c.free); n > 0 {
 			return &c.slots[c.free[n-1]], nil
@@ -199,7 +100,7 @@ func (c *Client) release(s *clientSlot) {
 func (c *Client) collectFailure(s *clientSlot, room int) error {
 	defer c.release(s)
 	if s.gone {
-		return &GoneError{Worker: c.worker, Started: StartedUnknown, Err: c.failed}
+		return c.gone(StartedUnknown)
 	}
 	reply, payload := s.reply, s.result
 	if s.buffer != nil {
@@ -217,6 +118,11 @@ func (c *Client) collectFailure(s *clientSlot, room int) error {
 	}
 	e.Message = string(payload[:s.bytes])
 	return e
+}
+
+// gone is the error for a call after the end of the connection.
+func (c *Client) gone(started Started) error {
+	return &GoneError{Worker: c.worker, Started: started, Err: c.failed}
 }
 
 // inputTooLarge is the error for an input that does not fit.

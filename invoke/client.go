@@ -58,17 +58,20 @@ type Client struct {
 	free        []uint32 // credits: slots without a call, the last used on top
 	abandoned   int      // slots whose call nobody waits for
 	failed      error    // why the connection ended, once that was noticed
-	post        [1]transport.WorkRequest
+	staged      [clientBatch]transport.WorkRequest
+	length      int                     // of staged
 	receives    []transport.WorkRequest // as many as are reposted at once
 	answered    int                     // receives used and not reposted
 	sent        int                     // sends since the last signaled one
 	signalEvery int
+	owed        bool // there are completions of sends to be looked for
 	inlineBytes int
 	collected   *[headerBytes]byte // header of the last reply that was handed out
 	completions [clientBatch]transport.Completion
 }
 
-// clientBatch is how many completions a client takes from a queue at once.
+// clientBatch is how many requests a client posts, and how many completions it
+// takes from a queue, at once.
 const clientBatch = 32
 
 // clientSlot is one place for a call: a credit while it is free.

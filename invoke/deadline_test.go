@@ -76,9 +76,15 @@ func TestAbandonedCallIsNotStarted(t *testing.T) {
 		require.NoError(t, err)
 		receive(t, entered)
 		var counted []invoke.Future
+		sent := uint64(5) // and canceled below
 		for range 5 {
 			_, err := c.Call(within(t, time.Millisecond), never, nil, nil)
 			require.ErrorIs(t, err, invoke.ErrDeadlineExceeded)
+			e := (*invoke.Error)(nil)
+			require.ErrorAs(t, err, &e)
+			if e.Started != invoke.StartedNo { // it was sent before it was too late
+				sent++
+			}
 			canceled, cancel := context.WithCancel(context.Background())
 			future, err := c.Go(canceled, never, nil)
 			require.NoError(t, err)
@@ -102,7 +108,7 @@ func TestAbandonedCallIsNotStarted(t *testing.T) {
 			require.NoError(t, err)
 			return credits.Free == c.Slots()
 		})
-		eventually(t, "the refusals to be counted", func() bool { return s.worker.Stats().Refused == 10 })
+		eventually(t, "the refusals to be counted", func() bool { return s.worker.Stats().Refused == sent })
 	})
 }
 

@@ -2,6 +2,7 @@ package invoke
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -38,6 +39,55 @@ func (c *Client) start(ctx context.Context, f *Handle, in []byte, wait bool) (Fu
 	}
 	c.owner.Release()
 	return future, err
+}
+
+// GoBatch is Go for several inputs at once, which costs less than one after the
+// other: their requests are posted together. It stores the calls into futures,
+// which is at least as long as inputs, and returns how many were begun: all, or
+// fewer with an error. It never waits for a credit; ErrNoCredit means that there
+// were not enough.
+func (c *Client) GoBatch(ctx context.Context, f *Handle, inputs [][]byte, futures []Future) (int, error) {
+	if len(futures) < len(inputs) {
+		return 0, fmt.Errorf("invoke: room for %d futures of %d calls", len(futures), len(inputs))
+	}
+	if err := c.owner.Acquire(); err != nil {
+		return 0, c.refuse(err)
+	}
+	n, err := c.beginAll(ctx, f, inputs, futures)
+	c.owner.Release()
+	return n, err
+}
+
+func (c *Client) beginAll(ctx context.Context, f *Handle, inputs [][]byte, futures []Future) (begun int, err error) {
+	timeout, err := c.admit(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	for i, in := range inputs {
+		if len(in) > c.layout.slotBytes {
+			err = c.inputTooLarge(f, len(in), c.layout.slotBytes)
+			break
+		}
+		var s *clientSlot
+		if s, err = c.credit(ctx, false); err != nil {
+			break
+		}
+		copy(s.input, in)
+		c.stage(s, f, len(in), timeout)
+		futures[i] = Future{client: c, slot: s.index, id: s.id}
+		if c.length < len(c.staged) {
+			continue
+		}
+		n, err := c.flush(ctx)
+		if begun += n; err != nil {
+			return begun, err
+		}
+	}
+	n, flushErr := c.flush(ctx)
+	if flushErr != nil {
+		err = flushErr
+	}
+	return begun + n, err
 }
 
 // Wait waits for the reply, copies the result to out, and returns its length in

@@ -1,6 +1,7 @@
 package invoke_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
@@ -169,4 +170,43 @@ func TestUnsentCalls(t *testing.T) {
 	credits, err := c.Credits()
 	require.NoError(t, err)
 	require.Equal(t, invoke.Credits{Free: 16}, credits)
+}
+
+func TestGoBatch(t *testing.T) {
+	everywhere(t, func(t *testing.T, url string) {
+		const slots = 50 // more than are posted at once
+		s := serve(t, url, invoke.WorkerConfig{Slots: slots, SlotBytes: 300})
+		c := s.dial(t, invoke.ClientConfig{Slots: slots, SlotBytes: 300})
+		f := find(t, c, "echo")
+		var inputs [][]byte
+		for i := range slots + 3 {
+			inputs = append(inputs, bytes.Repeat([]byte{byte(i)}, i))
+		}
+		futures := make([]invoke.Future, len(inputs))
+		out := make([]byte, 300)
+		collect := func(n int) {
+			for i := range n {
+				size, err := futures[i].Wait(soon(t), out)
+				require.NoError(t, err)
+				require.Equal(t, inputs[i], out[:size])
+			}
+		}
+		for _, n := range []int{0, 1, 31, 32, 33, slots} {
+			begun, err := c.GoBatch(soon(t), f, inputs[:n], futures)
+			require.NoError(t, err)
+			require.Equal(t, n, begun)
+			collect(n)
+		}
+		begun, err := c.GoBatch(soon(t), f, inputs, futures)
+		require.ErrorIs(t, err, invoke.ErrNoCredit)
+		require.Equal(t, slots, begun, "as many as there were credits")
+		collect(begun)
+		inputs[3] = make([]byte, 301)
+		begun, err = c.GoBatch(soon(t), f, inputs, futures)
+		require.ErrorIs(t, err, invoke.ErrTooLarge)
+		require.Equal(t, 3, begun)
+		collect(begun)
+		_, err = c.GoBatch(soon(t), f, inputs, futures[:1])
+		require.ErrorContains(t, err, "room for 1 futures of 53 calls")
+	})
 }

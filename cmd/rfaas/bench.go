@@ -26,11 +26,9 @@ type benchFlags struct {
 func (p *program) benchCommand() *cobra.Command {
 	f := &benchFlags{}
 	cmd := &cobra.Command{
-		Use: "bench TEST...",
-
 		DisableFlagsInUseLine: true,
-
-		Short: "Measure transports and invocations between two processes",
+		Use:                   "bench TEST...",
+		Short:                 "Measure transports and invocations between two processes",
 		Long: `bench measures between this process and a second one that it starts, each pinned
 to a core of its own. Latencies are round trips, with percentiles over every one
 of them. The baseline tests measure the bare medium without any code of a
@@ -148,10 +146,9 @@ func (f *benchFlags) serve(cmd *cobra.Command, p *program, tests []string) error
 	return flagError(err)
 }
 
-// flagError makes a usage error of an error of package benchmarks that is about
-// a flag: it begins with the flag's name.
+// flagError makes a usage error of an error that is about a flag.
 func flagError(err error) error {
-	if err != nil && strings.HasPrefix(err.Error(), "--") {
+	if _, ok := errors.AsType[*benchmarks.FlagError](err); ok {
 		return &exitError{exitUsage, err}
 	}
 	return err

@@ -99,8 +99,8 @@ func (d deviceInfo) write(w io.Writer, asJSON bool) error {
 	fmt.Fprintf(&b, "  wire        %s\n", d.Wire)
 	fmt.Fprintf(&b, "  operations  %s\n", strings.Join(d.Operations, ", "))
 	fmt.Fprintf(&b, "  features    %s\n", strings.Join(d.Features, ", "))
-	fmt.Fprintf(&b, "  limits      message %s, inline %s bytes, depth of sends %d, of receives %d, of queues %d\n",
-		message.String(), inline.String(), d.MaxSendDepth, d.MaxRecvDepth, d.MaxQueueDepth)
+	fmt.Fprintf(&b, "  limits      message %s, inline %s bytes\n", message.String(), inline.String())
+	fmt.Fprintf(&b, "  depths      sends %d, receives %d, queues %d\n", d.MaxSendDepth, d.MaxRecvDepth, d.MaxQueueDepth)
 	for _, note := range d.Notes {
 		fmt.Fprintf(&b, "  note        %s\n", note)
 	}

@@ -105,7 +105,8 @@ func startWith(t *testing.T, dir string, change func(*exec.Cmd), args ...string)
 	s.mark = fmt.Sprintf("%s=%s", asProgram, s.temp)
 	s.cmd = exec.Command("/proc/self/exe", args...)
 	s.cmd.Dir = dir
-	s.cmd.Env = append(os.Environ(), s.mark, "TMPDIR="+s.temp)
+	// The race detector would otherwise have every process sleep before its end.
+	s.cmd.Env = append(os.Environ(), s.mark, "TMPDIR="+s.temp, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
 	s.cmd.WaitDelay = programTimeout
 	if change != nil {
@@ -139,6 +140,7 @@ func (s *started) wait() int {
 	s.ended = true
 	assert.True(s.t, tooLate.Stop(), "the program did not end within %v", programTimeout)
 	s.requireNothingRemains()
+	assert.NotContains(s.t, s.stderr.String(), "DATA RACE")
 	return s.cmd.ProcessState.ExitCode()
 }
 

@@ -34,11 +34,9 @@ func (p *program) runCommand() *cobra.Command {
 	var list strings.Builder
 	writeFunctions(&list)
 	cmd := &cobra.Command{
-		Use: "run -f FUNCTION [-o DIR] INPUT...",
-
 		DisableFlagsInUseLine: true,
-
-		Short: "Call a function with each of many files",
+		Use:                   "run -f FUNCTION [-o DIR] INPUT...",
+		Short:                 "Call a function with each of many files",
 		Long: `run starts workers, processes that execute functions, calls the function once
 for each INPUT, and writes the results. An INPUT of - is the standard input.
 
@@ -94,7 +92,11 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	if err != nil {
 		return err
 	}
-	defer device.Close()
+	defer func() {
+		if err := device.Close(); err != nil {
+			p.logging.log.Warn("the transport does not close in good order", "reason", err)
+		}
+	}()
 	cores, note, err := f.place(len(inputs))
 	if err != nil {
 		return err
@@ -136,10 +138,12 @@ func (f *runFlags) carryOut(cmd *cobra.Command, p *program, plan *job.Plan, cfg 
 	defer cfg.Agent.Close(0) // the job has ended its own
 	cfg.OnOutcome = func(o job.Outcome) { p.meter.Step(o.State == job.Failed) }
 	stop, abort, release := interruption(cmd.Context(), func() {
-		fmt.Fprintf(p.meter, "%s: interrupted: what is running may finish within %v; Ctrl-C again ends at once\n", cmd.CommandPath(), stopGrace)
+		fmt.Fprintf(p.meter, "%s: interrupted: what is running has %v; Ctrl-C again ends at once\n", cmd.CommandPath(), stopGrace)
 	})
 	defer release()
-	p.meter.Begin(cfg.Function, len(plan.Inputs))
+	if plan.Directory != "" || !isTerminal(cfg.Stdout) { // a bar and results would get mixed up
+		p.meter.Begin(cfg.Function, len(plan.Inputs))
+	}
 	report := job.Run(stop, abort, plan, cfg)
 	p.meter.End()
 	report.Interrupted = stop.Err() != nil

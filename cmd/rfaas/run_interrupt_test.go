@@ -51,7 +51,7 @@ func TestRunInterrupted(t *testing.T) {
 			open()
 
 			require.Equal(t, exitInterrupted, s.wait())
-			require.Equal(t, "rfaas run: interrupted: what is running may finish within 5s; Ctrl-C again ends at once\n", s.stderr.String())
+			require.Equal(t, "rfaas run: interrupted: what is running has 5s; Ctrl-C again ends at once\n", s.stderr.String())
 			require.Contains(t, s.stdout.String(), "test-gate: 4 of 6 inputs done, 2 not tried, in ")
 			require.Contains(t, s.stdout.String(), "not tried: 2 inputs, from in/4 on: interrupted\n")
 			require.Equal(t, []string{"0", "1", "2", "3"}, names(t, dir, "out"))

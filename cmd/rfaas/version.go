@@ -10,9 +10,10 @@ import (
 
 func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version of rfaas",
-		Long:    "version prints the version of rfaas, the commit it was built from, the Go version and the platform.",
+		Use:   "version",
+		Short: "Print the version of rfaas",
+		Long: `version prints the version of rfaas, the commit that it was built from, the Go
+version and the platform.`,
 		Example: "  rfaas version",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

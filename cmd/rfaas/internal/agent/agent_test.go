@@ -115,9 +115,9 @@ func TestDeathIsNoticed(t *testing.T) {
 	t.Parallel()
 	e, err := newAgent(t, "obedient").Start(t.Context(), AnyCore)
 	require.NoError(t, err)
-	require.NoError(t, syscall.Kill(e.PID(), syscall.SIGSEGV))
+	require.NoError(t, syscall.Kill(e.PID(), syscall.SIGTERM))
 	requireEnds(t, e)
-	require.Contains(t, e.Death(), "segmentation")
+	require.Equal(t, "killed by signal 15 (terminated)", e.Death())
 }
 
 func TestStopKillsTheObstinate(t *testing.T) {
@@ -225,6 +225,13 @@ func TestParentKilled(t *testing.T) {
 	require.NoError(t, cmd.Process.Kill())
 	cmd.Wait()
 
+	defer func() {
+		for _, pid := range []int{first, second} {
+			if !gone(pid) {
+				syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+	}()
 	for _, pid := range []int{first, second} {
 		require.Eventually(t, func() bool { return gone(pid) }, patience, time.Millisecond)
 	}
@@ -263,8 +270,8 @@ func TestPlace(t *testing.T) {
 		{1, []int{4, 5}, []int{4}, ""},
 		{2, []int{0, 2, 1, 3}, []int{0, 2}, ""},
 		{3, []int{0, 2, 1, 3}, []int{0, 2, 1}, ""},
-		{2, []int{0, 1}, []int{AnyCore, AnyCore}, "workers are not pinned to cores: 2 workers and their client share 2 cores"},
-		{1, []int{3}, []int{AnyCore}, "workers are not pinned to cores: 1 worker and their client share 1 core"},
+		{2, []int{0, 1}, []int{AnyCore, AnyCore}, "workers are not pinned: 2 cores for 2 workers and the client"},
+		{1, []int{3}, []int{AnyCore}, "workers are not pinned: 1 core for 1 worker and the client"},
 	} {
 		cores, note := Place(c.workers, c.allowed)
 		require.Equal(t, c.want, cores)

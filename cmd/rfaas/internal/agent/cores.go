@@ -19,7 +19,9 @@ const AnyCore = -1
 // hardware threads of the same cores.
 func AllowedCores() ([]int, error) {
 	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(os.Getpid(), &set); err != nil {
+	// Of the calling thread: those that are pinned run nothing but the start of
+	// their executors.
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
 		return nil, fmt.Errorf("asking which processors are allowed: %w", err)
 	}
 	var allowed []int
@@ -60,8 +62,7 @@ func Place(n int, allowed []int) (cores []int, note string) {
 		copy(cores, allowed)
 		return cores, ""
 	}
-	return cores, fmt.Sprintf("workers are not pinned to cores: %s and their client share %s",
-		count(n, "worker"), count(len(allowed), "core"))
+	return cores, fmt.Sprintf("workers are not pinned: %s for %s and the client", count(len(allowed), "core"), count(n, "worker"))
 }
 
 func count(n int, noun string) string {

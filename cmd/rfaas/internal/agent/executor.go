@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -140,16 +141,16 @@ func (e *Executor) awaitReady(ctx context.Context) (address string, err error) {
 	switch {
 	case err == nil:
 		address, err = parseLine(line)
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		err = fmt.Errorf("not ready within %v", startTimeout)
-	case ctx.Err() != nil:
-		err = ctx.Err()
-	default: // it ended, or is about to
-		err = errors.New("closed its standard output before it was ready")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		if err = ctx.Err(); errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("not ready within %v", startTimeout)
+		}
+	case errors.Is(err, io.EOF): // it ended, or is about to
 		select {
 		case <-e.ended:
 			err = errors.New(e.death + " before it was ready")
 		case <-ctx.Done():
+			err = errors.New("closed its standard output before it was ready")
 		}
 	}
 	if err != nil {

@@ -1,7 +1,6 @@
 package job
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -59,6 +58,9 @@ func (l *lane) rest() {
 
 // staff makes sure that there is a worker.
 func (l *lane) staff() (err error) {
+	if l.worker != nil {
+		return nil
+	}
 	for failures := 0; l.worker == nil; failures++ {
 		if failures == maxStarts {
 			return fmt.Errorf("worker %d: %d starts failed in a row, the last one: %w", l.report.Number, failures, err)
@@ -71,19 +73,21 @@ func (l *lane) staff() (err error) {
 			}
 		}
 		if l.job.abort.Err() != nil {
-			return context.Cause(l.job.abort)
+			return errInterrupted
 		}
 		l.worker, err = l.job.cfg.hire(l.job.abort, l.core)
 	}
-	if e := l.worker.executor; l.report.PID != e.PID() {
-		if l.report.PID != 0 {
-			l.report.Replaced++
-		}
-		l.report.PID = e.PID()
-		l.job.cfg.Log.Info("worker started", "worker", l.report.Number, "process", e.PID(), "core", coreName(e.Core()))
+	if l.report.PID != 0 {
+		l.report.Replaced++
 	}
+	e := l.worker.executor
+	l.report.PID = e.PID()
+	l.job.cfg.Log.Info("worker started", "worker", l.report.Number, "process", e.PID(), "core", coreName(e.Core()))
 	return nil
 }
+
+// errInterrupted is the reason of what was given up because abort ended.
+var errInterrupted = errors.New("interrupted")
 
 // process calls the function with an input, again if that is allowed and needed.
 func (l *lane) process(in *Input) Outcome {
@@ -118,10 +122,10 @@ func (l *lane) process(in *Input) Outcome {
 func (l *lane) reason(err error, attempts int) string {
 	loss, lost := errors.AsType[*lossError](err)
 	switch {
-	case l.job.abort.Err() != nil:
-		return "interrupted"
 	case !lost:
 		return err.Error()
+	case l.job.abort.Err() != nil:
+		return errInterrupted.Error()
 	case !loss.repeatable:
 		return fmt.Sprintf("%v; not tried again, because %s is not declared idempotent", loss, l.job.cfg.Function)
 	}
@@ -175,11 +179,15 @@ func (l *lane) failed(w *worker, t timing, err error) error {
 		l.dismiss()
 		return err
 	}
-	if e.Started == invoke.StartedUnknown { // the caller gave up, the function goes on
+	switch {
+	case e.Started == invoke.StartedUnknown: // the caller gave up, the function goes on
 		l.dismiss()
-	} else {
+	case e.Started == invoke.StartedYes:
 		l.report.Calls++
 		l.report.Busy += t.execution
+	}
+	if e.Status == invoke.StatusCanceled && l.job.abort.Err() != nil {
+		return errInterrupted
 	}
 	return l.job.cfg.describe(e)
 }

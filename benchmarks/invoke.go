@@ -1,0 +1,323 @@
+package benchmarks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/rfaas-go/rfaas/invoke"
+)
+
+// The invocation tests call a function that does nothing, so that what they
+// measure is the price of the call. It does not look at its input.
+
+const (
+	invokeDepth    = 16 // default of the tests that keep several calls in flight
+	maxInvokeDepth = 256
+	maxInvokeSize  = 1 << 29
+	maxWorkers     = 64
+)
+
+func init() {
+	add(&test{
+		name:  "invoke-lat",
+		about: "round trip of a call of a function that does nothing, size bytes in and none out",
+		modes: allModes, defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
+		iterations: latencyIterations, baseline: bouncing,
+		measure: newInvokeLatency, serve: newInvokeWorkers,
+	})
+	add(&test{
+		name:  "invoke-rate",
+		about: "calls a second of one client that keeps depth of them in flight at each worker",
+		modes: allModes, defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
+		defaultDepth: invokeDepth, maxDepth: maxInvokeDepth, defaultWorkers: 1, maxWorkers: maxWorkers,
+		bandwidth: true, iterations: bandwidthIterations, baseline: bouncing,
+		measure: newInvokeRate, serve: newInvokeWorkers,
+	})
+	add(&test{
+		name:  "invoke-bw",
+		about: "bandwidth of the inputs of calls from registered buffers",
+		modes: allModes, defaultSize: bulkSize, minSize: 1, maxSize: maxInvokeSize,
+		defaultDepth: invokeDepth, maxDepth: maxInvokeDepth, defaultWorkers: 1, maxWorkers: maxWorkers,
+		bandwidth: true, iterations: bandwidthIterations, baseline: always("baseline-memcpy-bw"),
+		measure: newInvokeBandwidth, serve: newInvokeWorkers,
+	})
+}
+
+// invokeMode is a mode as package invoke has it.
+func invokeMode(mode string) invoke.Mode {
+	switch mode {
+	case Warm:
+		return invoke.Warm
+	case Adaptive:
+		return invoke.Adaptive(AdaptiveSpin)
+	}
+	return invoke.Hot
+}
+
+// invokeSlotBytes makes slots as large as the inputs, and not too small to be
+// slots.
+func invokeSlotBytes(size int) int { return max(size, 1024) }
+
+// noop is what the workers' function is called.
+const noop = "noop"
+
+// invokeWorkers is the peer: workers, each with one client, that run until the
+// end of the session.
+type invokeWorkers struct {
+	workers []*invoke.Worker
+	ended   chan error  // what Serve returned, of each
+	failed  atomic.Bool // one of them ended by itself
+	calls   uint64      // that have been asked for so far
+}
+
+func newInvokeWorkers(ctx context.Context, s *session) (side, error) {
+	w := &invokeWorkers{ended: make(chan error, s.params.Workers)}
+	err := w.start(ctx, s)
+	if err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+func (w *invokeWorkers) start(ctx context.Context, s *session) error {
+	functions := invoke.NewRegistry()
+	err := functions.Register(noop, func(context.Context, []byte, []byte) (int, error) { return 0, nil }, invoke.Idempotent(true))
+	if err != nil {
+		return err
+	}
+	core, err := s.peerCore()
+	if err != nil {
+		return err
+	}
+	for range s.params.Workers {
+		worker, err := invoke.NewWorker(s.device, functions, invoke.WorkerConfig{
+			Slots: s.params.Depth, SlotBytes: invokeSlotBytes(s.params.SizeBytes), MaxClients: 1, Mode: invokeMode(s.params.Mode),
+		})
+		if err != nil {
+			return err
+		}
+		w.workers = append(w.workers, worker)
+		w.serve(worker, core)
+		core = anyCPU // the first worker has the peer's core, the kernel places the others
+		stream, err := s.accept(ctx)
+		if err != nil {
+			return err
+		}
+		request, err := s.device.Receive(ctx, stream)
+		if err != nil {
+			return err
+		}
+		if err := worker.Admit(ctx, request); err != nil {
+			return err
+		}
+	}
+	w.calls = uint64(len(w.workers)) // each client looks the function up
+	return nil
+}
+
+// serve runs a worker on a core of its own. It does not end with the context of
+// a run, but with close.
+func (w *invokeWorkers) serve(worker *invoke.Worker, core int) {
+	go func() {
+		err := onCore(core, func() error { return worker.Serve(context.Background(), nil) })
+		w.failed.Store(true)
+		w.ended <- err
+	}()
+}
+
+// invokeLook is how often the peer looks whether all calls were made: seldom, as
+// it shares the worker's core.
+const invokeLook = 10 * time.Millisecond
+
+// run waits until the workers have executed n calls more.
+func (w *invokeWorkers) run(ctx context.Context, n int, _ *samples) error {
+	w.calls += uint64(n)
+	for {
+		executed := uint64(0)
+		for _, worker := range w.workers {
+			executed += worker.Stats().Calls
+		}
+		switch {
+		case executed >= w.calls:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case w.failed.Load():
+			return fmt.Errorf("a worker ended after %d of %d calls", executed, w.calls)
+		}
+		time.Sleep(invokeLook)
+	}
+}
+
+func (w *invokeWorkers) close() error {
+	var errs []error
+	for _, worker := range w.workers {
+		errs = append(errs, worker.Close())
+	}
+	for range w.workers {
+		errs = append(errs, <-w.ended)
+	}
+	return errors.Join(errs...)
+}
+
+// invokeClients is what the measuring sides have in common: a client of each
+// worker.
+type invokeClients struct {
+	clients   []*invoke.Client
+	functions []*invoke.Handle
+	input     []byte
+}
+
+func newInvokeClients(ctx context.Context, s *session) (*invokeClients, error) {
+	c := &invokeClients{input: make([]byte, s.params.SizeBytes)}
+	if err := c.connect(ctx, s); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+func (c *invokeClients) connect(ctx context.Context, s *session) error {
+	cores, err := allowedCPUs()
+	if err != nil {
+		return err
+	}
+	if need := s.params.Workers + 1; s.params.Mode == Hot && need > len(cores) && s.params.PeerCPU != anyCPU {
+		return fmt.Errorf("--mode hot: needs a core for the client and for each worker, %d, and %d are allowed to this process; use --mode adaptive", need, len(cores))
+	}
+	for range s.params.Workers {
+		stream, err := s.dial(ctx)
+		if err != nil {
+			return err
+		}
+		client, err := invoke.Connect(ctx, s.device, stream, invoke.ClientConfig{
+			Slots: s.params.Depth, SlotBytes: invokeSlotBytes(s.params.SizeBytes), Mode: invokeMode(s.params.Mode),
+		})
+		if err != nil {
+			return err
+		}
+		c.clients = append(c.clients, client)
+		f, err := client.Function(ctx, noop)
+		if err != nil {
+			return err
+		}
+		c.functions = append(c.functions, f)
+	}
+	return nil
+}
+
+func (c *invokeClients) close() error {
+	var errs []error
+	for _, client := range c.clients {
+		errs = append(errs, client.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// invokeLatency calls, waits, and calls again.
+type invokeLatency struct{ *invokeClients }
+
+func newInvokeLatency(ctx context.Context, s *session) (side, error) {
+	c, err := newInvokeClients(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return &invokeLatency{c}, nil
+}
+
+func (l *invokeLatency) run(ctx context.Context, n int, out *samples) error {
+	client, f := l.clients[0], l.functions[0]
+	for range n {
+		start := clock()
+		if _, err := client.Call(ctx, f, l.input, nil); err != nil {
+			return err
+		}
+		out.add(clock() - start)
+	}
+	return nil
+}
+
+// invokeRate keeps a ring of calls in flight, those of all workers by turns, and
+// always waits for the oldest.
+type invokeRate struct {
+	*invokeClients
+	futures []invoke.Future
+}
+
+func newInvokeRate(ctx context.Context, s *session) (side, error) {
+	c, err := newInvokeClients(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return &invokeRate{c, make([]invoke.Future, s.params.Depth*len(c.clients))}, nil
+}
+
+func (r *invokeRate) run(ctx context.Context, n int, _ *samples) error {
+	depth, workers := len(r.futures), len(r.clients)
+	for slot, worker, i := 0, 0, 0; i < n+depth; i++ {
+		if i >= depth && i-depth < n {
+			if _, err := r.futures[slot].Wait(ctx, nil); err != nil {
+				return err
+			}
+		}
+		if i < n {
+			var err error
+			if r.futures[slot], err = r.clients[worker].Go(ctx, r.functions[worker], r.input); err != nil {
+				return err
+			}
+		}
+		if slot++; slot == depth {
+			slot = 0
+		}
+		if worker++; worker == workers {
+			worker = 0
+		}
+	}
+	return nil
+}
+
+// invokeBandwidth does the same with buffers.
+type invokeBandwidth struct {
+	*invokeClients
+	size    int
+	buffers []*invoke.Buffer
+}
+
+func newInvokeBandwidth(ctx context.Context, s *session) (side, error) {
+	c, err := newInvokeClients(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	b := &invokeBandwidth{invokeClients: c, size: s.params.SizeBytes}
+	for i := range s.params.Depth * len(c.clients) {
+		buffer, err := c.clients[i%len(c.clients)].NewBuffer(b.size, 0)
+		if err != nil {
+			return nil, errors.Join(err, c.close())
+		}
+		fill(buffer.In(), targetMark) // no page is touched for the first time later
+		b.buffers = append(b.buffers, buffer)
+	}
+	return b, nil
+}
+
+func (b *invokeBandwidth) run(ctx context.Context, n int, _ *samples) error {
+	depth, workers := len(b.buffers), len(b.clients)
+	for slot, i := 0, 0; i < n+depth; i++ {
+		if i >= depth && i-depth < n {
+			if _, err := b.buffers[slot].Wait(ctx); err != nil {
+				return err
+			}
+		}
+		if i < n {
+			if err := b.buffers[slot].Go(ctx, b.functions[slot%workers], b.size); err != nil {
+				return err
+			}
+		}
+		if slot++; slot == depth {
+			slot = 0
+		}
+	}
+	return nil
+}

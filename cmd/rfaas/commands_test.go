@@ -1,0 +1,252 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Every command has a help text with examples, no line of which is too long for
+// a terminal but those of flags.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, command := range []string{"", "run", "bench", "devices", "version"} {
+		t.Run("rfaas "+command, func(t *testing.T) {
+			t.Parallel()
+			args := append(strings.Fields(command), "--help")
+			status, stdout, stderr := run(t, dir, args...)
+			require.Equal(t, exitOK, status)
+			require.Empty(t, stderr)
+			require.Contains(t, stdout, "\nExamples:\n  ")
+			text, _, _ := strings.Cut(stdout, "\nFlags:")
+			for line := range strings.SplitSeq(text, "\n") {
+				require.True(t, len(line) <= 80 || strings.HasPrefix(line, "  "), line)
+			}
+			require.NotContains(t, stdout, "executor --", "the hidden command is shown")
+		})
+	}
+	status, stdout, _ := run(t, dir)
+	require.Equal(t, exitOK, status)
+	require.Contains(t, stdout, "Available Commands:")
+}
+
+func TestUnknownCommand(t *testing.T) {
+	t.Parallel()
+	status, stdout, stderr := run(t, t.TempDir(), "walk")
+	require.Equal(t, exitUsage, status)
+	require.Empty(t, stdout)
+	require.Equal(t, "rfaas: unknown command \"walk\" for \"rfaas\"\nSee 'rfaas --help'.\n", stderr)
+}
+
+func TestLogging(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	input := write(t, dir, "a", "a")
+
+	status, _, stderr := run(t, dir, "run", "-f", "echo", "--log-level", "info", "--log-format", "json", "-o", "out", input)
+
+	require.Equal(t, exitOK, status)
+	var ours, executors int
+	for line := range strings.Lines(stderr) {
+		entry := map[string]any{}
+		require.NoError(t, json.Unmarshal([]byte(line), &entry), line)
+		switch entry["msg"] {
+		case "worker started":
+			ours++
+		case "client connected":
+			executors++
+		}
+	}
+	require.Equal(t, 1, ours)
+	require.Equal(t, 1, executors, "the executors log alike")
+
+	for _, c := range [][]string{
+		{"--log-level", "loud", `--log-level "loud": must be one of debug, info, warn, error`},
+		{"--log-format", "xml", `--log-format "xml": must be one of text, json`},
+	} {
+		status, _, stderr := run(t, dir, "version", c[0], c[1])
+		require.Equal(t, exitUsage, status)
+		require.Contains(t, stderr, c[2])
+	}
+}
+
+func TestDevices(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+
+	status, stdout, stderr := run(t, dir, "devices", "--json")
+
+	require.Equal(t, exitOK, status, stderr)
+	var listed []string
+	for line := range strings.Lines(stdout) {
+		var info deviceInfo
+		require.NoError(t, json.Unmarshal([]byte(line), &info), line)
+		listed = append(listed, info.Transport)
+		require.Equal(t, info.Available, info.Reason == "")
+		if info.Transport == "shm" {
+			require.True(t, info.Available)
+			require.Equal(t, "shm/1", info.Wire)
+			require.Contains(t, info.Operations, "write-imm")
+			require.Contains(t, info.Features, "cross-process")
+			require.NotZero(t, info.MaxMessageBytes)
+			require.NotEmpty(t, info.Notes)
+		}
+	}
+	require.Equal(t, transport.Schemes(), listed)
+
+	status, stdout, _ = run(t, dir, "devices")
+	require.Equal(t, exitOK, status)
+	for _, scheme := range listed {
+		require.Regexp(t, `(?m)^`+scheme+`: (not )?available$`, stdout)
+	}
+	require.Regexp(t, `(?m)^  limits      message 2GiB, inline \d+ bytes\n  depths      sends \d+, receives \d+, queues \d+$`, stdout)
+}
+
+func TestDevicesNotAvailable(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	info := describeDevice("nothing-of-this-name")
+	require.NoError(t, info.write(&b, false))
+	require.Contains(t, b.String(), "nothing-of-this-name: not available\n  reason      transport: ")
+	b.Reset()
+	require.NoError(t, info.write(&b, true))
+	require.Contains(t, b.String(), `{"transport":"nothing-of-this-name","available":false,"reason":"transport: `)
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	status, stdout, _ := run(t, t.TempDir(), "version")
+	require.Equal(t, exitOK, status)
+	require.Regexp(t, `^rfaas \S+ \(.*\), go1\.\S+, linux/`+runtime.GOARCH+`\n$`, stdout)
+
+	info := &debug.BuildInfo{Settings: []debug.BuildSetting{
+		{Key: "vcs.revision", Value: "0123456789abcdef0123"}, {Key: "vcs.time", Value: "2026-01-02T03:04:05Z"}, {Key: "vcs.modified", Value: "true"},
+	}}
+	info.Main.Version = "v1.2.3"
+	require.Contains(t, versionText(info), "rfaas v1.2.3 (commit 0123456789ab of 2026-01-02T03:04:05Z, modified), go")
+	require.Contains(t, versionText(nil), "rfaas (devel) (commit unknown), go")
+}
+
+func TestBench(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+
+	status, stdout, stderr := run(t, dir, "bench", "write-lat", "send-lat", "--size", "8,1KiB", "--iterations", "200", "--mode", "hot", "--json")
+
+	if runtime.GOMAXPROCS(0) < 2 {
+		require.Equal(t, exitUsage, status, "hot needs two cores")
+		return
+	}
+	require.Equal(t, exitOK, status, stderr)
+	var measured []string
+	for line := range strings.Lines(stdout) {
+		var result struct {
+			Test       string
+			SizeBytes  int `json:"size_bytes"`
+			Iterations int
+			PeerPID    int                 `json:"peer_pid"`
+			RTT        struct{ P50 int64 } `json:"rtt_ns"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(line), &result))
+		require.Equal(t, 200, result.Iterations)
+		require.Positive(t, result.RTT.P50)
+		require.NotZero(t, result.PeerPID)
+		size := byteSize(result.SizeBytes)
+		measured = append(measured, result.Test+" "+size.String())
+	}
+	require.Equal(t, []string{"write-lat 8", "write-lat 1KiB", "send-lat 8", "send-lat 1KiB"}, measured)
+
+	status, stdout, _ = run(t, dir, "bench", "write-lat", "send-lat", "--iterations", "200", "--plot", "both.svg")
+	require.Equal(t, exitOK, status)
+	require.Regexp(t, `(?m)^ +test +transport +mode +size +iterations .*$`, stdout)
+	require.Regexp(t, `(?m)^ +write-lat +shm +hot `, stdout)
+	plot := read(t, dir, "both.svg")
+	require.Contains(t, plot, "write-lat")
+	require.Contains(t, plot, "send-lat", "the plot is of all tests")
+}
+
+func TestBenchRefuses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for want, args := range map[string][]string{
+		"rfaas bench: which test? there are: write-lat, ":                                    {},
+		`rfaas bench: unknown test "walk"; there are: write-lat, `:                           {"walk"},
+		`rfaas bench: --mode "tepid": must be one of hot, warm, adaptive`:                    {"write-lat", "--mode", "tepid"},
+		`"big" is not a number of bytes`:                                                     {"write-lat", "--size", "8,big"},
+		"rfaas bench: --profile: is about one test, and 2 are given":                         {"write-lat", "send-lat", "--profile", "cpu"},
+		"rfaas bench: --listen: waits for the other machine, which says what to measure":     {"write-lat", "--listen", "127.0.0.1:0"},
+		"rfaas bench: --listen: shm connects processes of one machine only":                  {"--listen", "127.0.0.1:0"},
+		"rfaas bench: --connect: shm connects processes of one machine only; drop --connect": {"write-lat", "--connect", "127.0.0.1:1"},
+	} {
+		status, stdout, stderr := run(t, dir, append([]string{"bench"}, args...)...)
+		require.Equal(t, exitUsage, status, stderr)
+		require.Contains(t, stderr, want)
+		require.Empty(t, stdout)
+	}
+}
+
+func TestBenchInterrupted(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), "bench", "write-imm-lat", "--iterations", "2000000000", "--mode", "warm")
+	require.True(t, eventually(20*time.Second, func() bool { return len(s.executors()) > 0 }))
+	s.signal(syscall.SIGINT)
+	require.Equal(t, exitInterrupted, s.wait())
+	require.Equal(t, "rfaas bench: interrupted\n", s.stderr.String())
+}
+
+func TestByteSize(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]byteSize{"0": 0, "65536": 65536, "64KiB": 64 << 10, "3 MiB": 3 << 20, "1GiB": 1 << 30} {
+		got, err := parseByteSize(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, got)
+		again, err := parseByteSize(got.String())
+		require.NoError(t, err)
+		require.Equal(t, want, again)
+	}
+	for _, text := range []string{"", "KiB", "-1", "1.5MiB", "1kb", "99999999999GiB", "9223372036854775808"} {
+		_, err := parseByteSize(text)
+		require.Error(t, err, text)
+	}
+}
+
+// What the output of a terminal's user looks like is tested in package progress;
+// a result that is nothing for a terminal does not get there, and one that is
+// does without a bar.
+func TestRunOnTerminal(t *testing.T) {
+	t.Parallel()
+	f := &runFlags{slotBytes: 1}
+	thumbnailer, err := findFunction("thumbnailer")
+	require.NoError(t, err)
+	require.NoError(t, f.check(thumbnailer, []string{"a.jpg"}, &strings.Builder{}))
+	script, err := exec.LookPath("script")
+	if err != nil {
+		t.Skip("needs script(1), which runs a program on a terminal")
+	}
+	dir := t.TempDir()
+	onTerminal := func(args string) (status int, screen string) {
+		cmd := exec.Command(script, "-qec", fmt.Sprintf("/proc/%d/exe run %s", os.Getpid(), args), "/dev/null")
+		cmd.Dir, cmd.Env = dir, append(cmd.Environ(), asProgram+"=1")
+		out, _ := cmd.CombinedOutput()
+		return cmd.ProcessState.ExitCode(), string(out)
+	}
+	status, screen := onTerminal("-f thumbnailer " + write(t, dir, "a.jpg", "x"))
+	require.Equal(t, exitUsage, status)
+	require.Contains(t, screen, "rfaas run: thumbnailer makes .jpg files, which are nothing for a terminal: say where to put them with -o DIR")
+
+	status, screen = onTerminal("-f echo " + write(t, dir, "hello", "hello\n"))
+	require.Equal(t, exitOK, status)
+	require.True(t, strings.HasPrefix(screen, "hello\r\necho: 1 of 1 input done, in "), screen)
+}
