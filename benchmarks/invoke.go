@@ -239,11 +239,13 @@ func (l *invokeLatency) run(ctx context.Context, n int, out *samples) error {
 	return nil
 }
 
-// invokeRate keeps a ring of calls in flight, those of all workers by turns, and
-// always waits for the oldest.
+// invokeRate keeps a ring of calls in flight, in batches that are posted
+// together, those of all workers by turns. It always waits for the oldest batch.
 type invokeRate struct {
 	*invokeClients
-	futures []invoke.Future
+	batch, ring int // calls
+	inputs      [][]byte
+	futures     []invoke.Future
 }
 
 func newInvokeRate(ctx context.Context, s *session) (side, error) {
@@ -251,28 +253,41 @@ func newInvokeRate(ctx context.Context, s *session) (side, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &invokeRate{c, make([]invoke.Future, s.params.Depth*len(c.clients))}, nil
+	batch, depth := batches(s.params.Depth)
+	r := &invokeRate{invokeClients: c, batch: batch, ring: depth * len(c.clients)}
+	for range batch {
+		r.inputs = append(r.inputs, c.input)
+	}
+	r.futures = make([]invoke.Future, r.ring)
+	return r, nil
 }
 
 func (r *invokeRate) run(ctx context.Context, n int, _ *samples) error {
-	depth, workers := len(r.futures), len(r.clients)
-	for slot, worker, i := 0, 0, 0; i < n+depth; i++ {
-		if i >= depth && i-depth < n {
-			if _, err := r.futures[slot].Wait(ctx, nil); err != nil {
+	begun, done := 0, 0 // calls; all batches are whole but the last one
+	for next, oldest, worker := 0, 0, 0; done < n; {
+		if begun < n && begun-done < r.ring {
+			size := min(r.batch, n-begun)
+			if _, err := r.clients[worker].GoBatch(ctx, r.functions[worker], r.inputs[:size], r.futures[next:]); err != nil {
+				return err
+			}
+			begun += size
+			if next += r.batch; next == r.ring {
+				next = 0
+			}
+			if worker++; worker == len(r.clients) {
+				worker = 0
+			}
+			continue
+		}
+		size := min(r.batch, n-done)
+		for i := range r.futures[oldest : oldest+size] {
+			if _, err := r.futures[oldest+i].Wait(ctx, nil); err != nil {
 				return err
 			}
 		}
-		if i < n {
-			var err error
-			if r.futures[slot], err = r.clients[worker].Go(ctx, r.functions[worker], r.input); err != nil {
-				return err
-			}
-		}
-		if slot++; slot == depth {
-			slot = 0
-		}
-		if worker++; worker == workers {
-			worker = 0
+		done += size
+		if oldest += r.batch; oldest == r.ring {
+			oldest = 0
 		}
 	}
 	return nil

@@ -60,7 +60,7 @@ func (l link) storm(count int, seed uint64) *future[stormResult] {
 	return runStorm.start(l.a.end, stormArgs{
 		Loop: l.a.loopArgs(),
 		From: l.a.streamMemory(stormBytes, transport.LocalOnly).all(),
-		Into: l.a.alloc(l.a.recvDepth*stormMessages, transport.LocalOnly).all(),
+		Into: l.a.alloc(l.a.recvDepth*stormBytes, transport.LocalOnly).all(),
 		To:   l.b.alloc(target, transport.RemoteAll).whole,
 		Ops:  l.a.caps.Ops & l.b.caps.Ops, Depth: l.a.sendDepth, Inline: l.a.conn.Inline,
 		Count: count, Seed: seed,

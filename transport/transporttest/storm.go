@@ -31,10 +31,9 @@ type stormResult struct {
 }
 
 const (
-	stormBytes    = 256 // the longest payload
-	messageEach   = 3
-	stormBatch    = 8
-	stormMessages = stormBytes
+	stormBytes  = 256 // the longest payload, and the size of a receive
+	stormBatch  = 8   // the most requests in one post
+	messageEach = 3   // one request in so many is a message
 )
 
 // runStorm posts until everything is done or the connection breaks, and then
@@ -135,7 +134,7 @@ func (s *storm) post(broken bool) (progress bool, err error) {
 	}
 	for s.receivesPosted < messages(s.Count) && s.receivesPosted-s.receivesEnded < s.Depth {
 		slot := s.receivesPosted % s.Depth
-		n, err := s.conn.PostRecv(transport.Recv(uint64(s.receivesPosted), s.into.Span(s.Into.Off+slot*stormMessages, stormMessages)))
+		n, err := s.conn.PostRecv(transport.Recv(uint64(s.receivesPosted), s.into.Span(s.Into.Off+slot*stormBytes, stormBytes)))
 		if n == 0 {
 			if err := ignoreFull(err); err != nil {
 				return false, err
