@@ -59,12 +59,13 @@ func TestLateReply(t *testing.T) {
 }
 
 // TestAbandonedCallIsNotStarted: while the worker is busy, calls are given up;
-// it never executes them.
+// it never executes them, but those of another client in slots with the same
+// numbers.
 func TestAbandonedCallIsNotStarted(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		s := serve(t, url, invoke.WorkerConfig{})
-		c, other := s.dial(t, invoke.ClientConfig{}), s.dial(t, invoke.ClientConfig{})
-		f, entered, release := s.gate(t, c)
+		blocking, c, other := s.dial(t, invoke.ClientConfig{}), s.dial(t, invoke.ClientConfig{}), s.dial(t, invoke.ClientConfig{})
+		f, entered, release := s.gate(t, blocking)
 		never := s.register(t, c, "never", s.never(t))
 		var executed atomic.Int64
 		count := s.register(t, other, "count", func(context.Context, []byte, []byte) (int, error) {
@@ -72,28 +73,31 @@ func TestAbandonedCallIsNotStarted(t *testing.T) {
 			return 0, nil
 		})
 
-		blocker, err := c.Go(soon(t), f, nil)
+		blocker, err := blocking.Go(soon(t), f, nil)
 		require.NoError(t, err)
 		receive(t, entered)
-		var counted []invoke.Future
-		sent := uint64(5) // and canceled below
+		canceled, cancel := context.WithCancel(context.Background())
+		var dropped, counted []invoke.Future
 		for range 5 {
-			_, err := c.Call(within(t, time.Millisecond), never, nil, nil)
-			require.ErrorIs(t, err, invoke.ErrDeadlineExceeded)
-			e := (*invoke.Error)(nil)
-			require.ErrorAs(t, err, &e)
-			if e.Started != invoke.StartedNo { // it was sent before it was too late
-				sent++
-			}
-			canceled, cancel := context.WithCancel(context.Background())
 			future, err := c.Go(canceled, never, nil)
 			require.NoError(t, err)
-			cancel()
-			_, err = future.Wait(canceled, nil)
-			require.ErrorIs(t, err, invoke.ErrCanceled)
+			dropped = append(dropped, future)
 			future, err = other.Go(soon(t), count, nil)
 			require.NoError(t, err)
 			counted = append(counted, future)
+		}
+		cancel()
+		for _, future := range dropped {
+			_, err = future.Wait(canceled, nil)
+			require.ErrorIs(t, err, invoke.ErrCanceled)
+		}
+		sent := uint64(len(dropped))
+		_, err = c.Call(within(t, 20*time.Millisecond), never, nil, nil)
+		require.ErrorIs(t, err, invoke.ErrDeadlineExceeded)
+		e := (*invoke.Error)(nil)
+		require.ErrorAs(t, err, &e)
+		if e.Started != invoke.StartedNo { // it was sent before it was too late
+			sent++
 		}
 		release <- struct{}{}
 		_, err = blocker.Wait(soon(t), nil)
@@ -102,7 +106,7 @@ func TestAbandonedCallIsNotStarted(t *testing.T) {
 			_, err := future.Wait(soon(t), nil)
 			require.NoError(t, err)
 		}
-		require.EqualValues(t, 5, executed.Load(), "another client's calls with the same slots are not touched")
+		require.EqualValues(t, 5, executed.Load())
 		eventually(t, "all credits", func() bool {
 			credits, err := c.Credits()
 			require.NoError(t, err)

@@ -20,6 +20,13 @@ import (
 type bell struct {
 	file *os.File
 	fd   int
+
+	rings [8]byte // read from file, and of no interest
+
+	// The context that the last wait was bound to; the sleeper's own. Binding
+	// allocates, and a program mostly waits under one context again and again.
+	done   <-chan struct{}
+	unbind func() bool
 }
 
 func newBell() (*bell, error) {
@@ -42,21 +49,34 @@ func ringPeer(fd int) { unix.Write(fd, one) } // EAGAIN: full of rings
 
 // wait sleeps until somebody rings or the context ends; it may return early.
 func (b *bell) wait(ctx context.Context) error {
-	var buf [8]byte
-	if ctx.Done() == nil {
-		_, err := b.file.Read(buf[:])
-		return err
+	if done := ctx.Done(); done != b.done {
+		if err := b.bind(ctx, done); err != nil {
+			return err
+		}
+	}
+	_, err := b.file.Read(b.rings[:])
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		b.unbind()
+		b.done = nil
+		if err := b.file.SetReadDeadline(time.Time{}); err != nil {
+			return err
+		}
+		return context.Cause(ctx) // nil if an earlier context was meant
+	}
+	return err
+}
+
+// bind makes the end of a context end the waits.
+func (b *bell) bind(ctx context.Context, done <-chan struct{}) error {
+	if b.unbind != nil {
+		b.unbind()
 	}
 	if err := b.file.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { b.file.SetReadDeadline(time.Unix(1, 0)) })
-	_, err := b.file.Read(buf[:])
-	stop()
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return context.Cause(ctx) // nil if the deadline was that of an earlier wait
-	}
-	return err
+	b.done = done
+	b.unbind = context.AfterFunc(ctx, func() { b.file.SetReadDeadline(time.Unix(1, 0)) })
+	return nil
 }
 
 func (b *bell) close() error { return b.file.Close() }

@@ -153,3 +153,5 @@ func getWord(mem []byte) (v uint64) {
 }
 
 func aligned(mem []byte) bool { return addressOf(mem)%8 == 0 }
+
+func addressOfSlot(s *slot) uint64 { return uint64(uintptr(unsafe.Pointer(s))) }

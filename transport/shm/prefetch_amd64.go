@@ -5,3 +5,9 @@ package shm
 //
 //go:noescape
 func prefetch(addr uint64)
+
+// prefetchToWrite is prefetch of a line that will be written, so that another
+// processor's copy of it is taken back meanwhile.
+//
+//go:noescape
+func prefetchToWrite(addr uint64)

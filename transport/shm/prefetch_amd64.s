@@ -5,3 +5,9 @@ TEXT ·prefetch(SB), NOSPLIT, $0-8
 	MOVQ addr+0(FP), AX
 	PREFETCHT0 (AX)
 	RET
+
+// func prefetchToWrite(addr uint64)
+TEXT ·prefetchToWrite(SB), NOSPLIT, $0-8
+	MOVQ addr+0(FP), AX
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x08 // PREFETCHW (AX), which the assembler lacks
+	RET

@@ -175,9 +175,9 @@ func (qp *queuePair) payload(s *slot, kind slotKind, bytes uint32) (parts [2][]b
 // which have room for them.
 func scatter(first, second []byte, parts [2][]byte) {
 	for _, part := range parts {
-		n := copy(first, part)
+		n := copyBlocks(first, part)
 		first = first[n:]
-		second = second[copy(second, part[n:]):]
+		second = second[copyBlocks(second, part[n:]):]
 	}
 }
 
