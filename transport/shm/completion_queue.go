@@ -112,6 +112,7 @@ func (cq *completionQueue) Poll(dst []transport.Completion, spins int) (int, err
 			break
 		}
 		spins--
+		pause()
 	}
 	if n > 0 && cq.asleep.Load() != awake {
 		cq.asleep.Store(awake) // armed, and then found something without sleeping

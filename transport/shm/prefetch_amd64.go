@@ -11,3 +11,6 @@ func prefetch(addr uint64)
 //
 //go:noescape
 func prefetchToWrite(addr uint64)
+
+// pause tells the processor that this is a loop that waits.
+func pause()

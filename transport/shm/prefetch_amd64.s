@@ -11,3 +11,8 @@ TEXT ·prefetchToWrite(SB), NOSPLIT, $0-8
 	MOVQ addr+0(FP), AX
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08 // PREFETCHW (AX), which the assembler lacks
 	RET
+
+// func pause()
+TEXT ·pause(SB), NOSPLIT, $0-0
+	PAUSE
+	RET

@@ -6,3 +6,5 @@ package shm
 func prefetch(uint64) {}
 
 func prefetchToWrite(uint64) {}
+
+func pause() {}
