@@ -201,4 +201,7 @@ func TestOpenTakesNoAddress(t *testing.T) {
 	_, err := transport.Open("shm://somewhere")
 	require.ErrorIs(t, err, transport.ErrInvalid)
 	require.ErrorContains(t, err, `write "shm:"`)
+	_, err = transport.Open("shm:?seed=1")
+	require.ErrorIs(t, err, transport.ErrInvalid)
+	require.ErrorContains(t, err, "no parameters")
 }

@@ -2,7 +2,7 @@
 
 package shm
 
-// prefetch and prefetchToWrite do nothing where they have not been measured.
+// The hints do nothing where they have not been measured.
 func prefetch(uint64) {}
 
 func prefetchToWrite(uint64) {}
