@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		case "obstinate":
 			signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
 			WriteReady(os.Stdout, "@address")
-			select {}
+			time.Sleep(time.Minute) // without cgo, select {} would be noticed as a deadlock
 		case "failing":
 			WriteFailed(os.Stdout, errors.New("two\nlines"))
 			os.Exit(1)
@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 				}
 				fmt.Println(e.PID())
 			}
-			select {}
+			time.Sleep(time.Minute)
 		}
 	}
 	os.Exit(m.Run())
