@@ -66,7 +66,7 @@ func (l *loop) flushFailed(s *session, rest []transport.WorkRequest, err error) 
 // them. So what cannot be posted is kept, within bounds, and nobody waits.
 const (
 	// backlogPatience bounds how long replies are kept.
-	backlogPatience = time.Second
+	backlogPatience = 5 * time.Second
 	// backlogPause bounds how long the loop sleeps while replies are kept.
 	backlogPause = time.Millisecond
 )

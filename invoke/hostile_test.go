@@ -1,9 +1,12 @@
 package invoke
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +22,7 @@ func TestHostileClients(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	dev, address, stop := honestWorker(t)
+	dev, address, stop := honestWorker(t, WorkerConfig{})
 	defer stop()
 	honest, err := Dial(ctx, dev, "unix", address, ClientConfig{})
 	require.NoError(t, err)
@@ -131,7 +134,8 @@ func TestClientThatTakesNoReplies(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	dev, address, stop := honestWorker(t)
+	var log safeBuffer
+	dev, address, stop := honestWorker(t, WorkerConfig{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	defer stop()
 	honest, err := Dial(ctx, dev, "unix", address, ClientConfig{})
 	require.NoError(t, err)
@@ -139,7 +143,10 @@ func TestClientThatTakesNoReplies(t *testing.T) {
 	echo, err := honest.Function(ctx, "echo")
 	require.NoError(t, err)
 	const depth = 16 // of both ends of each direction, with 2 slots
-	for _, requests := range []int{1 << 20, 2*depth + 2} {
+	for requests, reason := range map[int]string{
+		1 << 20:     "3 replies could not be posted; it has 2 slots",
+		2*depth + 2: "it does not take its replies; 2 could not be posted for 5s",
+	} {
 		c, err := Dial(ctx, dev, "unix", address, ClientConfig{Slots: 2})
 		require.NoError(t, err)
 		defer c.Close()
@@ -162,6 +169,7 @@ func TestClientThatTakesNoReplies(t *testing.T) {
 		case <-ctx.Done():
 			t.Fatal("the worker does not drop the client")
 		}
+		require.Contains(t, log.String(), reason)
 	}
 	_, err = honest.Call(ctx, echo, nil, nil)
 	require.NoError(t, err)
@@ -192,7 +200,7 @@ func TestHostileWorker(t *testing.T) {
 		},
 		"send": func(*session, uint64) transport.WorkRequest { return transport.Send(0, transport.Span{}) },
 	} {
-		dev, address, stop := honestWorker(t)
+		dev, address, stop := honestWorker(t, WorkerConfig{})
 		listener, err := dev.Listen("unix", filepath.Join(t.TempDir(), "h"))
 		require.NoError(t, err)
 		_ = address
@@ -233,12 +241,12 @@ func TestHostileWorker(t *testing.T) {
 	}
 }
 
-func honestWorker(t *testing.T) (dev *transport.Device, address string, stop func()) {
+func honestWorker(t *testing.T, cfg WorkerConfig) (dev *transport.Device, address string, stop func()) {
 	dev, err := transport.Open("loopback:")
 	require.NoError(t, err)
 	r := NewRegistry()
 	require.NoError(t, r.Register("echo", func(_ context.Context, in, out []byte) (int, error) { return copy(out, in), nil }))
-	w, err := NewWorker(dev, r, WorkerConfig{})
+	w, err := NewWorker(dev, r, cfg)
 	require.NoError(t, err)
 	l, err := dev.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	require.NoError(t, err)
@@ -251,4 +259,47 @@ func honestWorker(t *testing.T) (dev *transport.Device, address string, stop fun
 		require.Eventually(t, func() bool { return len(dev.Inventory()) == 0 }, time.Minute, time.Millisecond)
 		require.NoError(t, dev.Close())
 	}
+}
+
+// safeBuffer is a log that several goroutines write.
+type safeBuffer struct {
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.String()
+}
+
+// TestUnstage: a call that could not be posted leaves no trace: both ends go on
+// counting together.
+func TestUnstage(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	dev, address, stop := honestWorker(t, WorkerConfig{})
+	defer stop()
+	c, err := Dial(ctx, dev, "unix", address, ClientConfig{Slots: 1})
+	require.NoError(t, err)
+	defer c.Close()
+	f, err := c.Function(ctx, "echo")
+	require.NoError(t, err)
+	c.stage(&c.slots[0], f, 0, 0)
+	c.length = 0
+	c.unstage(&c.slots[0])
+	out := make([]byte, 2)
+	n, err := c.Call(ctx, f, []byte("ok"), out)
+	require.NoError(t, err)
+	require.Equal(t, "ok", string(out[:n]))
+	credits, err := c.Credits()
+	require.NoError(t, err)
+	require.Equal(t, Credits{Free: 1}, credits)
 }

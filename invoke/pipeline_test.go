@@ -63,6 +63,29 @@ func TestPipelining(t *testing.T) {
 	})
 }
 
+// TestStaleFuture: a future does not pass for its successor in the slot.
+func TestStaleFuture(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "loopback:", invoke.WorkerConfig{})
+	c := s.dial(t, invoke.ClientConfig{Slots: 1})
+	f := find(t, c, "echo")
+	first, err := c.Go(soon(t), f, []byte("1"))
+	require.NoError(t, err)
+	_, err = first.Wait(soon(t), make([]byte, 1))
+	require.NoError(t, err)
+	second, err := c.Go(soon(t), f, []byte("2"))
+	require.NoError(t, err)
+	_, err = first.Wait(soon(t), make([]byte, 1))
+	require.ErrorIs(t, err, invoke.ErrCollected)
+	_, err = first.Ready()
+	require.ErrorIs(t, err, invoke.ErrCollected)
+	require.ErrorIs(t, first.Abandon(), invoke.ErrCollected)
+	out := make([]byte, 1)
+	_, err = second.Wait(soon(t), out)
+	require.NoError(t, err)
+	require.Equal(t, "2", string(out))
+}
+
 func TestReadyAndAbandon(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		s := serve(t, url, invoke.WorkerConfig{})

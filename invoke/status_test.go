@@ -182,6 +182,19 @@ func TestFunctionContext(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, receive(t, saw).err, "the next call has a context that lives")
 
+		// A panic ends the context, too.
+		done := make(chan (<-chan struct{}), 1)
+		crash := s.register(t, c, "crash", func(ctx context.Context, _, _ []byte) (int, error) {
+			done <- ctx.Done()
+			panic("with a context in use")
+		})
+		_, err = c.Call(context.Background(), crash, nil, nil)
+		require.ErrorIs(t, err, invoke.ErrCrashed)
+		receive(t, receive(t, done))
+		_, err = c.Call(context.Background(), look, nil, nil)
+		require.NoError(t, err)
+		require.NoError(t, receive(t, saw).err, "the next call has a context that lives")
+
 		// A function can wait for its deadline, which passes at the worker as well.
 		wait := s.register(t, c, "wait", func(ctx context.Context, _, _ []byte) (int, error) {
 			<-ctx.Done()
