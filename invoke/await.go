@@ -61,9 +61,6 @@ func (c *Client) take(n int) {
 		}
 		s.state = slotFinished
 	}
-	if c.answered >= len(c.receives) {
-		c.repost()
-	}
 }
 
 // late takes the reply of a call that nobody waits for: the end of its
@@ -76,12 +73,23 @@ func (c *Client) late(s *clientSlot) {
 	c.release(s)
 }
 
-// repost replaces the receives that replies have used, many at once.
-func (c *Client) repost() {
-	c.answered -= len(c.receives)
-	if _, err := c.conn.PostRecv(c.receives...); err != nil {
+// restock replaces the receives that replies have used.
+func (c *Client) restock() {
+	if err := c.repost(); err != nil {
 		c.fail(err)
 	}
+}
+
+// repost posts receives, many at once.
+func (c *Client) repost() error {
+	for c.answered >= len(c.receives) {
+		n, err := c.conn.PostRecv(c.receives...)
+		c.answered -= n
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // abandon gives a call up. Its slot stays in quarantine until the reply comes;

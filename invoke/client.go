@@ -185,12 +185,8 @@ func (c *Client) connect(wish layout, cfg ClientConfig, connect func(transport.C
 	}
 	c.layout = theirs.layout
 	c.arrange(wish, theirs.region, mine.firstID)
-	for range depthPerSlot {
-		if _, err := c.conn.PostRecv(c.receives...); err != nil {
-			return err
-		}
-	}
-	return nil
+	c.answered = depth
+	return c.repost()
 }
 
 // mostInlineBytes is the longest message, header included, that is posted
@@ -226,8 +222,8 @@ func (c *Client) arrange(wish layout, workerSlots transport.RemoteSpan, firstID 
 	for i := range c.slots {
 		c.free = append(c.free, uint32(len(c.slots)-1-i))
 	}
-	c.signalEvery = wish.batch()
-	c.receives = receives(wish.batch(), 0)
+	c.signalEvery = wish.signalEvery()
+	c.receives = receives(wish.restock(), 0)
 }
 
 // Slots is how many calls can be in flight at once.

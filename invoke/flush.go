@@ -15,10 +15,6 @@ func (l *loop) flush() {
 	}
 	s, n := l.of, l.length
 	l.length = 0
-	if len(s.backlog) > 0 {
-		l.keep(s, l.staged[:n])
-		return
-	}
 	signaled := transport.Flags(0)
 	for i := range l.staged[:n] {
 		signaled |= l.staged[i].Flags
@@ -28,9 +24,22 @@ func (l *loop) flush() {
 		l.flushFailed(s, l.staged[posted:n], err)
 		return
 	}
+	if s.taken >= len(s.receives) && !l.restock(s) { // now that the replies are on their way
+		return
+	}
 	if signaled&transport.Signaled != 0 {
 		l.reclaim()
 	}
+}
+
+// restock replaces the receives that requests have used, and reports whether the
+// session still is.
+func (l *loop) restock(s *session) bool {
+	err := s.repost()
+	if err != nil {
+		l.drop(s, err)
+	}
+	return err == nil
 }
 
 // reclaim takes the completions of replies off their queue, which gives places

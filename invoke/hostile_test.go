@@ -52,7 +52,7 @@ func TestHostileClients(t *testing.T) {
 	full := func(s *clientSlot, change func(h *requestHeader)) []transport.WorkRequest {
 		h := requestHeader{id: s.id + 2, function: 1, bytes: 10, reply: s.returned}
 		change(&h)
-		h.encode(s.header)
+		putRequest(s.header, h.id, h.function, h.bytes, h.timeout, h.reply)
 		return []transport.WorkRequest{transport.WriteImm(0, s.local.Slice(0, headerBytes+10), s.worker, requestImm(0, kindFull, 1))}
 	}
 	imm := func(s *clientSlot, bytes int, imm uint32) []transport.WorkRequest {
@@ -172,6 +172,29 @@ func TestClientThatTakesNoReplies(t *testing.T) {
 		require.Contains(t, log.String(), reason)
 	}
 	_, err = honest.Call(ctx, echo, nil, nil)
+	require.NoError(t, err)
+}
+
+// TestCancelsOfNothing: cancels that come too late use up receives, too, though
+// no reply is an occasion to replace them.
+func TestCancelsOfNothing(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	dev, address, stop := honestWorker(t, WorkerConfig{})
+	defer stop()
+	c, err := Dial(ctx, dev, "unix", address, ClientConfig{Slots: 2})
+	require.NoError(t, err)
+	defer c.Close()
+	f, err := c.Function(ctx, "echo")
+	require.NoError(t, err)
+	for range 200 {
+		c.staged[0] = transport.WriteImm(0, transport.Span{}, c.slots[0].worker, requestImm(0, kindCancel, 0)).With(transport.Signaled)
+		c.length = 1
+		_, err := c.flush(ctx)
+		require.NoError(t, err)
+	}
+	_, err = c.Call(ctx, f, nil, nil)
 	require.NoError(t, err)
 }
 

@@ -54,11 +54,15 @@ const minSlotBytes = 256
 // fourth is what is reposted, or reclaimed, in batches.
 const depthPerSlot = 4
 
-// batch is how many receives are reposted, and how many sends reclaimed, at once.
-func (l layout) batch() int { return max(l.slots, 4) }
-
 // depth is how many sends, and how many receives, a connection reserves.
-func (l layout) depth() int { return depthPerSlot * l.batch() }
+func (l layout) depth() int { return depthPerSlot * max(l.slots, 4) }
+
+// signalEvery is how often a send is signaled, so that its place and those of
+// the ones before can be reclaimed.
+func (l layout) signalEvery() int { return l.depth() / depthPerSlot }
+
+// restock is how many receives are reposted at once.
+func (l layout) restock() int { return l.depth() / depthPerSlot / 2 }
 
 // receives makes n receives without memory, which is all that immediate data
 // needs.

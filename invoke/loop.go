@@ -38,8 +38,9 @@ type loop struct {
 const (
 	// workerBatch is how many requests a worker notices at once.
 	workerBatch = 256
-	// replyBatch is how many replies are posted at once, at most.
-	replyBatch = 16
+	// replyBatch is how many replies are posted at once, at most: more would keep
+	// the client waiting, which could go on meanwhile.
+	replyBatch = 4
 	// replyDelay bounds how long a reply waits for others to be posted with.
 	replyDelay = time.Microsecond
 )
@@ -152,11 +153,8 @@ func (l *loop) request(c *transport.Completion) {
 		return // of a session that ended
 	}
 	l.of = s
-	if s.taken++; s.taken >= len(s.receives) {
-		if err := s.repost(); err != nil {
-			l.drop(s, err)
-			return
-		}
+	if s.taken++; s.taken >= 2*len(s.receives) && !l.restock(s) {
+		return
 	}
 	index, kind, function := decodeRequestImm(c.Imm)
 	length := c.Bytes - headerBytes // wraps around if there is no header
@@ -166,10 +164,9 @@ func (l *loop) request(c *transport.Completion) {
 	}
 	slot := &s.slots[index]
 	slot.id += uint64(len(s.slots))
-	l.call = call{
-		session: s, slot: slot, index: index, function: function, length: length,
-		result: slot.result, returned: slot.returned, started: l.call.started,
-	}
+	k := &l.call // field by field: see setWriteImm
+	k.session, k.slot, k.index, k.function, k.length = s, slot, index, function, length
+	k.result, k.returned, k.deadline = slot.result, slot.returned, 0
 	if kind != kindPlain && !l.prepare(kind) || l.refusing {
 		l.refuse(kind)
 		return
@@ -239,7 +236,8 @@ func (l *loop) reply(f *registered, status Status, n int) {
 func (l *loop) stage(status Status, n int) {
 	k := &l.call
 	s := k.session
-	wr := transport.WriteImm(s.id, k.slot.local.Slice(0, headerBytes+n), k.returned, replyImm(k.index, status, k.slot.id))
+	wr := &l.staged[l.length]
+	setWriteImm(wr, s.id, k.slot.local.Slice(0, headerBytes+n), k.returned, replyImm(k.index, status, k.slot.id))
 	if uint32(headerBytes+n) <= s.inlineBytes {
 		wr.Flags |= transport.Inline
 	}
@@ -247,7 +245,6 @@ func (l *loop) stage(status Status, n int) {
 		s.sent = 0
 		wr.Flags |= transport.Signaled
 	}
-	l.staged[l.length] = wr
 	l.length++
 }
 

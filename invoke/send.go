@@ -42,11 +42,19 @@ func (c *Client) stage(s *clientSlot, f *Handle, bytes int, timeout time.Duratio
 	c.free = c.free[:len(c.free)-1]
 	s.id += uint64(len(c.slots))
 	s.handle, s.state, s.room = f, slotInFlight, returned.Len-headerBytes
-	h := requestHeader{id: s.id, function: f.index, bytes: uint32(bytes), timeout: timeout, reply: returned}
-	h.encode(header)
-	c.staged[c.length] = transport.WriteImm(uint64(s.index), message.Slice(0, headerBytes+bytes), s.worker, requestImm(s.index, kind, f.index))
+	putRequest(header, s.id, f.index, uint32(bytes), timeout, returned)
+	setWriteImm(&c.staged[c.length], uint64(s.index), message.Slice(0, headerBytes+bytes), s.worker, requestImm(s.index, kind, f.index))
 	c.setFlags(&c.staged[c.length])
 	c.length++
+}
+
+// setWriteImm is transport.WriteImm into a request that has never been anything
+// else. Field by field, because a literal would be put together on the stack and
+// copied, and the copy would have to wait for its parts.
+func setWriteImm(wr *transport.WorkRequest, id uint64, local transport.Span, remote transport.RemoteSpan, imm uint32) {
+	wr.ID, wr.Op, wr.Flags, wr.Imm = id, transport.OpWriteImm, 0, imm
+	wr.Local = local
+	wr.Remote = remote
 }
 
 // unstage undoes stage.
@@ -79,6 +87,10 @@ func (c *Client) flush(ctx context.Context) (int, error) {
 	posted, err := c.conn.Post(c.staged[:n]...)
 	if err != nil {
 		return c.flushSlowly(ctx, posted, n, err)
+	}
+	// What follows can be done while the requests are on their way.
+	if c.answered >= len(c.receives) {
+		c.restock()
 	}
 	if c.owed {
 		c.reclaim()

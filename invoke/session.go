@@ -3,7 +3,6 @@ package invoke
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -50,7 +49,7 @@ func placeOf(id uint64) uint32 { return uint32(id) }
 
 // newSession makes what a client that said h needs, but the connection.
 func newSession(dev *transport.Device, grant layout, h hello) (*session, error) {
-	s := &session{layout: grant, signalEvery: grant.batch(), inlineBytes: uint32(min(dev.Capabilities().MaxInlineBytes, mostInlineBytes))}
+	s := &session{layout: grant, signalEvery: grant.signalEvery(), inlineBytes: uint32(min(dev.Capabilities().MaxInlineBytes, mostInlineBytes))}
 	err := s.allocate(dev)
 	if err != nil {
 		s.free()
@@ -99,24 +98,21 @@ func (s *session) accept(ctx context.Context, r *transport.Request, w *Worker, a
 // open gives the session its id and posts its first receives.
 func (s *session) open(id uint64) error {
 	s.id = id
-	s.receives = receives(s.layout.batch(), id)
-	for range depthPerSlot {
-		if err := s.repost(); err != nil {
-			return err
-		}
-	}
-	s.taken = 0
-	return nil
+	s.receives = receives(s.layout.restock(), id)
+	s.taken = s.layout.depth()
+	return s.repost()
 }
 
 // repost replaces the receives that requests have used, many at once.
 func (s *session) repost() error {
-	s.taken -= len(s.receives)
-	n, err := s.conn.PostRecv(s.receives...)
-	if err == nil && n != len(s.receives) {
-		err = fmt.Errorf("%d of %d receives were posted", n, len(s.receives))
+	for s.taken >= len(s.receives) {
+		n, err := s.conn.PostRecv(s.receives...)
+		s.taken -= n
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // free ends the connection and frees the memory, in this order: see "The end of

@@ -75,15 +75,16 @@ type requestHeader struct {
 	reply    transport.RemoteSpan // the header and the room behind it
 }
 
-// encode writes the header to b. The reply span is at least headerBytes long.
-func (h *requestHeader) encode(b *[headerBytes]byte) {
-	binary.LittleEndian.PutUint64(b[0:], h.id)
-	binary.LittleEndian.PutUint32(b[8:], h.function)
-	binary.LittleEndian.PutUint32(b[12:], h.bytes)
-	binary.LittleEndian.PutUint64(b[16:], uint64(h.timeout))
-	binary.LittleEndian.PutUint64(b[24:], h.reply.Addr)
-	binary.LittleEndian.PutUint32(b[32:], uint32(h.reply.Key))
-	binary.LittleEndian.PutUint32(b[36:], h.reply.Len-headerBytes)
+// putRequest writes a request header to b. The reply span, header and room, is at
+// least headerBytes long.
+func putRequest(b *[headerBytes]byte, id uint64, function, bytes uint32, timeout time.Duration, reply transport.RemoteSpan) {
+	binary.LittleEndian.PutUint64(b[0:], id)
+	binary.LittleEndian.PutUint32(b[8:], function)
+	binary.LittleEndian.PutUint32(b[12:], bytes)
+	binary.LittleEndian.PutUint64(b[16:], uint64(timeout))
+	binary.LittleEndian.PutUint64(b[24:], reply.Addr)
+	binary.LittleEndian.PutUint32(b[32:], uint32(reply.Key))
+	binary.LittleEndian.PutUint32(b[36:], reply.Len-headerBytes)
 }
 
 // decodeRequest reads what a peer wrote. Nothing in it is to be believed: a

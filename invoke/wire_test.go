@@ -23,7 +23,7 @@ func TestRequestHeaderLayout(t *testing.T) {
 		reply:   transport.RemoteSpan{Addr: 0xFEDCBA9876543210, Key: 0xCAFEF00D, Len: 0x10000 + headerBytes},
 	}
 	var b [headerBytes]byte
-	h.encode(&b)
+	putRequest(&b, h.id, h.function, h.bytes, h.timeout, h.reply)
 	require.Equal(t, "8877665544332211"+"c3b2a100"+"0f0e0d00"+"0504030201000000"+
 		"1032547698badcfe"+"0df0feca"+"00000100"+strings.Repeat("00", 24), hex.EncodeToString(b[:]))
 	require.Equal(t, h, decodeRequest(&b))
@@ -72,7 +72,7 @@ func FuzzRequestHeader(f *testing.F) {
 		if h.reply.Len < headerBytes || h.reply.Len > headerBytes+maxSlotBytes {
 			t.Fatalf("reply span of %d bytes", h.reply.Len)
 		}
-		h.encode(&again)
+		putRequest(&again, h.id, h.function, h.bytes, h.timeout, h.reply)
 		if diff := cmp.Diff(h, decodeRequest(&again), cmp.AllowUnexported(requestHeader{})); diff != "" {
 			t.Fatal(diff)
 		}
