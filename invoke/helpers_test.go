@@ -3,6 +3,7 @@ package invoke_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -47,6 +48,9 @@ func serve(t testing.TB, url string, cfg invoke.WorkerConfig) *stand {
 	t.Helper()
 	dev := openDevice(t, url)
 	s := &stand{dev: dev, registry: functions(t), served: make(chan error, 1)}
+	if cfg.Logger == nil { // why a worker dropped a client is shown when a test fails
+		cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
 	var err error
 	s.worker, err = invoke.NewWorker(dev, s.registry, cfg)
 	require.NoError(t, err)
