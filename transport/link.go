@@ -31,6 +31,7 @@ type link struct {
 		sync.Mutex
 		queue    []outgoing // control messages not yet written
 		draining bool       // a goroutine is writing them
+		drained  sync.Cond  // it has ended
 		closed   bool
 	}
 	writing sync.Mutex            // held while a frame is being written
@@ -63,6 +64,7 @@ const (
 
 func newLink(stream net.Conn) *link {
 	l := &link{stream: stream}
+	l.out.drained.L = &l.out
 	l.unix, _ = stream.(*net.UnixConn)
 	return l
 }
@@ -211,8 +213,9 @@ func (l *link) Send(msg []byte, fd int) {
 func (l *link) drain() {
 	for {
 		l.out.Lock()
-		if len(l.out.queue) == 0 || l.out.closed {
+		if len(l.out.queue) == 0 {
 			l.out.draining = false
+			l.out.drained.Broadcast()
 			l.out.Unlock()
 			return
 		}
@@ -243,10 +246,10 @@ func (o outgoing) close() {
 // goodbyeTimeout bounds how long Close waits for a peer that does not read.
 const goodbyeTimeout = 100 * time.Millisecond
 
-// close says goodbye and hangs up.
+// close sends what is queued, says goodbye and hangs up.
 func (l *link) close() {
-	if l.dropQueue() {
-		l.stream.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
+	l.stream.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
+	if l.finishQueue() {
 		l.write(frameGoodbye, nil) // an error means that the peer is gone already
 	}
 	l.stream.Close()
@@ -264,19 +267,30 @@ func (l *link) Break(why error) {
 	l.stream.Close()
 }
 
-// dropQueue ends Send, and reports whether this call did.
-func (l *link) dropQueue() bool {
+// finishQueue ends Send and waits until everything that was queued has been
+// written, or has failed to. It reports whether Send had not been ended before.
+func (l *link) finishQueue() bool {
 	l.out.Lock()
 	defer l.out.Unlock()
 	if l.out.closed {
 		return false
 	}
 	l.out.closed = true
+	for l.out.draining {
+		l.out.drained.Wait()
+	}
+	return true
+}
+
+// dropQueue ends Send and drops what was queued.
+func (l *link) dropQueue() {
+	l.out.Lock()
+	defer l.out.Unlock()
+	l.out.closed = true
 	for _, o := range l.out.queue {
 		o.close()
 	}
 	l.out.queue = nil
-	return true
 }
 
 // maxReason bounds, in bytes, what one end tells the other of its reasons.

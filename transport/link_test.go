@@ -300,3 +300,43 @@ func sendPieces(to *net.UnixConn, data, pieces []byte, fd int) {
 	}
 	to.Write(data)
 }
+
+// What a provider sent as its last word arrives before the goodbye.
+func TestLinkCloseSendsWhatIsQueued(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		sa, sb := socketPair(t)
+		a, b := newLink(sa), newLink(sb)
+		const messages = 20
+		for i := range messages {
+			a.Send([]byte{byte(i)}, -1)
+		}
+		a.close()
+		a.Send([]byte("too late"), -1)
+		for i := range messages {
+			kind, payload, _, err := b.read()
+			require.NoError(t, err)
+			require.Equal(t, frameControl, kind)
+			require.Equal(t, []byte{byte(i)}, payload)
+		}
+		kind, _, _, err := b.read()
+		require.NoError(t, err)
+		require.Equal(t, frameGoodbye, kind)
+	}
+}
+
+// A peer that reads nothing keeps close waiting for a bounded time only.
+func TestLinkCloseGivesUp(t *testing.T) {
+	t.Parallel()
+	sa, _ := socketPair(t)
+	a := newLink(sa)
+	for range 10 {
+		a.Send(make([]byte, maxFrameBytes), -1)
+	}
+	closed := inBackground(a.close)
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		t.Fatal("close waits for ever")
+	}
+}

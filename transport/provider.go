@@ -163,8 +163,8 @@ const (
 // the data path and in order, for the life of the connection.
 type Control interface {
 	// Send queues msg and a descriptor (-1 for none, else duplicated) and returns
-	// at once; from anywhere. Messages still queued when the connection ends are
-	// dropped.
+	// at once; from anywhere. When this end closes the connection, what is queued
+	// is sent before the goodbye; when the peer is gone, it is dropped.
 	Send(msg []byte, fd int)
 }
 

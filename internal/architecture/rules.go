@@ -17,6 +17,7 @@ var arrows = []rule{
 	{"transport", "internal/handle", "regions are looked up by handle on the hot path"},
 	{"transport", "internal/order", "the ownership word is released on the hot path"},
 	{"transport/loopback", "transport", "providers implement the interfaces of transport"},
+	{"transport/loopback", "internal/pages", "memory for regions"},
 	{"transport/shm", "transport", "providers implement the interfaces of transport"},
 	{"transport/shm", "internal/handle", "keys are looked up on the hot path"},
 	{"transport/shm", "internal/order", "slots are published on the hot path"},
@@ -43,6 +44,7 @@ var arrows = []rule{
 var external = []rule{
 	{"transport/...", "golang.org/x/sys", "an embedder of a transport must not pull in the rest; x/sys has the system calls"},
 	{"invoke/...", "golang.org/x/sys", "as transport, which it builds on"},
+	{"internal/pages", "golang.org/x/sys", "maps memory"},
 }
 
 // unbounded are the packages for programs, free to use what they need.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -50,7 +51,7 @@ func (a *adapter) Capabilities() transport.Capabilities {
 		MaxSendDepth:    maxDepth,
 		MaxRecvDepth:    maxDepth,
 		MaxQueueDepth:   maxQueueDepth,
-		Notes:           []string{"both ends are in this process", memoryNote},
+		Notes:           []string{"both ends are in this process", pages.Note},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -58,7 +59,7 @@ type region struct {
 }
 
 func (d *domain) Alloc(size int, access transport.Access) (transport.MR, error) {
-	mem, free, err := allocate(size)
+	mem, free, err := pages.Alloc(size)
 	if err != nil {
 		return nil, fmt.Errorf("loopback: %w", err)
 	}
@@ -78,7 +79,7 @@ func (d *domain) add(mem []byte, access transport.Access, free func() error) (tr
 	if err := d.adapter.opened("memory region"); err != nil {
 		return nil, err
 	}
-	r := &region{domain: d, mem: mem, base: addressOf(mem), access: access, free: free}
+	r := &region{domain: d, mem: mem, base: pages.Address(mem), access: access, free: free}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for r.lkey == 0 || d.byLKey[r.lkey] != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -112,7 +113,7 @@ func (q *queuePair) atomic(r *request, result segments, peer *queuePair) outcome
 	if err != nil {
 		return failed(transport.StatusRemoteAccess, err)
 	}
-	word := wordAt(mem)
+	word := pages.Word(mem)
 	if word == nil {
 		return failed(transport.StatusRemoteAccess, fmt.Errorf("%w: the word at %#x is not aligned", transport.ErrInvalid, r.Remote.Addr))
 	}

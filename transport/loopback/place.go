@@ -1,6 +1,10 @@
 package loopback
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/rfaas-go/rfaas/internal/pages"
+)
 
 // transfer copies src to the beginning of dst, which is at least as long.
 func transfer(dst, src segments) {
@@ -26,7 +30,7 @@ func place(dst, src []byte) {
 		copy(dst, src)
 		return
 	}
-	to := wordAt(dst[head:])
+	to := pages.Word(dst[head:])
 	if to == nil {
 		copy(dst, src)
 		return
@@ -38,7 +42,7 @@ func place(dst, src []byte) {
 
 // loadWord is the word at the beginning of mem, loaded atomically if aligned.
 func loadWord(mem []byte) uint64 {
-	if word := wordAt(mem); word != nil {
+	if word := pages.Word(mem); word != nil {
 		return word.Load()
 	}
 	return binary.NativeEndian.Uint64(mem)

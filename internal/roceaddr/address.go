@@ -1,0 +1,120 @@
+// Package roceaddr is what two ends of a RoCE connection tell each other at
+// set-up. Every provider that speaks RoCE uses it, so that they connect to each
+// other.
+package roceaddr
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// Wire is the Capabilities.Wire of providers whose queue pairs exchange an
+// Address and then speak RoCEv2 reliable connections.
+const Wire = "rocev2-rc/1"
+
+// Address is one end of a reliable connection, as its peer needs to know it.
+type Address struct {
+	GID netip.Addr // RoCEv2: the IP address, IPv4 not mapped
+	QPN uint32     // queue pair number, 24 bits
+	PSN uint32     // of the first packet that this end sends, 24 bits
+	MTU uint16     // path MTU that this end can do: 256, 512, 1024, 2048 or 4096 bytes of payload
+
+	Resources uint16 // READs and atomics of the peer's that this end can have open: max_dest_rd_atomic
+	Initiates uint16 // READs and atomics that this end wants to have open: max_rd_atomic
+
+	// Port is the UDP port that packets to this end are sent to: 4791, except
+	// towards a user-space end that says otherwise.
+	Port uint16
+	// Window is how many packets of MTU bytes this end wants in flight towards it
+	// at most, because they share its socket's buffer; 0 for no limit of its own.
+	Window uint16
+	// Whole asks for packets one by one, not as segmentation-offload bursts: a
+	// receiver that looks at IP headers needs each packet to have its own.
+	Whole bool
+}
+
+// Bytes is the size of an encoded Address.
+const Bytes = 48
+
+const (
+	version   = 1
+	flagWhole = 1
+)
+
+// Errors of Decode.
+var errSize = errors.New("not a RoCE address: wrong size or version; do both ends run the same release?")
+
+// Encode is the Bytes bytes of the encoding, big-endian:
+//
+//	0 version   1 flags   2 MTU       4 QPN      8 PSN      12 resources  14 initiates
+//	16 port     18 window 20 zeros    32 GID (IPv4 as ::ffff:a.b.c.d)
+func (a Address) Encode() []byte {
+	b := make([]byte, Bytes)
+	b[0] = version
+	if a.Whole {
+		b[1] |= flagWhole
+	}
+	binary.BigEndian.PutUint16(b[2:], a.MTU)
+	binary.BigEndian.PutUint32(b[4:], a.QPN)
+	binary.BigEndian.PutUint32(b[8:], a.PSN)
+	binary.BigEndian.PutUint16(b[12:], a.Resources)
+	binary.BigEndian.PutUint16(b[14:], a.Initiates)
+	binary.BigEndian.PutUint16(b[16:], a.Port)
+	binary.BigEndian.PutUint16(b[18:], a.Window)
+	gid := a.GID.As16()
+	copy(b[32:], gid[:])
+	return b
+}
+
+// Decode reads what Encode wrote, and refuses what makes no sense.
+func Decode(b []byte) (a Address, err error) {
+	if len(b) != Bytes || b[0] != version {
+		return a, errSize
+	}
+	a = Address{
+		GID:       netip.AddrFrom16([16]byte(b[32:48])).Unmap(),
+		QPN:       binary.BigEndian.Uint32(b[4:]),
+		PSN:       binary.BigEndian.Uint32(b[8:]),
+		MTU:       binary.BigEndian.Uint16(b[2:]),
+		Resources: binary.BigEndian.Uint16(b[12:]),
+		Initiates: binary.BigEndian.Uint16(b[14:]),
+		Port:      binary.BigEndian.Uint16(b[16:]),
+		Window:    binary.BigEndian.Uint16(b[18:]),
+		Whole:     b[1]&flagWhole != 0,
+	}
+	return a, a.check()
+}
+
+func (a Address) check() error {
+	const most = 1<<24 - 1
+	switch {
+	case !ValidMTU(int(a.MTU)):
+		return fmt.Errorf("RoCE address: path MTU %d is none of 256, 512, 1024, 2048, 4096", a.MTU)
+	case a.QPN < 2 || a.QPN > most || a.PSN > most:
+		return fmt.Errorf("RoCE address: queue pair number %#x or PSN %#x out of range", a.QPN, a.PSN)
+	case a.Resources == 0:
+		return errors.New("RoCE address: the peer can have no READs or atomics open")
+	case a.Port == 0:
+		return errors.New("RoCE address: UDP port 0")
+	case !a.GID.IsValid() || a.GID.IsUnspecified() || a.GID.IsMulticast():
+		return fmt.Errorf("RoCE address: %v is no host's address", a.GID)
+	}
+	return nil
+}
+
+// ValidMTU reports whether n is one of the five path MTUs.
+func ValidMTU(n int) bool { return n >= 256 && n <= 4096 && n&(n-1) == 0 }
+
+// PathMTU is the largest path MTU whose packets fit a link's MTU in bytes, 0 if
+// none does. IPv6, UDP, the longest RoCE headers and the ICRC are taken off.
+func PathMTU(link int) int {
+	const headers = 40 + 8 + 12 + 28 + 4
+	for mtu := 4096; mtu >= 256; mtu /= 2 {
+		if mtu+headers <= link {
+			return mtu
+		}
+	}
+	return 0
+}

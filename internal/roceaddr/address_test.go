@@ -1,0 +1,78 @@
+package roceaddr_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/internal/roceaddr"
+)
+
+func sample() roceaddr.Address {
+	return roceaddr.Address{
+		GID: netip.MustParseAddr("127.0.0.2"), QPN: 0xabcdef, PSN: 0xfffffe, MTU: 4096,
+		Resources: 16, Initiates: 8, Port: 4791, Window: 200, Whole: true,
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, gid := range []string{"127.0.0.2", "::1", "fe80::1"} {
+		a := sample()
+		a.GID = netip.MustParseAddr(gid)
+		b := a.Encode()
+		require.Len(t, b, roceaddr.Bytes)
+		got, err := roceaddr.Decode(b)
+		require.NoError(t, err)
+		require.Equal(t, a, got)
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for name, spoil := range map[string]func(a *roceaddr.Address){
+		"MTU":       func(a *roceaddr.Address) { a.MTU = 1500 },
+		"no MTU":    func(a *roceaddr.Address) { a.MTU = 0 },
+		"QPN":       func(a *roceaddr.Address) { a.QPN = 1 << 24 },
+		"QPN 1":     func(a *roceaddr.Address) { a.QPN = 1 },
+		"PSN":       func(a *roceaddr.Address) { a.PSN = 1 << 24 },
+		"resources": func(a *roceaddr.Address) { a.Resources = 0 },
+		"port":      func(a *roceaddr.Address) { a.Port = 0 },
+		"GID":       func(a *roceaddr.Address) { a.GID = netip.IPv6Unspecified() },
+		"multicast": func(a *roceaddr.Address) { a.GID = netip.MustParseAddr("224.0.0.1") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := sample()
+			spoil(&a)
+			_, err := roceaddr.Decode(a.Encode())
+			require.Error(t, err)
+		})
+	}
+	whole := sample().Encode()
+	for n := range whole {
+		_, err := roceaddr.Decode(whole[:n])
+		require.Error(t, err, "%d bytes", n)
+	}
+	whole[0]++
+	_, err := roceaddr.Decode(whole)
+	require.Error(t, err, "another version")
+}
+
+func TestPathMTU(t *testing.T) {
+	for link, want := range map[int]int{65536: 4096, 9000: 4096, 4200: 4096, 4187: 2048, 1500: 1024, 1280: 1024, 576: 256, 300: 0} {
+		require.Equal(t, want, roceaddr.PathMTU(link), "link MTU %d", link)
+		require.True(t, want == 0 || roceaddr.ValidMTU(want))
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(sample().Encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		a, err := roceaddr.Decode(b)
+		if err != nil {
+			return
+		}
+		again, err := roceaddr.Decode(a.Encode())
+		require.NoError(t, err)
+		require.Equal(t, a, again)
+	})
+}
