@@ -15,8 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/pairtest"
 	"github.com/rfaas-go/rfaas/transport"
-	"github.com/rfaas-go/rfaas/transport/internal/pairtest"
 )
 
 // certificate is a self-signed one for 127.0.0.1.

@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/pairtest"
 	"github.com/rfaas-go/rfaas/transport"
-	"github.com/rfaas-go/rfaas/transport/internal/pairtest"
 	"github.com/rfaas-go/rfaas/transport/loopback"
 )
 

@@ -3,6 +3,7 @@
 package all
 
 import (
+	_ "github.com/rfaas-go/rfaas/softroce"
 	_ "github.com/rfaas-go/rfaas/transport/faulty"
 	_ "github.com/rfaas-go/rfaas/transport/loopback"
 	_ "github.com/rfaas-go/rfaas/transport/shm"

@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/pairtest"
 	"github.com/rfaas-go/rfaas/transport"
-	"github.com/rfaas-go/rfaas/transport/internal/pairtest"
 )
 
 // TestFailures provokes every failure of the table in the package comment.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/pairtest"
 	"github.com/rfaas-go/rfaas/transport"
-	"github.com/rfaas-go/rfaas/transport/internal/pairtest"
 )
 
 const underRace = true

@@ -5,8 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/pairtest"
 	"github.com/rfaas-go/rfaas/transport"
-	"github.com/rfaas-go/rfaas/transport/internal/pairtest"
 )
 
 // fanIn connects n clients to one server that receives from a shared queue.

@@ -12,9 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/pairtest"
 	"github.com/rfaas-go/rfaas/transport"
 	"github.com/rfaas-go/rfaas/transport/faulty"
-	"github.com/rfaas-go/rfaas/transport/internal/pairtest"
 	"github.com/rfaas-go/rfaas/transport/loopback"
 	"github.com/rfaas-go/rfaas/transport/trace"
 )

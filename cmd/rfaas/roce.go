@@ -1,0 +1,20 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func (p *program) roceCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "roce",
+		Short: "Look at RoCEv2 packets",
+		Long: `roce has what helps to see RoCEv2 at work: its packets are those of the softroce
+transport, of the kernel's Soft-RoCE driver and of real adapters.`,
+		Example: `  rfaas roce capture x.pcap bench write-lat --transport softroce --iterations 1000
+  rfaas roce dump x.pcap`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usageError("which command? there are: capture, dump")
+		},
+	}
+	cmd.AddCommand(p.roceCaptureCommand(), p.roceDumpCommand())
+	return cmd
+}

@@ -1,0 +1,261 @@
+package softroce
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// background is the side of an engine that serves the network when no program
+// does: for a passive target, in the middle of a long function, while everybody
+// sleeps.
+//
+// While a program polls, it looks twice in a millisecond whether that is still
+// so, and keeps its hands off. Otherwise it serves: it drives the engine until
+// there is nothing left, arms, looks again, and parks on the runtime's poller
+// until the socket is readable or a timer is due.
+type background struct {
+	engine  *engine
+	poller  *os.File // an epoll set with the socket and the bell, itself watched by the runtime's
+	raw     syscall.RawConn
+	epoll   int
+	bell    int // an eventfd: rung to unpark
+	alarm   chan struct{}
+	stopped chan struct{}
+	done    sync.WaitGroup
+
+	// Its own: what parking needs, made once.
+	events   [2]unix.EpollEvent
+	got      int
+	look     func(fd uintptr) bool
+	arming   unix.EpollEvent
+	ringings [8]byte
+
+	serving  atomic.Bool
+	sleepers atomic.Int32 // programs asleep in Wait
+	// parked is until when it sleeps, on the engine's clock; awake if it does not.
+	parked atomic.Int64
+}
+
+const (
+	// lookPeriod is half of how long a program may stay away before the background
+	// side takes over.
+	lookPeriod = 500 * time.Microsecond
+	// manyDrives are more than a program does in a lookPeriod that it mostly sleeps.
+	manyDrives = 64
+	// vainWakes in a row, each finding that a program had been there before, are no
+	// coincidence: one polls although another sleeps.
+	vainWakes = 16
+
+	awake = -1
+)
+
+func newBackground(e *engine) (*background, error) {
+	b := &background{engine: e, alarm: make(chan struct{}, 1), stopped: make(chan struct{}), bell: -1}
+	b.parked.Store(awake)
+	b.look = func(uintptr) bool {
+		b.got, _ = unix.EpollWait(b.epoll, b.events[:], 0)
+		return b.got > 0
+	}
+	b.arming = unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT, Fd: int32(e.socket.inlet)}
+	var err error
+	if b.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, explain("epoll_create", err)
+	}
+	if err = unix.SetNonblock(b.epoll, true); err == nil {
+		b.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	}
+	if err == nil {
+		err = unix.EpollCtl(b.epoll, unix.EPOLL_CTL_ADD, b.bell, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(b.bell)})
+	}
+	if err == nil {
+		// Disarmed: a socket that nobody sleeps on should wake nobody.
+		err = unix.EpollCtl(b.epoll, unix.EPOLL_CTL_ADD, e.socket.inlet, &unix.EpollEvent{Events: unix.EPOLLONESHOT, Fd: int32(e.socket.inlet)})
+	}
+	b.poller = os.NewFile(uintptr(b.epoll), "softroce-poller")
+	if err == nil {
+		err = b.poller.SetReadDeadline(time.Time{}) // fails when the runtime cannot watch it
+	}
+	if err == nil {
+		b.raw, err = b.poller.SyscallConn()
+	}
+	if err != nil {
+		b.close()
+		return nil, explain("watching the socket", err)
+	}
+	return b, nil
+}
+
+// begin starts it, once the engine knows it.
+func (b *background) begin() {
+	b.serving.Store(true)
+	b.done.Go(b.run)
+}
+
+// serves reports whether the background side serves. If it does, or just did, the
+// engine's clock may be old.
+func (b *background) serves() bool { return b.serving.Load() }
+
+// attend has the background side serve, because a program goes to sleep, until
+// dismiss.
+func (b *background) attend() {
+	b.sleepers.Add(1)
+	if !b.serving.Load() {
+		select {
+		case b.alarm <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (b *background) dismiss() { b.sleepers.Add(-1) }
+
+// wakeFor wakes the background side if it sleeps beyond the moment at.
+func (b *background) wakeFor(at time.Duration) {
+	if until := b.parked.Load(); until > int64(at) && b.parked.CompareAndSwap(until, awake) {
+		b.ring()
+	}
+}
+
+var one = []byte{1, 0, 0, 0, 0, 0, 0, 0}
+
+func (b *background) ring() { unix.Write(b.bell, one) } // EAGAIN: rung often enough
+
+// stop ends the background side.
+func (b *background) stop() {
+	close(b.stopped)
+	b.ring()
+	b.done.Wait()
+	b.close()
+}
+
+func (b *background) close() {
+	if b.bell >= 0 {
+		unix.Close(b.bell)
+	}
+	b.poller.Close()
+}
+
+func (b *background) run() {
+	look := time.NewTimer(lookPeriod)
+	defer look.Stop()
+	for b.serve() && b.watch(look) {
+	}
+}
+
+// watch keeps its hands off while a program polls. It reports false once stopped.
+func (b *background) watch(look *time.Timer) bool {
+	for {
+		seen := b.engine.drives.Load()
+		look.Reset(lookPeriod)
+		select {
+		case <-look.C:
+		case <-b.alarm:
+			return true
+		case <-b.stopped:
+			return false
+		}
+		drives := b.engine.drives.Load() - seen
+		if drives == 0 || drives < manyDrives && b.sleepers.Load() > 0 {
+			return true
+		}
+	}
+}
+
+// serve serves until a program polls by itself. It reports false once stopped.
+func (b *background) serve() bool {
+	b.serving.Store(true)
+	for vain := 0; ; {
+		seen := b.engine.drives.Load()
+		arrived, until := b.driveAll()
+		if b.arm(until) && !b.park(until) {
+			return false
+		}
+		switch {
+		case b.engine.drives.Load() == seen:
+			vain = 0
+			continue
+		case arrived:
+			vain = 0
+		default:
+			vain++
+		}
+		if b.sleepers.Load() > 0 && vain < vainWakes {
+			continue
+		}
+		b.serving.Store(false)
+		if b.sleepers.Load() == 0 || vain >= vainWakes {
+			return true
+		}
+		b.serving.Store(true) // for one that saw that it was served, and sleeps
+	}
+}
+
+// driveAll drives the engine until nothing arrives. It reports whether anything
+// did, and the moment of the earliest timer.
+func (b *background) driveAll() (arrived bool, until time.Duration) {
+	e := b.engine
+	for {
+		e.turn.take()
+		e.readClock()
+		more := e.drive(true)
+		arrived = arrived || more
+		more = more || e.ready.first != nil
+		until = e.timers.first()
+		e.release()
+		if !more {
+			return arrived, until
+		}
+	}
+}
+
+// arm asks for a wake-up by the socket, looks again, and reports whether it is
+// quiet, so that it is time to park.
+func (b *background) arm(until time.Duration) bool {
+	e := b.engine
+	b.parked.Store(int64(until))
+	if err := unix.EpollCtl(b.epoll, unix.EPOLL_CTL_MOD, e.socket.inlet, &b.arming); err != nil {
+		panic("softroce: arming the socket: " + err.Error()) // the descriptors are our own
+	}
+	e.turn.take()
+	e.readClock()
+	arrived := e.drive(true)
+	quiet := !arrived && e.ready.first == nil && e.timers.first() >= until && e.now < until
+	e.turn.give()
+	if !quiet {
+		b.parked.Store(awake)
+	}
+	return quiet && e.posts.Load() == nil
+}
+
+// park sleeps until the socket is readable, the bell rings or the moment comes.
+// It reports false once stopped.
+func (b *background) park(until time.Duration) bool {
+	deadline := time.Time{}
+	if until != never {
+		deadline = b.engine.start.Add(until)
+	}
+	b.poller.SetReadDeadline(deadline)
+	b.got = 0
+	err := b.raw.Read(b.look)
+	b.parked.Store(awake)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	for _, event := range b.events[:max(b.got, 0)] {
+		if int(event.Fd) == b.bell {
+			unix.Read(b.bell, b.ringings[:])
+		}
+	}
+	select {
+	case <-b.stopped:
+		return false
+	default:
+		return true
+	}
+}

@@ -1,0 +1,201 @@
+package softroce
+
+import (
+	"encoding/binary"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/softroce/wire"
+)
+
+// batch collects outgoing packets and hands them to the kernel in one system
+// call. Packets of equal length to the same peer, and a shorter one after them,
+// become one message that the kernel (or the network card) splits: UDP_SEGMENT.
+// Payloads are not copied, but for small and volatile ones; so a batch is flushed
+// before the engine's turn is given away.
+type batch struct {
+	engine *engine
+
+	packets  int // in use of slots
+	slots    [batchPackets]slot
+	vectors  int // in use of iovecs
+	iovecs   [batchPackets * vectorsPerPacket]unix.Iovec
+	messages int // in use of headers
+	headers  [batchPackets]mmsghdr
+	control  [batchPackets]segmentControl
+
+	// The last message, which may still grow.
+	to      *queuePair // nil: it may not
+	segment int        // bytes of each packet but the last
+	count   int        // packets
+	bytes   int
+}
+
+// slot has a packet's headers and trailer, or all of a small packet.
+type slot [slotBytes]byte
+
+const (
+	batchPackets     = 64
+	vectorsPerPacket = 4 // headers, two pieces of payload, trailer
+	// copyBytes is the payload up to which copying is cheaper than another iovec.
+	copyBytes = 512
+	// slotBytes has room for headers, a READ response's payload, pad and ICRC.
+	slotBytes = wire.MaxHeaderBytes + 4096 + 3 + wire.ICRCBytes + 1
+	// gsoPackets and gsoBytes bound a message: the kernel's limits.
+	gsoPackets = 64
+	gsoBytes   = 65507
+)
+
+func (b *batch) open(e *engine) {
+	b.engine = e
+	for i := range b.headers {
+		b.control[i].Level, b.control[i].Type = unix.SOL_UDP, unix.UDP_SEGMENT
+		b.control[i].SetLen(unix.SizeofCmsghdr + 2)
+	}
+}
+
+// add puts a packet of a queue pair into the batch.
+func (b *batch) add(q *queuePair, p *wire.Packet) {
+	if b.packets == batchPackets {
+		b.flush()
+	}
+	p.DestQP, p.PKey = q.to.qpn, wire.DefaultPKey
+	size := p.DatagramBytes()
+	id := b.place(q, size)
+	s := &b.slots[b.packets]
+	b.packets++
+	h := p.EncodeHeader(s[:])
+	payload, whole := p.PayloadBytes(), false
+	if payload <= copyBytes || p.Opcode.IsReadResponse() {
+		// What a peer reads may change under our hands, and then the ICRC would not
+		// fit what the kernel copies later.
+		n := copy(s[h:], p.Payload[0])
+		copy(s[h+n:], p.Payload[1])
+		p.Payload[0], p.Payload[1] = s[h:h+payload], nil
+		whole = true
+	}
+	icrc := q.to.flow.Seal(s[:h], p.Payload, id)
+	end := h
+	if whole {
+		end += payload
+	}
+	trailer := s[end : end+p.Pad()+wire.ICRCBytes]
+	clear(trailer[:p.Pad()])
+	binary.LittleEndian.PutUint32(trailer[p.Pad():], icrc)
+	if whole {
+		b.vector(s[:end+len(trailer)])
+	} else {
+		b.vector(s[:h])
+		b.vector(p.Payload[0])
+		if len(p.Payload[1]) > 0 {
+			b.vector(p.Payload[1])
+		}
+		b.vector(trailer)
+	}
+	b.engine.counters.PacketsSent++
+	if b.engine.tap != nil {
+		b.engine.capture(Captured{
+			Sent: true, Source: b.engine.socket.local, Destination: q.peer, ID: id,
+			Datagram: p.AppendTo(nil, &q.to.flow, id),
+		})
+	}
+}
+
+// place finds the message for a packet of size bytes, and returns the IPv4
+// identification that the packet will have: its number in the message.
+func (b *batch) place(q *queuePair, size int) (id uint16) {
+	if b.to == q && size <= b.segment && b.count < gsoPackets && b.bytes+size <= gsoBytes {
+		id = uint16(b.count)
+		b.count++
+		b.bytes += size
+		if size < b.segment {
+			b.to = nil // a shorter one is the last
+		}
+		if b.count == 2 {
+			b.split()
+		}
+		return id
+	}
+	h := &b.headers[b.messages].Msghdr
+	b.messages++
+	h.Name, h.Namelen = q.to.name.pointer(), q.to.name.len
+	h.Iov = &b.iovecs[b.vectors]
+	h.SetIovlen(0)
+	h.Control = nil
+	h.SetControllen(0)
+	b.to, b.segment, b.count, b.bytes = nil, size, 1, size
+	if b.engine.socket.segments && !q.to.whole {
+		b.to = q
+	}
+	return 0
+}
+
+// split has the kernel split the last message into packets.
+func (b *batch) split() {
+	c := &b.control[b.messages-1]
+	*(*uint16)(unsafe.Pointer(&c.size)) = uint16(b.segment)
+	h := &b.headers[b.messages-1].Msghdr
+	h.Control = (*byte)(unsafe.Pointer(c))
+	h.SetControllen(sendControlBytes)
+}
+
+// vector adds memory to the last message.
+func (b *batch) vector(memory []byte) {
+	v := &b.iovecs[b.vectors]
+	b.vectors++
+	v.Base = unsafe.SliceData(memory)
+	v.SetLen(len(memory))
+	h := &b.headers[b.messages-1].Msghdr
+	h.SetIovlen(int(h.Iovlen) + 1)
+}
+
+// flush sends the batch. What the kernel does not take is lost, as on a network:
+// it is retransmitted.
+func (b *batch) flush() {
+	if b.messages == 0 {
+		return
+	}
+	fd := uintptr(b.engine.socket.fd)
+	if h := &b.headers[0]; b.messages == 1 {
+		var errno unix.Errno
+		if h.Iovlen == 1 && h.Controllen == 0 {
+			_, _, errno = unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(h.Iov.Base)), uintptr(h.Iov.Len), unix.MSG_DONTWAIT,
+				uintptr(unsafe.Pointer(h.Name)), uintptr(h.Namelen))
+		} else {
+			_, _, errno = unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&h.Msghdr)), unix.MSG_DONTWAIT)
+		}
+		if errno != 0 {
+			b.refused(0, errno)
+		}
+	} else {
+		b.flushMany(fd)
+	}
+	b.packets, b.vectors, b.messages, b.to = 0, 0, 0, nil
+}
+
+func (b *batch) flushMany(fd uintptr) {
+	for sent := 0; sent < b.messages; {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.headers[sent])), uintptr(b.messages-sent), unix.MSG_DONTWAIT, 0, 0)
+		if errno != 0 {
+			b.refused(sent, errno)
+			n = 1 // go on behind it
+		}
+		sent += int(n)
+	}
+}
+
+// refused notes that the kernel did not take a message.
+func (b *batch) refused(message int, errno unix.Errno) {
+	e := b.engine
+	e.counters.SendErrors++
+	if b.headers[message].Controllen > 0 && (errno == unix.EINVAL || errno == unix.EIO) {
+		// An interface that cannot do it, such as one without checksum offload.
+		e.socket.segments = false
+		e.counters.SegmentationRefused++
+		return
+	}
+	if errno != unix.EAGAIN {
+		e.sendError = errno
+	}
+}

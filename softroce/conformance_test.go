@@ -1,0 +1,45 @@
+package softroce_test
+
+import (
+	"os"
+	"testing"
+
+	_ "github.com/rfaas-go/rfaas/softroce"
+	"github.com/rfaas-go/rfaas/transport/transporttest"
+)
+
+func TestMain(m *testing.M) { transporttest.Main(m) }
+
+func TestConformanceInOneProcess(t *testing.T) {
+	transporttest.Run(t, transporttest.Config{URL: "softroce:"})
+}
+
+func TestConformanceInTwoProcesses(t *testing.T) {
+	transporttest.Run(t, transporttest.Config{URL: "softroce:", Processes: 2})
+}
+
+func TestConformanceOverIPv6(t *testing.T) {
+	transporttest.Run(t, transporttest.Config{
+		URL: "softroce://[::1]:0", Processes: 2, Effort: 0.3,
+	})
+}
+
+// lossy says what cannot be asked for of a network that loses packets.
+var lossy = map[string]string{
+	"sharing/hundreds of connections into one queue and one shared receive queue": "a connection whose last packet was lost waits for its timer while the others go on, which is not fair",
+}
+
+// The network loses, repeats and swaps one packet in a hundred each.
+func TestConformanceWithFaults(t *testing.T) {
+	transporttest.Run(t, transporttest.Config{
+		URL: "softroce:?loss=0.01&duplicate=0.01&reorder=0.01", Processes: 2, Effort: 0.3, MaxBytes: 1 << 20, Exclude: lossy,
+	})
+}
+
+// Packets from a raw socket, checked exactly.
+func TestConformanceWithExactICRC(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("a raw socket needs root")
+	}
+	transporttest.Run(t, transporttest.Config{URL: "softroce:?icrc=exact", Processes: 2, Effort: 0.3})
+}

@@ -1,0 +1,74 @@
+package softroce
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"github.com/rfaas-go/rfaas/internal/roceaddr"
+	"github.com/rfaas-go/rfaas/softroce/rc"
+	"github.com/rfaas-go/rfaas/softroce/wire"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Connect implements transport.QP: it swaps addresses with the peer, gets ready
+// to receive, and waits until the peer is, too.
+func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
+	e := q.engine
+	e.enter(q)
+	own := roceaddr.Address{
+		GID: e.socket.local.Addr().WithZone(""), QPN: q.qpn, PSN: e.adapter.firstPSN(), MTU: uint16(e.adapter.mtu),
+		Resources: uint16(e.adapter.options.resources), Initiates: uint16(e.adapter.options.resources),
+		Port: e.socket.local.Port(), Window: uint16(e.adapter.window()),
+		Whole: e.socket.raw,
+	}
+	msg, fds, err := x.Exchange(own.Encode(), nil)
+	closeAll(fds)
+	if err != nil {
+		return err
+	}
+	peer, err := roceaddr.Decode(msg)
+	if err == nil {
+		err = q.adopt(own, peer)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", transport.ErrInvalid, err)
+	}
+	_, fds, err = x.Exchange([]byte("ready"), nil)
+	closeAll(fds)
+	return err
+}
+
+// adopt makes the state machine for what the two ends agreed on.
+func (q *queuePair) adopt(own, peer roceaddr.Address) error {
+	e := q.engine
+	local := e.socket.local
+	if peer.GID.Is4() != local.Addr().Is4() || peer.GID.IsLoopback() != local.Addr().IsLoopback() {
+		return fmt.Errorf("the peer's address is %v and this end's %v: neither can reach the other; open both devices on addresses of one network", peer.GID, local.Addr())
+	}
+	q.peer = netip.AddrPortFrom(peer.GID.WithZone(local.Addr().Zone()), peer.Port)
+	q.to = destination{name: newSockaddr(q.peer), flow: wire.NewFlow(local, q.peer), qpn: peer.QPN, whole: peer.Whole}
+	q.from = source{addr: peer.GID, port: peer.Port, flow: wire.NewFlow(q.peer, local), last: q.to.name.raw}
+	q.from.last.Scope_id = 0
+	o := &e.adapter.options
+	window := maxWindow
+	if peer.Window > 0 {
+		window = min(window, int(peer.Window))
+	}
+	machine := rc.New(rc.Config{
+		Conn: q.cfg.Conn, PeerQPN: peer.QPN, SendPSN: own.PSN, RecvPSN: peer.PSN,
+		MTU:       min(int(own.MTU), int(peer.MTU)),
+		SendDepth: int(q.cfg.SendDepth), InlineBytes: int(q.cfg.InlineBytes),
+		MaxReads: min(int(own.Initiates), int(peer.Resources)), Resources: int(own.Resources),
+		RNRTimer: uint8(o.rnrTimer), MinTimeout: o.minTimeout, AckTimeout: o.ackTimeout,
+		Retries: o.retries, RNRRetries: o.rnrRetries, Window: window,
+		Memory: q.domain, Receives: q, Sink: q, Counters: &e.counters.Counters,
+	})
+	e.turn.take()
+	q.machine = machine
+	e.release()
+	return nil
+}
+
+// maxWindow bounds the packets that one connection has in flight.
+const maxWindow = 256

@@ -1,0 +1,52 @@
+// Package softroce is RoCEv2 in user space: RDMA reliable connections over an
+// ordinary UDP socket, without hardware, kernel module or privilege, wire-
+// compatible with the Linux kernel's rxe driver and with RoCE hardware.
+//
+// Import it for its side effect, and open it by URL:
+//
+//	softroce:                      loopback, on port 4791 or, if that is taken, another one
+//	softroce://127.0.0.2           UDP 127.0.0.2:4791
+//	softroce://[::1]:4800          another port: the ends tell each other theirs
+//	softroce://192.0.2.7?trust-network
+//
+// Several processes of one machine each have an engine of their own: on loopback
+// they need do nothing; otherwise give each an address or a port. Hardware and
+// rxe listen on 4791 only.
+//
+// # Parameters
+//
+//	trust-network     allow an address that is not loopback; packets are not authenticated
+//	mtu=1024          a smaller path MTU: 256, 512, 1024, 2048, 4096
+//	segmentation=off  do not use UDP_SEGMENT
+//	icrc=exact        check all 32 bits of the ICRC over IPv4: takes a raw socket (CAP_NET_RAW) and time
+//	resources=16      READs and atomics that a peer may have open
+//	rnr-timer=12      code of the time a sender waits when there is no receive (12: 640 us)
+//	rnr-retries=7     how often it tries again; 7 is for ever
+//	retries=15        timeouts in a row after which the peer is given up
+//	min-timeout=5ms   shortest and
+//	ack-timeout=1s    longest time to wait for an acknowledgement
+//	psn=0xfffff0      first packet sequence number, for tests; default random
+//	loss=0.01 duplicate=0.01 reorder=0.01 corrupt=0.01 seed=1
+//	                  faults injected into what is received: probabilities per packet
+//
+// # Structure
+//
+//	softroce       sockets, engine, background side; the provider of package transport
+//	softroce/rc    one queue pair of a reliable connection: a state machine without I/O
+//	softroce/wire  packet formats and the ICRC
+//	softroce/simnet  a simulated network, for tests of rc
+//
+// # Who drives
+//
+// An engine has one socket and any number of queue pairs. Whoever polls a queue or
+// posts a request takes the engine's turn (a compare-and-swap) and drives it:
+// receives a batch, has the state machines handle it, sends what they want sent.
+// Nothing on this way allocates, blocks or hands over to another thread. Who
+// finds the turn taken leaves his request to its holder. When no program has
+// driven for half a millisecond to a millisecond, in a long function say, or
+// when all sleep, the background side does: a goroutine parked on the socket.
+//
+// Memory of regions is touched only by the holder of the turn, and looked up for
+// each packet, so a revoked region is out of reach as soon as Revoke has had the
+// turn.
+package softroce

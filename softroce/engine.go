@@ -1,0 +1,319 @@
+package softroce
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/softroce/wire"
+)
+
+// engine moves packets between a socket and the state machines of queue pairs.
+// It has no thread of its own while a program polls: whoever polls or posts
+// drives it. The background side (background.go) does so otherwise.
+type engine struct {
+	adapter    *Adapter
+	socket     *socket
+	background *background
+	start      time.Time
+	faults     *faults // nil: none
+
+	_      [64]byte
+	turn   turn
+	_      [64]byte
+	posts  atomic.Pointer[queuePair] // a stack of queue pairs with work that was left to the turn's holder
+	_      [64]byte
+	drives atomic.Uint64 // by the program; the background side sees by it that there is no need for it
+
+	// The rest is for whoever has the turn.
+	now       time.Duration // since start; may lag by a few drives
+	clockAge  int           // drives since it was read
+	pairs     map[uint32]*queuePair
+	lastPair  *queuePair // of pairs: the last one looked up
+	ready     readyList
+	lazy      []*queuePair // with acknowledgements that wait for company
+	timers    timers
+	packet    wire.Packet
+	in        intake
+	out       batch
+	counters  counters
+	sendError unix.Errno // the last one
+	tap       func(Captured)
+}
+
+const (
+	// clockPeriod is how many drives a program may do between two looks at the
+	// clock, which cost a tenth of a drive each.
+	clockPeriod = 8
+	// packetsPerTurn bounds what one queue pair sends before others get a turn.
+	packetsPerTurn = 64
+)
+
+// poll is a look at the network by a program that waits for something.
+func (e *engine) poll() {
+	if !e.turn.try() {
+		runtime.Gosched() // somebody else drives
+		return
+	}
+	e.drives.Store(e.drives.Load() + 1)
+	if e.clockAge++; e.clockAge >= clockPeriod || e.background.serves() {
+		e.readClock()
+	}
+	e.drive(false)
+	e.release()
+}
+
+// posted carries out what was posted on a queue pair, or leaves it to whoever has
+// the turn. An acknowledgement that waits travels behind the program's packets.
+func (e *engine) posted(q *queuePair) {
+	if !e.turn.try() {
+		e.leave(q)
+		if e.turn.try() {
+			e.release()
+		}
+		return
+	}
+	if e.background.serves() {
+		e.readClock() // nobody has for a while
+	}
+	e.takePosts()
+	e.send(q, true)
+	e.out.flush()
+	e.release()
+}
+
+// feed tells starving queue pairs that receives were posted.
+func (e *engine) feed(r *receiveQueue) {
+	e.turn.take()
+	if r.starved.Load() {
+		e.readClock()
+		r.feed()
+		e.transmit(true)
+	}
+	e.release()
+}
+
+// leave puts a queue pair on the stack of those that were posted to.
+func (e *engine) leave(q *queuePair) {
+	if q.isPosted.Swap(true) {
+		return
+	}
+	for {
+		q.nextPosted = e.posts.Load()
+		if e.posts.CompareAndSwap(q.nextPosted, q) {
+			return
+		}
+	}
+}
+
+// takePosts makes the queue pairs on the stack ready.
+func (e *engine) takePosts() {
+	if e.posts.Load() == nil {
+		return
+	}
+	for q := e.posts.Swap(nil); q != nil; {
+		next := q.nextPosted
+		q.isPosted.Store(false)
+		if !q.closed.Load() {
+			e.ready.push(q)
+		}
+		q = next
+	}
+}
+
+// release gives the turn back, after seeing to what others left.
+func (e *engine) release() {
+	e.background.wakeFor(e.timers.first())
+	e.turn.give()
+	for e.posts.Load() != nil && e.turn.try() {
+		e.takePosts()
+		e.transmit(true)
+		e.background.wakeFor(e.timers.first())
+		e.turn.give()
+	}
+}
+
+// drive moves what can be moved, and reports whether anything arrived. eager
+// sends acknowledgements at once; otherwise they wait until nothing arrives, or
+// the program posts, or the background side comes.
+func (e *engine) drive(eager bool) bool {
+	arrived := e.in.receive()
+	e.takePosts()
+	if e.timers.first() <= e.now {
+		e.expire()
+	}
+	if (eager || !arrived) && len(e.lazy) > 0 {
+		for i, q := range e.lazy {
+			e.lazy[i] = nil
+			q.isLazy = false
+			e.ready.push(q)
+		}
+		e.lazy = e.lazy[:0]
+		eager = true
+	}
+	if e.ready.first != nil {
+		e.transmit(eager)
+	}
+	return arrived
+}
+
+// expire runs the timers that are due.
+func (e *engine) expire() {
+	for e.timers.first() <= e.now {
+		q := e.timers.pop()
+		switch at := q.machine.Deadline(); {
+		case at == 0:
+		case at > e.now:
+			e.timers.set(q, at)
+		default:
+			q.machine.Expire(e.now)
+			e.ready.push(q)
+		}
+	}
+}
+
+// transmit lets every ready queue pair send its share.
+func (e *engine) transmit(acks bool) {
+	for q, last := e.ready.first, e.ready.last; q != nil; q = e.ready.first {
+		e.ready.pop()
+		e.send(q, acks)
+		if q == last {
+			break
+		}
+	}
+	e.out.flush()
+}
+
+// send puts a queue pair's packets into the outgoing batch.
+func (e *engine) send(q *queuePair, acks bool) {
+	for range packetsPerTurn {
+		if !q.machine.Next(e.now, acks, &e.packet) {
+			e.settle(q)
+			return
+		}
+		e.out.add(q, &e.packet)
+	}
+	e.ready.push(q)
+	e.settle(q)
+}
+
+// settle notes what a queue pair waits for.
+func (e *engine) settle(q *queuePair) {
+	if pending, urgent := q.machine.AckDue(); pending {
+		if urgent && !q.isReady {
+			if q.machine.Next(e.now, true, &e.packet) {
+				e.out.add(q, &e.packet)
+			}
+		} else if !q.isLazy {
+			q.isLazy = true
+			e.lazy = append(e.lazy, q)
+		}
+	}
+	if at := q.machine.Deadline(); at != 0 {
+		e.timers.set(q, at)
+	}
+}
+
+// drainSocket handles everything that has arrived so far.
+func (e *engine) drainSocket() {
+	e.readClock()
+	const atMost = 1000 // batches; somebody may go on sending
+	for range atMost {
+		if !e.drive(true) {
+			return
+		}
+	}
+}
+
+func (e *engine) readClock() {
+	e.now = time.Since(e.start)
+	e.clockAge = 0
+}
+
+// enter makes the queue pair known under a number of its own.
+func (e *engine) enter(q *queuePair) {
+	e.turn.take()
+	defer e.release()
+	for q.qpn < firstQPN || q.qpn == wire.QPNMask || e.pairs[q.qpn] != nil {
+		q.qpn = random32() & wire.PSNMask
+	}
+	e.pairs[q.qpn] = q
+}
+
+// firstQPN is the lowest number of an ordinary queue pair: 0 and 1 are for
+// management, 0xffffff is multicast's.
+const firstQPN = 2
+
+// forget takes the queue pair out of everything. By whoever has the turn.
+func (e *engine) forget(q *queuePair) {
+	if e.pairs[q.qpn] == q {
+		delete(e.pairs, q.qpn)
+	}
+	if e.lastPair == q {
+		e.lastPair = nil
+	}
+	q.receives.forget(q)
+	e.timers.remove(q)
+	e.ready.remove(q)
+	for i, l := range e.lazy {
+		if l == q {
+			e.lazy = append(e.lazy[:i], e.lazy[i+1:]...)
+			break
+		}
+	}
+}
+
+// lookUp finds a queue pair by its number.
+func (e *engine) lookUp(qpn uint32) *queuePair {
+	if q := e.lastPair; q != nil && q.qpn == qpn {
+		return q
+	}
+	q := e.pairs[qpn]
+	if q != nil {
+		e.lastPair = q
+	}
+	return q
+}
+
+// readyList is a list of queue pairs that may have something to send, first come
+// first served.
+type readyList struct{ first, last *queuePair }
+
+func (l *readyList) push(q *queuePair) {
+	if q.isReady {
+		return
+	}
+	q.isReady = true
+	if l.last == nil {
+		l.first = q
+	} else {
+		l.last.nextReady = q
+	}
+	l.last = q
+}
+
+func (l *readyList) pop() {
+	q := l.first
+	l.first, q.nextReady, q.isReady = q.nextReady, nil, false
+	if l.first == nil {
+		l.last = nil
+	}
+}
+
+func (l *readyList) remove(q *queuePair) {
+	if !q.isReady {
+		return
+	}
+	var kept readyList
+	for p := l.first; p != nil; {
+		next := p.nextReady
+		p.nextReady, p.isReady = nil, false
+		if p != q {
+			kept.push(p)
+		}
+		p = next
+	}
+	*l = kept
+}

@@ -1,0 +1,97 @@
+package softroce
+
+import (
+	"math/rand/v2"
+)
+
+// faults are injected into what arrives, for tests: the network is then as bad as
+// asked for, whatever it really is.
+type faults struct {
+	engine *engine
+	random *rand.Rand
+	config faultConfig
+	held   []heldPacket // to come later
+	spare  [][]byte
+}
+
+// faultConfig is the probability of each fault, per packet.
+type faultConfig struct {
+	loss, duplicate, reorder, corrupt float64
+	seed                              uint64
+}
+
+// heldPacket comes after some others, or when nothing else does.
+type heldPacket struct {
+	packet []byte
+	from   sockaddr
+	after  int // packets
+}
+
+func (c faultConfig) any() bool { return c.loss+c.duplicate+c.reorder+c.corrupt > 0 }
+
+func newFaults(e *engine, c faultConfig) *faults {
+	return &faults{engine: e, config: c, random: rand.New(rand.NewPCG(c.seed, 0))}
+}
+
+func (f *faults) hits(p float64) bool { return p > 0 && f.random.Float64() < p }
+
+// arrive lets a packet through, or not, or not yet, or twice.
+func (f *faults) arrive(packet []byte, from *sockaddr) {
+	c := &f.engine.counters
+	switch {
+	case f.hits(f.config.loss):
+		c.FaultsLost++
+		return
+	case f.hits(f.config.reorder):
+		c.FaultsReordered++
+		f.hold(packet, from)
+		return
+	}
+	if f.hits(f.config.corrupt) {
+		c.FaultsCorrupted++
+		packet[f.random.IntN(len(packet))] ^= 1 << f.random.IntN(8)
+	}
+	if f.hits(f.config.duplicate) {
+		c.FaultsDuplicated++
+		f.hold(packet, from)
+	}
+	f.engine.handle(packet, from)
+	f.age()
+}
+
+// hold keeps a copy of a packet for later.
+func (f *faults) hold(packet []byte, from *sockaddr) {
+	var b []byte
+	if n := len(f.spare); n > 0 {
+		b, f.spare = f.spare[n-1], f.spare[:n-1]
+	}
+	const most = 4 // packets that overtake
+	f.held = append(f.held, heldPacket{append(b[:0], packet...), *from, 1 + f.random.IntN(most)})
+}
+
+// age brings the packets that were held long enough.
+func (f *faults) age() {
+	kept := f.held[:0]
+	for _, h := range f.held {
+		if h.after--; h.after > 0 {
+			kept = append(kept, h)
+			continue
+		}
+		f.engine.handle(h.packet, &h.from)
+		f.spare = append(f.spare, h.packet)
+	}
+	f.held = kept
+}
+
+// late brings one of the held packets because nothing else arrives, and reports
+// whether there was one.
+func (f *faults) late() bool {
+	if f == nil || len(f.held) == 0 {
+		return false
+	}
+	h := f.held[0]
+	f.held = append(f.held[:0], f.held[1:]...)
+	f.engine.handle(h.packet, &h.from)
+	f.spare = append(f.spare, h.packet)
+	return true
+}

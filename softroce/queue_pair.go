@@ -1,0 +1,267 @@
+package softroce
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/softroce/rc"
+	"github.com/rfaas-go/rfaas/softroce/wire"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// queuePair is one end of a connection: a state machine of package rc, and what
+// the program and the engine need around it.
+type queuePair struct {
+	engine         *engine
+	cfg            transport.QPConfig
+	domain         *domain
+	sendCQ, recvCQ *completionQueue
+	receives       *receiveQueue // own, or the shared one's
+
+	// Set by Connect.
+	qpn     uint32
+	peer    netip.AddrPort
+	machine *rc.QueuePair
+	to      destination
+	from    source
+
+	dead    atomic.Bool // in the error state
+	closed  atomic.Bool // nothing will be pushed any more
+	drained sync.Once
+
+	// By whoever has the engine's turn.
+	isReady   bool
+	nextReady *queuePair
+	timer     int  // place in engine.timers, plus 1
+	isLazy    bool // in engine.lazy
+	hungry    bool // in receives.hungry
+
+	// Left to whoever has the engine's turn.
+	isPosted   atomic.Bool
+	nextPosted *queuePair
+
+	_     [64]byte
+	sends struct {
+		posted uint32        // places taken, by the goroutine that posts
+		freed  atomic.Uint32 // places given back, by the one that polls sendCQ
+		popped atomic.Uint32 // completions that it polled
+		pushed uint32        // by whoever has the engine's turn
+	}
+	_        [64]byte
+	received struct {
+		popped atomic.Uint32
+		pushed uint32
+	}
+	_ [64]byte
+}
+
+// NewQP implements transport.Adapter.
+func (a *Adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
+	q := &queuePair{
+		engine: a.engine, cfg: cfg, domain: cfg.PD.(*domain),
+		sendCQ: cfg.SendCQ.(*completionQueue), recvCQ: cfg.RecvCQ.(*completionQueue),
+	}
+	if cfg.SRQ != nil {
+		q.receives = cfg.SRQ.(*sharedReceive).queue
+	} else {
+		q.receives = newReceiveQueue(cfg.RecvDepth, false)
+	}
+	a.open.Add(1)
+	return q, nil
+}
+
+// PostSend implements transport.QP.
+func (q *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
+	n := min(len(wrs), int(q.cfg.SendDepth-(q.sends.posted-q.sends.freed.Load())))
+	for i := range n {
+		q.machine.Post(&wrs[i])
+	}
+	q.sends.posted += uint32(n)
+	if n > 0 {
+		q.engine.posted(q)
+	}
+	if n < len(wrs) {
+		return n, transport.ErrQueueFull
+	}
+	return n, nil
+}
+
+// PostRecv implements transport.QP.
+func (q *queuePair) PostRecv(wrs []transport.WorkRequest) (int, error) {
+	n, err := q.receives.post(wrs)
+	switch {
+	case q.dead.Load():
+		q.engine.turn.take()
+		q.flushReceives()
+		q.engine.release()
+	case q.receives.starved.Load():
+		q.engine.feed(q.receives)
+	}
+	return n, err
+}
+
+// Take and Posted implement rc.Receives.
+func (q *queuePair) Take() (transport.WorkRequest, bool) { return q.receives.take(q) }
+
+// Posted implements rc.Receives.
+func (q *queuePair) Posted() int {
+	if q.receives.sharing {
+		return -1
+	}
+	return q.receives.posted()
+}
+
+// Sent implements rc.Sink.
+func (q *queuePair) Sent(c transport.Completion, places int) {
+	q.sends.pushed++
+	q.sendCQ.push(completion{Completion: c, pair: q, places: uint32(places)}, false)
+}
+
+// Received implements rc.Sink.
+func (q *queuePair) Received(_ *transport.WorkRequest, c transport.Completion, solicited bool) {
+	q.received.pushed++
+	q.recvCQ.push(completion{Completion: c, pair: q}, solicited)
+}
+
+// Failed implements rc.Sink.
+func (q *queuePair) Failed(reason error, tell bool) {
+	if tell {
+		q.cfg.Control.Send(message{kind: messageFailed}.encode(), -1)
+	}
+	q.enterError()
+	q.cfg.Failed(q.engine.explainLoss(reason))
+}
+
+// enterError flushes the receives, and has those posted later flushed. By whoever
+// has the engine's turn.
+func (q *queuePair) enterError() {
+	q.dead.Store(true)
+	q.receives.forget(q)
+	q.flushReceives()
+}
+
+func (q *queuePair) flushReceives() {
+	if q.receives.sharing {
+		return
+	}
+	for q.receives.posted() > 0 {
+		wr := &q.receives.entries[q.receives.head&q.receives.mask]
+		q.receives.head++
+		q.Received(wr, transport.Completion{ID: wr.ID, Conn: q.cfg.Conn, Op: transport.OpRecv, Status: transport.StatusFlushed}, false)
+	}
+}
+
+// fail takes the queue pair to the error state because of something that did not
+// come over the wire. By whoever has the engine's turn.
+func (q *queuePair) fail(reason error, first transport.Status) {
+	if q.machine != nil {
+		q.machine.Fail(reason, first)
+	}
+	if !q.dead.Load() {
+		q.enterError()
+	}
+}
+
+// Message implements transport.QP.
+func (q *queuePair) Message(msg []byte, fds []int) {
+	closeAll(fds)
+	m, err := decodeMessage(msg)
+	q.engine.turn.take()
+	defer q.engine.release()
+	if q.closed.Load() {
+		return
+	}
+	switch {
+	case err != nil:
+		q.fail(err, transport.StatusFatal)
+		q.cfg.Failed(err)
+	case m.kind == messageFailed:
+		q.engine.drainSocket() // what arrived before still counts
+		err := errors.New("the peer's end of the connection failed; look there for the reason")
+		q.fail(err, transport.StatusFlushed)
+		q.cfg.Failed(err)
+	case m.kind == messageClosing:
+		q.engine.drainSocket()
+		q.machine.PeerDelivered(m.psn)
+	}
+}
+
+// Disconnect implements transport.QP.
+func (q *queuePair) Disconnect(reason error) {
+	first := transport.StatusFlushed
+	if errors.Is(reason, transport.ErrPeerGone) {
+		first = transport.StatusRetryExceeded
+	}
+	q.engine.turn.take()
+	defer q.engine.release()
+	if q.closed.Load() {
+		return
+	}
+	q.engine.drainSocket() // what arrived before is still delivered
+	q.fail(reason, first)
+}
+
+// Close implements transport.QP.
+func (q *queuePair) Close() error {
+	e := q.engine
+	e.turn.take()
+	if q.closed.Load() {
+		e.release()
+		return nil
+	}
+	if q.machine != nil && !q.dead.Load() {
+		// The peer sees what was completed here: by an acknowledgement, and should
+		// that get lost, by the stream.
+		e.send(q, true)
+		e.out.flush()
+		q.cfg.Control.Send(message{kind: messageClosing, psn: q.machine.Delivered()}.encode(), -1)
+	}
+	q.fail(transport.ErrClosed, transport.StatusFlushed)
+	e.forget(q)
+	q.closed.Store(true) // after the last push; whoever polls, or the next line, sees that it was the last
+	q.checkDrained()
+	e.release()
+	e.adapter.open.Add(-1)
+	return nil
+}
+
+// checkDrained tells the front when everything that was pushed has been polled.
+// The queue pair is closed.
+func (q *queuePair) checkDrained() {
+	if q.sends.popped.Load() == q.sends.pushed && q.received.popped.Load() == q.received.pushed {
+		q.drained.Do(q.cfg.Drained)
+	}
+}
+
+// closeAll closes descriptors that nobody asked for.
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+}
+
+// describe names the queue pair in errors and logs.
+func (q *queuePair) describe() string {
+	return fmt.Sprintf("queue pair %#06x to %v", q.qpn, q.peer)
+}
+
+// destination is what sending to the peer needs.
+type destination struct {
+	name  sockaddr
+	flow  wire.Flow
+	qpn   uint32
+	whole bool // no segmentation offload
+}
+
+// source is what the peer's packets have to come from.
+type source struct {
+	addr netip.Addr            // without a zone
+	last unix.RawSockaddrInet6 // where the last one came from
+	port uint16                // its port; the sender may choose
+	flow wire.Flow
+}

@@ -1,0 +1,89 @@
+package rc
+
+import (
+	"time"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Time is a moment on the caller's monotonic clock: since a moment that the
+// caller chose, and never 0.
+type Time = time.Duration
+
+// Memory finds registered memory. What it returns is used at once and not kept.
+type Memory interface {
+	// Local is the bytes of a local span, false when its region was closed. It may
+	// be called at any time from anywhere (by Post).
+	Local(s transport.Span) ([]byte, bool)
+	// Remote is the n > 0 bytes at address va of the region that a peer names by
+	// key; false when the key is unknown, the range is not within the region, or the
+	// region does not grant the peer what it needs. For the driver only.
+	Remote(key uint32, va uint64, n uint32, need transport.Access) ([]byte, bool)
+}
+
+// Receives is where the queue pair takes receives from: a queue of its own or a
+// shared one. For the driver only.
+type Receives interface {
+	// Take removes the next receive; false when there is none.
+	Take() (wr transport.WorkRequest, ok bool)
+	// Posted is how many could be taken now. A negative number means that nobody can
+	// tell, because others take from the same queue: the peer is given no limit.
+	Posted() int
+}
+
+// Sink learns how requests end. It is called by the driver from within methods of
+// the queue pair, and must not call any.
+type Sink interface {
+	// Sent tells that a request of the send queue ended that is to be completed: a
+	// signaled one, or one that failed. places is how many requests of the send queue
+	// this accounts for: itself, and the unsignaled ones that ended before it.
+	Sent(c transport.Completion, places int)
+	// Received tells that a receive that was taken has ended; what was received is in
+	// its memory. wr is valid during the call. solicited: wake even those who sleep
+	// for solicited messages and failures only.
+	Received(wr *transport.WorkRequest, c transport.Completion, solicited bool)
+	// Failed tells, at most once, that the queue pair went to the error state by
+	// itself, before the requests that this flushes are Sent. tell: the peer cannot
+	// know it from the wire, and has to be told.
+	Failed(reason error, tell bool)
+}
+
+// Config describes a queue pair.
+type Config struct {
+	Conn    uint32 // for completions
+	PeerQPN uint32 // the peer's queue pair number
+
+	SendPSN uint32 // number of the first packet that is sent
+	RecvPSN uint32 // and of the first one that is expected
+
+	MTU         int // path MTU: payload bytes of a packet at most, 256 to 4096; the same at both ends
+	SendDepth   int // requests outstanding at most
+	InlineBytes int // longest payload of an Inline request
+
+	MaxReads  int // READ requests and atomics outstanding at most; no more than the peer's Resources
+	Resources int // READ requests and atomics of the peer's that are remembered, for answering them again
+
+	RNRTimer   uint8 // code (see wire.RNRTimer) of how long the peer is to wait when there is no receive
+	Retries    int   // timeouts in a row without any progress, before the queue pair gives up
+	RNRRetries int   // times in a row that the peer may have no receive for a request; RNRForEver: no limit
+
+	// The retransmission timeout follows the measured round-trip time, but is not
+	// below MinTimeout, and doubles from one timeout to the next up to AckTimeout.
+	MinTimeout, AckTimeout time.Duration
+
+	Window int // packets in flight at most, those of READ responses included
+
+	Memory   Memory
+	Receives Receives
+	Sink     Sink
+	Counters *Counters // the driver's; any number of queue pairs may share one
+}
+
+const (
+	// RNRForEver as Config.RNRRetries means to wait for a receive as long as it
+	// takes.
+	RNRForEver = 7
+	// MaxMessageBytes is the longest payload of a request, either one's own or a
+	// peer's.
+	MaxMessageBytes = 1 << 31
+)

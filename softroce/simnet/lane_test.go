@@ -1,0 +1,467 @@
+package simnet_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"math/bits"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/softroce/simnet"
+)
+
+// pipe is one lane, and what came out of it.
+type pipe struct {
+	*simnet.Network
+	from, to *simnet.End
+	sent     uint64
+	got      []arrival
+}
+
+type arrival struct {
+	at       time.Duration
+	datagram []byte
+}
+
+func newPipe(seed uint64, c simnet.Config) *pipe {
+	p := &pipe{Network: simnet.New(seed, 0)}
+	p.from = p.Attach("from", func(*simnet.End, []byte) { panic("nobody sent that") })
+	p.to = p.Attach("to", func(from *simnet.End, datagram []byte) {
+		if from != p.from {
+			panic("wrong sender")
+		}
+		p.got = append(p.got, arrival{p.Now(), slices.Clone(datagram)})
+	})
+	p.Join(p.from, p.to, c)
+	return p
+}
+
+// send sends the next datagram: its number, and then zeros.
+func (p *pipe) send(bytes int) {
+	b := make([]byte, bytes)
+	binary.BigEndian.PutUint64(b, p.sent)
+	p.sent++
+	p.from.Send(p.to, b)
+	clear(b) // it was copied
+}
+
+func (p *pipe) settle() {
+	for p.Step() {
+	}
+}
+
+func (p *pipe) counts() simnet.Counts { return p.from.Lane(p.to).Counts() }
+
+func (p *pipe) numbers() []uint64 {
+	var all []uint64
+	for _, a := range p.got {
+		all = append(all, binary.BigEndian.Uint64(a.datagram))
+	}
+	return all
+}
+
+func TestPerfectLane(t *testing.T) {
+	t.Parallel()
+	p := newPipe(1, simnet.Config{Delay: 7 * time.Microsecond})
+	for i := range 100 {
+		p.Advance(time.Duration(i) * time.Microsecond)
+		p.send(8 + i)
+	}
+	p.settle()
+	require.Len(t, p.got, 100)
+	for i, a := range p.got {
+		require.EqualValues(t, i, binary.BigEndian.Uint64(a.datagram))
+		require.Len(t, a.datagram, 8+i)
+		require.Equal(t, time.Duration(i+7)*time.Microsecond, a.at)
+	}
+	require.Equal(t, simnet.Counts{Sent: 100, Delivered: 100}, p.counts())
+	require.Zero(t, p.to.Lane(p.from).Counts(), "the other direction is another lane")
+}
+
+// TestChances sends enough for each rate to be close to its chance.
+func TestChances(t *testing.T) {
+	t.Parallel()
+	const many = 50_000
+	for name, test := range map[string]struct {
+		config simnet.Config
+		want   simnet.Counts
+	}{
+		"loss":         {simnet.Config{Loss: 0.1}, simnet.Counts{Delivered: many * 9 / 10, Lost: many / 10}},
+		"loss in runs": {simnet.Config{Loss: 0.1, LossRun: 4}, simnet.Counts{Delivered: many * 9 / 10, Lost: many / 10}},
+		"all lost":     {simnet.Config{Loss: 1}, simnet.Counts{Lost: many}},
+		"duplicate":    {simnet.Config{Duplicate: 0.1}, simnet.Counts{Delivered: many * 11 / 10, Duplicated: many / 10}},
+		"reorder":      {simnet.Config{Reorder: 0.1, ReorderBy: 10}, simnet.Counts{Delivered: many, Reordered: many / 10}},
+		"flip":         {simnet.Config{Flip: 0.1}, simnet.Counts{Delivered: many, Flipped: many / 10}},
+		"truncate":     {simnet.Config{Truncate: 0.1}, simnet.Counts{Delivered: many, Truncated: many / 10}},
+		"all of them": {
+			simnet.Config{Loss: 0.2, Duplicate: 0.5, Reorder: 0.5, ReorderBy: 10, Flip: 0.1, Truncate: 0.05},
+			simnet.Counts{
+				Delivered: many * 12 / 10, Lost: many / 5, Duplicated: many * 4 / 10,
+				Reordered: many * 6 / 10, Flipped: many * 12 / 100, Truncated: many * 6 / 100,
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPipe(2, test.config)
+			for range many {
+				p.send(16)
+				p.Advance(p.Now() + 1)
+			}
+			p.settle()
+			test.want.Sent = many
+			got := p.counts()
+			for _, c := range []struct {
+				name      string
+				want, got uint64
+			}{
+				{"sent", test.want.Sent, got.Sent},
+				{"delivered", test.want.Delivered, got.Delivered},
+				{"lost", test.want.Lost, got.Lost},
+				{"duplicated", test.want.Duplicated, got.Duplicated},
+				{"reordered", test.want.Reordered, got.Reordered},
+				{"flipped", test.want.Flipped, got.Flipped},
+				{"truncated", test.want.Truncated, got.Truncated},
+			} {
+				if c.want == 0 || c.want == many && c.name != "delivered" {
+					require.Equal(t, c.want, c.got, c.name)
+				} else {
+					require.InEpsilon(t, c.want, c.got, 0.1, c.name)
+				}
+			}
+		})
+	}
+}
+
+// TestLossRuns: the mean length of runs is what was asked for.
+func TestLossRuns(t *testing.T) {
+	t.Parallel()
+	for _, run := range []float64{0, 1, 3, 8} {
+		p := newPipe(3, simnet.Config{Loss: 0.05, LossRun: run})
+		lost, runs, before := 0, 0, simnet.Delivered
+		p.Observe(func(e simnet.Event) {
+			if e.What == simnet.Lost {
+				lost++
+				if before != simnet.Lost {
+					runs++
+				}
+			}
+			if e.What != simnet.Sent {
+				before = e.What
+			}
+		})
+		for range 100_000 {
+			p.send(8)
+			p.settle()
+		}
+		want := max(run, 1/0.95) // independent losses have neighbours, too
+		require.InEpsilon(t, want, float64(lost)/float64(runs), 0.1, "runs of %v", run)
+		require.InEpsilon(t, 5000, lost, 0.15)
+	}
+}
+
+// TestJitter: delays are spread over the whole of it, and the order is kept.
+func TestJitter(t *testing.T) {
+	t.Parallel()
+	p := newPipe(4, simnet.Config{Delay: 100, Jitter: 50})
+	var delays []time.Duration
+	for range 1000 {
+		p.send(8)
+		sent := p.Now()
+		p.settle()
+		delays = append(delays, p.got[len(p.got)-1].at-sent)
+	}
+	require.EqualValues(t, 100, slices.Min(delays))
+	require.EqualValues(t, 150, slices.Max(delays))
+
+	p = newPipe(5, simnet.Config{Delay: 100, Jitter: 50, Duplicate: 0})
+	for range 1000 {
+		p.send(8)
+		p.Advance(p.Now() + 1)
+	}
+	p.settle()
+	require.True(t, slices.IsSorted(p.numbers()))
+}
+
+// TestReorder: those held back are passed, by no more than was asked for, and the
+// others keep their order.
+func TestReorder(t *testing.T) {
+	t.Parallel()
+	p := newPipe(6, simnet.Config{Delay: 100, Reorder: 0.2, ReorderBy: 20})
+	held := map[uint64]bool{}
+	p.Observe(func(e simnet.Event) {
+		if e.What == simnet.Reordered {
+			held[binary.BigEndian.Uint64(e.Datagram)] = true
+		}
+	})
+	for range 1000 {
+		p.send(8)
+		p.Advance(p.Now() + 1)
+	}
+	p.settle()
+	numbers := p.numbers()
+	require.Len(t, numbers, 1000)
+	require.False(t, slices.IsSorted(numbers))
+	var kept []uint64
+	var latest time.Duration
+	for i, a := range p.got {
+		late := a.at - 100 - time.Duration(numbers[i])
+		if held[numbers[i]] {
+			latest = max(latest, late)
+		} else {
+			require.Zero(t, late)
+			kept = append(kept, numbers[i])
+		}
+	}
+	require.EqualValues(t, 20, latest)
+	require.True(t, slices.IsSorted(kept))
+}
+
+// TestCorruption: what was flipped differs in few bits, what was truncated is the
+// beginning; the sender's memory and the other copy stay whole.
+func TestCorruption(t *testing.T) {
+	t.Parallel()
+	p := newPipe(7, simnet.Config{Flip: 0.5, Duplicate: 1})
+	sent := make([]byte, 100)
+	for i := range sent {
+		sent[i] = byte(i * 7)
+	}
+	seen := map[int]bool{}
+	for range 1000 {
+		before := slices.Clone(sent)
+		p.from.Send(p.to, sent)
+		require.Equal(t, before, sent)
+	}
+	p.settle()
+	require.Len(t, p.got, 2000)
+	for _, a := range p.got {
+		require.Len(t, a.datagram, len(sent))
+		different := 0
+		for i := range sent {
+			different += bits.OnesCount8(sent[i] ^ a.datagram[i])
+		}
+		seen[different] = true
+		require.LessOrEqual(t, different, 10)
+	}
+	for _, n := range []int{0, 1, 2, 3, 4, 5} {
+		require.True(t, seen[n], "%d bits", n)
+	}
+
+	p = newPipe(8, simnet.Config{Truncate: 1})
+	lengths := map[int]bool{}
+	for range 2000 {
+		p.from.Send(p.to, sent)
+	}
+	p.from.Send(p.to, nil) // nothing to cut off
+	p.settle()
+	for _, a := range p.got {
+		lengths[len(a.datagram)] = true
+		require.Equal(t, sent[:len(a.datagram)], append([]byte{}, a.datagram...))
+	}
+	require.Len(t, lengths, 100, "each length from 0 to 99")
+}
+
+func TestMTU(t *testing.T) {
+	t.Parallel()
+	p := newPipe(9, simnet.Config{MTU: 100})
+	for _, bytes := range []int{99, 100, 101, 4096, 8} {
+		p.send(bytes)
+	}
+	p.settle()
+	require.Equal(t, []uint64{0, 1, 4}, p.numbers())
+	require.EqualValues(t, 2, p.counts().Oversized)
+}
+
+// TestQueue: a lane moves so many bytes a second, and forgets what does not fit
+// into its queue.
+func TestQueue(t *testing.T) {
+	t.Parallel()
+	const us = time.Microsecond
+	times := func(p *pipe) (all []time.Duration) {
+		for _, a := range p.got {
+			all = append(all, a.at)
+		}
+		return all
+	}
+
+	p := newPipe(10, simnet.Config{Delay: 5 * us, BytesPerSecond: 100e6, QueueDatagrams: 3})
+	for range 5 {
+		p.send(100) // 1 us each
+	}
+	p.settle()
+	require.Equal(t, []time.Duration{6 * us, 7 * us, 8 * us}, times(p))
+	require.Equal(t, []uint64{0, 1, 2}, p.numbers(), "the tail is dropped")
+	require.EqualValues(t, 2, p.counts().Overflowed)
+	p.send(100)
+	p.settle()
+	require.Equal(t, 14*us, times(p)[3], "an idle lane starts at once")
+
+	p = newPipe(11, simnet.Config{BytesPerSecond: 100e6, QueueBytes: 250})
+	for _, bytes := range []int{100, 100, 100, 50, 8} {
+		p.send(bytes)
+	}
+	p.Advance(us) // the first has left
+	p.send(100)
+	p.send(8)
+	p.settle()
+	require.Equal(t, []uint64{0, 1, 3, 5}, p.numbers())
+
+	p = newPipe(12, simnet.Config{BytesPerSecond: 1e6, QueueDatagrams: 10})
+	for range 10_000 { // 10 us each, but sent every 8
+		p.send(10)
+		p.Advance(p.Now() + 8*us)
+	}
+	p.settle()
+	require.InEpsilon(t, 8_000, p.counts().Delivered, 0.01)
+	require.InEpsilon(t, 2_000, p.counts().Overflowed, 0.01)
+	require.True(t, slices.IsSorted(p.numbers()))
+
+	p = newPipe(13, simnet.Config{Loss: 1, BytesPerSecond: 100e6})
+	p.send(100)
+	p.from.Lane(p.to).Configure(simnet.Config{BytesPerSecond: 100e6})
+	p.send(100)
+	p.settle()
+	require.Equal(t, []time.Duration{2 * us}, times(p), "what is lost has taken its time")
+
+	p = newPipe(13, simnet.Config{QueueDatagrams: 1})
+	p.send(8)
+	p.send(8)
+	p.settle()
+	require.Len(t, p.got, 2, "without a speed, nothing waits")
+}
+
+// TestConfigure: from now on, and what waits still goes first.
+func TestConfigure(t *testing.T) {
+	t.Parallel()
+	p := newPipe(14, simnet.Config{Delay: 100})
+	p.send(8)
+	lane := p.from.Lane(p.to)
+	lane.Configure(simnet.Config{Loss: 1})
+	require.Equal(t, simnet.Config{Loss: 1}, lane.Config())
+	p.send(8)
+	lane.Configure(simnet.Config{Delay: 1})
+	p.send(8)
+	p.settle()
+	require.Equal(t, []uint64{0, 2}, p.numbers())
+	require.EqualValues(t, 100, p.got[1].at)
+}
+
+// TestConfigureEndsRun: a run of losses does not outlive the settings.
+func TestConfigureEndsRun(t *testing.T) {
+	t.Parallel()
+	p := newPipe(15, simnet.Config{Loss: 0.5, LossRun: 2})
+	for p.counts().Lost == 0 {
+		p.send(8)
+	}
+	p.from.Lane(p.to).Configure(simnet.Config{Loss: 0.5, LossRun: 1e12}) // begins seldom, ends never
+	for range 100 {
+		p.send(8)
+	}
+	require.EqualValues(t, 1, p.counts().Lost)
+}
+
+// TestLanesDiffer: each direction has randomness of its own.
+func TestLanesDiffer(t *testing.T) {
+	t.Parallel()
+	n := simnet.New(16, 0)
+	lost := map[*simnet.End][]int{}
+	nothing := func(*simnet.End, []byte) {}
+	a, b := n.Attach("a", nothing), n.Attach("b", nothing)
+	n.Join(a, b, simnet.Config{Loss: 0.5})
+	i := 0
+	n.Observe(func(e simnet.Event) {
+		if e.What == simnet.Lost {
+			lost[e.From] = append(lost[e.From], i)
+		}
+	})
+	for i = range 100 {
+		a.Send(b, nil)
+		b.Send(a, nil)
+	}
+	require.NotEqual(t, lost[a], lost[b])
+}
+
+// TestSeed: equal seeds, equal runs; and each datagram's way ends once.
+func TestSeed(t *testing.T) {
+	t.Parallel()
+	run := func(seed uint64) uint64 {
+		h := fnv.New64a()
+		p := newPipe(seed, simnet.Config{
+			Delay: 10, Jitter: 30, Loss: 0.1, LossRun: 2, Duplicate: 0.1, Reorder: 0.1, ReorderBy: 50, Flip: 0.1, Truncate: 0.1,
+			MTU: 90, BytesPerSecond: 2e9, QueueDatagrams: 8, QueueBytes: 500,
+		})
+		ends := uint64(0)
+		p.Observe(func(e simnet.Event) {
+			fmt.Fprintln(h, e.At, e.What, e.From, e.To, e.Datagram)
+			if e.What >= simnet.Delivered {
+				ends++
+			}
+		})
+		for i := range 3000 {
+			p.send(8 + i%100)
+			p.Advance(p.Now() + time.Duration(i%50))
+			switch i % 500 {
+			case 400:
+				p.Partition(p.to)
+			case 420:
+				p.Heal()
+			}
+		}
+		p.settle()
+		c := p.counts()
+		require.Equal(t, c.Sent+c.Duplicated, c.Delivered+c.Lost+c.Severed+c.Oversized+c.Overflowed)
+		require.Equal(t, c.Sent+c.Duplicated, ends)
+		for _, some := range []uint64{c.Delivered, c.Lost, c.Severed, c.Oversized, c.Overflowed, c.Reordered, c.Flipped, c.Truncated} {
+			require.NotZero(t, some)
+		}
+		return h.Sum64()
+	}
+	require.Equal(t, run(1), run(1))
+	require.NotEqual(t, run(1), run(2))
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "sent", simnet.Sent.String())
+	require.Equal(t, "overflowed", simnet.Overflowed.String())
+	require.Equal(t, "what(99)", simnet.What(99).String())
+}
+
+// TestAllocations: a network that has warmed up allocates nothing.
+func TestAllocations(t *testing.T) {
+	n := simnet.New(1, 0)
+	nothing := func(*simnet.End, []byte) {}
+	a, b := n.Attach("a", nothing), n.Attach("b", nothing)
+	n.Join(a, b, simnet.Config{
+		Delay: 10, Jitter: 30, Loss: 0.1, Duplicate: 0.1, Reorder: 0.1, ReorderBy: 50, Flip: 0.1, Truncate: 0.1,
+		BytesPerSecond: 1e9, QueueDatagrams: 8,
+	})
+	datagram := make([]byte, 1000)
+	exchange := func() {
+		for range 16 {
+			a.Send(b, datagram)
+			b.Send(a, datagram)
+		}
+		n.Advance(n.Now() + 100)
+	}
+	for range 1000 {
+		exchange()
+	}
+	require.Zero(t, testing.AllocsPerRun(100, exchange))
+}
+
+func BenchmarkSend(b *testing.B) {
+	n := simnet.New(1, 0)
+	nothing := func(*simnet.End, []byte) {}
+	x, y := n.Attach("x", nothing), n.Attach("y", nothing)
+	n.Join(x, y, simnet.Config{Delay: 10_000, Jitter: 3000, Loss: 0.01, Duplicate: 0.01, Reorder: 0.01, ReorderBy: 5000, BytesPerSecond: 1e9})
+	datagram := make([]byte, 1024)
+	for b.Loop() {
+		x.Send(y, datagram)
+		n.Advance(n.Now() + 1000)
+	}
+}

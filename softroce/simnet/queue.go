@@ -1,0 +1,47 @@
+package simnet
+
+import "time"
+
+// queue holds what a lane with a limited speed has not begun to move yet, or is
+// moving. The datagrams themselves are elsewhere: only their departures count.
+type queue struct {
+	waiting []departure // from head on, in order
+	head    int
+	bytes   int
+	free    time.Duration // when the last of them is through
+}
+
+type departure struct {
+	at    time.Duration
+	bytes int
+}
+
+// room says whether a datagram finds its place now.
+func (q *queue) room(c *Config, now time.Duration, bytes int) bool {
+	for q.head < len(q.waiting) && q.waiting[q.head].at <= now {
+		q.bytes -= q.waiting[q.head].bytes
+		q.head++
+	}
+	if q.head == len(q.waiting) {
+		q.waiting, q.head = q.waiting[:0], 0
+	}
+	if c.QueueDatagrams > 0 && len(q.waiting)-q.head >= c.QueueDatagrams {
+		return false
+	}
+	return c.QueueBytes == 0 || q.bytes+bytes <= c.QueueBytes
+}
+
+// add puts a datagram in, and returns when it has left.
+func (q *queue) add(c *Config, now time.Duration, bytes int) time.Duration {
+	if c.BytesPerSecond == 0 {
+		return now
+	}
+	q.free = max(q.free, now) + time.Duration(int64(bytes)*int64(time.Second)/c.BytesPerSecond)
+	if q.head > 0 && len(q.waiting) == cap(q.waiting) {
+		q.waiting = q.waiting[:copy(q.waiting, q.waiting[q.head:])]
+		q.head = 0
+	}
+	q.waiting = append(q.waiting, departure{q.free, bytes})
+	q.bytes += bytes
+	return q.free
+}
