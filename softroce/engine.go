@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/internal/order"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 )
 
@@ -57,7 +58,7 @@ func (e *engine) poll() {
 		runtime.Gosched() // somebody else drives
 		return
 	}
-	e.drives.Store(e.drives.Load() + 1)
+	order.Publish64(&e.drives, e.drives.Load()+1)
 	if e.clockAge++; e.clockAge >= clockPeriod || e.background.serves() {
 		e.readClock()
 	}

@@ -177,14 +177,17 @@ func (q *queuePair) Message(msg []byte, fds []int) {
 		return
 	}
 	switch {
+	case q.dead.Load():
 	case err != nil:
 		q.fail(err, transport.StatusFatal)
 		q.cfg.Failed(err)
 	case m.kind == messageFailed:
 		q.engine.drainSocket() // what arrived before still counts
-		err := errors.New("the peer's end of the connection failed; look there for the reason")
-		q.fail(err, transport.StatusFlushed)
-		q.cfg.Failed(err)
+		if !q.dead.Load() {
+			err := errors.New("the peer's end of the connection failed; look there for the reason")
+			q.fail(err, transport.StatusFlushed)
+			q.cfg.Failed(err)
+		}
 	case m.kind == messageClosing:
 		q.engine.drainSocket()
 		q.machine.PeerDelivered(m.psn)

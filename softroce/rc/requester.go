@@ -116,14 +116,13 @@ func (q *QueuePair) nextData(r *request, now Time, p *wire.Packet) bool {
 	if !q.gather(&p.Payload, r, int(offset), int(n)) {
 		return q.closedLocally()
 	}
-	// Ask also where the requester may have to stop: when the window is full, before a
-	// READ that needs more room than is left, before an immediate that there is no
-	// credit for. Otherwise nobody waits for the end of an unsignaled request: it is
-	// acknowledged with others, or after a tail probe.
+	// Ask also where the requester may have to stop: when the window is full, or before
+	// an immediate that there is no credit for; and at the end of what is sent again.
+	// Otherwise nobody waits for the end of an unsignaled request: it is acknowledged
+	// with others, or after a tail probe.
 	t.unasked++
-	room := t.window.size - t.inFlight() - 1
-	ask := last && (r.Flags&transport.Signaled != 0 || room < longestPart) ||
-		room == 0 || beyond || t.unasked >= t.window.askEvery() || index+2 == r.packets && q.beyondCredits(r, true)
+	ask := last && r.Flags&transport.Signaled != 0 || t.unasked >= t.window.askEvery() || t.inFlight()+1 >= t.window.size ||
+		t.next+1 == t.end || beyond || index+2 == r.packets && q.beyondCredits(r, true)
 	if ask {
 		p.AckRequest, t.unasked = true, 0
 	}
@@ -174,8 +173,8 @@ func (q *QueuePair) nextRead(r *request, now Time, p *wire.Packet) bool {
 	if anew && t.parts.count() >= q.cfg.MaxReads {
 		return false
 	}
-	if t.inFlight() > 0 && t.inFlight()+int(packets) > t.window.size {
-		return false
+	if t.inFlight()+int(packets) > t.window.size && t.inFlight() > t.unasked {
+		return false // what is in flight, and asked, will make room
 	}
 	if _, ok := q.local(&r.WorkRequest); !ok { // nobody is to read in vain
 		return q.closedLocally()

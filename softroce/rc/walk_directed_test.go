@@ -259,6 +259,23 @@ func TestRetriesExhausted(t *testing.T) {
 	}
 }
 
+// TestProbe: the probe before the first timeout is one packet, and no try.
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, func(s *settings) { s.retries, s.minTimeout = 2, 5*time.Millisecond })
+	s.post(s.client, s.write(s.client, transport.OpWrite, s.client.writable, 0, 8))
+	s.play() // how long an answer takes is known now
+	s.net.Partition(s.client.host.end)
+	before := len(s.sent)
+	s.post(s.client, s.write(s.client, transport.OpWrite, s.client.writable, 0, 5000))
+	s.play()
+	require.Equal(t, []transport.Status{ok, transport.StatusRetryExceeded}, s.client.statuses)
+	c := &s.client.host.counters
+	require.EqualValues(t, 1, c.Probes)
+	require.EqualValues(t, 3, c.Timeouts)
+	require.Len(t, s.sent[before:], 3*5+1)
+}
+
 // TestRetriesAgain: any progress makes up for the timeouts before it.
 func TestRetriesAgain(t *testing.T) {
 	t.Parallel()

@@ -32,7 +32,7 @@ func (s *side) shut(reason error, first transport.Status) {
 	s.w.note("%s is shut: %v, %v", s.name, reason, first)
 	if s.failed == nil {
 		s.fail(reason)
-		s.given, s.late = first, len(s.posted)
+		s.given, s.shutAt = first, len(s.posted)
 		s.q.Fail(reason, first)
 	}
 	if s.places < s.w.depth && len(s.posted) < s.w.requests {
@@ -63,7 +63,7 @@ func (s *side) endBadly(r *request, status transport.Status) {
 		}
 	case s.given != transport.StatusOK:
 		want := s.given
-		if r.index >= s.late {
+		if r.index >= s.shutAt {
 			want = transport.StatusFlushed
 		}
 		if status != want {
@@ -302,7 +302,7 @@ func beginRevoke(w *walk) {
 		}
 		switch closed {
 		case s.writable, s.readable, s.open:
-			return status == transport.StatusRemoteAccess && closed.contains2(r.target) && r.target.n > 0
+			return status == transport.StatusRemoteAccess && closed.covers(r.target) && r.target.n > 0
 		case s.slots:
 			return status == transport.StatusLocalProtection && len(r.content) > 0
 		case s.peer.receives.region:
@@ -328,5 +328,5 @@ func beginRevoke(w *walk) {
 	}
 }
 
-// contains2 says whether a part of the host's memory is within the region.
-func (r *region) contains2(p piece) bool { return p.off >= r.at.off && p.end() <= r.at.end() }
+// covers says whether a part of the host's memory is within the region.
+func (r *region) covers(p piece) bool { return p.off >= r.at.off && p.end() <= r.at.end() }

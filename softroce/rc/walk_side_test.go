@@ -33,7 +33,7 @@ type side struct {
 	failed         error // what Failed or the walk's own Fail said
 	tell           bool
 	given          transport.Status // what its first failure must be, if the walk shut it
-	late           int              // the first request that was posted after that
+	shutAt         int              // the first request that was posted after that
 	kept           bool             // the peer has told what it had carried out, when it closed
 
 	// The program's sends.
@@ -156,6 +156,7 @@ func (s *side) drive() {
 	if d := s.q.Deadline(); d != 0 && d+w.late <= now {
 		w.note("%s: expire", s.name)
 		s.q.Expire(now)
+		s.unasked = 0
 		if again := s.q.Deadline(); again != 0 && again <= now && again+w.late <= now {
 			w.failf("%s: after Expire at %v, the deadline is %v", s.name, now, again)
 		}
@@ -244,7 +245,7 @@ func (s *side) checkInFlight(p *wire.Packet) {
 	s.follows = wire.PSNAdd(p.PSN, n)
 	if s.unasked++; p.AckRequest {
 		s.unasked = 0
-	} else if s.unasked >= 2*16 { // twice: it may go back to what comes next anyway
+	} else if s.unasked >= 16 {
 		w.failf("%s: %d packets in a row ask for no acknowledgement", s.name, s.unasked)
 	}
 	window := w.window
@@ -269,6 +270,7 @@ func (s *side) noteAnswer(p *wire.Packet) {
 	if !p.Opcode.IsResponse() {
 		return
 	}
+	s.unasked = 0 // it may go back, and if only to what comes next anyway
 	upTo := p.PSN
 	if p.Opcode != wire.Acknowledge || p.Syndrome&wire.SyndromeKind == wire.SyndromeACK {
 		upTo = wire.PSNAdd(upTo, 1)
