@@ -19,7 +19,7 @@ func init() {
 		about: "bandwidth of one-sided writes",
 		modes: allModes, defaultSize: bulkSize, minSize: 1, maxSize: maxSize,
 		defaultDepth: bulkDepth, maxDepth: maxBulkDepth, bandwidth: true,
-		iterations: bandwidthIterations, baseline: always("baseline-memcpy-bw"),
+		iterations: bandwidthIterations, baseline: moved,
 		measure: newWriteBandwidth, serve: newWriteTarget,
 	})
 	add(&test{
@@ -27,7 +27,7 @@ func init() {
 		about: "bandwidth of one-sided reads",
 		modes: allModes, defaultSize: bulkSize, minSize: 1, maxSize: maxSize,
 		defaultDepth: bulkDepth, maxDepth: maxBulkDepth, bandwidth: true,
-		iterations: bandwidthIterations, baseline: always("baseline-memcpy-bw"),
+		iterations: bandwidthIterations, baseline: moved,
 		measure: newReadBandwidth, serve: newReadTarget,
 	})
 }

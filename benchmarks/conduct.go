@@ -10,7 +10,8 @@ import (
 // outcome is what a measured phase took.
 type outcome struct {
 	ns          int64
-	allocations uint64 // of both processes
+	allocations uint64            // of both processes
+	counters    map[string]uint64 // increases; nil if the provider has none
 }
 
 // conduct is the measuring side's part, from the set-up on: warm-up, then the
@@ -48,11 +49,12 @@ func (s *session) phase(ctx context.Context, side side, n int, out *samples) (o 
 			return o, s.explain(ctx, err)
 		}
 	}
-	before := allocations()
+	counters, before := s.counters(), allocations()
 	start := clock()
 	err = side.run(ctx, n, out)
 	o.ns = clock() - start
 	o.allocations = allocations() - before
+	o.counters = increases(counters, s.counters())
 	if err != nil || s.control == nil {
 		return o, s.explain(ctx, err)
 	}

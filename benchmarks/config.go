@@ -68,7 +68,8 @@ type params struct {
 	PeerCPU    int    `json:"peer_cpu"` // anyCPU: the peer chooses
 }
 
-// plan checks a configuration and lists the measurements that it asks for.
+// plan checks a configuration and lists the measurements that it asks for,
+// without baselines: which these are depends on the device.
 func plan(c Config) ([]params, error) {
 	t, err := find(c.Test)
 	if err != nil {
@@ -94,12 +95,6 @@ func plan(c Config) ([]params, error) {
 			return nil, err
 		}
 		all = append(all, p)
-		if !c.Baseline || t.baseline == nil {
-			continue
-		}
-		if b, ok := t.baselineParams(p); ok {
-			all = append(all, b)
-		}
 	}
 	return all, nil
 }
@@ -166,25 +161,6 @@ func (t *test) sizeRange() string {
 		s = fmt.Sprintf("multiples of %d from %s", t.sizeStep, s)
 	}
 	return s
-}
-
-// baselineParams is the measurement of the bare medium that belongs to p, if
-// there is one: of the same size where the baseline has sizes.
-func (t *test) baselineParams(p params) (params, bool) {
-	b, err := find(t.baseline(p.Mode))
-	if err != nil {
-		return params{}, false
-	}
-	size := clamp(p.SizeBytes, b.minSize, b.maxSize)
-	if b.sizeStep > 1 {
-		size = (size + b.sizeStep - 1) / b.sizeStep * b.sizeStep
-	}
-	c := Config{Iterations: p.Iterations}
-	if b.maxDepth > 0 {
-		c.Depth = p.Depth
-	}
-	bp, err := b.params(c, size)
-	return bp, err == nil
 }
 
 // checkOutputs checks, before anything is measured, that what shall be written

@@ -29,6 +29,9 @@ func TestBadConfigurations(t *testing.T) {
 		{Config{Test: "write-bw", Sizes: []int{1 << 31}}, "--size 2147483648: write-bw takes 1 to 1073741824 bytes"},
 		{Config{Test: "atomic-lat", Sizes: []int{16}}, "--size 16: atomic-lat takes 8 bytes"},
 		{Config{Test: "baseline-shm-lat", Sizes: []int{12}}, "--size 12: baseline-shm-lat takes multiples of 8 from 8 to 1073741824 bytes"},
+		{Config{Test: "baseline-udp-lat", Sizes: []int{65508}}, "--size 65508: baseline-udp-lat takes 1 to 65507 bytes"},
+		{Config{Test: "baseline-udp-lat", Mode: Warm}, "--mode warm: baseline-udp-lat runs in mode hot only (it polls its socket; baseline-block-lat sleeps)"},
+		{Config{Test: "baseline-udp-bw", Connect: "127.0.0.1:1"}, "--connect: baseline-udp-bw measures this machine and has no peer on another one"},
 		{Config{Test: "send-lat", Iterations: -1}, "--iterations -1: must be 1 to 2147483647"},
 		{Config{Test: "send-lat", Depth: 2}, "--depth 2: send-lat keeps one operation in flight"},
 		{Config{Test: "write-bw", Depth: 5000}, "--depth 5000: must be 1 to 4096"},
@@ -73,32 +76,6 @@ func TestDefaults(t *testing.T) {
 		require.Positive(t, p.Depth)
 		require.NotEmpty(t, info.About)
 	}
-}
-
-// Each measurement is followed by the medium's own, at the nearest size it has.
-func TestBaselinesFollow(t *testing.T) {
-	t.Parallel()
-	type step struct {
-		test string
-		size int
-	}
-	steps := func(c Config) (s []step) {
-		all, err := plan(c)
-		require.NoError(t, err)
-		for _, p := range all {
-			s = append(s, step{p.Test, p.SizeBytes})
-			require.Equal(t, 500, p.Iterations)
-		}
-		return s
-	}
-	require.Equal(t, []step{{"send-lat", 1}, {"baseline-shm-lat", 8}, {"send-lat", 100}, {"baseline-shm-lat", 104}},
-		steps(Config{Test: "send-lat", Sizes: []int{1, 100}, Iterations: 500, Baseline: true}))
-	require.Equal(t, []step{{"send-lat", 64}, {"baseline-block-lat", 8}},
-		steps(Config{Test: "send-lat", Iterations: 500, Baseline: true, Mode: Warm}))
-	require.Equal(t, []step{{"read-bw", 4096}, {"baseline-memcpy-bw", 4096}},
-		steps(Config{Test: "read-bw", Sizes: []int{4096}, Iterations: 500, Baseline: true, Depth: 7}))
-	require.Equal(t, []step{{"baseline-shm-lat", 8}},
-		steps(Config{Test: "baseline-shm-lat", Iterations: 500, Baseline: true}))
 }
 
 func TestEveryTestIsInOrder(t *testing.T) {

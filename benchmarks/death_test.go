@@ -83,7 +83,7 @@ func TestCancel(t *testing.T) {
 // measurement, and the peer.
 func TestCancelWithStoppedPeer(t *testing.T) {
 	requireTwoCores(t)
-	for _, test := range []string{"write-lat", "send-lat", "baseline-block-lat"} {
+	for _, test := range []string{"write-lat", "send-lat", "baseline-block-lat", "baseline-udp-lat", "baseline-udp-bw"} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var peer int

@@ -39,5 +39,33 @@
 //
 // The baseline tests use no package of this project in their loops.
 // testdata/ holds independent C programs that do the same; check-baselines
-// compares the two.
+// compares the two. Config.Baseline chooses by the device: one that reaches other
+// machines (transport.FeatureCrossHost) is compared with UDP, others with shared
+// memory.
+//
+// baseline-udp-lat sends a datagram to and fro over the loopback interface, with
+// sockets that are not connected, as a protocol has them that serves many peers
+// on one port.
+//
+// baseline-udp-bw streams datagrams one way, with UDP_SEGMENT at the sender and
+// UDP_GRO at the receiver. A message is cut as a RoCE Write at a path MTU of 4096
+// is: each datagram has 4096 bytes of payload, which count, and 16 that do not,
+// the size of the base transport header and the check sum. So both move as many
+// datagrams and as many bytes for a message. 15 of these 4112 bytes fit the 64
+// KiB of one segmented send. Nothing is lost: now and then a datagram comes back
+// that allows more, within half of the receiver's socket buffer. Neither side
+// makes or takes apart a packet, computes a check sum, or puts the payload into
+// its place; the sender sends the same bytes again and again, which its caches
+// hold.
+//
+// # Counters
+//
+// An adapter may have a method
+//
+//	Counters() map[string]uint64
+//
+// that tells what it counts, under names of its choice: all of them each time,
+// none ever decreasing. Result.Counters is by how much they rose at the measuring
+// side. WriteTable prints those that are not 0 and whose name has "retransmi",
+// "nak", "rnr" or "icrc" in it.
 package benchmarks

@@ -12,14 +12,14 @@ func init() {
 		name:  "read-lat",
 		about: "time of a one-sided read, until it completed",
 		modes: allModes, defaultSize: 64, minSize: 1, maxSize: maxSize,
-		iterations: latencyIterations, baseline: always("baseline-shm-lat"),
+		iterations: latencyIterations, baseline: fetched,
 		measure: newReadLatency, serve: newFetchTarget,
 	})
 	add(&test{
 		name:  "atomic-lat",
 		about: "time of a remote fetch-add, until it completed",
 		modes: allModes, defaultSize: 8, minSize: 8, maxSize: 8,
-		iterations: latencyIterations, baseline: always("baseline-shm-lat"),
+		iterations: latencyIterations, baseline: fetched,
 		measure: newAtomicLatency, serve: newFetchTarget,
 	})
 }

@@ -25,7 +25,7 @@ func init() {
 		name:  "invoke-lat",
 		about: "round trip of a call of a function that does nothing, size bytes in and none out",
 		modes: allModes, defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
-		iterations: latencyIterations, baseline: bouncing,
+		iterations: latencyIterations, baseline: answered,
 		measure: newInvokeLatency, serve: newInvokeWorkers,
 	})
 	add(&test{
@@ -33,7 +33,7 @@ func init() {
 		about: "calls a second of one client that keeps depth of them in flight at each worker",
 		modes: allModes, defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
 		defaultDepth: invokeDepth, maxDepth: maxInvokeDepth, defaultWorkers: 1, maxWorkers: maxWorkers,
-		bandwidth: true, iterations: bandwidthIterations, baseline: bouncing,
+		bandwidth: true, iterations: bandwidthIterations, baseline: answered,
 		measure: newInvokeRate, serve: newInvokeWorkers,
 	})
 	add(&test{
@@ -41,7 +41,7 @@ func init() {
 		about: "bandwidth of the inputs of calls from registered buffers",
 		modes: allModes, defaultSize: bulkSize, minSize: 1, maxSize: maxInvokeSize,
 		defaultDepth: invokeDepth, maxDepth: maxInvokeDepth, defaultWorkers: 1, maxWorkers: maxWorkers,
-		bandwidth: true, iterations: bandwidthIterations, baseline: always("baseline-memcpy-bw"),
+		bandwidth: true, iterations: bandwidthIterations, baseline: moved,
 		measure: newInvokeBandwidth, serve: newInvokeWorkers,
 	})
 }

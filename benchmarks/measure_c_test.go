@@ -24,7 +24,7 @@ func TestMeasureC(t *testing.T) {
 	measuring, peer, note := choosePair(readTopology(os.DirFS("/sys"), allowed))
 	t.Log(note)
 	cpu, peerCPU := strconv.Itoa(measuring), strconv.Itoa(peer)
-	copies := bulkSlots(bulkSize, bulkDepth)
+	copies, stream := bulkSlots(bulkSize, bulkDepth), newSegmentation(bulkSize)
 
 	for _, c := range []struct {
 		name   string
@@ -37,6 +37,11 @@ func TestMeasureC(t *testing.T) {
 		{"blocking wake-up, ns", Config{Test: "baseline-block-lat", Iterations: 10_000}, "baseline_block_lat", []string{cpu, peerCPU, "10000", "1000"}},
 		{"copy of 1 MiB, bytes/s", Config{Test: "baseline-memcpy-bw", Iterations: 8192}, "baseline_memcpy_bw",
 			[]string{cpu, strconv.Itoa(copies.size), strconv.Itoa(copies.stride), strconv.Itoa(copies.count), "8192", "800"}},
+		{"UDP round trip, 64 B, ns", Config{Test: "baseline-udp-lat", Iterations: 100_000}, "baseline_udp_lat", []string{cpu, peerCPU, "64", "100000", "10000"}},
+		{"UDP round trip, 8 B, ns", Config{Test: "baseline-udp-lat", Sizes: []int{8}, Iterations: 100_000}, "baseline_udp_lat", []string{cpu, peerCPU, "8", "100000", "10000"}},
+		{"UDP stream, bytes/s", Config{Test: "baseline-udp-bw", Iterations: 4096}, "baseline_udp_bw",
+			[]string{cpu, peerCPU, strconv.Itoa(segmentPayload), strconv.Itoa(segmentOverhead), strconv.Itoa(stream.batch),
+				strconv.Itoa(4096 * stream.perMessage), strconv.Itoa(400 * stream.perMessage)}},
 	} {
 		t.Run(c.source, func(t *testing.T) {
 			program := compile(t, c.source)

@@ -3,15 +3,8 @@
 package benchmarks
 
 import (
-	"bytes"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"strconv"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -55,77 +48,10 @@ func TestMeasureUCX(t *testing.T) {
 				ours("write-imm-lat", Config{Test: "write-imm-lat", Sizes: sizes, Iterations: million}),
 				ours("send-lat", Config{Test: "send-lat", Sizes: sizes, Iterations: million}),
 				ours("write-lat", Config{Test: "write-lat", Sizes: sizes, Iterations: million}),
-				ucx("UCX tag_lat x 2", size, "-t", "tag_lat"),
-				ucx("UCX put_lat x 2", size, "-t", "put_lat", "-x", "posix", "-d", "memory"))
+				ucx{name: "UCX tag_lat x 2", over: "posix", size: size, iterations: million, args: []string{"-t", "tag_lat"}}.contender(),
+				ucx{name: "UCX put_lat x 2", over: "posix", size: size, iterations: million, args: []string{"-t", "put_lat", "-x", "posix", "-d", "memory"}}.contender())
 			t.Logf("write-imm-lat / tag_lat %.3f   send-lat / tag_lat %.3f   write-lat / put_lat %.3f", ratio(f[0], f[3]), ratio(f[1], f[3]), ratio(f[2], f[4]))
 			require.Less(t, ratio(f[0], f[3]), 1.0)
 		})
 	}
-}
-
-// ucx is a test of ucx_perftest between two processes on the cores that ours
-// use.
-func ucx(name string, size int, test ...string) contender {
-	return contender{name, func(t *testing.T) float64 {
-		allowed, err := allowedCPUs()
-		require.NoError(t, err)
-		measuring, peer, _ := choosePair(readTopology(os.DirFS("/sys"), allowed))
-		port := freePort(t)
-		common := []string{"-p", port, "-f", "-v"}
-		command := func(args ...string) *exec.Cmd {
-			c := exec.CommandContext(t.Context(), "ucx_perftest", append(args, common...)...)
-			c.Env = append(os.Environ(), "UCX_TLS=posix,self", "UCX_LOG_LEVEL=error", "UCX_WARN_UNUSED_ENV_VARS=n")
-			return c
-		}
-		server := command("-c", strconv.Itoa(peer))
-		require.NoError(t, server.Start())
-		defer func() {
-			server.Process.Kill() // it ends by itself, unless the client failed
-			server.Wait()
-		}()
-		awaitListener(t, port)
-		var stderr bytes.Buffer
-		client := command(append([]string{"127.0.0.1", "-c", strconv.Itoa(measuring), "-s", strconv.Itoa(size), "-n", strconv.Itoa(million)}, test...)...)
-		client.Stderr = &stderr
-		out, err := client.Output()
-		require.NoError(t, err, "%s%s", out, &stderr)
-		return 2 * 1000 * ucxMedian(t, string(out))
-	}}
-}
-
-// ucxMedian is the 50th percentile, in microseconds, of the CSV that
-// ucx_perftest -v prints: iterations, percentile, average, overall, ...
-func ucxMedian(t *testing.T, csv string) float64 {
-	t.Helper()
-	lines := strings.Split(strings.TrimSpace(csv), "\n")
-	fields := strings.Split(lines[len(lines)-1], ",")
-	require.Greater(t, len(fields), 3, csv)
-	us, err := strconv.ParseFloat(fields[1], 64)
-	require.NoError(t, err, csv)
-	return us
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	require.NoError(t, err)
-	return port
-}
-
-// awaitListener returns when a process listens on a TCP port. It looks at the
-// kernel's table: a connection would count as a client.
-func awaitListener(t *testing.T, port string) {
-	t.Helper()
-	number, err := strconv.Atoi(port)
-	require.NoError(t, err)
-	entry := fmt.Sprintf(":%04X 00000000:0000 0A", number)
-	entry6 := fmt.Sprintf(":%04X 00000000000000000000000000000000:0000 0A", number)
-	require.Eventually(t, func() bool {
-		tcp, _ := os.ReadFile("/proc/net/tcp")
-		tcp6, _ := os.ReadFile("/proc/net/tcp6")
-		return strings.Contains(string(tcp), entry) || strings.Contains(string(tcp6), entry6)
-	}, 10*time.Second, 10*time.Millisecond)
 }

@@ -12,14 +12,14 @@ func init() {
 		name:  "write-imm-lat",
 		about: "round trip of a write with immediate data each way, through completions",
 		modes: allModes, defaultSize: 64, minSize: 1, maxSize: maxSize,
-		iterations: latencyIterations, baseline: bouncing,
+		iterations: latencyIterations, baseline: answered,
 		measure: newWriteImmLatency, serve: newWriteImmLatency,
 	})
 	add(&test{
 		name:  "send-lat",
 		about: "round trip of a send each way, into receives posted in advance",
 		modes: allModes, defaultSize: 64, minSize: 1, maxSize: maxSize,
-		iterations: latencyIterations, baseline: bouncing,
+		iterations: latencyIterations, baseline: answered,
 		measure: newSendLatency, serve: newSendLatency,
 	})
 }

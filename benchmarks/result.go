@@ -22,6 +22,9 @@ type Result struct {
 	// PeerPID is the process id of the peer on its machine; 0 when the test has no
 	// peer. It is this process's own for transports that do not leave a process.
 	PeerPID int `json:"peer_pid"`
+	// Counters is what the provider counted at the measuring side during the
+	// measured phase, by its names; nil if it counts nothing.
+	Counters map[string]uint64 `json:"counters,omitempty"`
 
 	distribution []Bar
 }

@@ -57,6 +57,15 @@ func ratio(a, b []float64) float64 {
 	return median(ratios)
 }
 
+// difference is the median of a-b over the rounds.
+func difference(a, b []float64) float64 {
+	differences := make([]float64, len(a))
+	for i := range a {
+		differences[i] = a[i] - b[i]
+	}
+	return median(differences)
+}
+
 func median(figures []float64) float64 {
 	sorted := slices.Sorted(slices.Values(figures))
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
@@ -66,10 +75,13 @@ func median(figures []float64) float64 {
 // by its bytes a second.
 func ours(name string, c Config) contender {
 	return contender{name, func(t *testing.T) float64 {
-		r := runOne(t, c)[0]
-		if r.RTT.Max == 0 {
-			return r.BytesPerSecond
-		}
-		return float64(r.RTT.P50)
+		return figure(runOne(t, c)[0])
 	}}
+}
+
+func figure(r Result) float64 {
+	if r.RTT.Max == 0 {
+		return r.BytesPerSecond
+	}
+	return float64(r.RTT.P50)
 }

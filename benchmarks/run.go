@@ -33,38 +33,52 @@ func Run(ctx context.Context, c Config) ([]Result, error) {
 		return nil, err
 	}
 	stopProfile := startProfile(c.Profile, c.ProfileDir)
-	results, err := r.all(ctx, plan)
+	err = r.all(ctx, plan)
 	stopProfile()
 	if err == nil && c.Plot != "" {
-		err = WritePlot(c.Plot, results)
+		err = WritePlot(c.Plot, r.results)
 	}
-	return results, err
+	return r.results, err
 }
 
 // runner measures one after the other.
 type runner struct {
-	config Config
-	cores  []int
-	out    *samples // used again for each measurement
-	said   []string // notes, so as not to repeat them
+	config  Config
+	cores   []int
+	out     *samples // used again for each measurement
+	said    []string // notes, so as not to repeat them
+	medium  medium   // of the device that was measured last
+	results []Result
 }
 
-func (r *runner) all(ctx context.Context, plan []params) ([]Result, error) {
-	var results []Result
+func (r *runner) all(ctx context.Context, plan []params) error {
 	for _, p := range plan {
-		result, err := r.one(ctx, p)
-		if _, flag := errors.AsType[*FlagError](err); flag {
-			return results, err
+		if err := r.add(ctx, p); err != nil {
+			return err
 		}
-		if err != nil {
-			return results, fmt.Errorf("%s at %d bytes: %w", p.Test, p.SizeBytes, err)
-		}
-		results = append(results, result)
-		if r.config.OnResult != nil {
-			r.config.OnResult(result)
+		if b, ok := baselineParams(p, r.medium); ok && r.config.Baseline {
+			if err := r.add(ctx, b); err != nil {
+				return err
+			}
 		}
 	}
-	return results, nil
+	return nil
+}
+
+// add measures p and adds its result.
+func (r *runner) add(ctx context.Context, p params) error {
+	result, err := r.one(ctx, p)
+	if _, flag := errors.AsType[*FlagError](err); flag {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("%s at %d bytes: %w", p.Test, p.SizeBytes, err)
+	}
+	r.results = append(r.results, result)
+	if r.config.OnResult != nil {
+		r.config.OnResult(result)
+	}
+	return nil
 }
 
 // one measures p.
@@ -117,7 +131,7 @@ func (r *runner) one(ctx context.Context, p params) (result Result, err error) {
 	result.RTT, result.distribution = r.out.roundTrips(), r.out.bars()
 	n := float64(p.Iterations)
 	result.OpsPerSecond, result.BytesPerSecond = rate(n, o.ns), rate(n*float64(p.SizeBytes), o.ns)
-	result.AllocsPerOp = thousandths(float64(o.allocations) / n)
+	result.AllocsPerOp, result.Counters = thousandths(float64(o.allocations)/n), o.counters
 	return result, nil
 }
 
@@ -145,6 +159,7 @@ func (r *runner) open() (*transport.Device, error) {
 		return nil, err
 	}
 	caps := d.Capabilities()
+	r.medium = mediumOf(caps.Features)
 	if r.config.Connect != "" && !caps.Features.Has(transport.FeatureCrossHost) {
 		d.Close()
 		return nil, flagErrorf("--connect: %s connects processes of one machine only; drop --connect, or choose another --transport", d.Name())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -44,6 +45,8 @@ func sizesFor(info TestInfo, mode string) []int {
 		return []int{8}
 	case "baseline-shm-lat":
 		return []int{8, 64, 4096}
+	case "baseline-udp-lat":
+		return []int{1, 64, maxDatagramBytes}
 	}
 	switch {
 	case mode != info.Modes[0]:
@@ -60,7 +63,7 @@ func TestEveryTest(t *testing.T) {
 	requireTwoCores(t)
 	for _, transport := range []string{"loopback:", "shm:"} {
 		for _, info := range Tests() {
-			bare := slices.Contains([]string{"baseline-shm-lat", "baseline-block-lat", "baseline-memcpy-bw"}, info.Name)
+			bare := strings.HasPrefix(info.Name, "baseline-")
 			if bare && transport != "shm:" {
 				continue
 			}

@@ -14,7 +14,7 @@ func init() {
 		about: "bandwidth of sends into receives posted in advance, with credits",
 		modes: allModes, defaultSize: bulkSize, minSize: 1, maxSize: maxSize,
 		defaultDepth: bulkDepth, maxDepth: maxBulkDepth, bandwidth: true,
-		iterations: bandwidthIterations, baseline: always("baseline-memcpy-bw"),
+		iterations: bandwidthIterations, baseline: moved,
 		measure: newSendBandwidth, serve: newSink,
 	})
 }

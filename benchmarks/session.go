@@ -43,6 +43,14 @@ func (s *session) accept(ctx context.Context) (net.Conn, error) {
 	}
 }
 
+// stream is a stream between the two sides, which both ask for.
+func (s *session) stream(ctx context.Context) (net.Conn, error) {
+	if s.peer != nil {
+		return s.dial(ctx)
+	}
+	return s.accept(ctx)
+}
+
 // closeStreams drops streams that no test took.
 func (s *session) closeStreams() {
 	for {

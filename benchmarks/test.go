@@ -25,8 +25,9 @@ type test struct {
 	defaultWorkers, maxWorkers int // 0: the test has one worker
 
 	iterations func(size int, mode string) int // default number
-	// baseline names the bare medium to compare with, in this mode; "" for none.
-	baseline func(mode string) string
+	// baseline names the bare test to compare with, in this mode and over a device
+	// with this medium; nil for none.
+	baseline func(mode string, m medium) string
 	// bandwidth: what counts is bytes a second, and there are no round trips.
 	bandwidth bool
 	// bare: uses no transport.
@@ -104,18 +105,6 @@ func find(name string) (*test, error) {
 		names = append(names, t.name)
 	}
 	return nil, fmt.Errorf("unknown test %q: there are %s", name, strings.Join(names, ", "))
-}
-
-// always is the baseline of a test that has the same one in all modes.
-func always(name string) func(string) string { return func(string) string { return name } }
-
-// bouncing is the baseline of a latency test: a bouncing cache line for those
-// that poll, a blocking wake-up for those that sleep.
-func bouncing(mode string) string {
-	if mode == Warm {
-		return "baseline-block-lat"
-	}
-	return "baseline-shm-lat"
 }
 
 // latencyIterations is the default of latency tests: a second or two.

@@ -7,7 +7,7 @@ import (
 )
 
 // WriteTable writes the results as a table for people. Latencies are round
-// trips.
+// trips. Below it is a line for each result with counters that tell of trouble.
 func WriteTable(w io.Writer, results ...Result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "test\ttransport\tmode\tsize\titerations\tmin\tp50\tp99\tp99.9\tmax\trate\tbandwidth\tallocs/op\t")
@@ -22,5 +22,15 @@ func WriteTable(w io.Writer, results ...Result) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%g\t\n", formatCount(r.OpsPerSecond), formatRate(r.BytesPerSecond), r.AllocsPerOp)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, r := range results {
+		if list := troubles(r.Counters); list != "" {
+			if _, err := fmt.Fprintf(w, "%s on %s, %s, %s: %s\n", r.Test, r.Transport, r.Mode, formatBytes(r.SizeBytes), list); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -39,7 +39,7 @@ func (sizeTicks) Ticks(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
 	for e := first; e <= last; e += step {
 		v := math.Exp2(float64(e))
-		ticks = append(ticks, plot.Tick{Value: v, Label: binary(int(v))})
+		ticks = append(ticks, plot.Tick{Value: v, Label: formatBinary(int(v))})
 	}
 	return ticks
 }

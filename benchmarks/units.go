@@ -2,9 +2,9 @@ package benchmarks
 
 import "strconv"
 
-// binary writes a number of bytes, with a binary prefix where that is exact: 64,
+// formatBinary writes a number of bytes, with a binary prefix where that is exact: 64,
 // 1 Ki, 1000, 3 Mi.
-func binary(n int) string {
+func formatBinary(n int) string {
 	for _, p := range []struct {
 		unit   int
 		prefix string
@@ -16,9 +16,9 @@ func binary(n int) string {
 	return strconv.Itoa(n)
 }
 
-// formatBytes is binary with the unit: 64 B, 1 KiB.
+// formatBytes is formatBinary with the unit: 64 B, 1 KiB.
 func formatBytes(n int) string {
-	s := binary(n)
+	s := formatBinary(n)
 	if s[len(s)-1] == 'i' {
 		return s + "B"
 	}

@@ -15,7 +15,7 @@ func init() {
 		about: "round trip of a one-sided write each way; both sides watch memory for the last byte",
 		modes: []string{Hot}, modesWhy: "it spins on memory; write-imm-lat has something to sleep on",
 		defaultSize: 64, minSize: 1, maxSize: maxSize,
-		iterations: latencyIterations, baseline: bouncing,
+		iterations: latencyIterations, baseline: answered,
 		measure: newWriteLatency, serve: newWriteLatency,
 	})
 }

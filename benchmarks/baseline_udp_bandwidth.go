@@ -1,0 +1,240 @@
+package benchmarks
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func init() {
+	add(&test{
+		name:  "baseline-udp-bw",
+		about: "bare medium: one-way stream of UDP datagrams of RoCE's size, with UDP_SEGMENT and UDP_GRO",
+		modes: []string{Hot}, modesWhy: "it polls its socket",
+		defaultSize: bulkSize, minSize: 1, maxSize: maxSize, bandwidth: true,
+		iterations: bandwidthIterations, bare: true,
+		measure: newDatagramSource, serve: newDatagramSink,
+	})
+}
+
+// Datagrams are numbered, so that none is missed unnoticed. The number is in the
+// place of the RoCE header, its low byte is in the last place as well.
+const numberBytes = 8
+
+// A credit is a datagram from the receiver: how many datagrams it has taken so
+// far, and how many may have been sent.
+const creditBytes = 2 * numberBytes
+
+const (
+	// wantedBuffer is what the receiver asks for as its socket's buffer; the
+	// kernel grants what its administrator allows, and doubles it.
+	wantedBuffer = 4 << 20
+	// sharesPerWindow is in how many parts a window is given back.
+	sharesPerWindow = 4
+)
+
+// newStreamSocket makes one side's socket, with one of the two options, and
+// connects it to the other side's.
+func newStreamSocket(ctx context.Context, s *session, option string, name, value int) (*udpSocket, error) {
+	u, err := newUDPSocket()
+	if err != nil {
+		return nil, err
+	}
+	var port uint16
+	if err = unix.SetsockoptInt(u.fd, unix.IPPROTO_UDP, name, value); err != nil {
+		err = fmt.Errorf("%s, which takes Linux 5.0: %w", option, err)
+	} else if port, err = u.peerPort(ctx, s); err == nil {
+		err = u.connect(port)
+	}
+	if err != nil {
+		return nil, errors.Join(err, u.close())
+	}
+	return u, nil
+}
+
+// datagramSource is the measuring side of baseline-udp-bw.
+type datagramSource struct {
+	segmentation
+	socket            *udpSocket
+	burst             burst  // batches to be sent
+	buffer            []byte // of a burst; the payload is always the same
+	credit            []byte
+	sent, taken, most uint64 // datagrams: so far; so far by the peer; allowed
+	pace              pace
+	patience          time.Duration
+}
+
+func newDatagramSource(ctx context.Context, s *session) (side, error) {
+	d := &datagramSource{segmentation: newSegmentation(s.params.SizeBytes), credit: make([]byte, creditBytes), patience: lossTimeout}
+	d.buffer = make([]byte, burstParts*d.batch*d.full)
+	d.pace = newPace(len(d.buffer))
+	var err error
+	if d.socket, err = newStreamSocket(ctx, s, "UDP_SEGMENT", unix.UDP_SEGMENT, d.full); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *datagramSource) run(ctx context.Context, n int, _ *samples) error {
+	step := d.together(n)
+	for left, batches := n, 0; left > 0; left -= step {
+		for due := step * d.perMessage; due > 0; batches++ {
+			count := min(due, d.batch)
+			bytes := count * d.full
+			if due -= count; due == 0 {
+				bytes += d.last - d.full
+			}
+			if err := d.put(ctx, count, bytes); err != nil {
+				return err
+			}
+			if err := d.pace.ended(ctx, batches); err != nil {
+				return err
+			}
+		}
+	}
+	if err := d.socket.sendAll(ctx, &d.burst); err != nil {
+		return err
+	}
+	return d.await(ctx, d.sent, 0)
+}
+
+// put adds the next datagrams to the burst, when they may be sent, and sends it
+// when it is full.
+func (d *datagramSource) put(ctx context.Context, count, bytes int) error {
+	if d.sent+uint64(count) > d.most {
+		if err := d.socket.sendAll(ctx, &d.burst); err != nil {
+			return err
+		}
+		if err := d.await(ctx, 0, d.sent+uint64(count)); err != nil {
+			return err
+		}
+	}
+	batch := d.buffer[d.burst.count*d.batch*d.full:][:bytes]
+	for rest := batch; len(rest) > 0; rest = rest[min(d.full, len(rest)):] {
+		binary.LittleEndian.PutUint64(rest, d.sent)
+		rest[min(d.full, len(rest))-1] = byte(d.sent)
+		d.sent++
+	}
+	if d.burst.add(batch) {
+		return d.socket.sendAll(ctx, &d.burst)
+	}
+	return nil
+}
+
+// await takes credits until so many datagrams were taken, and so many may be
+// sent.
+func (d *datagramSource) await(ctx context.Context, taken, most uint64) error {
+	var watch lossWatch
+	for d.taken < taken || d.most < most {
+		n, errno := d.socket.receive(d.credit)
+		switch {
+		case errno == 0 && n == creditBytes:
+			d.taken, d.most = binary.LittleEndian.Uint64(d.credit), binary.LittleEndian.Uint64(d.credit[numberBytes:])
+			watch = lossWatch{}
+		case errno == 0:
+			return fmt.Errorf("a credit of %d bytes arrived", n)
+		case errno != unix.EAGAIN:
+			return os.NewSyscallError("recvfrom", errno)
+		default:
+			if err := watch.looked(ctx, d.patience); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *datagramSource) close() error { return d.socket.close() }
+
+// datagramSink is the peer of baseline-udp-bw.
+type datagramSink struct {
+	segmentation
+	socket         *udpSocket
+	buffer, credit []byte
+	taken, granted uint64 // datagrams: so far; when the last credit was given
+	window, share  uint64 // datagrams
+}
+
+func newDatagramSink(ctx context.Context, s *session) (side, error) {
+	d := &datagramSink{segmentation: newSegmentation(s.params.SizeBytes), buffer: make([]byte, 1<<16), credit: make([]byte, creditBytes)}
+	var err error
+	if d.socket, err = newStreamSocket(ctx, s, "UDP_GRO", unix.UDP_GRO, 1); err != nil {
+		return nil, err
+	}
+	granted, err := d.socket.receiveBuffer(wantedBuffer)
+	if err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	d.window = uint64(d.windowIn(granted))
+	d.share = d.window / sharesPerWindow
+	if err := d.grant(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+func (d *datagramSink) run(ctx context.Context, n int, _ *samples) error {
+	begin, bytes := d.taken, 0
+	end := begin + uint64(n)*uint64(d.perMessage)
+	var watch lossWatch
+	for d.taken < end {
+		got, errno := d.socket.receive(d.buffer)
+		switch {
+		case errno == unix.EAGAIN:
+			if err := watch.looked(ctx, 0); err != nil {
+				return err
+			}
+			continue
+		case errno != 0:
+			return os.NewSyscallError("recvfrom", errno)
+		}
+		if err := d.take(d.buffer[:got]); err != nil {
+			return err
+		}
+		bytes += got
+		if d.taken-d.granted >= d.share || d.taken == end {
+			if err := d.grant(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if want := d.bytes(n); bytes != want {
+		return fmt.Errorf("%d bytes arrived in %d datagrams, not %d in %d", bytes, d.taken-begin, want, end-begin)
+	}
+	return nil
+}
+
+// take looks at what one call received: whole datagrams, one or several.
+func (d *datagramSink) take(batch []byte) error {
+	for len(batch) > 0 {
+		one := batch[:min(d.full, len(batch))]
+		if len(one) < numberBytes {
+			return fmt.Errorf("a datagram of %d bytes arrived", len(one))
+		}
+		number := binary.LittleEndian.Uint64(one)
+		switch {
+		case number > d.taken:
+			return fmt.Errorf("datagram %d arrived instead of %d: %w", number, d.taken, errLost)
+		case number < d.taken || one[len(one)-1] != byte(number):
+			return fmt.Errorf("a datagram arrived damaged: number %d instead of %d, last byte %#x", number, d.taken, one[len(one)-1])
+		}
+		d.taken++
+		batch = batch[len(one):]
+	}
+	return nil
+}
+
+// grant gives the sender a credit.
+func (d *datagramSink) grant(ctx context.Context) error {
+	d.granted = d.taken
+	binary.LittleEndian.PutUint64(d.credit, d.taken)
+	binary.LittleEndian.PutUint64(d.credit[numberBytes:], d.taken+d.window)
+	return d.socket.sendWaiting(ctx, d.credit)
+}
+
+func (d *datagramSink) close() error { return d.socket.close() }

@@ -1,0 +1,73 @@
+package benchmarks
+
+import (
+	"net/url"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/transport"
+	"github.com/rfaas-go/rfaas/transport/loopback"
+)
+
+// counted is loopback that counts how often it was asked for its counters.
+type counted struct {
+	transport.Adapter
+	asked atomic.Uint64
+}
+
+func (c *counted) Capabilities() transport.Capabilities {
+	caps := c.Adapter.Capabilities()
+	caps.Features &^= transport.FeatureSharedReceive
+	return caps
+}
+
+func (c *counted) Counters() map[string]uint64 {
+	return map[string]uint64{"asked": c.asked.Add(1), "retransmissions": 7}
+}
+
+func init() {
+	transport.Register("counted", func(*url.URL) (transport.Adapter, error) { return &counted{Adapter: loopback.New()}, nil })
+}
+
+// decorated is a decorator that counts nothing itself.
+type decorated struct{ transport.Adapter }
+
+func (d decorated) Unwrap() transport.Adapter { return d.Adapter }
+
+func TestCountersOf(t *testing.T) {
+	t.Parallel()
+	inner := &counted{Adapter: loopback.New()}
+	defer inner.Close()
+	require.Equal(t, uint64(1), countersOf(inner)["asked"])
+	require.Equal(t, uint64(2), countersOf(decorated{decorated{inner}})["asked"])
+	require.Nil(t, countersOf(decorated{inner.Adapter}))
+	require.Nil(t, (&session{}).counters(), "a bare test has no device")
+}
+
+func TestIncreases(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, map[string]uint64{"a": 3, "b": 0, "new": 4},
+		increases(map[string]uint64{"a": 2, "b": 5}, map[string]uint64{"a": 5, "b": 5, "new": 4}))
+	require.Nil(t, increases(nil, nil))
+}
+
+// Counters are those of the measured phase, without the warm-up before it.
+func TestCountersAreMeasured(t *testing.T) {
+	requireTwoCores(t)
+	r := runOne(t, Config{Test: "send-lat", Transport: "counted:", Iterations: few})[0]
+	require.Equal(t, map[string]uint64{"asked": 1, "retransmissions": 0}, r.Counters)
+	r = runOne(t, Config{Test: "send-lat", Transport: "loopback:", Iterations: few})[0]
+	require.Nil(t, r.Counters)
+}
+
+func TestTroubles(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "ICRCErrors 1, packets_retransmitted 2, retransmissions 3, rnr_received 4, sequence_naks_sent 5", troubles(map[string]uint64{
+		"retransmissions": 3, "packets_retransmitted": 2, "sequence_naks_sent": 5, "rnr_received": 4, "ICRCErrors": 1,
+		"naks_received": 0, "packets_sent": 1000, "acks_received": 12,
+	}))
+	require.Empty(t, troubles(map[string]uint64{"packets_sent": 1000, "retransmissions": 0}))
+	require.Empty(t, troubles(nil))
+}

@@ -1,0 +1,108 @@
+//go:build measure
+
+package benchmarks
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// ucx is a test of ucx_perftest between two processes on the cores that ours
+// use.
+type ucx struct {
+	name             string
+	over             string // UCX's transport
+	size, iterations int
+	bandwidth        bool
+	args             []string
+}
+
+// contender measures a latency test by its median, doubled, as ucx_perftest
+// prints half of a round trip, and others by their bytes a second.
+func (u ucx) contender() contender { return contender{u.name, u.measure} }
+
+func (u ucx) measure(t *testing.T) float64 {
+	allowed, err := allowedCPUs()
+	require.NoError(t, err)
+	measuring, peer, _ := choosePair(readTopology(os.DirFS("/sys"), allowed))
+	port := freePort(t)
+	server := u.command(t, port, "-c", strconv.Itoa(peer))
+	require.NoError(t, server.Start())
+	defer func() {
+		server.Process.Kill() // it ends by itself, unless the client failed
+		server.Wait()
+	}()
+	awaitListener(t, port)
+	client := u.command(t, port, append([]string{"127.0.0.1", "-c", strconv.Itoa(measuring),
+		"-s", strconv.Itoa(u.size), "-n", strconv.Itoa(u.iterations)}, u.args...)...)
+	var stderr bytes.Buffer
+	client.Stderr = &stderr
+	out, err := client.Output()
+	require.NoError(t, err, "%s%s", out, &stderr)
+	if u.bandwidth {
+		return ucxColumn(t, string(out), "overall_bw") * (1 << 20)
+	}
+	return ucxColumn(t, string(out), "50.0_percentile_lat") * 2 * 1000
+}
+
+func (u ucx) command(t *testing.T, port string, args ...string) *exec.Cmd {
+	c := exec.CommandContext(t.Context(), "ucx_perftest", append(args, "-p", port, "-f", "-v")...)
+	c.Env = append(os.Environ(), "UCX_TLS="+u.over+",self", "UCX_LOG_LEVEL=error", "UCX_WARN_UNUSED_ENV_VARS=n")
+	if u.over == "tcp" {
+		c.Env = append(c.Env, "UCX_NET_DEVICES=lo")
+	}
+	return c
+}
+
+// ucxColumn is a figure of the CSV that ucx_perftest -v prints: microseconds or
+// mebibytes a second.
+func ucxColumn(t *testing.T, csv, name string) float64 {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(csv), "\n")
+	require.Greater(t, len(lines), 1, csv)
+	titles, values := strings.Split(lines[0], ","), strings.Split(lines[len(lines)-1], ",")
+	require.Len(t, values, len(titles), csv)
+	for i, title := range titles {
+		if title == name {
+			v, err := strconv.ParseFloat(values[i], 64)
+			require.NoError(t, err, csv)
+			return v
+		}
+	}
+	require.Fail(t, "no column "+name, csv)
+	return 0
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	return port
+}
+
+// awaitListener returns when a process listens on a TCP port. It looks at the
+// kernel's table: a connection would count as a client.
+func awaitListener(t *testing.T, port string) {
+	t.Helper()
+	number, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	entry := fmt.Sprintf(":%04X 00000000:0000 0A", number)
+	entry6 := fmt.Sprintf(":%04X 00000000000000000000000000000000:0000 0A", number)
+	require.Eventually(t, func() bool {
+		tcp, _ := os.ReadFile("/proc/net/tcp")
+		tcp6, _ := os.ReadFile("/proc/net/tcp6")
+		return strings.Contains(string(tcp), entry) || strings.Contains(string(tcp6), entry6)
+	}, 10*time.Second, 10*time.Millisecond)
+}
