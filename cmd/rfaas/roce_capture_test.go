@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/softroce/wire"
 )
@@ -47,7 +48,7 @@ func TestRoceCapture(t *testing.T) {
 	write(t, dir, "x.pcap", "what was there before")
 	near, far := loopbackAddress(), loopbackAddress()
 	const firstPSN = 0xffff80 // it wraps
-	status, stdout, stderr := run(t, dir, "roce", "capture", "x.pcap", "bench", "write-imm-lat", "--mode", "warm", "--iterations", "200",
+	status, stdout, stderr := run(t, dir, "roce", "capture", "--limit", "0", "x.pcap", "bench", "write-imm-lat", "--mode", "warm", "--iterations", "200",
 		"--transport", fmt.Sprintf("softroce://%v?psn=%d", near, firstPSN), "--peer-transport", fmt.Sprintf("softroce://%v?psn=%d", far, firstPSN))
 	require.Equal(t, exitOK, status, stderr)
 	require.Contains(t, stdout, "write-imm-lat", "the command's standard output")
@@ -185,16 +186,16 @@ func TestRoceCaptureNotWritable(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "file", "")
 	write(t, dir, "folder/file", "")
-	require.NoError(t, os.Symlink("/dev/null", filepath.Join(dir, "null")))
+	// No device: if the code were wrong, and this root, it would be replaced.
 	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o666))
+	require.NoError(t, os.Symlink("fifo", filepath.Join(dir, "link")))
 	const other = "; choose another FILE\n"
 	for name, want := range map[string]string{
 		"missing/x.pcap": "missing/x.pcap cannot be written: create a file in missing: no such file or directory" + other,
 		"file/x.pcap":    "file/x.pcap cannot be written: stat file/x.pcap: not a directory" + other,
 		"/proc/x.pcap":   "/proc/x.pcap cannot be written: create a file in /proc: ",
 		"folder":         "folder: is a directory; name a file\n",
-		"null":           "null: is no regular file, and a capture replaces what has its name" + other,
-		"/dev/null":      "/dev/null: is no regular file, and a capture replaces what has its name" + other,
+		"link":           "link: is no regular file, and a capture replaces what has its name" + other,
 		"fifo":           "fifo: is no regular file, and a capture replaces what has its name" + other,
 	} {
 		status, stdout, stderr := run(t, dir, "roce", "capture", name, "bench", "write-lat", "--transport", "softroce")
@@ -203,7 +204,7 @@ func TestRoceCaptureNotWritable(t *testing.T) {
 		require.Contains(t, stderr, "rfaas roce capture: "+want)
 		require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
 	}
-	require.Equal(t, []string{"fifo", "file", "folder", "null"}, names(t, dir))
+	require.Equal(t, []string{"fifo", "file", "folder", "link"}, names(t, dir))
 }
 
 func TestRoceCaptureForbidden(t *testing.T) {
@@ -280,17 +281,20 @@ func TestRoceCaptureInterruptedTwice(t *testing.T) {
 	dir := t.TempDir()
 	stdin, hold, err := os.Pipe()
 	require.NoError(t, err)
+	defer stdin.Close()
 	defer hold.Close()
-	address := loopbackAddress()
-	s := startWith(t, dir, func(c *exec.Cmd) { c.Stdin = stdin }, "roce", "capture", "x.pcap",
-		"run", "-f", "echo", "--transport", fmt.Sprintf("softroce://%v", address), "-")
-	stdin.Close()
-	require.True(t, eventually(20*time.Second, func() bool { return udpPortOpen(t, address) }))
+	s := startWith(t, dir, func(c *exec.Cmd) { c.Stdin = stdin }, "roce", "capture", "x.pcap", "run", "-f", "echo", "--transport", "softroce", "-")
+	_, err = hold.WriteString("the beginning")
+	require.NoError(t, err)
+	require.True(t, eventually(20*time.Second, func() bool {
+		unread, err := unix.IoctlGetInt(int(stdin.Fd()), unix.TIOCINQ)
+		return err == nil && unread == 0
+	}))
 	s.signal(syscall.SIGINT)
 	s.signal(syscall.SIGTERM)
 
 	require.Equal(t, exitInterrupted, s.wait())
-	require.Equal(t, "rfaas roce capture: x.pcap: 0 packets, 24 bytes, 0 dropped\n", s.stderr.String())
+	require.Equal(t, "rfaas roce capture: x.pcap: 0 packets, 24 bytes, 0 dropped\n", s.stderr.String(), "said by it, and not by run")
 	require.Empty(t, readRecording(t, []byte(read(t, dir, "x.pcap"))))
 }
 

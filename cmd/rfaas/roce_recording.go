@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"io"
 	"maps"
 	"slices"
@@ -215,7 +216,10 @@ func (w *recordWriter) packet(c *softroce.Captured) {
 	}
 	w.ip = wire.Frame{Src: c.Source, Dst: c.Destination, ID: c.ID, Datagram: c.Datagram}.AppendIP(w.ip[:0])
 	kept := w.ip[:min(len(w.ip), w.snap)]
-	w.err = w.pcap.WritePacket(gopacket.CaptureInfo{Timestamp: c.Time, CaptureLength: len(kept), Length: len(w.ip)}, kept)
+	err := w.pcap.WritePacket(gopacket.CaptureInfo{Timestamp: c.Time, CaptureLength: len(kept), Length: len(w.ip)}, kept)
+	if err != nil {
+		w.err = cmp.Or(w.out.Flush(), err) // the first without what pcapgo says around it
+	}
 }
 
 func (w *recordWriter) end() {

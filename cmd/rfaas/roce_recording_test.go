@@ -211,6 +211,14 @@ func TestRecordingSlowDisk(t *testing.T) {
 	}
 }
 
+// spin is eventually for what happens at once.
+func spin(t *testing.T, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !condition(); runtime.Gosched() {
+		require.True(t, time.Now().Before(deadline), "it does not happen")
+	}
+}
+
 // While packets come at a pace that the writer can follow, none is dropped, and
 // each is written once, in order.
 func TestRecordingManyBatches(t *testing.T) {
@@ -221,11 +229,11 @@ func TestRecordingManyBatches(t *testing.T) {
 		const many = 1000
 		for psn := range uint32(many) {
 			c := sample(psn, 100)
-			for fits := false; !fits; runtime.Gosched() {
+			spin(t, func() bool {
 				r.mu.Lock()
-				fits = len(r.batch.packets) < room.packets && len(r.batch.bytes)+len(c.Datagram) <= room.bytes
-				r.mu.Unlock()
-			}
+				defer r.mu.Unlock()
+				return len(r.batch.packets) < room.packets && len(r.batch.bytes)+len(c.Datagram) <= room.bytes
+			})
 			r.tap(c)
 		}
 		_, counts, _, err := r.end()
@@ -264,12 +272,12 @@ func TestRecordingFullDisk(t *testing.T) {
 	var disk fullDisk
 	r := record(&disk, noLimit, maxSnapBytes, never, batchRoom{packets: 1000, bytes: 1 << 20})
 	c := sample(0, 4000)
-	for failed := false; !failed; { // as the writer's buffer is smaller
+	spin(t, func() bool { // it is noticed soon, as the writer's buffer is smaller
 		r.tap(c)
 		r.mu.Lock()
-		failed = r.state == recordingFailed
-		r.mu.Unlock()
-	}
+		defer r.mu.Unlock()
+		return r.state == recordingFailed
+	})
 	r.mu.Lock()
 	kept := r.tally
 	r.mu.Unlock()
