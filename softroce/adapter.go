@@ -67,23 +67,31 @@ func Open(u *url.URL) (*Adapter, error) {
 	return a, nil
 }
 
-// listen opens the socket: on the address that was asked for, or on loopback, on
-// RoCE's port if it is free.
+// listen opens the socket: on the address that was asked for, or somewhere on
+// loopback. There, each engine takes an address of its own, so that all can have
+// RoCE's port, by which other programs know what the packets are.
 func listen(o options) (s *socket, note string, err error) {
 	if o.address.IsValid() {
 		s, err = openSocket(o.address, o.exact)
 		return s, "", err
 	}
-	usual := netip.AddrPortFrom(loopback, wire.Port)
-	if s, err = openSocket(usual, o.exact); err == nil {
-		return s, "", nil
+	host := loopback
+	for range addressTries {
+		if s, err = openSocket(netip.AddrPortFrom(host, wire.Port), o.exact); err == nil {
+			return s, "", nil
+		}
+		r := random32()
+		host = netip.AddrFrom4([4]byte{127, byte(r>>16) | 1, byte(r >> 8), byte(r)})
 	}
 	s, err2 := openSocket(netip.AddrPortFrom(loopback, 0), o.exact)
 	if err2 != nil {
 		return nil, "", errors.Join(err, err2)
 	}
-	return s, fmt.Sprintf("no address was given, and UDP %v is taken: another port of loopback will do among softroce ends", usual), nil
+	return s, fmt.Sprintf("UDP port %d is taken on all of loopback, probably by the kernel's rdma_rxe: another port will do among softroce ends", wire.Port), nil
 }
+
+// addressTries is how many addresses are tried; all but the first are random.
+const addressTries = 8
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 

@@ -25,6 +25,8 @@ type batch struct {
 	headers  [batchPackets]mmsghdr
 	control  [batchPackets]segmentControl
 
+	whole []byte // a packet in one piece, for the tap
+
 	// The last message, which may still grow.
 	to      *queuePair // nil: it may not
 	segment int        // bytes of each packet but the last
@@ -95,10 +97,8 @@ func (b *batch) add(q *queuePair, p *wire.Packet) {
 	}
 	b.engine.counters.PacketsSent++
 	if b.engine.tap != nil {
-		b.engine.capture(Captured{
-			Sent: true, Source: b.engine.socket.local, Destination: q.peer, ID: id,
-			Datagram: p.AppendTo(nil, &q.to.flow, id),
-		})
+		b.whole = p.AppendTo(b.whole[:0], &q.to.flow, id)
+		b.engine.capture(Captured{Sent: true, Source: b.engine.socket.local, Destination: q.peer, ID: id, Datagram: b.whole})
 	}
 }
 

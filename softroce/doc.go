@@ -4,13 +4,13 @@
 //
 // Import it for its side effect, and open it by URL:
 //
-//	softroce:                      loopback, on port 4791 or, if that is taken, another one
+//	softroce:                      loopback: 127.0.0.1 or, if another engine has it, a random 127.x.x.x
 //	softroce://127.0.0.2           UDP 127.0.0.2:4791
 //	softroce://[::1]:4800          another port: the ends tell each other theirs
 //	softroce://192.0.2.7?trust-network
 //
 // Several processes of one machine each have an engine of their own: on loopback
-// they need do nothing; otherwise give each an address or a port. Hardware and
+// they need do nothing ("softroce:"); otherwise give each an address or a port. Hardware and
 // rxe listen on 4791 only.
 //
 // # Parameters

@@ -26,10 +26,10 @@ type attacker struct {
 	golden [][]byte // datagrams of the kernel's driver
 }
 
-func newAttacker(t *testing.T, target *Adapter) *attacker {
+func newAttacker(t *testing.T, peer, target *Adapter) *attacker {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: target.Address().Addr().AsSlice()})
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: peer.Address().Addr().AsSlice()})
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close() })
 	from := conn.LocalAddr().(*net.UDPAddr).AddrPort()
@@ -117,7 +117,7 @@ func TestHostilePackets(t *testing.T) {
 	for i := range from.Bytes() {
 		from.Bytes()[i] = byte(i * 7)
 	}
-	a := newAttacker(t, target)
+	a := newAttacker(t, x.Dev.Adapter().(*Adapter), target)
 	rounds := 200
 	if testing.Short() {
 		rounds = 20

@@ -48,7 +48,7 @@ capture. Nor is there one when the command did not use softroce.
 The exit status is that of the command, or 1 when only the capture failed.`,
 		Example: `  rfaas roce capture x.pcap bench write-lat --transport softroce --iterations 1000
 
-  Both ends on RoCE's port 4791, by addresses of their own:
+  Between two addresses of one's choice:
     rfaas roce capture x.pcap bench write-lat --transport softroce://127.0.0.1 \
       --peer-transport softroce://127.0.0.2 --iterations 1000
 
