@@ -165,9 +165,12 @@ const maxMessage = 1 << 30
 
 // Close implements transport.Adapter.
 func (a *Adapter) Close() error {
-	a.engine.background.stop()
-	a.engine.turn.take() // for ever
-	err := a.engine.socket.close()
+	e := a.engine
+	e.background.stop()
+	e.turn.take()
+	e.tap = nil
+	err := e.socket.close()
+	e.turn.give()
 	if n := a.open.Load(); n != 0 {
 		return errors.Join(err, fmt.Errorf("softroce: %d objects are still open", n))
 	}

@@ -87,6 +87,7 @@ func (e *engine) deliver(q *queuePair, datagram []byte, id uint16) {
 	if e.tap != nil {
 		e.capture(Captured{Source: q.from.addrPort(), Destination: e.socket.local, ID: id, Datagram: datagram})
 	}
+	q.sendError = 0
 	q.machine.Handle(&e.packet, e.now)
 	e.ready.push(q)
 }

@@ -1,7 +1,6 @@
 package softroce
 
 import (
-	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -33,10 +32,12 @@ type background struct {
 	events   [2]unix.EpollEvent
 	got      int
 	look     func(fd uintptr) bool
-	arming   unix.EpollEvent
+	armed    unix.EpollEvent
+	disarmed unix.EpollEvent
 	ringings [8]byte
 
 	serving  atomic.Bool
+	ticked   atomic.Bool  // half a millisecond has passed since the clock was read
 	sleepers atomic.Int32 // programs asleep in Wait
 	// parked is until when it sleeps, on the engine's clock; awake if it does not.
 	parked atomic.Int64
@@ -62,7 +63,8 @@ func newBackground(e *engine) (*background, error) {
 		b.got, _ = unix.EpollWait(b.epoll, b.events[:], 0)
 		return b.got > 0
 	}
-	b.arming = unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT, Fd: int32(e.socket.inlet)}
+	b.armed = unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT, Fd: int32(e.socket.inlet)}
+	b.disarmed = unix.EpollEvent{Events: unix.EPOLLONESHOT, Fd: int32(e.socket.inlet)}
 	var err error
 	if b.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, explain("epoll_create", err)
@@ -74,8 +76,7 @@ func newBackground(e *engine) (*background, error) {
 		err = unix.EpollCtl(b.epoll, unix.EPOLL_CTL_ADD, b.bell, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(b.bell)})
 	}
 	if err == nil {
-		// Disarmed: a socket that nobody sleeps on should wake nobody.
-		err = unix.EpollCtl(b.epoll, unix.EPOLL_CTL_ADD, e.socket.inlet, &unix.EpollEvent{Events: unix.EPOLLONESHOT, Fd: int32(e.socket.inlet)})
+		err = unix.EpollCtl(b.epoll, unix.EPOLL_CTL_ADD, e.socket.inlet, &b.disarmed)
 	}
 	b.poller = os.NewFile(uintptr(b.epoll), "softroce-poller")
 	if err == nil {
@@ -100,6 +101,19 @@ func (b *background) begin() {
 // serves reports whether the background side serves. If it does, or just did, the
 // engine's clock may be old.
 func (b *background) serves() bool { return b.serving.Load() }
+
+// clockIsOld reports whether the engine's clock may not have been read for long:
+// nobody drives all the time, or half a millisecond has passed.
+func (b *background) clockIsOld() bool {
+	if b.serving.Load() {
+		return true
+	}
+	if b.ticked.Load() {
+		b.ticked.Store(false)
+		return true
+	}
+	return false
+}
 
 // attend has the background side serve, because a program goes to sleep, until
 // dismiss.
@@ -155,6 +169,7 @@ func (b *background) watch(look *time.Timer) bool {
 		look.Reset(lookPeriod)
 		select {
 		case <-look.C:
+			b.ticked.Store(true)
 		case <-b.alarm:
 			return true
 		case <-b.stopped:
@@ -173,8 +188,13 @@ func (b *background) serve() bool {
 	for vain := 0; ; {
 		seen := b.engine.drives.Load()
 		arrived, until := b.driveAll()
-		if b.arm(until) && !b.park(until) {
+		if b.arm(until) {
+			b.park(until)
+		}
+		select {
+		case <-b.stopped:
 			return false
+		default:
 		}
 		switch {
 		case b.engine.drives.Load() == seen:
@@ -190,6 +210,7 @@ func (b *background) serve() bool {
 		}
 		b.serving.Store(false)
 		if b.sleepers.Load() == 0 || vain >= vainWakes {
+			b.watchSocket(&b.disarmed)
 			return true
 		}
 		b.serving.Store(true) // for one that saw that it was served, and sleeps
@@ -201,6 +222,11 @@ func (b *background) serve() bool {
 func (b *background) driveAll() (arrived bool, until time.Duration) {
 	e := b.engine
 	for {
+		select {
+		case <-b.stopped:
+			return arrived, never
+		default:
+		}
 		e.turn.take()
 		e.readClock()
 		more := e.drive(true)
@@ -219,43 +245,39 @@ func (b *background) driveAll() (arrived bool, until time.Duration) {
 func (b *background) arm(until time.Duration) bool {
 	e := b.engine
 	b.parked.Store(int64(until))
-	if err := unix.EpollCtl(b.epoll, unix.EPOLL_CTL_MOD, e.socket.inlet, &b.arming); err != nil {
-		panic("softroce: arming the socket: " + err.Error()) // the descriptors are our own
-	}
+	b.watchSocket(&b.armed)
 	e.turn.take()
 	e.readClock()
 	arrived := e.drive(true)
 	quiet := !arrived && e.ready.first == nil && e.timers.first() >= until && e.now < until
-	e.turn.give()
 	if !quiet {
 		b.parked.Store(awake)
 	}
-	return quiet && e.posts.Load() == nil
+	e.release() // what was left meanwhile makes it wake at once
+	return quiet
+}
+
+// watchSocket says whether a datagram is to wake the background side. One that
+// was armed, and not asked since, would wake it for each.
+func (b *background) watchSocket(event *unix.EpollEvent) {
+	if err := unix.EpollCtl(b.epoll, unix.EPOLL_CTL_MOD, b.engine.socket.inlet, event); err != nil {
+		panic("softroce: watching the socket: " + err.Error()) // the descriptors are our own
+	}
 }
 
 // park sleeps until the socket is readable, the bell rings or the moment comes.
-// It reports false once stopped.
-func (b *background) park(until time.Duration) bool {
+func (b *background) park(until time.Duration) {
 	deadline := time.Time{}
 	if until != never {
 		deadline = b.engine.start.Add(until)
 	}
 	b.poller.SetReadDeadline(deadline)
 	b.got = 0
-	err := b.raw.Read(b.look)
+	b.raw.Read(b.look) // fails at the deadline
 	b.parked.Store(awake)
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return false
-	}
 	for _, event := range b.events[:max(b.got, 0)] {
 		if int(event.Fd) == b.bell {
 			unix.Read(b.bell, b.ringings[:])
 		}
-	}
-	select {
-	case <-b.stopped:
-		return false
-	default:
-		return true
 	}
 }

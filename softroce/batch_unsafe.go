@@ -24,6 +24,7 @@ type batch struct {
 	messages int // in use of headers
 	headers  [batchPackets]mmsghdr
 	control  [batchPackets]segmentControl
+	pairs    [batchPackets]*queuePair // of each message
 
 	whole []byte // a packet in one piece, for the tap
 
@@ -118,6 +119,7 @@ func (b *batch) place(q *queuePair, size int) (id uint16) {
 		return id
 	}
 	h := &b.headers[b.messages].Msghdr
+	b.pairs[b.messages] = q
 	b.messages++
 	h.Name, h.Namelen = q.to.name.pointer(), q.to.name.len
 	h.Iov = &b.iovecs[b.vectors]
@@ -187,15 +189,15 @@ func (b *batch) flushMany(fd uintptr) {
 
 // refused notes that the kernel did not take a message.
 func (b *batch) refused(message int, errno unix.Errno) {
-	e := b.engine
-	e.counters.SendErrors++
+	c, q := &b.engine.counters, b.pairs[message]
+	c.SendErrors++
 	if b.headers[message].Controllen > 0 && (errno == unix.EINVAL || errno == unix.EIO) {
-		// An interface that cannot do it, such as one without checksum offload.
-		e.socket.segments = false
-		e.counters.SegmentationRefused++
+		// The way there cannot do it, for want of checksum offload, say.
+		q.to.whole = true
+		c.SegmentationRefused++
 		return
 	}
 	if errno != unix.EAGAIN {
-		e.sendError = errno
+		q.sendError = errno
 	}
 }

@@ -103,10 +103,10 @@ func (e *completion) polled() {
 	q := e.pair
 	if e.places > 0 {
 		order.Publish(&q.sends.freed, q.sends.freed.Load()+e.places)
-		order.Publish(&q.sends.popped, q.sends.popped.Load()+1)
+		q.sends.popped.Add(1) // a full barrier before the look at closed
 	} else {
 		q.receives.free()
-		order.Publish(&q.received.popped, q.received.popped.Load()+1)
+		q.received.popped.Add(1)
 	}
 	if q.closed.Load() {
 		q.checkDrained()
@@ -117,9 +117,6 @@ func (e *completion) polled() {
 func (c *completionQueue) Poll(dst []transport.Completion, spins int) (int, error) {
 	for {
 		if n := c.pop(dst); n > 0 || len(dst) == 0 {
-			if c.armed.Load() != notArmed {
-				c.armed.Store(notArmed) // armed, and then found something without sleeping
-			}
 			return n, nil
 		}
 		if spins < 0 {

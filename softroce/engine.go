@@ -2,10 +2,9 @@ package softroce
 
 import (
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/internal/order"
 	"github.com/rfaas-go/rfaas/softroce/wire"
@@ -29,19 +28,18 @@ type engine struct {
 	drives atomic.Uint64 // by the program; the background side sees by it that there is no need for it
 
 	// The rest is for whoever has the turn.
-	now       time.Duration // since start; may lag by a few drives
-	clockAge  int           // drives since it was read
-	pairs     map[uint32]*queuePair
-	lastPair  *queuePair // of pairs: the last one looked up
-	ready     readyList
-	lazy      []*queuePair // with acknowledgements that wait for company
-	timers    timers
-	packet    wire.Packet
-	in        intake
-	out       batch
-	counters  counters
-	sendError unix.Errno // the last one
-	tap       func(Captured)
+	now      time.Duration // since start; may lag by a few drives
+	clockAge int           // drives since it was read
+	pairs    map[uint32]*queuePair
+	lastPair *queuePair // of pairs: the last one looked up
+	ready    readyList
+	lazy     []*queuePair // with acknowledgements that wait for company
+	timers   timers
+	packet   wire.Packet
+	in       intake
+	out      batch
+	counters counters
+	tap      func(Captured)
 }
 
 const (
@@ -59,10 +57,10 @@ func (e *engine) poll() {
 		return
 	}
 	order.Publish64(&e.drives, e.drives.Load()+1)
-	if e.clockAge++; e.clockAge >= clockPeriod || e.background.serves() {
+	if e.clockAge++; e.clockAge >= clockPeriod || e.background.clockIsOld() {
 		e.readClock()
 	}
-	e.drive(false)
+	e.drive(e.background.serves()) // while it sleeps, nobody would look after what waits
 	e.release()
 }
 
@@ -76,12 +74,16 @@ func (e *engine) posted(q *queuePair) {
 		}
 		return
 	}
-	if e.background.serves() {
-		e.readClock() // nobody has for a while
+	if e.background.clockIsOld() {
+		e.readClock()
 	}
 	e.takePosts()
 	e.send(q, true)
-	e.out.flush()
+	if e.ready.first != nil {
+		e.transmit(true)
+	} else {
+		e.out.flush()
+	}
 	e.release()
 }
 
@@ -126,14 +128,22 @@ func (e *engine) takePosts() {
 
 // release gives the turn back, after seeing to what others left.
 func (e *engine) release() {
-	e.background.wakeFor(e.timers.first())
+	e.background.wakeFor(e.next())
 	e.turn.give()
 	for e.posts.Load() != nil && e.turn.try() {
 		e.takePosts()
 		e.transmit(true)
-		e.background.wakeFor(e.timers.first())
+		e.background.wakeFor(e.next())
 		e.turn.give()
 	}
+}
+
+// next is when somebody has to drive: at once if there is more to be sent.
+func (e *engine) next() time.Duration {
+	if e.ready.first != nil {
+		return 0
+	}
+	return e.timers.first()
 }
 
 // drive moves what can be moved, and reports whether anything arrived. eager
@@ -145,7 +155,7 @@ func (e *engine) drive(eager bool) bool {
 	if e.timers.first() <= e.now {
 		e.expire()
 	}
-	if (eager || !arrived) && len(e.lazy) > 0 {
+	if len(e.lazy) > 0 && (eager || !arrived || e.clockAge == 0) { // the clock is read now and then
 		for i, q := range e.lazy {
 			e.lazy[i] = nil
 			q.isLazy = false
@@ -217,12 +227,22 @@ func (e *engine) settle(q *queuePair) {
 	}
 }
 
-// drainSocket handles everything that has arrived so far.
-func (e *engine) drainSocket() {
-	e.readClock()
-	const atMost = 1000 // batches; somebody may go on sending
-	for range atMost {
-		if !e.drive(true) {
+// drainSocket handles everything that has arrived so far, because something is to
+// happen to a queue pair behind it. It gives the turn away now and then, and
+// gives up when somebody goes on and on sending.
+func (e *engine) drainSocket(q *queuePair) {
+	const rounds, batches = 64, 16
+	for range rounds {
+		for range batches {
+			e.readClock()
+			e.in.bulk = true
+			if !e.drive(true) {
+				return
+			}
+		}
+		e.release()
+		e.turn.take()
+		if q.closed.Load() {
 			return
 		}
 	}
@@ -258,11 +278,8 @@ func (e *engine) forget(q *queuePair) {
 	q.receives.forget(q)
 	e.timers.remove(q)
 	e.ready.remove(q)
-	for i, l := range e.lazy {
-		if l == q {
-			e.lazy = append(e.lazy[:i], e.lazy[i+1:]...)
-			break
-		}
+	if i := slices.Index(e.lazy, q); i >= 0 {
+		e.lazy = slices.Delete(e.lazy, i, i+1)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // explain adds to an error of the system what it was about and what usually
@@ -21,13 +23,13 @@ func explain(what string, err error) error {
 
 // explainLoss adds to the reason of a failure what the kernel said of packets that
 // it did not even send.
-func (e *engine) explainLoss(reason error) error {
-	s := e.sendError
-	switch {
-	case s == 0:
+func (q *queuePair) explainLoss(reason error) error {
+	var status *transport.StatusError
+	if q.sendError == 0 || !errors.As(reason, &status) || status.Status != transport.StatusRetryExceeded {
 		return reason
-	case s == unix.EMSGSIZE:
-		return fmt.Errorf("%w; the kernel refused to send packets of this path MTU: %w; open the device with a smaller one (parameter mtu)", reason, s)
 	}
-	return fmt.Errorf("%w; the kernel refused to send: %w", reason, s)
+	if q.sendError == unix.EMSGSIZE {
+		return fmt.Errorf("%w; the kernel refused to send packets of this path MTU: %w; open the device with a smaller one (parameter mtu)", reason, q.sendError)
+	}
+	return fmt.Errorf("%w; the kernel refused to send: %w", reason, q.sendError)
 }

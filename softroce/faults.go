@@ -47,7 +47,7 @@ func (f *faults) arrive(packet []byte, from *sockaddr) {
 		f.hold(packet, from)
 		return
 	}
-	if f.hits(f.config.corrupt) {
+	if len(packet) > 0 && f.hits(f.config.corrupt) {
 		c.FaultsCorrupted++
 		packet[f.random.IntN(len(packet))] ^= 1 << f.random.IntN(8)
 	}

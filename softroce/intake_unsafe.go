@@ -82,7 +82,7 @@ func (in *intake) receive() bool {
 		got, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(e.socket.inlet), uintptr(unsafe.Pointer(&in.headers[0])), intakeMessages, unix.MSG_DONTWAIT, 0, 0)
 		if errno != 0 {
 			in.bulk = false
-			return false
+			return e.faults.late()
 		}
 		n = int(got)
 	} else {

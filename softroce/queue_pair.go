@@ -41,6 +41,9 @@ type queuePair struct {
 	isLazy    bool // in engine.lazy
 	hungry    bool // in receives.hungry
 
+	peerCloses bool       // it said so
+	sendError  unix.Errno // why the kernel refused a message to the peer, since the peer was last heard of
+
 	// Left to whoever has the engine's turn.
 	isPosted   atomic.Bool
 	nextPosted *queuePair
@@ -134,7 +137,7 @@ func (q *queuePair) Failed(reason error, tell bool) {
 		q.cfg.Control.Send(message{kind: messageFailed}.encode(), -1)
 	}
 	q.enterError()
-	q.cfg.Failed(q.engine.explainLoss(reason))
+	q.cfg.Failed(q.explainLoss(reason))
 }
 
 // enterError flushes the receives, and has those posted later flushed. By whoever
@@ -182,15 +185,17 @@ func (q *queuePair) Message(msg []byte, fds []int) {
 		q.fail(err, transport.StatusFatal)
 		q.cfg.Failed(err)
 	case m.kind == messageFailed:
-		q.engine.drainSocket() // what arrived before still counts
+		q.engine.drainSocket(q) // what arrived before still counts
 		if !q.dead.Load() {
 			err := errors.New("the peer's end of the connection failed; look there for the reason")
 			q.fail(err, transport.StatusFlushed)
 			q.cfg.Failed(err)
 		}
-	case m.kind == messageClosing:
-		q.engine.drainSocket()
-		q.machine.PeerDelivered(m.psn)
+	case m.kind == messageClosing && !q.peerCloses:
+		q.peerCloses = true
+		if q.engine.drainSocket(q); !q.closed.Load() {
+			q.machine.PeerDelivered(m.psn)
+		}
 	}
 }
 
@@ -205,8 +210,10 @@ func (q *queuePair) Disconnect(reason error) {
 	if q.closed.Load() {
 		return
 	}
-	q.engine.drainSocket() // what arrived before is still delivered
-	q.fail(reason, first)
+	q.engine.drainSocket(q) // what arrived before is still delivered
+	if !q.closed.Load() {
+		q.fail(reason, first)
+	}
 }
 
 // Close implements transport.QP.

@@ -2,6 +2,7 @@ package softroce
 
 import (
 	"math/bits"
+	"slices"
 	"sync/atomic"
 
 	"github.com/rfaas-go/rfaas/internal/order"
@@ -67,29 +68,29 @@ func (r *receiveQueue) take(q *queuePair) (wr transport.WorkRequest, ok bool) {
 	return wr, true
 }
 
-// feed tells the queue pairs that found no receive that there is one. By whoever
-// has the engine's turn.
+// feed tells queue pairs that found no receive that there is one: those that wait
+// longest, as many as there are receives. By whoever has the engine's turn.
 func (r *receiveQueue) feed() {
 	r.starved.Store(false)
-	for i, q := range r.hungry {
-		r.hungry[i] = nil
+	n := min(len(r.hungry), r.posted())
+	for _, q := range r.hungry[:n] {
 		q.hungry = false
 		if !q.dead.Load() {
 			q.machine.ReceivesPosted(q.engine.now)
 			q.engine.ready.push(q)
 		}
 	}
-	r.hungry = r.hungry[:0]
+	r.hungry = slices.Delete(r.hungry, 0, n)
+	if len(r.hungry) > 0 {
+		r.starved.Store(true)
+	}
 }
 
 // forget takes a queue pair that ended off the list.
 func (r *receiveQueue) forget(q *queuePair) {
-	for i, h := range r.hungry {
-		if h == q {
-			r.hungry = append(r.hungry[:i], r.hungry[i+1:]...)
-			q.hungry = false
-			return
-		}
+	if i := slices.Index(r.hungry, q); i >= 0 {
+		r.hungry = slices.Delete(r.hungry, i, i+1)
+		q.hungry = false
 	}
 }
 

@@ -98,10 +98,19 @@ func (a Address) check() error {
 		return errors.New("RoCE address: the peer can have no READs or atomics open")
 	case a.Port == 0:
 		return errors.New("RoCE address: UDP port 0")
-	case !a.GID.IsValid() || a.GID.IsUnspecified() || a.GID.IsMulticast():
+	case !isHost(a.GID):
 		return fmt.Errorf("RoCE address: %v is no host's address", a.GID)
 	}
 	return nil
+}
+
+// isHost reports whether an address can be one host's: not "this network"
+// (0.0.0.0/8), nor a group's or everybody's.
+func isHost(a netip.Addr) bool {
+	if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() {
+		return false
+	}
+	return !a.Is4() || a.As4()[0] != 0 && a.As4()[0] < 224
 }
 
 // ValidMTU reports whether n is one of the five path MTUs.

@@ -38,6 +38,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"resources": func(a *roceaddr.Address) { a.Resources = 0 },
 		"port":      func(a *roceaddr.Address) { a.Port = 0 },
 		"GID":       func(a *roceaddr.Address) { a.GID = netip.IPv6Unspecified() },
+		"no host":   func(a *roceaddr.Address) { a.GID = netip.MustParseAddr("0.0.0.1") },
+		"broadcast": func(a *roceaddr.Address) { a.GID = netip.MustParseAddr("255.255.255.255") },
 		"multicast": func(a *roceaddr.Address) { a.GID = netip.MustParseAddr("224.0.0.1") },
 	} {
 		t.Run(name, func(t *testing.T) {

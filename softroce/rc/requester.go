@@ -36,7 +36,7 @@ type requester struct {
 const (
 	// askEvery is how many packets in a row may ask for no acknowledgement; see also
 	// window.askEvery.
-	askEvery = 16
+	askEvery = 64
 )
 
 func (r *requester) init(cfg *Config) {
@@ -231,10 +231,11 @@ func (r *requester) askedFor(end sequence, anew bool) {
 // takes. answered: the peer will answer at once.
 func (q *QueuePair) sent(r *request, packets uint32, answered bool, now Time) {
 	t := &q.req
+	anew := t.next == t.end
 	if t.probing {
 		t.probing = false
 		q.counters.Probes++
-	} else if t.next == t.end {
+	} else if anew {
 		q.counters.DataSent++
 		if answered {
 			t.roundTrip.begin(t.next, now)
@@ -247,7 +248,7 @@ func (q *QueuePair) sent(r *request, packets uint32, answered bool, now Time) {
 	if t.next == r.end() {
 		q.sends.cursor++
 	}
-	if t.deadline == 0 {
+	if t.deadline == 0 || anew && t.mayProbe() { // a probe is for the end of what is sent
 		q.startTimer(now)
 	}
 }
