@@ -142,7 +142,7 @@ func TestClientThatTakesNoReplies(t *testing.T) {
 	defer honest.Close()
 	echo, err := honest.Function(ctx, "echo")
 	require.NoError(t, err)
-	const depth = 16 // of both ends of each direction, with 2 slots
+	const depth = depthPerSlot * defaultSlots // of both ends of each direction, with 2 slots
 	for requests, reason := range map[int]string{
 		1 << 20:     "3 replies could not be posted; it has 2 slots",
 		2*depth + 2: "it does not take its replies; 2 could not be posted for 5s",

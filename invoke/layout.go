@@ -54,8 +54,10 @@ const minSlotBytes = 256
 // fourth is what is reposted, or reclaimed, in batches.
 const depthPerSlot = 4
 
-// depth is how many sends, and how many receives, a connection reserves.
-func (l layout) depth() int { return depthPerSlot * max(l.slots, 4) }
+// depth is how many sends, and how many receives, a connection reserves. With few
+// slots it is more than these need: every signaled send costs an acknowledgement
+// on a network.
+func (l layout) depth() int { return depthPerSlot * max(l.slots, defaultSlots) }
 
 // signalEvery is how often a send is signaled, so that its place and those of
 // the ones before can be reclaimed.
