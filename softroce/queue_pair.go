@@ -2,7 +2,6 @@ package softroce
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -253,11 +252,6 @@ func closeAll(fds []int) {
 	for _, fd := range fds {
 		unix.Close(fd)
 	}
-}
-
-// describe names the queue pair in errors and logs.
-func (q *queuePair) describe() string {
-	return fmt.Sprintf("queue pair %#06x to %v", q.qpn, q.peer)
 }
 
 // destination is what sending to the peer needs.
