@@ -245,7 +245,7 @@ func (s *side) checkInFlight(p *wire.Packet) {
 	s.follows = wire.PSNAdd(p.PSN, n)
 	if s.unasked++; p.AckRequest {
 		s.unasked = 0
-	} else if s.unasked >= 16 {
+	} else if s.unasked >= 64 {
 		w.failf("%s: %d packets in a row ask for no acknowledgement", s.name, s.unasked)
 	}
 	window := w.window
