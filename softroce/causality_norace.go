@@ -1,0 +1,6 @@
+//go:build !race
+
+package softroce
+
+func aboutToSend()  {}
+func haveReceived() {}
