@@ -120,7 +120,7 @@ func (a *Adapter) describe(note string) []string {
 	return append(notes,
 		offload("segmentation offload (UDP_SEGMENT)", s.segments), offload("receive offload (UDP_GRO)", s.gathers),
 		fmt.Sprintf("socket buffer of %d KiB: at most %d packets in flight on a connection", s.buffer>>10, a.window()),
-		"atomics are the processor's; "+pages.Note)
+		"atomics are the processor's; "+pages.MapNote)
 }
 
 // window is how many packets each peer may have in flight towards this socket.

@@ -158,7 +158,6 @@ func (b *batch) flush() {
 	if b.messages == 0 {
 		return
 	}
-	aboutToSend()
 	fd := uintptr(b.engine.socket.fd)
 	if h := &b.headers[0]; b.messages == 1 {
 		var errno unix.Errno

@@ -92,7 +92,6 @@ func (in *intake) receive() bool {
 		}
 		in.headers[0].bytes = uint32(got)
 	}
-	haveReceived()
 	in.bulk = n > 1 || in.headers[0].bytes > bulkBytes
 	for i := range n {
 		in.split(i)

@@ -1,5 +1,3 @@
-//go:build !race
-
 package pages
 
 import (
@@ -8,11 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Note says what Alloc does, in words for Capabilities.Notes.
-const Note = "regions are anonymous mappings"
+// MapNote says what Map does, in words for Capabilities.Notes.
+const MapNote = "regions are anonymous mappings"
 
-// Alloc makes size > 0 bytes of memory. It is the caller's until free is called.
-func Alloc(size int) (mem []byte, free func() error, err error) {
+// Map makes size > 0 bytes of memory outside the Go heap, in every build. It is
+// the caller's until free is called.
+func Map(size int) (mem []byte, free func() error, err error) {
 	mem, err = unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil, nil, fmt.Errorf("mapping %d bytes: %w", size, err)

@@ -1,6 +1,0 @@
-//go:build !race
-
-package softroce
-
-func aboutToSend()  {}
-func haveReceived() {}
