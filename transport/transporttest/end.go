@@ -40,7 +40,7 @@ func (e *end) fatalf(format string, args ...any) {
 	}
 	for _, end := range e.pair.ends() {
 		if end.process != nil && !end.process.alive() {
-			message += fmt.Sprintf("\n\tend %s: the process has ended", end.name)
+			message += fmt.Sprintf("\n\tend %s: the process has ended (%v); what it said last is on the standard error output", end.name, end.process.ended)
 			continue
 		}
 		lines, err := describe.on(end, false)

@@ -34,7 +34,8 @@ type process struct {
 	cmd    *exec.Cmd
 	pid    int // of the process that executes the commands
 	exited chan struct{}
-	doomed bool // its end is part of the test
+	ended  error // how, once exited; nil if it was in good order
+	doomed bool  // its end is part of the test
 }
 
 // callMargin is how much longer than the suite's patience the answer to a
@@ -68,7 +69,7 @@ func startProcess(prefix []string, patience time.Duration) (*process, error) {
 	go func() {
 		p.receive(out)
 		in.Close()
-		cmd.Wait() // how it ended is known to whoever ended it
+		p.ended = cmd.Wait()
 		close(p.exited)
 	}()
 	p.pid, err = getPID.on(&end{process: p}, false)
