@@ -3,12 +3,10 @@
 package benchmarks
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/rfaas-go/rfaas/transport"
 	_ "github.com/rfaas-go/rfaas/transport/all"
 )
 
@@ -17,9 +15,6 @@ const softroce = "softroce"
 // TestMeasureRoCE compares RoCE in user space with the bare medium and with UCX
 // over TCP, in the same rounds, all on the loopback interface.
 func TestMeasureRoCE(t *testing.T) {
-	if !slices.Contains(transport.Schemes(), softroce) {
-		t.Skip("no provider for scheme softroce is built in")
-	}
 	t.Run("latency", func(t *testing.T) {
 		const iterations = 100_000
 		f := interleave(t,

@@ -2,7 +2,6 @@ package softroce_test
 
 import (
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -54,8 +53,8 @@ func TestTap(t *testing.T) {
 	for _, url := range []string{"softroce:?mtu=1024", "softroce:?segmentation=off", "softroce:?icrc=exact", "softroce://[::1]:0"} {
 		t.Run(url, func(t *testing.T) {
 			t.Parallel()
-			if strings.Contains(url, "exact") && os.Getuid() != 0 {
-				t.Skip("a raw socket needs root")
+			if strings.Contains(url, "exact") {
+				needRoot(t, "opening a raw socket")
 			}
 			x, y := pairtest.New(t, url)
 			var atX, atY recorder

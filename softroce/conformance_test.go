@@ -1,7 +1,6 @@
 package softroce_test
 
 import (
-	"os"
 	"testing"
 
 	_ "github.com/rfaas-go/rfaas/softroce"
@@ -41,8 +40,6 @@ func TestConformanceWithFaults(t *testing.T) {
 
 // Packets from a raw socket, checked exactly.
 func TestConformanceWithExactICRC(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("a raw socket needs root")
-	}
+	needRoot(t, "opening a raw socket")
 	transporttest.Run(t, transporttest.Config{URL: "softroce:?icrc=exact", Processes: 2, Effort: 0.3})
 }

@@ -48,11 +48,11 @@ type hosts struct{ a, b string }
 
 // newHosts makes the namespaces, which are gone when the test ends.
 func newHosts(t *testing.T, mtu int) hosts {
-	if reason := cannotMakeHosts(); reason != "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal(reason)
+	needRoot(t, "making network namespaces")
+	for _, tool := range []string{"ip", "iptables", "ethtool"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing(t, "there is no "+tool+" (Debian packages iproute2, iptables, ethtool)")
 		}
-		t.Skip(reason)
 	}
 	h := hosts{fmt.Sprintf("softroce-a-%d", os.Getpid()), fmt.Sprintf("softroce-b-%d", os.Getpid())}
 	for _, ns := range []string{h.a, h.b} {
@@ -71,16 +71,21 @@ func newHosts(t *testing.T, mtu int) hosts {
 	return h
 }
 
-func cannotMakeHosts() string {
+// needRoot skips a test that nobody else can run.
+func needRoot(t *testing.T, what string) {
+	t.Helper()
 	if os.Getuid() != 0 {
-		return "making network namespaces needs root"
+		missing(t, what+" needs root")
 	}
-	for _, tool := range []string{"ip", "iptables", "ethtool"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return "there is no " + tool + " (Debian packages iproute2, iptables, ethtool)"
-		}
+}
+
+// missing skips a test that something is missing for; in CI nothing may be.
+func missing(t *testing.T, reason string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(reason)
 	}
-	return ""
+	t.Skip(reason)
 }
 
 func run(t *testing.T, name string, args ...string) string {

@@ -30,6 +30,7 @@ var arrows = []rule{
 	{"softroce", "internal/pages", "memory for regions"},
 	{"softroce/rc", "transport", "its requests, completions and statuses are transport's"},
 	{"softroce/rc", "softroce/wire", "it speaks in packets"},
+	{"softroce/rc", "internal/pages", "what arrives is placed in regions, atomics are done there"},
 	{"transport/all", "softroce", "registers every provider; the one place that knows them all"},
 	{"transport/faulty", "transport", "a decorator is a provider around a provider"},
 	{"transport/trace", "transport", "a decorator is a provider around a provider"},

@@ -1,4 +1,5 @@
-// Package pages allocates memory for regions: zeroed, page-aligned, outside the
-// Go heap, where the runtime neither scans nor frees it. In a build with the
-// race detector it is on the heap, where the detector sees who uses it.
+// Package pages has memory for regions, and what a device does to it. The memory
+// is zeroed, page-aligned and outside the Go heap, where the runtime neither
+// scans nor frees it. In a build with the race detector Alloc takes it from the
+// heap, where the detector sees who uses it.
 package pages

@@ -3,6 +3,7 @@ package rc
 import (
 	"encoding/binary"
 
+	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -145,7 +146,7 @@ func (q *QueuePair) takeAtomic(r *request, p *wire.Packet, now Time) {
 	}
 	var result [wordBytes]byte
 	binary.NativeEndian.PutUint64(result[:], p.Original)
-	place(mem[0], result[:])
+	pages.Place(mem[0], result[:])
 	q.counters.ResponsesReceived++
 	q.req.parts.answered()
 	q.answered(r, now)

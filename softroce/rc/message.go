@@ -1,6 +1,7 @@
 package rc
 
 import (
+	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -181,11 +182,11 @@ func (m *message) store(mem, data []byte, left uint64) {
 	switch {
 	case m.held > 0: // the rest of the word, as the lengths were checked
 		copy(m.word[m.held:], data)
-		place(mem, m.word[:])
+		pages.Place(mem, m.word[:])
 		m.held = 0
 	case n == left:
-		place(mem[:n], data)
-	case left-n < wordBytes && (addressOf(mem)+left)%wordBytes == 0:
+		pages.Place(mem[:n], data)
+	case left-n < wordBytes && (pages.Address(mem)+left)%wordBytes == 0:
 		m.held = int(wordBytes - (left - n))
 		n -= uint64(m.held)
 		copy(mem, data[:n])

@@ -1,6 +1,7 @@
 package rc
 
 import (
+	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -48,7 +49,7 @@ func (q *QueuePair) receiveAtomic(p *wire.Packet) {
 		q.refuse(a.expected, wire.NAKRemoteAccess, notGranted)
 		return
 	}
-	word := wordAt(mem)
+	word := pages.Word(mem)
 	if word == nil { // the peer's addresses are not the memory's
 		q.refuse(a.expected, wire.NAKInvalidRequest, badAtomic)
 		return

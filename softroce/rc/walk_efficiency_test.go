@@ -34,7 +34,7 @@ func stream(w *walk) settings {
 // measured, and about a third of what that is beyond the optimum.
 func TestEfficiency(t *testing.T) {
 	if raceEnabled || testing.Short() {
-		t.Skip("moves megabytes")
+		t.Skip("moves megabytes: without -race and -short")
 	}
 	t.Parallel()
 	writes := func(s *settings) { s.mix = [6]int{0, 1, 0, 0, 0, 0} }
