@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,7 +53,7 @@ func TestRunWorkersKilled(t *testing.T) {
 		s := start(t, dir, append([]string{"run", "-f", "test-signed-work", "--workers", "2", "-o", "out"}, inputs(t, dir, count)...)...)
 		killed += s.killWorkers(random, kills-killed, filepath.Join(dir, "out"), count)
 
-		require.Equal(t, exitOK, s.wait(), s.stderr.String())
+		require.Equal(t, exitOK, s.wait(), "%s%s", &s.stdout, &s.stderr)
 		require.Len(t, names(t, dir, "out"), count)
 		for i := range count {
 			result, _, _ := strings.Cut(read(t, dir, "out", fmt.Sprintf("%04d", i)), "\n")
@@ -68,35 +69,47 @@ func TestRunWorkersKilled(t *testing.T) {
 // of results in the folder out, and returns how many it killed.
 func (s *started) killWorkers(random *rand.Rand, kills int, out string, count int) int {
 	signed := &signatures{t: s.t, dir: out, seen: map[string]bool{}, signers: map[string]bool{}}
-	signed.await(2, count)
-	descriptors := s.descriptors()
-	killed := map[int]bool{}
-	kill := func(except []int) bool {
-		victims := slices.DeleteFunc(s.executors(), func(pid int) bool { return killed[pid] || slices.Contains(except, pid) })
-		if len(victims) == 0 {
-			return false
-		}
-		victim := victims[random.IntN(len(victims))]
-		syscall.Kill(victim, syscall.SIGKILL) // at the end it may be gone
-		killed[victim] = true
-		return true
+	// Both workers have done something since they started, so whatever a killed one
+	// had was done by its successor, or is now with one that has been killed once.
+	// An input is given up after three kills: the successor may be killed, too, as
+	// it starts, and the one after it may not.
+	settled := func() []int {
+		var alive []int
+		signed.await(count, func() bool {
+			alive = slices.DeleteFunc(s.executors(), func(pid int) bool { return !signed.signers[strconv.Itoa(pid)] })
+			return len(alive) == 2
+		})
+		return alive
 	}
-	for len(killed) < kills && len(signed.seen) < count {
+	settled()
+	descriptors := s.descriptors()
+	killed := 0
+	kill := func(pids []int) {
+		syscall.Kill(pids[random.IntN(len(pids))], syscall.SIGKILL) // at the end it may be gone
+		killed++
+	}
+	for killed < kills && len(signed.seen) < count {
 		time.Sleep(time.Duration(random.IntN(6000)) * time.Microsecond)
 		alive := s.executors()
-		kill(nil)
-		if len(killed) < kills && random.IntN(4) == 0 { // and the one after it as it starts
-			eventually(time.Second, func() bool { return kill(alive) })
-			time.Sleep(time.Duration(random.IntN(3000)) * time.Microsecond)
+		if len(alive) == 0 { // the run is done
+			break
 		}
-		// The new worker begins with the input that the killed one had. When it has
-		// done it, that input is out of danger: three kills would be too many.
-		signed.await(len(signed.signers)+1, count)
+		kill(alive)
+		if killed < kills && random.IntN(4) == 0 { // and the one after it as it starts
+			eventually(time.Second, func() bool {
+				next := slices.DeleteFunc(s.executors(), func(pid int) bool { return slices.Contains(alive, pid) })
+				if len(next) > 0 {
+					kill(next)
+				}
+				return len(next) > 0
+			})
+		}
+		settled()
 	}
 	if len(signed.seen) < count {
 		require.LessOrEqual(s.t, s.descriptors(), descriptors+16, "descriptors leak")
 	}
-	return len(killed)
+	return killed
 }
 
 // signatures looks for the processes that have signed results.
@@ -107,8 +120,8 @@ type signatures struct {
 	signers map[string]bool // processes
 }
 
-// await waits for the results of n different processes, or for all results.
-func (s *signatures) await(n, all int) {
+// await waits until a condition holds, or there are count results.
+func (s *signatures) await(count int, condition func() bool) {
 	s.t.Helper()
 	require.True(s.t, eventually(20*time.Second, func() bool {
 		for _, name := range names(s.t, s.dir) {
@@ -118,7 +131,7 @@ func (s *signatures) await(n, all int) {
 				s.signers[signer] = true
 			}
 		}
-		return len(s.signers) >= n || len(s.seen) == all
+		return len(s.seen) == count || condition()
 	}), "no result of a new worker")
 }
 
