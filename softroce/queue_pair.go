@@ -2,12 +2,14 @@ package softroce
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/internal/roceaddr"
 	"github.com/rfaas-go/rfaas/softroce/rc"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 	"github.com/rfaas-go/rfaas/transport"
@@ -133,7 +135,7 @@ func (q *queuePair) Received(_ *transport.WorkRequest, c transport.Completion, s
 // Failed implements rc.Sink.
 func (q *queuePair) Failed(reason error, tell bool) {
 	if tell {
-		q.cfg.Control.Send(message{kind: messageFailed}.encode(), -1)
+		q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed}.Encode(), -1)
 	}
 	q.enterError()
 	q.cfg.Failed(q.explainLoss(reason))
@@ -172,7 +174,7 @@ func (q *queuePair) fail(reason error, first transport.Status) {
 // Message implements transport.QP.
 func (q *queuePair) Message(msg []byte, fds []int) {
 	closeAll(fds)
-	m, err := decodeMessage(msg)
+	m, err := roceaddr.DecodeMessage(msg)
 	q.engine.turn.take()
 	defer q.engine.release()
 	if q.closed.Load() {
@@ -181,19 +183,20 @@ func (q *queuePair) Message(msg []byte, fds []int) {
 	switch {
 	case q.dead.Load():
 	case err != nil:
+		err = fmt.Errorf("%w: %w", transport.ErrInvalid, err)
 		q.fail(err, transport.StatusFatal)
 		q.cfg.Failed(err)
-	case m.kind == messageFailed:
+	case m.Kind == roceaddr.Failed:
 		q.engine.drainSocket(q) // what arrived before still counts
 		if !q.dead.Load() {
 			err := errors.New("the peer's end of the connection failed; look there for the reason")
 			q.fail(err, transport.StatusFlushed)
 			q.cfg.Failed(err)
 		}
-	case m.kind == messageClosing && !q.peerCloses:
+	case m.Kind == roceaddr.Closing && !q.peerCloses:
 		q.peerCloses = true
 		if q.engine.drainSocket(q); !q.closed.Load() {
-			q.machine.PeerDelivered(m.psn)
+			q.machine.PeerDelivered(m.PSN)
 		}
 	}
 }
@@ -228,7 +231,7 @@ func (q *queuePair) Close() error {
 		// that get lost, by the stream.
 		e.send(q, true)
 		e.out.flush()
-		q.cfg.Control.Send(message{kind: messageClosing, psn: q.machine.Delivered()}.encode(), -1)
+		q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Closing, PSN: q.machine.Delivered()}.Encode(), -1)
 	}
 	q.fail(transport.ErrClosed, transport.StatusFlushed)
 	e.forget(q)

@@ -28,6 +28,7 @@ var arrows = []rule{
 	{"softroce", "internal/handle", "keys are looked up on the hot path"},
 	{"softroce", "internal/order", "places are given back on the hot path"},
 	{"softroce", "internal/pages", "memory for regions"},
+	{"softroce", "internal/params", "reads its URL"},
 	{"softroce/rc", "transport", "its requests, completions and statuses are transport's"},
 	{"softroce/rc", "softroce/wire", "it speaks in packets"},
 	{"softroce/rc", "internal/pages", "what arrives is placed in regions, atomics are done there"},

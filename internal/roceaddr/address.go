@@ -14,9 +14,13 @@ import (
 // Address and then speak RoCEv2 reliable connections.
 const Wire = "rocev2-rc/1"
 
+// WireInfiniBand is the same for the ports of an InfiniBand fabric.
+const WireInfiniBand = "infiniband-rc/1"
+
 // Address is one end of a reliable connection, as its peer needs to know it.
 type Address struct {
 	GID netip.Addr // RoCEv2: the IP address, IPv4 not mapped
+	LID uint16     // in an InfiniBand fabric; else 0
 	QPN uint32     // queue pair number, 24 bits
 	PSN uint32     // of the first packet that this end sends, 24 bits
 	MTU uint16     // path MTU that this end can do: 256, 512, 1024, 2048 or 4096 bytes of payload
@@ -49,7 +53,7 @@ var errSize = errors.New("not a RoCE address: wrong size or version; do both end
 // Encode is the Bytes bytes of the encoding, big-endian:
 //
 //	0 version   1 flags   2 MTU       4 QPN      8 PSN      12 resources  14 initiates
-//	16 port     18 window 20 zeros    32 GID (IPv4 as ::ffff:a.b.c.d)
+//	16 port     18 window 20 LID      22 zeros  32 GID (IPv4 as ::ffff:a.b.c.d)
 func (a Address) Encode() []byte {
 	b := make([]byte, Bytes)
 	b[0] = version
@@ -63,6 +67,7 @@ func (a Address) Encode() []byte {
 	binary.BigEndian.PutUint16(b[14:], a.Initiates)
 	binary.BigEndian.PutUint16(b[16:], a.Port)
 	binary.BigEndian.PutUint16(b[18:], a.Window)
+	binary.BigEndian.PutUint16(b[20:], a.LID)
 	gid := a.GID.As16()
 	copy(b[32:], gid[:])
 	return b
@@ -75,6 +80,7 @@ func Decode(b []byte) (a Address, err error) {
 	}
 	a = Address{
 		GID:       netip.AddrFrom16([16]byte(b[32:48])).Unmap(),
+		LID:       binary.BigEndian.Uint16(b[20:]),
 		QPN:       binary.BigEndian.Uint32(b[4:]),
 		PSN:       binary.BigEndian.Uint32(b[8:]),
 		MTU:       binary.BigEndian.Uint16(b[2:]),

@@ -12,7 +12,7 @@ import (
 func sample() roceaddr.Address {
 	return roceaddr.Address{
 		GID: netip.MustParseAddr("127.0.0.2"), QPN: 0xabcdef, PSN: 0xfffffe, MTU: 4096,
-		Resources: 16, Initiates: 8, Port: 4791, Window: 200, Whole: true,
+		Resources: 16, Initiates: 8, Port: 4791, Window: 200, Whole: true, LID: 7,
 	}
 }
 
@@ -63,6 +63,18 @@ func TestPathMTU(t *testing.T) {
 	for link, want := range map[int]int{65536: 4096, 9000: 4096, 4200: 4096, 4187: 2048, 1500: 1024, 1280: 1024, 576: 256, 300: 0} {
 		require.Equal(t, want, roceaddr.PathMTU(link), "link MTU %d", link)
 		require.True(t, want == 0 || roceaddr.ValidMTU(want))
+	}
+}
+
+func TestMessages(t *testing.T) {
+	for _, m := range []roceaddr.Message{{Kind: roceaddr.Failed}, {Kind: roceaddr.Closing, PSN: 0xabcdef}} {
+		got, err := roceaddr.DecodeMessage(m.Encode())
+		require.NoError(t, err)
+		require.Equal(t, m, got)
+	}
+	for _, b := range [][]byte{nil, {1}, {0, 0, 0, 0, 0}, {3, 0, 0, 0, 0}, {1, 0, 0, 0, 0, 0}} {
+		_, err := roceaddr.DecodeMessage(b)
+		require.ErrorContains(t, err, "means nothing")
 	}
 }
 
