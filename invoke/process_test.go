@@ -174,11 +174,26 @@ func takeFootprint(t *testing.T) footprint {
 	return footprint{len(entries), runtime.NumGoroutine(), strings.Count(string(text), "rfaas-")}
 }
 
+// descriptors says what this process has open.
+func descriptors() (open []string) {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range entries {
+		target, _ := os.Readlink("/proc/self/fd/" + e.Name())
+		open = append(open, e.Name()+" "+target)
+	}
+	return open
+}
+
 // shrinksTo waits until this process holds no more than before.
 func shrinksTo(t *testing.T, before footprint) {
 	t.Helper()
 	var now footprint
-	eventually(t, fmt.Sprintf("the footprint %+v", before), func() bool {
+	defer func() {
+		if t.Failed() {
+			t.Logf("the footprint was %+v and is %+v; descriptors: %v", before, now, descriptors())
+		}
+	}()
+	eventually(t, "the footprint to shrink", func() bool {
 		now = takeFootprint(t)
 		return now.descriptors <= before.descriptors && now.goroutines <= before.goroutines && now.mappings <= before.mappings
 	})

@@ -32,6 +32,15 @@ var arrows = []rule{
 	{"softroce/rc", "transport", "its requests, completions and statuses are transport's"},
 	{"softroce/rc", "softroce/wire", "it speaks in packets"},
 	{"softroce/rc", "internal/pages", "what arrives is placed in regions, atomics are done there"},
+	{"verbs", "transport", "providers implement the interfaces of transport"},
+	{"verbs", "verbs/internal/ibv", "libibverbs"},
+	{"verbs", "internal/roceaddr", "the ends of a connection swap RoCE addresses"},
+	{"verbs", "internal/handle", "completions name queue pairs by handle"},
+	{"verbs", "internal/order", "places are given back on the hot path"},
+	{"verbs", "internal/pages", "memory for regions"},
+	{"verbs", "internal/params", "reads its URL"},
+	{"verbs/internal/ibv", "transport", "requests go to C as they are"},
+	{"transport/all", "verbs", "registers every provider; the one place that knows them all"},
 	{"transport/all", "softroce", "registers every provider; the one place that knows them all"},
 	{"transport/faulty", "transport", "a decorator is a provider around a provider"},
 	{"transport/trace", "transport", "a decorator is a provider around a provider"},
@@ -60,6 +69,7 @@ var external = []rule{
 	{"internal/pages", "golang.org/x/sys", "maps memory"},
 	{"internal/pairtest", "golang.org/x/sys", "as transport, whose ends it connects"},
 	{"softroce/...", "golang.org/x/sys", "as transport, which it is a provider of"},
+	{"verbs/...", "golang.org/x/sys", "as transport, which it is a provider of"},
 }
 
 // unbounded are the packages for programs, free to use what they need.

@@ -8,4 +8,5 @@ import (
 	_ "github.com/rfaas-go/rfaas/transport/loopback"
 	_ "github.com/rfaas-go/rfaas/transport/shm"
 	_ "github.com/rfaas-go/rfaas/transport/trace"
+	_ "github.com/rfaas-go/rfaas/verbs"
 )

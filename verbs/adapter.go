@@ -1,0 +1,189 @@
+package verbs
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/internal/handle"
+	"github.com/rfaas-go/rfaas/internal/pages"
+	"github.com/rfaas-go/rfaas/internal/roceaddr"
+	"github.com/rfaas-go/rfaas/transport"
+	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
+)
+
+func init() {
+	transport.Register("verbs", func(u *url.URL) (transport.Adapter, error) { return Open(u) })
+}
+
+// Adapter is an opened port of an RDMA device.
+type Adapter struct {
+	options options
+	context *ibv.Context
+	place   place
+	attr    ibv.DeviceAttr
+	inline  int // bytes that a request can carry, at most
+	pairs   handle.Table[queuePair]
+	shared  handle.Table[sharedReceive]
+	open    atomic.Int64 // objects
+	events  chan struct{}
+}
+
+// Open opens a device. The URL is verbs://DEVICE[/PORT][?parameters] or
+// verbs://ADDRESS[?parameters], see the package comment.
+func Open(u *url.URL) (*Adapter, error) {
+	o, err := parseOptions(u)
+	if err != nil {
+		return nil, err
+	}
+	if err := ibv.Load(); err != nil {
+		return nil, fmt.Errorf("%w: %w", transport.ErrNotSupported, err)
+	}
+	context, place, err := find(&o)
+	if err != nil {
+		return nil, err
+	}
+	a := &Adapter{options: o, context: context, place: place, events: make(chan struct{})}
+	if err := a.measure(); err != nil {
+		return nil, errors.Join(err, context.Close())
+	}
+	go a.listen()
+	slog.Debug("verbs: opened", "device", place.device, "port", place.port, "gid", place.gid.Index,
+		"address", gidAddr(place.gid.Addr), "because", place.because, "gid_because", place.gidBecause)
+	return a, nil
+}
+
+// measure finds out the limits of the device.
+func (a *Adapter) measure() (err error) {
+	if a.attr, err = a.context.QueryDevice(); err != nil {
+		return err
+	}
+	a.inline, err = a.measureInline()
+	return err
+}
+
+// measureInline finds out how many bytes a request can carry: the device tells
+// only whether a queue pair that wants so many can be made.
+func (a *Adapter) measureInline() (int, error) {
+	pd, err := a.context.AllocPD()
+	if err != nil {
+		return 0, err
+	}
+	defer pd.Close()
+	cq, err := a.context.NewCQ(2, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer cq.Close()
+	try := func(bytes int) error {
+		qp, err := pd.NewQP(ibv.QPInit{SendCQ: cq, RecvCQ: cq, SendDepth: 1, RecvDepth: 1, SGEs: spans, InlineBytes: bytes})
+		if err != nil {
+			return err
+		}
+		return qp.Close()
+	}
+	if err := try(0); err != nil {
+		return 0, fmt.Errorf("no queue pair can be made on device %s: %w", a.place.device, err)
+	}
+	const most = 1024
+	low, high := 0, most // low works
+	for low < high {
+		middle := (low + high + 1) / 2
+		if try(middle) == nil {
+			low = middle
+		} else {
+			high = middle - 1
+		}
+	}
+	return low, nil
+}
+
+// mtu is the path MTU that this end can do, in bytes.
+func (a *Adapter) mtu() int {
+	if a.options.mtu != 0 {
+		return min(a.options.mtu, a.place.mtu)
+	}
+	return a.place.mtu
+}
+
+// resources are the READs and atomics that peers may have open, and initiates
+// those that this end may.
+func (a *Adapter) resources() int { return min(a.options.resources, max(a.attr.MaxQPRdAtom, 1)) }
+func (a *Adapter) initiates() int { return min(a.options.resources, max(a.attr.MaxQPInitRdAtom, 1)) }
+
+// Capabilities implements transport.Adapter.
+func (a *Adapter) Capabilities() transport.Capabilities {
+	ops := transport.Ops(transport.OpSend, transport.OpWrite, transport.OpWriteImm, transport.OpRead, transport.OpRecv, transport.OpRecvImm)
+	features := transport.FeatureRegister | transport.FeatureEvents | transport.FeatureCrossProcess | transport.FeatureCrossHost
+	if a.attr.AtomicCap > 0 {
+		ops |= transport.Ops(transport.OpFetchAdd, transport.OpCompareSwap)
+	}
+	if a.attr.AtomicCap == atomicsGlobal {
+		features |= transport.FeatureAtomicsCoherent
+	}
+	if a.attr.MaxSRQ > 0 {
+		features |= transport.FeatureSharedReceive
+	}
+	return transport.Capabilities{
+		Wire: a.place.wire, Ops: ops, Features: features,
+		MaxMessageBytes: min(uint64(a.place.maxMessage), maxMessage),
+		MaxInlineBytes:  uint32(a.inline),
+		MaxSendDepth:    uint32(a.attr.MaxQPWR - markerPlaces),
+		MaxRecvDepth:    uint32(a.attr.MaxQPWR),
+		MaxQueueDepth:   uint32(a.attr.MaxCQE - maxMarkers),
+		Notes:           a.notes(),
+	}
+}
+
+const (
+	// atomicsGlobal is IBV_ATOMIC_GLOB.
+	atomicsGlobal = 2
+	// maxMessage is half of what InfiniBand allows, as in softroce.
+	maxMessage = 1 << 30
+)
+
+func (a *Adapter) notes() []string {
+	p := &a.place
+	notes := []string{
+		fmt.Sprintf("device %s, firmware %q, port %d: %s", p.device, a.attr.Firmware, p.port, p.because),
+		fmt.Sprintf("path MTU %d bytes; no acknowledgement for %v is a timeout, %d in a row are the end of a connection", a.mtu(), a.options.ackDuration(), a.options.retries+1),
+	}
+	if p.wire == roceaddr.Wire {
+		notes = append(notes, fmt.Sprintf("GID %d, %v: %s", p.gid.Index, gidAddr(p.gid.Addr), p.gidBecause))
+	} else {
+		notes = append(notes, fmt.Sprintf("InfiniBand, LID %d, GID %d", p.lid, p.gid.Index))
+	}
+	switch a.attr.AtomicCap {
+	case 0:
+		notes = append(notes, "the device has no atomics")
+	case atomicsGlobal:
+		notes = append(notes, "atomics exclude the processor's")
+	default:
+		notes = append(notes, "atomics exclude those of other peers of this device, but not the processor's own")
+	}
+	if note := ibv.ForkNote(); note != "" {
+		notes = append(notes, note)
+	}
+	return append(notes, pages.MapNote)
+}
+
+// Close implements transport.Adapter.
+func (a *Adapter) Close() error {
+	err := a.context.Close() // ends listen
+	<-a.events
+	if n := a.open.Load(); n != 0 {
+		return errors.Join(err, fmt.Errorf("verbs: %d objects are still open", n))
+	}
+	return err
+}
+
+// closeAll closes descriptors that nobody asked for.
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+}

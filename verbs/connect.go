@@ -1,0 +1,96 @@
+package verbs
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/rfaas-go/rfaas/internal/roceaddr"
+	"github.com/rfaas-go/rfaas/transport"
+	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
+)
+
+// rocePort is the UDP port that devices send to.
+const rocePort = 4791
+
+// hopLimit is how many routers packets may pass.
+const hopLimit = 64
+
+// Connect implements transport.QP: it swaps addresses with the peer, gets ready to
+// receive, and when the peer is, too, ready to send.
+func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
+	a := q.adapter
+	access := ibv.AccessLocalWrite | ibv.AccessRemoteRead | ibv.AccessRemoteWrite
+	if a.attr.AtomicCap > 0 {
+		access |= ibv.AccessRemoteAtomic // what is granted, each region says
+	}
+	if err := q.qp.ToInit(a.place.port, access); err != nil {
+		return err
+	}
+	own := roceaddr.Address{
+		GID: gidAddr(a.place.gid.Addr), LID: a.place.lid, QPN: q.qp.QPN, PSN: a.firstPSN(), MTU: uint16(a.mtu()),
+		Resources: uint16(a.resources()), Initiates: uint16(a.initiates()), Port: rocePort,
+	}
+	msg, fds, err := x.Exchange(own.Encode(), nil)
+	closeAll(fds)
+	if err != nil {
+		return err
+	}
+	peer, err := roceaddr.Decode(msg)
+	if err == nil {
+		err = a.checkPeer(peer)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", transport.ErrInvalid, err)
+	}
+	q.own, q.peer = own, peer
+	if err := q.readyToReceive(); err != nil {
+		return err
+	}
+	_, fds, err = x.Exchange([]byte("ready"), nil)
+	closeAll(fds)
+	if err != nil {
+		return err
+	}
+	return q.qp.ToRTS(ibv.RTS{
+		PSN: own.PSN, MaxRdAtomic: min(int(own.Initiates), int(peer.Resources)),
+		Timeout: a.options.ackTimeout, RetryCount: a.options.retries, RNRRetry: a.options.rnrRetries,
+	})
+}
+
+func (q *queuePair) readyToReceive() error {
+	a := q.adapter
+	return q.qp.ToRTR(ibv.RTR{
+		MTU: min(int(q.own.MTU), int(q.peer.MTU)), DestQPN: q.peer.QPN, PSN: q.peer.PSN,
+		MaxDestRdAtomic: int(q.own.Resources), MinRNRTimer: a.options.rnrTimer,
+		Port: a.place.port, SGIDIndex: a.place.gid.Index, DGID: q.peer.GID.As16(), DLID: q.peer.LID,
+		SL: a.options.sl, TrafficClass: a.options.tc, HopLimit: hopLimit,
+		Global: a.place.wire == roceaddr.Wire,
+	})
+}
+
+// checkPeer refuses a peer that a device cannot send to.
+func (a *Adapter) checkPeer(peer roceaddr.Address) error {
+	if a.place.wire != roceaddr.Wire {
+		return nil
+	}
+	own := gidAddr(a.place.gid.Addr)
+	switch {
+	case peer.Port != rocePort:
+		return fmt.Errorf("the peer listens on UDP port %d, and devices send to %d only; open it there, softroce://%v", peer.Port, rocePort, peer.GID)
+	case peer.GID.Is4() != own.Is4() || peer.GID.IsLoopback():
+		return fmt.Errorf("the peer's address is %v and this end's %v: neither can reach the other; open both devices on addresses of one network", peer.GID, own)
+	}
+	return nil
+}
+
+// firstPSN is where a queue pair begins to count.
+func (a *Adapter) firstPSN() uint32 {
+	if a.options.psn >= 0 {
+		return uint32(a.options.psn)
+	}
+	var b [4]byte
+	rand.Read(b[:])
+	return binary.NativeEndian.Uint32(b[:]) & (1<<24 - 1)
+}

@@ -1,0 +1,47 @@
+// Package verbs is the provider for RDMA devices: InfiniBand and RoCE adapters,
+// and the kernel's software RoCE (rxe), through libibverbs.
+//
+// Import it for its side effect, and open it by URL:
+//
+//	verbs:                   the first device with an active port
+//	verbs://mlx5_0           its first active port
+//	verbs://mlx5_0/2         port 2
+//	verbs://192.0.2.7        the device and port that have this address
+//	verbs://[fd00::7]
+//
+// libibverbs is looked for when the first device is opened: neither it nor its
+// headers are needed to build, only a C compiler is. In a build without cgo, and
+// where the library or a device is missing, opening fails with
+// transport.ErrNotSupported and says what to install.
+//
+// # Parameters
+//
+//	gid=3             index of the port's GID table; default: see below
+//	mtu=1024          a smaller path MTU: 256, 512, 1024, 2048, 4096
+//	resources=16      READs and atomics that a peer may have open
+//	rnr-timer=12      code of the time a sender waits when there is no receive (12: 640 us)
+//	rnr-retries=7     how often it tries again; 7 is for ever
+//	ack-timeout=268ms time to wait for an acknowledgement; rounded up to 4.096 us times a power of two
+//	retries=7         timeouts in a row after which the peer is given up
+//	sl=0 tc=0         service level, and traffic class (DSCP and ECN bits) of packets
+//	psn=0xfffff0      first packet sequence number, for tests; default random
+//
+// # The GID
+//
+// On Ethernet the GID says which protocol and which IP address the packets have.
+// Most trouble with RoCE is a wrong one, so the choice is made with care and told
+// in Capabilities.Notes: RoCE v2 and not v1, an IPv4 address before an IPv6 one,
+// and the one by which the interface itself sends before others that it has. An
+// address in the URL, or gid, decides otherwise.
+//
+// # Interoperation
+//
+// Both ends of a connection swap RoCE addresses as softroce does, so a device on
+// one end and softroce on the other connect.
+//
+// # Trust
+//
+// Packets of RoCE are not authenticated: whoever can send on the network can, with
+// a good guess of three numbers, write into memory that is registered for peers.
+// An RDMA device belongs on a network that is trusted. See docs/PROTOCOL.md.
+package verbs

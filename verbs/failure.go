@@ -1,0 +1,47 @@
+package verbs
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rfaas-go/rfaas/transport"
+	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
+)
+
+// completedWithError is called for every completion that is not a success. The
+// first one says why the connection failed, if it is not by the will of either
+// program.
+func (q *queuePair) completedWithError(c *transport.Completion, wc *ibv.WC) {
+	if q.dead.Load() {
+		return
+	}
+	if c.Status == transport.StatusFlushed {
+		q.fail(fmt.Errorf("the device took the queue pair to the error state; the peer may have been refused something: look there (%s)", q.where()), true)
+		return
+	}
+	q.fail(q.explain(c, wc), true)
+}
+
+// explain is a failed completion in words that help: which peer, which timer, what
+// to look at.
+func (q *queuePair) explain(c *transport.Completion, wc *ibv.WC) error {
+	o := &q.adapter.options
+	err := fmt.Errorf("%v failed: %w (verbs status %d, vendor code %#x; %s)", c.Op, &transport.StatusError{Op: c.Op, ID: c.ID, Status: c.Status}, wc.Status, wc.VendorErr, q.where())
+	switch c.Status {
+	case transport.StatusRetryExceeded:
+		return fmt.Errorf("%w: no acknowledgement in %d tries, %v apart (parameters retries and ack-timeout); can the peer be pinged from %v, does a firewall drop UDP port %d, do both ends have the right GID, do packets of %d bytes and headers fit all the way?",
+			err, o.retries+1, o.ackDuration(), q.own.GID, rocePort, min(q.own.MTU, q.peer.MTU))
+	case transport.StatusRNRRetryExceeded:
+		return fmt.Errorf("%w: the peer had no receive posted in %d tries (parameter rnr-retries here, rnr-timer there)", err, o.rnrRetries+1)
+	}
+	return err
+}
+
+// where names both ends.
+func (q *queuePair) where() string {
+	p := &q.adapter.place
+	return fmt.Sprintf("%s port %d, %v queue pair %#x, to %v queue pair %#x", p.device, p.port, q.own.GID, q.qp.QPN, q.peer.GID, q.peer.QPN)
+}
+
+// errDeviceGone is the end of everything on a device.
+var errDeviceGone = errors.New("the device failed or was removed")

@@ -1,0 +1,303 @@
+package verbs
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rfaas-go/rfaas/internal/roceaddr"
+	"github.com/rfaas-go/rfaas/transport"
+	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
+)
+
+// queuePair is one end of a connection: a queue pair of the device, and what has
+// to be remembered beside it.
+//
+// Its end has three steps. It dies, by an error, with the peer or by Close: the
+// device flushes what it has, what is posted later is flushed here. It settles, as
+// its completions are polled. When it is closed and settled, the device's queue
+// pair is destroyed: not before, since that may take completions along that
+// nobody has polled.
+type queuePair struct {
+	adapter        *Adapter
+	cfg            transport.QPConfig
+	qp             *ibv.QP
+	sendCQ, recvCQ *completionQueue
+	handle         uint32
+	sends          *outstanding
+	receives       *outstanding // nil with a shared receive queue
+
+	// Set by Connect.
+	own, peer roceaddr.Address
+
+	dead    atomic.Bool
+	telling sync.Once   // the front of a failure
+	gone    atomic.Bool // the device will not complete anything any more
+
+	mu        sync.Mutex // guards what follows, and the end of qp
+	closed    bool
+	destroyed bool
+	drained   bool
+	marking   bool   // a marker is with the device
+	marker    uint32 // what it stands behind
+}
+
+// spans is how many local spans a request can have.
+const spans = 2
+
+// markerPlaces are the places of a device's send queue for markers.
+const markerPlaces = 1
+
+// NewQP implements transport.Adapter.
+func (a *Adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
+	q := &queuePair{
+		adapter: a, cfg: cfg, sendCQ: cfg.SendCQ.(*completionQueue), recvCQ: cfg.RecvCQ.(*completionQueue),
+		sends: newOutstanding(cfg.SendDepth),
+	}
+	init := ibv.QPInit{
+		SendCQ: q.sendCQ.cq, RecvCQ: q.recvCQ.cq,
+		SendDepth: int(cfg.SendDepth) + markerPlaces, SGEs: spans, InlineBytes: int(cfg.InlineBytes),
+	}
+	if cfg.SRQ != nil {
+		init.SRQ = cfg.SRQ.(*sharedReceive).srq
+	} else {
+		init.RecvDepth = int(cfg.RecvDepth)
+		q.receives = newOutstanding(cfg.RecvDepth)
+	}
+	qp, err := cfg.PD.(*domain).pd.NewQP(init)
+	if err != nil {
+		return nil, err
+	}
+	q.qp = qp
+	if q.handle, err = a.pairs.Add(q, 0); err != nil {
+		qp.Close()
+		return nil, fmt.Errorf("%w: %w", transport.ErrOutOfRange, err)
+	}
+	if q.receives == nil {
+		q.recvCQ.adopt(q)
+	}
+	a.open.Add(1)
+	return q, nil
+}
+
+// PostSend implements transport.QP.
+func (q *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
+	return q.post(wrs, q.sends, q.sendCQ, kindSend, q.qp.PostSend)
+}
+
+// PostRecv implements transport.QP.
+func (q *queuePair) PostRecv(wrs []transport.WorkRequest) (int, error) {
+	n, err := q.post(wrs, q.receives, q.recvCQ, kindRecv, q.qp.PostRecv)
+	if q.dead.Load() && n > 0 {
+		// A driver may look for receives to flush only when the queue pair enters the
+		// error state.
+		q.toError()
+	}
+	return n, err
+}
+
+func (q *queuePair) post(wrs []transport.WorkRequest, o *outstanding, c *completionQueue, kind uint64, hand func([]transport.WorkRequest, uint64) (int, error)) (int, error) {
+	n := min(len(wrs), o.room())
+	if n > 0 {
+		dead := q.dead.Load()
+		first := o.add(wrs[:n])
+		if dead {
+			o.soften(first)
+			o.hand()
+			c.nudge()
+		} else {
+			got, err := hand(wrs[:n], requestID(q.handle, kind, first&positionMask))
+			if err != nil { // there is room: it is the device that fails
+				o.soften(first + uint32(got))
+				q.fail(err, true)
+			}
+			o.hand()
+		}
+	}
+	if n < len(wrs) {
+		return n, transport.ErrQueueFull
+	}
+	return n, nil
+}
+
+// Message implements transport.QP.
+func (q *queuePair) Message(msg []byte, fds []int) {
+	closeAll(fds)
+	m, err := roceaddr.DecodeMessage(msg)
+	switch {
+	case err != nil:
+		q.fail(fmt.Errorf("%w: %w", transport.ErrInvalid, err), false)
+	case m.Kind == roceaddr.Failed:
+		q.fail(errors.New("the peer's end of the connection failed; look there for the reason"), false)
+	}
+}
+
+// Disconnect implements transport.QP. What arrived before has its completions in
+// the queue already.
+func (q *queuePair) Disconnect(error) { q.die() }
+
+// fail ends the connection for a reason of its own, and tells the peer if it
+// cannot know.
+func (q *queuePair) fail(reason error, tell bool) {
+	q.telling.Do(func() {
+		if q.dead.Load() {
+			return // and the front knows why
+		}
+		if tell {
+			q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed}.Encode(), -1)
+		}
+		q.cfg.Failed(reason)
+	})
+	q.die()
+}
+
+// die takes the queue pair to the error state, from anywhere.
+func (q *queuePair) die() {
+	if q.dead.Swap(true) {
+		return
+	}
+	q.toError()
+	q.sendCQ.watch(q)
+	q.recvCQ.watch(q)
+}
+
+// toError has the device flush what it has.
+func (q *queuePair) toError() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.destroyed {
+		return
+	}
+	if err := q.qp.ToError(); err != nil {
+		q.gone.Store(true) // the device is
+	}
+}
+
+// Close implements transport.QP.
+func (q *queuePair) Close() error {
+	if !q.dead.Load() && q.peer.QPN != 0 {
+		// Messages that arrived may not be acknowledged any more.
+		if state, err := q.qp.Query(); err == nil {
+			q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Closing, PSN: state.RQPSN}.Encode(), -1)
+		}
+	}
+	q.die()
+	q.mu.Lock()
+	q.closed = true
+	err := q.destroyIfSettled()
+	q.mu.Unlock()
+	q.sendCQ.nudge()
+	q.recvCQ.nudge()
+	q.adapter.open.Add(-1)
+	return err
+}
+
+// settle brings the end of a dead queue pair on, by whoever polls c, and stores
+// flushed completions into dst. empty says that the device's queue had nothing
+// more.
+func (q *queuePair) settle(c *completionQueue, dst []transport.Completion, empty bool) (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := empty && (q.gone.Load() || q.destroyed)
+	if q.drained {
+		return 0
+	}
+	if c == q.sendCQ {
+		n = q.flushed(dst, q.sends, all)
+		q.mark()
+	}
+	if c == q.recvCQ {
+		if q.receives != nil {
+			n += q.flushed(dst[n:], q.receives, all)
+		} else if all {
+			q.drain()
+		}
+	}
+	q.destroyIfSettled()
+	return n
+}
+
+func (q *queuePair) flushed(dst []transport.Completion, o *outstanding, all bool) (n int) {
+	for n < len(dst) {
+		r, ok := o.next(all)
+		if !ok {
+			break
+		}
+		dst[n] = transport.Completion{ID: r.id, Conn: q.cfg.Conn, Op: r.op, Status: transport.StatusFlushed}
+		n++
+	}
+	return n
+}
+
+// mark posts a marker behind what the device has: requests before it that do not
+// complete have succeeded silently. By whoever polls sendCQ, holding mu.
+func (q *queuePair) mark() {
+	handed := q.sends.handed.Load()
+	if q.marking || q.destroyed || q.gone.Load() || q.sends.empty() || q.sends.isSoft(q.sends.freed.Load()) ||
+		handed == q.sends.marked || !q.sendCQ.takeMarker() {
+		return
+	}
+	q.marker = handed
+	if err := q.qp.PostMarker(requestID(q.handle, kindMarker, 0)); err != nil {
+		q.sendCQ.markers.Add(-1)
+		q.gone.Store(true)
+		return
+	}
+	q.marking = true
+}
+
+// markerDone is called when the marker's completion was polled.
+func (q *queuePair) markerDone() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.sendCQ.markers.Add(-1)
+	q.marking = false
+	q.sends.marked = q.marker
+}
+
+// destroyIfSettled ends the device's queue pair when nothing of it is left to be
+// polled. The caller holds mu.
+func (q *queuePair) destroyIfSettled() (err error) {
+	if !q.closed || q.drained || q.marking || !q.sends.empty() || q.receives != nil && !q.receives.empty() {
+		return nil
+	}
+	err = q.destroy()
+	if q.receives != nil {
+		q.drain()
+	} // else when recvCQ is seen to be empty
+	return err
+}
+
+// destroy ends the device's queue pair. The caller holds mu.
+func (q *queuePair) destroy() error {
+	if q.destroyed {
+		return nil
+	}
+	q.destroyed = true
+	return q.qp.Close()
+}
+
+// drain says that nothing of the queue pair is left. The caller holds mu.
+func (q *queuePair) drain() {
+	q.drained = true
+	q.adapter.pairs.Remove(q.handle)
+	q.sendCQ.unwatch(q)
+	q.recvCQ.unwatch(q)
+	if q.receives == nil {
+		q.recvCQ.disown(q)
+	}
+	q.cfg.Drained()
+}
+
+// abandon drops what is left to be polled, because a completion queue is being
+// closed. The connection was closed before.
+func (q *queuePair) abandon() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.drained {
+		return
+	}
+	q.destroy()
+	q.drain()
+}

@@ -1,0 +1,35 @@
+package verbs
+
+import (
+	"github.com/rfaas-go/rfaas/transport"
+	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
+)
+
+// statuses translates enum ibv_wc_status; what is not in it is fatal.
+var statuses = [...]transport.Status{
+	0:  transport.StatusOK,
+	1:  transport.StatusLocalLength,
+	2:  transport.StatusLocalOperation,
+	4:  transport.StatusLocalProtection,
+	5:  transport.StatusFlushed,
+	8:  transport.StatusLocalProtection, // LOC_ACCESS_ERR
+	9:  transport.StatusRemoteInvalidRequest,
+	10: transport.StatusRemoteAccess,
+	11: transport.StatusRemoteOperation,
+	12: transport.StatusRetryExceeded,
+	13: transport.StatusRNRRetryExceeded,
+}
+
+// status is how a work completion ended, and the code that support will ask for.
+func status(wc *ibv.WC) (s transport.Status, vendor uint32) {
+	if wc.Status == 0 {
+		return transport.StatusOK, 0
+	}
+	if int(wc.Status) < len(statuses) {
+		s = statuses[wc.Status]
+	}
+	if s == transport.StatusOK {
+		s = transport.StatusFatal
+	}
+	return s, wc.VendorErr
+}
