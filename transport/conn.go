@@ -47,7 +47,7 @@ type Peer struct {
 type Credentials struct{ PID, UID, GID int }
 
 // Conn is a reliable, ordered connection to one peer: in verbs, a queue pair of
-// type RC. Make one with Device.Dial, Device.Connect or Request.Accept.
+// type RC. Make one with Device.Dial, Device.Connect, Request.Accept or Device.Join.
 type Conn struct {
 	dev         *Device
 	pd          *ProtectionDomain
@@ -62,7 +62,7 @@ type Conn struct {
 	sendDepth   uint32
 	recvDepth   uint32
 	peer        Peer
-	link        *link
+	link        *link // nil after Join
 
 	_         [64]byte
 	sending   Owner
@@ -84,7 +84,7 @@ type Conn struct {
 }
 
 // newConn makes the queue pair and reserves what it needs. The connection is
-// not known to the device before it is set up.
+// not known to the device before it is set up. Without a link it has no stream.
 func (d *Device) newConn(cfg ConnConfig, l *link) (*Conn, error) {
 	if err := d.checkConfig(&cfg); err != nil {
 		return nil, err
@@ -107,7 +107,10 @@ func (d *Device) newConn(cfg ConnConfig, l *link) (*Conn, error) {
 	qpc := QPConfig{
 		PD: c.pd.pd, SendCQ: c.sendQueue.cq, RecvCQ: c.recvQueue.cq, Conn: c.id,
 		SendDepth: c.sendDepth, RecvDepth: c.recvDepth, InlineBytes: c.inlineBytes,
-		Owner: &c.sending, Control: l, Failed: c.fail, Drained: c.release,
+		Owner: &c.sending, Control: noControl{}, Failed: c.fail, Drained: c.release,
+	}
+	if l != nil {
+		qpc.Control = l
 	}
 	if c.shared != nil {
 		qpc.SRQ = c.shared.srq
@@ -199,8 +202,10 @@ func (c *Conn) Close() (err error) {
 		c.sending.Retire()
 		c.receiving.Retire()
 		err = c.qp.Close()
-		c.link.close()
-		c.listening.Wait()
+		if c.link != nil {
+			c.link.close()
+			c.listening.Wait()
+		}
 		c.dev.untrack(c)
 	})
 	return err

@@ -160,7 +160,8 @@ const (
 )
 
 // Control carries a provider's own messages to the peer's queue pair, beside
-// the data path and in order, for the life of the connection.
+// the data path and in order, for the life of the connection. A connection made
+// with Device.Join has nothing to carry them: they are dropped.
 type Control interface {
 	// Send queues msg and a descriptor (-1 for none, else duplicated) and returns
 	// at once; from anywhere. When this end closes the connection, what is queued

@@ -192,7 +192,9 @@ func authorize(ctx context.Context, cfg ConnConfig, peer Peer) error {
 func (c *Conn) admit(err error) error {
 	if err == nil {
 		c.dev.track(c)
-		c.listening.Go(c.listen)
+		if c.link != nil {
+			c.listening.Go(c.listen)
+		}
 		return nil
 	}
 	c.sending.Retire()

@@ -128,13 +128,14 @@ func (a *Adapter) Capabilities() transport.Capabilities {
 	if a.attr.MaxSRQ > 0 {
 		features |= transport.FeatureSharedReceive
 	}
+	queue := a.attr.MaxCQE - maxMarkers
 	return transport.Capabilities{
 		Wire: a.place.wire, Ops: ops, Features: features,
 		MaxMessageBytes: min(uint64(a.place.maxMessage), maxMessage),
 		MaxInlineBytes:  uint32(a.inline),
-		MaxSendDepth:    uint32(a.attr.MaxQPWR - markerPlaces),
-		MaxRecvDepth:    uint32(a.attr.MaxQPWR),
-		MaxQueueDepth:   uint32(a.attr.MaxCQE - maxMarkers),
+		MaxSendDepth:    uint32(min(a.attr.MaxQPWR-markerPlaces, queue/2)),
+		MaxRecvDepth:    uint32(min(a.attr.MaxQPWR, queue/2)),
+		MaxQueueDepth:   uint32(queue),
 		Notes:           a.notes(),
 	}
 }

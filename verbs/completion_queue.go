@@ -41,6 +41,7 @@ type completionQueue struct {
 
 	troubled atomic.Bool // there are watched queue pairs
 	nudged   atomic.Bool // somebody wants a sleeper to look
+	only     bool        // armed for solicited completions, by who polls
 	markers  atomic.Int32
 
 	mu      sync.Mutex
@@ -140,7 +141,11 @@ func (c *completionQueue) translate(wc *ibv.WC, to *transport.Completion) bool {
 		return false
 	}
 	to.Conn = q.cfg.Conn
-	to.Status, to.Vendor = status(wc)
+	if kind == kindSend {
+		to.Status, to.Vendor = status(wc)
+	} else {
+		to.Status, to.Vendor = receiveStatus(wc)
+	}
 	if to.Status != transport.StatusOK {
 		q.completedWithError(to, wc)
 		return true
@@ -159,6 +164,7 @@ func (c *completionQueue) translate(wc *ibv.WC, to *transport.Completion) bool {
 
 // Arm implements transport.CQ.
 func (c *completionQueue) Arm(solicitedOnly bool) (ready bool, err error) {
+	c.only = solicitedOnly
 	return false, c.cq.Arm(solicitedOnly) // the front looks again anyhow
 }
 
@@ -168,7 +174,12 @@ func (c *completionQueue) Wait(ctx context.Context) error {
 		c.channel.Resume()
 		return nil
 	}
-	err := c.channel.Wait(ctx)
+	var err error
+	if c.only && c.adapter.isRXE() {
+		err = c.waitWatching(ctx)
+	} else {
+		err = c.channel.Wait(ctx)
+	}
 	if errors.Is(err, os.ErrClosed) {
 		return transport.ErrClosed
 	}

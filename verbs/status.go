@@ -33,3 +33,15 @@ func status(wc *ibv.WC) (s transport.Status, vendor uint32) {
 	}
 	return s, wc.VendorErr
 }
+
+// receiveStatus is the same for a receive. Where the peer asked for what it is not
+// granted, some drivers complete a receive with the peer's error; here it was
+// flushed.
+func receiveStatus(wc *ibv.WC) (transport.Status, uint32) {
+	s, vendor := status(wc)
+	switch s {
+	case transport.StatusRemoteInvalidRequest, transport.StatusRemoteAccess, transport.StatusRemoteOperation:
+		s = transport.StatusFlushed
+	}
+	return s, vendor
+}

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // Config says what to test and how hard. The zero value of each field but URL
@@ -37,6 +39,9 @@ type Config struct {
 	Seed uint64
 	// Exclude names tests not to be run, each with the reason, which is printed.
 	Exclude map[string]string
+	// Instead says which statuses the device of either end reports in place of which
+	// others, for drivers that do not tell them apart.
+	Instead map[transport.Status]transport.Status
 	// Faults says what a fault-injecting decorator in URL does.
 	Faults Faults
 	// Seeds is how many seeds the test of FaultsFatal goes through. Default 100.
@@ -69,6 +74,12 @@ const (
 	shortEffort = 0.3
 	raceEffort  = 0.3
 )
+
+// means reports whether a status is the wanted one, or what is reported instead.
+func (c *Config) means(got, want transport.Status) bool {
+	instead, ok := c.Instead[want]
+	return got == want || ok && got == instead
+}
 
 // withDefaults fills in what was left out.
 func (c Config) withDefaults() Config {

@@ -67,7 +67,7 @@ func sendFromClosedRegion(p *pair) {
 				l.a.expectSent(done(first))
 				l.b.expectReceived(received(20, 0))
 				switch c := l.a.sent.collect(1)[0]; {
-				case c.ID == message.ID && c.Status == transport.StatusLocalProtection:
+				case c.ID == message.ID && p.cfg.means(c.Status, transport.StatusLocalProtection):
 					// It may have arrived all the same, with what was behind it: when an
 					// acknowledgement is lost, the region is missed as the message is sent again.
 					arrived := 0
@@ -78,7 +78,7 @@ func sendFromClosedRegion(p *pair) {
 							expected = whole[i]
 							arrived++
 						}
-						if problem := expected.problem(got, l.b.conn.ID); problem != "" {
+						if problem := expected.problem(got, l.b.conn.ID, &p.cfg); problem != "" {
 							l.b.fatalf("a send from a region closed while it waited, of which %d arrived: %s", arrived, problem)
 						}
 					}

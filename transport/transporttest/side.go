@@ -127,7 +127,7 @@ func receivedImm(id uint64, bytes int, imm uint32) want {
 }
 
 // problem tells how a completion differs from what was wanted, if it does.
-func (w want) problem(c transport.Completion, conn uint32) string {
+func (w want) problem(c transport.Completion, conn uint32, cfg *Config) string {
 	op := w.op
 	if w.op == transport.OpRecv && c.Op == transport.OpRecvImm && w.status != transport.StatusOK {
 		op = c.Op // which of the two a failed receive would have been is open
@@ -137,7 +137,7 @@ func (w want) problem(c transport.Completion, conn uint32) string {
 		return fmt.Sprintf("it names connection %d, not %d", c.Conn, conn)
 	case c.ID != w.id:
 		return fmt.Sprintf("it names request %d, not %d", c.ID, w.id)
-	case c.Status != w.status:
+	case !cfg.means(c.Status, w.status):
 		return fmt.Sprintf("its status is %q, not %q", c.Status, w.status)
 	case c.Op != op:
 		return fmt.Sprintf("its operation is %v, not %v", c.Op, op)
@@ -165,7 +165,7 @@ func (s side) expect(q queue, name string, wants []want) {
 	s.t.Helper()
 	got, err := collectCompletions.on(q.end, collectArgs{Queue: q.id, N: len(wants)})
 	for i, c := range got {
-		if problem := wants[i].problem(c, s.conn.ID); problem != "" {
+		if problem := wants[i].problem(c, s.conn.ID, &s.pair.cfg); problem != "" {
 			s.fatalf("%s, completion %d of %d: %s\n\tgot: %+v", name, i+1, len(wants), problem, got)
 		}
 	}

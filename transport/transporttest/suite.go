@@ -54,6 +54,9 @@ var tests = slices.Concat(
 func Run(t *testing.T, cfg Config) {
 	cfg = cfg.withDefaults()
 	t.Logf("ends %s and %s, %d process(es), %s, seed %d, effort %.2g", cfg.URL, cfg.PeerURL, cfg.Processes, cfg.Network, cfg.Seed, cfg.Effort)
+	for status, instead := range cfg.Instead {
+		t.Logf("%q may be reported in place of %q", instead, status)
+	}
 	list := tests
 	if cfg.Faults == FaultsFatal {
 		list = faultTests

@@ -79,7 +79,7 @@ static int fails(const char *call)
 	if (strcmp(control->fail, call))
 		return 0;
 	errno = control->fail_errno;
-	return control->fail_errno;
+	return 1;
 }
 
 static int scrambled(const char *call)
@@ -101,6 +101,11 @@ struct context {
 struct pd {
 	struct abi_pd ibv;
 	int users;
+};
+
+struct mr {
+	struct abi_mr ibv;
+	struct pd *pd;
 };
 
 struct cq {
@@ -362,7 +367,7 @@ int current_query_device(struct abi_context *c, struct abi_device_attr *attr)
 		.max_res_rd_atom = 19, .max_qp_init_rd_atom = 20, .max_ee_init_rd_atom = 21, .atomic_cap = 2, .max_ee = 22,
 		.max_srq = 23, .max_srq_wr = 24, .max_srq_sge = 25, .max_pkeys = 26, .local_ca_ack_delay = 27, .phys_port_cnt = 28,
 	};
-	return fails("ibv_query_device");
+	return fails("ibv_query_device") ? control->fail_errno : 0;
 }
 
 int ibv_query_port(struct abi_context *c, uint8_t port, struct abi_port_attr *attr)
@@ -449,23 +454,24 @@ int ibv_dealloc_pd(struct abi_pd *pd)
 struct abi_mr *ibv_reg_mr(struct abi_pd *pd, void *addr, size_t length, int access)
 {
 	static uint32_t number;
-	struct abi_mr *mr;
+	struct mr *mr;
 
 	trace("reg_mr %zu bytes access=%d\n", length, access);
 	if (fails("ibv_reg_mr"))
 		return NULL;
 	mr = calloc(1, sizeof *mr);
-	*mr = (struct abi_mr){.context = pd->context, .pd = pd, .addr = addr, .length = length, .lkey = 0x1000 + ++number, .rkey = 0x2000 + number};
+	mr->ibv = (struct abi_mr){.context = pd->context, .pd = pd, .addr = addr, .length = length, .lkey = 0x1000 + ++number, .rkey = 0x2000 + number};
 	if (scrambled("mr.addr"))
-		mr->addr = NULL;
+		mr->ibv.addr = NULL;
 	if (scrambled("mr.length"))
-		mr->length = 0;
+		mr->ibv.length = 0;
 	if (scrambled("mr.pd"))
-		mr->pd = NULL;
+		mr->ibv.pd = NULL;
 	if (scrambled("mr.context"))
-		mr->context = NULL;
-	((struct pd *)pd)->users += !*control->scramble;
-	return mr;
+		mr->ibv.context = NULL;
+	mr->pd = (struct pd *)pd;
+	mr->pd->users++;
+	return &mr->ibv;
 }
 
 int ibv_dereg_mr(struct abi_mr *mr)
@@ -473,8 +479,7 @@ int ibv_dereg_mr(struct abi_mr *mr)
 	trace("dereg_mr\n");
 	if (fails("ibv_dereg_mr"))
 		return control->fail_errno;
-	if (mr->pd)
-		((struct pd *)mr->pd)->users--;
+	((struct mr *)mr)->pd->users--;
 	free(mr);
 	return 0;
 }
@@ -677,7 +682,7 @@ int ibv_query_qp(struct abi_qp *qp, struct abi_qp_attr *attr, int mask, struct a
 	(void)mask;
 	memset(init, 0xff, sizeof *init); // as much as the library may store there
 	*attr = ((struct qp *)qp)->attr;
-	return fails("ibv_query_qp");
+	return fails("ibv_query_qp") ? control->fail_errno : 0;
 }
 
 // A version to come, with another layout: who asks for the name without a version
