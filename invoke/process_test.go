@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -166,12 +166,33 @@ func takeFootprint(t *testing.T) footprint {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	require.NoError(t, err)
-	maps, err := os.Open("/proc/self/maps")
+	return footprint{len(entries), runtime.NumGoroutine(), len(mappings(t))}
+}
+
+// mappings lists the shared memory that this process has mapped.
+func mappings(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/maps")
 	require.NoError(t, err)
-	defer maps.Close()
-	text, err := io.ReadAll(maps)
-	require.NoError(t, err)
-	return footprint{len(entries), runtime.NumGoroutine(), strings.Count(string(text), "rfaas-")}
+	return slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool { return !strings.Contains(line, "rfaas-") })
+}
+
+// mapped waits until what two ends in this process share is mapped at both: the
+// last announcements may still be under way when the first calls succeed.
+func mapped(t *testing.T) {
+	t.Helper()
+	eventually(t, "shared memory to be mapped at both ends", func() bool {
+		ends := map[string]int{} // by inode
+		for _, line := range mappings(t) {
+			ends[strings.Fields(line)[4]]++
+		}
+		for _, n := range ends {
+			if n != 2 {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // descriptors says what this process has open.
@@ -190,7 +211,7 @@ func shrinksTo(t *testing.T, before footprint) {
 	var now footprint
 	defer func() {
 		if t.Failed() {
-			t.Logf("the footprint was %+v and is %+v; descriptors: %v", before, now, descriptors())
+			t.Logf("the footprint was %+v and is %+v; descriptors: %v; mappings:\n%s", before, now, descriptors(), strings.Join(mappings(t), "\n"))
 		}
 	}()
 	eventually(t, "the footprint to shrink", func() bool {
@@ -321,6 +342,7 @@ func TestClientsKilled(t *testing.T) {
 		require.NoError(t, err)
 	}
 	alive()
+	mapped(t)
 	before, inventory := takeFootprint(t), s.dev.Inventory()
 	for round := range 20 {
 		clients := []*process{play(t, "client", s.address), play(t, "client", s.address)}

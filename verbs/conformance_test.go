@@ -29,10 +29,25 @@ var instead = map[transport.Status]transport.Status{
 	transport.StatusRemoteInvalidRequest: transport.StatusRemoteOperation,
 }
 
+// excluded is what rxe cannot do (Linux 6.1 and 6.12).
+var excluded = map[string]string{
+	"failure/a local region closed under a waiting Send":                          "rxe: a queue pair that is waiting for its peer to post a receive when it finds a region gone can stop for good",
+	"sharing/hundreds of connections into one queue and one shared receive queue": "rxe: who finds no receive waits for a timer while others get those that come, which is not fair",
+}
+
+func config(t *testing.T) transporttest.Config {
+	return transporttest.Config{
+		URL: device(t), MaxBytes: 1 << 20, Connections: 50, Effort: 0.3,
+		Instead: instead, RegionsFirst: true, Gentle: true, Exclude: excluded,
+	}
+}
+
 func TestConformanceInOneProcess(t *testing.T) {
-	transporttest.Run(t, transporttest.Config{URL: device(t), MaxBytes: 1 << 20, Connections: 50, Effort: 0.3, Instead: instead})
+	transporttest.Run(t, config(t))
 }
 
 func TestConformanceInTwoProcesses(t *testing.T) {
-	transporttest.Run(t, transporttest.Config{URL: device(t), Processes: 2, MaxBytes: 1 << 20, Connections: 50, Effort: 0.3, Instead: instead})
+	cfg := config(t)
+	cfg.Processes = 2
+	transporttest.Run(t, cfg)
 }

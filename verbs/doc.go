@@ -22,7 +22,7 @@
 //	rnr-timer=12      code of the time a sender waits when there is no receive (12: 640 us)
 //	rnr-retries=7     how often it tries again; 7 is for ever
 //	ack-timeout=268ms time to wait for an acknowledgement; rounded up to 4.096 us times a power of two
-//	retries=7         timeouts in a row after which the peer is given up
+//	retries=6         timeouts in a row after which the peer is given up (7 is for ever on rxe)
 //	sl=0 tc=0         service level, and traffic class (DSCP and ECN bits) of packets
 //	psn=0xfffff0      first packet sequence number, for tests; default random
 //

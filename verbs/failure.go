@@ -3,6 +3,7 @@ package verbs
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rfaas-go/rfaas/transport"
 	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
@@ -19,7 +20,24 @@ func (q *queuePair) completedWithError(c *transport.Completion, wc *ibv.WC) {
 		q.fail(fmt.Errorf("the device took the queue pair to the error state; the peer may have been refused something: look there (%s)", q.where()), true)
 		return
 	}
-	q.fail(q.explain(c, wc), true)
+	reason := q.explain(c, wc)
+	if !byPeer(c.Status) {
+		q.fail(reason, true)
+		return
+	}
+	// The kernel takes the regions of a process that ended before its queue pairs:
+	// that may be all it was, which the set-up stream tells in a moment.
+	q.failQuietly()
+	time.AfterFunc(deathTakes, func() { q.cfg.Failed(reason) })
+}
+
+// deathTakes is how long after a process's regions the end of its set-up stream may
+// be noticed.
+const deathTakes = 100 * time.Millisecond
+
+// byPeer reports whether a status is the peer's refusal.
+func byPeer(s transport.Status) bool {
+	return s == transport.StatusRemoteAccess || s == transport.StatusRemoteInvalidRequest || s == transport.StatusRemoteOperation
 }
 
 // explain is a failed completion in words that help: which peer, which timer, what

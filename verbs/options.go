@@ -39,8 +39,9 @@ const (
 	defaultRNRTimer = 12
 	// forEver is the RNR retry count that means it.
 	forEver = 7
-	// defaultRetries is the most there is.
-	defaultRetries = 7
+	// defaultRetries is one less than the most there is, which rxe takes to mean for
+	// ever.
+	defaultRetries = 6
 	// defaultAckTimeout is 4.096 us << 16, 268 ms: with the retries, a peer is given
 	// up after two seconds. The end of the peer's process is noticed at once by the
 	// set-up stream; this is for networks that fail. Shorter ones fire when a peer in

@@ -20,7 +20,7 @@ func parse(t *testing.T, s string) (options, error) {
 
 func TestOptions(t *testing.T) {
 	t.Parallel()
-	defaults := options{gid: -1, psn: -1, resources: 16, rnrTimer: 12, rnrRetries: 7, ackTimeout: 16, retries: 7}
+	defaults := options{gid: -1, psn: -1, resources: 16, rnrTimer: 12, rnrRetries: 7, ackTimeout: 16, retries: 6}
 	for url, change := range map[string]func(o *options){
 		"verbs:":                  func(*options) {},
 		"verbs://mlx5_0":          func(o *options) { o.device = "mlx5_0" },

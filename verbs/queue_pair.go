@@ -32,7 +32,7 @@ type queuePair struct {
 	own, peer roceaddr.Address
 
 	dead    atomic.Bool
-	telling sync.Once   // the front of a failure
+	failing sync.Once
 	gone    atomic.Bool // the device will not complete anything any more
 
 	mu        sync.Mutex // guards what follows, and the end of qp
@@ -140,16 +140,26 @@ func (q *queuePair) Disconnect(error) { q.die() }
 // fail ends the connection for a reason of its own, and tells the peer if it
 // cannot know.
 func (q *queuePair) fail(reason error, tell bool) {
-	q.telling.Do(func() {
+	q.failing.Do(func() {
 		if q.dead.Load() {
 			return // and the front knows why
 		}
 		if tell {
-			q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed}.Encode(), -1)
+			q.tellPeer()
 		}
 		q.cfg.Failed(reason)
 	})
 	q.die()
+}
+
+// failQuietly is fail for a reason that the front is told later.
+func (q *queuePair) failQuietly() {
+	q.failing.Do(q.tellPeer)
+	q.die()
+}
+
+func (q *queuePair) tellPeer() {
+	q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed}.Encode(), -1)
 }
 
 // die takes the queue pair to the error state, from anywhere.

@@ -69,6 +69,8 @@ var external = []rule{
 	{"internal/pages", "golang.org/x/sys", "maps memory"},
 	{"internal/pairtest", "golang.org/x/sys", "as transport, whose ends it connects"},
 	{"softroce/...", "golang.org/x/sys", "as transport, which it is a provider of"},
+	{"softroce/rxe", "github.com/vishvananda/netlink", "makes links of the kernel's driver over RDMA netlink; for programs, no transport imports it"},
+	{"softroce/rxe", "github.com/vishvananda/netns", "netlink imports it"},
 	{"verbs/...", "golang.org/x/sys", "as transport, which it is a provider of"},
 }
 

@@ -230,8 +230,11 @@ func staleKey(p *pair) {
 				successors = append(successors, n)
 			}
 			v.expectRefused(fmt.Sprintf("%v of a closed region", r.op), request)
+			receive := recv(20, place{}) // else a device may ask to wait for one before it looks at the key
+			used.b.postRecv(receive)
 			used.a.post(request)
 			used.a.expectSent(ended(request, transport.StatusRemoteAccess))
+			used.b.expectReceived(flushed(receive)...)
 			for _, n := range successors {
 				n.expect(fmt.Sprintf("a region made after one was closed, after a %v with the old key", r.op), 0, size, before)
 				n.close()

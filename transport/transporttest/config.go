@@ -37,11 +37,19 @@ type Config struct {
 	Patience time.Duration
 	// Seed makes every random choice. Default: another one each time, printed.
 	Seed uint64
+	// Only, if set, are the beginnings of the names of the tests to be run.
+	Only []string
 	// Exclude names tests not to be run, each with the reason, which is printed.
 	Exclude map[string]string
 	// Instead says which statuses the device of either end reports in place of which
 	// others, for drivers that do not tell them apart.
 	Instead map[transport.Status]transport.Status
+	// RegionsFirst says that the regions of a process that was killed go before its
+	// connections, so that requests may find them gone.
+	RegionsFirst bool
+	// Gentle is for drivers that can hang: the random walk then posts receives before
+	// the messages for them, and has one end of each connection make all requests.
+	Gentle bool
 	// Faults says what a fault-injecting decorator in URL does.
 	Faults Faults
 	// Seeds is how many seeds the test of FaultsFatal goes through. Default 100.

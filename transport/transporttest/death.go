@@ -78,9 +78,12 @@ func (s side) expectGone() time.Duration {
 }
 
 // isGone reports whether a request may end like this when the peer is gone. The
-// first one has exhausted its retries or was flushed, like all after it.
-func isGone(c transport.Completion) bool {
-	return c.Status == transport.StatusRetryExceeded || c.Status == transport.StatusFlushed
+// first one has exhausted its retries or was flushed, like all after it. With a
+// device that answers for a dying process, that one's regions go before its
+// connections.
+func (p *pair) isGone(c transport.Completion) bool {
+	return c.Status == transport.StatusRetryExceeded || c.Status == transport.StatusFlushed ||
+		p.cfg.RegionsFirst && (c.Status == transport.StatusRemoteAccess || c.Status == transport.StatusRemoteOperation)
 }
 
 // killedIdle kills a peer with receives posted and messages waiting: one that
@@ -104,7 +107,7 @@ func killedIdle(p *pair) {
 		l.a.expectReceived(flushed(receives...)...)
 		sent := l.a.sent.collect(len(waiting))
 		for i, c := range sent {
-			if c.ID != waiting[i].ID || !isGone(c) || i > 0 && c.Status != transport.StatusFlushed {
+			if c.ID != waiting[i].ID || !p.isGone(c) || i > 0 && c.Status != transport.StatusFlushed {
 				l.a.fatalf("messages that waited when the peer was killed complete as %+v", sent)
 			}
 		}
@@ -157,7 +160,7 @@ func killedAsTarget(p *pair) {
 		p.kill()
 		took := l.a.expectGone()
 		r := stream.must()
-		if r.Flushed == 0 || !isGone(r.Failure) {
+		if r.Flushed == 0 || !p.isGone(r.Failure) {
 			l.a.fatalf("the stream of %v ended, after %d, with: %v", op, r.OK, r.Failure.Err())
 		}
 		p.Logf("killed as target of %v of %d bytes, after %d: noticed after %v; first failure %q, then %d flushed", op, size, r.OK, took, r.Failure.Status, r.Flushed-1)
@@ -225,7 +228,7 @@ func killedInStorm(p *pair) {
 		p.kill()
 		for i, l := range links {
 			l.a.expectGone()
-			if r := storms[i].must(); !isGone(r.Failure) {
+			if r := storms[i].must(); !p.isGone(r.Failure) {
 				l.a.fatalf("after %d requests, the first failed with: %v", r.Posted, r.Failure.Err())
 			}
 			l.a.close()
@@ -310,7 +313,7 @@ func killedAmongMany(p *pair) {
 	for _, q := range []queue{a.sent, a.received} {
 		seen := map[uint32]bool{}
 		for _, c := range q.collect(conns) {
-			if seen[c.Conn] || !isGone(c) {
+			if seen[c.Conn] || !p.isGone(c) {
 				q.fatalf("connection %d to a killed peer, among %d: %+v", c.Conn, conns, c)
 			}
 			seen[c.Conn] = true

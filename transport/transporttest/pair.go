@@ -52,14 +52,21 @@ func (p *pair) startPeer() {
 	p.b.process = process
 }
 
+// revivePeer starts a new peer process if the old one has ended, or is about to:
+// a test that failed may have killed it and not waited.
+func (p *pair) revivePeer() {
+	if process := p.b.process; process != nil && (process.doomed || !process.alive()) {
+		process.kill()
+		p.startPeer()
+	}
+}
+
 // begin opens a device at both ends for a test.
 func (p *pair) begin(t *testing.T) {
 	name := fnv.New64()
 	name.Write([]byte(t.Name()))
 	p.T, p.random = t, rand.New(rand.NewPCG(p.cfg.Seed, name.Sum64()))
-	if p.b.process != nil && !p.b.process.alive() {
-		p.startPeer()
-	}
+	p.revivePeer()
 	for _, e := range p.ends() {
 		e.t = t
 		e.before = takeFootprint.must(e, false)
@@ -83,9 +90,7 @@ func (p *pair) open(e *end, url string) {
 // either end. It runs when the test failed, too, to make room for the next one.
 func (p *pair) end() {
 	p.close()
-	if p.b.process != nil && !p.b.process.alive() {
-		p.startPeer() // with a peer, as at the beginning, the footprints compare
-	}
+	p.revivePeer() // with a peer, as at the beginning, the footprints compare
 	if p.Failed() {
 		return // its own failure says more than what it left behind
 	}

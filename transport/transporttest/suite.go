@@ -3,6 +3,7 @@ package transporttest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rfaas-go/rfaas/transport"
@@ -68,6 +69,9 @@ func Run(t *testing.T, cfg Config) {
 	}
 	p := newPair(t, cfg)
 	for _, test := range list {
+		if len(cfg.Only) > 0 && !slices.ContainsFunc(cfg.Only, func(prefix string) bool { return strings.HasPrefix(test.name, prefix) }) {
+			continue
+		}
 		t.Run(test.name, func(t *testing.T) {
 			if reason, ok := cfg.Exclude[test.name]; ok {
 				t.Skip("excluded: " + reason)

@@ -65,9 +65,16 @@ func (m modelRegion) compare(what string) {
 
 func randomWalk(p *pair) {
 	var walkers []*walker
-	for range walkConns {
+	for i := range walkConns {
 		l := p.connect(shape{sendDepth: walkDepth, recvDepth: walkDepth, inline: p.maxInline()})
-		l.eachWay(func(l link) {
+		each := l.eachWay
+		if p.cfg.Gentle {
+			if i%2 == 1 {
+				l = l.reversed()
+			}
+			each = func(walk func(l link)) { walk(l) }
+		}
+		each(func(l link) {
 			walkers = append(walkers, &walker{
 				l: l, random: rand.New(rand.NewPCG(p.random.Uint64(), 0)), inline: min(p.maxInline(), 512),
 				local:    p.newModelRegion(l.a, transport.LocalOnly),
@@ -176,7 +183,7 @@ func (w *walker) burst() (finish func()) {
 			sent = append(sent, done(r))
 		}
 	}
-	if w.random.IntN(2) == 0 { // messages may wait for their receives
+	if w.l.a.pair.cfg.Gentle || w.random.IntN(2) == 0 { // messages may wait for their receives
 		w.l.b.postRecv(receives...)
 		w.l.a.post(requests...)
 	} else {

@@ -45,8 +45,12 @@ func memlock() string {
 	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {
 		return err.Error()
 	}
-	if limit.Cur == unix.RLIM_INFINITY {
+	return limitText(limit.Cur)
+}
+
+func limitText(bytes uint64) string {
+	if bytes == unix.RLIM_INFINITY {
 		return "unlimited"
 	}
-	return fmt.Sprintf("%d KiB", limit.Cur/1024)
+	return fmt.Sprintf("%d KiB", bytes/1024)
 }

@@ -18,7 +18,7 @@ import (
 // What the fake libibverbs is built from, so that the test program can do so
 // wherever it runs.
 //
-//go:embed abi_attributes.h abi_objects.h testdata/fake.c testdata/fake.versions testdata/layout.c
+//go:embed *.h testdata
 var sources embed.FS
 
 var folder string // of this run, with the sources and the fake
@@ -55,21 +55,25 @@ func compiler(t testing.TB) string {
 	return ""
 }
 
-var builtFake = sync.OnceValues(func() ([]byte, error) {
-	cc := exec.Command(os.Getenv("IBV_CC"), "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC", "-I.",
-		"-Wl,--version-script=testdata/fake.versions", "-o", "fake.so", "testdata/fake.c")
-	cc.Dir = folder
-	return cc.CombinedOutput()
-})
+// built is the fake, compiled once.
+var built struct {
+	sync.Once
+	out []byte
+	err error
+}
 
 // fake loads a libibverbs of the test's own, see testdata/fake.c. prepare may be
 // nil.
 func fake(t testing.TB, prepare func(*control)) (*library, *control) {
 	t.Helper()
 	cc := compiler(t)
-	require.NoError(t, os.Setenv("IBV_CC", cc))
-	out, err := builtFake()
-	require.NoError(t, err, string(out))
+	built.Do(func() {
+		cmd := exec.Command(cc, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC", "-I.",
+			"-Wl,--version-script=testdata/fake.versions", "-o", "fake.so", "testdata/fake.c")
+		cmd.Dir = folder
+		built.out, built.err = cmd.CombinedOutput()
+	})
+	require.NoError(t, built.err, string(built.out))
 	// The loader takes two files for two libraries.
 	so := filepath.Join(t.TempDir(), "libfake.so")
 	program, err := os.ReadFile(filepath.Join(folder, "fake.so"))

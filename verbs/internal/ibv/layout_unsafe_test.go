@@ -18,7 +18,7 @@ import (
 // checkSyntax compiles C source in the folder of the sources, against verbs.h.
 func checkSyntax(t *testing.T, source string) {
 	t.Helper()
-	cc := exec.Command(compiler(t), "-std=gnu11", "-Wall", "-Wextra", "-fsyntax-only", source)
+	cc := exec.Command(compiler(t), "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", source)
 	cc.Dir = folder
 	out, err := cc.CombinedOutput()
 	if strings.Contains(string(out), "infiniband/verbs.h: No such file") || strings.Contains(string(out), "'infiniband/verbs.h' file not found") {
@@ -27,10 +27,12 @@ func checkSyntax(t *testing.T, source string) {
 	require.NoError(t, err, string(out))
 }
 
-// The structures and constants that the shim uses are those of verbs.h.
+// The structures, constants and functions that the shim uses are those of
+// verbs.h.
 func TestLayout(t *testing.T) {
 	t.Parallel()
 	checkSyntax(t, "testdata/layout.c")
+	checkSyntax(t, "testdata/signatures.c")
 }
 
 // None of them is left out of that comparison.

@@ -97,11 +97,12 @@ func TestOpenFails(t *testing.T) {
 // The second device, not just any.
 func TestOpenByName(t *testing.T) {
 	t.Parallel()
-	l, _ := fake(t, func(c *control) { c.devices = 3 })
+	l, control := fake(t, func(c *control) { c.devices = 3 })
 	c, err := l.open("fake1")
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
 	require.NoError(t, c.Close(), "closing twice")
+	require.Equal(t, lines("open_device fake1", "close_device"), control.take())
 }
 
 // A library with another layout is noticed before it is used.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -20,6 +21,9 @@ type notifier struct {
 	file    *os.File // a duplicate: the library closes its own
 	conn    syscall.RawConn
 	closing atomic.Bool
+
+	mu          sync.Mutex
+	interrupted bool // a wait has to end; the file's deadline has passed
 }
 
 // newNotifier makes fd non-blocking. It stays the caller's.
@@ -46,22 +50,22 @@ func newNotifier(fd int, name string) (*notifier, error) {
 }
 
 // wait calls try until it returns something else than EAGAIN, and sleeps between.
-// One goroutine at a time. When it is done it returns ctx's error, after close has
-// begun os.ErrClosed.
+// One goroutine at a time. When ctx is done it returns ctx's error, after close
+// has begun os.ErrClosed, and when interrupted nil.
 func (n *notifier) wait(ctx context.Context, try func() syscall.Errno) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if ctx.Done() != nil {
-		expired := make(chan struct{})
+		done := make(chan struct{})
 		stop := context.AfterFunc(ctx, func() {
-			_ = n.file.SetReadDeadline(time.Unix(1, 0))
-			close(expired)
+			_ = n.file.SetReadDeadline(past)
+			close(done)
 		})
 		defer func() {
 			if !stop() { // else the deadline might hit the next wait
-				<-expired
-				_ = n.file.SetReadDeadline(time.Time{})
+				<-done
+				n.renew()
 			}
 		}()
 	}
@@ -74,6 +78,9 @@ func (n *notifier) wait(ctx context.Context, try func() syscall.Errno) error {
 	case n.closing.Load():
 		return os.ErrClosed
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		if n.resume() {
+			return nil
+		}
 		return ctx.Err()
 	case err != nil:
 		return err
@@ -81,6 +88,37 @@ func (n *notifier) wait(ctx context.Context, try func() syscall.Errno) error {
 		return errno
 	}
 	return nil
+}
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
+
+// interrupt ends the wait that is under way, or else the next one.
+func (n *notifier) interrupt() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.interrupted = true
+	_ = n.file.SetReadDeadline(past)
+}
+
+// resume takes back an interrupt that no wait has answered, and reports whether
+// there was one.
+func (n *notifier) resume() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	was := n.interrupted
+	n.interrupted = false
+	_ = n.file.SetReadDeadline(time.Time{})
+	return was
+}
+
+// renew removes the deadline, unless it is an interrupt's.
+func (n *notifier) renew() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.interrupted {
+		_ = n.file.SetReadDeadline(time.Time{})
+	}
 }
 
 // close ends wait, and returns when nobody is inside of it.

@@ -47,6 +47,8 @@ func TestMemlock(t *testing.T) {
 		require.EqualError(t, test.make(), test.message+": invalid argument")
 	}
 	require.Regexp(t, `^(unlimited|\d+ KiB)$`, memlock())
+	require.Equal(t, "64 KiB", limitText(65536))
+	require.Equal(t, "unlimited", limitText(unix.RLIM_INFINITY))
 }
 
 func TestMakingFails(t *testing.T) {

@@ -35,7 +35,9 @@ func spans(t testing.TB) (a, b transport.Span) {
 }
 
 // sge is how the fake writes a span down.
-func sge(s transport.Span) string { return fmt.Sprintf(" [%#x+%d lkey=%d]", s.Addr(), s.Len(), s.LKey()) }
+func sge(s transport.Span) string {
+	return fmt.Sprintf(" [%#x+%d lkey=%d]", s.Addr(), s.Len(), s.LKey())
+}
 
 var remote = transport.RemoteSpan{Addr: 0x123456789abcdef0, Len: 4000, Key: 0xfedcba98}
 
@@ -47,7 +49,7 @@ func TestPostSend(t *testing.T) {
 	a, b := spans(t)
 	const (
 		to    = " to 0x123456789abcdef0 rkey=0xfedcba98"
-		large = 0xf123456789abcdef // 17375008077653200367
+		large = 0xf123456789abcdef
 	)
 	for _, test := range []struct {
 		name    string
@@ -65,9 +67,9 @@ func TestPostSend(t *testing.T) {
 		{"write-imm", transport.WriteImm(1, a, remote, 0x01020304), "RDMA_WRITE_WITH_IMM" + sge(a) + " imm=01020304" + to},
 		{"read", transport.Read(1, a, remote), "RDMA_READ" + sge(a) + to},
 		{"read two spans", transport.Read(1, a, remote).And(b), "RDMA_READ" + sge(a) + sge(b) + to},
-		{"fetch-add", transport.FetchAdd(1, a.Slice(0, 8), remote, large), "FETCH_AND_ADD" + sge(a.Slice(0, 8)) + to + " compare_add=17375008077653200367 swap=0"},
+		{"fetch-add", transport.FetchAdd(1, a.Slice(0, 8), remote, large), "FETCH_AND_ADD" + sge(a.Slice(0, 8)) + to + fmt.Sprintf(" compare_add=%d swap=0", uint64(large))},
 		{"compare-swap", transport.CompareSwap(1, a.Slice(0, 8), remote, large, large-1),
-			"CMP_AND_SWP" + sge(a.Slice(0, 8)) + to + " compare_add=17375008077653200367 swap=17375008077653200366"},
+			"CMP_AND_SWP" + sge(a.Slice(0, 8)) + to + fmt.Sprintf(" compare_add=%d swap=%d", uint64(large), uint64(large-1))},
 		{"signaled", transport.Send(1, a).With(transport.Signaled), "SEND" + sge(a) + " signaled"},
 		{"inline", transport.Send(1, a).With(transport.Inline), "SEND" + sge(a) + " inline"},
 		{"fence", transport.Send(1, a).With(transport.Fence), "SEND" + sge(a) + " fence"},
@@ -215,6 +217,11 @@ func TestPostWithoutBadRequest(t *testing.T) {
 	require.NotErrorIs(t, err, ErrFull, "the caller must not post them again")
 	require.ErrorIs(t, err, unix.ENOMEM)
 	require.Equal(t, 3, n)
+
+	o.noBadWR, o.refusal = 2, int32(unix.EINVAL) // it names one that it was not given
+	n, err = qp.PostSend(wrs, 0)
+	require.ErrorIs(t, err, unix.EINVAL)
+	require.Zero(t, n)
 }
 
 func TestPostMarker(t *testing.T) {

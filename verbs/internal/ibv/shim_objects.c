@@ -13,14 +13,6 @@
 
 #include "shim_library.h"
 
-// A NULL without a reason would be taken for success.
-static void *null_of(void)
-{
-	if (!errno)
-		errno = EIO;
-	return NULL;
-}
-
 // An object's fields are not where they should be: no NULL, but of no use.
 static void *unknown_layout(void)
 {
@@ -89,7 +81,7 @@ struct abi_context *shim_open_device(const struct shim_library *l, const char *n
 	errno = 0;
 	list = l->get_device_list(&n);
 	if (!list)
-		return null_of();
+		return NULL;
 	for (int i = 0; i < n; i++)
 		if (!strcmp(l->get_device_name(list[i]), name))
 			device = list[i];
@@ -104,7 +96,7 @@ struct abi_context *shim_open_device(const struct shim_library *l, const char *n
 	}
 	l->free_device_list(list);
 	errno = error;
-	return c ? c : null_of();
+	return c;
 }
 
 int shim_close_device(const struct shim_library *l, struct abi_context *c)
@@ -177,7 +169,7 @@ struct abi_pd *shim_alloc_pd(const struct shim_library *l, struct abi_context *c
 	errno = 0;
 	pd = l->alloc_pd(c);
 	if (!pd)
-		return null_of();
+		return NULL;
 	if (pd->context != c) {
 		l->dealloc_pd(pd);
 		return unknown_layout();
@@ -197,7 +189,7 @@ struct abi_mr *shim_reg_mr(const struct shim_library *l, struct abi_pd *pd, void
 	errno = 0;
 	mr = l->reg_mr(pd, addr, bytes, access);
 	if (!mr)
-		return null_of();
+		return NULL;
 	if (mr->context != pd->context || mr->pd != pd || mr->addr != addr || mr->length != bytes) {
 		l->dereg_mr(mr);
 		return unknown_layout();
@@ -223,7 +215,7 @@ struct abi_comp_channel *shim_create_channel(const struct shim_library *l, struc
 	errno = 0;
 	ch = l->create_comp_channel(c);
 	if (!ch)
-		return null_of();
+		return NULL;
 	if (ch->context != c || fcntl(ch->fd, F_GETFD) < 0) {
 		l->destroy_comp_channel(ch);
 		return unknown_layout();
@@ -261,7 +253,7 @@ struct abi_cq *shim_create_cq(const struct shim_library *l, struct abi_context *
 	errno = 0;
 	cq = l->create_cq(c, depth, NULL, ch, 0);
 	if (!cq)
-		return null_of();
+		return NULL;
 	if (cq->context != c || cq->channel != ch || cq->cqe < depth) {
 		l->destroy_cq(cq);
 		return unknown_layout();
@@ -287,7 +279,7 @@ struct abi_srq *shim_create_srq(const struct shim_library *l, struct abi_pd *pd,
 	errno = 0;
 	srq = l->create_srq(pd, &init);
 	if (!srq)
-		return null_of();
+		return NULL;
 	if (srq->context != pd->context || srq->pd != pd) {
 		l->destroy_srq(srq);
 		return unknown_layout();
@@ -315,7 +307,7 @@ struct abi_qp *shim_create_qp(const struct shim_library *l, struct abi_pd *pd, s
 	errno = 0;
 	qp = l->create_qp(pd, &attr);
 	if (!qp)
-		return null_of();
+		return NULL;
 	if (qp->context != pd->context || qp->pd != pd || qp->send_cq != init->send_cq || qp->recv_cq != init->recv_cq ||
 	    qp->srq != init->srq || qp->qp_type != ABI_QPT_RC) {
 		l->destroy_qp(qp);

@@ -6,7 +6,9 @@ import (
 	"context"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,18 +39,16 @@ func soon[T any](t *testing.T, c <-chan T) T {
 }
 
 // parkedIn returns once a goroutine of this test program sleeps in the runtime's
-// poller, called by the function.
+// poller, called by the function. Tests that use it are not parallel: it could be
+// the other's.
 func parkedIn(t *testing.T, function string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		buf := make([]byte, 1<<20)
-		for _, goroutine := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		return slices.ContainsFunc(strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n"), func(goroutine string) bool {
 			head, _, _ := strings.Cut(goroutine, "\n")
-			if strings.Contains(head, "[IO wait") && strings.Contains(goroutine, function) {
-				return true
-			}
-		}
-		return false
+			return strings.Contains(head, "[IO wait") && strings.Contains(goroutine, function)
+		})
 	}, patience, time.Millisecond)
 }
 
@@ -58,7 +58,6 @@ type result struct {
 }
 
 func TestEvent(t *testing.T) {
-	t.Parallel()
 	o := open(t)
 	o.qp(t, nil)
 	o.take()
@@ -106,7 +105,6 @@ func TestEvent(t *testing.T) {
 
 // Close of the device ends Event, even while objects keep it open.
 func TestEventClosed(t *testing.T) {
-	t.Parallel()
 	o := open(t)
 	waiting := later(func() error { _, err := o.context.Event(); return err })
 	parkedIn(t, "ibv.(*Context).Event")
@@ -135,7 +133,6 @@ func channel(t *testing.T, o *opened) (*Channel, *CQ, *QP) {
 }
 
 func TestWait(t *testing.T) {
-	t.Parallel()
 	o := open(t)
 	ch, cq, qp := channel(t, o)
 	ctx := t.Context()
@@ -169,13 +166,17 @@ func TestWait(t *testing.T) {
 }
 
 func TestWaitCancelled(t *testing.T) {
-	t.Parallel()
 	o := open(t)
 	ch, cq, qp := channel(t, o)
 
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
+	require.NoError(t, cq.Arm(false))
+	require.NoError(t, qp.PostMarker(1))
+	o.take()
 	require.ErrorIs(t, ch.Wait(gone), context.Canceled)
+	require.Empty(t, o.take(), "the event is for the next wait")
+	require.NoError(t, ch.Wait(t.Context()))
 
 	for range 3 {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -200,10 +201,9 @@ func TestWaitCancelled(t *testing.T) {
 
 // Whether cancelled or woken, no wait leaves something to hit the next one.
 func TestWaitRaces(t *testing.T) {
-	t.Parallel()
 	o := open(t)
 	ch, cq, qp := channel(t, o)
-	for range 300 {
+	for range 2000 {
 		require.NoError(t, cq.Arm(false))
 		ctx, cancel := context.WithCancel(t.Context())
 		waiting := later(func() error { return ch.Wait(ctx) })
@@ -214,16 +214,31 @@ func TestWaitRaces(t *testing.T) {
 			require.ErrorIs(t, err, context.Canceled)
 			require.NoError(t, ch.Wait(t.Context()), "the event is still there")
 		}
+		require.Contains(t, o.take(), "ack_cq_events 1\n", "it was not the event that ended the wait")
 		var wc [1]WC
 		_, err := cq.Poll(wc[:], 0)
 		require.NoError(t, err)
+	}
+	buf := make([]byte, 1<<20)
+	require.NotContains(t, string(buf[:runtime.Stack(buf, true)]), "ibv.(*notifier)", "a goroutine was left behind")
+}
+
+// A context that ends just when the event has come does not hit the next wait.
+func TestWaitCancelledLate(t *testing.T) {
+	o := open(t)
+	ch, _, _ := channel(t, o)
+	for range 2000 {
+		ctx, cancel := context.WithCancel(t.Context())
+		require.NoError(t, ch.events.wait(ctx, func() syscall.Errno { cancel(); return 0 }))
+		tried := false
+		require.NoError(t, ch.events.wait(t.Context(), func() syscall.Errno { tried = true; return 0 }))
+		require.True(t, tried)
 	}
 }
 
 // Close of a channel ends Wait at once; the channel itself lives as long as the
 // library needs it.
 func TestWaitClosed(t *testing.T) {
-	t.Parallel()
 	o := open(t)
 	ch, cq, _ := channel(t, o)
 	waiting := later(func() error { return ch.Wait(t.Context()) })
@@ -247,4 +262,53 @@ func TestWaitClosed(t *testing.T) {
 	o.take()
 	require.NoError(t, other.Close())
 	require.Equal(t, "destroy_comp_channel\n", o.take())
+}
+
+// An interrupt ends one wait, this or the next.
+func TestInterrupt(t *testing.T) {
+	o := open(t)
+	ch, cq, qp := channel(t, o)
+	for range 3 {
+		waiting := later(func() error { return ch.Wait(t.Context()) })
+		parkedIn(t, "ibv.(*Channel).Wait")
+		ch.Interrupt()
+		require.NoError(t, soon(t, waiting))
+		ch.Interrupt()
+		ch.Interrupt()
+		require.NoError(t, ch.Wait(t.Context()))
+
+		ch.Interrupt()
+		ch.Resume()
+		waiting = later(func() error { return ch.Wait(t.Context()) })
+		parkedIn(t, "ibv.(*Channel).Wait")
+		require.Empty(t, waiting)
+		require.NoError(t, cq.Arm(false))
+		require.NoError(t, qp.PostMarker(1))
+		require.NoError(t, soon(t, waiting))
+	}
+}
+
+// None is lost to a wait that ends at the same time because its context did.
+func TestInterruptRaces(t *testing.T) {
+	o := open(t)
+	ch, _, _ := channel(t, o)
+	for range 100 {
+		ctx, cancel := context.WithCancel(t.Context())
+		require.NoError(t, ch.events.wait(ctx, func() syscall.Errno { cancel(); ch.Interrupt(); return 0 }))
+		require.NoError(t, soon(t, later(func() error { return ch.Wait(t.Context()) })), "the interrupt is still there")
+	}
+	for range 2000 {
+		ctx, cancel := context.WithCancel(t.Context())
+		waiting := later(func() error { return ch.Wait(ctx) })
+		cancelled := later(func() bool { cancel(); return true })
+		ch.Interrupt()
+		soon(t, cancelled)
+		if err := soon(t, waiting); err != nil {
+			require.ErrorIs(t, err, context.Canceled)
+			require.NoError(t, soon(t, later(func() error { return ch.Wait(t.Context()) })), "the interrupt is still there")
+		}
+	}
+	short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, ch.Wait(short), context.DeadlineExceeded, "an interrupt is left over")
 }

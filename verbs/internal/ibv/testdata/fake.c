@@ -26,7 +26,7 @@ struct control {
 	char scramble[32];   // the call whose result does not look as it should
 	int32_t accept;      // this many requests of every post are taken, if not negative,
 	int32_t refusal;     // and with the others this is returned,
-	int32_t no_bad_wr;   // maybe without saying which
+	int32_t no_bad_wr;   // if 1 without saying which, if 2 with one that was not posted
 	int32_t empty_polls; // this many polls find nothing
 	int32_t quiet;       // nothing is written down
 	// Told by the fake.
@@ -245,8 +245,8 @@ static int post_send(struct abi_qp *ibv, struct abi_send_wr *wr, struct abi_send
 		struct abi_wc wc = {.wr_id = wr->wr_id, .vendor_err = 7, .qp_num = ibv->qp_num};
 
 		if (control->accept >= 0 && taken++ >= control->accept) {
-			if (!control->no_bad_wr) {
-				*bad = wr;
+			if (control->no_bad_wr != 1) {
+				*bad = control->no_bad_wr ? (void *)8 : wr;
 				return control->refusal;
 			}
 			result = control->refusal;
@@ -255,7 +255,7 @@ static int post_send(struct abi_qp *ibv, struct abi_send_wr *wr, struct abi_send
 			abort();
 		trace("post_send %#x: %llu %s", ibv->qp_num, (unsigned long long)wr->wr_id, opcodes[wr->opcode]);
 		wc.byte_len = trace_spans(wr->sg_list, wr->num_sge);
-		if (wr->opcode == ABI_WR_RDMA_WRITE_WITH_IMM)
+		if (wr->opcode == ABI_WR_RDMA_WRITE_WITH_IMM || wr->imm_data)
 			trace(" imm=%02x%02x%02x%02x", imm[0], imm[1], imm[2], imm[3]);
 		if (atomic)
 			trace(" to %#llx rkey=%#x compare_add=%llu swap=%llu", (unsigned long long)wr->wr.atomic.remote_addr, wr->wr.atomic.rkey,
@@ -317,6 +317,7 @@ struct abi_context *ibv_open_device(struct abi_device *device)
 {
 	struct context *c;
 
+	trace("open_device %s\n", device->name);
 	if (fails("ibv_open_device"))
 		return NULL;
 	c = calloc(1, sizeof *c);

@@ -1,0 +1,91 @@
+package verbs_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	_ "github.com/rfaas-go/rfaas/softroce"
+	"github.com/rfaas-go/rfaas/transport/transporttest"
+)
+
+// The tests of this file have a device on one end and softroce, in a network
+// namespace of its own, on the other: a wire protocol is compatible when the other
+// side was written by somebody else.
+
+// other is where the second end is: what ci/rxe has made.
+type other struct{ address, peerAddress, namespace string }
+
+func otherEnd(t *testing.T) other {
+	t.Helper()
+	device(t)
+	o := other{os.Getenv("RXE_ADDRESS"), os.Getenv("RXE_PEER_ADDRESS"), os.Getenv("RXE_PEER_NAMESPACE")}
+	if o.address == "" || o.peerAddress == "" || o.namespace == "" {
+		t.Skip("RXE_ADDRESS, RXE_PEER_ADDRESS and RXE_PEER_NAMESPACE do not name a second host: run this with ci/rxe/run")
+	}
+	return o
+}
+
+// config has the device on end a and softroce on end b, both with the URL
+// parameters.
+func (o other) config(t *testing.T, params string) transporttest.Config {
+	cfg := config(t)
+	cfg.URL = device(t) + "?" + params
+	cfg.PeerURL = "softroce://" + o.peerAddress + "?trust-network&" + params
+	cfg.Processes = 2
+	cfg.Prefix = []string{"ip", "netns", "exec", o.namespace}
+	cfg.HostA, cfg.HostB = o.address, o.peerAddress
+	return cfg
+}
+
+// insideVariable tells the test binary that it was started in the other namespace.
+const insideVariable = "VERBS_TEST_INSIDE"
+
+// reversed runs the test in the other namespace, where end a is softroce and end b
+// the device. It returns false to who should run the suite with cfg.
+func (o other) reversed(t *testing.T, cfg *transporttest.Config) bool {
+	if os.Getenv(insideVariable) == "" {
+		cmd := exec.Command("ip", "netns", "exec", o.namespace, os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v="+fmt.Sprint(testing.Verbose()))
+		cmd.Env = append(os.Environ(), insideVariable+"=1")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return true
+	}
+	cfg.URL, cfg.PeerURL = cfg.PeerURL, cfg.URL
+	cfg.HostA, cfg.HostB = cfg.HostB, cfg.HostA
+	cfg.Prefix = []string{"nsenter", "--net=/proc/1/ns/net"}
+	return false
+}
+
+// inside reports whether the test runs in the other namespace, where only the
+// reversed tests are to go on.
+func inside() bool { return os.Getenv(insideVariable) != "" }
+
+func TestInteropSoftroce(t *testing.T) {
+	o := otherEnd(t)
+	t.Run("device to softroce", func(t *testing.T) {
+		transporttest.Run(t, o.config(t, ""))
+	})
+	t.Run("softroce to device", func(t *testing.T) {
+		cfg := o.config(t, "")
+		if !o.reversed(t, &cfg) {
+			transporttest.Run(t, cfg)
+		}
+	})
+}
+
+// Every path MTU, sizes around its multiples, and sequence numbers that wrap.
+func TestInteropPathMTU(t *testing.T) {
+	o := otherEnd(t)
+	for _, mtu := range []int{256, 512, 1024, 2048, 4096} {
+		t.Run(fmt.Sprint(mtu), func(t *testing.T) {
+			cfg := o.config(t, fmt.Sprintf("mtu=%d&psn=0xfffff0", mtu))
+			cfg.Only = []string{"payload/", "order/", "atomic/", "walk/"}
+			transporttest.Run(t, cfg)
+		})
+	}
+}
