@@ -146,6 +146,7 @@ func TestJoinInvalid(t *testing.T) {
 	t.Parallel()
 	a := pairtest.NewEnd(t, "loopback:")
 	x, _ := newLetters(t)
+	x.before = func(int) error { return errNoLetter }
 	try := func(x transport.Exchanger, change func(cfg *transport.ConnConfig)) error {
 		cfg := a.Config()
 		change(&cfg)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -29,8 +30,10 @@ type Adapter struct {
 	inline  int // bytes that a request can carry, at most
 	pairs   handle.Table[queuePair]
 	shared  handle.Table[sharedReceive]
-	open    atomic.Int64 // objects
-	events  chan struct{}
+	open    atomic.Int64  // objects
+	events  chan struct{} // closed when there will be no more
+
+	patrolling sync.WaitGroup
 }
 
 // Open opens a device. The URL is verbs://DEVICE[/PORT][?parameters] or
@@ -52,6 +55,7 @@ func Open(u *url.URL) (*Adapter, error) {
 		return nil, errors.Join(err, context.Close())
 	}
 	go a.listen()
+	a.patrolling.Go(a.patrol)
 	slog.Debug("verbs: opened", "device", place.device, "port", place.port, "gid", place.gid.Index,
 		"address", gidAddr(place.gid.Addr), "because", place.because, "gid_because", place.gidBecause)
 	return a, nil
@@ -176,6 +180,7 @@ func (a *Adapter) notes() []string {
 func (a *Adapter) Close() error {
 	err := a.context.Close() // ends listen
 	<-a.events
+	a.patrolling.Wait()
 	if n := a.open.Load(); n != 0 {
 		return errors.Join(err, fmt.Errorf("verbs: %d objects are still open", n))
 	}

@@ -1,6 +1,7 @@
 package verbs_test
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -8,6 +9,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport/transporttest"
 	_ "github.com/rfaas-go/rfaas/verbs"
 )
+
+var whole = flag.Bool("whole", false, "run all of the suite with a device, which takes half an hour in an emulated kernel, and not only a part")
 
 func TestMain(m *testing.M) { transporttest.Main(m) }
 
@@ -36,10 +39,14 @@ var excluded = map[string]string{
 }
 
 func config(t *testing.T) transporttest.Config {
-	return transporttest.Config{
-		URL: device(t), MaxBytes: 1 << 20, Connections: 50, Effort: 0.3,
+	cfg := transporttest.Config{
+		URL: device(t), MaxBytes: 1 << 20, Connections: 50, Effort: 0.1,
 		Instead: instead, RegionsFirst: true, Gentle: true, Exclude: excluded,
 	}
+	if *whole {
+		cfg.Effort = 0.5
+	}
+	return cfg
 }
 
 func TestConformanceInOneProcess(t *testing.T) {

@@ -53,6 +53,9 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	if err != nil {
 		return err
 	}
+	q.mu.Lock()
+	q.pathMTU = min(int(own.MTU), int(peer.MTU))
+	q.mu.Unlock()
 	return q.qp.ToRTS(ibv.RTS{
 		PSN: own.PSN, MaxRdAtomic: min(int(own.Initiates), int(peer.Resources)),
 		Timeout: a.options.ackTimeout, RetryCount: a.options.retries, RNRRetry: a.options.rnrRetries,

@@ -49,7 +49,7 @@ const insideVariable = "VERBS_TEST_INSIDE"
 // the device. It returns false to who should run the suite with cfg.
 func (o other) reversed(t *testing.T, cfg *transporttest.Config) bool {
 	if os.Getenv(insideVariable) == "" {
-		cmd := exec.Command("ip", "netns", "exec", o.namespace, os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v="+fmt.Sprint(testing.Verbose()))
+		cmd := exec.Command("ip", "netns", "exec", o.namespace, os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v="+fmt.Sprint(testing.Verbose()), "-whole="+fmt.Sprint(*whole))
 		cmd.Env = append(os.Environ(), insideVariable+"=1")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", out)
@@ -72,6 +72,9 @@ func TestInteropSoftroce(t *testing.T) {
 	})
 	t.Run("softroce to device", func(t *testing.T) {
 		cfg := o.config(t, "")
+		if !*whole {
+			cfg.Only = []string{"access/", "failure/", "close/", "order/", "walk/"}
+		}
 		if !o.reversed(t, &cfg) {
 			transporttest.Run(t, cfg)
 		}
@@ -81,11 +84,45 @@ func TestInteropSoftroce(t *testing.T) {
 // Every path MTU, sizes around its multiples, and sequence numbers that wrap.
 func TestInteropPathMTU(t *testing.T) {
 	o := otherEnd(t)
-	for _, mtu := range []int{256, 512, 1024, 2048, 4096} {
+	mtus := []int{256, 4096}
+	if *whole {
+		mtus = []int{256, 512, 1024, 2048, 4096}
+	}
+	for _, mtu := range mtus {
 		t.Run(fmt.Sprint(mtu), func(t *testing.T) {
 			cfg := o.config(t, fmt.Sprintf("mtu=%d&psn=0xfffff0", mtu))
-			cfg.Only = []string{"payload/", "order/", "atomic/", "walk/"}
+			cfg.Only = []string{"payload/every size and offset", "atomic/", "walk/"}
 			transporttest.Run(t, cfg)
 		})
 	}
+}
+
+// A network that loses one packet in a hundred, repeats one in a thousand and lets
+// a quarter overtake others, both ways. Not the whole suite, because of what the
+// kernel's rxe does then (Linux 6.1): it never answers a repeated READ of no bytes;
+// and with many requests under way its requester can stop for good, sending nothing
+// and without a timer, as it does now and then without any loss.
+func TestInteropLossy(t *testing.T) {
+	o := otherEnd(t)
+	shape := []string{"root", "netem", "delay", "100us", "loss", "1%", "duplicate", "0.1%", "reorder", "25%"}
+	for _, tc := range [][]string{
+		{"tc", "qdisc", "%s", "dev", os.Getenv("RXE_NETDEV")},
+		{"ip", "netns", "exec", o.namespace, "tc", "qdisc", "%s", "dev", os.Getenv("RXE_PEER_NETDEV")},
+	} {
+		do := func(what string, more ...string) {
+			args := append(append([]string(nil), tc...), more...)
+			for i := range args {
+				args[i] = strings.ReplaceAll(args[i], "%s", what)
+			}
+			out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+			require.NoError(t, err, "%v: %s", args, out)
+		}
+		do("add", shape...)
+		t.Cleanup(func() { do("delete", "root") })
+	}
+	cfg := o.config(t, "mtu=1024&ack-timeout=30ms")
+	cfg.URL += "&retries=7" // for ever: rxe counts what was only overtaken as a failed try
+	cfg.Only = []string{"payload/every size and offset", "payload/immediate", "payload/receives", "atomic/"}
+	cfg.MaxBytes = 64 << 10
+	transporttest.Run(t, cfg)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rfaas-go/rfaas/internal/roceaddr"
 	"github.com/rfaas-go/rfaas/transport"
@@ -35,7 +36,10 @@ type queuePair struct {
 	failing sync.Once
 	gone    atomic.Bool // the device will not complete anything any more
 
+	patrolled uint32 // sends done with at the last patrol
+
 	mu        sync.Mutex // guards what follows, and the end of qp
+	pathMTU   int        // once connected
 	closed    bool
 	destroyed bool
 	drained   bool
@@ -129,9 +133,16 @@ func (q *queuePair) Message(msg []byte, fds []int) {
 	case err != nil:
 		q.fail(fmt.Errorf("%w: %w", transport.ErrInvalid, err), false)
 	case m.Kind == roceaddr.Failed:
-		q.fail(errors.New("the peer's end of the connection failed; look there for the reason"), false)
+		// The device may be about to complete a request with the reason.
+		time.AfterFunc(refusalTakes, func() {
+			q.fail(errors.New("the peer's end of the connection failed; look there for the reason"), false)
+		})
 	}
 }
+
+// refusalTakes is how much later than a message of the peer what it refused just
+// before may complete.
+const refusalTakes = 50 * time.Millisecond
 
 // Disconnect implements transport.QP. What arrived before has its completions in
 // the queue already.

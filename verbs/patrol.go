@@ -1,0 +1,46 @@
+package verbs
+
+import (
+	"fmt"
+	"time"
+)
+
+// patrolInterval is how often connections are looked at that may hang for a reason
+// of which the device gives no notice.
+const patrolInterval = time.Second
+
+// patrol looks after the connections until the adapter is closed. A port whose MTU
+// shrinks makes no event, and rxe tries for ever to send what does not fit any
+// more.
+func (a *Adapter) patrol() {
+	tick := time.NewTicker(patrolInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-a.events:
+			return
+		case <-tick.C:
+		}
+		port, err := a.context.QueryPort(a.place.port)
+		if err != nil {
+			continue // what is wrong with the device, its events tell
+		}
+		for _, q := range a.pairs.All() {
+			q.patrol(port.ActiveMTU)
+		}
+	}
+}
+
+// patrol fails a connection that makes no progress since the last patrol and whose
+// packets are too long for the port.
+func (q *queuePair) patrol(mtu int) {
+	freed := q.sends.freed.Load()
+	stalled := freed == q.patrolled && freed != q.sends.posted.Load()
+	q.patrolled = freed
+	q.mu.Lock()
+	used := q.pathMTU
+	q.mu.Unlock()
+	if stalled && mtu < used {
+		q.fail(fmt.Errorf("the path MTU of the port shrank to %d bytes, and the connection uses %d: its packets do not fit any more; connect again, or give the interface its MTU back (%s)", mtu, used, q.where()), true)
+	}
+}

@@ -1,0 +1,204 @@
+package verbs_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/internal/pairtest"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Without a library, a device or root.
+
+func TestOpenWithoutDevice(t *testing.T) {
+	if os.Getenv("RXE_DEVICE") != "" {
+		t.Skip("there is a device")
+	}
+	_, err := transport.Open("verbs:")
+	require.ErrorIs(t, err, transport.ErrNotSupported)
+	says := err.Error()
+	switch {
+	case strings.Contains(says, "libibverbs is not installed: install Debian/Ubuntu packages libibverbs1"):
+	case strings.Contains(says, "this build has no cgo (build for Linux with CGO_ENABLED=1"):
+	case strings.Contains(says, "this machine has no RDMA device"):
+	default:
+		t.Fatalf("does not say what is missing: %v", err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	name := strings.TrimPrefix(device(t), "verbs://")
+	for url, says := range map[string]string{
+		"verbs://mlx5_7":         "mlx5_7",
+		"verbs://" + name + "/2": "has 1 ports, and no port 2",
+		"verbs://192.0.2.99":     "no RDMA device has the address 192.0.2.99",
+	} {
+		_, err := transport.Open(url)
+		require.Error(t, err, url)
+		require.ErrorContains(t, err, says, url)
+	}
+}
+
+func TestOpenByAddress(t *testing.T) {
+	o := otherEnd(t)
+	d, err := transport.Open("verbs://" + o.address)
+	require.NoError(t, err)
+	defer d.Close()
+	notes := strings.Join(d.Capabilities().Notes, "\n")
+	require.Contains(t, notes, "device "+os.Getenv("RXE_DEVICE"))
+	require.Contains(t, notes, o.address+": the URL asks for this address")
+}
+
+// By default the GID is of RoCE v2 and IPv4, and it says why.
+func TestDefaultGID(t *testing.T) {
+	o := otherEnd(t)
+	d, err := transport.Open(device(t))
+	require.NoError(t, err)
+	defer d.Close()
+	require.Contains(t, strings.Join(d.Capabilities().Notes, "\n"), o.address+": RoCE v2, IPv4, and the address from which the interface sends")
+}
+
+// Memory that may not be locked: the error says so, and the device goes on.
+func TestNoLockedMemory(t *testing.T) {
+	const variable = "VERBS_TEST_NO_MEMLOCK"
+	url := device(t)
+	if os.Getenv(variable) == "" { // as nobody, for root is not bound
+		require.NoError(t, os.Chmod(os.Args[0], 0o755))
+		cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "prlimit", "--memlock=262144",
+			os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		cmd.Env = append(os.Environ(), variable+"=1", "HOME=/tmp")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		require.NotContains(t, string(out), "SKIP")
+		return
+	}
+	a, b := pairtest.New(t, url)
+	_, err := a.PD.Alloc(1<<20, transport.RemoteAll)
+	require.ErrorContains(t, err, "ulimit -l")
+	require.ErrorContains(t, err, "1048576 bytes")
+	from, to := a.Alloc(4096, transport.LocalOnly), b.Alloc(4096, transport.RemoteWrite)
+	copy(from.Bytes(), "still works")
+	a.Post(transport.Write(1, from.Span(0, 16), to.Remote(0, 16)).With(transport.Signaled))
+	require.Equal(t, transport.StatusOK, a.Take(1)[0].Status)
+	require.Equal(t, "still works", string(to.Bytes()[:11]))
+}
+
+// A peer that cannot be reached: the connection fails in bounded time, and says
+// what to look at.
+func TestUnreachablePeer(t *testing.T) {
+	otherEnd(t)
+	a, b := pairtest.New(t, device(t)+"?ack-timeout=8ms&retries=3")
+	memory := a.Alloc(64, transport.LocalOnly)
+	remote := b.Alloc(64, transport.RemoteWrite).Remote(0, 64)
+	require.NoError(t, b.Conn.Close()) // the stream says so, but let us see what the device says
+	a.Post(transport.Write(1, memory.Span(0, 64), remote).With(transport.Signaled))
+	require.NotEqual(t, transport.StatusOK, a.Take(1)[0].Status)
+	require.ErrorIs(t, a.Ended(), transport.ErrPeerClosed)
+}
+
+// connectAcross connects a device here and softroce in the other namespace, and
+// returns this end and memory of the other.
+func (o other) connectAcross(t *testing.T, params string) (*pairtest.End, transport.RemoteSpan) {
+	t.Helper()
+	a := pairtest.NewEnd(t, device(t)+"?"+params)
+	b := pairtest.NewEndOn(t, o.openSoftroce(t))
+	a.Conn, b.Conn = pairtest.Connect(t, a, b, a.Config(), b.Config())
+	return a, b.Alloc(4096, transport.RemoteAll).Remote(0, 4096)
+}
+
+// openSoftroce opens softroce in the other namespace: a socket stays in the one in
+// which its thread was when it made it.
+func (o other) openSoftroce(t *testing.T) *transport.Device {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	enter := func(path string) {
+		namespace, err := os.Open(path)
+		require.NoError(t, err)
+		defer namespace.Close()
+		require.NoError(t, unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET))
+	}
+	enter("/run/netns/" + o.namespace)
+	defer enter("/proc/1/ns/net")
+	d, err := transport.Open("softroce://" + o.peerAddress + "?trust-network")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	return d
+}
+
+// The interface goes down, and the path MTU shrinks, under live connections between
+// two hosts: requests fail in bounded time with an explanation.
+func TestNetworkFails(t *testing.T) {
+	o := otherEnd(t)
+	netdev := os.Getenv("RXE_NETDEV")
+	ip := func(args ...string) {
+		out, err := exec.Command("ip", args...).CombinedOutput()
+		require.NoError(t, err, "ip %v: %s", args, out)
+	}
+	for name, fail := range map[string]struct{ breakIt, mend []string }{
+		"link down":     {[]string{"link", "set", netdev, "down"}, []string{"link", "set", netdev, "up"}},
+		"MTU too small": {[]string{"link", "set", netdev, "mtu", "1000"}, []string{"link", "set", netdev, "mtu", "4500"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, far := o.connectAcross(t, "ack-timeout=8ms&retries=3")
+			defer ip(fail.mend...)
+			from := a.Alloc(4096, transport.LocalOnly)
+			a.Post(transport.Write(1, from.Span(0, 4096), far).With(transport.Signaled))
+			require.Equal(t, transport.StatusOK, a.Take(1)[0].Status)
+			ip(fail.breakIt...)
+			a.Post(transport.Write(2, from.Span(0, 4096), far).With(transport.Signaled))
+			c := a.Take(1)[0]
+			require.NotEqual(t, transport.StatusOK, c.Status)
+			t.Logf("%v: %v", c.Status, a.Ended())
+			if name == "MTU too small" {
+				require.ErrorContains(t, a.Ended(), "the path MTU of the port shrank to 512 bytes, and the connection uses 4096")
+			}
+			if c.Status == transport.StatusRetryExceeded {
+				require.ErrorContains(t, a.Ended(), "no acknowledgement in 4 tries, 8.388608ms apart")
+				require.ErrorContains(t, a.Ended(), o.peerAddress)
+				require.ErrorContains(t, a.Ended(), "UDP port 4791")
+			}
+		})
+	}
+}
+
+// The rxe link is removed under a live connection.
+func TestDeviceRemoved(t *testing.T) {
+	name := strings.TrimPrefix(device(t), "verbs://")
+	a, b := pairtest.New(t, device(t)+"?ack-timeout=8ms&retries=3")
+	from, to := a.Alloc(4096, transport.LocalOnly), b.Alloc(4096, transport.RemoteWrite)
+	write := func(id uint64) transport.Completion {
+		a.Post(transport.Write(id, from.Span(0, 64), to.Remote(0, 64)).With(transport.Signaled))
+		return a.Take(1)[0]
+	}
+	require.Equal(t, transport.StatusOK, write(1).Status)
+	// The kernel waits for those who use the device: in the background.
+	remove := exec.Command("rdma", "link", "delete", name)
+	require.NoError(t, remove.Start())
+	deadline := time.Now().Add(2 * time.Second)
+	for id := uint64(2); ; id++ {
+		c := write(id)
+		if c.Status != transport.StatusOK {
+			t.Logf("removed: %v: %v", c.Status, a.Ended())
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Log("removed: the connection goes on until its program closes it")
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	require.NoError(t, errors.Join(a.Dev.Close(), b.Dev.Close()))
+	require.NoError(t, remove.Wait(), "the removal ends when nobody uses the device")
+	restore := exec.Command("rdma", "link", "add", name, "type", "rxe", "netdev", os.Getenv("RXE_NETDEV"))
+	out, err := restore.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
