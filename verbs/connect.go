@@ -44,8 +44,10 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", transport.ErrInvalid, err)
 	}
+	q.mu.Lock()
 	q.own, q.peer = own, peer
-	if err := q.readyToReceive(); err != nil {
+	q.mu.Unlock()
+	if err := q.readyToReceive(own, peer); err != nil {
 		return err
 	}
 	_, fds, err = x.Exchange([]byte("ready"), nil)
@@ -53,21 +55,18 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	if err != nil {
 		return err
 	}
-	q.mu.Lock()
-	q.pathMTU = min(int(own.MTU), int(peer.MTU))
-	q.mu.Unlock()
 	return q.qp.ToRTS(ibv.RTS{
 		PSN: own.PSN, MaxRdAtomic: min(int(own.Initiates), int(peer.Resources)),
 		Timeout: a.options.ackTimeout, RetryCount: a.options.retries, RNRRetry: a.options.rnrRetries,
 	})
 }
 
-func (q *queuePair) readyToReceive() error {
+func (q *queuePair) readyToReceive(own, peer roceaddr.Address) error {
 	a := q.adapter
 	return q.qp.ToRTR(ibv.RTR{
-		MTU: min(int(q.own.MTU), int(q.peer.MTU)), DestQPN: q.peer.QPN, PSN: q.peer.PSN,
-		MaxDestRdAtomic: int(q.own.Resources), MinRNRTimer: a.options.rnrTimer,
-		Port: a.place.port, SGIDIndex: a.place.gid.Index, DGID: q.peer.GID.As16(), DLID: q.peer.LID,
+		MTU: min(int(own.MTU), int(peer.MTU)), DestQPN: peer.QPN, PSN: peer.PSN,
+		MaxDestRdAtomic: int(own.Resources), MinRNRTimer: a.options.rnrTimer,
+		Port: a.place.port, SGIDIndex: a.place.gid.Index, DGID: peer.GID.As16(), DLID: peer.LID,
 		SL: a.options.sl, TrafficClass: a.options.tc, HopLimit: hopLimit,
 		Global: a.place.wire == roceaddr.Wire,
 	})

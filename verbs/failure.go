@@ -44,11 +44,12 @@ func byPeer(s transport.Status) bool {
 // to look at.
 func (q *queuePair) explain(c *transport.Completion, wc *ibv.WC) error {
 	o := &q.adapter.options
+	own, peer := q.ends()
 	err := fmt.Errorf("%v failed: %w (verbs status %d, vendor code %#x; %s)", c.Op, &transport.StatusError{Op: c.Op, ID: c.ID, Status: c.Status}, wc.Status, wc.VendorErr, q.where())
 	switch c.Status {
 	case transport.StatusRetryExceeded:
 		return fmt.Errorf("%w: no acknowledgement in %d tries, %v apart (parameters retries and ack-timeout); can the peer be pinged from %v, does a firewall drop UDP port %d, do both ends have the right GID, do packets of %d bytes and headers fit all the way?",
-			err, o.retries+1, o.ackDuration(), q.own.GID, rocePort, min(q.own.MTU, q.peer.MTU))
+			err, o.retries+1, o.ackDuration(), own.GID, rocePort, min(own.MTU, peer.MTU))
 	case transport.StatusRNRRetryExceeded:
 		return fmt.Errorf("%w: the peer had no receive posted in %d tries (parameter rnr-retries here, rnr-timer there)", err, o.rnrRetries+1)
 	}
@@ -58,7 +59,8 @@ func (q *queuePair) explain(c *transport.Completion, wc *ibv.WC) error {
 // where names both ends.
 func (q *queuePair) where() string {
 	p := &q.adapter.place
-	return fmt.Sprintf("%s port %d, %v queue pair %#x, to %v queue pair %#x", p.device, p.port, q.own.GID, q.qp.QPN, q.peer.GID, q.peer.QPN)
+	_, peer := q.ends()
+	return fmt.Sprintf("%s port %d, %v queue pair %#x, to %v queue pair %#x", p.device, p.port, gidAddr(p.gid.Addr), q.qp.QPN, peer.GID, peer.QPN)
 }
 
 // errDeviceGone is the end of everything on a device.

@@ -61,10 +61,6 @@ func (o other) reversed(t *testing.T, cfg *transporttest.Config) bool {
 	return false
 }
 
-// inside reports whether the test runs in the other namespace, where only the
-// reversed tests are to go on.
-func inside() bool { return os.Getenv(insideVariable) != "" }
-
 func TestInteropSoftroce(t *testing.T) {
 	o := otherEnd(t)
 	t.Run("device to softroce", func(t *testing.T) {

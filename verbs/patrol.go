@@ -37,10 +37,8 @@ func (q *queuePair) patrol(mtu int) {
 	freed := q.sends.freed.Load()
 	stalled := freed == q.patrolled && freed != q.sends.posted.Load()
 	q.patrolled = freed
-	q.mu.Lock()
-	used := q.pathMTU
-	q.mu.Unlock()
-	if stalled && mtu < used {
+	own, peer := q.ends()
+	if used := int(min(own.MTU, peer.MTU)); stalled && mtu < used {
 		q.fail(fmt.Errorf("the path MTU of the port shrank to %d bytes, and the connection uses %d: its packets do not fit any more; connect again, or give the interface its MTU back (%s)", mtu, used, q.where()), true)
 	}
 }

@@ -29,9 +29,6 @@ type queuePair struct {
 	sends          *outstanding
 	receives       *outstanding // nil with a shared receive queue
 
-	// Set by Connect.
-	own, peer roceaddr.Address
-
 	dead    atomic.Bool
 	failing sync.Once
 	gone    atomic.Bool // the device will not complete anything any more
@@ -39,7 +36,7 @@ type queuePair struct {
 	patrolled uint32 // sends done with at the last patrol
 
 	mu        sync.Mutex // guards what follows, and the end of qp
-	pathMTU   int        // once connected
+	own, peer roceaddr.Address
 	closed    bool
 	destroyed bool
 	drained   bool
@@ -83,6 +80,13 @@ func (a *Adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 	}
 	a.open.Add(1)
 	return q, nil
+}
+
+// ends are the two ends of the connection, zero before they are known.
+func (q *queuePair) ends() (own, peer roceaddr.Address) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.own, q.peer
 }
 
 // PostSend implements transport.QP.
@@ -197,7 +201,7 @@ func (q *queuePair) toError() {
 
 // Close implements transport.QP.
 func (q *queuePair) Close() error {
-	if !q.dead.Load() && q.peer.QPN != 0 {
+	if _, peer := q.ends(); !q.dead.Load() && peer.QPN != 0 {
 		// Messages that arrived may not be acknowledged any more.
 		if state, err := q.qp.Query(); err == nil {
 			q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Closing, PSN: state.RQPSN}.Encode(), -1)

@@ -55,6 +55,7 @@ var arrows = []rule{
 	{"examples/quickstart", "transport/...", "what the README shows"},
 	{"cmd/rfaas/...", "transport/...", "programs wire everything"},
 	{"cmd/rfaas/...", "softroce/...", "programs wire everything: rfaas roce dump decodes captures"},
+	{"cmd/rfaas/internal/pingpong", "internal/roceaddr", "translates set-up messages for a tool that has its own"},
 	{"cmd/rfaas/...", "invoke", "programs wire everything"},
 	{"cmd/rfaas/...", "benchmarks", "programs wire everything"},
 	{"cmd/rfaas/...", "examples/...", "the functions that come with the program"},

@@ -1,0 +1,163 @@
+//go:build measure
+
+package benchmarks
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	_ "github.com/rfaas-go/rfaas/transport/all"
+)
+
+// TestMeasureVerbs compares verbs on an RDMA device, which RXE_DEVICE names as
+// ci/rxe does, with perftest on the same device.
+func TestMeasureVerbs(t *testing.T) {
+	device := os.Getenv("RXE_DEVICE")
+	if device == "" {
+		t.Skip("RXE_DEVICE does not name an RDMA device: run this with ci/rxe/run")
+	}
+	over := func(name string, c Config) contender {
+		c.Transport = "verbs://" + device
+		return ours(name, c)
+	}
+	// When pollers starve the emulated driver, everything takes milliseconds: then
+	// comparisons are worth nothing.
+	fit := perftest{device: device, tool: "ib_write_lat", size: 8, iterations: 5000}.measure(t) / 2
+	t.Logf("ib_write_lat 8 B: %.1f us one way; fit to compare below 15", fit/1000)
+	for _, size := range []int{8, 4096, 65536} {
+		t.Run(fmt.Sprintf("latency/%d", size), func(t *testing.T) {
+			iterations := 5000
+			if size > 4096 {
+				iterations = 500
+			}
+			f := interleave(t,
+				over("write-lat", Config{Test: "write-lat", Sizes: []int{size}, Iterations: iterations}),
+				perftest{device: device, tool: "ib_write_lat", size: size, iterations: iterations}.contender(),
+				over("send-lat", Config{Test: "send-lat", Sizes: []int{size}, Iterations: iterations}),
+				perftest{device: device, tool: "ib_send_lat", size: size, iterations: iterations}.contender())
+			t.Logf("write-lat / ib_write_lat x 2 %.3f   send-lat / ib_send_lat x 2 %.3f", ratio(f[0], f[1]), ratio(f[2], f[3]))
+		})
+	}
+	t.Run("invoke", func(t *testing.T) {
+		for _, size := range []int{8, 1024} {
+			f := interleave(t,
+				over("write-imm-lat", Config{Test: "write-imm-lat", Sizes: []int{size}, Iterations: 5000}),
+				over("invoke-lat", Config{Test: "invoke-lat", Sizes: []int{size}, Iterations: 5000}),
+				over("invoke-lat warm", Config{Test: "invoke-lat", Mode: Warm, Sizes: []int{size}, Iterations: 2000}))
+			t.Logf("%d B: invoke-lat / write-imm-lat %.3f; warm / hot %.2f", size, ratio(f[1], f[0]), ratio(f[2], f[1]))
+		}
+	})
+	for _, size := range []int{65536, 1 << 20} {
+		t.Run(fmt.Sprintf("bandwidth/%d", size), func(t *testing.T) {
+			iterations := 64 << 20 / size
+			f := interleave(t,
+				over("write-bw", Config{Test: "write-bw", Sizes: []int{size}, Iterations: iterations}),
+				perftest{device: device, tool: "ib_write_bw", size: size, iterations: iterations, bandwidth: true}.contender())
+			t.Logf("write-bw / ib_write_bw %.3f", ratio(f[0], f[1]))
+		})
+	}
+}
+
+// perftest is a tool of perftest between two processes on the cores that ours use.
+type perftest struct {
+	device, tool     string
+	size, iterations int
+	bandwidth        bool
+}
+
+func (p perftest) contender() contender {
+	name := p.tool
+	if !p.bandwidth {
+		name += " x 2"
+	}
+	return contender{name, p.measure}
+}
+
+// measure is the median round trip in nanoseconds, twice what the tool prints, or
+// bytes a second.
+func (p perftest) measure(t *testing.T) float64 {
+	allowed, err := allowedCPUs()
+	require.NoError(t, err)
+	measuring, peer, _ := choosePair(readTopology(os.DirFS("/sys"), allowed))
+	port := freePort(t)
+	server := p.command(t, peer, port)
+	require.NoError(t, server.Start())
+	defer func() {
+		server.Process.Kill()
+		server.Wait()
+	}()
+	awaitListener(t, port)
+	client := p.command(t, measuring, port, "localhost")
+	var stderr bytes.Buffer
+	client.Stderr = &stderr
+	out, err := client.Output()
+	require.NoError(t, err, "%s%s", out, &stderr)
+	if p.bandwidth {
+		return perftestColumn(t, string(out), p.size, "BW average") * (1 << 20)
+	}
+	return perftestColumn(t, string(out), p.size, "t_typical") * 2 * 1000
+}
+
+func (p perftest) command(t *testing.T, cpu int, port string, host ...string) *exec.Cmd {
+	args := append([]string{"-c", strconv.Itoa(cpu), p.tool, "-F", "-d", p.device, "-x", gidIndex(t, p.device), "-p", port,
+		"-s", strconv.Itoa(p.size), "-n", strconv.Itoa(p.iterations)}, host...)
+	return exec.CommandContext(t.Context(), "taskset", args...)
+}
+
+// perftestColumn is a figure of the table that the tools print.
+func perftestColumn(t *testing.T, out string, size int, title string) float64 {
+	t.Helper()
+	var titles []string
+	for line := range strings.Lines(out) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "#bytes") {
+			for _, cell := range strings.FieldsFunc(strings.ReplaceAll(line, "] ", "]\x00"), func(r rune) bool { return r == 0 }) {
+				for _, s := range strings.Split(cell, "  ") {
+					if s = strings.TrimSpace(s); s != "" {
+						titles = append(titles, s)
+					}
+				}
+			}
+			continue
+		}
+		values := strings.Fields(line)
+		if len(titles) == 0 || len(values) == 0 || values[0] != strconv.Itoa(size) {
+			continue
+		}
+		// "#bytes #iterations" is one cell or two.
+		for i, s := range titles {
+			if strings.HasPrefix(s, title) {
+				v, err := strconv.ParseFloat(values[len(values)-len(titles)+i], 64)
+				require.NoError(t, err, out)
+				return v
+			}
+		}
+	}
+	require.Fail(t, "no figure "+title, out)
+	return 0
+}
+
+// gidIndex is the index of a device's first RoCE v2 GID with an IPv4 address.
+func gidIndex(t *testing.T, device string) string {
+	t.Helper()
+	ports := "/sys/class/infiniband/" + device + "/ports/1/"
+	types, err := filepath.Glob(ports + "gid_attrs/types/*")
+	require.NoError(t, err)
+	for _, file := range types {
+		kind, _ := os.ReadFile(file) // empty entries cannot be read
+		gid, _ := os.ReadFile(ports + "gids/" + filepath.Base(file))
+		if strings.TrimSpace(string(kind)) == "RoCE v2" && strings.HasPrefix(string(gid), "0000:0000:0000:0000:0000:ffff:") {
+			return filepath.Base(file)
+		}
+	}
+	require.Fail(t, "no RoCE v2 GID with an IPv4 address on "+device)
+	return ""
+}
