@@ -66,14 +66,26 @@ func TestDefaultGID(t *testing.T) {
 	require.Contains(t, strings.Join(d.Capabilities().Notes, "\n"), o.address+": RoCE v2, IPv4, and the address from which the interface sends")
 }
 
+// executableByAll is a copy of the test binary that other users can reach.
+func executableByAll(t *testing.T) string {
+	t.Helper()
+	binary, err := os.ReadFile(os.Args[0])
+	require.NoError(t, err)
+	f, err := os.CreateTemp("/tmp", "verbs.test")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.Remove(f.Name()) })
+	_, err = f.Write(binary)
+	require.NoError(t, errors.Join(err, f.Chmod(0o755), f.Close()))
+	return f.Name()
+}
+
 // Memory that may not be locked: the error says so, and the device goes on.
 func TestNoLockedMemory(t *testing.T) {
 	const variable = "VERBS_TEST_NO_MEMLOCK"
 	url := device(t)
 	if os.Getenv(variable) == "" { // as nobody, for root is not bound
-		require.NoError(t, os.Chmod(os.Args[0], 0o755))
 		cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "prlimit", "--memlock=262144",
-			os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+			executableByAll(t), "-test.run=^"+t.Name()+"$", "-test.v")
 		cmd.Env = append(os.Environ(), variable+"=1", "HOME=/tmp")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", out)

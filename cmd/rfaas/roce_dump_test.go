@@ -450,7 +450,7 @@ func TestRoceDumpRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
-		"rfaas roce: which command? there are: capture, dump\nSee 'rfaas roce --help'.":     {},
+		"rfaas roce: which command? there are: capture, dump, pingpong\nSee 'rfaas roce":    {},
 		"rfaas roce: unknown command \"walk\" for \"rfaas roce\"\nSee 'rfaas roce --help'.": {"walk"},
 		"rfaas roce dump: requires at least 1 arg(s), only received 0":                      {"dump"},
 		"rfaas roce dump: --port 65536: is no UDP port":                                     {"dump", "--port", "65536", "x"},

@@ -1,0 +1,152 @@
+package rxe_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestOnThisMachine tests the way without a guest: here, if the kernel has the
+// driver, else in a guest, whose kernel has it.
+func TestOnThisMachine(t *testing.T) {
+	way := prepare(t, nil, "--way")
+	require.Equal(t, 0, way.status(), &way.stderr)
+	if way.stdout.String() != "direct\n" || os.Getuid() != 0 {
+		needGuest(t)
+		t.Parallel()
+		self, err := os.Executable()
+		require.NoError(t, err)
+		s := prepare(t, []string{"RXE_WAY=guest", "RXE_CPUS=2"}, "sh", "-c",
+			`ip netns delete peer && modprobe -r rdma_rxe && exec env -u RXE_DEVICE "$0" -test.run='^TestOnThisMachine$' -test.v`, self)
+		require.Equal(t, 0, s.status(), "%s\n%s", &s.stdout, &s.stderr)
+		require.NotContains(t, s.stdout.String(), "SKIP")
+		require.Contains(t, s.stdout.String(), "--- PASS: TestOnThisMachine/two_at_once")
+		return
+	}
+	if os.Getenv("RXE_DEVICE") != "" {
+		t.Skip("this is inside of a run, which has the devices")
+	}
+
+	modules := loadedModules(t)
+	undone := func(t *testing.T, folder string) {
+		t.Helper()
+		for _, path := range []string{"/sys/class/net/v0", "/sys/class/infiniband/rxe0", "/run/netns/peer"} {
+			eventually(t, func() bool { _, err := os.Stat(path); return os.IsNotExist(err) }, path+" is left")
+		}
+		eventually(t, func() bool { return loadedModules(t) == modules }, "modules are left that the run loaded")
+		eventually(t, func() bool { return isEmpty(t, folder) }, "the run's folder is not deleted")
+	}
+
+	t.Run("program", func(t *testing.T) {
+		folder := t.TempDir()
+		t.Setenv("TMPDIR", folder)
+		theProgram(t, "direct")
+		undone(t, folder)
+	})
+
+	// Not to be loaded and unloaded again for each of the others.
+	if err := exec.Command("modprobe", "rdma_rxe").Run(); err == nil && !strings.Contains(modules, "rdma_rxe") {
+		t.Cleanup(func() { exec.Command("modprobe", "-r", "rdma_rxe").Run() })
+	}
+	modules = loadedModules(t)
+
+	t.Run("time limit", func(t *testing.T) {
+		folder := t.TempDir()
+		s := prepare(t, []string{"RXE_TIMEOUT=2", "TMPDIR=" + folder, "RXE_OUT=" + t.TempDir()}, "sh", "-c", `sleep 10000 & echo $! > "$RXE_OUT/child"; wait`)
+		require.Equal(t, 124, s.status(), tail(&s.stderr))
+		require.Contains(t, s.stderr.String(), "the program did not end within 2 s (RXE_TIMEOUT)")
+		undone(t, folder)
+	})
+
+	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			folder, out := t.TempDir(), t.TempDir()
+			s := prepare(t, []string{"TMPDIR=" + folder, "RXE_OUT=" + out}, "sh", "-c", `sleep 10000 & echo $! > "$RXE_OUT/child"; echo ready; wait`)
+			s.startAndAwait("ready")
+			content, err := os.ReadFile(filepath.Join(out, "child"))
+			require.NoError(t, err)
+			child, err := strconv.Atoi(strings.TrimSpace(string(content)))
+			require.NoError(t, err)
+			require.True(t, alive(child))
+			require.NoError(t, s.Process.Signal(signal))
+			if signal == syscall.SIGKILL {
+				s.Wait()
+			} else {
+				require.Equal(t, 128+int(signal), s.status())
+			}
+			undone(t, folder)
+			eventually(t, func() bool { return !alive(child) }, "what the program started goes on")
+		})
+	}
+
+	t.Run("two at once", func(t *testing.T) {
+		folder := t.TempDir()
+		var wait sync.WaitGroup
+		for range 2 {
+			s := prepare(t, []string{"TMPDIR=" + folder}, "sh", "-c", "cat /sys/class/infiniband/rxe0/ports/1/state; sleep 1; cat /sys/class/infiniband/rxe0/ports/1/state; exit 3")
+			require.NoError(t, s.Start())
+			wait.Go(func() {
+				s.Wait()
+			})
+			t.Cleanup(func() {
+				require.Equal(t, 3, s.ProcessState.ExitCode(), tail(&s.stderr))
+				require.Equal(t, "4: ACTIVE\n4: ACTIVE\n", s.stdout.String())
+			})
+		}
+		wait.Wait()
+		undone(t, folder)
+	})
+
+	t.Run("name is taken", func(t *testing.T) {
+		folder := t.TempDir()
+		require.NoError(t, exec.Command("ip", "netns", "add", "peer").Run())
+		s := prepare(t, []string{"RXE_WAY=direct", "TMPDIR=" + folder}, "echo", "ran")
+		require.Equal(t, 125, s.status())
+		require.Contains(t, s.stderr.String(), "peer exists already")
+		require.Empty(t, s.stdout.String())
+		require.FileExists(t, "/run/netns/peer", "it was not the run's to delete")
+		require.NoError(t, exec.Command("ip", "netns", "delete", "peer").Run())
+		undone(t, folder)
+	})
+
+	t.Run("another network namespace", func(t *testing.T) {
+		folder := t.TempDir()
+		require.NoError(t, exec.Command("ip", "netns", "add", "elsewhere").Run())
+		t.Cleanup(func() { exec.Command("ip", "netns", "delete", "elsewhere").Run() })
+		s := prepare(t, []string{"RXE_WAY=direct", "TMPDIR=" + folder}, "echo", "ran")
+		s.Path, s.Args = lookPath(t, "ip"), append([]string{"ip", "netns", "exec", "elsewhere", s.Path}, s.Args[1:]...)
+		require.Equal(t, 125, s.status(), &s.stdout)
+		require.Contains(t, s.stderr.String(), "serves another network namespace")
+		undone(t, folder)
+	})
+
+	t.Run("without root", func(t *testing.T) {
+		command := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "bash", "-s", "--", "--way")
+		script, err := os.ReadFile("run")
+		require.NoError(t, err)
+		command.Stdin, command.Env = bytes.NewReader(script), environment()
+		way, err := command.Output()
+		require.NoError(t, err)
+		require.Equal(t, "guest\n", string(way))
+	})
+}
+
+func loadedModules(t *testing.T) string {
+	t.Helper()
+	content, err := os.ReadFile("/proc/modules")
+	require.NoError(t, err)
+	var names []string
+	for line := range strings.Lines(string(content)) {
+		name, _, _ := strings.Cut(line, " ")
+		names = append(names, name)
+	}
+	return strings.Join(names, "\n")
+}
