@@ -50,6 +50,7 @@ func (q *queuePair) adopt(own, peer roceaddr.Address) error {
 	q.to = destination{name: newSockaddr(q.peer), flow: wire.NewFlow(local, q.peer), qpn: peer.QPN, whole: peer.Whole}
 	q.from = source{addr: peer.GID, port: peer.Port, flow: wire.NewFlow(q.peer, local), last: q.to.name.raw}
 	q.from.last.Scope_id = 0
+	q.tellAll = peer.Tell
 	o := &e.adapter.options
 	window := maxWindow
 	if peer.Window > 0 {

@@ -30,6 +30,7 @@ type queuePair struct {
 	machine *rc.QueuePair
 	to      destination
 	from    source
+	tellAll bool // roceaddr.Address.Tell
 
 	dead    atomic.Bool // in the error state
 	closed  atomic.Bool // nothing will be pushed any more
@@ -132,10 +133,11 @@ func (q *queuePair) Received(_ *transport.WorkRequest, c transport.Completion, s
 	q.recvCQ.push(completion{Completion: c, pair: q}, solicited)
 }
 
-// Failed implements rc.Sink. The peer is told in any case: it may be a device, whose
-// program does not see what the device sees on the wire.
-func (q *queuePair) Failed(reason error, _ bool) {
-	q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed}.Encode(), -1)
+// Failed implements rc.Sink.
+func (q *queuePair) Failed(reason error, tell bool) {
+	if tell || q.tellAll {
+		q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed}.Encode(), -1)
+	}
 	q.enterError()
 	q.cfg.Failed(q.explainLoss(reason))
 }

@@ -30,7 +30,7 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	}
 	own := roceaddr.Address{
 		GID: gidAddr(a.place.gid.Addr), LID: a.place.lid, QPN: q.qp.QPN, PSN: a.firstPSN(), MTU: uint16(a.mtu()),
-		Resources: uint16(a.resources()), Initiates: uint16(a.initiates()), Port: rocePort,
+		Resources: uint16(a.resources()), Initiates: uint16(a.initiates()), Port: rocePort, Tell: true,
 	}
 	msg, fds, err := x.Exchange(own.Encode(), nil)
 	closeAll(fds)

@@ -37,6 +37,9 @@ type Address struct {
 	// Whole asks for packets one by one, not as segmentation-offload bursts: a
 	// receiver that looks at IP headers needs each packet to have its own.
 	Whole bool
+	// Tell asks for a Failed message for every failure, also for one that the wire
+	// shows: the program of a device does not see the wire.
+	Tell bool
 }
 
 // Bytes is the size of an encoded Address.
@@ -44,7 +47,8 @@ const Bytes = 48
 
 const (
 	version   = 1
-	flagWhole = 1
+	flagWhole = 1 << 0
+	flagTell  = 1 << 1
 )
 
 // Errors of Decode.
@@ -59,6 +63,9 @@ func (a Address) Encode() []byte {
 	b[0] = version
 	if a.Whole {
 		b[1] |= flagWhole
+	}
+	if a.Tell {
+		b[1] |= flagTell
 	}
 	binary.BigEndian.PutUint16(b[2:], a.MTU)
 	binary.BigEndian.PutUint32(b[4:], a.QPN)
@@ -89,6 +96,7 @@ func Decode(b []byte) (a Address, err error) {
 		Port:      binary.BigEndian.Uint16(b[16:]),
 		Window:    binary.BigEndian.Uint16(b[18:]),
 		Whole:     b[1]&flagWhole != 0,
+		Tell:      b[1]&flagTell != 0,
 	}
 	return a, a.check()
 }

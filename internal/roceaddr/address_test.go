@@ -12,7 +12,7 @@ import (
 func sample() roceaddr.Address {
 	return roceaddr.Address{
 		GID: netip.MustParseAddr("127.0.0.2"), QPN: 0xabcdef, PSN: 0xfffffe, MTU: 4096,
-		Resources: 16, Initiates: 8, Port: 4791, Window: 200, Whole: true, LID: 7,
+		Resources: 16, Initiates: 8, Port: 4791, Window: 200, Whole: true, Tell: true, LID: 7,
 	}
 }
 
