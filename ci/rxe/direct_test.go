@@ -59,11 +59,13 @@ func TestOnThisMachine(t *testing.T) {
 	modules = loadedModules(t)
 
 	t.Run("time limit", func(t *testing.T) {
-		folder := t.TempDir()
-		s := prepare(t, []string{"RXE_TIMEOUT=2", "TMPDIR=" + folder, "RXE_OUT=" + t.TempDir()}, "sh", "-c", `sleep 10000 & echo $! > "$RXE_OUT/child"; wait`)
+		folder, out := t.TempDir(), t.TempDir()
+		s := prepare(t, []string{"RXE_TIMEOUT=2", "TMPDIR=" + folder, "RXE_OUT=" + out}, "sh", "-c",
+			`trap "" TERM; sleep 10000 & echo $! > "$RXE_OUT/child"; wait`)
 		require.Equal(t, 124, s.status(), tail(&s.stderr))
 		require.Contains(t, s.stderr.String(), "the program did not end within 2 s (RXE_TIMEOUT)")
 		undone(t, folder)
+		require.False(t, alive(childOf(t, out)), "what the program started goes on")
 	})
 
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
@@ -71,10 +73,7 @@ func TestOnThisMachine(t *testing.T) {
 			folder, out := t.TempDir(), t.TempDir()
 			s := prepare(t, []string{"TMPDIR=" + folder, "RXE_OUT=" + out}, "sh", "-c", `sleep 10000 & echo $! > "$RXE_OUT/child"; echo ready; wait`)
 			s.startAndAwait("ready")
-			content, err := os.ReadFile(filepath.Join(out, "child"))
-			require.NoError(t, err)
-			child, err := strconv.Atoi(strings.TrimSpace(string(content)))
-			require.NoError(t, err)
+			child := childOf(t, out)
 			require.True(t, alive(child))
 			require.NoError(t, s.Process.Signal(signal))
 			if signal == syscall.SIGKILL {
@@ -149,4 +148,14 @@ func loadedModules(t *testing.T) string {
 		names = append(names, name)
 	}
 	return strings.Join(names, "\n")
+}
+
+// childOf is the process whose number a program has written into the folder.
+func childOf(t *testing.T, folder string) int {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(folder, "child"))
+	require.NoError(t, err)
+	child, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	require.NoError(t, err)
+	return child
 }

@@ -195,8 +195,8 @@ func (qp *queuePair) Disconnect(reason error) {
 
 // Close implements transport.QP.
 func (qp *queuePair) Close() error {
+	qp.domain.leave(qp) // first: once it is closed, a poller may release it, and announcements go into its memory
 	qp.state.Store(stateClosed)
-	qp.domain.leave(qp)
 	qp.ending.Lock()
 	attached := qp.ending.attached
 	qp.ending.Unlock()

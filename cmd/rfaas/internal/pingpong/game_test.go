@@ -166,7 +166,7 @@ func TestDisagreement(t *testing.T) {
 func TestMisbehaviour(t *testing.T) {
 	t.Parallel()
 	for want, misbehave := range map[string]func(m *manual){
-		"after 1 of 100 iterations: message 2 is wrong: byte 4000 is 0x01 instead of 0x7b": func(m *manual) {
+		"iterations: message 2 is wrong: byte 4000 is 0x01 instead of 0x7b": func(m *manual) {
 			copy(m.out, pattern(len(m.out)))
 			m.post(m.message())
 			m.awaitBoth()
