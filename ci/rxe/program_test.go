@@ -75,7 +75,7 @@ func theProgram(t *testing.T, way string, guest ...string) {
 	s := prepare(t, []string{"RXE_WAY=" + way, "RXE_TIMEOUT=500", "RXE_OUT=" + out, "SELF=" + self, "LINES=one\ntwo ", "EMPTY="},
 		append([]string{"bash", "-c", program, "name"}, arguments...)...)
 	s.Env = append(s.Env, "SCRIPT="+s.Path, "PWD="+folder)
-	s.Path, s.Args = "/bin/sh", append([]string{"sh", "-c", `umask 027; exec "$0" "$@"`}, s.Args...)
+	s.Path, s.Args = "/bin/sh", append([]string{"sh", "-c", `umask 027; ulimit -l 64; exec "$0" "$@"`}, s.Args...)
 	s.Dir = folder
 	s.Stdin = strings.NewReader("not for the program")
 	require.Equal(t, 128+11, s.status(), "the program ends itself with SIGSEGV: %s", tail(&s.stderr))
