@@ -71,7 +71,7 @@ func TestGuestPanics(t *testing.T) {
 	t.Parallel()
 	needGuest(t)
 	console := filepath.Join(t.TempDir(), "console")
-	s := prepare(t, []string{"RXE_WAY=guest", "RXE_CPUS=1", "RXE_CONSOLE=" + console}, "sh", "-c", "echo before; echo c > /proc/sysrq-trigger; sleep 10000")
+	s := prepare(t, []string{"RXE_WAY=guest", "RXE_CPUS=1", "RXE_CONSOLE=" + console}, "sh", "-c", "echo before; sleep 1; echo c > /proc/sysrq-trigger; sleep 10000")
 	require.Equal(t, 125, s.status())
 	require.Equal(t, "before\n", s.stdout.String())
 	require.Contains(t, s.stderr.String(), "the guest's kernel panicked")
