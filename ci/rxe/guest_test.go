@@ -42,8 +42,8 @@ func TestGuestWithoutRoot(t *testing.T) {
 	}
 
 	// One stream for both outputs: the order of lines is kept.
-	s := prepare(t, []string{"RXE_WAY=guest", "RXE_CACHE=" + folder + "/cache", "RXE_OUT=" + folder + "/out", "TMPDIR=" + folder + "/tmp", "HOME=" + folder},
-		"bash", "-c", `id -u > $RXE_OUT/user; cat "/sys/class/infiniband/$RXE_DEVICE/ports/1/state" > $RXE_OUT/state
+	s := prepare(t, []string{"RXE_WAY=guest", "RXE_CACHE=" + folder + "/cache", "RXE_OUT=out", "TMPDIR=" + folder + "/tmp", "HOME=" + folder},
+		"bash", "-c", `cd /; id -u > $RXE_OUT/user; cat "/sys/class/infiniband/$RXE_DEVICE/ports/1/state" > $RXE_OUT/state
 for i in {1..500}; do echo "out $i"; echo "err $i" >&2; done; exit 7`)
 	s.Path, s.Args = lookPath(t, "setpriv"), append([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", folder + "/run"}, s.Args[1:]...)
 	s.Dir, s.Stderr = folder, s.Stdout

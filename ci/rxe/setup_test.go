@@ -120,7 +120,11 @@ func TestCache(t *testing.T) {
 	}
 	require.NoError(t, os.WriteFile(guest+"/SHA256SUMS", []byte(strings.Repeat("0", 64)+"  ./kernel\n"), 0o644))
 
-	first, second := prepare(t, variables, "--setup"), prepare(t, variables, "--setup")
+	// As on a machine whose lists of packages are not there, or old.
+	lists := filepath.Join(t.TempDir(), "apt.conf")
+	require.NoError(t, os.WriteFile(lists, []byte(`Dir::State::Lists "`+t.TempDir()+`";`), 0o644))
+	making := append(variables, "APT_CONFIG="+lists)
+	first, second := prepare(t, making, "--setup"), prepare(t, making, "--setup")
 	require.NoError(t, first.Start())
 	require.NoError(t, second.Start())
 	if first.status() != 0 && regexp.MustCompile("Temporary failure resolving|Could not (resolve|connect)|Unable to connect|Unable to locate").Match(first.stderr.Bytes()) {
