@@ -14,12 +14,14 @@ func (q *QueuePair) AckDue() (pending, urgent bool) {
 	return a.ackPending, a.ackPending && (a.ackUrgent || a.unacked >= manyUnacked)
 }
 
-// acknowledge fills p with an ACK of all that was carried out.
+// acknowledge fills p with an ACK of all that was carried out, READs and atomics
+// at the end left out: they are acknowledged by their responses, and rxe takes an
+// ACK with the number of one for its response. The MSN counts them.
 func (q *QueuePair) acknowledge(p *wire.Packet) {
 	a := &q.resp
 	*p = wire.Packet{
 		Opcode: wire.Acknowledge, PKey: wire.DefaultPKey, DestQP: q.cfg.PeerQPN,
-		PSN: (a.expected - 1).onWire(), Syndrome: q.grant(), MSN: a.msn,
+		PSN: (a.saved.before(a.expected) - 1).onWire(), Syndrome: q.grant(), MSN: a.msn,
 	}
 	q.counters.AcksSent++
 	a.acknowledged()

@@ -216,16 +216,29 @@ func (q *QueuePair) catchUp() {
 // without being asked then.
 func (q *QueuePair) learnCredits(p *wire.Packet, psn sequence) {
 	t := &q.req
-	t.credits.learn(p, t.message, psn+1 >= t.oldest)
+	newest := psn+1 >= t.oldest || q.tellsOfAll(p)
+	t.credits.learn(p, t.message, newest)
 	if t.restUntil == 0 {
 		return
 	}
 	// Which "no limit" is a later one than the RNR NAK can only be told by its
 	// number.
 	waiting := q.sends.at(q.sends.head)
-	if t.credits.limited && t.credits.covers(waiting.message) || !t.credits.limited && psn == t.oldest-1 {
+	if t.credits.limited && t.credits.covers(waiting.message) || !t.credits.limited && newest && psn < t.oldest {
 		t.restUntil = 0
 	}
+}
+
+// tellsOfAll reports whether the peer has sent an ACK after everything before the
+// oldest packet, although its number is a lower one: it leaves out READs and
+// atomics, which its MSN counts.
+func (q *QueuePair) tellsOfAll(p *wire.Packet) bool {
+	t := &q.req
+	if t.oldest == t.end {
+		return p.MSN == t.message.onWire()
+	}
+	oldest := q.sends.at(q.sends.head)
+	return t.oldest == oldest.first && p.MSN == (oldest.message-1).onWire()
 }
 
 // PeerDelivered takes the peer's last Delivered, which came by another way than

@@ -150,6 +150,33 @@ func TestSharedReceives(t *testing.T) {
 	p.allOK(p.a, 2)
 }
 
+// TestTurnedAwayBehindResponses: the ACK that tells of a new receive has the number
+// of something long ago, when a READ and an atomic were before the Send.
+func TestTurnedAwayBehindResponses(t *testing.T) {
+	t.Parallel()
+	for _, shared := range []bool{false, true} {
+		p := newPipe(t, nil)
+		p.b.shared = shared
+		p.post(p.a, signaled(transport.Write(1, p.a.local.span(0, 8), p.b.open.remote(0, 8))),
+			signaled(transport.Read(2, p.a.local.span(0, 3000), p.b.open.remote(0, 3000))),
+			signaled(transport.FetchAdd(3, p.a.local.span(0, 8), p.b.open.remote(0, 8), 1)))
+		p.run()
+		p.allOK(p.a, 3)
+		p.post(p.a, signaled(transport.Send(4, p.a.local.span(0, 1))))
+		for range 3 {
+			p.carry()
+		}
+		require.EqualValues(t, 1, p.b.statistics.RNRNAKsSent)
+		start := p.now
+		p.b.receive(10, 0, 10)
+		p.b.ReceivesPosted(p.now)
+		p.run()
+		p.allOK(p.a, 4)
+		require.Less(t, p.now-start, 100*time.Microsecond, "the wait ended early")
+		require.EqualValues(t, 1, p.b.statistics.RNRNAKsSent)
+	}
+}
+
 // TestReceivesPostedSaysNothing: to a peer that was not turned away.
 func TestReceivesPostedSaysNothing(t *testing.T) {
 	t.Parallel()

@@ -83,6 +83,20 @@ func (s *resources) find(psn sequence) (r *resource, index uint32) {
 	return nil, 0
 }
 
+// before is where the READs and atomics begin that end at a packet number, one
+// after the other; that number if there are none. Those that are not here any more
+// are of no interest to the peer.
+func (s *resources) before(end sequence) sequence {
+	for i := range s.mask + 1 {
+		r := s.at(s.tail - 1 - i)
+		if r.kind == savedNothing || r.first+sequence(r.packets) != end {
+			break
+		}
+		end = r.first
+	}
+	return end
+}
+
 // resume has one answered whose answer was begun again. Answers are given in the
 // order of packet numbers, as the peer needs them in that order.
 func (s *resources) resume(index uint32) {

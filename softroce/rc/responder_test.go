@@ -98,6 +98,58 @@ func TestAckBehindResponses(t *testing.T) {
 	require.Equal(t, []wire.Opcode{wire.ReadResponseOnly, wire.Acknowledge}, opcodes())
 }
 
+// TestAckIsNoResponse: an ACK never has the number of a READ or an atomic, which rxe
+// would take for its response, but of what was carried out before; its MSN counts
+// them.
+func TestAckIsNoResponse(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t, func(c *Config) { c.Resources = 3 })
+	ack := func(psn uint32, msn int) {
+		t.Helper()
+		r := p.replies()
+		require.Len(t, r, 1)
+		require.Equal(t, wire.Acknowledge, r[0].Opcode)
+		require.EqualValues(t, wire.SyndromeACK, r[0].Syndrome&wire.SyndromeKind)
+		require.Equal(t, psn, r[0].PSN)
+		require.EqualValues(t, msn, r[0].MSN)
+	}
+	write := p.expecting(0)
+	p.give(0, p.write8(0, true))
+	ack(write, 1)
+	p.give(0, p.fetchAdd(0, 1))
+	require.Len(t, p.replies(), 1)
+	p.give(-2, p.write8(0, true))
+	ack(write, 2)
+	p.give(0, p.readRequest(0, 2000))
+	p.give(0, p.fetchAdd(0, 1))
+	require.Len(t, p.replies(), 3)
+	p.give(-5, p.write8(0, true))
+	ack(write, 4)
+
+	// A receive is posted that a Send behind them was waiting for.
+	p.give(0, wire.Packet{Opcode: wire.SendOnly, Payload: data(10)})
+	require.EqualValues(t, wire.SyndromeRNR, p.replies()[0].Syndrome&wire.SyndromeKind)
+	p.b.receive(1, 0, 100)
+	p.b.ReceivesPosted(p.now)
+	ack(write, 4)
+
+	// What is not remembered any more, the peer has got.
+	p.give(0, p.readRequest(0, 2000))
+	p.give(0, p.readRequest(0, 8))
+	require.Len(t, p.replies(), 3)
+	p.give(-8, p.write8(0, true))
+	r := p.replies()
+	require.Len(t, r, 1)
+	require.Equal(t, wire.Acknowledge, r[0].Opcode)
+	require.NotEqual(t, p.expecting(-1), r[0].PSN)
+
+	// And the next message has its own number again.
+	p.give(0, p.write8(0, true))
+	ack(p.expecting(-1), 7)
+	p.give(-3, p.write8(0, true)) // a ghost of anything
+	ack(p.expecting(-1), 7)
+}
+
 // TestMSN counts messages, READs and atomics when they are carried out, and wraps.
 func TestMSN(t *testing.T) {
 	t.Parallel()

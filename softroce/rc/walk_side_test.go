@@ -27,6 +27,7 @@ type side struct {
 	wakeAt         time.Duration // 0: not
 	sentEnd, acked uint32        // PSN after the last one sent, and after the last one acknowledged
 	messageEnds    []uint32      // PSN after each message that was sent
+	answered       []bool        // of each: it is a READ or an atomic
 	unasked        int           // packets in a row that ask for no acknowledgement
 	follows        uint32        // PSN after the one sent last
 	ackAt          time.Duration
@@ -211,8 +212,8 @@ func (s *side) checkPacket(p *wire.Packet) {
 		bad = "that is solicited and not the last"
 	case p.Opcode.IsRequest() && p.Opcode.IsLast() && !p.AckRequest && w.signaled == 1:
 		bad = "that ends a message and asks for no acknowledgement"
-	case p.Opcode == wire.Acknowledge && p.Syndrome&wire.SyndromeKind == wire.SyndromeACK && int(p.MSN) != s.peer.messagesUntil(p.PSN) && !w.lawless:
-		bad = fmt.Sprintf("with another MSN than %d", s.peer.messagesUntil(p.PSN))
+	case p.Opcode == wire.Acknowledge && p.Syndrome&wire.SyndromeKind == wire.SyndromeACK && !w.lawless:
+		bad = s.peer.checkACK(p.PSN, int(p.MSN))
 	}
 	if bad != "" {
 		w.failf("%s sends a packet %s: %s", s.name, bad, describePacket(p))
@@ -237,6 +238,7 @@ func (s *side) checkInFlight(p *wire.Packet) {
 		s.sentEnd = end
 		if p.Opcode.IsLast() {
 			s.messageEnds = append(s.messageEnds, end)
+			s.answered = append(s.answered, p.Opcode == wire.ReadRequest || p.Opcode.IsAtomic())
 		}
 	}
 	if p.PSN != s.follows {
@@ -263,6 +265,26 @@ func (s *side) messagesUntil(psn uint32) int {
 		return cmp.Or(wire.PSNDiff(end, psn+1), -1)
 	})
 	return n
+}
+
+// checkACK says what is wrong with an ACK of this side's messages: its number is
+// never that of a READ or an atomic, and its MSN counts messages up to that number
+// and READs and atomics that follow.
+func (s *side) checkACK(psn uint32, msn int) string {
+	n := s.messagesUntil(psn)
+	next := s.firstPSN // where the first message begins that ends behind it
+	if n > 0 {
+		next = s.messageEnds[n-1]
+	}
+	within := wire.PSNDiff(psn, next) >= 0 // of that message, or else the last packet of the one before
+	if msn < n || msn > len(s.answered) || slices.Contains(s.answered[n:msn], false) {
+		return fmt.Sprintf("whose MSN is not %d, nor counts READs and atomics behind that", n)
+	}
+	response := within && n < len(s.answered) && s.answered[n] || !within && n > 0 && s.answered[n-1]
+	if response && msn-n < s.w.resources { // else this side has its response
+		return "that acknowledges what is answered by a response"
+	}
+	return ""
 }
 
 // noteAnswer takes note of what a packet acknowledges.
