@@ -4,6 +4,7 @@ package benchmarks
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -69,6 +70,7 @@ func TestMeasureVerbs(t *testing.T) {
 // perftest is a tool of perftest between two processes on the cores that ours use.
 type perftest struct {
 	device, tool     string
+	peer             string // the server's device, if it is another one
 	size, iterations int
 	bandwidth        bool
 }
@@ -88,7 +90,9 @@ func (p perftest) measure(t *testing.T) float64 {
 	require.NoError(t, err)
 	measuring, peer, _ := choosePair(readTopology(os.DirFS("/sys"), allowed))
 	port := freePort(t)
-	server := p.command(t, peer, port)
+	remote := p
+	remote.device = cmp.Or(p.peer, p.device)
+	server := remote.command(t, peer, port)
 	require.NoError(t, server.Start())
 	defer func() {
 		server.Process.Kill()
