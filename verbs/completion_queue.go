@@ -42,7 +42,9 @@ type completionQueue struct {
 	troubled atomic.Bool // there are watched queue pairs
 	nudged   atomic.Bool // somebody wants a sleeper to look
 	only     bool        // armed for solicited completions, by who polls
-	markers  atomic.Int32
+
+	solicited *solicitedWatch // nil if the device needs none
+	markers   atomic.Int32
 
 	mu      sync.Mutex
 	watched []*queuePair // dead ones that have not settled
@@ -67,6 +69,9 @@ func (a *Adapter) NewCQ(cfg transport.CQConfig) (transport.CQ, error) {
 	a.open.Add(1)
 	c := &completionQueue{adapter: a, cq: cq, channel: channel}
 	c.sharers.Store(&map[uint32]*queuePair{})
+	if a.isRXE() {
+		c.solicited = newSolicitedWatch(c)
+	}
 	return c, nil
 }
 
@@ -174,12 +179,11 @@ func (c *completionQueue) Wait(ctx context.Context) error {
 		c.channel.Resume()
 		return nil
 	}
-	var err error
-	if c.only && c.adapter.isRXE() {
-		err = c.waitWatching(ctx)
-	} else {
-		err = c.channel.Wait(ctx)
+	if c.only && c.solicited != nil {
+		c.solicited.begin()
+		defer c.solicited.end()
 	}
+	err := c.channel.Wait(ctx)
 	if errors.Is(err, os.ErrClosed) {
 		return transport.ErrClosed
 	}

@@ -1,8 +1,7 @@
 package verbs
 
 import (
-	"context"
-	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
@@ -15,28 +14,49 @@ const rxeVendor = 0xffffff
 
 func (a *Adapter) isRXE() bool { return a.attr.VendorID == rxeVendor }
 
-// watchInterval is how often connections are looked at by who sleeps for solicited
+// watchInterval is how often connections are looked at for who sleeps for solicited
 // completions.
 const watchInterval = 100 * time.Millisecond
 
-// waitWatching is Wait for solicited or failed completions on rxe, which does not
-// wake a sleeper when a request fails (Linux 6.1: rxe_completer posts failures to
-// the completion queue as not solicited). So the sleeper looks, now and then,
-// whether one of its connections has failed.
-func (c *completionQueue) waitWatching(ctx context.Context) error {
-	for {
-		bounded, cancel := context.WithTimeout(ctx, watchInterval)
-		err := c.channel.Wait(bounded)
-		cancel()
-		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-			return err
-		}
-		for _, q := range c.adapter.pairs.All() {
-			if (q.sendCQ == c || q.recvCQ == c) && q.hasFailed() {
-				return nil
-			}
+// solicitedWatch wakes who sleeps for solicited or failed completions when a
+// connection has failed: rxe does not (Linux 6.1: rxe_completer posts failures to
+// the completion queue as not solicited). So the connections are looked at now and
+// then, while somebody sleeps.
+type solicitedWatch struct {
+	queue  *completionQueue
+	asleep atomic.Bool
+	timer  *time.Timer
+}
+
+func newSolicitedWatch(c *completionQueue) *solicitedWatch {
+	w := &solicitedWatch{queue: c}
+	w.timer = time.AfterFunc(watchInterval, w.look)
+	return w
+}
+
+// begin and end surround a sleep.
+func (w *solicitedWatch) begin() {
+	w.asleep.Store(true)
+	w.timer.Reset(watchInterval)
+}
+
+func (w *solicitedWatch) end() {
+	w.asleep.Store(false)
+	w.timer.Stop()
+}
+
+func (w *solicitedWatch) look() {
+	if !w.asleep.Load() {
+		return
+	}
+	c := w.queue
+	for _, q := range c.adapter.pairs.All() {
+		if (q.sendCQ == c || q.recvCQ == c) && q.hasFailed() {
+			c.nudge()
+			return
 		}
 	}
+	w.timer.Reset(watchInterval) // once too often if the sleep ends now
 }
 
 // hasFailed reports whether the device has taken the queue pair to the error state

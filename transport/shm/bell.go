@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,8 +26,11 @@ type bell struct {
 
 	// The context that the last wait was bound to; the sleeper's own. Binding
 	// allocates, and a program mostly waits under one context again and again.
-	done   <-chan struct{}
-	unbind func() bool
+	done <-chan struct{}
+
+	mu     sync.Mutex
+	unbind func() bool // nil: bound to none
+	closed bool
 }
 
 func newBell() (*bell, error) {
@@ -56,7 +60,7 @@ func (b *bell) wait(ctx context.Context) error {
 	}
 	_, err := b.file.Read(b.rings[:])
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		b.unbind()
+		b.release()
 		b.done = nil
 		if err := b.file.SetReadDeadline(time.Time{}); err != nil {
 			return err
@@ -68,18 +72,37 @@ func (b *bell) wait(ctx context.Context) error {
 
 // bind makes the end of a context end the waits.
 func (b *bell) bind(ctx context.Context, done <-chan struct{}) error {
-	if b.unbind != nil {
-		b.unbind()
-	}
+	b.release()
 	if err := b.file.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
 	b.done = done
-	b.unbind = context.AfterFunc(ctx, func() { b.file.SetReadDeadline(time.Unix(1, 0)) })
+	unbind := context.AfterFunc(ctx, func() { b.file.SetReadDeadline(time.Unix(1, 0)) })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.unbind = unbind; b.closed {
+		unbind()
+	}
 	return nil
 }
 
-func (b *bell) close() error { return b.file.Close() }
+// release lets go of the context: it may live on for long.
+func (b *bell) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.unbind != nil {
+		b.unbind()
+		b.unbind = nil
+	}
+}
+
+func (b *bell) close() error {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.release()
+	return b.file.Close()
+}
 
 // raise announces a sleep in a bell word, unless the last one has not been
 // answered yet.

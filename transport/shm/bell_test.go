@@ -84,3 +84,36 @@ func TestEachSleepIsRungOnce(t *testing.T) {
 		require.False(t, send(), "rung already")
 	}
 }
+
+// boundContext never ends, and counts those who wait for that.
+type boundContext struct {
+	context.Context
+	done  chan struct{}
+	bound atomic.Int32
+}
+
+func (c *boundContext) Done() <-chan struct{} { return c.done }
+
+func (c *boundContext) AfterFunc(func()) (stop func() bool) {
+	c.bound.Add(1)
+	return func() bool {
+		c.bound.Add(-1)
+		return true
+	}
+}
+
+// A context outlives many bells: none leaves anything with it.
+func TestBellLetsGoOfItsContext(t *testing.T) {
+	t.Parallel()
+	ctx := &boundContext{Context: t.Context(), done: make(chan struct{})}
+	b, err := newBell()
+	require.NoError(t, err)
+	for range 3 {
+		b.ring()
+		require.NoError(t, b.wait(ctx))
+		require.EqualValues(t, 1, ctx.bound.Load(), "bound once")
+	}
+	require.NoError(t, b.close())
+	require.Zero(t, ctx.bound.Load())
+	require.Error(t, b.wait(ctx))
+}

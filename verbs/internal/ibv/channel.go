@@ -17,6 +17,7 @@ import (
 type Channel struct {
 	context *Context
 	events  *notifier
+	take    func() syscall.Errno // takes all events that there are
 
 	mu      sync.Mutex
 	channel *C.struct_abi_comp_channel // nil when destroyed
@@ -36,17 +37,16 @@ func (c *Context) NewChannel() (*Channel, error) {
 		return nil, err
 	}
 	c.open.Add(1)
-	return &Channel{context: c, channel: channel, events: events}, nil
+	ch := &Channel{context: c, channel: channel, events: events}
+	ch.take = func() syscall.Errno { return syscall.Errno(C.shim_cq_events(c.library.calls, channel)) }
+	return ch, nil
 }
 
 // Wait sleeps until an armed queue got a completion, and takes all events that
 // there are. One goroutine at a time. Its error is that of ctx, or os.ErrClosed
 // after Close has begun.
 func (ch *Channel) Wait(ctx context.Context) error {
-	err := ch.events.wait(ctx, func() syscall.Errno {
-		return syscall.Errno(C.shim_cq_events(ch.context.library.calls, ch.channel))
-	})
-	if err != nil {
+	if err := ch.events.wait(ctx, ch.take); err != nil {
 		return fmt.Errorf("waiting for completions of %s: %w", ch.context.name, err)
 	}
 	return nil

@@ -3,6 +3,7 @@
 package ibv
 
 import (
+	"cmp"
 	"fmt"
 	"testing"
 
@@ -23,6 +24,7 @@ func TestAllocs(t *testing.T) { // AllocsPerRun does not go with parallel tests
 	sends := []transport.WorkRequest{transport.Write(1, a, remote).And(b).With(transport.Signaled), transport.Send(2, a)}
 	receives := []transport.WorkRequest{transport.Recv(1, a), transport.Recv(2, b)}
 	wc := make([]WC, 4)
+	ch, cq, waiting := channel(t, o)
 	for what, f := range map[string]func() error{
 		"PostSend":     func() error { return second(qp.PostSend(sends, 1)) },
 		"PostMarker":   func() error { return qp.PostMarker(1) },
@@ -30,6 +32,9 @@ func TestAllocs(t *testing.T) { // AllocsPerRun does not go with parallel tests
 		"SRQ.PostRecv": func() error { return second(srq.PostRecv(receives, 1)) },
 		"Poll":         func() error { return second(o.cq.Poll(wc, 3)) },
 		"Arm":          func() error { return o.cq.Arm(true) },
+		"Wait": func() error {
+			return cmp.Or(cq.Arm(false), waiting.PostMarker(1), ch.Wait(t.Context()), second(cq.Poll(wc, 0)))
+		},
 	} {
 		var failure error
 		allocs := testing.AllocsPerRun(100, func() {

@@ -16,7 +16,8 @@ import (
 )
 
 // notifier waits for events on a descriptor of libibverbs, through the runtime's
-// poller.
+// poller. A wait allocates nothing, unless its context is another one than the
+// last wait's.
 type notifier struct {
 	file    *os.File // a duplicate: the library closes its own
 	conn    syscall.RawConn
@@ -24,6 +25,13 @@ type notifier struct {
 
 	mu          sync.Mutex
 	interrupted bool // a wait has to end; the file's deadline has passed
+	unbind      func() bool
+
+	// Of the goroutine that waits.
+	done    <-chan struct{} // of the context whose end ends the waits; see unbind
+	try     func() syscall.Errno
+	errno   syscall.Errno // what try has returned
+	attempt func(uintptr) bool
 }
 
 // newNotifier makes fd non-blocking. It stays the caller's.
@@ -46,48 +54,64 @@ func newNotifier(fd int, name string) (*notifier, error) {
 		_ = file.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return &notifier{file: file, conn: conn}, nil
+	n := &notifier{file: file, conn: conn}
+	n.attempt = func(uintptr) bool {
+		n.errno = n.try()
+		return n.errno != syscall.EAGAIN
+	}
+	return n, nil
 }
 
 // wait calls try until it returns something else than EAGAIN, and sleeps between.
 // One goroutine at a time. When ctx is done it returns ctx's error, after close
 // has begun os.ErrClosed, and when interrupted nil.
 func (n *notifier) wait(ctx context.Context, try func() syscall.Errno) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if ctx.Done() != nil {
-		done := make(chan struct{})
-		stop := context.AfterFunc(ctx, func() {
-			_ = n.file.SetReadDeadline(past)
-			close(done)
-		})
-		defer func() {
-			if !stop() { // else the deadline might hit the next wait
-				<-done
-				n.renew()
-			}
-		}()
-	}
-	var errno syscall.Errno
-	err := n.conn.Read(func(uintptr) bool {
-		errno = try()
-		return errno != syscall.EAGAIN
-	})
-	switch {
-	case n.closing.Load():
-		return os.ErrClosed
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		if n.resume() {
-			return nil
+	n.try, n.errno = try, 0
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		return ctx.Err()
-	case err != nil:
-		return err
-	case errno != 0:
-		return errno
+		if done := ctx.Done(); done != n.done {
+			n.bind(ctx, done)
+		}
+		err := n.conn.Read(n.attempt)
+		switch {
+		case n.closing.Load():
+			return os.ErrClosed
+		case err == nil && n.errno != 0:
+			return n.errno
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return err
+		case n.resume():
+			return nil
+		} // else this context has ended, or it was meant for the wait before
 	}
-	return nil
+}
+
+// bind has the end of a context end the waits, and no longer that of another one.
+func (n *notifier) bind(ctx context.Context, done <-chan struct{}) {
+	n.release()
+	n.renew()
+	n.done = done
+	if done == nil {
+		return
+	}
+	unbind := context.AfterFunc(ctx, func() { _ = n.file.SetReadDeadline(past) })
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.unbind = unbind; n.closing.Load() { // while this was going on
+		unbind()
+	}
+}
+
+// release lets go of the context.
+func (n *notifier) release() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.unbind != nil {
+		n.unbind()
+		n.unbind = nil
+	}
 }
 
 // past is a deadline that has passed.
@@ -124,6 +148,7 @@ func (n *notifier) renew() {
 // close ends wait, and returns when nobody is inside of it.
 func (n *notifier) close() {
 	if n.closing.CompareAndSwap(false, true) {
+		n.release()
 		_ = n.file.Close()
 	}
 }
