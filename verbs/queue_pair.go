@@ -146,7 +146,7 @@ func (q *queuePair) Message(msg []byte, fds []int) {
 
 // refusalTakes is how much later than a message of the peer what it refused just
 // before may complete.
-const refusalTakes = 50 * time.Millisecond
+const refusalTakes = 200 * time.Millisecond
 
 // Disconnect implements transport.QP. What arrived before has its completions in
 // the queue already.

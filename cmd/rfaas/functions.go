@@ -74,16 +74,6 @@ func functionNames() []string {
 	return names
 }
 
-// register offers all functions to a worker's clients.
-func register(registry *invoke.Registry) error {
-	for _, f := range functions {
-		if err := registry.Register(f.name, f.call, invoke.Idempotent(f.idempotent)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // writeFunctions lists the functions for a help text.
 func writeFunctions(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

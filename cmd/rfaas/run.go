@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/agent"
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/job"
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/executor"
 )
 
 // runFlags are the flags of run.
@@ -109,8 +109,8 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 		return asUsage(err)
 	}
 	report := f.carryOut(cmd, p, plan, job.Config{
-		Function: function.name, Device: device, Cores: cores, Mode: f.mode, Timeout: f.timeout,
-		SlotBytes: f.slotFor(function, plan.LargestBytes), Stdout: cmd.OutOrStdout(), Log: p.logging.log,
+		Function: function.name, Order: f.order(function, plan.LargestBytes), Device: device, Cores: cores, Mode: f.mode, Timeout: f.timeout,
+		Stdout: cmd.OutOrStdout(), Log: p.logging.log,
 	})
 	if note != "" {
 		report.Notes = append(report.Notes, note)
@@ -131,11 +131,13 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	return nil
 }
 
-// carryOut runs the plan with an agent of its own, and ends all that it started.
+// carryOut runs the plan with a supervisor of its own, and ends all that it started.
 func (f *runFlags) carryOut(cmd *cobra.Command, p *program, plan *job.Plan, cfg job.Config) *job.Report {
-	executor := executorConfig{transport: f.transport, mode: f.mode, slotBytes: cfg.SlotBytes}
-	cfg.Agent = agent.New(agent.Config{Args: executor.args(&p.logging), Stderr: p.meter})
-	defer cfg.Agent.Close(0) // the job has ended its own
+	cfg.Supervisor = executor.New(executor.Config{
+		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...),
+		Setup:   executor.Setup{Transport: f.transport, Mode: f.mode}, Output: p.meter, Logger: p.logging.log,
+	})
+	defer cfg.Supervisor.Close(0) // the job has ended its own
 	cfg.OnOutcome = func(o job.Outcome) { p.meter.Step(o.State == job.Failed) }
 	stop, abort, release := interruption(cmd.Context(), func() {
 		fmt.Fprintf(p.meter, "%s: interrupted: what is running has %v; Ctrl-C again ends at once\n", cmd.CommandPath(), stopGrace)

@@ -4,15 +4,16 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime"
+	goruntime "runtime"
 	"slices"
 	"strings"
 
 	"golang.org/x/term"
 
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/agent"
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/job"
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/executor"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -78,12 +79,12 @@ func openForWorkers(url string) (*transport.Device, error) {
 // place says how many workers there are for so many inputs, and where. note
 // remarks on it.
 func (f *runFlags) place(inputs int) (cores []int, note string, err error) {
-	allowed, err := agent.AllowedCores()
+	allowed, err := executor.AllowedCores()
 	if err != nil {
 		return nil, "", err
 	}
 	workers := f.workers
-	usable := min(len(allowed), runtime.GOMAXPROCS(0)) // which knows the limits of a container
+	usable := min(len(allowed), goruntime.GOMAXPROCS(0)) // which knows the limits of a container
 	if workers == 0 {
 		workers = usable
 		if f.mode == invoke.Hot {
@@ -94,7 +95,7 @@ func (f *runFlags) place(inputs int) (cores []int, note string, err error) {
 	if f.mode == invoke.Hot && 2*workers > usable {
 		return nil, "", usageError("--mode hot: keeps two cores busy for each worker, %d in all, and %d can be used here; start fewer workers, or use --mode adaptive", 2*workers, usable)
 	}
-	cores, note = agent.Place(workers, allowed)
+	cores, note = executor.Place(workers, allowed)
 	return cores, note, nil
 }
 
@@ -107,6 +108,15 @@ const (
 func (f *runFlags) slotFor(function *function, largest int64) int {
 	wanted := max(largest, min(function.resultBytes(largest), int64(f.slotBytes)), leastSlotBytes)
 	return int((wanted + pageBytes - 1) &^ (pageBytes - 1))
+}
+
+// order is what is wanted of an executor.
+func (f *runFlags) order(function *function, largest int64) executor.Order {
+	return executor.Order{Assignment: executor.Assignment{
+		Runtime:   runtime.Go,
+		Functions: []executor.Function{{Name: function.name, Entry: function.name, Idempotent: function.idempotent}},
+		Slots:     1, SlotBytes: f.slotFor(function, largest),
+	}}
 }
 
 // asUsage makes a usage error of a plan's mistake.

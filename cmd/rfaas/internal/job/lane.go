@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/agent"
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/executor"
 )
 
 // lane keeps one worker busy, and replaces it when it is lost.
@@ -204,7 +204,7 @@ func (c *Config) describe(e *invoke.Error) error {
 	case invoke.StatusFunctionError:
 		return errors.New(e.Message)
 	case invoke.StatusTooLarge:
-		return fmt.Errorf("too large: %s; slots of %d bytes are in use, allow more with --slot-bytes", e.Message, c.SlotBytes)
+		return fmt.Errorf("too large: %s; slots of %d bytes are in use, allow more with --slot-bytes", e.Message, c.slotBytes())
 	case invoke.StatusDeadlineExceeded:
 		return fmt.Errorf("not done within %v; allow more time with --timeout", c.Timeout)
 	}
@@ -212,7 +212,7 @@ func (c *Config) describe(e *invoke.Error) error {
 }
 
 func coreName(core int) string {
-	if core == agent.AnyCore {
+	if core == executor.AnyCore {
 		return "any"
 	}
 	return fmt.Sprint(core)

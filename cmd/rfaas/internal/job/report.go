@@ -33,7 +33,7 @@ type Outcome struct {
 type WorkerReport struct {
 	Number   int // from 1
 	PID      int // of its last process
-	Core     int // agent.AnyCore if it was not pinned
+	Core     int // executor.AnyCore if it was not pinned
 	Calls    int // answered
 	Busy     time.Duration
 	Replaced int   // how often its process was lost and another one started

@@ -8,22 +8,22 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/agent"
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
 // Config says how to run a plan.
 type Config struct {
-	Function  string // to call
-	Agent     *agent.Agent
-	Device    *transport.Device
-	Cores     []int // of the workers, one each; agent.AnyCore leaves it open
-	SlotBytes int   // room for an input, and for a result
-	Mode      invoke.Mode
-	Timeout   time.Duration // of a call; 0 for none
-	Stdout    io.Writer     // gets the results of a plan without a directory
-	Log       *slog.Logger
+	Function   string // to call
+	Supervisor *executor.Supervisor
+	Order      executor.Order // of each worker, on a core of Cores; its slots have room for any input and result
+	Device     *transport.Device
+	Cores      []int // of the workers, one each; executor.AnyCore leaves it open
+	Mode       invoke.Mode
+	Timeout    time.Duration // of a call; 0 for none
+	Stdout     io.Writer     // gets the results of a plan without a directory
+	Log        *slog.Logger
 	// OnOutcome, if set, is called after each input; never twice at once.
 	OnOutcome func(Outcome)
 }

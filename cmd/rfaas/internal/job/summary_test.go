@@ -1,6 +1,8 @@
 package job
 
 import (
+	"github.com/rfaas-go/rfaas/invoke/executor"
+
 	"errors"
 	"strings"
 	"testing"
@@ -8,8 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
-
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/agent"
 )
 
 func report(outcomes ...Outcome) *Report {
@@ -17,7 +17,7 @@ func report(outcomes ...Outcome) *Report {
 		Function: "thumbnailer", Directory: "out", Elapsed: 2 * time.Second, Outcomes: outcomes,
 		Workers: []WorkerReport{
 			{Number: 1, PID: 4711, Core: 3, Calls: 2, Busy: 1900 * time.Millisecond},
-			{Number: 2, PID: 1234567, Core: agent.AnyCore, Calls: 1, Busy: time.Millisecond, Replaced: 2},
+			{Number: 2, PID: 1234567, Core: executor.AnyCore, Calls: 1, Busy: time.Millisecond, Replaced: 2},
 		},
 	}
 }

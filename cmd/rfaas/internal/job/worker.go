@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/agent"
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/executor"
 )
 
 // worker is an executor and the connection to it. One goroutine uses it.
 type worker struct {
-	executor *agent.Executor
+	executor *executor.Executor
 	client   *invoke.Client
 	function *invoke.Handle
 	buffer   *invoke.Buffer
@@ -20,7 +20,9 @@ type worker struct {
 
 // hire starts an executor on a processor and connects to it.
 func (c *Config) hire(ctx context.Context, core int) (*worker, error) {
-	e, err := c.Agent.Start(ctx, core)
+	order := c.Order
+	order.Core = core
+	e, err := c.Supervisor.Start(ctx, order)
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +35,8 @@ func (c *Config) hire(ctx context.Context, core int) (*worker, error) {
 	return w, nil
 }
 
+func (c *Config) slotBytes() int { return c.Order.Assignment.SlotBytes }
+
 // connectTimeout bounds the connection's set-up.
 const connectTimeout = 30 * time.Second
 
@@ -40,17 +44,17 @@ func (w *worker) connect(ctx context.Context, c *Config) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	network, address := w.executor.Address()
-	w.client, err = invoke.Dial(ctx, c.Device, network, address, invoke.ClientConfig{Slots: 1, SlotBytes: c.SlotBytes, Mode: c.Mode})
+	w.client, err = invoke.Dial(ctx, c.Device, network, address, invoke.ClientConfig{Slots: 1, SlotBytes: c.slotBytes(), Mode: c.Mode})
 	if err != nil {
 		return err
 	}
-	if granted := w.client.SlotBytes(); granted < c.SlotBytes {
-		return fmt.Errorf("the executor grants slots of %d bytes where %d are needed", granted, c.SlotBytes)
+	if granted := w.client.SlotBytes(); granted < c.slotBytes() {
+		return fmt.Errorf("the executor grants slots of %d bytes where %d are needed", granted, c.slotBytes())
 	}
 	if w.function, err = w.client.Function(ctx, c.Function); err != nil {
 		return err
 	}
-	w.buffer, err = w.client.NewBuffer(c.SlotBytes, c.SlotBytes)
+	w.buffer, err = w.client.NewBuffer(c.slotBytes(), c.slotBytes())
 	return err
 }
 
@@ -62,7 +66,8 @@ const deathPatience = 200 * time.Millisecond
 func (w *worker) explain(err error) error {
 	select {
 	case <-w.executor.Ended():
-		return errors.New(w.executor.Death())
+		fate, _ := w.executor.Fate()
+		return errors.New(fate.String())
 	case <-time.After(deathPatience):
 		return err
 	}

@@ -1,0 +1,158 @@
+package executor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/invoke"
+)
+
+// The descriptors that an executor is started with, behind the usual three.
+const (
+	controlFD  = 3
+	progressFD = 4
+)
+
+// Setup is what an executor needs to know to be ready for any assignment.
+type Setup struct {
+	Transport string      // URL of the device that clients connect to
+	Mode      invoke.Mode // how it waits for calls
+}
+
+// Assignment is what an executor is for.
+type Assignment struct {
+	Runtime     string        // one of invoke/runtime's names
+	Functions   []Function    // what it offers
+	Slots       int           // see invoke.WorkerConfig
+	SlotBytes   int           // see invoke.WorkerConfig
+	MemoryBytes int64         // for runtimes that limit it themselves; 0: no limit
+	TimeLimit   time.Duration // of a call; 0: no limit
+	Clients     int           // at once; 1 if 0
+}
+
+// Function is a function of an assignment.
+type Function struct {
+	Name       string // what callers call it
+	Entry      string // what the code calls it
+	Idempotent bool
+}
+
+// command is a message to an executor; one of its fields is set.
+type command struct {
+	Setup      *Setup      `json:",omitempty"`
+	Assignment *Assignment `json:",omitempty"`
+}
+
+// answer is a message of an executor.
+type answer struct {
+	Address string `json:",omitempty"` // where clients connect
+	Failed  string `json:",omitempty"` // why the order cannot be carried out
+}
+
+// maxMessageBytes bounds a message: over a thousand functions with usual names. It
+// is what a socket takes in one piece.
+const maxMessageBytes = 128 << 10
+
+// errNonsense means that the other end does not speak as it should.
+var errNonsense = errors.New("an answer was expected, and something else came")
+
+// control is an end of the socket pair: JSON messages, one a packet, which may
+// bring a descriptor along. One goroutine sends, one receives.
+type control struct {
+	conn *net.UnixConn
+	buf  []byte
+}
+
+// controlPair makes both ends; file is the executor's, to be closed after its
+// start.
+func controlPair() (c *control, file *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socketpair: %w", err)
+	}
+	file = os.NewFile(uintptr(fds[1]), "control of the supervisor")
+	own := os.NewFile(uintptr(fds[0]), "control of an executor")
+	defer own.Close()
+	if c, err = newControl(own); err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return c, file, nil
+}
+
+// newControl takes a socket; the file remains the caller's.
+func newControl(file *os.File) (*control, error) {
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file.Name(), err)
+	}
+	u, ok := conn.(*net.UnixConn)
+	if !ok {
+		conn.Close()
+		return nil, fmt.Errorf("%s is not a Unix socket", file.Name())
+	}
+	return &control{conn: u}, nil
+}
+
+// send sends a message, and file with it unless it is nil.
+func (c *control) send(message any, file *os.File) error {
+	text, err := json.Marshal(message)
+	if err != nil {
+		return err
+	}
+	if len(text) > maxMessageBytes {
+		return &OrderError{fmt.Sprintf("its description takes %d bytes, more than %d: use fewer functions, or shorter names", len(text), maxMessageBytes)}
+	}
+	var rights []byte
+	if file != nil {
+		rights = unix.UnixRights(int(file.Fd()))
+	}
+	_, _, err = c.conn.WriteMsgUnix(text, rights, nil)
+	return err
+}
+
+// receive waits for a message. file is nil if none came with it.
+func (c *control) receive(message any) (file *os.File, err error) {
+	if c.buf == nil {
+		c.buf = make([]byte, maxMessageBytes+1)
+	}
+	oob := make([]byte, unix.CmsgSpace(4))
+	n, oobn, _, _, err := c.conn.ReadMsgUnix(c.buf, oob)
+	if err != nil {
+		return nil, err
+	}
+	if oobn > 0 {
+		if file, err = receivedFile(oob[:oobn]); err != nil {
+			return nil, err
+		}
+	}
+	if err := json.Unmarshal(c.buf[:n], message); err != nil {
+		if file != nil {
+			file.Close()
+		}
+		return nil, fmt.Errorf("%w: %w", errNonsense, err)
+	}
+	return file, nil
+}
+
+// receivedFile takes the one descriptor out of a control message.
+func receivedFile(oob []byte) (*os.File, error) {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil || len(messages) != 1 {
+		return nil, errors.Join(errors.New("not one control message"), err)
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		return nil, errors.Join(errors.New("not one descriptor"), err)
+	}
+	unix.CloseOnExec(fds[0])
+	return os.NewFile(uintptr(fds[0]), "code"), nil
+}
+
+func (c *control) close() error { return c.conn.Close() }

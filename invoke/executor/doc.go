@@ -1,0 +1,27 @@
+// Package executor runs functions in processes of their own: a Supervisor, in the
+// process of whoever offers a machine, starts executors, notices how each ends and
+// ends those that overstay; an executor is the same program again, which calls
+// Host.Run.
+//
+// # Why a process
+//
+// Code that users bring can do anything to the process it runs in. An executor
+// serves one tenant, holds the connection to its client itself (a hand-over to
+// another process would cost more than a call), and nothing of anybody else.
+// When it crashes, its connection ends, and only its. The Supervisor knows why,
+// as a Fate; a Fate is an *invoke.Error for the call that was running.
+//
+// # Between supervisor and executor
+//
+// The executor's descriptor 3 is one end of a Unix socket pair. Down come two
+// commands, JSON: a Setup, which transport to open, and an Assignment, what to
+// load, with the code as a sealed memory file; up comes an answer to each. Its end
+// asks the executor to end. Descriptor 4 is the progress page, see progress. What
+// functions print goes to pipes that the supervisor reads, whatever comes.
+//
+// A spare executor has had its Setup and waits for its Assignment: what costs
+// time, the start of the process and the device, is done.
+//
+// No executor outlives its supervisor's process, however that ends: the kernel
+// kills it (PR_SET_PDEATHSIG), and its socket ends.
+package executor

@@ -1,0 +1,521 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	goruntime "runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
+	"github.com/rfaas-go/rfaas/transport"
+	_ "github.com/rfaas-go/rfaas/transport/shm"
+)
+
+// Executors of the tests are the test binary with one of these as its argument.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 {
+		switch os.Args[1] {
+		case "executor":
+			h := Host{Functions: functions, Runtimes: map[string]Loader{"text": loadText}}
+			if err := h.Run(context.Background()); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			os.Exit(0)
+		case "exiting":
+			os.Exit(7)
+		case "silent":
+			c, _, err := inherited()
+			if err != nil {
+				panic(err)
+			}
+			for err == nil {
+				_, err = c.receive(new(command))
+			}
+			os.Exit(0)
+		case "obstinate":
+			time.Sleep(time.Minute)
+		case "parent": // of executors, to be killed
+			s := New(Config{Setup: setup, Spares: 2})
+			e, err := s.Start(context.Background(), Order{Assignment: own1("echo"), Core: AnyCore})
+			if err != nil {
+				fmt.Println(err)
+				os.Exit(1)
+			}
+			fmt.Println(e.PID())
+			for s.Spares() < 2 {
+				time.Sleep(time.Millisecond)
+			}
+			s.mu.Lock()
+			for _, e := range s.spares {
+				fmt.Println(e.PID())
+			}
+			s.mu.Unlock()
+			time.Sleep(time.Minute)
+		}
+	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // executors end at once, with the race detector, too
+	os.Exit(m.Run())
+}
+
+var setup = Setup{Transport: "shm:", Mode: invoke.DefaultMode}
+
+// functions are what foreign code could do to the process that it runs in.
+var functions = map[string]invoke.Function{
+	"echo": func(_ context.Context, in, out []byte) (int, error) { return copy(out, in), nil },
+	"pid": func(_ context.Context, _, out []byte) (int, error) {
+		return copy(out, fmt.Sprint(os.Getpid())), nil
+	},
+	"panic": func(context.Context, []byte, []byte) (int, error) { panic("at the function") },
+	"segv": func(context.Context, []byte, []byte) (int, error) {
+		return 0, dieBy(syscall.SIGSEGV)
+	},
+	"exit":    func(context.Context, []byte, []byte) (int, error) { os.Exit(3); return 0, nil },
+	"forever": func(context.Context, []byte, []byte) (int, error) { select {} },
+	"print": func(context.Context, []byte, []byte) (int, error) {
+		for range 300 {
+			fmt.Print(strings.Repeat(strings.Repeat("x", 99)+"\n", 100))
+		}
+		return 0, nil
+	},
+	"close all": func(context.Context, []byte, []byte) (int, error) {
+		return 0, unix.CloseRange(3, 1000, 0)
+	},
+	"cut": func(context.Context, []byte, []byte) (int, error) {
+		return 0, unix.Shutdown(controlFDOfThis(), unix.SHUT_RDWR)
+	},
+}
+
+// controlFDOfThis is where net keeps its duplicate of the control socket.
+func controlFDOfThis() int {
+	for fd := 3; fd < 100; fd++ {
+		if t, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil && t == unix.SOCK_SEQPACKET {
+			return fd
+		}
+	}
+	return -1
+}
+
+// dieBy ends the process by a signal, whatever Go does with it.
+func dieBy(s syscall.Signal) error {
+	resetSignal(s)
+	syscall.Kill(os.Getpid(), s)
+	select {}
+}
+
+// loadText is a runtime whose code is names of functions, one a line.
+func loadText(_ context.Context, c Code) (runtime.Module, error) {
+	text, err := io.ReadAll(c.File)
+	if err != nil {
+		return nil, err
+	}
+	m := own{}
+	for _, name := range strings.Fields(string(text)) {
+		f := functions[name]
+		if f == nil {
+			return nil, fmt.Errorf("the code says %q", name)
+		}
+		m[name] = f
+	}
+	return m, nil
+}
+
+// transcript is a Config.Output.
+type transcript struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (t *transcript) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.Write(p)
+}
+
+func own1(name string) Assignment {
+	return Assignment{Runtime: runtime.Go, Functions: []Function{{Name: "other", Entry: "echo"}, {Name: name, Entry: name}}, Slots: 2, SlotBytes: 4096, Clients: 4}
+}
+
+func supervise(t *testing.T, cfg Config) *Supervisor {
+	cfg.Setup = setup
+	s := New(cfg)
+	t.Cleanup(func() { s.Close(0) })
+	return s
+}
+
+func begin(t *testing.T, s *Supervisor, a Assignment) *Executor {
+	t.Helper()
+	e, err := s.Start(t.Context(), Order{Assignment: a, Core: AnyCore})
+	require.NoError(t, err)
+	return e
+}
+
+// call calls a function of an executor, through a connection of its own.
+func call(t *testing.T, e *Executor, function, in string) (string, error) {
+	t.Helper()
+	device, err := transport.Open("shm:")
+	require.NoError(t, err)
+	defer device.Close()
+	network, address := e.Address()
+	c, err := invoke.Dial(t.Context(), device, network, address, invoke.ClientConfig{Slots: 1, SlotBytes: 4096})
+	require.NoError(t, err)
+	defer c.Close()
+	f, err := c.Function(t.Context(), function)
+	require.NoError(t, err)
+	out := make([]byte, 4096)
+	n, err := c.Call(t.Context(), f, []byte(in), out)
+	return string(out[:n]), err
+}
+
+const patience = 20 * time.Second
+
+func requireEnds(t *testing.T, e *Executor) Fate {
+	t.Helper()
+	select {
+	case <-e.Ended():
+	case <-time.After(patience):
+		require.Fail(t, "the executor goes on")
+	}
+	f, ok := e.Fate()
+	require.True(t, ok)
+	return f
+}
+
+func TestCallsAndStop(t *testing.T) {
+	t.Parallel()
+	var said transcript
+	s := supervise(t, Config{Output: &said})
+	e := begin(t, s, own1("echo"))
+	_, ok := e.Fate()
+	require.False(t, ok)
+	for range 3 { // one client after the other
+		out, err := call(t, e, "other", "hello")
+		require.NoError(t, err)
+		require.Equal(t, "hello", out)
+	}
+	e.Stop(patience)
+	require.Equal(t, Fate{Cause: Exited}, requireEnds(t, e))
+	require.Equal(t, "ended with exit status 0", e.fate.String())
+	e.Stop(patience) // once more does no harm
+	s.Close(patience)
+	_, err := s.Start(t.Context(), Order{Assignment: own1("echo"), Core: AnyCore})
+	require.ErrorIs(t, err, ErrClosed)
+	require.Empty(t, said.text.String())
+}
+
+// What a function does to its process is known afterwards, and which function.
+func TestFates(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]struct {
+		fate   Fate
+		text   string
+		status invoke.Status
+	}{
+		"segv":    {Fate{Cause: Signaled, Signal: syscall.SIGSEGV}, "killed by signal 11 (segmentation fault) while function", invoke.StatusCrashed},
+		"exit":    {Fate{Cause: Exited, ExitStatus: 3}, "ended with exit status 3 while function", invoke.StatusCrashed},
+		"forever": {Fate{Cause: Overstayed, Signal: syscall.SIGKILL, TimeLimit: 50 * time.Millisecond}, "longer than its time limit of 50ms", invoke.StatusDeadlineExceeded},
+		// These end by themselves, or have to be ended.
+		"close all": {status: invoke.StatusCrashed},
+		"cut":       {status: invoke.StatusCrashed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := own1(name)
+			if name == "forever" {
+				a.TimeLimit = 50 * time.Millisecond
+			}
+			e := begin(t, supervise(t, Config{}), a)
+			if _, err := call(t, e, name, ""); err == nil {
+				require.Contains(t, []string{"cut", "close all"}, name)
+			} else {
+				require.ErrorIs(t, err, invoke.ErrWorkerGone)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			f := e.Lost(ctx)
+			require.Equal(t, f, requireEnds(t, e))
+			require.Contains(t, f.String(), want.text)
+			if want.text != "" {
+				want.fate.Function = name
+				require.Equal(t, want.fate, f)
+				require.Contains(t, f.Err().Error(), name)
+				require.Equal(t, invoke.StartedYes, f.Err().Started)
+			}
+			require.Equal(t, want.status, f.Err().Status)
+		})
+	}
+}
+
+// A function that panics, and calls that are many and short, do not look as if
+// one overstayed.
+func TestTimeLimitIsForOneCall(t *testing.T) {
+	t.Parallel()
+	const limit = 40 * time.Millisecond
+	a := own1("panic")
+	a.TimeLimit = limit
+	e := begin(t, supervise(t, Config{}), a)
+	_, err := call(t, e, "panic", "")
+	require.ErrorIs(t, err, invoke.ErrCrashed)
+	for end := time.Now().Add(4 * limit); time.Now().Before(end); {
+		out, err := call(t, e, "other", "x")
+		require.NoError(t, err)
+		require.Equal(t, "x", out)
+	}
+	_, ok := e.Fate()
+	require.False(t, ok)
+}
+
+// An executor that lost its client for no reason of its own is ended, too.
+func TestLost(t *testing.T) {
+	t.Parallel()
+	e := begin(t, supervise(t, Config{}), own1("echo"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Equal(t, Silenced, e.Lost(ctx).Cause)
+}
+
+// What functions print is passed on in lines and up to a limit; nobody waits for
+// who reads it.
+func TestOutput(t *testing.T) {
+	t.Parallel()
+	var said transcript
+	s := supervise(t, Config{Output: &said})
+	e := begin(t, s, own1("print"))
+	_, err := call(t, e, "print", "")
+	require.NoError(t, err)
+	e.Stop(patience)
+	text, last, _ := strings.Cut(said.text.String(), "executor (process")
+	require.Equal(t, strings.Repeat(strings.Repeat("x", 99)+"\n", maxOutputBytes/100)+strings.Repeat("x", maxOutputBytes%100)+"\n", text)
+	require.Equal(t, fmt.Sprintf(" %d) printed %d bytes more, which are lost\n", e.PID(), 300*10_000-maxOutputBytes), last)
+}
+
+// Code is loaded by its runtime; what is wrong with it is the order's fault.
+func TestRuntimes(t *testing.T) {
+	t.Parallel()
+	s := supervise(t, Config{})
+	order := func(kind, code string, functions ...Function) Order {
+		o := Order{Assignment: Assignment{Runtime: kind, Functions: functions, Slots: 1, SlotBytes: 4096}, Core: AnyCore}
+		if code != "" {
+			f, err := SealedCode("test", strings.NewReader(code))
+			require.NoError(t, err)
+			t.Cleanup(func() { f.Close() })
+			_, err = f.WriteAt([]byte("x"), 0)
+			require.ErrorIs(t, err, unix.EPERM)
+			o.Code = f
+		}
+		return o
+	}
+	for range 2 { // the file is read again
+		e, err := s.Start(t.Context(), order("text", "echo pid", Function{Name: "who", Entry: "pid", Idempotent: true}))
+		require.NoError(t, err)
+		out, err := call(t, e, "who", "")
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint(e.PID()), out)
+	}
+	for want, o := range map[string]Order{
+		`the code says "nothing"`: order("text", "nothing"),
+		`function "a": this program has no Go function "b"; there are: echo`:       order("text", "echo", Function{Name: "a", Entry: "b"}),
+		`the runtime "other" was not built into this program; there are: text, go`: order("other", "x"),
+		`no code came for the runtime "text"`:                                      order("text", ""),
+		`its description takes`:                                                    order(runtime.Go, "", Function{Name: strings.Repeat("x", maxMessageBytes)}),
+	} {
+		_, err := s.Start(t.Context(), o)
+		require.ErrorContains(t, err, want)
+		require.ErrorAs(t, err, new(*OrderError))
+	}
+	require.Eventually(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.alive) == 2
+	}, patience, time.Millisecond, "what failed is gone")
+}
+
+func TestStartFails(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]string{"exiting": "ended with exit status 7 before it was ready", "nothing of the kind": "no such file"} {
+		s := supervise(t, Config{Command: []string{"/proc/self/exe", kind}})
+		if kind != "exiting" {
+			s.cfg.Command[0] = "/nowhere/" + kind
+		}
+		_, err := s.Start(t.Context(), Order{Assignment: own1("echo"), Core: AnyCore})
+		require.ErrorContains(t, err, want)
+	}
+	s := New(Config{Setup: Setup{Transport: "nothing:"}})
+	defer s.Close(0)
+	_, err := s.Start(t.Context(), Order{Assignment: own1("echo"), Core: AnyCore})
+	require.ErrorContains(t, err, "nothing")
+}
+
+// The caller can give a start up; the process does not remain.
+func TestStartIsGivenUp(t *testing.T) {
+	t.Parallel()
+	s := supervise(t, Config{Command: []string{"/proc/self/exe", "silent"}})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(50*time.Millisecond, func() { cancel(errors.New("no longer wanted")) })
+	_, err := s.Start(ctx, Order{Assignment: own1("echo"), Core: AnyCore})
+	require.ErrorContains(t, err, "no longer wanted")
+	require.Eventually(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.alive) == 0
+	}, patience, time.Millisecond)
+}
+
+// Close ends all executors, and those that do not end by themselves.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	s := supervise(t, Config{Spares: 1})
+	a := begin(t, s, own1("echo"))
+	b := begin(t, s, own1("forever"))
+	go call(t, b, "forever", "")
+	require.Eventually(t, func() bool { _, running, _ := b.progress.look(); return running }, patience, time.Millisecond)
+	s.Close(patience)
+	require.Equal(t, Fate{Cause: Exited}, requireEnds(t, a))
+	require.Equal(t, Fate{Cause: Exited, ExitStatus: 1, Function: "forever"}, requireEnds(t, b))
+	c, err := start(&Config{Command: []string{"/proc/self/exe", "obstinate"}, Output: io.Discard}, AnyCore)
+	require.NoError(t, err)
+	c.Stop(10 * time.Millisecond)
+	require.Equal(t, Fate{Cause: Signaled, Signal: syscall.SIGKILL}, requireEnds(t, c))
+}
+
+// Spares are taken, replaced, and replaced when they die.
+func TestSpares(t *testing.T) {
+	t.Parallel()
+	s := supervise(t, Config{Spares: 2})
+	full := func() bool { return s.Spares() == 2 }
+	for range 3 {
+		require.Eventually(t, full, patience, time.Millisecond)
+		s.mu.Lock()
+		spare := s.spares[0]
+		s.mu.Unlock()
+		e := begin(t, s, own1("echo"))
+		require.Same(t, spare, e)
+		out, err := call(t, e, "echo", "x")
+		require.NoError(t, err)
+		require.Equal(t, "x", out)
+	}
+	require.Eventually(t, full, patience, time.Millisecond)
+	s.mu.Lock()
+	for _, e := range s.spares {
+		e.Kill()
+		defer func() { <-e.ended }()
+	}
+	s.mu.Unlock()
+	e := begin(t, s, own1("echo"))
+	_, err := call(t, e, "echo", "x")
+	require.NoError(t, err)
+	require.Eventually(t, full, patience, time.Millisecond)
+}
+
+// An executor may use its processor only.
+func TestStartOnCore(t *testing.T) {
+	t.Parallel()
+	allowed, err := AllowedCores()
+	require.NoError(t, err)
+	core := allowed[len(allowed)-1]
+	e, err := supervise(t, Config{}).Start(t.Context(), Order{Assignment: own1("echo"), Core: core})
+	require.NoError(t, err)
+	require.Equal(t, core, e.Core())
+	var set, want unix.CPUSet
+	want.Set(core)
+	require.NoError(t, unix.SchedGetaffinity(e.PID(), &set))
+	require.Equal(t, want, set)
+	again, err := AllowedCores()
+	require.NoError(t, err)
+	require.Equal(t, allowed, again, "this process was pinned, too")
+}
+
+// Executors do not outlive a supervisor that is killed, whatever they do.
+func TestParentKilled(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("/proc/self/exe", "parent")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	var pids [3]int
+	for i := range pids {
+		_, err = fmt.Fscan(out, &pids[i])
+		require.NoError(t, err)
+	}
+	require.NoError(t, cmd.Process.Kill())
+	cmd.Wait()
+	for _, pid := range pids {
+		if !wait(func() bool { return gone(pid) }) {
+			syscall.Kill(pid, syscall.SIGKILL)
+			t.Errorf("process %d goes on", pid)
+		}
+	}
+}
+
+func wait(f func() bool) bool {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if f() {
+			return true
+		}
+	}
+	return false
+}
+
+// gone reports whether a process has ended, be it that nobody has reaped it.
+func gone(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(state, "Z")
+}
+
+// Whoever starts an executor by hand is told what it is for.
+func TestRunByHand(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("/proc/self/exe", "executor").CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "is for a supervisor to start")
+}
+
+// Executors that crash and are replaced leave nothing behind in the supervisor.
+func TestLeavesNothing(t *testing.T) { // not parallel: it counts what the process has
+	s := supervise(t, Config{Spares: 1})
+	round := func(name string) {
+		e := begin(t, s, own1(name))
+		_, err := call(t, e, name, "")
+		require.ErrorIs(t, err, invoke.ErrWorkerGone)
+		require.Equal(t, name, requireEnds(t, e).Function)
+	}
+	has := func() [3]int {
+		for s.Spares() < 1 {
+			time.Sleep(time.Millisecond)
+		}
+		fds, err := os.ReadDir("/proc/self/fd")
+		require.NoError(t, err)
+		maps, err := os.ReadFile("/proc/self/maps")
+		require.NoError(t, err)
+		return [3]int{len(fds), strings.Count(string(maps), "memfd:"), goruntime.NumGoroutine()}
+	}
+	for range 3 {
+		round("segv")
+	}
+	before := has()
+	for range 30 {
+		round("segv")
+		round("exit")
+	}
+	require.True(t, wait(func() bool {
+		now := has()
+		return now[0] <= before[0] && now[1] <= before[1] && now[2] <= before[2]
+	}), "descriptors, mappings, goroutines: before %v, after %v", before, has())
+}

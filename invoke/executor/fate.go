@@ -1,0 +1,76 @@
+package executor
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/rfaas-go/rfaas/invoke"
+)
+
+// Cause is why an executor ended.
+type Cause uint8
+
+// The causes.
+const (
+	// Exited: by itself. It was asked to, or a function called exit.
+	Exited Cause = iota
+	// Signaled: by a signal. A function crashed, or somebody killed it.
+	Signaled
+	// Overstayed: it was killed because a call took longer than the time limit.
+	Overstayed
+	// Silenced: it was killed because it had lost the connection to its supervisor,
+	// or its client's: a function closed descriptors that were not its own.
+	Silenced
+)
+
+// Fate is how an executor ended.
+type Fate struct {
+	Cause      Cause
+	Signal     syscall.Signal // of Signaled
+	ExitStatus int            // of Exited
+	Function   string         // which function ran then; empty if none did
+	TimeLimit  time.Duration  // of Overstayed
+}
+
+// String is the fate in words.
+func (f Fate) String() string {
+	s := ""
+	switch f.Cause {
+	case Signaled:
+		s = fmt.Sprintf("killed by signal %d (%v)", int(f.Signal), f.Signal)
+	case Overstayed:
+		return fmt.Sprintf("killed because function %q took longer than its time limit of %v", f.Function, f.TimeLimit)
+	case Silenced:
+		s = "killed because it had closed its connections"
+	default:
+		s = fmt.Sprintf("ended with exit status %d", f.ExitStatus)
+	}
+	if f.Function != "" {
+		s += fmt.Sprintf(" while function %q ran", f.Function)
+	}
+	return s
+}
+
+// Err is what the call that was running came to.
+func (f Fate) Err() *invoke.Error {
+	e := &invoke.Error{Status: invoke.StatusCrashed, Function: f.Function, Message: "the executor was " + f.String(), Started: invoke.StartedYes}
+	switch {
+	case f.Cause == Overstayed:
+		e.Status = invoke.StatusDeadlineExceeded
+	case f.Cause == Exited:
+		e.Message = "the executor " + f.String()
+	}
+	if f.Function == "" {
+		e.Started = invoke.StartedUnknown
+	}
+	return e
+}
+
+// fateOf reads how a process ended.
+func fateOf(status syscall.WaitStatus) Fate {
+	if status.Signaled() {
+		return Fate{Cause: Signaled, Signal: status.Signal()}
+	}
+	return Fate{Cause: Exited, ExitStatus: status.ExitStatus()}
+}

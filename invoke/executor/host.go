@@ -1,0 +1,250 @@
+package executor
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	goruntime "runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Host is what an executor process is made of.
+type Host struct {
+	// Runtimes are the kinds of code that it can load, by their names in
+	// invoke/runtime.
+	Runtimes map[string]Loader
+	// Functions are the program's own, in Go: what the runtime "go" has.
+	Functions map[string]invoke.Function
+	// Logger is told of clients, and of functions that crash. May be nil.
+	Logger *slog.Logger
+}
+
+// Loader makes code callable.
+type Loader func(ctx context.Context, c Code) (runtime.Module, error)
+
+// Code is what a Loader is given. The file remains the caller's, and stays open
+// until the module is closed; /proc/self/fd has a name for it.
+type Code struct {
+	File        *os.File
+	MemoryBytes int64
+	TimeLimit   time.Duration
+}
+
+// grace is how long a function may go on when its executor has been asked to end.
+const grace = time.Second
+
+// Run executes functions for the supervisor that started this process, until that
+// asks it to end or is gone. An error was told to the supervisor if there still is
+// one. Run it in main, early, in a process that does nothing else.
+func (h *Host) Run(ctx context.Context) error {
+	control, progress, err := inherited()
+	if err != nil {
+		return err
+	}
+	defer control.close()
+	defer progress.close()
+	if goruntime.GOMAXPROCS(0) == 1 {
+		// A pinned executor has one processor. With a scheduler of one place, the
+		// polling loop would leave sockets to the runtime's monitor, which looks at
+		// them every 10 ms: so long would a first call take.
+		goruntime.GOMAXPROCS(2)
+	}
+	x := &execution{host: h, control: control, progress: progress}
+	defer x.close()
+	err = x.serve(ctx)
+	if err != nil && !x.ready && !errors.Is(err, io.EOF) {
+		control.send(answer{Failed: err.Error()}, nil)
+	}
+	if errors.Is(err, io.EOF) {
+		return nil // it is not needed any more
+	}
+	return err
+}
+
+// inherited takes the descriptors that a supervisor gives.
+func inherited() (*control, *progress, error) {
+	controlFile, progressFile := os.NewFile(controlFD, "control"), os.NewFile(progressFD, "progress page")
+	defer controlFile.Close()
+	defer progressFile.Close()
+	c, err := newControl(controlFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("executor: this program is for a supervisor to start, which gives it descriptors %d and %d: %w", controlFD, progressFD, err)
+	}
+	p, err := mapProgress(progressFile)
+	if err != nil {
+		c.close()
+		return nil, nil, fmt.Errorf("executor: descriptor %d: %w", progressFD, err)
+	}
+	return c, p, nil
+}
+
+// execution is what an executor has made for its orders.
+type execution struct {
+	host     *Host
+	control  *control
+	progress *progress
+	ready    bool // clients can connect
+
+	device   *transport.Device
+	listener *transport.Listener
+	module   runtime.Module
+	code     *os.File
+	registry *invoke.Registry
+}
+
+// serve carries the orders out.
+func (x *execution) serve(ctx context.Context) error {
+	setup, err := x.setUp()
+	if err != nil {
+		return err
+	}
+	if err := x.control.send(answer{}, nil); err != nil {
+		return err
+	}
+	var c command
+	if x.code, err = x.control.receive(&c); err != nil {
+		return err
+	}
+	if c.Assignment == nil {
+		return errors.New("an assignment was expected")
+	}
+	if err := x.load(ctx, c.Assignment); err != nil {
+		return err
+	}
+	log := x.host.Logger
+	if log != nil {
+		log = log.With("process", os.Getpid())
+	}
+	worker, err := invoke.NewWorker(x.device, x.registry, invoke.WorkerConfig{
+		Slots: c.Assignment.Slots, SlotBytes: c.Assignment.SlotBytes, MaxClients: max(c.Assignment.Clients, 1),
+		Mode: setup.Mode, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := x.control.send(answer{Address: x.listener.Addr().String()}, nil); err != nil {
+		worker.Close()
+		return err
+	}
+	x.ready = true
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go x.awaitEnd(cancel)
+	return worker.Serve(ctx, x.listener)
+}
+
+// setUp makes what every assignment needs.
+func (x *execution) setUp() (*Setup, error) {
+	var c command
+	if _, err := x.control.receive(&c); err != nil {
+		return nil, err
+	}
+	if c.Setup == nil {
+		return nil, errors.New("a set-up was expected")
+	}
+	var err error
+	if x.device, err = transport.Open(c.Setup.Transport); err != nil {
+		return nil, err
+	}
+	if x.listener, err = x.device.Listen("unix", newAddress()); err != nil {
+		return nil, err
+	}
+	return c.Setup, nil
+}
+
+// newAddress is an address that leaves nothing in the file system, and that
+// nobody else has.
+func newAddress() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return "@rfaas-" + hex.EncodeToString(b[:])
+}
+
+// load makes the functions of an assignment callable.
+func (x *execution) load(ctx context.Context, a *Assignment) error {
+	x.registry = invoke.NewRegistry()
+	var err error
+	if x.module, err = x.open(ctx, a); err != nil {
+		return err
+	}
+	for i, f := range a.Functions {
+		call, err := x.module.Function(f.Entry)
+		if err != nil {
+			return fmt.Errorf("function %q: %w", f.Name, err)
+		}
+		if err := x.registry.Register(f.Name, x.progress.watched(i, call), invoke.Idempotent(f.Idempotent)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open has the assignment's runtime load its code.
+func (x *execution) open(ctx context.Context, a *Assignment) (runtime.Module, error) {
+	if a.Runtime == runtime.Go {
+		return own(x.host.Functions), nil
+	}
+	loader := x.host.Runtimes[a.Runtime]
+	if loader == nil {
+		return nil, fmt.Errorf("the runtime %q was not built into this program; there are: %s", a.Runtime,
+			strings.Join(append(slices.Sorted(maps.Keys(x.host.Runtimes)), runtime.Go), ", "))
+	}
+	if x.code == nil {
+		return nil, fmt.Errorf("no code came for the runtime %q", a.Runtime)
+	}
+	return loader(ctx, Code{x.code, a.MemoryBytes, a.TimeLimit})
+}
+
+// own is the module of the program's own functions.
+type own map[string]invoke.Function
+
+// Function implements runtime.Module.
+func (o own) Function(entry string) (invoke.Function, error) {
+	if f := o[entry]; f != nil {
+		return f, nil
+	}
+	return nil, fmt.Errorf("this program has no Go function %q; there are: %s", entry, strings.Join(slices.Sorted(maps.Keys(o)), ", "))
+}
+
+// Close implements runtime.Module.
+func (o own) Close() error { return nil }
+
+// awaitEnd waits until the supervisor wants no more, or is gone.
+func (x *execution) awaitEnd(cancel context.CancelFunc) {
+	for {
+		var c command
+		if _, err := x.control.receive(&c); err != nil {
+			break
+		}
+	}
+	cancel()
+	time.AfterFunc(grace, func() { os.Exit(1) })
+}
+
+// close frees what was made.
+func (x *execution) close() {
+	if x.module != nil {
+		x.module.Close()
+	}
+	if x.code != nil {
+		x.code.Close()
+	}
+	if x.listener != nil {
+		x.listener.Close()
+	}
+	if x.device != nil {
+		x.device.Close()
+	}
+}

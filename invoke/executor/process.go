@@ -1,0 +1,212 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Executor is a process that executes functions. Its methods may be called from
+// anywhere.
+type Executor struct {
+	core     int
+	process  *os.Process
+	control  *control
+	progress *progress
+	output   *output
+
+	assignment Assignment // once it has one
+	address    string
+
+	stopped    atomic.Bool // it was asked to end
+	overstayed atomic.Bool // it is being killed for that
+	silenced   atomic.Bool // it is being killed for that
+	ended      chan struct{}
+	fate       Fate // set before ended is closed
+}
+
+// outputDelay bounds how long an executor's output is read after its end, in case
+// that something else holds it open.
+const outputDelay = time.Second
+
+// start starts a process.
+func start(cfg *Config, core int) (e *Executor, err error) {
+	e = &Executor{core: core, ended: make(chan struct{}), output: newOutput(cfg.Output)}
+	control, controlFile, err := controlPair()
+	if err != nil {
+		return nil, err
+	}
+	defer controlFile.Close()
+	progress, progressFile, err := newProgress()
+	if err != nil {
+		control.close()
+		return nil, err
+	}
+	defer progressFile.Close()
+	e.control, e.progress = control, progress
+	cmd := exec.Command(cfg.Command[0], cfg.Command[1:]...)
+	if cmd.Path == ThisProgram {
+		cmd.Args[0] = os.Args[0] // for who lists processes
+	}
+	cmd.Stdout, cmd.Stderr = e.output, e.output
+	cmd.ExtraFiles = []*os.File{controlFD - 3: controlFile, progressFD - 3: progressFile}
+	cmd.WaitDelay = outputDelay
+	// In a process group of its own it is left alone by a Ctrl-C on the terminal,
+	// which is for this process to handle.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	started := make(chan error)
+	go e.attend(cmd, started)
+	if err := <-started; err != nil {
+		control.close()
+		progress.close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// attend starts the process and reaps it. Its thread is the executor's own: the
+// executor inherits the thread's processor, and would be killed at its end.
+func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
+	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	err := pinThread(e.core)
+	if err == nil {
+		err = cmd.Start()
+	}
+	e.process = cmd.Process
+	started <- err
+	if err != nil {
+		return
+	}
+	cmd.Wait() // its error is the process's status, or that its output was cut off
+	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	e.fate = e.judge(status)
+	e.output.end(cmd.Process.Pid)
+	e.progress.close()
+	close(e.ended)
+}
+
+// judge is why the process has ended.
+func (e *Executor) judge(status syscall.WaitStatus) Fate {
+	f := fateOf(status)
+	_, running, number := e.progress.look()
+	if running && number < uint64(len(e.assignment.Functions)) {
+		f.Function = e.assignment.Functions[number].Name
+	}
+	switch {
+	case f.Signal != syscall.SIGKILL:
+	case e.overstayed.Load():
+		f.Cause, f.TimeLimit = Overstayed, e.assignment.TimeLimit
+	case e.silenced.Load():
+		f.Cause = Silenced
+	}
+	return f
+}
+
+// OrderError is why an executor cannot do what was wanted of it: the order's
+// fault, not the executor's.
+type OrderError struct{ Reason string }
+
+func (e *OrderError) Error() string { return "executor: " + e.Reason }
+
+// ask sends a command and waits for the answer.
+func (e *Executor) ask(ctx context.Context, c command, file *os.File) (a answer, err error) {
+	defer context.AfterFunc(ctx, func() { e.control.conn.SetDeadline(past) })()
+	if err = e.control.send(c, file); err == nil {
+		_, err = e.control.receive(&a)
+	}
+	mistake := (*OrderError)(nil)
+	switch {
+	case err == nil && a.Failed == "":
+		return a, nil
+	case err == nil:
+		return a, &OrderError{a.Failed}
+	case errors.As(err, &mistake):
+		return a, err
+	case ctx.Err() != nil:
+		return a, fmt.Errorf("executor (process %d) was not ready: %w", e.PID(), context.Cause(ctx))
+	}
+	if errors.Is(err, errNonsense) {
+		return a, fmt.Errorf("executor (process %d): %w", e.PID(), err)
+	}
+	// It ended, or is about to.
+	select {
+	case <-e.ended:
+		return a, fmt.Errorf("executor (process %d): %v before it was ready", e.PID(), e.fate)
+	case <-ctx.Done():
+		return a, fmt.Errorf("executor (process %d): %w", e.PID(), errors.Join(err, ctx.Err()))
+	}
+}
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
+
+// assign gives the executor its assignment and begins to watch it.
+func (e *Executor) assign(ctx context.Context, o Order) error {
+	e.assignment = o.Assignment
+	a, err := e.ask(ctx, command{Assignment: &o.Assignment}, o.Code)
+	if err != nil {
+		return err
+	}
+	e.address = a.Address
+	go e.watchControl()
+	if o.Assignment.TimeLimit > 0 {
+		go e.watchTime(o.Assignment.TimeLimit)
+	}
+	return nil
+}
+
+// PID is the process id.
+func (e *Executor) PID() int { return e.process.Pid }
+
+// Core is the processor that the executor was started on, or AnyCore.
+func (e *Executor) Core() int { return e.core }
+
+// Address is where the executor waits for clients, as net.Dial takes it.
+func (e *Executor) Address() (network, address string) { return "unix", e.address }
+
+// Ended is closed when the process has ended.
+func (e *Executor) Ended() <-chan struct{} { return e.ended }
+
+// Fate says how the process ended; ok is false while it has not.
+func (e *Executor) Fate() (f Fate, ok bool) {
+	select {
+	case <-e.ended:
+		return e.fate, true
+	default:
+		return Fate{}, false
+	}
+}
+
+// Kill ends the process at once. It does not wait for its end.
+func (e *Executor) Kill() {
+	e.process.Kill() // an error means that it has ended
+}
+
+// Stop asks the executor to end, kills it after the grace period, and returns
+// when the process is gone.
+func (e *Executor) Stop(grace time.Duration) {
+	if e.stopped.CompareAndSwap(false, true) {
+		e.control.conn.CloseWrite()
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-e.ended:
+	case <-timer.C:
+	}
+	e.discard()
+}
+
+// discard ends an executor that is not used. Its control is read until then: a
+// last answer may be there when the process has ended.
+func (e *Executor) discard() {
+	e.Kill()
+	<-e.ended
+	e.control.close()
+}
