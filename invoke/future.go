@@ -20,19 +20,25 @@ type Future struct {
 // with ErrNoCredit. The context bounds that wait, and its deadline travels with
 // the call; the wait for the reply has a context of its own.
 func (c *Client) Go(ctx context.Context, f *Handle, in []byte) (Future, error) {
-	return c.start(ctx, f, in, true)
+	return c.start(ctx, f, in, 0, true)
+}
+
+// GoSized is Go for a function with a result of up to room bytes. Without it there
+// is room for a result of SlotBytes.
+func (c *Client) GoSized(ctx context.Context, f *Handle, in []byte, room int) (Future, error) {
+	return c.start(ctx, f, in, room, true)
 }
 
 // TryGo is Go that never waits: without a free credit it fails with ErrNoCredit.
 func (c *Client) TryGo(ctx context.Context, f *Handle, in []byte) (Future, error) {
-	return c.start(ctx, f, in, false)
+	return c.start(ctx, f, in, 0, false)
 }
 
-func (c *Client) start(ctx context.Context, f *Handle, in []byte, wait bool) (Future, error) {
+func (c *Client) start(ctx context.Context, f *Handle, in []byte, room int, wait bool) (Future, error) {
 	if err := c.owner.Acquire(); err != nil {
 		return Future{}, c.refuse(err)
 	}
-	s, err := c.begin(ctx, f, in, wait)
+	s, err := c.begin(ctx, f, in, room, wait)
 	var future Future
 	if err == nil {
 		future = Future{client: c, slot: s.index, id: s.id}
@@ -64,15 +70,17 @@ func (c *Client) beginAll(ctx context.Context, f *Handle, inputs [][]byte, futur
 		return 0, err
 	}
 	for i, in := range inputs {
-		if len(in) > c.layout.slotBytes {
-			err = c.inputTooLarge(f, len(in), c.layout.slotBytes)
-			break
-		}
 		var s *clientSlot
 		if s, err = c.credit(ctx, false); err != nil {
 			break
 		}
-		copy(s.input, in)
+		if len(in) > c.layout.slotBytes {
+			if err = c.load(s, f, in, 0); err != nil {
+				break
+			}
+		} else {
+			copy(s.input, in)
+		}
 		c.stage(s, f, len(in), timeout)
 		futures[i] = Future{client: c, slot: s.index, id: s.id}
 		if c.length < len(c.staged) {
