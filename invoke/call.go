@@ -103,6 +103,10 @@ func (c *Client) release(s *clientSlot) {
 			c.memory.put(b.region)
 		}
 	}
+	if s.state == slotAside {
+		delete(c.aside, s.id)
+		return
+	}
 	s.state = slotFree
 	c.free = append(c.free, s.index)
 }
