@@ -63,6 +63,14 @@ func everyNetwork(t *testing.T, test func(t *testing.T, url string)) {
 	}
 }
 
+// scaled is n, or less with the race detector, which makes everything slow.
+func scaled(n int) int {
+	if raceEnabled {
+		return n / 4
+	}
+	return n
+}
+
 func lossy(url string) bool { return strings.Contains(url, "loss") }
 
 // TestLargeCalls: whatever the lengths, a call with slices, a future and a buffer
@@ -74,7 +82,9 @@ func TestLargeCalls(t *testing.T) {
 		require.Equal(t, 1<<30, c.LargeBytes())
 		f := s.register(t, c, "resize", resize)
 		sizes := []int{8, slot - 1, slot, slot + 1, 1<<20 + 3}
-		if !lossy(url) {
+		if raceEnabled {
+			sizes = []int{8, slot, slot + 1, 300 << 10}
+		} else if !lossy(url) {
 			sizes = append(sizes, 256<<10, 256<<10+1, 3<<20)
 		}
 		for _, n := range sizes {
@@ -119,7 +129,7 @@ func (s *stand) calls(t *testing.T, n int) uint64 {
 // Test64MiB: the payload that the issue is about, both ways.
 func Test64MiB(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
-		const size = 64 << 20
+		size := scaled(64 << 20)
 		s := serve(t, url, invoke.WorkerConfig{})
 		c := s.dial(t, invoke.ClientConfig{})
 		in, out := pattern(size, 5), make([]byte, size)
@@ -211,7 +221,7 @@ func TestLargeDeadline(t *testing.T) {
 		s := serve(t, url, invoke.WorkerConfig{})
 		c := s.dial(t, invoke.ClientConfig{Slots: 2})
 		f := s.register(t, c, "never", s.never(t))
-		b, err := c.NewBuffer(512<<20, 0)
+		b, err := c.NewBuffer(scaled(512<<20), 0)
 		require.NoError(t, err)
 		_, err = b.Call(within(t, 2*time.Millisecond), f, len(b.In()))
 		require.ErrorIs(t, err, invoke.ErrDeadlineExceeded)
@@ -410,7 +420,7 @@ func TestBuffersReuseMemory(t *testing.T) {
 func TestLargeFatalFaults(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		lost := 0
-		for seed := range 10 {
+		for seed := range scaled(12) {
 			s := serve(t, fmt.Sprintf("faulty+%s?seed=%d&status=0.01&loss=0.01&queue-full=0.1&delay=0.1&wake=0.1", url, seed), invoke.WorkerConfig{})
 			for range 5 {
 				c, err := invoke.Dial(soon(t), s.dev, "unix", s.address, invoke.ClientConfig{Slots: 3})
@@ -441,7 +451,7 @@ func TestLargeFatalFaults(t *testing.T) {
 // before Close, is done.
 func TestDrainDuringLargeCalls(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
-		const size = 32 << 20
+		size := scaled(32 << 20)
 		for _, how := range []func(s *stand) error{
 			func(s *stand) error { return s.worker.Drain(soon(t)) },
 			func(s *stand) error { return s.worker.Close() },
