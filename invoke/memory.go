@@ -172,13 +172,6 @@ func (p *memoryPool) releaseBudget() {
 	p.held = 0
 }
 
-// bytes is how much memory there is, and how much of it nobody uses.
-func (p *memoryPool) bytes() (held, spare int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.held, p.spare
-}
-
 // budget bounds the memory of several pools together. A nil budget is without
 // bounds.
 type budget struct {
