@@ -16,7 +16,7 @@ import (
 const (
 	invokeDepth    = 16 // default of the tests that keep several calls in flight
 	maxInvokeDepth = 256
-	maxInvokeSize  = 1 << 29
+	maxInvokeSize  = 1 << 30
 	maxWorkers     = 64
 )
 
@@ -58,8 +58,11 @@ func invokeMode(mode string) invoke.Mode {
 }
 
 // invokeSlotBytes makes slots as large as the inputs, and not too small to be
-// slots.
-func invokeSlotBytes(size int) int { return max(size, 1024) }
+// slots. Inputs beyond mostInvokeSlot are not sent in slots: the worker reads
+// them.
+func invokeSlotBytes(size int) int { return min(max(size, 1024), mostInvokeSlot) }
+
+const mostInvokeSlot = 1 << 20
 
 // invokeSlots is how many calls are in flight at each worker: fewer than asked
 // for when their inputs are large, as in the other bandwidth tests.

@@ -29,10 +29,13 @@ func (l *loop) attend() (closed bool) {
 	}
 	if closed {
 		l.flush()
+		l.finish()
 	}
 	if l.refusing && drained != nil {
 		l.flush() // nothing runs now
-		closeOnce(drained)
+		if !l.writing() {
+			closeOnce(drained)
+		}
 	}
 	return closed
 }

@@ -57,3 +57,34 @@ func BenchmarkPipelined(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLargeCall is with slices, which costs a copy at the client, and with a
+// Buffer, which does not.
+func BenchmarkLargeCall(b *testing.B) {
+	for _, size := range []int{1 << 20, 64 << 20} {
+		w := serve(b, "shm:", invoke.WorkerConfig{Mode: invoke.Hot})
+		c := w.dial(b, invoke.ClientConfig{Mode: invoke.Hot})
+		f := find(b, c, "noop")
+		ctx := context.Background()
+		b.Run(fmt.Sprintf("slices/%d", size), func(b *testing.B) {
+			in := make([]byte, size)
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				if _, err := c.Call(ctx, f, in, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("buffer/%d", size), func(b *testing.B) {
+			buffer, err := c.NewBuffer(size, 0)
+			require.NoError(b, err)
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				if _, err := buffer.Call(ctx, f, size); err != nil {
+					b.Fatal(err)
+				}
+			}
+			require.NoError(b, buffer.Close())
+		})
+	}
+}

@@ -22,25 +22,44 @@ type Buffer struct {
 	in       []byte
 	reply    *[headerBytes]byte
 	out      []byte
-	message  transport.Span // header and in
+	message  transport.Span       // header and in
+	source   transport.RemoteSpan // in
 	returned transport.RemoteSpan
 	slot     *clientSlot // of the call under way
+	lent     bool        // by the client to a call with slices: its region goes back with the slot
+	closed   bool
 }
 
 // NewBuffer makes a buffer for inputs of up to inBytes and results of up to
-// outBytes, neither more than Client.SlotBytes.
+// outBytes: either up to Client.SlotBytes, or both together up to
+// Client.LargeBytes. Its memory is that of a buffer that was closed before, if
+// there is such a one (see ClientConfig.SpareBytes): what it holds is arbitrary.
 func (c *Client) NewBuffer(inBytes, outBytes int) (*Buffer, error) {
 	if err := c.owner.Acquire(); err != nil {
 		return nil, c.refuse(err)
 	}
 	defer c.owner.Release()
-	if most := c.layout.slotBytes; inBytes < 0 || outBytes < 0 || inBytes > most || outBytes > most {
-		return nil, &Error{Status: StatusTooLarge, Worker: c.worker, Started: StartedNo,
-			Message: fmt.Sprintf("a buffer for inputs of %d bytes and results of %d; a slot holds %d; connect with larger slots (SlotBytes)", inBytes, outBytes, most)}
+	if inBytes < 0 || outBytes < 0 {
+		return nil, fmt.Errorf("invoke: new buffer for inputs of %d bytes and results of %d", inBytes, outBytes)
 	}
+	if c.beyond(inBytes)+c.beyond(outBytes) > c.large || max(inBytes, outBytes) > max(MaxPayloadBytes, c.layout.slotBytes) {
+		return nil, c.tooLarge("", "a buffer for both input and result", inBytes+outBytes)
+	}
+	return c.newBuffer(inBytes, outBytes)
+}
+
+// beyond is what n bytes of input or result take of Client.LargeBytes.
+func (c *Client) beyond(n int) int {
+	if n <= c.layout.slotBytes {
+		return 0
+	}
+	return roundUp(n, 64)
+}
+
+func (c *Client) newBuffer(inBytes, outBytes int) (*Buffer, error) {
 	outBytes = max(outBytes, minSlotBytes) // room for a message
 	in, out := layout{1, inBytes}, layout{1, outBytes}
-	region, err := c.domain.Alloc(in.bytes()+out.bytes(), transport.RemoteWrite)
+	region, err := c.memory.take(in.bytes() + out.bytes())
 	if err != nil {
 		return nil, fmt.Errorf("invoke: new buffer: %w", err)
 	}
@@ -48,7 +67,9 @@ func (c *Client) NewBuffer(inBytes, outBytes int) (*Buffer, error) {
 	b.header, b.in = in.at(region.Bytes(), 0)
 	b.reply, b.out = out.at(region.Bytes()[in.bytes():], 0)
 	b.message = in.span(region, 0)
+	b.source = region.Remote(headerBytes, inBytes)
 	b.returned = region.Remote(in.bytes(), headerBytes+outBytes)
+	*b.header = [headerBytes]byte{} // the memory may have been another call's
 	return b, nil
 }
 
@@ -79,13 +100,17 @@ func (b *Buffer) Go(ctx context.Context, f *Handle, n int) error {
 
 func (b *Buffer) begin(ctx context.Context, f *Handle, n int) error {
 	c := b.client
+	if b.closed {
+		return fmt.Errorf("invoke: the buffer is closed: %w", transport.ErrClosed)
+	}
 	if b.slot != nil {
 		if c.look(); b.slot != nil {
 			return ErrBufferBusy
 		}
 	}
 	if n < 0 || n > len(b.in) {
-		return c.inputTooLarge(f, n, len(b.in))
+		return &Error{Status: StatusTooLarge, Function: f.name, Worker: c.worker, Started: StartedNo,
+			Message: fmt.Sprintf("the input has %d bytes, the buffer was made for %d", n, len(b.in))}
 	}
 	timeout, err := c.admit(ctx, f)
 	if err != nil {
@@ -125,9 +150,14 @@ func (b *Buffer) wait(ctx context.Context) ([]byte, error) {
 	if s.gone || s.status != StatusOK {
 		return nil, c.collectFailure(s, len(b.out))
 	}
+	n, err := c.resultBytes(s)
+	if err != nil {
+		c.release(s)
+		return nil, err
+	}
 	c.collected = b.reply
 	c.release(s)
-	return b.out[:s.bytes], nil
+	return b.out[:n], nil
 }
 
 // Abandon gives the call under way up: see Future.Abandon.
@@ -150,8 +180,8 @@ func (b *Buffer) Abandon() error {
 	return nil
 }
 
-// Close frees the buffer's memory. It fails with ErrBufferBusy while a call is
-// not answered.
+// Close gives the buffer's memory back to the client, for other buffers. It fails
+// with ErrBufferBusy while a call is not answered.
 func (b *Buffer) Close() error {
 	c := b.client
 	if err := c.owner.Acquire(); err != nil {
@@ -161,13 +191,18 @@ func (b *Buffer) Close() error {
 		return c.refuse(err)
 	}
 	defer c.owner.Release()
+	if b.closed {
+		return nil
+	}
 	if b.slot != nil {
 		if c.look(); b.slot != nil {
 			return ErrBufferBusy
 		}
 	}
 	if c.collected == b.reply {
-		c.collected = nil
+		c.keep(b.reply)
 	}
-	return b.region.Close()
+	b.closed, b.in, b.out = true, nil, nil
+	c.memory.put(b.region)
+	return nil
 }

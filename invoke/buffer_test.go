@@ -14,7 +14,7 @@ import (
 func TestBuffer(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		const slotBytes = 1 << 20
-		s := serve(t, url, invoke.WorkerConfig{SlotBytes: slotBytes})
+		s := serve(t, url, invoke.WorkerConfig{SlotBytes: slotBytes, CallBytes: -1})
 		c := s.dial(t, invoke.ClientConfig{SlotBytes: slotBytes, Slots: 2})
 		f := find(t, c, "echo")
 		b, err := c.NewBuffer(slotBytes, slotBytes)
@@ -143,7 +143,7 @@ func TestBuffersInParallel(t *testing.T) {
 func TestLargeSlots(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		const slotBytes = 64 << 20
-		s := serve(t, url, invoke.WorkerConfig{SlotBytes: slotBytes, Slots: 2})
+		s := serve(t, url, invoke.WorkerConfig{SlotBytes: slotBytes, Slots: 2, CallBytes: -1})
 		c := s.dial(t, invoke.ClientConfig{SlotBytes: slotBytes, Slots: 2})
 		f := s.register(t, c, "ends", func(_ context.Context, in, out []byte) (int, error) {
 			out[0], out[len(in)-1] = in[len(in)-1], in[0]

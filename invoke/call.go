@@ -10,7 +10,8 @@ import (
 
 // Call sends in to the function f, waits for the reply and copies the result to
 // out; it returns the result's length in bytes. in and out are the caller's, of
-// any kind of memory, and in use until Call returns.
+// any kind of memory, and in use until Call returns. Either may be longer than a
+// slot, up to what Client.LargeBytes says; a Buffer saves the copies.
 //
 // If the context ends first, the call is abandoned: its slot is a credit again
 // once the reply, which nobody will see, has come. The deadline of the context
@@ -27,7 +28,7 @@ func (c *Client) Call(ctx context.Context, f *Handle, in, out []byte) (int, erro
 }
 
 func (c *Client) call(ctx context.Context, f *Handle, in, out []byte) (int, error) {
-	s, err := c.begin(ctx, f, in, true)
+	s, err := c.begin(ctx, f, in, len(out), true)
 	if err != nil {
 		return 0, err
 	}
@@ -37,20 +38,25 @@ func (c *Client) call(ctx context.Context, f *Handle, in, out []byte) (int, erro
 	return c.collect(s, out)
 }
 
-// begin copies the input into a free slot and sends it off.
-func (c *Client) begin(ctx context.Context, f *Handle, in []byte, wait bool) (*clientSlot, error) {
+// begin copies the input into a free slot, or beside it, and sends it off. There
+// is room for a result of a slot, or of room bytes if that is more.
+func (c *Client) begin(ctx context.Context, f *Handle, in []byte, room int, wait bool) (*clientSlot, error) {
 	timeout, err := c.admit(ctx, f)
 	if err != nil {
 		return nil, err
-	}
-	if len(in) > c.layout.slotBytes {
-		return nil, c.inputTooLarge(f, len(in), c.layout.slotBytes)
 	}
 	s, err := c.credit(ctx, wait)
 	if err != nil {
 		return nil, err
 	}
-	copy(s.input, in)
+	if len(in) > c.layout.slotBytes || room > c.layout.slotBytes {
+		err = c.load(s, f, in, room)
+		if err != nil {
+			return nil, err
+		}
+	} else {
+		copy(s.input, in)
+	}
 	c.stage(s, f, len(in), timeout)
 	_, err = c.flush(ctx)
 	return s, err
@@ -80,8 +86,8 @@ func (c *Client) credit(ctx context.Context, wait bool) (*clientSlot, error) {
 // credit.
 func (c *Client) collect(s *clientSlot, out []byte) (int, error) {
 	n := int(s.bytes)
-	if s.gone || s.status != StatusOK || n > len(out) {
-		return 0, c.collectFailure(s, len(out))
+	if s.buffer != nil || s.gone || s.status != StatusOK || n > len(out) {
+		return c.collectSlowly(s, out)
 	}
 	copy(out, s.result[:n])
 	c.collected = s.reply
@@ -91,7 +97,17 @@ func (c *Client) collect(s *clientSlot, out []byte) (int, error) {
 
 // release makes a slot a credit.
 func (c *Client) release(s *clientSlot) {
-	s.state, s.buffer = slotFree, nil
+	if b := s.buffer; b != nil {
+		s.buffer = nil
+		if b.lent {
+			c.memory.put(b.region)
+		}
+	}
+	if s.state == slotAside {
+		delete(c.aside, s.id)
+		return
+	}
+	s.state = slotFree
 	c.free = append(c.free, s.index)
 }
 
@@ -106,7 +122,7 @@ func (c *Client) collectFailure(s *clientSlot, room int) error {
 	if s.buffer != nil {
 		reply, payload = s.buffer.reply, s.buffer.out
 	}
-	c.collected = reply
+	c.keep(reply)
 	e := &Error{Status: s.status, Function: s.handle.name, Worker: c.worker, Started: StartedYes}
 	if s.status == StatusOK {
 		e.Status = StatusTooLarge
@@ -125,10 +141,15 @@ func (c *Client) gone(started Started) error {
 	return &GoneError{Worker: c.worker, Started: started, Err: c.failed}
 }
 
-// inputTooLarge is the error for an input that does not fit.
-func (c *Client) inputTooLarge(f *Handle, size, limit int) error {
-	return &Error{Status: StatusTooLarge, Function: f.name, Worker: c.worker, Started: StartedNo,
-		Message: fmt.Sprintf("the input has %d bytes, a slot holds %d; connect with larger slots (SlotBytes)", size, limit)}
+// tooLarge is the error for an input, or room for a result, that the worker does
+// not take.
+func (c *Client) tooLarge(name, what string, size int) error {
+	message := fmt.Sprintf("%s has %d bytes; the worker takes calls of %d", what, size, c.large)
+	if c.large == 0 {
+		message = fmt.Sprintf("%s has %d bytes, a slot holds %d, and the worker takes no calls beyond the slots; connect with larger ones (SlotBytes)",
+			what, size, c.layout.slotBytes)
+	}
+	return &Error{Status: StatusTooLarge, Function: name, Worker: c.worker, Started: StartedNo, Message: message}
 }
 
 // unsent is the error for a call that was given up before it was sent.

@@ -16,11 +16,17 @@ import (
 // ClientConfig describes a client. The zero value will do.
 type ClientConfig struct {
 	// Slots is how many calls can be in flight at once: 16 if 0. SlotBytes is the
-	// longest input and the longest result of a call, 64 KiB if 0. The worker may
-	// grant less of either; ask Client.Slots and Client.SlotBytes. Both ends set
-	// aside two times Slots x (SlotBytes + 64) bytes, of which only what is used
-	// costs memory.
+	// longest input and the longest result that travel in a slot, 64 KiB if 0;
+	// what is longer takes one more round trip. The worker may grant less of
+	// either; ask Client.Slots and Client.SlotBytes. Both ends set aside two times
+	// Slots x (SlotBytes + 64) bytes, of which only what is used costs memory.
 	Slots, SlotBytes int
+	// SpareBytes is how much registered memory of Buffers that were closed, and of
+	// calls beyond SlotBytes, is kept for those to come: 1 GiB if 0, none if
+	// negative. What nobody uses for 5 s is freed.
+	SpareBytes int64
+	// Aside is how many results Client.GoWait may put aside: 1024 if 0.
+	Aside int
 	// Mode is how the client waits for replies.
 	Mode Mode
 	// Token is handed to the worker's Authorize hook: at most MaxTokenBytes.
@@ -29,19 +35,27 @@ type ClientConfig struct {
 	// transport.ConnConfig.
 	Authorize func(ctx context.Context, worker transport.Peer) error
 
-	firstID *uint64 // of the first call, for tests; random if nil
+	firstID    *uint64       // of the first call, for tests; random if nil
+	memoryIdle time.Duration // for tests; 5 s if 0
 }
+
+const (
+	defaultSpareBytes = 1 << 30
+	defaultAside      = 1024
+)
 
 // Client calls the functions of one worker over one connection. One goroutine
 // at a time may use it, its Buffers and its Futures; a second one gets
-// ErrConcurrentUse and does no harm. Close, Done, Err, Slots, SlotBytes and
-// Worker may be called from anywhere.
+// ErrConcurrentUse and does no harm. Close, Done, Err, Slots, SlotBytes,
+// LargeBytes and Worker may be called from anywhere.
 type Client struct {
 	dev     *transport.Device
 	domain  *transport.ProtectionDomain
 	conn    *transport.Conn
 	layout  layout
-	worker  string // for errors
+	large   int         // bytes that the input and the result of a call beyond the slots may have together
+	memory  *memoryPool // of Buffers and of calls beyond the slots
+	worker  string      // for errors
 	spin    time.Duration
 	closing atomic.Bool
 
@@ -55,9 +69,11 @@ type Client struct {
 	_           [64]byte // what follows belongs to owner
 	owner       transport.Owner
 	slots       []clientSlot
-	free        []uint32 // credits: slots without a call, the last used on top
-	abandoned   int      // slots whose call nobody waits for
-	failed      error    // why the connection ended, once that was noticed
+	free        []uint32               // credits: slots without a call, the last used on top
+	abandoned   int                    // slots whose call nobody waits for
+	aside       map[uint64]*clientSlot // by id: calls that GoWait took out of their slots; nil if there were none
+	mostAside   int
+	failed      error // why the connection ended, once that was noticed
 	staged      [clientBatch]transport.WorkRequest
 	length      int                     // of staged
 	receives    []transport.WorkRequest // as many as are reposted at once
@@ -67,6 +83,7 @@ type Client struct {
 	owed        bool // there are completions of sends to be looked for
 	inlineBytes int
 	collected   *[headerBytes]byte // header of the last reply that was handed out
+	copied      [headerBytes]byte  // of it, if its memory can be freed
 	completions [clientBatch]transport.Completion
 }
 
@@ -101,6 +118,7 @@ const (
 	slotInFlight            // sent, unanswered
 	slotFinished            // answered, or never to be answered; not collected
 	slotAbandoned           // sent, unanswered, and nobody waits: quarantined
+	slotAside               // finished, and no slot any more: see Client.GoWait
 )
 
 func (s *clientSlot) unanswered() bool { return s.state == slotInFlight || s.state == slotAbandoned }
@@ -137,7 +155,13 @@ func newClient(dev *transport.Device, cfg ClientConfig, connect func(transport.C
 	if len(cfg.Token) > MaxTokenBytes {
 		return nil, fmt.Errorf("invoke: a token of %d bytes; at most %d", len(cfg.Token), MaxTokenBytes)
 	}
-	c := &Client{dev: dev, spin: cfg.Mode.spin()}
+	if cfg.Aside < 0 {
+		return nil, fmt.Errorf("invoke: Aside is %d; it must not be negative", cfg.Aside)
+	}
+	c := &Client{dev: dev, spin: cfg.Mode.spin(), mostAside: cfg.Aside}
+	if c.mostAside == 0 {
+		c.mostAside = defaultAside
+	}
 	if err := c.connect(wish, cfg, connect); err != nil {
 		c.Close()
 		return nil, refused(err)
@@ -155,6 +179,7 @@ func (c *Client) connect(wish layout, cfg ClientConfig, connect func(transport.C
 	if c.requests, err = c.domain.Alloc(wish.bytes(), transport.LocalOnly); err != nil {
 		return err
 	}
+	c.memory = newClientMemory(c.domain, cfg)
 	depth := wish.depth()
 	if c.replyQueue, err = c.dev.NewQueue(depth); err != nil {
 		return err
@@ -184,6 +209,7 @@ func (c *Client) connect(wish layout, cfg ClientConfig, connect func(transport.C
 			theirs.layout.slots, theirs.layout.slotBytes, wish.slots, wish.slotBytes)
 	}
 	c.layout = theirs.layout
+	c.large = int(min(theirs.large, 2*MaxPayloadBytes))
 	c.arrange(wish, theirs.region, mine.firstID)
 	c.answered = depth
 	return c.repost()
@@ -229,8 +255,12 @@ func (c *Client) arrange(wish layout, workerSlots transport.RemoteSpan, firstID 
 // Slots is how many calls can be in flight at once.
 func (c *Client) Slots() int { return c.layout.slots }
 
-// SlotBytes is the longest input and the longest result of a call.
+// SlotBytes is the longest input and the longest result that travel in a slot.
 func (c *Client) SlotBytes() int { return c.layout.slotBytes }
+
+// LargeBytes is how long the input and the result of a call beyond the slots may
+// be together: what the worker takes. 0 means that it takes no such calls.
+func (c *Client) LargeBytes() int { return c.large }
 
 // Worker names the worker, for logs.
 func (c *Client) Worker() string { return c.worker }
@@ -256,6 +286,9 @@ func (c *Client) Close() error {
 		if q != nil {
 			errs = append(errs, q.Close())
 		}
+	}
+	if c.memory != nil {
+		c.memory.close()
 	}
 	if c.domain != nil {
 		errs = append(errs, c.domain.Close())

@@ -36,6 +36,43 @@
 // (quarantine): nothing is written to where somebody else is already waiting. The
 // layout of the headers, the ids and the immediate data is in wire.go.
 //
+// # Payloads beyond the slots
+//
+// An input that is longer than a slot stays in registered memory of the client:
+// the caller's Buffer, or a buffer that the client lends to the call and copies
+// the input to. The request says where it is, and how much room there is for the
+// result, and where.
+//
+//	client                                              worker
+//	buffer                  WRITE WITH IMMEDIATE
+//	+--------+              header only                 +--------+
+//	| header | -----------------------------------> | header | slot 0
+//	+--------+------------+    READ, in parts           +--------+
+//	|        | input      | --------------------------> memory of its own
+//	+--------+------------+                               | function
+//	| header | room       |    WRITE, in parts            v
+//	|        | for result | <-------------------------- memory of its own
+//	+--------+------------+    WRITE WITH IMMEDIATE     +--------+
+//	| header | <----------------------------------- | header | slot 0
+//	+--------+              header only                 +--------+
+//
+// A result that fits into a slot comes with the header. Such calls wait in a queue
+// for each client, the first two of which have memory; the worker moves a part of
+// 256 KiB at a time, and looks at requests in between. So they do not keep others
+// waiting, and small calls overtake them. A worker bounds what it sets aside, see
+// WorkerConfig.CallBytes; both ends keep memory for the next such call, for some
+// seconds. When the deadline passes, or the caller gives up, in the middle, the
+// worker stops as soon as the device has done with the parts under way; the
+// client's memory is in quarantine until the reply, as a slot is. A client that
+// names memory that it does not have, or that may not be read, loses its
+// connection.
+//
+// # Credit
+//
+// Without a credit, TryGo fails with ErrNoCredit; Go does, too, unless an
+// abandoned call's slot is about to be free; GoWait waits for an answer, and puts
+// the result aside until its Future is waited for.
+//
 // # Ownership of memory
 //
 //	memory                       belongs to
@@ -43,7 +80,10 @@
 //	out of Call and Wait         the caller; the result is copied there
 //	Buffer, input and result     the caller until Buffer.Go or Call; then the call,
 //	                             until its reply has come, even if it was abandoned
+//	what a call is lent          this package; until the result was copied to the caller,
+//	                             or the reply of an abandoned call has come
 //	in and out of a Function     the function, until it returns
+//	worker's memory beyond       this package; it is one client's, and never another's
 //	slots, at both ends          this package; freed when the connection ends, after
 //	                             the right to write there has ended
 //	token of Authorize, NewMeter this package; valid during the call

@@ -1,7 +1,24 @@
 package invoke
 
+import "time"
+
 // WithFirstID has a client begin its calls' ids with id.
 func WithFirstID(cfg ClientConfig, id uint64) ClientConfig {
 	cfg.firstID = &id
 	return cfg
 }
+
+// WithWorkerMemoryIdle has a worker give unused memory back after d.
+func WithWorkerMemoryIdle(cfg WorkerConfig, d time.Duration) WorkerConfig {
+	cfg.memoryIdle = d
+	return cfg
+}
+
+// WithClientMemoryIdle has a client give unused memory back after d.
+func WithClientMemoryIdle(cfg ClientConfig, d time.Duration) ClientConfig {
+	cfg.memoryIdle = d
+	return cfg
+}
+
+// ReserveMemory takes n bytes of what the worker has for calls beyond the slots.
+func (w *Worker) ReserveMemory(n int64) bool { return w.large.total.reserve(n) }

@@ -51,13 +51,22 @@ func (l *loop) reclaim() {
 			return // closed
 		}
 		for i := range l.acks[:n] {
-			if c := &l.acks[i]; c.Status != transport.StatusOK {
-				l.failed(c)
-			}
+			l.acknowledged(&l.acks[i])
 		}
 		if n < len(l.acks) {
 			return
 		}
+	}
+}
+
+// acknowledged takes the completion of a reply, or of a part of a payload.
+func (l *loop) acknowledged(c *transport.Completion) {
+	switch {
+	case c.Status != transport.StatusOK:
+		c.ID = sessionOf(c.ID)
+		l.failed(c)
+	case c.Op != transport.OpWriteImm:
+		l.moved(c)
 	}
 }
 
@@ -135,6 +144,7 @@ func (l *loop) drop(s *session, reason error) {
 	if len(s.backlog) > 0 {
 		l.backlogs--
 	}
+	l.forget(s)
 	l.sessions[placeOf(s.id)] = nil
 	l.places = append(l.places, placeOf(s.id))
 	l.w.log.Info("client gone", "peer", s.peer, "reason", reason)

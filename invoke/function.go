@@ -13,16 +13,17 @@ import (
 // Function is what a worker executes. It reads the input in, writes its result
 // to the front of out and returns its length in bytes.
 //
-// Both slices are registered memory of the call's slot and valid until the
-// function returns; neither they nor ctx may be kept. A client that breaks the
-// protocol can change in while the function runs, so what was checked in it has
-// to be copied before it is relied on. ctx ends when the call's deadline has
-// passed, when its client is gone and when the worker is closed. An error is
-// answered with StatusFunctionError and its text, unless it wraps an error of
-// this package that stands for another status; a panic with StatusCrashed. A
-// result that does not fit is answered with StatusTooLarge: return the length
-// needed, or an error that wraps io.ErrShortBuffer. A worker executes one call
-// at a time, on the goroutine of Serve.
+// Both slices are registered memory, of the call's slot or beyond it, and valid
+// until the function returns; neither they nor ctx may be kept. out is as long as
+// what the caller offers, or as a slot if that is more, and holds anything. A
+// client that breaks the protocol can change in while the function runs, so what
+// was checked in it has to be copied before it is relied on. ctx ends when the
+// call's deadline has passed, when its client is gone and when the worker is
+// closed. An error is answered with StatusFunctionError and its text, unless it
+// wraps an error of this package that stands for another status; a panic with
+// StatusCrashed. A result that does not fit is answered with StatusTooLarge:
+// return the length needed, or an error that wraps io.ErrShortBuffer. A worker
+// executes one call at a time, on the goroutine of Serve.
 type Function func(ctx context.Context, in, out []byte) (n int, err error)
 
 // maxNameBytes bounds the name of a function.

@@ -20,19 +20,42 @@ type Future struct {
 // with ErrNoCredit. The context bounds that wait, and its deadline travels with
 // the call; the wait for the reply has a context of its own.
 func (c *Client) Go(ctx context.Context, f *Handle, in []byte) (Future, error) {
-	return c.start(ctx, f, in, true)
+	return c.start(ctx, f, in, 0, true)
+}
+
+// GoSized is Go for a function with a result of up to room bytes. Without it there
+// is room for a result of SlotBytes.
+func (c *Client) GoSized(ctx context.Context, f *Handle, in []byte, room int) (Future, error) {
+	return c.start(ctx, f, in, room, true)
 }
 
 // TryGo is Go that never waits: without a free credit it fails with ErrNoCredit.
 func (c *Client) TryGo(ctx context.Context, f *Handle, in []byte) (Future, error) {
-	return c.start(ctx, f, in, false)
+	return c.start(ctx, f, in, 0, false)
 }
 
-func (c *Client) start(ctx context.Context, f *Handle, in []byte, wait bool) (Future, error) {
+// GoWait is GoSized that waits for a credit, however long the context allows. If
+// all slots hold calls of Futures, it waits until one is answered and puts its
+// result aside, where the Future finds it: a small one on the Go heap, one beyond
+// SlotBytes where it is. It fails with ErrNoCredit if no more results may be put
+// aside (ClientConfig.Aside), or if all slots hold answered calls of Buffers.
+func (c *Client) GoWait(ctx context.Context, f *Handle, in []byte, room int) (Future, error) {
 	if err := c.owner.Acquire(); err != nil {
 		return Future{}, c.refuse(err)
 	}
-	s, err := c.begin(ctx, f, in, wait)
+	err := c.makeCredit(ctx, f)
+	c.owner.Release()
+	if err != nil {
+		return Future{}, err
+	}
+	return c.start(ctx, f, in, room, true)
+}
+
+func (c *Client) start(ctx context.Context, f *Handle, in []byte, room int, wait bool) (Future, error) {
+	if err := c.owner.Acquire(); err != nil {
+		return Future{}, c.refuse(err)
+	}
+	s, err := c.begin(ctx, f, in, room, wait)
 	var future Future
 	if err == nil {
 		future = Future{client: c, slot: s.index, id: s.id}
@@ -64,15 +87,17 @@ func (c *Client) beginAll(ctx context.Context, f *Handle, inputs [][]byte, futur
 		return 0, err
 	}
 	for i, in := range inputs {
-		if len(in) > c.layout.slotBytes {
-			err = c.inputTooLarge(f, len(in), c.layout.slotBytes)
-			break
-		}
 		var s *clientSlot
 		if s, err = c.credit(ctx, false); err != nil {
 			break
 		}
-		copy(s.input, in)
+		if len(in) > c.layout.slotBytes {
+			if err = c.load(s, f, in, 0); err != nil {
+				break
+			}
+		} else {
+			copy(s.input, in)
+		}
 		c.stage(s, f, len(in), timeout)
 		futures[i] = Future{client: c, slot: s.index, id: s.id}
 		if c.length < len(c.staged) {
@@ -118,7 +143,7 @@ func (f Future) wait(ctx context.Context, out []byte) (int, error) {
 func (f Future) find() *clientSlot {
 	s := &f.client.slots[f.slot]
 	if s.id != f.id || s.state != slotInFlight && s.state != slotFinished {
-		return nil
+		return f.client.aside[f.id] // usually there is nothing
 	}
 	return s
 }
@@ -137,7 +162,7 @@ func (f Future) Ready() (bool, error) {
 	if s.state == slotInFlight {
 		c.look()
 	}
-	return s.state == slotFinished, nil
+	return s.state != slotInFlight, nil
 }
 
 // Abandon gives the call up: the worker is asked not to start it, and its slot
@@ -152,7 +177,7 @@ func (f Future) Abandon() error {
 	switch {
 	case s == nil:
 		return ErrCollected
-	case s.state == slotFinished:
+	case s.state != slotInFlight:
 		c.release(s)
 	default:
 		c.abandon(s)
@@ -174,6 +199,7 @@ type Credits struct {
 	Free        int // calls that can be begun now
 	InFlight    int // unanswered, or answered and not collected
 	Quarantined int // abandoned and unanswered
+	Aside       int // answered and not collected, and out of their slots: see GoWait
 }
 
 // Credits takes the replies that have come and counts the slots.
@@ -186,7 +212,7 @@ func (c *Client) Credits() (Credits, error) {
 		c.look()
 	}
 	free := len(c.free)
-	return Credits{Free: free, Quarantined: c.abandoned, InFlight: len(c.slots) - free - c.abandoned}, nil
+	return Credits{Free: free, Quarantined: c.abandoned, InFlight: len(c.slots) - free - c.abandoned, Aside: len(c.aside)}, nil
 }
 
 // Timing is what the worker measured of a call.

@@ -11,7 +11,7 @@ import (
 
 // Version is the version of the protocol between client and worker. Ends of
 // different versions refuse each other.
-const Version = 1
+const Version = 2
 
 // hello is the private data that the two ends swap when they connect. Numbers
 // are little-endian; the span is encoded as transport.RemoteSpan is.
@@ -22,19 +22,22 @@ const Version = 1
 //	8   4  payload bytes of a slot, likewise
 //	12  8  client: id of the first call
 //	20 16  the first slot of the sender's region: replies; requests
-//	36  2  token bytes
-//	38  .. token
+//	36  8  worker: bytes that the input and the result of a call beyond the slots may
+//	       have together, 0 if there are no such calls
+//	44  2  token bytes
+//	46  .. token
 type hello struct {
 	version uint16
 	layout  layout
 	firstID uint64
 	region  transport.RemoteSpan
+	large   uint64
 	token   []byte
 }
 
 const (
 	helloMagic = "rfiv"
-	helloBytes = 22 + transport.RemoteSpanBytes
+	helloBytes = 30 + transport.RemoteSpanBytes
 
 	// MaxTokenBytes bounds ClientConfig.Token.
 	MaxTokenBytes = transport.MaxPrivateData - helloBytes
@@ -47,6 +50,7 @@ func (h *hello) encode() []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(h.layout.slotBytes))
 	b = binary.LittleEndian.AppendUint64(b, h.firstID)
 	b = h.region.AppendTo(b)
+	b = binary.LittleEndian.AppendUint64(b, h.large)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(h.token)))
 	return append(b, h.token...)
 }
@@ -68,6 +72,7 @@ func decodeHello(b []byte) (hello, error) {
 	h.layout = layout{slots: int(binary.LittleEndian.Uint16(b[6:])), slotBytes: int(binary.LittleEndian.Uint32(b[8:]))}
 	h.firstID = binary.LittleEndian.Uint64(b[12:])
 	h.region, _ = transport.DecodeRemoteSpan(b[20:])
+	h.large = binary.LittleEndian.Uint64(b[helloBytes-10:])
 	h.token = b[helloBytes:]
 	if h.layout.slots < 1 || h.layout.slots > maxSlots || h.layout.slotBytes < minSlotBytes || h.layout.slotBytes > maxSlotBytes {
 		return hello{}, fmt.Errorf("the peer asks for %d slots of %d bytes", h.layout.slots, h.layout.slotBytes)

@@ -107,6 +107,48 @@ func TestHostileClients(t *testing.T) {
 	attack("an old deadline", false, func(_ *Client, s *clientSlot) []transport.WorkRequest {
 		return full(s, func(h *requestHeader) { h.timeout = -1 })
 	})
+	large := func(s *clientSlot, bytes uint32, change func(h *requestHeader)) []transport.WorkRequest {
+		h := requestHeader{id: s.id + 2, function: 1, bytes: bytes, reply: s.returned, source: s.returned}
+		h.source.Len = bytes
+		change(&h)
+		putRequest(s.header, h.id, h.function, h.bytes, h.timeout, h.reply)
+		putSource(s.header, h.source)
+		return []transport.WorkRequest{transport.WriteImm(0, s.local.Slice(0, headerBytes), s.worker, requestImm(0, kindFull, 1))}
+	}
+	attack("input at nowhere", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return large(s, 1<<20, func(h *requestHeader) { h.source.Addr = 8 })
+	})
+	attack("input with a wrong key", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return large(s, 1<<20, func(h *requestHeader) { h.source.Key ^= 0x5555 })
+	})
+	attack("input that may not be read", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return large(s, 100, func(*requestHeader) {})
+	})
+	attack("input beyond the end", true, func(c *Client, s *clientSlot) []transport.WorkRequest {
+		b, err := c.NewBuffer(2000, 2000)
+		require.NoError(t, err)
+		return large(s, 1<<20, func(h *requestHeader) { h.source.Addr, h.source.Key = b.source.Addr, b.source.Key })
+	})
+	attack("input around the end of the address space", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return large(s, 1<<20, func(h *requestHeader) { h.source.Addr = ^uint64(0) - 1000 })
+	})
+	attack("input of 4 GiB", false, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		return large(s, 1<<32-1, func(*requestHeader) {})
+	})
+	attack("input that is away and there", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		wrs := large(s, 100, func(*requestHeader) {})
+		wrs[0].Local = s.local.Slice(0, headerBytes+50)
+		return wrs
+	})
+	attack("two requests in one slot", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		wrs := large(s, 1<<20, func(h *requestHeader) { h.source.Addr = 8 })
+		return append(wrs, imm(s, 64, requestImm(0, kindPlain, 1))...)
+	})
+	attack("result to nowhere", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+		h := requestHeader{id: s.id + 2, function: 2, reply: transport.RemoteSpan{Addr: 8, Key: 99, Len: headerBytes + 1<<20}}
+		putRequest(s.header, h.id, h.function, h.bytes, h.timeout, h.reply)
+		return []transport.WorkRequest{transport.WriteImm(0, s.local.Slice(0, headerBytes), s.worker, requestImm(0, kindFull, 2))}
+	})
 	attack("more than there are credits", false, func(_ *Client, s *clientSlot) []transport.WorkRequest {
 		var wrs []transport.WorkRequest
 		for range 8 {
@@ -122,6 +164,11 @@ func TestHostileClients(t *testing.T) {
 		attack("at random", false, func(_ *Client, s *clientSlot) []transport.WorkRequest {
 			for i := range s.header {
 				s.header[i] = byte(random.Uint32())
+			}
+			if random.IntN(2) == 0 { // what passes the first checks
+				putRequest(s.header, s.id+2, 1+random.Uint32()%2, random.Uint32()>>random.IntN(32), 0,
+					transport.RemoteSpan{Addr: random.Uint64(), Len: max(headerBytes, random.Uint32()>>random.IntN(32))})
+				return imm(s, headerBytes, requestImm(0, kindFull, uint32(s.header[8])))
 			}
 			return imm(s, random.IntN(200), random.Uint32()&^(1<<immSlotBits-1)|uint32(random.IntN(3)))
 		})
@@ -144,8 +191,8 @@ func TestClientThatTakesNoReplies(t *testing.T) {
 	require.NoError(t, err)
 	const depth = depthPerSlot * defaultSlots // of both ends of each direction, with 2 slots
 	for requests, reason := range map[int]string{
-		1 << 20:     "3 replies could not be posted; it has 2 slots",
-		2*depth + 2: "it does not take its replies; 2 could not be posted for 5s",
+		1 << 20:                     "3 replies could not be posted; it has 2 slots",
+		2*depth + transferDepth + 2: "it does not take its replies; 2 could not be posted for 5s",
 	} {
 		c, err := Dial(ctx, dev, "unix", address, ClientConfig{Slots: 2})
 		require.NoError(t, err)
@@ -239,12 +286,12 @@ func TestHostileWorker(t *testing.T) {
 		require.NoError(t, err)
 		h, err := decodeHello(r.Peer().PrivateData)
 		require.NoError(t, err)
-		s, err := newSession(dev, h.layout, h)
+		s, err := newSession(dev, h.layout, h, largeLimits{})
 		require.NoError(t, err)
 		w := &Worker{}
 		w.requestQueue, err = dev.NewQueue(s.layout.depth())
 		require.NoError(t, err)
-		w.sendQueue, err = dev.NewQueue(s.layout.depth())
+		w.sendQueue, err = dev.NewQueue(s.layout.depth() + transferDepth)
 		require.NoError(t, err)
 		require.NoError(t, s.accept(ctx, r, w, nil))
 		c := <-dialed
@@ -269,6 +316,7 @@ func honestWorker(t *testing.T, cfg WorkerConfig) (dev *transport.Device, addres
 	require.NoError(t, err)
 	r := NewRegistry()
 	require.NoError(t, r.Register("echo", func(_ context.Context, in, out []byte) (int, error) { return copy(out, in), nil }))
+	require.NoError(t, r.Register("zeros", func(_ context.Context, _, out []byte) (int, error) { return len(out), nil }))
 	w, err := NewWorker(dev, r, cfg)
 	require.NoError(t, err)
 	l, err := dev.Listen("unix", filepath.Join(t.TempDir(), "s"))

@@ -2,6 +2,7 @@ package invoke
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/rfaas-go/rfaas/transport"
@@ -19,6 +20,10 @@ type loop struct {
 	next, count int                                   // of completions: not handled yet, all
 	noticed     int64                                 // when completions were polled, by now()
 	refusing    bool                                  // drained
+
+	transferring []*session // with calls beyond the slots
+	part         [1]transport.WorkRequest
+	stuck        int64 // since when these make no progress, by now(); 0 if they do
 
 	ctx      *callContext
 	call     call
@@ -57,6 +62,8 @@ type call struct {
 	started  int64 // in ticks
 	deadline int64 // by now(); 0 for none
 	entered  bool  // the function was entered and has not returned
+	large    bool  // of kindFull: input or result go beyond the slot
+	transfer *transfer
 }
 
 func (l *loop) init(w *Worker) {
@@ -100,6 +107,9 @@ func (l *loop) run() (done bool, err error) {
 		if l.backlogs > 0 {
 			l.retry()
 		}
+		if len(l.transferring) > 0 {
+			l.advance()
+		}
 		if l.w.attention.Load() && l.attend() {
 			return true, nil
 		}
@@ -130,6 +140,10 @@ func (l *loop) wait() error {
 
 // sleep waits for completions, or until the loop is wanted elsewhere.
 func (l *loop) sleep() (int, error) {
+	if len(l.transferring) > 0 {
+		l.pause()
+		return 0, nil
+	}
 	ctx := l.w.sleep
 	if l.backlogs > 0 {
 		short, cancel := context.WithTimeout(ctx, backlogPause)
@@ -159,10 +173,14 @@ func (l *loop) request(c *transport.Completion) {
 	index, kind, function := decodeRequestImm(c.Imm)
 	length := c.Bytes - headerBytes // wraps around if there is no header
 	if index >= uint32(len(s.slots)) || length > uint32(s.layout.slotBytes) {
-		l.misfit(s, index, kind, c)
+		l.misfit(s, index, kind, function, c)
 		return
 	}
 	slot := &s.slots[index]
+	if slot.transfer != nil {
+		l.drop(s, fmt.Errorf("it broke the protocol: a request in slot %d, whose call is not answered", index))
+		return
+	}
 	slot.id += uint64(len(s.slots))
 	k := &l.call // field by field: see setWriteImm
 	k.session, k.slot, k.index, k.function, k.length = s, slot, index, function, length
@@ -174,6 +192,10 @@ func (l *loop) request(c *transport.Completion) {
 	table := *l.w.registry.table.Load()
 	if int(function) >= len(table) {
 		l.unknown()
+		return
+	}
+	if kind == kindFull && k.large {
+		l.begin()
 		return
 	}
 	l.execute(&table[function])
@@ -213,23 +235,29 @@ func (l *loop) reply(f *registered, status Status, n int) {
 	if l.length == replyBatch || end-l.since > l.delay || l.next == l.count {
 		l.flush()
 	}
+	l.account(f, &h)
+	k.started = end
+}
+
+// account counts an executed call.
+func (l *loop) account(f *registered, h *replyHeader) {
+	k := &l.call
 	l.tally.calls++
 	l.tally.bytesIn += uint64(k.length)
 	l.tally.busy += uint64(h.execution)
 	out := 0
-	if status == StatusOK {
-		out = n
-		l.tally.bytesOut += uint64(n)
+	if h.status == StatusOK {
+		out = int(h.bytes)
+		l.tally.bytesOut += uint64(out)
 	} else {
 		l.tally.errors++
 	}
 	if m := k.session.meter; m != nil {
-		m.Executed(Execution{Function: f.name, Status: status, BytesIn: int(k.length), BytesOut: out, Execution: h.execution, Queue: h.queue})
+		m.Executed(Execution{Function: f.name, Status: h.status, BytesIn: int(k.length), BytesOut: out, Execution: h.execution, Queue: h.queue})
 	}
 	if l.unpublished++; l.unpublished >= publishEvery {
 		l.publish()
 	}
-	k.started = end
 }
 
 // stage adds the reply of n bytes in the call's slot to those to be posted.

@@ -198,7 +198,7 @@ func TestUnsentCalls(t *testing.T) {
 func TestGoBatch(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		const slots = 50 // more than are posted at once
-		s := serve(t, url, invoke.WorkerConfig{Slots: slots, SlotBytes: 300})
+		s := serve(t, url, invoke.WorkerConfig{Slots: slots, SlotBytes: 300, CallBytes: -1})
 		c := s.dial(t, invoke.ClientConfig{Slots: slots, SlotBytes: 300})
 		f := find(t, c, "echo")
 		var inputs [][]byte

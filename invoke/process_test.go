@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 		exitOn(playWorker(address))
 	case "client":
 		exitOn(playClient(address))
+	case "large-client":
+		exitOn(playLargeClient(address))
 	}
 }
 
@@ -100,6 +102,37 @@ func playClient(address string) error {
 		}
 		for i := range futures {
 			if _, err = futures[i].Wait(context.Background(), out); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// playLargeClient calls echo with payloads beyond the slots until it is killed.
+func playLargeClient(address string) error {
+	dev, err := transport.Open("shm:")
+	if err != nil {
+		return err
+	}
+	c, err := invoke.Dial(context.Background(), dev, "unix", address, invoke.ClientConfig{})
+	if err != nil {
+		return err
+	}
+	f, err := c.Function(context.Background(), "echo")
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	in := make([]byte, 8<<20)
+	for {
+		var futures [4]invoke.Future
+		for i := range futures {
+			if futures[i], err = c.GoSized(context.Background(), f, in, len(in)); err != nil {
+				return err
+			}
+		}
+		for i := range futures {
+			if _, err = futures[i].Wait(context.Background(), in); err != nil {
 				return err
 			}
 		}
@@ -356,5 +389,75 @@ func TestClientsKilled(t *testing.T) {
 	eventually(t, "the worker to notice", func() bool { return s.worker.Stats().Clients == 1 })
 	eventually(t, "their memory to be freed", func() bool { return len(s.dev.Inventory()) == len(inventory) })
 	alive()
+	shrinksTo(t, before)
+}
+
+// TestLargeClientsKilled: clients are killed in the middle of transfers; the worker
+// frees what it had for them.
+func TestLargeClientsKilled(t *testing.T) {
+	s := serve(t, "shm:", invoke.WorkerConfig{TotalBytes: 1 << 30})
+	survivor := s.dial(t, invoke.ClientConfig{})
+	f := find(t, survivor, "echo")
+	alive := func() {
+		_, err := survivor.Call(soon(t), f, nil, nil)
+		require.NoError(t, err)
+	}
+	alive()
+	mapped(t)
+	before, inventory := takeFootprint(t), s.dev.Inventory()
+	for round := range 8 {
+		c := play(t, "large-client", s.address)
+		alive()
+		time.Sleep(time.Duration(round) * 3 * time.Millisecond) // to be killed at another point each time
+		c.kill()
+		alive()
+	}
+	eventually(t, "the worker to notice", func() bool { return s.worker.Stats().Clients == 1 })
+	eventually(t, "their memory to be freed", func() bool { return len(s.dev.Inventory()) == len(inventory) })
+	require.True(t, s.worker.ReserveMemory(1<<30), "the budget is whole")
+	require.True(t, s.worker.ReserveMemory(-1<<30))
+	alive()
+	shrinksTo(t, before)
+}
+
+// TestWorkerKilledDuringLargeCalls: every call in flight fails, and its memory is
+// free again.
+func TestWorkerKilledDuringLargeCalls(t *testing.T) {
+	dev := openDevice(t, "shm:")
+	before := takeFootprint(t)
+	for round := range 4 {
+		address := filepath.Join(t.TempDir(), "s")
+		worker := play(t, "worker", address)
+		c, err := invoke.Dial(soon(t), dev, "unix", address, invoke.ClientConfig{Slots: 4})
+		require.NoError(t, err)
+		echo := find(t, c, "echo")
+		b, err := c.NewBuffer(64<<20, 64<<20)
+		require.NoError(t, err)
+		require.NoError(t, b.Go(soon(t), echo, len(b.In())))
+		future, err := c.GoSized(soon(t), echo, b.In(), 64<<20)
+		require.NoError(t, err)
+		abandoned, err := c.GoSized(soon(t), echo, b.In()[:1<<20], 64<<20)
+		require.NoError(t, err)
+		require.NoError(t, abandoned.Abandon())
+		time.Sleep(time.Duration(round) * 5 * time.Millisecond) // to be killed at another point each time
+		worker.kill()
+		_, err = future.Wait(soon(t), make([]byte, 64<<20))
+		if err != nil { // it may have been quick
+			require.ErrorIs(t, err, invoke.ErrWorkerGone)
+		}
+		_, err = b.Wait(soon(t))
+		if err != nil {
+			require.ErrorIs(t, err, invoke.ErrWorkerGone)
+		}
+		receive(t, c.Done())
+		_, err = c.Call(soon(t), echo, b.In(), nil)
+		require.ErrorIs(t, err, invoke.ErrWorkerGone)
+		credits, err := c.Credits()
+		require.NoError(t, err)
+		require.Equal(t, invoke.Credits{Free: 4}, credits)
+		require.NoError(t, b.Close())
+		require.NoError(t, c.Close())
+		require.Empty(t, dev.Inventory())
+	}
 	shrinksTo(t, before)
 }

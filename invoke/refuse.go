@@ -17,9 +17,10 @@ func (l *loop) prepare(kind requestKind) bool {
 		return false
 	}
 	h := decodeRequest(k.slot.header)
-	if h.id != k.slot.id || h.function != k.function || h.bytes != k.length {
+	if !k.matches(&h) {
 		return false
 	}
+	k.large = h.away || h.reply.Len-headerBytes > uint32(len(k.result))
 	k.returned = h.reply
 	k.result = k.result[:min(len(k.result), int(h.reply.Len-headerBytes))]
 	if h.timeout > 0 {
@@ -51,7 +52,12 @@ func (l *loop) refuse(kind requestKind) {
 func (l *loop) garbled() bool {
 	k := &l.call
 	h := decodeRequest(k.slot.header)
-	return h.id != k.slot.id || h.function != k.function || h.bytes != k.length
+	return !k.matches(&h)
+}
+
+// matches reports whether a header says what came with it.
+func (k *call) matches(h *requestHeader) bool {
+	return h.id == k.slot.id && h.function == k.function && (h.bytes == k.length || h.away && k.length == 0)
 }
 
 // unknown answers a request for a function that is not there.
@@ -61,9 +67,12 @@ func (l *loop) unknown() {
 
 // misfit handles a request that does not fit: a cancel, which has no header, or
 // one from a client that does not keep to the slots it was granted.
-func (l *loop) misfit(s *session, index uint32, kind requestKind, c *transport.Completion) {
+func (l *loop) misfit(s *session, index uint32, kind requestKind, function uint32, c *transport.Completion) {
 	if kind == kindCancel && index < uint32(len(s.slots)) && c.Bytes == 0 {
-		return // it came too late: the call was answered, or is not far from it
+		if t := s.slots[index].transfer; t != nil && cancelTag(t.slot.id) == function {
+			t.stop(StatusCanceled, "the caller gave up")
+		}
+		return // otherwise it came too late: the call was answered, or is not far from it
 	}
 	l.drop(s, fmt.Errorf("it broke the protocol: %d bytes for slot %d; it was granted %d slots of %d bytes",
 		c.Bytes, index, len(s.slots), s.layout.slotBytes))
@@ -92,7 +101,7 @@ func (l *loop) replyFailure(f *registered, n int, err error) {
 	case n < 0:
 		status, message = StatusCrashed, fmt.Sprintf("the function returned a length of %d bytes", n)
 	default:
-		message = fmt.Sprintf("the result has %d bytes, there is room for %d; connect with larger slots (SlotBytes)", n, len(k.result))
+		message = fmt.Sprintf("the result has %d bytes, there is room for %d; offer more (Call, GoSized, NewBuffer) or connect with larger slots (SlotBytes)", n, len(k.result))
 	}
 	l.reply(f, status, putMessage(k.result, message))
 }
@@ -110,6 +119,10 @@ func (l *loop) recoverCrash() {
 	k.entered = false
 	if l.ctx.spent.Load() {
 		l.replaceContext()
+	}
+	if t := k.transfer; t != nil {
+		k.transfer = nil
+		l.remove(t)
 	}
 	f := &(*l.w.registry.table.Load())[k.function]
 	message := fmt.Sprintf("panic: %v, at %s", value, panicPlace())

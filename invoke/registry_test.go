@@ -118,7 +118,7 @@ func TestNotAWorker(t *testing.T) {
 	queue, err := dev.NewQueue(1024)
 	require.NoError(t, err)
 	defer queue.Close()
-	for _, private := range []string{"", "hello", "rfiv\x02\x00 of the future"} {
+	for _, private := range []string{"", "hello", "rfiv\x03\x00 of the future"} {
 		near, far := socketPair(t)
 		go func() {
 			request, err := dev.Receive(soon(t), far)
@@ -147,7 +147,7 @@ func TestNotAWorker(t *testing.T) {
 	require.ErrorContains(t, err, "does not speak the protocol of remote invocation")
 	_, err = s.dev.Dial(soon(t), "unix", s.address, connConfig(t, s.dev, "rfiv\x07\x00"))
 	require.ErrorIs(t, err, transport.ErrRejected)
-	require.ErrorContains(t, err, "[version mismatch] the peer speaks version 7 of the invocation protocol, this end version 1")
+	require.ErrorContains(t, err, "[version mismatch] the peer speaks version 7 of the invocation protocol, this end version 2")
 }
 
 func connConfig(t *testing.T, dev *transport.Device, private string) transport.ConnConfig {

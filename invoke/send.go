@@ -32,9 +32,10 @@ func (c *Client) admit(ctx context.Context, f *Handle) (timeout time.Duration, e
 // stage makes the request of a call with the first bytes of the slot's input, or
 // of its buffer's. The slot is the last on the list of free ones, and taken off.
 func (c *Client) stage(s *clientSlot, f *Handle, bytes int, timeout time.Duration) {
-	kind, header, message, returned := kindPlain, s.header, s.local, s.returned
+	kind, header, message, returned, length := kindPlain, s.header, s.local, s.returned, bytes
 	if b := s.buffer; b != nil {
 		kind, header, message, returned = kindFull, b.header, b.message, b.returned
+		length = c.announce(b, bytes)
 	}
 	if timeout > 0 {
 		kind = kindFull
@@ -43,7 +44,7 @@ func (c *Client) stage(s *clientSlot, f *Handle, bytes int, timeout time.Duratio
 	s.id += uint64(len(c.slots))
 	s.handle, s.state, s.room = f, slotInFlight, returned.Len-headerBytes
 	putRequest(header, s.id, f.index, uint32(bytes), timeout, returned)
-	setWriteImm(&c.staged[c.length], uint64(s.index), message.Slice(0, headerBytes+bytes), s.worker, requestImm(s.index, kind, f.index))
+	setWriteImm(&c.staged[c.length], uint64(s.index), message.Slice(0, headerBytes+length), s.worker, requestImm(s.index, kind, f.index))
 	c.setFlags(&c.staged[c.length])
 	c.length++
 }

@@ -26,13 +26,17 @@ type session struct {
 	signalEvery int
 	inlineBytes uint32
 
+	memory    *memoryPool // for calls beyond the slots
+	transfers []*transfer // such calls, the oldest first
+
 	backlog      []transport.WorkRequest // replies that could not be posted yet
 	backlogSince int64                   // by now()
 }
 
 // workerSlot is one place for a request and its reply.
 type workerSlot struct {
-	id       uint64 // of the slot's last call
+	id       uint64    // of the slot's last call
+	transfer *transfer // of that call, if it is not answered and went beyond the slot
 	header   *[headerBytes]byte
 	input    []byte
 	reply    *[headerBytes]byte
@@ -45,16 +49,25 @@ type workerSlot struct {
 // the same place.
 func sessionID(generation uint32, place int) uint64 { return uint64(generation)<<32 | uint64(place) }
 
-func placeOf(id uint64) uint32 { return uint32(id) }
+// A place has 16 bits. Requests that move parts of a payload have the slot's index
+// plus one behind it, those of replies nothing.
+func partID(session uint64, slot uint32) uint64 { return session | uint64(slot+1)<<16 }
+
+func sessionOf(id uint64) uint64 { return id &^ (1<<32 - 1<<16) }
+
+func partOf(id uint64) (slot uint32) { return uint32(id)>>16 - 1 }
+
+func placeOf(id uint64) uint32 { return uint32(id) & (1<<16 - 1) }
 
 // newSession makes what a client that said h needs, but the connection.
-func newSession(dev *transport.Device, grant layout, h hello) (*session, error) {
+func newSession(dev *transport.Device, grant layout, h hello, large largeLimits) (*session, error) {
 	s := &session{layout: grant, signalEvery: grant.signalEvery(), inlineBytes: uint32(min(dev.Capabilities().MaxInlineBytes, mostInlineBytes))}
 	err := s.allocate(dev)
 	if err != nil {
 		s.free()
 		return nil, err
 	}
+	s.memory = large.newMemory(s.domain)
 	s.slots = make([]workerSlot, grant.slots)
 	for i := range s.slots {
 		slot := &s.slots[i]
@@ -82,10 +95,10 @@ func (s *session) allocate(dev *transport.Device) (err error) {
 // accept makes the connection.
 func (s *session) accept(ctx context.Context, r *transport.Request, w *Worker, authorize func(context.Context, transport.Peer) error) error {
 	depth := s.layout.depth()
-	answer := hello{version: Version, layout: s.layout, region: s.layout.remote(s.requests.Remote(0, headerBytes), 0)}
+	answer := hello{version: Version, layout: s.layout, large: uint64(w.large.call), region: s.layout.remote(s.requests.Remote(0, headerBytes), 0)}
 	conn, err := r.Accept(ctx, transport.ConnConfig{
 		Domain: s.domain, SendQueue: w.sendQueue, RecvQueue: w.requestQueue,
-		SendDepth: depth, RecvDepth: depth, InlineBytes: int(s.inlineBytes),
+		SendDepth: depth + transferDepth, RecvDepth: depth, InlineBytes: int(s.inlineBytes),
 		PrivateData: answer.encode(), Authorize: authorize,
 	})
 	if err != nil {
@@ -122,8 +135,14 @@ func (s *session) free() error {
 	if s.conn != nil {
 		errs = append(errs, s.conn.Close())
 	}
+	if s.memory != nil {
+		s.memory.close()
+	}
 	if s.domain != nil {
 		errs = append(errs, s.domain.Close())
+	}
+	if s.memory != nil {
+		s.memory.releaseBudget()
 	}
 	return errors.Join(errs...)
 }

@@ -14,8 +14,8 @@ const (
 	StatusCrashed
 	// StatusNotFound: the worker has no such function.
 	StatusNotFound
-	// StatusTooLarge: the input is longer than a slot, or the result longer than
-	// the space for it.
+	// StatusTooLarge: the input is longer than what the worker takes, or the result
+	// longer than the space for it.
 	StatusTooLarge
 	// StatusBusy: the worker, or what it runs the function in, has no room now.
 	StatusBusy

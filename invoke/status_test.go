@@ -20,7 +20,7 @@ import (
 func TestStatuses(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		const slotBytes = 300
-		s := serve(t, url, invoke.WorkerConfig{SlotBytes: slotBytes})
+		s := serve(t, url, invoke.WorkerConfig{SlotBytes: slotBytes, CallBytes: -1})
 		c := s.dial(t, invoke.ClientConfig{})
 		var none []byte
 		for _, test := range []struct {

@@ -20,7 +20,10 @@ import (
 //	24  8  address } of the header of the reply,
 //	32  4  key     } in the client's memory
 //	36  4  payload bytes there is room for behind that header
-//	40 24  zero
+//	40  8  address } of the input, in the client's memory, if it does not follow
+//	48  4  key     } the header
+//	52  4  1 if it does not, else 0
+//	56  8  zero
 //
 // Reply header, written to where the request asked for:
 //
@@ -28,7 +31,9 @@ import (
 //	 8  1  status
 //	 9  1  1 if the function was entered
 //	10  2  zero
-//	12  4  payload bytes: the result, or the message of a status that is not ok
+//	12  4  payload bytes: the result, or the message of a status that is not ok. A
+//	       result that is longer than a slot does not come with the header: it was
+//	       written behind it before
 //	16  8  execution time in ns
 //	24  8  queue time in ns, from the worker's noticing the request to its start
 //	32 32  zero
@@ -73,6 +78,8 @@ type requestHeader struct {
 	bytes    uint32
 	timeout  time.Duration
 	reply    transport.RemoteSpan // the header and the room behind it
+	away     bool                 // the input does not follow the header
+	source   transport.RemoteSpan // but is there
 }
 
 // putRequest writes a request header to b. The reply span, header and room, is at
@@ -87,11 +94,23 @@ func putRequest(b *[headerBytes]byte, id uint64, function, bytes uint32, timeout
 	binary.LittleEndian.PutUint32(b[36:], reply.Len-headerBytes)
 }
 
+// putSource completes a header written by putRequest: the input is at source, or
+// follows the header if that is empty.
+func putSource(b *[headerBytes]byte, source transport.RemoteSpan) {
+	away := uint32(0)
+	if source.Len > 0 {
+		away = 1
+	}
+	binary.LittleEndian.PutUint64(b[40:], source.Addr)
+	binary.LittleEndian.PutUint32(b[48:], uint32(source.Key))
+	binary.LittleEndian.PutUint32(b[52:], away)
+}
+
 // decodeRequest reads what a peer wrote. Nothing in it is to be believed: a
 // timeout is capped to what a Duration holds, and a room so that the span's
 // length does not overflow; whether the span exists the transport checks.
 func decodeRequest(b *[headerBytes]byte) requestHeader {
-	return requestHeader{
+	h := requestHeader{
 		id:       binary.LittleEndian.Uint64(b[0:]),
 		function: binary.LittleEndian.Uint32(b[8:]),
 		bytes:    binary.LittleEndian.Uint32(b[12:]),
@@ -99,10 +118,23 @@ func decodeRequest(b *[headerBytes]byte) requestHeader {
 		reply: transport.RemoteSpan{
 			Addr: binary.LittleEndian.Uint64(b[24:]),
 			Key:  transport.RKey(binary.LittleEndian.Uint32(b[32:])),
-			Len:  headerBytes + min(binary.LittleEndian.Uint32(b[36:]), maxSlotBytes),
+			Len:  headerBytes + min(binary.LittleEndian.Uint32(b[36:]), MaxPayloadBytes),
 		},
 	}
+	if binary.LittleEndian.Uint32(b[52:]) != 0 {
+		h.away = true
+		h.source = transport.RemoteSpan{
+			Addr: binary.LittleEndian.Uint64(b[40:]),
+			Key:  transport.RKey(binary.LittleEndian.Uint32(b[48:])),
+			Len:  h.bytes,
+		}
+	}
+	return h
 }
+
+// MaxPayloadBytes is the longest input, and the longest result, that a header can
+// tell: a little less than 4 GiB.
+const MaxPayloadBytes = 1<<32 - 4096
 
 // maxTimeout is the longest time that a header can tell.
 const maxTimeout = 365 * 24 * time.Hour

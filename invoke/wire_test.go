@@ -27,6 +27,13 @@ func TestRequestHeaderLayout(t *testing.T) {
 	require.Equal(t, "8877665544332211"+"c3b2a100"+"0f0e0d00"+"0504030201000000"+
 		"1032547698badcfe"+"0df0feca"+"00000100"+strings.Repeat("00", 24), hex.EncodeToString(b[:]))
 	require.Equal(t, h, decodeRequest(&b))
+
+	h.away, h.source = true, transport.RemoteSpan{Addr: 0x1020304050607080, Key: 0xAABBCCDD, Len: h.bytes}
+	putSource(&b, h.source)
+	require.Equal(t, "8070605040302010"+"ddccbbaa"+"01000000"+strings.Repeat("00", 8), hex.EncodeToString(b[40:]))
+	require.Equal(t, h, decodeRequest(&b))
+	putSource(&b, transport.RemoteSpan{})
+	require.Equal(t, strings.Repeat("00", 24), hex.EncodeToString(b[40:]))
 }
 
 func TestReplyHeaderLayout(t *testing.T) {
@@ -69,10 +76,13 @@ func FuzzRequestHeader(f *testing.F) {
 		if h.timeout < 0 || h.timeout > maxTimeout {
 			t.Fatalf("timeout %d", h.timeout)
 		}
-		if h.reply.Len < headerBytes || h.reply.Len > headerBytes+maxSlotBytes {
+		if h.reply.Len < headerBytes || h.reply.Len > headerBytes+MaxPayloadBytes {
 			t.Fatalf("reply span of %d bytes", h.reply.Len)
 		}
 		putRequest(&again, h.id, h.function, h.bytes, h.timeout, h.reply)
+		if putSource(&again, h.source); h.away && h.bytes == 0 {
+			return // nothing is not away
+		}
 		if diff := cmp.Diff(h, decodeRequest(&again), cmp.AllowUnexported(requestHeader{})); diff != "" {
 			t.Fatal(diff)
 		}
@@ -101,7 +111,7 @@ func TestHello(t *testing.T) {
 	t.Parallel()
 	h := hello{
 		version: Version, layout: layout{slots: 17, slotBytes: 1 << 20}, firstID: 1<<40 + 1,
-		region: transport.RemoteSpan{Addr: 1 << 45, Len: 64, Key: 77}, token: []byte("lease 3"),
+		region: transport.RemoteSpan{Addr: 1 << 45, Len: 64, Key: 77}, large: 5 << 32, token: []byte("lease 3"),
 	}
 	got, err := decodeHello(h.encode())
 	require.NoError(t, err)
@@ -134,7 +144,7 @@ func TestHello(t *testing.T) {
 func FuzzHello(f *testing.F) {
 	h := hello{version: Version, layout: layout{16, 65536}, token: []byte("token")}
 	f.Add(h.encode())
-	f.Add([]byte("rfiv\x01\x00"))
+	f.Add([]byte("rfiv\x02\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		h, err := decodeHello(data)
 		if err != nil {

@@ -18,6 +18,13 @@ type WorkerConfig struct {
 	// 0. A client costs two times its Slots x (SlotBytes + 64) bytes here, of
 	// which only what is used is memory.
 	Slots, SlotBytes int
+	// CallBytes, ClientBytes and TotalBytes bound the memory that the worker sets
+	// aside for inputs and results beyond the slots: of one call (input and room
+	// for the result together; a longer one is answered with StatusTooLarge), of
+	// one client, whose calls wait for each other, and of all clients (beyond it:
+	// StatusBusy). 1 GiB, 1 GiB and 4 GiB if 0. Only what is used is memory; what
+	// nobody has used for 5 s is given back. CallBytes < 0: no such calls.
+	CallBytes, ClientBytes, TotalBytes int64
 	// MaxClients bounds the clients connected at once: 256 if 0. Others are
 	// refused with StatusBusy.
 	MaxClients int
@@ -34,6 +41,8 @@ type WorkerConfig struct {
 	// Logger is told of clients that come, go and are refused, and of functions
 	// that crash. Nobody is if it is nil.
 	Logger *slog.Logger
+
+	memoryIdle time.Duration // for tests; 5 s if 0
 }
 
 const (
@@ -47,7 +56,9 @@ type Worker struct {
 	dev      *transport.Device
 	registry *Registry
 	limit    layout
-	max      int // clients
+	large    largeLimits
+	part     uint32 // the most bytes of a payload that are moved at once
+	max      int    // clients
 	cfg      WorkerConfig
 	log      *slog.Logger
 	spin     time.Duration
@@ -86,6 +97,10 @@ func NewWorker(dev *transport.Device, registry *Registry, cfg WorkerConfig) (*Wo
 	if err != nil {
 		return nil, err
 	}
+	large, err := newLargeLimits(dev, cfg)
+	if err != nil {
+		return nil, err
+	}
 	if cfg.MaxClients == 0 {
 		cfg.MaxClients = defaultClients
 	}
@@ -93,7 +108,7 @@ func NewWorker(dev *transport.Device, registry *Registry, cfg WorkerConfig) (*Wo
 		return nil, fmt.Errorf("invoke: MaxClients is %d; 1 to %d are possible", cfg.MaxClients, mostClients)
 	}
 	w := &Worker{
-		dev: dev, registry: registry, limit: limit, max: cfg.MaxClients, cfg: cfg, log: cfg.Logger, spin: cfg.Mode.spin(),
+		dev: dev, registry: registry, limit: limit, large: large, part: uint32(min(partBytes, dev.Capabilities().MaxMessageBytes)), max: cfg.MaxClients, cfg: cfg, log: cfg.Logger, spin: cfg.Mode.spin(),
 		ended: make(chan struct{}),
 	}
 	w.life, w.end = context.WithCancel(context.Background())
@@ -103,7 +118,7 @@ func NewWorker(dev *transport.Device, registry *Registry, cfg WorkerConfig) (*Wo
 	w.sleep, w.wake = context.WithCancel(context.Background())
 	// A connection's place in a queue is free some time after its end: a quarter
 	// more lets clients follow each other quickly.
-	depth := limit.depth() * (cfg.MaxClients + cfg.MaxClients/4 + 1)
+	depth := (limit.depth() + transferDepth) * (cfg.MaxClients + cfg.MaxClients/4 + 1)
 	if w.requestQueue, err = dev.NewQueue(depth); err == nil {
 		if w.sendQueue, err = dev.NewQueue(depth); err != nil {
 			w.requestQueue.Close()

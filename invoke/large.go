@@ -1,0 +1,106 @@
+package invoke
+
+import (
+	"fmt"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// What does not fit into a slot stays in registered memory of the client: the
+// request says where it is, the worker reads it, and writes a result that is
+// longer than a slot to where the request says. Package comment: rendezvous.
+
+// newClientMemory makes the pool of a client's buffers.
+func newClientMemory(domain *transport.ProtectionDomain, cfg ClientConfig) *memoryPool {
+	p := &memoryPool{domain: domain, access: transport.RemoteWrite, keep: cfg.SpareBytes, idle: cfg.memoryIdle}
+	if domain.Device().Capabilities().Ops.Has(transport.OpRead) {
+		p.access |= transport.RemoteRead
+	}
+	if p.keep == 0 {
+		p.keep = defaultSpareBytes
+	}
+	if p.idle == 0 {
+		p.idle = memoryIdle
+	}
+	return p
+}
+
+// load lends a buffer to the call that is to be made from slot s, and copies the
+// input there.
+func (c *Client) load(s *clientSlot, f *Handle, in []byte, room int) error {
+	if n := c.beyond(len(in)); n > c.large || n > MaxPayloadBytes {
+		return c.tooLarge(f.name, "the input", len(in))
+	}
+	// The worker has the last word on the room: it makes do with what is left of
+	// its limit.
+	room = min(room, MaxPayloadBytes, max(c.large-c.beyond(len(in)), c.layout.slotBytes))
+	if c.beyond(len(in)) == 0 && room <= c.layout.slotBytes { // the result has to fit into the slot
+		copy(s.input, in)
+		return nil
+	}
+	b, err := c.newBuffer(len(in), max(room, c.layout.slotBytes))
+	if err != nil {
+		return &Error{Status: StatusBusy, Function: f.name, Worker: c.worker, Started: StartedNo, Err: err,
+			Message: fmt.Sprintf("no registered memory for %d bytes of input and %d of result: %v", len(in), room, err)}
+	}
+	b.lent = true
+	copy(b.in, in)
+	s.buffer = b
+	return nil
+}
+
+// announce writes into the buffer's header where the first bytes of its input
+// are, and returns how many of them follow the header.
+func (c *Client) announce(b *Buffer, bytes int) int {
+	if bytes <= c.layout.slotBytes {
+		putSource(b.header, transport.RemoteSpan{})
+		return bytes
+	}
+	putSource(b.header, b.source)
+	return 0
+}
+
+// collectSlowly is collect for everything that is not a result in the slot.
+func (c *Client) collectSlowly(s *clientSlot, out []byte) (int, error) {
+	if s.gone || s.status != StatusOK {
+		return 0, c.collectFailure(s, len(out))
+	}
+	n, err := c.resultBytes(s)
+	if err != nil {
+		c.release(s)
+		return 0, err
+	}
+	if s.bytes = uint32(n); n > len(out) {
+		return 0, c.collectFailure(s, len(out))
+	}
+	result, reply := s.result, s.reply
+	if s.buffer != nil {
+		result, reply = s.buffer.out, s.buffer.reply
+	}
+	copy(out, result[:n])
+	c.keep(reply)
+	c.release(s)
+	return n, nil
+}
+
+// resultBytes is the length of the result of a call that succeeded. One that is
+// longer than a slot did not come with the reply: its header says how long it is.
+func (c *Client) resultBytes(s *clientSlot) (int, error) {
+	if s.buffer == nil || int(s.room) <= c.layout.slotBytes {
+		return int(s.bytes), nil
+	}
+	n := decodeReply(s.buffer.reply).bytes
+	if n > s.room || s.bytes != n && (s.bytes != 0 || int(n) <= c.layout.slotBytes) {
+		c.fail(fmt.Errorf("the worker broke the protocol: a result of %d bytes where there is room for %d, %d of them with the reply", n, s.room, s.bytes))
+		c.conn.Close()
+		return 0, c.gone(StartedUnknown)
+	}
+	return int(n), nil
+}
+
+// keep remembers the header of a reply that was handed out, whose memory may be
+// used for something else from now on.
+func (c *Client) keep(reply *[headerBytes]byte) {
+	c.copied = *reply
+	c.collected = &c.copied
+}

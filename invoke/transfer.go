@@ -1,0 +1,399 @@
+package invoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// transfer is a call whose input or result goes beyond its slot. The worker reads
+// such an input from the client's memory, part by part, and writes such a result
+// there; between any two parts it looks at other requests. It belongs to the loop.
+type transfer struct {
+	session  *session
+	slot     *workerSlot
+	index    uint32 // of the slot
+	function uint32
+	phase    phase
+	source   transport.RemoteSpan // input at the client, if it is not in the slot
+	returned transport.RemoteSpan // header of the reply and room for the result
+	length   uint32               // of the input
+	room     uint32               // for the result
+
+	region *transport.Region // of the pool: input, if it is not in the slot, and result, if it may be longer than a slot
+	start  int               // of the result in region
+	input  []byte
+	result []byte
+	moved  uint32 // bytes posted in this phase
+	flying int    // parts posted and not completed
+
+	status   Status // what to answer, if not the result
+	message  string
+	entered  bool
+	bytes    uint32 // of the result
+	noticed  int64  // in ticks
+	deadline int64  // by now(); 0 for none
+
+	execution, queue time.Duration
+}
+
+// phase is how far a transfer is.
+type phase uint8
+
+const (
+	phaseWaiting phase = iota // has no memory yet
+	phaseReading
+	phaseWriting
+)
+
+const (
+	// partBytes is how much is moved at once. Where the worker's processor does the
+	// copying, others wait for so long.
+	partBytes = 256 << 10
+	// partsInFlight is how many parts of one call are under way at once.
+	partsInFlight = 8
+	// activeTransfers is how many calls of one client have memory at once: the next
+	// one's input is read while the result of one is written.
+	activeTransfers = 2
+	// transferDepth is how many places of the send queue parts can take.
+	transferDepth = partsInFlight * activeTransfers
+)
+
+// begin queues the call at hand, instead of executing it.
+func (l *loop) begin() {
+	k := &l.call
+	h := decodeRequest(k.slot.header)
+	s, most := k.session, l.w.large.call
+	t := &transfer{
+		session: s, slot: k.slot, index: k.index, function: k.function,
+		returned: h.reply, length: k.length, room: h.reply.Len - headerBytes,
+		noticed: l.noticed, deadline: k.deadline,
+	}
+	if h.away {
+		t.source, t.length = h.source, h.bytes
+	}
+	have := int64(roundUp(int(t.source.Len), 64))
+	if have > most {
+		l.answer(StatusTooLarge, fmt.Sprintf("the input has %d bytes; the worker takes %d (CallBytes) with the room for the result", t.source.Len, most))
+		return
+	}
+	t.room = uint32(min(int64(t.room), max(most-have, int64(s.layout.slotBytes))))
+	t.input = t.slot.input[:k.length:k.length]
+	t.result = t.slot.result[:min(t.room, uint32(s.layout.slotBytes))]
+	if len(s.transfers) == 0 {
+		l.transferring = append(l.transferring, s)
+	}
+	s.transfers = append(s.transfers, t)
+	t.slot.transfer = t
+	l.stuck = 0
+}
+
+// stop has the call answered with a status as soon as the device has done with
+// its memory.
+func (t *transfer) stop(status Status, message string) {
+	if t.status == StatusOK {
+		t.status, t.message = status, message
+	}
+}
+
+// advance takes each client's calls one step further.
+func (l *loop) advance() {
+	l.reclaim()
+	any := false
+	for i := 0; i < len(l.transferring); {
+		s := l.transferring[i]
+		any = l.step(s) || any
+		if i < len(l.transferring) && l.transferring[i] == s {
+			i++
+		}
+	}
+	switch {
+	case any:
+		l.stuck = 0
+	case l.stuck == 0:
+		l.stuck = now()
+	}
+}
+
+// step does the next thing for the first of a client's calls that there is
+// something to be done for, and reports whether there was one.
+func (l *loop) step(s *session) bool {
+	for i := 0; i < len(s.transfers) && i < activeTransfers; i++ {
+		t := s.transfers[i]
+		if l.refusing && !t.entered {
+			t.stop(StatusRevoked, "the worker is being taken away and starts no calls any more")
+		}
+		if t.status == StatusOK && t.deadline != 0 && now() >= t.deadline {
+			t.stop(StatusDeadlineExceeded, fmt.Sprintf("the deadline passed when %d of %d bytes were moved", t.moved, t.target()))
+		}
+		switch {
+		case t.status != StatusOK:
+			if t.flying == 0 {
+				l.conclude(t)
+				return true
+			}
+		case t.phase == phaseWaiting:
+			if l.provide(t) {
+				return true
+			}
+		case t.moved < t.target():
+			if t.flying < partsInFlight && l.move(t) {
+				return true
+			}
+		case t.flying > 0:
+		case t.phase == phaseReading:
+			l.executeTransfer(t)
+			return true
+		default:
+			l.conclude(t)
+			return true
+		}
+	}
+	return false
+}
+
+// target is how many bytes are to be moved in this phase.
+func (t *transfer) target() uint32 {
+	if t.phase == phaseWriting {
+		return t.bytes
+	}
+	return t.source.Len
+}
+
+// provide gives the call the memory that it needs, and reports whether it is to be
+// looked at again.
+func (l *loop) provide(t *transfer) bool {
+	s := t.session
+	need := roundUp(int(t.source.Len), 64)
+	t.start = need
+	beyond := int(t.room) > s.layout.slotBytes
+	if beyond {
+		need += int(t.room)
+	}
+	if need > 0 {
+		region, err := s.memory.take(need)
+		if errors.Is(err, errBudgetFull) {
+			for _, other := range l.sessions {
+				if other != nil {
+					other.memory.trim()
+				}
+			}
+			region, err = s.memory.take(need)
+		}
+		if errors.Is(err, errPoolFull) && len(s.transfers) > 0 && s.transfers[0] != t {
+			return false // until the one before is answered
+		}
+		if err != nil {
+			total := l.w.large.total
+			t.stop(StatusBusy, fmt.Sprintf("no memory for %d bytes of input and %d of result: %v; %d bytes of %d (TotalBytes) are in use",
+				t.length, t.room, err, total.used.Load(), total.most))
+			return true
+		}
+		t.region = region
+	}
+	if t.source.Len > 0 {
+		t.input = t.region.Bytes()[:t.source.Len:t.source.Len]
+	}
+	if beyond {
+		t.result = t.region.Bytes()[t.start:need:need]
+	}
+	t.phase = phaseReading
+	return true
+}
+
+// move posts the next part.
+func (l *loop) move(t *transfer) bool {
+	s := t.session
+	n := min(t.target()-t.moved, l.w.part)
+	id := partID(s.id, t.index)
+	var wr transport.WorkRequest
+	if t.phase == phaseReading {
+		from := t.source
+		from.Addr += uint64(t.moved)
+		from.Len = n
+		wr = transport.Read(id, t.region.Span(int(t.moved), int(n)), from)
+	} else {
+		to := t.returned
+		to.Addr += headerBytes + uint64(t.moved)
+		to.Len = n
+		wr = transport.Write(id, t.region.Span(t.start+int(t.moved), int(n)), to)
+	}
+	l.part[0] = wr.With(transport.Signaled)
+	_, err := s.conn.Post(l.part[:]...)
+	switch {
+	case err == nil:
+		t.moved += n
+		t.flying++
+		return true
+	case !errors.Is(err, transport.ErrQueueFull):
+		l.drop(s, err)
+		return true
+	}
+	return false
+}
+
+// moved takes the completion of a part.
+func (l *loop) moved(c *transport.Completion) {
+	s := l.sessions[placeOf(c.ID)]
+	if s == nil || s.id != sessionOf(c.ID) {
+		return // of a session that ended
+	}
+	if t := s.slots[partOf(c.ID)].transfer; t != nil {
+		t.flying--
+		l.stuck = 0
+	}
+}
+
+// resume makes the transfer's call the one at hand, and reports whether its client
+// still is.
+func (l *loop) resume(t *transfer) bool {
+	if l.length > 0 && l.of != t.session {
+		if l.flush(); t.slot.transfer != t {
+			return false
+		}
+	}
+	l.of = t.session
+	k := &l.call
+	k.session, k.slot, k.index, k.function, k.length = t.session, t.slot, t.index, t.function, t.length
+	k.result, k.returned, k.deadline = t.slot.result[:min(int(t.room), len(t.slot.result))], t.returned, t.deadline
+	l.noticed = t.noticed
+	return true
+}
+
+// executeTransfer calls the function, whose input has arrived, and answers, or
+// goes on with writing the result.
+func (l *loop) executeTransfer(t *transfer) {
+	if !l.resume(t) {
+		return
+	}
+	k := &l.call
+	f := &(*l.w.registry.table.Load())[t.function]
+	l.ctx.over, l.ctx.deadline = t.session.conn.Done(), t.deadline
+	k.transfer, k.started = t, ticks()
+	t.entered, k.entered = true, true
+	n, err := f.f(l.ctx, t.input, t.result)
+	k.transfer, k.entered = nil, false
+	if l.ctx.spent.Load() {
+		l.replaceContext()
+	}
+	if err == nil && n > len(t.result) {
+		err = &Error{Status: StatusTooLarge, Message: fmt.Sprintf("the result has %d bytes, there is room for %d; offer more (Call, GoSized, NewBuffer), or have the worker take more (CallBytes)", n, len(t.result))}
+	}
+	switch {
+	case err != nil || n < 0:
+		l.remove(t)
+		l.replyFailure(f, n, err)
+	case n <= len(t.slot.result):
+		copy(t.slot.result, t.result[:n])
+		l.remove(t)
+		l.reply(f, StatusOK, n)
+	default:
+		end := ticks()
+		t.phase, t.moved, t.bytes = phaseWriting, 0, uint32(n)
+		t.execution, t.queue = time.Duration(l.tick.ns(end-k.started)), time.Duration(l.tick.ns(k.started-t.noticed))
+		l.account(f, &replyHeader{status: StatusOK, bytes: t.bytes, execution: t.execution, queue: t.queue})
+	}
+}
+
+// conclude answers a call whose result has been written, or that was stopped.
+func (l *loop) conclude(t *transfer) {
+	if !l.resume(t) {
+		return
+	}
+	k := &l.call
+	h := replyHeader{id: t.slot.id, status: t.status, entered: t.entered, bytes: t.bytes, execution: t.execution, queue: t.queue}
+	n := 0
+	if t.status != StatusOK {
+		n = putMessage(k.result, t.message)
+		h.bytes = uint32(n)
+		if !t.entered {
+			l.tally.refused++
+			l.unpublished++
+		}
+	}
+	h.encode(t.slot.reply)
+	l.remove(t)
+	l.stage(t.status, n)
+	l.flush()
+}
+
+// remove forgets a call and gives its memory back.
+func (l *loop) remove(t *transfer) {
+	s := t.session
+	if t.slot.transfer != t {
+		return // the session has ended
+	}
+	t.slot.transfer = nil
+	if t.region != nil {
+		s.memory.put(t.region)
+		t.region = nil
+	}
+	for i, other := range s.transfers {
+		if other == t {
+			s.transfers = append(s.transfers[:i], s.transfers[i+1:]...)
+			break
+		}
+	}
+	if len(s.transfers) == 0 {
+		l.settle(s)
+	}
+	if l.refusing {
+		l.w.attention.Store(true) // Drain may be waiting for it
+	}
+}
+
+// forget drops the calls of a session that ends, and with it their memory.
+func (l *loop) forget(s *session) {
+	for _, t := range s.transfers {
+		t.slot.transfer = nil
+	}
+	s.transfers = nil
+	l.settle(s)
+}
+
+// settle takes a session off the list of those with calls beyond the slots.
+func (l *loop) settle(s *session) {
+	for i, other := range l.transferring {
+		if other == s {
+			l.transferring = append(l.transferring[:i], l.transferring[i+1:]...)
+			return
+		}
+	}
+}
+
+// pause waits for parts that are under way. While they are the worker does not
+// sleep for long, as other requests come by another queue.
+func (l *loop) pause() {
+	if l.stuck == 0 || now()-l.stuck < int64(l.w.spin) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(l.w.sleep, backlogPause)
+	defer cancel()
+	n, _ := l.w.sendQueue.Wait(ctx, l.acks[:], 0) // the request queue is polled next: it tells of errors
+	for i := range l.acks[:n] {
+		l.acknowledged(&l.acks[i])
+	}
+}
+
+// writing reports whether there are calls that were executed and not answered.
+func (l *loop) writing() bool {
+	for _, s := range l.transferring {
+		for _, t := range s.transfers {
+			if t.phase == phaseWriting {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// finish answers the calls that were executed, before the worker ends.
+func (l *loop) finish() {
+	l.refusing = true
+	for until := now() + int64(backlogPatience); l.writing() && now() < until; {
+		l.advance()
+	}
+}
