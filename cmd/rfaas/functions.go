@@ -13,7 +13,8 @@ import (
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
-// function is a function that comes with the program.
+// function is a function that can be called: one that comes with the program, or
+// one of a package.
 type function struct {
 	name       string
 	about      string // a line
@@ -24,6 +25,7 @@ type function struct {
 	// resultBytes is how long the result for an input of n bytes can get. Rare
 	// longer ones are refused as too large, and say so.
 	resultBytes func(n int64) int64
+	code        *code // nil: it comes with the program
 }
 
 // functions are those that there are, by the order of the help texts.

@@ -81,10 +81,11 @@ second one ends at once. There is a summary in both cases.
 
 // run carries the command out.
 func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
-	function, err := findFunction(f.function)
+	function, closeFunction, err := openFunction(f.function)
 	if err != nil {
 		return err
 	}
+	defer closeFunction()
 	if err := f.check(function, inputs, cmd.OutOrStdout()); err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 		return asUsage(err)
 	}
 	report := f.carryOut(cmd, p, plan, job.Config{
-		Function: function.name, Order: f.order(function, plan.LargestBytes), Device: device, Cores: cores, Mode: f.mode, Timeout: f.timeout,
+		Function: function.name, Order: function.order(f.slotFor(function, plan.LargestBytes)), Device: device, Cores: cores, Mode: f.mode, Timeout: f.timeout,
 		Stdout: cmd.OutOrStdout(), Log: p.logging.log,
 	})
 	if note != "" {

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	goruntime "runtime"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -13,7 +13,6 @@ import (
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/job"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor"
-	"github.com/rfaas-go/rfaas/invoke/runtime"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -84,7 +83,7 @@ func (f *runFlags) place(inputs int) (cores []int, note string, err error) {
 		return nil, "", err
 	}
 	workers := f.workers
-	usable := min(len(allowed), goruntime.GOMAXPROCS(0)) // which knows the limits of a container
+	usable := min(len(allowed), runtime.GOMAXPROCS(0)) // which knows the limits of a container
 	if workers == 0 {
 		workers = usable
 		if f.mode == invoke.Hot {
@@ -108,15 +107,6 @@ const (
 func (f *runFlags) slotFor(function *function, largest int64) int {
 	wanted := max(largest, min(function.resultBytes(largest), int64(f.slotBytes)), leastSlotBytes)
 	return int((wanted + pageBytes - 1) &^ (pageBytes - 1))
-}
-
-// order is what is wanted of an executor.
-func (f *runFlags) order(function *function, largest int64) executor.Order {
-	return executor.Order{Assignment: executor.Assignment{
-		Runtime:   runtime.Go,
-		Functions: []executor.Function{{Name: function.name, Entry: function.name, Idempotent: function.idempotent}},
-		Slots:     1, SlotBytes: f.slotFor(function, largest),
-	}}
 }
 
 // asUsage makes a usage error of a plan's mistake.

@@ -49,6 +49,10 @@ var arrows = []rule{
 	{"internal/pairtest", "transport", "two connected ends for the tests of providers and decorators"},
 	{"invoke", "transport", "invocation runs over any connection, whatever the provider"},
 	{"invoke/runtime/...", "invoke", "what they load is what workers execute"},
+	{"invoke/runtime/native", "internal/order", "a word is published at every call"},
+	{"invoke/runtime/wasm", "invoke/runtime", "it implements its Module"},
+	{"invoke/pool", "invoke", "calls over several workers are calls of its clients"},
+	{"invoke/pack", "invoke/runtime", "manifests name runtimes"},
 	{"invoke/executor", "invoke", "an executor is a worker in a process of its own"},
 	{"invoke/executor", "invoke/runtime", "executors load code with the runtimes that their program has"},
 	{"invoke/executor", "transport", "executors open a device by its URL"},
@@ -78,6 +82,9 @@ var external = []rule{
 	{"softroce/...", "golang.org/x/sys", "as transport, which it is a provider of"},
 	{"softroce/rxe", "github.com/vishvananda/netlink", "makes links of the kernel's driver over RDMA netlink; for programs, no transport imports it"},
 	{"softroce/rxe", "github.com/vishvananda/netns", "netlink imports it"},
+	{"invoke/runtime/wasm", "github.com/tetratelabs/wazero", "runs WebAssembly"},
+	{"invoke/executor/confine", "github.com/landlock-lsm/go-landlock", "limits on files"},
+	{"invoke/executor/confine", "kernel.org/pub/linux/libs/security/libcap/psx", "go-landlock imports it"},
 	{"verbs/...", "golang.org/x/sys", "as transport, which it is a provider of"},
 }
 

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
+	goruntime "runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
 // Executor is a process that executes functions. Its methods may be called from
@@ -73,7 +75,7 @@ func start(cfg *Config, core int) (e *Executor, err error) {
 // attend starts the process and reaps it. Its thread is the executor's own: the
 // executor inherits the thread's processor, and would be killed at its end.
 func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
-	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	goruntime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	err := pinThread(e.core)
 	if err == nil {
 		err = cmd.Start()
@@ -155,8 +157,11 @@ func (e *Executor) assign(ctx context.Context, o Order) error {
 	}
 	e.address = a.Address
 	go e.watchControl()
-	if o.Assignment.TimeLimit > 0 {
-		go e.watchTime(o.Assignment.TimeLimit)
+	if limit := o.Assignment.TimeLimit; limit > 0 {
+		if o.Assignment.Runtime == runtime.Wasm {
+			limit = 2*limit + time.Second // it ends its calls itself, and lives on
+		}
+		go e.watchTime(limit)
 	}
 	return nil
 }

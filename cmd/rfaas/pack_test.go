@@ -1,0 +1,137 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/invoke/pack"
+)
+
+// compileShared makes a shared object of C in a folder.
+func compileShared(t *testing.T, dir, name string) string {
+	t.Helper()
+	if _, err := exec.LookPath("gcc"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("gcc is missing, and CI is to have it")
+		}
+		t.Skip("needs gcc")
+	}
+	cmd := exec.Command("gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", filepath.Join(dir, name))
+	cmd.Stdin = strings.NewReader("void abort(void);\nunsigned greet(void *a, unsigned n, void *r) { if (n > 9) abort(); return 0; }\nunsigned other(void *a, unsigned n, void *r) { return 0; }\n")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	return name
+}
+
+func TestPackAndInspect(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	compileShared(t, dir, "hello.so")
+
+	status, stdout, stderr := run(t, dir, "pack", "hello.so")
+	require.Equal(t, exitOK, status, stderr)
+	require.Regexp(t, `^hello\.rfaas: sha256:[0-9a-f]{64}\n$`, stdout)
+	require.Empty(t, stderr)
+	digest := strings.TrimSpace(strings.TrimPrefix(stdout, "hello.rfaas: "))
+
+	status, stdout, stderr = run(t, dir, "inspect", "hello.rfaas")
+	require.Equal(t, exitOK, status, stderr)
+	require.Contains(t, stdout, "hello.rfaas: hello 0.0.0\n  digest      "+digest+"\n")
+	require.Contains(t, stdout, "  limits      slot 64KiB, memory 256MiB, time 1m0s\n  function    greet\n  function    other\n  file        hello.so, ")
+	require.Contains(t, stdout, "  entry point greet\n  entry point other\n  needs       libc.so.6\n")
+	require.NotContains(t, stdout, "problem")
+
+	status, stdout, stderr = run(t, dir, "inspect", "hello.so")
+	require.Equal(t, exitOK, status, stderr)
+	require.Contains(t, stdout, digest, "bare code is the package that would be made of it")
+
+	status, bytes, stderr := run(t, dir, "pack", "-o", "-", "hello.so")
+	require.Equal(t, exitOK, status, stderr)
+	require.Equal(t, read(t, dir, "hello.rfaas"), bytes)
+
+	status, _, stderr = run(t, dir, "pack", "-o", "x.rfaas", "--name", "n", "--version", "1.2", "--function", "hi=greet,idempotent", "--function", "other",
+		"--slot-bytes", "1MiB", "--memory", "1GiB", "--time-limit", "1500ms", "hello.so")
+	require.Equal(t, exitOK, status, stderr)
+	status, stdout, stderr = run(t, dir, "inspect", "--json", "x.rfaas")
+	require.Equal(t, exitOK, status, stderr)
+	var i inspected
+	require.NoError(t, json.Unmarshal([]byte(stdout), &i))
+	m := i.Manifest
+	require.Equal(t, []pack.Function{{Name: "hi", Entry: "greet", Idempotent: true}, {Name: "other", Entry: "other"}}, m.Functions)
+	require.Equal(t, []any{"n", "1.2", 1 << 20, int64(1 << 30), "1.5s"}, []any{m.Name, m.Version, m.SlotBytes, m.MemoryBytes, m.TimeLimit.String()})
+	require.Equal(t, []string{"greet", "other"}, i.Code.EntryPoints)
+	require.EqualValues(t, len(read(t, dir, "x.rfaas")), i.SizeBytes)
+	status, stdout, _ = run(t, dir, "inspect", "x.rfaas")
+	require.Equal(t, exitOK, status)
+	require.Contains(t, stdout, "  function    hi, entry point greet, idempotent\n")
+}
+
+// What a package asks for is shown, and what this build cannot run, too.
+func TestInspectText(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	i := &inspected{
+		Manifest: pack.Manifest{WASI: pack.WASI{Directories: []pack.Directory{{Name: "models"}, {Name: "out", Writable: true}}, Network: true}},
+		Code:     &pack.Code{EntryPoints: []string{"\x1b[31m"}}, Problem: "another machine",
+	}
+	require.NoError(t, i.write(&b, "x", false))
+	require.Contains(t, b.String(), "  asks for    directory models, read-only\n  asks for    directory out, writable\n  asks for    network\n")
+	require.Contains(t, b.String(), "  entry point \"\\x1b[31m\"\n")
+	require.Contains(t, b.String(), "  problem     another machine\n")
+}
+
+func TestPackRefuses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	compileShared(t, dir, "hello.so")
+	write(t, dir, "text", "just text")
+	write(t, dir, "hello.rfaas", "former")
+	for _, c := range []struct {
+		status int
+		want   string
+		args   []string
+	}{
+		{exitUsage, "rfaas pack: of what? one PATH", []string{"pack"}},
+		{exitUsage, "after the comma there can be \"idempotent\" only", []string{"pack", "--function", "greet,pure", "hello.so"}},
+		{exitUsage, "a name is missing", []string{"pack", "--function", "greet=", "hello.so"}},
+		{exitUsage, "--memory: needs a value", []string{"pack", "--memory", "0", "hello.so"}},
+		{exitUsage, "after the comma there can be \"writable\" only", []string{"pack", "--wasi-directory", "x,y", "hello.so"}},
+		{exitFailed, "wasi: is for the runtime wasm", []string{"pack", "--wasi-directory", "x,writable", "hello.so"}},
+		{exitFailed, "wasi: is for the runtime wasm", []string{"pack", "--wasi-network", "hello.so"}},
+		{exitFailed, `no entry point "wave"; there are: greet, other`, []string{"pack", "--function", "wave", "hello.so"}},
+		{exitFailed, "slot_bytes: 2147483647: must be", []string{"pack", "--slot-bytes", "9GiB", "hello.so"}},
+		{exitFailed, "text is a package already, or no code", []string{"pack", "text"}},
+		{exitFailed, "no such file", []string{"pack", "missing"}},
+		{exitFailed, "no such file", []string{"pack", "-o", "missing/x.rfaas", "hello.so"}},
+		{exitUsage, "rfaas inspect: which FILE?", []string{"inspect"}},
+		{exitFailed, "this is no package", []string{"inspect", "text"}},
+	} {
+		status, stdout, stderr := run(t, dir, c.args...)
+		require.Equal(t, c.status, status, stderr)
+		require.Contains(t, stderr, c.want)
+		require.Empty(t, stdout)
+	}
+	require.Equal(t, "former", read(t, dir, "hello.rfaas"), "nothing is replaced by what fails")
+	require.Equal(t, []string{"hello.rfaas", "hello.so", "text"}, names(t, dir))
+}
+
+// The help texts are as those of the other commands.
+func TestPackHelp(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"pack", "inspect"} {
+		status, stdout, stderr := run(t, t.TempDir(), command, "--help")
+		require.Equal(t, exitOK, status)
+		require.Empty(t, stderr)
+		require.Contains(t, stdout, "\nExamples:\n  ")
+		text, _, _ := strings.Cut(stdout, "\nFlags:")
+		for line := range strings.SplitSeq(text, "\n") {
+			require.True(t, len(line) <= 80 || strings.HasPrefix(line, "  "), line)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/rfaas-go/rfaas/invoke/executor"
+	"github.com/rfaas-go/rfaas/invoke/pack"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
+)
+
+// code is what a function is loaded from, if it does not come with the program.
+type code struct {
+	runtime string
+	entry   string
+	file    *os.File // sealed
+	limits  pack.Manifest
+}
+
+// packageExtensions are the names by which files are taken for packages, or code
+// to make one of, whether or not they are there.
+var packageExtensions = []string{".rfaas", ".so", ".wasm"}
+
+// openFunction finds what -f names: a function that comes with the program, or
+// FILE or FILE:NAME, a function of a package. close is to be called when it is not
+// needed any more.
+func openFunction(name string) (f *function, close func(), err error) {
+	f, err = findFunction(name)
+	if err == nil {
+		return f, func() {}, nil
+	}
+	path, wanted := name, ""
+	if i := strings.LastIndexByte(name, ':'); i >= 0 && !exists(name) {
+		path, wanted = name[:i], name[i+1:]
+	}
+	if !exists(path) && !slices.Contains(packageExtensions, filepath.Ext(path)) {
+		return nil, nil, err // says which there are
+	}
+	f, err = packagedFunction(path, wanted)
+	if err != nil {
+		return nil, nil, &exitError{exitUsage, err}
+	}
+	return f, func() { f.code.file.Close() }, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return path != "" && !errors.Is(err, fs.ErrNotExist)
+}
+
+// packagedFunction takes a function of a package, by its name or because it is the
+// only one.
+func packagedFunction(path, wanted string) (*function, error) {
+	p, err := pack.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	m := p.Manifest()
+	chosen, err := choose(path, m.Functions, wanted)
+	if err != nil {
+		return nil, err
+	}
+	module, err := p.OpenModule()
+	if err != nil {
+		return nil, err
+	}
+	defer module.Close()
+	file, err := executor.SealedCode(m.Module, module)
+	if err != nil {
+		return nil, err
+	}
+	return &function{
+		name: chosen.Name, idempotent: chosen.Idempotent,
+		resultBytes: func(n int64) int64 { return max(n, int64(m.SlotBytes)) },
+		code:        &code{runtime: m.Runtime, entry: chosen.Entry, file: file, limits: m},
+	}, nil
+}
+
+func choose(path string, functions []pack.Function, wanted string) (pack.Function, error) {
+	names := make([]string, len(functions))
+	for i, f := range functions {
+		if f.Name == wanted || wanted == "" && len(functions) == 1 {
+			return f, nil
+		}
+		names[i] = f.Name
+	}
+	if wanted == "" {
+		return pack.Function{}, fmt.Errorf("%s has %d functions: choose one with -f %s:NAME; there are: %s", path, len(functions), path, strings.Join(names, ", "))
+	}
+	return pack.Function{}, fmt.Errorf("%s has no function %q; there are: %s", path, wanted, strings.Join(names, ", "))
+}
+
+// order is what is wanted of an executor of the function.
+func (f *function) order(slotBytes int) executor.Order {
+	a := executor.Assignment{Runtime: runtime.Go, Slots: 1, SlotBytes: slotBytes}
+	own := executor.Function{Name: f.name, Entry: f.name, Idempotent: f.idempotent}
+	o := executor.Order{}
+	if c := f.code; c != nil {
+		own.Entry, o.Code = c.entry, c.file
+		a.Runtime, a.MemoryBytes, a.TimeLimit = c.runtime, c.limits.MemoryBytes, c.limits.TimeLimit.Duration
+	}
+	a.Functions = []executor.Function{own}
+	o.Assignment = a
+	return o
+}

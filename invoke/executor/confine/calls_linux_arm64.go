@@ -1,0 +1,10 @@
+package confine
+
+import "golang.org/x/sys/unix"
+
+const auditArch = unix.AUDIT_ARCH_AARCH64
+
+// allowedHere are what only this architecture has, or names in its own way.
+var allowedHere = []uint32{unix.SYS_NEWFSTATAT, unix.SYS_GETRLIMIT}
+
+var refusedHere []uint32

@@ -1,0 +1,246 @@
+//go:build amd64 || arm64
+
+package confine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// controllers are those that limits need.
+var controllers = []string{"memory", "pids", "cpu"}
+
+// hierarchy is a mounted tree of control groups.
+type hierarchy struct {
+	v2          bool
+	home        string   // the group of this process
+	bases       []string // folders to make groups in, best first
+	controllers []string
+}
+
+// findHierarchies reads where control groups are. A controller is in one hierarchy
+// only; the second version's tree also counts without controllers of ours, as long
+// as it has any.
+func findHierarchies(mountinfo []mount, own string) []hierarchy {
+	paths := map[string]string{} // of this process's groups, by controller; "" for version 2
+	for _, line := range strings.Split(own, "\n") {
+		parts := strings.SplitN(line, ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		for _, name := range strings.Split(parts[1], ",") {
+			paths[name] = parts[2]
+		}
+	}
+	var found []hierarchy
+	var taken []string
+	for _, m := range mountinfo {
+		h := hierarchy{v2: m.fstype == "cgroup2"}
+		key := ""
+		switch m.fstype {
+		case "cgroup2":
+			text, _ := os.ReadFile(filepath.Join(m.point, "cgroup.controllers"))
+			h.controllers = strings.Fields(string(text))
+		case "cgroup":
+			h.controllers = m.options
+		}
+		h.controllers = slices.DeleteFunc(slices.Clone(h.controllers), func(c string) bool {
+			return !slices.Contains(controllers, c) || slices.Contains(taken, c)
+		})
+		if len(h.controllers) == 0 {
+			continue
+		}
+		if !h.v2 {
+			key = h.controllers[0]
+		}
+		taken = append(taken, h.controllers...)
+		h.home, h.bases = m.point, []string{m.point}
+		if p := paths[key]; within(p, m.root) {
+			rel, _ := filepath.Rel(m.root, p)
+			if base := filepath.Join(m.point, rel); base != m.point {
+				h.home, h.bases = base, []string{base, m.point}
+			}
+		}
+		found = append(found, h)
+	}
+	// Who is to be ended is kept from starting others first, see killGroup.
+	slices.SortStableFunc(found, func(a, b hierarchy) int {
+		return strings.Compare(b.first(), a.first())
+	})
+	return found
+}
+
+// first is the controller to sort by: pids before the others.
+func (h hierarchy) first() string { return slices.Max(h.controllers) }
+
+// claim is a Host's own group in a hierarchy, which holds those of its processes.
+// While the Host lives it holds a lock on the folder, so that others know.
+type claim struct {
+	hierarchy
+	dir  string
+	lock *os.File
+}
+
+// groupPrefix is how groups of hosts can be recognised.
+const groupPrefix = "rfaas-confine-"
+
+// newClaim makes a Host's group.
+func newClaim(h hierarchy, id string) (*claim, error) {
+	var errs []error
+	for _, base := range h.bases {
+		c, err := claimAt(h, filepath.Join(base, groupPrefix+id))
+		if err == nil {
+			return c, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+func claimAt(h hierarchy, dir string) (*claim, error) {
+	if h.v2 {
+		if err := delegate(filepath.Dir(dir), h.controllers); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		os.Remove(dir)
+		return nil, err
+	}
+	// Another Host may have taken it for left over, between the two.
+	if _, err := os.Stat(dir); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	if h.v2 {
+		if err := delegate(dir, h.controllers); err != nil {
+			os.Remove(dir)
+			lock.Close()
+			return nil, err
+		}
+	}
+	return &claim{h, dir, lock}, nil
+}
+
+// delegate has the groups below one get controllers.
+func delegate(dir string, wanted []string) error {
+	file := filepath.Join(dir, "cgroup.subtree_control")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	have := strings.Fields(string(text))
+	for _, c := range wanted {
+		if slices.Contains(have, c) {
+			continue
+		}
+		if err := os.WriteFile(file, []byte("+"+c), 0); err != nil {
+			if errors.Is(err, unix.EBUSY) {
+				return fmt.Errorf("%w: this group has processes, so that it cannot divide itself; start the supervisor with systemd-run -p Delegate=yes in a group whose parent is free, or name a group in HostConfig.Cgroup", err)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// lockFolder takes a Host's lock, or fails with EWOULDBLOCK.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("locking %s: %w", dir, err)
+	}
+	return f, nil
+}
+
+// sweep ends and removes what Hosts that are gone have left in a hierarchy.
+func (h hierarchy) sweep() (removed int, err error) {
+	var errs []error
+	for _, base := range h.bases {
+		left, err := filepath.Glob(filepath.Join(base, groupPrefix+"*"))
+		errs = append(errs, err)
+		for _, dir := range left {
+			lock, err := lockFolder(dir)
+			if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.ENOENT) {
+				continue // its Host lives, or another one sweeps
+			}
+			if err == nil {
+				err = removeTree(dir, h.v2)
+				lock.Close()
+			}
+			if err == nil {
+				removed++
+			}
+			errs = append(errs, err)
+		}
+	}
+	return removed, errors.Join(errs...)
+}
+
+// removeTree ends what is in a Host's group and removes it.
+func removeTree(dir string, v2 bool) error {
+	groups, err := filepath.Glob(filepath.Join(dir, "*", "cgroup.procs"))
+	if err != nil {
+		return err
+	}
+	for _, procs := range groups {
+		if err := removeGroup(filepath.Dir(procs), v2); err != nil {
+			return err
+		}
+	}
+	return ignoreGone(unix.Rmdir(dir))
+}
+
+func (c *claim) close() error {
+	err := removeTree(c.dir, c.v2)
+	return errors.Join(err, c.lock.Close())
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+// readInt reads a file with a number, or the number behind a key.
+func readInt(file, key string) (int64, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		fields := strings.Fields(line)
+		switch {
+		case key == "" && len(fields) == 1:
+			return strconv.ParseInt(fields[0], 10, 64)
+		case key != "" && len(fields) == 2 && fields[0] == key:
+			return strconv.ParseInt(fields[1], 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("%s has no %q", file, key)
+}
+
+// ownGroups is the text of /proc/self/cgroup.
+func ownGroups() (string, error) {
+	text, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "", fmt.Errorf("reading this process's groups: %w", err)
+	}
+	return string(text), nil
+}

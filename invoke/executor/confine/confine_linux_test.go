@@ -1,0 +1,684 @@
+//go:build amd64 || arm64
+
+package confine
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// testHost has ids and locks of the tests' own.
+func testHost() HostConfig {
+	return HostConfig{FirstUID: 1_950_000_000, UIDs: 200, LockFolder: "/run/rfaas-confine-test"}
+}
+
+// unpreparedHere is nothing; tests that run without namespaces set the variable.
+func unpreparedHere() []Measure {
+	if os.Getenv("CONFINE_TEST_WITHOUT_NAMESPACES") != "" {
+		return []Measure{Namespaces}
+	}
+	return nil
+}
+
+func newHost(t *testing.T) *Host {
+	h, err := NewHost(testHost())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, h.Close()) })
+	return h
+}
+
+// running is a confined process of a test.
+type running struct {
+	*Process
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Reader
+	errs   *bytes.Buffer
+	waited chan error
+}
+
+// launch starts a scenario. The goroutine that starts it waits for it, as Start wants.
+func launch(t *testing.T, h *Host, scenario string, p Policy, files ...*os.File) *running {
+	t.Helper()
+	p.Env = append(p.Env, scenarioName+"="+scenario)
+	cmd := exec.Command("/proc/self/exe")
+	r := &running{cmd: cmd, errs: new(bytes.Buffer), waited: make(chan error, 1)}
+	cmd.Stderr = r.errs
+	cmd.ExtraFiles = files
+	var err error
+	r.in, err = cmd.StdinPipe()
+	require.NoError(t, err)
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	cmd.Stdout = writer
+	r.out = bufio.NewReader(reader)
+	r.Process, err = h.Prepare(cmd, p)
+	require.NoError(t, err)
+	started := make(chan error)
+	go func() {
+		err := r.Start()
+		started <- err
+		if err == nil {
+			r.waited <- cmd.Wait()
+		}
+	}()
+	err = <-started
+	writer.Close()
+	t.Cleanup(func() {
+		r.in.Close()
+		reader.Close()
+		_, err := r.Close()
+		require.NoError(t, err)
+	})
+	require.NoError(t, err)
+	return r
+}
+
+// end waits for the process, not for ever.
+func (r *running) end(t *testing.T) *os.ProcessState {
+	t.Helper()
+	select {
+	case <-r.waited:
+	case <-time.After(time.Minute):
+		r.Kill()
+		require.FailNow(t, "the process does not end", r.errs)
+	}
+	return r.cmd.ProcessState
+}
+
+func (r *running) ready(t *testing.T) {
+	t.Helper()
+	line, err := r.out.ReadString('\n')
+	require.Equal(t, "ready\n", line, "%v %s", err, r.errs)
+}
+
+// policyFor is the default without what this machine lacks; tests of limits need
+// them, see needGroup.
+func policyFor(h *Host) Policy {
+	p := DefaultPolicy()
+	p.Require = slices.DeleteFunc(p.Require, func(m Measure) bool {
+		return m == MemoryLimit && h.lacking["memory"] != nil || m == TaskLimit && h.lacking["pids"] != nil
+	})
+	return p
+}
+
+// lacking skips a test, or fails it where everything has to run, as root in CI.
+func lacking(t *testing.T, what string, err error) {
+	t.Helper()
+	if os.Getenv("CI") != "" && isRoot() {
+		require.NoError(t, err, what)
+	}
+	t.Skipf("%s: %v", what, err)
+}
+
+func needGroup(t *testing.T, h *Host, controller string) {
+	t.Helper()
+	if err := h.lacking[controller]; err != nil {
+		lacking(t, "control group of "+controller, err)
+	}
+}
+
+// ways are the combinations that processes are tested in.
+func ways(t *testing.T, f func(t *testing.T, h *Host, p Policy)) {
+	for _, w := range []struct {
+		name    string
+		without []Measure
+	}{
+		{"namespaces", nil},
+		{"without namespaces", []Measure{Namespaces}},
+	} {
+		t.Run(w.name, func(t *testing.T) {
+			h := newHost(t)
+			p := policyFor(h)
+			p.Without = w.without
+			if w.without == nil && h.noSpace != nil {
+				lacking(t, "namespaces", h.noSpace)
+			}
+			f(t, h, p)
+		})
+	}
+}
+
+// look runs the attempts of a confined process.
+func look(t *testing.T, h *Host, p Policy) (f findings) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	mine, theirs := os.NewFile(uintptr(fds[0]), "mine"), os.NewFile(uintptr(fds[1]), "theirs")
+	defer theirs.Close()
+	peer, err := net.FileConn(mine)
+	require.NoError(t, err)
+	mine.Close()
+	defer peer.Close()
+	go func() {
+		if line, _ := bufio.NewReader(peer).ReadString('\n'); line == "ping\n" {
+			peer.Write([]byte("pong\n"))
+		}
+	}()
+	p.Env = append(p.Env, fmt.Sprintf("CONFINE_TEST_SUPERVISOR=%d", os.Getpid()))
+	r := launch(t, h, "attempts", p, theirs)
+	text, err := io.ReadAll(r.out)
+	require.NoError(t, err)
+	require.True(t, r.end(t).Success(), "%v %s %s", r.cmd.ProcessState, r.errs, text)
+	require.NoError(t, json.Unmarshal(text, &f), "%s", text)
+	return f
+}
+
+func TestForbidden(t *testing.T) {
+	ways(t, func(t *testing.T, h *Host, p Policy) {
+		dir, err := os.MkdirTemp("", "confine-test")
+		require.NoError(t, err)
+		defer os.RemoveAll(dir)
+		require.NoError(t, os.Chmod(dir, 0o755))
+		file, other := filepath.Join(dir, "package"), filepath.Join(dir, "other")
+		require.NoError(t, os.WriteFile(file, []byte("x"), 0o666))
+		require.NoError(t, os.WriteFile(other, []byte("x"), 0o666))
+		require.NoError(t, os.Chmod(file, 0o666))
+		require.NoError(t, os.Chmod(other, 0o666))
+		p.ReadPaths = []string{file}
+		p.Env = []string{"CONFINE_TEST_FILE=" + file, "CONFINE_TEST_OTHER=" + other}
+
+		// A descriptor that this process itself was given, say.
+		stray, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0)
+		require.NoError(t, err)
+		defer unix.Close(stray)
+		t.Setenv("CONFINE_TEST_SECRET", "secret")
+
+		f := look(t, h, p)
+		t.Log(f.Report)
+		require.Empty(t, f.Broken)
+		for _, m := range p.Require {
+			require.True(t, f.Report.Applied(m), "%s: %s", m, f.Report.Detail(m))
+		}
+		require.Len(t, f.Report.Outcomes, len(Measures()), "every measure is reported")
+
+		landlock := f.Report.Applied(Landlock)
+		_, err = landlockVersion()
+		require.Equal(t, err == nil, landlock, f.Report.Detail(Landlock))
+		if err != nil {
+			require.Contains(t, f.Report.Detail(Landlock), "CONFIG_SECURITY_LANDLOCK")
+		}
+		const eperm, eacces, allowed = "EPERM", "EACCES", "allowed"
+		require.Equal(t, eacces, f.Results["open /etc/shadow"])
+		for name, got := range f.Results {
+			switch name {
+			case "open /etc/shadow":
+			case "open /etc/passwd", "read " + other:
+				if landlock {
+					require.Contains(t, []string{eacces, "ENOENT"}, got, name)
+				}
+			case "open supervisor's environment", "open /proc/1/environ", "write in /", "write in /run", "write in /home":
+				if landlock || isRoot() {
+					require.Contains(t, []string{eacces, "ENOENT"}, got, name)
+				}
+			case "write in /var/tmp", "write in /dev/shm":
+				if landlock || p.Without == nil {
+					require.Contains(t, []string{eacces, "EROFS", "ENOENT"}, got, name)
+				}
+			case "write " + file:
+				if landlock {
+					require.Contains(t, []string{eacces, "EROFS"}, got, name)
+				}
+			case "read " + file, "read library", "dev null", "memory file by name", "write /tmp",
+				"kill self", "tgkill self", "prlimit of self":
+				require.Equal(t, allowed, got, name)
+			case "dial":
+				require.Contains(t, got, eperm, name)
+			case "clone3", "unknown call":
+				require.Equal(t, "ENOSYS", got, name)
+			case "prctl no_new_privs":
+				require.Equal(t, allowed, got, name)
+			case "core limit", "dumpable":
+				require.Equal(t, "0", got)
+			default:
+				if strings.HasPrefix(name, "write /") { // TMPDIR
+					require.Equal(t, allowed, got, name)
+					continue
+				}
+				require.Equal(t, eperm, got, name)
+			}
+		}
+		want := map[string]string{"EPERM EACCES": "16"}
+		if !landlock {
+			want = map[string]string{"EPERM allowed": "16"}
+		}
+		require.Equal(t, want, f.Threads, "on all threads")
+		require.Greater(t, f.SID, 0)
+
+		for _, d := range f.Before {
+			require.NotContains(t, d, "/etc/passwd", "inherited descriptors: %v", f.Before)
+		}
+		require.NotContains(t, strings.Join(f.Env, "\n"), "SECRET")
+		require.NotContains(t, strings.Join(f.Env, "\n"), "HOME=")
+		if isRoot() {
+			require.True(t, f.Report.Applied(UID))
+		} else {
+			require.Contains(t, f.Report.Detail(UID), "run the supervisor as root")
+		}
+		if p.Without != nil {
+			require.Equal(t, errNotWanted.Error(), f.Report.Detail(Namespaces))
+		}
+	})
+}
+
+func TestMemoryBomb(t *testing.T) {
+	h := newHost(t)
+	needGroup(t, h, "memory")
+	p := policyFor(h)
+	p.MemoryBytes = 1 << 30
+	r := launch(t, h, "memory-bomb", p)
+	r.ready(t)
+	require.NoError(t, r.SetMemory(64<<20))
+	neighbour := launch(t, h, "enter", p)
+	neighbour.ready(t)
+	require.NoError(t, r.in.Close()) // it goes on
+	status := r.end(t).Sys().(syscall.WaitStatus)
+	require.True(t, status.Signaled() && status.Signal() == unix.SIGKILL, "%v %s", r.cmd.ProcessState, r.errs)
+	usage, err := r.Close()
+	require.NoError(t, err)
+	require.Positive(t, usage.OOMKills)
+	require.Zero(t, neighbour.Usage().OOMKills)
+	require.NoError(t, neighbour.in.Close())
+	require.True(t, neighbour.end(t).Success())
+}
+
+func TestForkBomb(t *testing.T) {
+	ways(t, func(t *testing.T, h *Host, p Policy) {
+		needGroup(t, h, "pids")
+		p.Tasks = 40
+		p.Require = []Measure{TaskLimit}
+		p.Without = append(p.Without, CPULimit)
+		neighbour := launch(t, h, "enter", p)
+		neighbour.ready(t)
+		r := launch(t, h, "fork-bomb", p)
+		line, err := r.out.ReadString('\n')
+		require.NoError(t, err, r.errs)
+		started, refused := 0, 0
+		_, err = fmt.Sscan(line, &started, &refused)
+		require.NoError(t, err)
+		require.Less(t, started, 40)
+		require.Positive(t, refused)
+		require.Positive(t, r.Usage().TasksRefused)
+		require.NoError(t, r.Kill())
+		r.end(t)
+		for _, g := range r.groups {
+			text, err := os.ReadFile(filepath.Join(g.dir, "cgroup.procs"))
+			require.NoError(t, err)
+			require.Empty(t, text)
+		}
+		_, err = r.Close()
+		require.NoError(t, err)
+		require.NoError(t, neighbour.in.Close())
+		require.True(t, neighbour.end(t).Success(), "the neighbour is unharmed")
+	})
+}
+
+func TestForeignABI(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("amd64 has three interfaces of the kernel, this architecture's others are not compiled in")
+	}
+	for _, abi := range []string{"i386", "x32"} {
+		t.Run(abi, func(t *testing.T) {
+			h := newHost(t)
+			p := policyFor(h)
+			p.Env = []string{"CONFINE_TEST_ABI=" + abi}
+			r := launch(t, h, "foreign-abi", p)
+			text, err := io.ReadAll(r.out)
+			require.NoError(t, err)
+			status := r.end(t).Sys().(syscall.WaitStatus)
+			if abi == "i386" && !status.Signaled() && strings.Contains(r.errs.String(), "SIGSEGV") {
+				t.Skip("the kernel has no interface for 32 bits")
+			}
+			require.True(t, status.Signaled() && status.Signal() == unix.SIGSYS, "%v %s %s", r.cmd.ProcessState, text, r.errs)
+		})
+	}
+}
+
+func TestRequired(t *testing.T) {
+	h := newHost(t)
+	h.lacking["memory"] = io.ErrUnexpectedEOF
+	p := policyFor(h)
+	p.Require = []Measure{MemoryLimit}
+	_, err := h.Prepare(exec.Command("/proc/self/exe"), p)
+	require.ErrorIs(t, err, ErrNotConfined)
+	require.ErrorContains(t, err, "memory-limit is required: "+io.ErrUnexpectedEOF.Error())
+
+	p.Require, p.Without = []Measure{Seccomp}, []Measure{Seccomp}
+	r := launch(t, h, "enter", p)
+	require.False(t, r.end(t).Success())
+	require.Contains(t, r.errs.String(), "seccomp-filter is required: the policy is without it")
+
+	if !isRoot() {
+		p = policyFor(h)
+		p.Require = append(p.Require, UID)
+		_, err = h.Prepare(exec.Command("/proc/self/exe"), p)
+		require.ErrorContains(t, err, "uid is required: only root")
+	}
+}
+
+func TestNotInItsGroups(t *testing.T) {
+	h := newHost(t)
+	needGroup(t, h, "memory")
+	p := policyFor(h)
+	p.Require = append(p.Require, MemoryLimit)
+	p.Env = []string{scenarioName + "=enter"}
+	cmd := exec.Command("/proc/self/exe")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	prepared, err := h.Prepare(cmd, p)
+	require.NoError(t, err)
+	prepared.closeFD()
+	require.Error(t, cmd.Run()) // not by Start
+	require.Contains(t, errs.String(), "memory-limit is required: the process is not in its control groups")
+	_, err = prepared.Close()
+	require.NoError(t, err)
+}
+
+func TestWithoutHost(t *testing.T) {
+	run := func(env ...string) (f findings) {
+		cmd := exec.Command("/proc/self/exe")
+		cmd.Env = append(env, scenarioName+"=alone")
+		text, err := cmd.Output()
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(text, &f))
+		return f
+	}
+	f := run()
+	require.Equal(t, "allowed", f.Results["enter"])
+	require.Equal(t, "EPERM", f.Results["socket"])
+	require.Contains(t, f.Results["again"], "called before")
+	require.False(t, f.Report.Applied(Session))
+	require.Contains(t, f.Report.Detail(Session), "not started by a Host")
+	f = run("CONFINE_TEST_REQUIRE=1")
+	require.Contains(t, f.Results["enter"], "session is required")
+	require.Equal(t, "allowed", f.Results["socket"], "it fails before it does anything")
+}
+
+// left lists what hosts of an id have on the machine.
+func left(t *testing.T, id string) (found []string) {
+	list, err := mounts()
+	require.NoError(t, err)
+	own, err := ownGroups()
+	require.NoError(t, err)
+	for _, h := range findHierarchies(list, own) {
+		for _, base := range h.bases {
+			dirs, err := filepath.Glob(filepath.Join(base, groupPrefix+id))
+			require.NoError(t, err)
+			found = append(found, dirs...)
+		}
+	}
+	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), groupPrefix+id))
+	require.NoError(t, err)
+	return append(found, dirs...)
+}
+
+func TestSupervisorKilled(t *testing.T) {
+	for _, without := range []string{"", "1"} {
+		t.Run("without="+without, func(t *testing.T) {
+			living := newHost(t)
+			cmd := exec.Command("/proc/self/exe")
+			cmd.Env = append(os.Environ(), scenarioName+"=supervisor", "CONFINE_TEST_WITHOUT_NAMESPACES="+without)
+			in, err := cmd.StdinPipe()
+			require.NoError(t, err)
+			defer in.Close()
+			out, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			cmd.Stderr = os.Stderr
+			require.NoError(t, cmd.Start())
+			line, err := bufio.NewReader(out).ReadString('\n')
+			require.NoError(t, err)
+			fields := strings.Fields(line)
+			require.Len(t, fields, 4)
+			before := left(t, fields[0])
+			if living.lacking["memory"] == nil || without != "" {
+				require.NotEmpty(t, before)
+			}
+			again := newHost(t) // does not touch what has a supervisor
+			require.Equal(t, before, left(t, fields[0]))
+			for _, p := range fields[1:] {
+				require.NoError(t, exists(p))
+			}
+			require.NoError(t, again.Close())
+
+			require.NoError(t, cmd.Process.Kill())
+			cmd.Wait()
+			// With it, before anybody sweeps.
+			for _, p := range fields[1:] {
+				require.Eventually(t, func() bool { return exists(p) != nil }, 30*time.Second, time.Millisecond)
+			}
+			log := new(bytes.Buffer)
+			cfg := testHost()
+			cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
+			next, err := NewHost(cfg)
+			require.NoError(t, err)
+			defer next.Close()
+			require.Empty(t, left(t, fields[0]))
+			if len(living.claims) > 0 {
+				require.Contains(t, log.String(), "removed control groups")
+				for _, c := range living.claims {
+					require.DirExists(t, c.dir, "of a Host that lives")
+				}
+			}
+		})
+	}
+}
+
+// exists is nil for a process that runs.
+func exists(pid string) error {
+	text, err := os.ReadFile("/proc/" + pid + "/status")
+	if err != nil {
+		return err
+	}
+	if _, state := statusOf(string(text)); state == "Z" || state == "X" {
+		return os.ErrProcessDone
+	}
+	return nil
+}
+
+func TestNothingIsLeft(t *testing.T) {
+	const rounds = 100
+	h := newHost(t)
+	p := policyFor(h)
+	p.CPUs = 1
+	round := func(i int) {
+		p.Without = nil
+		if i%2 == 0 {
+			p.Without = []Measure{Namespaces}
+		}
+		cmd := exec.Command("/proc/self/exe")
+		p.Env = []string{scenarioName + "=wait"}
+		process, err := h.Prepare(cmd, p)
+		require.NoError(t, err)
+		started, waited := make(chan error), make(chan struct{})
+		go func() {
+			started <- process.Start()
+			cmd.Wait()
+			close(waited)
+		}()
+		require.NoError(t, <-started)
+		if i%3 == 0 {
+			require.NoError(t, process.Kill())
+		}
+		_, err = process.Close() // which ends it
+		require.NoError(t, err)
+		<-waited
+	}
+	round(0)
+	round(1)
+	count := func() (fds, mounted int) {
+		entries, err := os.ReadDir("/proc/self/fd")
+		require.NoError(t, err)
+		list, err := mounts()
+		require.NoError(t, err)
+		return len(entries), len(list)
+	}
+	fds, mounted := count()
+	for i := range rounds {
+		round(i)
+	}
+	fdsAfter, mountedAfter := count()
+	require.LessOrEqual(t, fdsAfter, fds)
+	require.Equal(t, mounted, mountedAfter)
+	for _, c := range h.claims {
+		dirs, err := filepath.Glob(filepath.Join(c.dir, "*", "cgroup.procs"))
+		require.NoError(t, err)
+		require.Empty(t, dirs)
+	}
+	folders, err := filepath.Glob(filepath.Join(os.TempDir(), groupPrefix+h.id, "*"))
+	require.NoError(t, err)
+	require.Empty(t, folders)
+	if h.pool != nil {
+		for uid := h.pool.first; uid < h.pool.first+h.pool.count; uid++ {
+			l, err := h.pool.tryTake(uid)
+			require.NoError(t, err)
+			require.NotNil(t, l, "%d is still taken", uid)
+			l.release()
+		}
+		eachProcess(func(pid, uid int) {
+			require.False(t, uid >= h.pool.first && uid < h.pool.first+h.pool.count, "process %d of user %d", pid, uid)
+		})
+	}
+	require.NoError(t, h.Close())
+	require.Empty(t, left(t, h.id))
+	// This thread, and those that started processes, are where they were.
+	own, err := ownGroups()
+	require.NoError(t, err)
+	require.NotContains(t, own, groupPrefix)
+}
+
+func TestUIDsAreNotShared(t *testing.T) {
+	if !isRoot() {
+		t.Skip("needs root: others cannot give ids away")
+	}
+	folder := t.TempDir()
+	a, err := newUIDPool(filepath.Join(folder, "a"), 1000, 2)
+	require.NoError(t, err)
+	b, err := newUIDPool(filepath.Join(folder, "a"), 1000, 2)
+	require.NoError(t, err)
+	one, err := a.take()
+	require.NoError(t, err)
+	two, err := b.take()
+	require.NoError(t, err)
+	require.NotEqual(t, one.uid, two.uid)
+	_, err = a.take()
+	require.ErrorContains(t, err, "all 2 user ids from 1000 on are in use")
+	one.release()
+	three, err := b.take()
+	require.NoError(t, err)
+	require.Equal(t, one.uid, three.uid)
+
+	require.NoError(t, os.Chmod(filepath.Join(folder, "a"), 0o777))
+	_, err = newUIDPool(filepath.Join(folder, "a"), 1000, 2)
+	require.ErrorContains(t, err, "only this user")
+	_, err = newUIDPool(folder, 0, 5)
+	require.Error(t, err, "root's id is none")
+}
+
+// TestUnprivileged runs the tests again, without root.
+func TestUnprivileged(t *testing.T) {
+	if !isRoot() {
+		t.Skip("the other tests are without root already")
+	}
+	dir, err := os.MkdirTemp("", "confine-unprivileged")
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	require.NoError(t, os.Chown(dir, 65534, 65534))
+	cmd := exec.Command("/proc/self/exe", "-test.run=Forbidden|ForeignABI|Required|WithoutHost|Killed|NothingIsLeft|Bomb", "-test.v", "-test.timeout=120s")
+	cmd.Env = []string{"TMPDIR=" + dir}
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	text, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", text)
+	require.Contains(t, string(text), "--- PASS: TestForbidden/without_namespaces")
+	t.Logf("%s", text)
+}
+
+func TestReport(t *testing.T) {
+	var r Report
+	r.note(UID, "5", nil)
+	r.note(Landlock, "", io.EOF)
+	r.note(Seccomp, "", nil)
+	require.Equal(t, "applied: uid (5), seccomp-filter; not applied: landlock (EOF)", r.String())
+	var text bytes.Buffer
+	slog.New(slog.NewTextHandler(&text, nil)).Info("m", "confined", r)
+	require.Contains(t, text.String(), `confined.uid="applied: 5" confined.landlock="not applied: EOF" confined.seccomp-filter=applied`)
+	p := Policy{Require: []Measure{Landlock, UID}}
+	require.ErrorIs(t, r.missing(&p, entered), ErrNotConfined)
+	require.NoError(t, r.missing(&p, prepared))
+	require.False(t, r.Applied(Namespaces), "what is not noted is not applied")
+}
+
+func TestHierarchies(t *testing.T) {
+	unified := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(unified, "cgroup.controllers"), []byte("cpu memory io pids\n"), 0o600))
+	line := func(root, point, rest string) string {
+		return "30 20 0:26 " + root + " " + point + " rw,relatime shared:4 - " + rest + "\n"
+	}
+	v2 := parseMounts(line("/", unified, "cgroup2 cgroup2 rw"))
+	require.Equal(t, []hierarchy{{true, unified + "/a/b", []string{unified + "/a/b", unified}, []string{"cpu", "memory", "pids"}}},
+		findHierarchies(v2, "0::/a/b\n"))
+
+	v1 := parseMounts(line("/", "/c/memory", "cgroup cgroup rw,memory") + line("/docker/x", "/c/cpu,cpuacct", "cgroup cgroup rw,cpu,cpuacct") +
+		line("/", "/c/my\\040pids", "cgroup cgroup rw,pids") + line("/", "/proc", "proc proc rw") + line("/", unified, "cgroup2 cgroup2 rw"))
+	require.Equal(t, []hierarchy{
+		{false, "/c/my pids", []string{"/c/my pids"}, []string{"pids"}},
+		{false, "/c/memory/y", []string{"/c/memory/y", "/c/memory"}, []string{"memory"}},
+		{false, "/c/cpu,cpuacct/z", []string{"/c/cpu,cpuacct/z", "/c/cpu,cpuacct"}, []string{"cpu"}},
+	}, findHierarchies(v1, "4:memory:/y\n3:cpu,cpuacct:/docker/x/z\n2:pids:/\n0::/q\n"))
+	require.Equal(t, "/proc/sys", procMasked([]mount{{point: "/proc"}, {point: "/proc/sys/fs/binfmt_misc"}, {point: "/proc/sys"}}))
+}
+
+func TestFreshPIDs(t *testing.T) {
+	h := newHost(t)
+	if h.noSpace != nil {
+		lacking(t, "namespaces", h.noSpace)
+	}
+	r := launch(t, h, "enter", policyFor(h))
+	r.ready(t)
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(r.cmd.Process.Pid) + "/status")
+	require.NoError(t, err)
+	status := string(text)
+	require.Regexp(t, `NSpid:\t\d+\t1\n`, status)
+	for _, line := range []string{"CapInh", "CapPrm", "CapEff", "CapAmb"} {
+		require.Contains(t, status, line+":\t0000000000000000\n")
+	}
+	require.Contains(t, status, "NoNewPrivs:\t1\n")
+	require.Contains(t, status, "Seccomp:\t2\n")
+	score, err := os.ReadFile("/proc/" + strconv.Itoa(r.cmd.Process.Pid) + "/oom_score_adj")
+	require.NoError(t, err)
+	require.Equal(t, "1000\n", string(score))
+	limits, err := os.ReadFile("/proc/" + strconv.Itoa(r.cmd.Process.Pid) + "/limits")
+	require.NoError(t, err)
+	require.Regexp(t, `Max open files +256 +256 `, string(limits))
+	require.Regexp(t, `Max core file size +0 +0 `, string(limits))
+	if isRoot() {
+		require.Regexp(t, `Max processes +128 +128 `, string(limits))
+	}
+	// On every thread.
+	tasks, err := filepath.Glob("/proc/" + strconv.Itoa(r.cmd.Process.Pid) + "/task/*/status")
+	require.NoError(t, err)
+	require.NotEmpty(t, tasks)
+	for _, task := range tasks {
+		text, err := os.ReadFile(task)
+		require.NoError(t, err)
+		require.Contains(t, string(text), "Seccomp:\t2\n")
+		require.Contains(t, string(text), "CapPrm:\t0000000000000000\n")
+	}
+}

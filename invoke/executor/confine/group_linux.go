@@ -1,0 +1,180 @@
+//go:build amd64 || arm64
+
+package confine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// group is one process's group in a hierarchy.
+type group struct {
+	*claim
+	dir string
+}
+
+func (c *claim) newGroup(name string) (*group, error) {
+	dir := filepath.Join(c.dir, name)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return &group{c, dir}, nil
+}
+
+func (g *group) has(controller string) bool {
+	for _, c := range g.controllers {
+		if c == controller {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *group) write(file, value string) error {
+	// Without O_CREATE: the kernel makes the files.
+	f, err := os.OpenFile(filepath.Join(g.dir, file), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}
+
+// setMemory limits memory; it may be called again.
+func (g *group) setMemory(limit int64) error {
+	text := strconv.FormatInt(limit, 10)
+	if !g.v2 {
+		return g.write("memory.limit_in_bytes", text)
+	}
+	if err := g.write("memory.oom.group", "1"); err != nil && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	return g.write("memory.max", text)
+}
+
+// setBoth changes version 1's limits of memory, and of memory with swap. The
+// latter is the larger at any time, so the order depends on the direction.
+func (g *group) setBoth(limit int64) error {
+	err := g.setMemory(limit)
+	if errors.Is(err, unix.EINVAL) {
+		if _, err := g.setSwap(limit); err != nil {
+			return err
+		}
+		return g.setMemory(limit)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = g.setSwap(limit)
+	return err
+}
+
+// setSwap keeps the group out of swap, after setMemory.
+func (g *group) setSwap(limit int64) (string, error) {
+	if g.v2 {
+		return "none", g.write("memory.swap.max", "0")
+	}
+	err := g.write("memory.memsw.limit_in_bytes", strconv.FormatInt(limit, 10))
+	if errors.Is(err, unix.ENOENT) { // the kernel does not account for swap
+		return "swappiness 0", g.write("memory.swappiness", "0")
+	}
+	return "none", err
+}
+
+func (g *group) setTasks(n int) error { return g.write("pids.max", strconv.Itoa(n)) }
+
+// cpuPeriod is the span over which processor time is limited, in microseconds.
+const cpuPeriod = 100_000
+
+func (g *group) setCPUs(n float64) error {
+	quota := strconv.FormatInt(max(int64(n*cpuPeriod), 1000), 10) // the kernel's least is 1 ms
+	if g.v2 {
+		return g.write("cpu.max", quota+" "+strconv.Itoa(cpuPeriod))
+	}
+	if err := g.write("cpu.cfs_period_us", strconv.Itoa(cpuPeriod)); err != nil {
+		return err
+	}
+	return g.write("cpu.cfs_quota_us", quota)
+}
+
+// usage adds what the group counted.
+func (g *group) usage(u *Usage) error {
+	var errs []error
+	read := func(into *int64, file, key string) {
+		n, err := readInt(filepath.Join(g.dir, file), key)
+		*into += n
+		errs = append(errs, err)
+	}
+	if g.has("memory") && g.v2 {
+		read(&u.OOMKills, "memory.events", "oom_kill")
+		// Since Linux 5.19.
+		if n, err := readInt(filepath.Join(g.dir, "memory.peak"), ""); err == nil {
+			u.PeakBytes = n
+		}
+	} else if g.has("memory") {
+		read(&u.OOMKills, "memory.oom_control", "oom_kill")
+		read(&u.PeakBytes, "memory.max_usage_in_bytes", "")
+	}
+	if g.has("pids") {
+		read(&u.TasksRefused, "pids.events", "max")
+	}
+	return errors.Join(errs...)
+}
+
+// killTimeout bounds the end of what is in a group. It takes milliseconds, unless
+// the kernel itself hangs.
+const killTimeout = 10 * time.Second
+
+// killGroup ends everything in a group and returns when it is empty.
+func killGroup(dir string, v2 bool) error {
+	if v2 { // Since Linux 5.14; at once, whatever the group does meanwhile.
+		os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0)
+	}
+	// Nothing may start while the rest is being ended one by one. A hierarchy
+	// without pids has a sibling that has it, which is ended first.
+	os.WriteFile(filepath.Join(dir, "pids.max"), []byte("0"), 0)
+	for end, wait := time.Now().Add(killTimeout), 100*time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
+		text, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		if err != nil {
+			return ignoreGone(err)
+		}
+		pids := strings.Fields(string(text))
+		if len(pids) == 0 {
+			return nil
+		}
+		for _, p := range pids {
+			if pid, err := strconv.Atoi(p); err == nil && pid > 0 {
+				unix.Kill(pid, unix.SIGKILL) // an error means that it has ended
+			}
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%d processes in %s do not end: %v", len(pids), dir, pids)
+		}
+		time.Sleep(wait)
+	}
+}
+
+// removeGroup ends what is in a group and removes it.
+func removeGroup(dir string, v2 bool) error {
+	if err := killGroup(dir, v2); err != nil {
+		return err
+	}
+	// A process that has just ended may be counted for a moment.
+	for end, wait := time.Now().Add(killTimeout), 100*time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
+		err := ignoreGone(unix.Rmdir(dir))
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(end) {
+			if err != nil {
+				return fmt.Errorf("removing %s: %w", dir, err)
+			}
+			return nil
+		}
+		time.Sleep(wait)
+	}
+}

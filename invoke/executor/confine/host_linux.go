@@ -1,0 +1,238 @@
+//go:build amd64 || arm64
+
+package confine
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// HostConfig describes a Host. The zero value does on most machines.
+type HostConfig struct {
+	// Cgroup is the control group to make groups in, as a path from its hierarchy's
+	// root, the same in each hierarchy. Default: that of this process, else the root.
+	Cgroup string
+	// FirstUID and UIDs are the user ids that root gives to processes. Nothing else
+	// on the machine may use them. Default: 1024 from 1,900,000,000 on, where no
+	// distribution, service manager or container engine has any.
+	FirstUID, UIDs int
+	// LockFolder is where root's hosts agree on who has which id. Default:
+	// /run/rfaas-confine.
+	LockFolder string
+	// Logger is told of what is left over of other hosts. Nobody is if it is nil.
+	Logger *slog.Logger
+}
+
+// Host prepares the processes of a supervisor. Its methods may be called from
+// anywhere.
+type Host struct {
+	cfg     HostConfig
+	id      string
+	claims  []*claim
+	lacking map[string]error // why there is no control group, by controller
+	noSpace error            // why there are no namespaces
+	noUIDs  error            // why there are no user ids
+
+	mu     sync.Mutex
+	pool   *uidPool
+	tmp    string   // folder of temporary folders, once there is one
+	lock   *os.File // on it
+	serial int
+}
+
+// NewHost makes a Host, and ends and removes what hosts have left that were killed.
+// It fails if the latter does; what the machine lacks is an error of Prepare, if
+// the policy requires it. Close it when its processes are gone.
+func NewHost(cfg HostConfig) (*Host, error) {
+	if cfg.FirstUID == 0 {
+		cfg.FirstUID = 1_900_000_000
+	}
+	if cfg.UIDs == 0 {
+		cfg.UIDs = 1024
+	}
+	if cfg.LockFolder == "" {
+		cfg.LockFolder = "/run/rfaas-confine"
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	h := &Host{cfg: cfg, id: rand.Text()[:12], lacking: map[string]error{}}
+	list, err := mounts()
+	if err != nil {
+		return nil, err
+	}
+	if err := h.takeGroups(list); err != nil {
+		h.Close()
+		return nil, err
+	}
+	if err := h.sweepFolders(); err != nil {
+		// Names nobody uses again; unlike processes, they harm nobody.
+		cfg.Logger.Warn("temporary files of a supervisor that is gone could not be removed", "reason", err)
+	}
+	if !isRoot() {
+		h.noUIDs = errors.New("only root can give a process a user id of its own: run the supervisor as root")
+	} else if h.pool, h.noUIDs = newUIDPool(cfg.LockFolder, cfg.FirstUID, cfg.UIDs); h.noUIDs == nil {
+		if n := h.pool.sweep(); n > 0 {
+			cfg.Logger.Warn("ended processes of a supervisor that is gone", "processes", n)
+		}
+	}
+	h.noSpace = probeNamespaces(list, cfg.FirstUID)
+	return h, nil
+}
+
+// takeGroups sweeps the hierarchies and makes the Host's groups.
+func (h *Host) takeGroups(list []mount) error {
+	own, err := ownGroups()
+	if err != nil {
+		return err
+	}
+	for _, c := range controllers {
+		h.lacking[c] = errors.New("no control group file system with this controller is mounted: mount one at /sys/fs/cgroup")
+	}
+	for _, tree := range findHierarchies(list, own) {
+		if h.cfg.Cgroup != "" {
+			tree.bases = []string{filepath.Join(tree.bases[len(tree.bases)-1], h.cfg.Cgroup)}
+		}
+		removed, err := tree.sweep()
+		if removed > 0 {
+			h.cfg.Logger.Warn("removed control groups of a supervisor that is gone", "groups", removed, "folder", tree.bases[0])
+		}
+		// Without the right to, one cannot remove those of other users.
+		if err != nil && isRoot() && !errors.Is(err, unix.EROFS) {
+			return fmt.Errorf("confine: what a supervisor has left that is gone: %w", err)
+		}
+		c, err := newClaim(tree, h.id)
+		if err == nil {
+			h.claims = append(h.claims, c)
+		} else {
+			err = fmt.Errorf("cannot make a control group: %w", err)
+		}
+		for _, name := range tree.controllers {
+			h.lacking[name] = err
+		}
+	}
+	return nil
+}
+
+// namespaceFlags are what a process gets of its own. Not the network: addresses of
+// its transport would not be those that clients see.
+const namespaceFlags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC
+
+// addNamespaces has a process start in namespaces of its own, where it is the
+// only user and may mount, until Enter.
+func addNamespaces(attr *syscall.SysProcAttr, uid int) {
+	attr.Cloneflags |= namespaceFlags
+	gid := uid
+	if attr.Credential == nil {
+		uid, gid = os.Geteuid(), os.Getegid()
+	}
+	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
+	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
+	attr.GidMappingsEnableSetgroups = attr.Credential != nil
+	attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN}
+}
+
+// credential is that of a process with a uid of its own, and no groups.
+func credential(uid int) *syscall.Credential {
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
+}
+
+// probeNamespaces finds out what forbids namespaces, if anything does.
+func probeNamespaces(list []mount, uid int) error {
+	if masked := procMasked(list); masked != "" {
+		return fmt.Errorf("%s is mounted over, so the kernel allows no /proc for a new namespace, as in most containers: run the supervisor outside, or in a container with an unmasked /proc", masked)
+	}
+	const restricted = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+	if n, err := readInt(restricted, ""); err == nil && n != 0 && !isRoot() {
+		return fmt.Errorf("AppArmor keeps users other than root from namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile")
+	}
+	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if isRoot() {
+		attr.Credential = credential(uid)
+	}
+	addNamespaces(attr, uid)
+	// A program that does not exist: when it comes to that, all else went well.
+	_, err := syscall.ForkExec("/proc/self/no-such-program", []string{"probe"}, &syscall.ProcAttr{Sys: attr})
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return fmt.Errorf("a process with namespaces of its own: %w (see user.max_user_namespaces and kernel.unprivileged_userns_clone)", err)
+}
+
+// tmpFolder makes a folder for a process that cannot have a private /tmp.
+func (h *Host) tmpFolder(name string, uid int) (string, error) {
+	if h.tmp == "" {
+		dir := filepath.Join(os.TempDir(), groupPrefix+h.id)
+		// Others may pass, and see nothing.
+		if err := os.Mkdir(dir, 0o711); err != nil {
+			return "", err
+		}
+		lock, err := lockFolder(dir)
+		if err != nil {
+			return "", err
+		}
+		h.tmp, h.lock = dir, lock
+	}
+	dir := filepath.Join(h.tmp, name)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	if uid > 0 {
+		if err := os.Chown(dir, uid, uid); err != nil {
+			os.Remove(dir)
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+// sweepFolders removes temporary folders of hosts of this user that are gone.
+func (h *Host) sweepFolders() error {
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), groupPrefix+"*"))
+	for _, dir := range left {
+		info, statErr := os.Lstat(dir)
+		if statErr != nil || !info.IsDir() {
+			continue
+		}
+		if s, ok := info.Sys().(*syscall.Stat_t); !ok || int(s.Uid) != os.Geteuid() {
+			continue
+		}
+		lock, lockErr := lockFolder(dir)
+		if lockErr != nil {
+			continue // its Host lives
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+		lock.Close()
+	}
+	return err
+}
+
+// Close ends what is left of the Host's processes and removes its groups.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var errs []error
+	for _, c := range h.claims {
+		errs = append(errs, c.close())
+	}
+	h.claims = nil
+	if h.tmp != "" {
+		errs = append(errs, os.RemoveAll(h.tmp), h.lock.Close())
+		h.tmp = ""
+	}
+	return errors.Join(errs...)
+}
+
+func (h *Host) nextName() string {
+	h.serial++
+	return strconv.Itoa(h.serial)
+}

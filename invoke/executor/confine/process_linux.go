@@ -1,0 +1,377 @@
+//go:build amd64 || arm64
+
+package confine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Process is a process that a Host has prepared. Start and Close are called once,
+// the others from anywhere.
+type Process struct {
+	host   *Host
+	cmd    *exec.Cmd
+	policy Policy
+	report Report
+	tmp    string
+
+	mu     sync.Mutex // against Close
+	uid    *uidLease
+	groups []*group
+	closed bool
+	usage  Usage
+}
+
+// Usage is what a process's groups have counted.
+type Usage struct {
+	OOMKills     int64 // processes ended because the group's memory was used up
+	PeakBytes    int64 // of memory; 0 if the kernel does not say
+	TasksRefused int64 // threads and processes that there was no room for
+}
+
+// handover is what a process is told by its environment.
+type handover struct {
+	Policy     Policy
+	Report     Report
+	Groups     []string // what the paths of its control groups end in
+	UID        int      // 0: as the supervisor
+	Namespaces bool
+	Tmp        string // folder for temporary files; "": a file system of its own at /tmp
+}
+
+// handoverName is the environment variable.
+const handoverName = "RFAAS_CONFINE"
+
+// Prepare makes ready for a process: it changes cmd's environment, folder and
+// SysProcAttr, leaves its files alone, and makes control groups. Close gives back
+// what it took, whether the process was started or not. A measure that is required
+// of the supervisor and cannot be applied is an error that wraps ErrNotConfined.
+//
+// The process has to be able to execute cmd.Path with its own user id; for this
+// program, /proc/self/exe is a path that it always can.
+func (h *Host) Prepare(cmd *exec.Cmd, policy Policy) (*Process, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := &Process{host: h, cmd: cmd, policy: policy}
+	if err := p.prepare(); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Process) prepare() error {
+	attr := &syscall.SysProcAttr{}
+	if p.cmd.SysProcAttr != nil {
+		*attr = *p.cmd.SysProcAttr
+	}
+	p.cmd.SysProcAttr = attr
+	name := p.host.nextName()
+	over := handover{Policy: p.policy}
+
+	p.report.apply(&p.policy, UID, func() (string, error) {
+		if p.host.noUIDs != nil {
+			return "", p.host.noUIDs
+		}
+		var err error
+		if p.uid, err = p.host.pool.take(); err != nil {
+			return "", err
+		}
+		over.UID = p.uid.uid
+		attr.Credential = credential(over.UID)
+		return fmt.Sprint(over.UID), nil
+	})
+	p.report.apply(&p.policy, Namespaces, func() (string, error) {
+		if p.host.noSpace != nil {
+			return "", p.host.noSpace
+		}
+		if isRoot() && over.UID == 0 {
+			return "", errors.New("root keeps its uid, for which namespaces mean little")
+		}
+		addNamespaces(attr, over.UID)
+		over.Namespaces = true
+		return "user, mount, pid, ipc", nil
+	})
+	if err := p.makeGroups(name, &over); err != nil {
+		return err
+	}
+	p.report.apply(&p.policy, Environment, func() (string, error) { return fmt.Sprintf("%d variables", len(p.policy.Env)), nil })
+	p.report.apply(&p.policy, Descriptors, func() (string, error) { return "", closeOnExec() })
+	p.report.apply(&p.policy, Session, func() (string, error) {
+		attr.Setsid, attr.Setpgid, attr.Setctty, attr.Foreground = true, false, false, false
+		return "", nil
+	})
+	p.report.apply(&p.policy, ParentDeath, func() (string, error) {
+		attr.Pdeathsig = syscall.SIGKILL
+		return "killed", nil
+	})
+	if err := p.report.missing(&p.policy, prepared); err != nil {
+		return err
+	}
+
+	tmp := "/tmp"
+	if !over.Namespaces && !p.policy.skips(PrivateTmp) {
+		var err error
+		if p.tmp, err = p.host.tmpFolder(name, over.UID); err != nil {
+			return fmt.Errorf("confine: folder for temporary files: %w", err)
+		}
+		tmp, over.Tmp = p.tmp, p.tmp
+	}
+	over.Report = p.report
+	text, err := json.Marshal(over)
+	if err != nil {
+		return fmt.Errorf("confine: policy: %w", err)
+	}
+	env := p.policy.Env
+	if p.policy.skips(Environment) {
+		env = append(p.cmd.Environ(), env...)
+	}
+	p.cmd.Env = append(slices.Clone(env), "TMPDIR="+tmp, handoverName+"="+string(text))
+	if p.cmd.Dir == "" {
+		p.cmd.Dir = "/"
+	}
+	return nil
+}
+
+// makeGroups makes the control groups and sets their limits.
+func (p *Process) makeGroups(name string, over *handover) error {
+	limits := []struct {
+		measure    Measure
+		controller string
+		wanted     bool
+		set        func(*group) (string, error)
+	}{
+		{MemoryLimit, "memory", p.policy.MemoryBytes > 0, func(g *group) (string, error) {
+			return fmt.Sprintf("%d bytes", p.policy.MemoryBytes), g.setMemory(p.policy.MemoryBytes)
+		}},
+		{SwapLimit, "memory", p.policy.MemoryBytes > 0, func(g *group) (string, error) { return g.setSwap(p.policy.MemoryBytes) }},
+		{TaskLimit, "pids", p.policy.Tasks > 0, func(g *group) (string, error) {
+			return fmt.Sprint(p.policy.Tasks), g.setTasks(p.policy.Tasks)
+		}},
+		{CPULimit, "cpu", p.policy.CPUs > 0, func(g *group) (string, error) {
+			return fmt.Sprint(p.policy.CPUs), g.setCPUs(p.policy.CPUs)
+		}},
+	}
+	byController := map[string]*group{}
+	lacking := map[string]error{}
+	for _, c := range p.host.claims {
+		g, err := c.newGroup(name)
+		if err == nil {
+			p.groups = append(p.groups, g)
+			over.Groups = append(over.Groups, filepath.Join("/", filepath.Base(c.dir), name))
+		}
+		for _, controller := range c.controllers {
+			byController[controller], lacking[controller] = g, err
+		}
+	}
+	for _, l := range limits {
+		p.report.apply(&p.policy, l.measure, func() (string, error) {
+			if err := errors.Join(p.host.lacking[l.controller], lacking[l.controller]); err != nil {
+				return "", err
+			}
+			if !l.wanted {
+				return "", errNotWanted
+			}
+			detail, err := l.set(byController[l.controller])
+			if byController[l.controller].v2 {
+				detail += ", cgroup v2"
+			} else {
+				detail += ", cgroup v1"
+			}
+			return detail, err
+		})
+	}
+	for _, g := range p.groups {
+		if g.v2 {
+			fd, err := unix.Open(g.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return fmt.Errorf("confine: opening %s: %w", g.dir, err)
+			}
+			p.cmd.SysProcAttr.UseCgroupFD, p.cmd.SysProcAttr.CgroupFD = true, fd
+		}
+	}
+	return nil
+}
+
+// closeOnExec keeps descriptors that this process was started with, or that
+// libraries have opened, out of those that it starts. Go's own are anyway.
+func closeOnExec() error {
+	err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	if err == nil {
+		return nil
+	}
+	// Before Linux 5.11.
+	entries, listErr := os.ReadDir("/proc/self/fd")
+	if listErr != nil {
+		return fmt.Errorf("closing descriptors: %w", errors.Join(err, listErr))
+	}
+	for _, e := range entries {
+		fd := 0
+		if _, err := fmt.Sscan(e.Name(), &fd); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
+}
+
+// Start starts the process, instead of cmd.Start. It locks the calling goroutine to
+// its thread for good: the kernel takes that thread's end for the supervisor's, so
+// the goroutine has to live until the process has ended, best by waiting for it.
+// The process inherits the thread's processors.
+func (p *Process) Start() (err error) {
+	runtime.LockOSThread()
+	if err := closeOnExec(); err != nil && !p.policy.skips(Descriptors) {
+		return err
+	}
+	defer p.closeFD()
+	// With version 1, a process begins in the groups of the thread that starts it.
+	// A thread that moves itself does not have to wait for the whole machine.
+	var entered []*group
+	defer func() {
+		for _, g := range entered {
+			if leave := writeSelf(filepath.Join(g.home, "tasks")); leave != nil {
+				err = errors.Join(err, fmt.Errorf("confine: this thread cannot leave %s: %w", g.dir, leave))
+			}
+		}
+		if err != nil && p.cmd.Process != nil {
+			p.cmd.Process.Kill()
+			p.cmd.Wait()
+		}
+	}()
+	for _, g := range p.groups {
+		if g.v2 {
+			continue
+		}
+		if err := writeSelf(filepath.Join(g.dir, "tasks")); err != nil {
+			return fmt.Errorf("confine: entering %s: %w", g.dir, err)
+		}
+		entered = append(entered, g)
+	}
+	if err := p.cmd.Start(); err != nil {
+		return fmt.Errorf("confine: starting %s (as user %d): %w", p.cmd.Path, p.UID(), err)
+	}
+	return nil
+}
+
+func writeSelf(file string) error {
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("0")
+	return errors.Join(err, f.Close())
+}
+
+func (p *Process) closeFD() {
+	if attr := p.cmd.SysProcAttr; attr != nil && attr.UseCgroupFD {
+		unix.Close(attr.CgroupFD)
+		attr.UseCgroupFD = false
+	}
+}
+
+// UID is the user id that the process has of its own, or that of this process.
+func (p *Process) UID() int {
+	if p.uid == nil {
+		return os.Geteuid()
+	}
+	return p.uid.uid
+}
+
+// Report is what was applied from outside; the process's own, of Enter, has it, too.
+func (p *Process) Report() Report { return p.report }
+
+// Usage is what the groups have counted so far, or until Close.
+func (p *Process) Usage() Usage {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count()
+	return p.usage
+}
+
+func (p *Process) count() error {
+	if p.closed {
+		return nil
+	}
+	var u Usage
+	var errs []error
+	for _, g := range p.groups {
+		errs = append(errs, g.usage(&u))
+	}
+	p.usage = u
+	return errors.Join(errs...)
+}
+
+// SetMemory changes the limit of memory, for a process that was started before it
+// was known what for. It fails if there is none, or if the process uses more already.
+func (p *Process) SetMemory(bytes int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, g := range p.groups {
+		if !g.has("memory") || p.closed || !p.report.Applied(MemoryLimit) {
+			continue
+		}
+		if !g.v2 && p.report.Applied(SwapLimit) {
+			return g.setBoth(bytes)
+		}
+		return g.setMemory(bytes)
+	}
+	return fmt.Errorf("%w: %s: %s", ErrNotConfined, MemoryLimit, p.report.Detail(MemoryLimit))
+}
+
+// Kill ends the process and all it has started, at once, and returns when they are
+// gone or zombies.
+func (p *Process) Kill() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.kill()
+}
+
+func (p *Process) kill() error {
+	var errs []error
+	if p.closed {
+		return nil
+	}
+	if p.cmd.Process != nil {
+		p.cmd.Process.Kill() // an error means that it has ended
+	}
+	for _, g := range p.groups {
+		errs = append(errs, killGroup(g.dir, g.v2))
+	}
+	if len(p.groups) == 0 && p.uid != nil && p.cmd.Process != nil {
+		p.uid.killAll()
+	}
+	return errors.Join(errs...)
+}
+
+// Close ends what is left of the process, removes its groups and temporary files,
+// and frees its user id. It does not reap the process: cmd.Wait does.
+func (p *Process) Close() (Usage, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return p.usage, nil
+	}
+	p.closeFD()
+	errs := []error{p.kill(), p.count()}
+	for _, g := range p.groups {
+		errs = append(errs, removeGroup(g.dir, g.v2))
+	}
+	if p.tmp != "" {
+		errs = append(errs, os.RemoveAll(p.tmp))
+	}
+	p.uid.release()
+	p.closed = true
+	return p.usage, errors.Join(errs...)
+}

@@ -1,0 +1,143 @@
+//go:build amd64 || arm64
+
+package confine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+func isRoot() bool { return os.Geteuid() == 0 }
+
+// uidPool hands out user ids. Hosts of a machine share it: each id has a file,
+// whoever has the lock on it has the id, and a Host that is killed loses it.
+type uidPool struct {
+	folder       string
+	first, count int
+	next         int // where to look first, so that ids rest before they are used again
+}
+
+// uidLease is an id in use.
+type uidLease struct {
+	uid  int
+	lock *os.File
+}
+
+func (l *uidLease) release() {
+	if l != nil {
+		l.lock.Close()
+	}
+}
+
+func newUIDPool(folder string, first, count int) (*uidPool, error) {
+	if first <= 0 || first+count > 1<<31-1 {
+		return nil, fmt.Errorf("confine: user ids %d to %d: they begin at 1 and end below 2147483647", first, first+count-1)
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, err
+	}
+	// Whoever else could write there could take all ids away.
+	info, err := os.Lstat(folder)
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || info.Mode().Perm()&0o022 != 0 || !ok || int(s.Uid) != os.Geteuid() {
+		return nil, fmt.Errorf("confine: %s is not a folder that only this user (%d) can write to: name another one in HostConfig.LockFolder", folder, os.Geteuid())
+	}
+	return &uidPool{folder: folder, first: first, count: count}, nil
+}
+
+// take takes an id that nobody has.
+func (p *uidPool) take() (*uidLease, error) {
+	for range p.count {
+		uid := p.first + p.next
+		p.next = (p.next + 1) % p.count
+		l, err := p.tryTake(uid)
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
+			return l, nil
+		}
+	}
+	return nil, fmt.Errorf("all %d user ids from %d on are in use: close processes, or raise HostConfig.UIDs", p.count, p.first)
+}
+
+func (p *uidPool) tryTake(uid int) (*uidLease, error) {
+	f, err := os.OpenFile(filepath.Join(p.folder, strconv.Itoa(uid)), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
+	}
+	return &uidLease{uid, f}, nil
+}
+
+// sweep ends processes that have an id of the pool's that nobody has taken: their
+// Host is gone.
+func (p *uidPool) sweep() (ended int) {
+	eachProcess(func(pid, uid int) {
+		if uid < p.first || uid >= p.first+p.count {
+			return
+		}
+		l, err := p.tryTake(uid)
+		if l == nil || err != nil {
+			return
+		}
+		// Again, now that nobody can have started it on purpose.
+		if ownerOf(pid) == uid && unix.Kill(pid, unix.SIGKILL) == nil {
+			ended++
+		}
+		l.release()
+	})
+	return ended
+}
+
+// killAll ends all processes of a uid that is held.
+func (l *uidLease) killAll() {
+	for range 100 { // more often than a process can start others unseen
+		found := false
+		eachProcess(func(pid, uid int) {
+			if uid == l.uid {
+				found = true
+				unix.Kill(pid, unix.SIGKILL)
+			}
+		})
+		if !found {
+			return
+		}
+	}
+}
+
+func eachProcess(f func(pid, uid int)) {
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			f(pid, ownerOf(pid))
+		}
+	}
+}
+
+// ownerOf is the real user id of a process, not a zombie, or -1.
+func ownerOf(pid int) int {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil {
+		return -1
+	}
+	uid, state := statusOf(string(text))
+	if state == "Z" || state == "X" {
+		return -1
+	}
+	return uid
+}

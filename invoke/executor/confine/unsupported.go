@@ -1,0 +1,67 @@
+//go:build !linux || !(amd64 || arm64)
+
+package confine
+
+import (
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"runtime"
+)
+
+func isRoot() bool { return false }
+
+var errSystem = fmt.Errorf("%w on %s/%s: it needs Linux on amd64 or arm64", ErrNotSupported, runtime.GOOS, runtime.GOARCH)
+
+// HostConfig describes a Host.
+type HostConfig struct {
+	Cgroup         string
+	FirstUID, UIDs int
+	LockFolder     string
+	Logger         *slog.Logger
+}
+
+// Host prepares processes; there is none on this system.
+type Host struct{}
+
+// Process is a process of a Host.
+type Process struct{}
+
+// Usage is what a process came to.
+type Usage struct {
+	OOMKills, PeakBytes int64
+	TasksRefused        int64
+}
+
+// NewHost fails on this system.
+func NewHost(HostConfig) (*Host, error) { return nil, errSystem }
+
+// Close does nothing.
+func (*Host) Close() error { return nil }
+
+// Prepare fails on this system.
+func (*Host) Prepare(*exec.Cmd, Policy) (*Process, error) { return nil, errSystem }
+
+// Start fails on this system.
+func (*Process) Start() error { return errSystem }
+
+// Report is empty.
+func (*Process) Report() Report { return Report{} }
+
+// Usage is zero.
+func (*Process) Usage() Usage { return Usage{} }
+
+// SetMemory fails on this system.
+func (*Process) SetMemory(int64) error { return errSystem }
+
+// Kill does nothing.
+func (*Process) Kill() error { return nil }
+
+// Close does nothing.
+func (*Process) Close() (Usage, error) { return Usage{}, nil }
+
+// Inherited fails on this system.
+func Inherited() (Policy, error) { return Policy{}, errSystem }
+
+// Enter fails on this system.
+func Enter(Policy) (Report, error) { return Report{}, errSystem }

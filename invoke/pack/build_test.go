@@ -1,0 +1,222 @@
+package pack
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestSharedObject(t *testing.T) {
+	t.Parallel()
+	path := sharedObject(t)
+	p, err := Open(path)
+	require.NoError(t, err)
+	m := p.Manifest()
+	require.Equal(t, "two", m.Name)
+	require.Equal(t, "two.so", m.Module)
+	require.Equal(t, "native", m.Runtime)
+	require.Equal(t, []Function{{"echo", "echo", false}, {"none", "none", false}}, m.Functions)
+	code, err := p.Code()
+	require.NoError(t, err)
+	require.Equal(t, []string{"echo", "none"}, code.EntryPoints)
+	require.Equal(t, "linux/"+goruntime.GOARCH, code.Target)
+	require.Contains(t, code.Needed, "libc.so.6")
+	require.NoError(t, code.Check(m))
+
+	packed := filepath.Join(t.TempDir(), "x.rfaas")
+	require.NoError(t, os.WriteFile(packed, archive(t, p), 0o666))
+	again, err := Open(packed)
+	require.NoError(t, err)
+	require.Equal(t, p.Digest(), again.Digest())
+	require.Equal(t, archive(t, p), archive(t, again))
+	sameCode, err := again.Code()
+	require.NoError(t, err)
+	require.Equal(t, code, sameCode)
+	require.NoError(t, again.Close())
+	_, err = Build(packed, nil)
+	require.ErrorContains(t, err, "is a package already")
+}
+
+// What linkers and start-up code add is no entry point.
+func TestSharedObjectPlumbing(t *testing.T) {
+	t.Parallel()
+	p := build(t, compile(t, "x.so", "void _init(void) {} void _fini(void) {} void f(void) {}", "-shared", "-fPIC", "-nostartfiles"))
+	require.Equal(t, []Function{{"f", "f", false}}, p.Manifest().Functions)
+}
+
+func TestForeignSharedObjects(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(sharedObject(t))
+	require.NoError(t, err)
+	dir := t.TempDir()
+	n := 0
+	refused := func(want string, change func([]byte) []byte) {
+		t.Helper()
+		n++
+		_, err := Open(write(t, dir, fmt.Sprint(n)+".so", change(bytes.Clone(data))))
+		require.ErrorContains(t, err, want)
+	}
+	field := func(offset int, value uint16) func([]byte) []byte {
+		return func(b []byte) []byte { binary.LittleEndian.PutUint16(b[offset:], value); return b }
+	}
+	refused("this build is for linux/"+goruntime.GOARCH, field(18, 243)) // RISC-V
+	refused("the code is an object file, must be a shared object", field(16, 1))
+	refused("the code is a program, must be a shared object", field(16, 2))
+	refused("this build is for linux", func(b []byte) []byte { b[7] = 9; return b }) // FreeBSD
+	refused("is damaged, or no ELF file", func(b []byte) []byte { b[4] = 7; return b })
+	refused("is damaged, or no ELF file", func(b []byte) []byte { return b[:20] })
+	refused("is damaged, or no ELF file", func(b []byte) []byte { return b[:len(b)-100] })
+	refused("this is no package", func([]byte) []byte { return bytes.Repeat([]byte("no code"), 100) })
+
+	main := "int main(void) { return 0; }"
+	_, err = Open(compile(t, "program", main, "-pie", "-fPIE"))
+	require.ErrorContains(t, err, "the code is a program (position-independent), must be a shared object")
+	_, err = Open(compile(t, "x.o", main, "-c"))
+	require.ErrorContains(t, err, "the code is an object file")
+	_, err = Open(compile(t, "none.so", "static int x;", "-shared", "-fPIC"))
+	require.ErrorContains(t, err, "the code has no entry points: functions must be global")
+}
+
+func TestWasmModule(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := build(t, write(t, dir, "a b.wasm", plumbed(
+		export{"echo", 0, 1}, export{"imported", 0, 0}, export{"malloc", 0, 2}, export{"wide", 0, 3},
+		export{"_initialize", 0, 1}, export{"rfaas_other", 0, 1}, export{"second_memory", 2, 0})))
+	m := p.Manifest()
+	require.Equal(t, "a_b", m.Name)
+	require.Equal(t, "wasm", m.Runtime)
+	require.Equal(t, []Function{{"echo", "echo", false}, {"imported", "imported", false}}, m.Functions)
+	code, err := p.Code()
+	require.NoError(t, err)
+	require.Equal(t, []string{"env"}, code.Needed)
+
+	good := plumbed(export{"echo", 0, 1})
+	for want, data := range map[string][]byte{
+		`exports "echo" twice`:              plumbed(export{"echo", 0, 1}, export{"echo", 0, 1}),
+		`a function that is not there`:      plumbed(export{"echo", 0, 4}),
+		"must export its memory":            module(export{"echo", 0, 1}),
+		"the code has no entry points":      plumbed(),
+		"components are not supported":      []byte("\x00asm\x0d\x00\x01\x00"),
+		"is damaged or cut off":             good[:len(good)-3],
+		"it is longer than its content":     append(bytes.Clone(good), wasmSection(1, []byte{0, 0})...),
+		"not UTF-8":                         plumbed(export{"\xff", 0, 1}),
+		"a number has more than 32 bits":    append(bytes.Clone(good), 7, 5, 0xff, 0xff, 0xff, 0xff, 0x1f),
+		"a list of 127 elements in 0 bytes": append(bytes.Clone(good), wasmSection(7, []byte{127})...),
+		"a type of the kind 0x5f":           append(bytes.Clone(good), wasmSection(1, []byte{1, 0x5f})...),
+		"unknown kind 9":                    append(bytes.Clone(good), wasmSection(2, []byte{1, 0, 0, 9})...),
+	} {
+		_, err := Open(write(t, dir, "x.wasm", data))
+		require.ErrorContains(t, err, want)
+	}
+	for n := range good { // whatever is cut off, it is noticed or the sections are whole
+		if p, err := Open(write(t, dir, "x.wasm", good[:n])); err == nil {
+			require.Contains(t, string(good[n:]), "\x41\x00\x0b", "cut off at %d", n)
+			p.Close()
+		}
+	}
+}
+
+func TestFolder(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	edit := func(m *Manifest) error { m.Version = "2"; return nil }
+	p, err := Build(dir+"/", edit)
+	require.NoError(t, err)
+	require.Equal(t, "2", p.Manifest().Version)
+	require.Equal(t, []File{{"code.wasm", int64(len(plumbed(export{"echo", 0, 1})))}, {"data-b", blockBytes + 1}, {"data/a", blockBytes}, {"empty", 0}}, p.Files())
+	_, err = Build(dir, func(*Manifest) error { return os.ErrInvalid })
+	require.ErrorIs(t, err, os.ErrInvalid)
+
+	write(t, dir, "manifest.json", []byte(`{"name": "n", "functions": [{"name": "f", "entry": "echo"}]}`))
+	p = build(t, dir)
+	require.Equal(t, "n", p.Manifest().Name)
+	require.Equal(t, []Function{{"f", "echo", false}}, p.Manifest().Functions)
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(dir, link))
+	require.Equal(t, p.Digest(), build(t, link).Digest())
+
+	// A manifest elsewhere, with the module only.
+	p = build(t, write(t, dir, "small.json", []byte(`{"module": "code.wasm"}`)))
+	require.Equal(t, "small", p.Manifest().Name)
+	require.Len(t, p.Files(), 1)
+	require.NoError(t, os.Remove(filepath.Join(dir, "small.json")))
+
+	for want, content := range map[string]string{
+		`functions: the code has no entry point "g"; there are: echo`:  `{"functions": [{"name": "g"}]}`,
+		`runtime: is "native", but code.wasm is code for "wasm"`:       `{"runtime": "native"}`,
+		"compiled into the program":                                    `{"runtime": "go"}`,
+		`there is no file "other.wasm"`:                                `{"module": "other.wasm"}`,
+		`"data/a": is neither a shared object (ELF) nor a WebAssembly`: `{"module": "data/a"}`,
+		"functions: 0 of them":                                         `{"functions": []}`,
+		"manifest, line 1":                                             `{"x": 1}`,
+	} {
+		write(t, dir, "manifest.json", []byte(content))
+		_, err := Build(dir, nil)
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, dir)
+	}
+	require.NoError(t, os.Remove(filepath.Join(dir, "manifest.json")))
+	refused := func(want, path string) {
+		t.Helper()
+		_, err := Build(dir, nil)
+		require.ErrorContains(t, err, want)
+		require.NoError(t, os.RemoveAll(path))
+	}
+	refused("which file is the code?", write(t, dir, "other.so", nil))
+	refused("no part of it may begin with a dot", filepath.Dir(write(t, dir, ".git/config", nil)))
+	refused("must be printable ASCII", write(t, dir, "grün", nil))
+	inside := filepath.Join(dir, "link")
+	require.NoError(t, os.Symlink("/etc/passwd", inside))
+	refused("is neither a regular file nor a folder", inside)
+	require.NoError(t, unix.Mkfifo(inside, 0o666))
+	refused("is neither a regular file nor a folder", inside)
+	require.NoError(t, unix.Mkfifo(inside, 0o666))
+	_, err = Open(inside)
+	require.ErrorContains(t, err, "is not a regular file")
+	_, err = Build(t.TempDir(), nil)
+	require.ErrorContains(t, err, "there is no *.so and no *.wasm")
+	_, err = Open(filepath.Join(dir, "missing"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	many := t.TempDir()
+	for i := range maxFiles {
+		write(t, many, fmt.Sprint(i), nil)
+	}
+	_, err = Build(many, nil)
+	require.ErrorContains(t, err, "more than 4095 files")
+}
+
+// Entry points whose names cannot be those of functions are left out, too many are
+// an error that says what to do.
+func TestAllFunctions(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := build(t, write(t, dir, "x.wasm", plumbed(export{"a", 0, 1}, export{strings.Repeat("b", 256), 0, 1}, export{"c\n", 0, 1})))
+	require.Equal(t, []Function{{"a", "a", false}}, p.Manifest().Functions)
+	var exports []export
+	for i := range maxFunctions + 1 {
+		exports = append(exports, export{fmt.Sprint("f", i), 0, 1})
+	}
+	_, err := Open(write(t, dir, "many.wasm", plumbed(exports...)))
+	require.ErrorContains(t, err, "1024 entry points, a package offers at most 1023 functions: choose")
+}
+
+func FuzzWasm(f *testing.F) {
+	f.Add(plumbed(export{"echo", 0, 1}))
+	f.Add([]byte(magicWasm + wasmVersion))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		code, err := readWasm(bytes.NewReader(data), int64(len(data)))
+		if err == nil {
+			require.True(t, slices.IsSorted(code.EntryPoints))
+		}
+	})
+}

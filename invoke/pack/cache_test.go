@@ -1,0 +1,397 @@
+package pack
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func newCache(t *testing.T, most int64) *Cache {
+	t.Helper()
+	c, err := OpenCache(filepath.Join(t.TempDir(), "cache"), CacheConfig{MaxBytes: most})
+	require.NoError(t, err)
+	return c
+}
+
+// sized is a package with a file of so many bytes.
+func sized(t *testing.T, name string, size int) *Package {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), name)
+	write(t, dir, "code.wasm", plumbed(export{"echo", 0, 1}))
+	write(t, dir, "content", bytes.Repeat([]byte(name[:1]), size))
+	return build(t, dir)
+}
+
+// nothing fails when it is read.
+var nothing = iotestReader{}
+
+type iotestReader struct{}
+
+func (iotestReader) Read([]byte) (int, error) { return 0, errors.New("was read") }
+
+func temporaries(t *testing.T, c *Cache) []fs.DirEntry {
+	t.Helper()
+	entries, err := os.ReadDir(c.temp())
+	require.NoError(t, err)
+	return entries
+}
+
+func TestCache(t *testing.T) {
+	t.Parallel()
+	c, p := newCache(t, 0), build(t, folder(t))
+	_, err := c.Get(p.Digest())
+	require.ErrorIs(t, err, ErrNotCached)
+	i, err := c.Put(bytes.NewReader(archive(t, p)), p.Digest())
+	require.NoError(t, err)
+	again, err := c.Put(nothing, p.Digest()) // code travels once
+	require.NoError(t, err)
+	got, err := c.Get(p.Digest())
+	require.NoError(t, err)
+	unnamed, err := c.Put(bytes.NewReader(archive(t, p)), Digest{})
+	require.NoError(t, err)
+	passing, err := c.PutPackage(p)
+	require.NoError(t, err)
+	for _, i := range []*Installed{i, again, got, unnamed, passing} {
+		require.Equal(t, p.Digest(), i.Digest())
+		require.Equal(t, p.Manifest(), i.Manifest())
+		require.Equal(t, p.Files(), i.Files())
+		require.Equal(t, p.Size(), i.Size())
+		require.Equal(t, filepath.Join(i.Dir(), "code.wasm"), i.ModulePath())
+		require.Equal(t, archive(t, p), archive(t, i.Package))
+		code, err := os.ReadFile(i.ModulePath())
+		require.NoError(t, err)
+		require.Equal(t, plumbed(export{"echo", 0, 1}), code)
+		m, err := i.OpenModule()
+		require.NoError(t, err)
+		same, err := io.ReadAll(m)
+		require.NoError(t, err)
+		require.Equal(t, code, same)
+		require.NoError(t, m.Close())
+		info, err := os.Stat(i.ModulePath())
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o444), info.Mode())
+		require.NoError(t, i.Close())
+		require.NoError(t, i.Close())
+	}
+	require.Empty(t, temporaries(t, c))
+}
+
+// What is not what was asked for, or breaks off, leaves nothing behind.
+func TestPutRefuses(t *testing.T) {
+	t.Parallel()
+	c, p, other := newCache(t, 0), build(t, folder(t)), sized(t, "other", 1)
+	data := archive(t, p)
+	_, err := c.Put(bytes.NewReader(data), other.Digest())
+	require.ErrorIs(t, err, ErrDigest)
+	_, err = c.Put(bytes.NewReader(data[:len(data)-1]), p.Digest())
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	_, err = c.Put(bytes.NewReader(append(bytes.Clone(data), 0)), p.Digest())
+	require.ErrorContains(t, err, "behind the end")
+	_, err = c.Put(nothing, p.Digest())
+	require.ErrorContains(t, err, "was read")
+	_, err = newCache(t, p.Size()-1).Put(bytes.NewReader(data), p.Digest())
+	require.ErrorContains(t, err, "larger than")
+	_, err = c.Get(p.Digest())
+	require.ErrorIs(t, err, ErrNotCached)
+	require.Empty(t, temporaries(t, c))
+	_, err = OpenCache(t.TempDir(), CacheConfig{MaxBytes: -1})
+	require.ErrorContains(t, err, "must be positive")
+}
+
+// Damage is noticed when a package is taken, and healed when it is put again.
+func TestDamage(t *testing.T) {
+	t.Parallel()
+	p := build(t, folder(t))
+	for name, damage := range map[string]func(dir string) error{
+		"a bit": func(dir string) error {
+			return replace(filepath.Join(dir, "data", "a"), bytes.Repeat([]byte("A"), blockBytes))
+		},
+		"cut off":    func(dir string) error { return replace(filepath.Join(dir, "code.wasm"), nil) },
+		"missing":    func(dir string) error { return os.Remove(filepath.Join(dir, "empty")) },
+		"one more":   func(dir string) error { return os.WriteFile(filepath.Join(dir, "more"), nil, 0o666) },
+		"manifest":   func(dir string) error { return replace(filepath.Join(dir, manifestFile), []byte("{}")) },
+		"a link":     func(dir string) error { return os.Symlink("/etc/passwd", filepath.Join(dir, "link")) },
+		"no content": func(dir string) error { return os.Remove(filepath.Join(dir, manifestFile)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCache(t, 0)
+			i, err := c.PutPackage(p)
+			require.NoError(t, err)
+			require.NoError(t, damage(i.Dir()))
+			_, err = c.Get(p.Digest())
+			require.ErrorIs(t, err, ErrNotCached)
+			require.ErrorContains(t, err, "damaged")
+			require.NoDirExists(t, i.Dir())
+			healed, err := c.PutPackage(p)
+			require.NoError(t, err)
+			require.NoError(t, healed.Close())
+			require.NoError(t, i.Close())
+			got, err := c.Get(p.Digest())
+			require.NoError(t, err)
+			require.NoError(t, got.Close())
+			require.Empty(t, temporaries(t, c))
+		})
+	}
+}
+
+func replace(path string, content []byte) error {
+	return errors.Join(os.Remove(path), os.WriteFile(path, content, 0o444))
+}
+
+// What was not used for longest goes first, and what is in use never.
+func TestEviction(t *testing.T) {
+	t.Parallel()
+	const size = 100_000
+	c := newCache(t, 3*size+size/2)
+	packages := map[string]*Package{}
+	put := func(name string) *Installed {
+		packages[name] = sized(t, name, size)
+		i, err := c.PutPackage(packages[name])
+		require.NoError(t, err)
+		return i
+	}
+	age := func(i *Installed, minutes int) { // time of last use
+		at := time.Now().Add(-time.Duration(minutes) * time.Minute)
+		require.NoError(t, os.Chtimes(i.Dir(), at, at))
+	}
+	there := func(names ...string) {
+		t.Helper()
+		var got []string
+		for _, name := range []string{"a", "b", "c", "d", "e"} {
+			if p := packages[name]; p != nil {
+				if _, err := os.Stat(c.entry(p.Digest())); err == nil {
+					got = append(got, name)
+				}
+			}
+		}
+		require.Equal(t, names, got)
+	}
+	a, b := put("a"), put("b")
+	cc := put("c")
+	require.NoError(t, b.Close())
+	require.NoError(t, cc.Close())
+	age(a, 30) // in use
+	age(b, 20)
+	age(cc, 25)
+	got, err := c.Get(packages["c"].Digest()) // used now
+	require.NoError(t, err)
+	info, err := os.Stat(got.Dir())
+	require.NoError(t, err)
+	require.Less(t, time.Since(info.ModTime()), 5*time.Minute, "Get is a use, even without Close")
+	require.NoError(t, got.Close())
+	require.NoError(t, put("d").Close())
+	there("a", "c", "d")
+	age(cc, 5)
+	require.NoError(t, a.Close()) // used now, too
+	e := put("e")
+	there("a", "d", "e")
+
+	held := []*Installed{e}
+	for _, name := range []string{"a", "d"} {
+		i, err := c.Get(packages[name].Digest())
+		require.NoError(t, err)
+		held = append(held, i)
+	}
+	_, err = c.PutPackage(packages["b"])
+	require.ErrorIs(t, err, ErrCacheFull)
+	there("a", "d", "e")
+	require.Empty(t, temporaries(t, c))
+	for _, i := range held {
+		require.NoError(t, i.Close())
+	}
+}
+
+// What is there already needs no room.
+func TestPutUnnamedEvictsNothing(t *testing.T) {
+	t.Parallel()
+	const size = 100_000
+	c, a, b := newCache(t, 2*size+size/2), sized(t, "a", size), sized(t, "b", size)
+	for _, p := range []*Package{a, b, a, b} {
+		i, err := c.Put(bytes.NewReader(archive(t, p)), Digest{})
+		require.NoError(t, err)
+		require.NoError(t, i.Close())
+	}
+	for _, p := range []*Package{a, b} {
+		i, err := c.Get(p.Digest())
+		require.NoError(t, err)
+		require.NoError(t, i.Close())
+	}
+}
+
+const (
+	asHelper  = "RFAAS_PACK_TEST_HELPER" // what the test binary does as another process
+	helperDir = "RFAAS_PACK_TEST_DIR"
+	helperMax = 350_000
+)
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(asHelper) {
+	case "":
+		os.Exit(m.Run())
+	case "hold":
+		holdForever()
+	default:
+		os.Exit(useCache())
+	}
+}
+
+// holdForever begins a Put that does not end, and holds a package.
+func holdForever() {
+	c, err := OpenCache(os.Getenv(helperDir), CacheConfig{MaxBytes: helperMax})
+	if err != nil {
+		panic(err)
+	}
+	d, err := ParseDigest(os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	if _, err := c.Get(d); err != nil {
+		panic(err)
+	}
+	r, w := io.Pipe()
+	go c.Put(r, Digest{})
+	b, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		panic(err)
+	}
+	w.Write(b[:len(b)/2])
+	os.Stdout.WriteString("ready")
+	select {}
+}
+
+// useCache puts and gets packages from files, many times.
+func useCache() int {
+	c, err := OpenCache(os.Getenv(helperDir), CacheConfig{MaxBytes: helperMax})
+	if err != nil {
+		panic(err)
+	}
+	for round := range 10 {
+		for i, path := range os.Args[1:] {
+			p, err := Open(path)
+			if err != nil {
+				panic(err)
+			}
+			installed, err := c.PutPackage(p)
+			if errors.Is(err, ErrCacheFull) {
+				continue // the others hold what is there
+			}
+			if err != nil {
+				panic("round " + strconv.Itoa(round) + " package " + strconv.Itoa(i) + ": " + err.Error())
+			}
+			if _, err := installed.WriteTo(io.Discard); err != nil { // it is all there
+				panic(err)
+			}
+			installed.Close()
+			p.Close()
+		}
+	}
+	return 0
+}
+
+func helper(t *testing.T, what, dir string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), asHelper+"="+what, helperDir+"="+dir)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// Several processes and goroutines use one cache that is too small for all.
+func TestManyProcesses(t *testing.T) {
+	t.Parallel()
+	dir, files := t.TempDir(), []string{}
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		files = append(files, write(t, dir, name+Extension, archive(t, sized(t, name, 100_000))))
+	}
+	c, err := OpenCache(filepath.Join(dir, "cache"), CacheConfig{MaxBytes: helperMax})
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	for range 3 {
+		cmd := helper(t, "use", c.dir, files...)
+		wg.Go(func() {
+			out, err := cmd.Output()
+			if err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	wg.Wait()
+	_, total, err := c.stored()
+	require.NoError(t, err)
+	require.LessOrEqual(t, total, int64(helperMax))
+	require.NotZero(t, total)
+	require.Empty(t, temporaries(t, c))
+}
+
+// A process that is killed holds nothing any more, and what it was putting is not
+// there. As long as it lives, both are its own.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	c, a, b := newCache(t, helperMax), sized(t, "a", 200_000), sized(t, "b", 200_000)
+	i, err := c.PutPackage(a)
+	require.NoError(t, err)
+	require.NoError(t, i.Close())
+	cmd := helper(t, "hold", c.dir, a.Digest().String())
+	cmd.Stdin = bytes.NewReader(archive(t, sized(t, "c", 300_000)))
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	ready := make([]byte, 5)
+	_, err = io.ReadFull(out, ready)
+	require.NoError(t, err)
+	_, err = c.PutPackage(b)
+	require.ErrorIs(t, err, ErrCacheFull)
+	require.NoError(t, c.removeLeftovers())
+	require.Len(t, temporaries(t, c), 1)
+
+	require.NoError(t, cmd.Process.Kill())
+	cmd.Wait()
+	i, err = c.PutPackage(b)
+	require.NoError(t, err)
+	require.NoError(t, i.Close())
+	_, err = c.Get(a.Digest())
+	require.ErrorIs(t, err, ErrNotCached)
+	entries, err := os.ReadDir(c.entries())
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	require.Empty(t, temporaries(t, c))
+}
+
+// Evictions exclude each other, and a lock on what was moved away meanwhile is none.
+func TestLocks(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, 0)
+	require.NoError(t, c.locked(func() error {
+		f, err := os.Open(filepath.Join(c.dir, "lock"))
+		require.NoError(t, err)
+		defer f.Close()
+		require.ErrorIs(t, flock(f, unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+		return nil
+	}))
+	path, shared, err := c.makeTemp()
+	require.NoError(t, err)
+	_, err = lockExclusive(path)
+	require.ErrorIs(t, err, unix.EWOULDBLOCK)
+	shared.close()
+	exclusive, err := lockExclusive(path)
+	require.NoError(t, err)
+	result := make(chan error)
+	go func() {
+		_, err := lockShared(path)
+		result <- err
+	}()
+	require.NoError(t, c.remove(path, exclusive))
+	require.ErrorIs(t, <-result, fs.ErrNotExist)
+}

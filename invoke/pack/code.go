@@ -1,0 +1,119 @@
+package pack
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/rfaas-go/rfaas/invoke/runtime"
+)
+
+// Code is what the code of a package says about itself.
+type Code struct {
+	// Runtime is what can run it: native or wasm.
+	Runtime string `json:"runtime"`
+	// Target is what it is made for: "linux/amd64", "wasm32".
+	Target string `json:"target"`
+	// EntryPoints are the functions that can be called by name, sorted: of a shared
+	// object those that it defines and exports, whose signature it does not tell, so
+	// that functions may be among them which are none of rFaaS's; of a WebAssembly
+	// module the exports with the name and type of invoke/runtime/wasm's convention.
+	EntryPoints []string `json:"entry_points"`
+	// Needed are the libraries that native code loads, and the modules that a
+	// WebAssembly module imports from.
+	Needed []string `json:"needed"`
+
+	obstacle error // why this build cannot run it
+}
+
+// Limits of what is read of code.
+const (
+	maxEntryPoints = 1 << 20
+	maxNeeded      = 4096
+)
+
+// The first bytes of code.
+const (
+	magicELF  = "\x7fELF"
+	magicWasm = "\x00asm"
+)
+
+var errNoCode = errors.New("is neither a shared object (ELF) nor a WebAssembly module")
+
+// codeKind tells the runtime of code by its first bytes.
+func codeKind(r io.ReaderAt) (string, error) {
+	switch {
+	case hasMagic(r, magicELF):
+		return runtime.Native, nil
+	case hasMagic(r, magicWasm):
+		return runtime.Wasm, nil
+	}
+	return "", errNoCode
+}
+
+// readCode reads what code says about itself.
+func readCode(f file) (*Code, error) {
+	c, err := f.open()
+	if err != nil {
+		return nil, fmt.Errorf("pack: %w", err)
+	}
+	defer c.Close()
+	name, err := codeKind(c)
+	if err != nil {
+		return nil, fmt.Errorf("pack: module %s: %w", shown(f.name), err)
+	}
+	read := readELF
+	if name == runtime.Wasm {
+		read = readWasm
+	}
+	code, err := read(c, f.size)
+	if err != nil {
+		return nil, fmt.Errorf("pack: module %s: %w", shown(f.name), err)
+	}
+	return code, nil
+}
+
+// hint says how entry points come about.
+func (c *Code) hint() string {
+	if c.Runtime == runtime.Wasm {
+		return "a module exports functions of the type (i32, i32, i32, i32) -> i32 with names that begin neither with _ nor with rfaas_"
+	}
+	return "functions must be global, of default visibility, and extern \"C\" in C++"
+}
+
+func (c *Code) checkRuntime(m Manifest) error {
+	if c.obstacle != nil {
+		return c.obstacle
+	}
+	if m.Runtime != c.Runtime {
+		return fmt.Errorf("pack: manifest: runtime: is %q, but %s is code for %q", m.Runtime, m.Module, c.Runtime)
+	}
+	return nil
+}
+
+// Check says why this build could not run the code as a manifest wants it: it is
+// for another processor, operating system or runtime, or entry points are missing.
+func (c *Code) Check(m Manifest) error {
+	if err := c.checkRuntime(m); err != nil {
+		return err
+	}
+	var missing []string
+	for _, f := range m.Functions {
+		if _, ok := slices.BinarySearch(c.EntryPoints, f.Entry); !ok {
+			missing = append(missing, shown(f.Entry))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("pack: manifest: functions: the code has no entry point %s; %s", fewOf(missing), c.there())
+}
+
+// there says which entry points the code has.
+func (c *Code) there() string {
+	if len(c.EntryPoints) == 0 {
+		return "it has none at all: " + c.hint()
+	}
+	return "there are: " + fewOf(c.EntryPoints)
+}

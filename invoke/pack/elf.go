@@ -1,0 +1,115 @@
+package pack
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	goruntime "runtime"
+	"slices"
+
+	"github.com/rfaas-go/rfaas/invoke/runtime"
+)
+
+// machines are the processors that shared objects can be for, by the names of Go.
+var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+
+// elfPlumbing are functions that the linker or the start-up code puts into shared
+// objects.
+var elfPlumbing = []string{"_init", "_fini", "_start", "__libc_csu_init", "__libc_csu_fini"}
+
+// readELF reads a shared object: its entry points are the functions in its dynamic
+// symbol table that it defines, global or weak, of default visibility.
+func readELF(r io.ReaderAt, _ int64) (code *Code, err error) {
+	defer func() {
+		// debug/elf does not promise to withstand whatever it is given.
+		if p := recover(); p != nil {
+			err = fmt.Errorf("is damaged: %v", p)
+		}
+	}()
+	f, err := elf.NewFile(r)
+	if err != nil {
+		return nil, fmt.Errorf("is damaged, or no ELF file: %w", err)
+	}
+	code = &Code{Runtime: runtime.Native, Target: elfTarget(f), EntryPoints: []string{}, Needed: []string{}}
+	if code.obstacle = elfObstacle(f); code.obstacle != nil && f.Type != elf.ET_DYN {
+		return code, nil // it has no dynamic symbols
+	}
+	symbols, err := f.DynamicSymbols()
+	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
+		return nil, fmt.Errorf("dynamic symbols: %w", err)
+	}
+	if len(symbols) > maxEntryPoints {
+		return nil, fmt.Errorf("%d dynamic symbols: must be at most %d", len(symbols), maxEntryPoints)
+	}
+	for _, s := range symbols {
+		if isEntryPoint(s) && !slices.Contains(elfPlumbing, s.Name) {
+			code.EntryPoints = append(code.EntryPoints, s.Name)
+		}
+	}
+	slices.Sort(code.EntryPoints)
+	code.EntryPoints = slices.Compact(code.EntryPoints) // versions of a symbol
+	needed, err := f.ImportedLibraries()
+	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
+		return nil, fmt.Errorf("needed libraries: %w", err)
+	}
+	if len(needed) > maxNeeded {
+		return nil, fmt.Errorf("%d needed libraries: must be at most %d", len(needed), maxNeeded)
+	}
+	code.Needed = append(code.Needed, needed...)
+	return code, nil
+}
+
+func isEntryPoint(s elf.Symbol) bool {
+	const indirect = elf.STT_LOOS // STT_GNU_IFUNC: several versions for several processors
+	kind, bind, visibility := elf.ST_TYPE(s.Info), elf.ST_BIND(s.Info), elf.ST_VISIBILITY(s.Other)
+	return s.Section != elf.SHN_UNDEF && s.Name != "" &&
+		(kind == elf.STT_FUNC || kind == indirect) &&
+		(bind == elf.STB_GLOBAL || bind == elf.STB_WEAK) &&
+		(visibility == elf.STV_DEFAULT || visibility == elf.STV_PROTECTED)
+}
+
+// elfTarget is what the file is for, as Go writes it if Go knows it.
+func elfTarget(f *elf.File) string {
+	machine := f.Machine.String()
+	for name, m := range machines {
+		if m == f.Machine && f.Class == elf.ELFCLASS64 && f.Data == elf.ELFDATA2LSB {
+			machine = name
+		}
+	}
+	switch f.OSABI {
+	case elf.ELFOSABI_NONE, elf.ELFOSABI_LINUX: // the former is what most tools write
+		return "linux/" + machine
+	}
+	return f.OSABI.String() + "/" + machine
+}
+
+// elfObstacle says why this build cannot load the file.
+func elfObstacle(f *elf.File) error {
+	want := "linux/" + goruntime.GOARCH
+	if _, ok := machines[goruntime.GOARCH]; !ok {
+		return fmt.Errorf("pack: this build is for %s, which has no native runtime: compile the function to WebAssembly", want)
+	}
+	if got := elfTarget(f); got != want {
+		return fmt.Errorf("pack: the code is for %s (%v, %v), this build is for %s: compile it for that, or to WebAssembly", got, f.Class, f.Data, want)
+	}
+	if f.Type != elf.ET_DYN {
+		return fmt.Errorf("pack: the code is %s, must be a shared object: link it with -shared -fPIC", elfKind(f.Type))
+	}
+	if flags, err := f.DynValue(elf.DT_FLAGS_1); err == nil && len(flags) > 0 && elf.DynFlag1(flags[0])&elf.DF_1_PIE != 0 {
+		return errors.New("pack: the code is a program (position-independent), must be a shared object: link it with -shared -fPIC")
+	}
+	return nil
+}
+
+func elfKind(t elf.Type) string {
+	switch t {
+	case elf.ET_REL:
+		return "an object file"
+	case elf.ET_EXEC:
+		return "a program"
+	case elf.ET_CORE:
+		return "a core dump"
+	}
+	return t.String()
+}

@@ -1,0 +1,95 @@
+package pack
+
+import (
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+const noFollow = unix.O_NOFOLLOW
+
+// hold is a folder of the cache with a lock on it. The lock belongs to the open
+// folder, so that holds of one process are as independent as those of several.
+type hold struct{ folder *os.File }
+
+// lockShared locks a folder for use.
+func lockShared(path string) (*hold, error) { return lock(path, unix.LOCK_SH) }
+
+// lockExclusive locks a folder that nobody uses, for removal; EWOULDBLOCK says
+// that somebody does.
+func lockExclusive(path string) (*hold, error) { return lock(path, unix.LOCK_EX|unix.LOCK_NB) }
+
+func lock(path string, how int) (*hold, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|noFollow, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f, how); err != nil {
+		f.Close()
+		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
+	}
+	h := &hold{f}
+	if !h.isAt(path) { // it was moved away before it was locked
+		h.close()
+		return nil, &fs.PathError{Op: "lock", Path: path, Err: fs.ErrNotExist}
+	}
+	return h, nil
+}
+
+// isAt reports whether the folder still has that path.
+func (h *hold) isAt(path string) bool {
+	here, err := h.folder.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Lstat(path)
+	return err == nil && os.SameFile(here, there)
+}
+
+// touch notes that the folder is used now. That fails only where somebody else
+// owns the cache, who then does not learn of it.
+func (h *hold) touch() {
+	unix.UtimesNanoAt(int(h.folder.Fd()), ".", nil, 0)
+}
+
+func (h *hold) close() { h.folder.Close() }
+
+func flock(f *os.File, how int) error {
+	for {
+		if err := unix.Flock(int(f.Fd()), how); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// tempName is an unused path in tmp.
+func (c *Cache) tempName() string { return filepath.Join(c.temp(), rand.Text()) }
+
+// makeTemp makes a folder in tmp that is in use.
+func (c *Cache) makeTemp() (string, *hold, error) {
+	for {
+		path := c.tempName()
+		if err := os.Mkdir(path, 0o755); err != nil {
+			return "", nil, err
+		}
+		// Somebody may just take it for a leftover.
+		hold, err := lockShared(path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return path, hold, err
+		}
+	}
+}
+
+// isResourceError reports whether an error is about this process or machine.
+func isResourceError(err error) bool {
+	for _, e := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,156 @@
+package pack
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// Package is a function package that is open. All methods but Close may be called
+// from anywhere, at the same time, too.
+type Package struct {
+	manifest Manifest
+	digest   Digest
+	size     int64
+	files    []file // sorted by name
+	archive  *os.File
+}
+
+// File is one of the files of a package. The manifest is none of them.
+type File struct {
+	Name      string `json:"name"`
+	SizeBytes int64  `json:"size_bytes"`
+}
+
+// Open opens a package. What a path names is told by its content: a .rfaas file,
+// which is read and checked from front to back; or what Build makes a package of,
+// which happens in passing then. The files must stay as they are until Close.
+func Open(path string) (*Package, error) {
+	kind, err := kindOf(path)
+	if err != nil {
+		return nil, err
+	}
+	if kind != kindArchive {
+		return Build(path, nil)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("pack: %w", err)
+	}
+	p, err := openArchive(f)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%w (%s)", err, path)
+	}
+	return p, nil
+}
+
+// openArchive reads an archive and notes where its files are.
+func openArchive(f *os.File) (*Package, error) {
+	r, err := newReader(f, maxArchiveBytes)
+	if err != nil {
+		return nil, err
+	}
+	p := &Package{manifest: r.manifest, archive: f}
+	for {
+		name, size, err := r.next()
+		if err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		at := r.position
+		p.files = append(p.files, file{name, size, func() (content, error) {
+			return section{io.NewSectionReader(f, at, size)}, nil
+		}})
+	}
+	p.digest, p.size = r.digest(), r.position
+	return p, nil
+}
+
+// section is a file within an archive.
+type section struct{ *io.SectionReader }
+
+func (section) Close() error { return nil }
+
+// newPackage makes a package of files, which it reads once for the digest.
+func newPackage(m Manifest, files []file) (*Package, error) {
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	p := &Package{manifest: m, files: files}
+	if _, ok := p.file(m.Module); !ok {
+		return nil, fmt.Errorf("pack: manifest: module: there is no file %q in the package", m.Module)
+	}
+	manifest := m.JSON()
+	if n := archiveSize(manifest, files); n > maxArchiveBytes {
+		return nil, fmt.Errorf("pack: the package would have %d bytes: must be at most %d", n, int64(maxArchiveBytes))
+	}
+	var err error
+	p.digest, p.size, err = writeArchive(io.Discard, manifest, files)
+	return p, err
+}
+
+// Manifest says what the package is. What it points to belongs to the package and
+// must not be changed.
+func (p *Package) Manifest() Manifest { return p.manifest }
+
+// Digest is the package's address.
+func (p *Package) Digest() Digest { return p.digest }
+
+// Size is that of the archive in bytes.
+func (p *Package) Size() int64 { return p.size }
+
+// Files lists the files without the manifest, sorted by name.
+func (p *Package) Files() []File {
+	files := make([]File, len(p.files))
+	for i, f := range p.files {
+		files[i] = File{f.name, f.size}
+	}
+	return files
+}
+
+func (p *Package) file(name string) (file, bool) {
+	for _, f := range p.files {
+		if f.name == name {
+			return f, true
+		}
+	}
+	return file{}, false
+}
+
+// OpenModule opens the code for reading. It is the caller's to close, before the
+// package.
+func (p *Package) OpenModule() (io.ReadCloser, error) {
+	f, _ := p.file(p.manifest.Module) // every package has it
+	c, err := f.open()
+	if err != nil {
+		return nil, fmt.Errorf("pack: %w", err)
+	}
+	return c, nil
+}
+
+// Code reads what the code of the package says about itself. It is for tools:
+// what runs a package leaves that to the runtime, in a confined process.
+func (p *Package) Code() (*Code, error) {
+	f, _ := p.file(p.manifest.Module)
+	return readCode(f)
+}
+
+// WriteTo writes the archive. It fails if the files are not what they were when
+// the package was opened; what was written is then worthless.
+func (p *Package) WriteTo(w io.Writer) (int64, error) {
+	digest, n, err := writeArchive(w, p.manifest.JSON(), p.files)
+	if err == nil && digest != p.digest {
+		err = fmt.Errorf("pack: package %s: %w", p.manifest.Name, errChanged)
+	}
+	return n, err
+}
+
+// Close closes the package. It does not end what was installed from it.
+func (p *Package) Close() error {
+	if p.archive == nil {
+		return nil
+	}
+	return p.archive.Close()
+}

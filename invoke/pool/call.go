@@ -1,0 +1,125 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/rfaas-go/rfaas/invoke"
+)
+
+// call is a call on its way. It is held by a list of the pool, by a lane that
+// sends it or takes its result, or it is in flight. A call in flight is ended by
+// whoever takes it out of that state first, its lane or its caller: only then
+// may the caller's memory be touched, or be given back.
+type call struct {
+	ctx      context.Context
+	function string
+	in, out  []byte
+	fresh    bool          // the result is made, instead of copied to out
+	timeout  time.Duration // of an attempt, 0 for none
+	index    int           // of Map
+
+	// One of them tells that the call is done.
+	sink    chan *call
+	done    chan struct{}
+	cleanup func() // called before
+
+	// Of the pool's lock.
+	list       *list
+	next, prev *call
+	admitted   chan struct{} // closed when it leaves the overflow; nil if nobody asks
+	reason     error         // why it is to be given up
+	quit       atomic.Bool   // there is a reason
+
+	state    atomic.Uint32
+	lane     *lane // in flight there, or the last time
+	worker   string
+	attempts []Attempt
+	losses   int // of them: those that lost the worker
+	timing   invoke.Timing
+	result   []byte
+	length   int
+	err      error
+}
+
+const (
+	callHeld uint32 = iota
+	callFlying
+	callDone
+)
+
+// finish tells the caller. The call is held by who calls it, or was taken out of
+// flight by them.
+func (c *call) finish(err error) {
+	c.err = err
+	c.state.Store(callDone)
+	if c.cleanup != nil {
+		c.cleanup()
+	}
+	if c.sink != nil {
+		c.sink <- c
+	} else {
+		close(c.done)
+	}
+}
+
+// failure is the error that the caller gets.
+func (c *call) failure(err error) error {
+	return &Error{Function: c.function, Attempts: c.attempts, Err: err}
+}
+
+// givenUp is the error of a call whose caller does not wait any longer.
+func (c *call) givenUp(reason error, started invoke.Started, message string) error {
+	if !errors.Is(reason, context.DeadlineExceeded) && !errors.Is(reason, context.Canceled) {
+		return reason
+	}
+	e := &invoke.Error{Status: invoke.StatusCanceled, Function: c.function, Started: started, Err: reason, Message: message}
+	if errors.Is(reason, context.DeadlineExceeded) {
+		e.Status = invoke.StatusDeadlineExceeded
+	}
+	return e
+}
+
+// failInFlight ends a call that was taken out of flight because its caller gave
+// up.
+func (c *call) failInFlight(reason error) {
+	err := c.givenUp(reason, invoke.StartedUnknown, fmt.Sprintf("%v while the worker had the call", reason))
+	if e, ok := err.(*invoke.Error); ok {
+		e.Worker = c.worker
+	}
+	c.attempts = append(c.attempts, Attempt{Lane: c.lane.index, Worker: c.worker, Err: err})
+	c.finish(c.failure(err))
+}
+
+// cancel gives a call up, from anywhere. It is done when cancel returns, or soon
+// if a lane is just sending it or taking its result.
+func (p *Pool) cancel(c *call, reason error) {
+	p.mu.Lock()
+	if c.reason == nil {
+		c.reason = reason
+		c.quit.Store(true)
+	}
+	if c.list != nil {
+		p.remove(c)
+		err := c.failure(c.givenUp(reason, invoke.StartedNo, "the call was not sent: "+p.situation()))
+		p.mu.Unlock()
+		c.finish(err)
+		return
+	}
+	p.mu.Unlock()
+	if c.state.CompareAndSwap(callFlying, callDone) {
+		l := c.lane
+		c.failInFlight(reason)
+		l.attention.Store(true)
+	}
+}
+
+// whyGivenUp is the reason of a call with quit set.
+func (p *Pool) whyGivenUp(c *call) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return c.reason
+}

@@ -1,0 +1,48 @@
+// Package pool calls functions over several workers at once. An invoke.Client
+// talks to one worker and is driven by one goroutine; a Pool may be used from
+// anywhere, takes the worker that is free, and goes on when one is lost.
+//
+//	Pool    lanes and the calls that wait for one
+//	lane    a connection to a worker, and the goroutine that drives it
+//	Worker  what Config.Dial returns: the connection, and who knows its fate
+//	Future  a call under way
+//	Map     a function over a sequence of inputs, with bounded memory
+//	Error   a call that failed: what was tried, and where
+//
+// # Who gets a call
+//
+// Calls wait in one queue, and lanes take from it as their workers get free. A
+// worker executes one call after the other, so what is sent to it early only
+// waits there instead of here, where the next free worker could take it. Hence a
+// lane sends ahead no more than keeps its worker busy: at most Config.Depth
+// calls, which are expected to take at most Config.Ahead, judging by what their
+// function took there before. A function of 20 us is pipelined, one of a
+// second is not. A lane whose worker has not answered a call that was given up
+// takes none: the worker may still be executing it.
+//
+// # Retries
+//
+// A call is made again if it was provably not started (the connection was lost
+// before it was sent, the worker is busy or being taken away), or if its worker
+// was lost and the function is declared idempotent; never more often than
+// Config.Attempts, nor beyond its context; on another lane if one is idle. A
+// call that has lost a worker before gets the next one to itself, so that an
+// input that kills workers does not take its neighbours along again and again.
+// What a live worker answers, a crash that it survived included, is the answer.
+//
+// # Waiting
+//
+// Config.Mode says how long a lane polls when nothing happens. After that a lane
+// without calls sleeps until there is one, and a lane with calls sleeps in its
+// client until the oldest is answered. invoke.Client cannot be woken from there,
+// so a call that comes meanwhile is taken by another lane, or by this one at its
+// next reply. It loses little by that: the worker is executing something else,
+// and what is late is the turn from one call to the next, by one wake-up. Lanes
+// wait by themselves, so invoke.Warm suits the clients of a pool best.
+//
+// # Cost
+//
+// A call passes from the caller's goroutine to the lane's and back: some
+// microseconds when either sleeps, several hundred nanoseconds when not. Who
+// needs less uses an invoke.Client.
+package pool

@@ -1,0 +1,97 @@
+package pool_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/pool"
+	"github.com/rfaas-go/rfaas/transport"
+	_ "github.com/rfaas-go/rfaas/transport/shm"
+)
+
+// Two workers, which are usually other processes, and a pool over them.
+func Example() {
+	dev, err := transport.Open("shm:")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer dev.Close()
+	dir, err := os.MkdirTemp("", "pool")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	address := func(lane int) string { return filepath.Join(dir, fmt.Sprint("worker", lane)) }
+	for i := range 2 {
+		defer startWorker(dev, address(i))()
+	}
+
+	p, err := pool.New(pool.Config{
+		Lanes: 2,
+		Dial: func(ctx context.Context, lane int) (pool.Worker, error) {
+			client, err := invoke.Dial(ctx, dev, "unix", address(lane), invoke.ClientConfig{Mode: invoke.Warm})
+			return pool.Worker{Client: client}, err
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	// One call.
+	out := make([]byte, 100)
+	n, err := p.Call(ctx, "upper", []byte("hello"), out)
+	fmt.Println(string(out[:n]), err)
+
+	// One that goes on meanwhile.
+	future, err := p.Go(ctx, "upper", []byte("later"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	result, err := future.Wait(ctx)
+	fmt.Println(string(result), err)
+
+	// Many: on both workers, with results in the order of the inputs.
+	words := [][]byte{[]byte("one"), []byte("two"), []byte("three")}
+	for r, err := range pool.Map(ctx, p, "upper", slices.Values(words), pool.MapOptions{}) {
+		fmt.Println(r.Index, string(r.Output), err)
+	}
+	// Output:
+	// HELLO <nil>
+	// LATER <nil>
+	// 0 ONE <nil>
+	// 1 TWO <nil>
+	// 2 THREE <nil>
+}
+
+// startWorker serves a function at an address and returns what ends it.
+func startWorker(dev *transport.Device, address string) (stop func()) {
+	functions := invoke.NewRegistry()
+	err := functions.Register("upper", func(_ context.Context, in, out []byte) (int, error) {
+		return copy(out, bytes.ToUpper(in)), nil
+	}, invoke.Idempotent(true))
+	if err != nil {
+		log.Fatal(err)
+	}
+	worker, err := invoke.NewWorker(dev, functions, invoke.WorkerConfig{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	listener, err := dev.Listen("unix", address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error)
+	go func() { served <- worker.Serve(ctx, listener) }()
+	return func() { cancel(); <-served; listener.Close() }
+}

@@ -1,0 +1,86 @@
+package pool
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rfaas-go/rfaas/invoke"
+)
+
+const startedNo = invoke.StartedNo
+
+// Future is a call under way. Its methods may be called from anywhere. One that
+// nobody waits for leaks nothing.
+type Future struct {
+	call   *call
+	cancel context.CancelFunc
+}
+
+// Go begins a call of a function and returns without waiting for the reply. in
+// is copied. The context is the call's: when it ends, the call is given up. If
+// the queue is full, Go waits for room.
+func (p *Pool) Go(ctx context.Context, function string, in []byte) (*Future, error) {
+	f := p.future(ctx, function, in)
+	f.call.admitted = make(chan struct{})
+	if err := p.submit(f.call, false); err != nil {
+		return nil, f.refused(err)
+	}
+	select {
+	case <-f.call.admitted:
+	case <-f.call.done:
+	}
+	return f, nil
+}
+
+// TryGo is Go that never waits: it fails with ErrFull when the queue is full.
+func (p *Pool) TryGo(ctx context.Context, function string, in []byte) (*Future, error) {
+	f := p.future(ctx, function, in)
+	if err := p.submit(f.call, true); err != nil {
+		return nil, f.refused(err)
+	}
+	return f, nil
+}
+
+func (p *Pool) future(ctx context.Context, function string, in []byte) *Future {
+	c := &call{function: function, in: append([]byte(nil), in...), fresh: true, done: make(chan struct{})}
+	return &Future{call: c, cancel: p.bind(ctx, c)}
+}
+
+// bind makes a call end with its context.
+func (p *Pool) bind(ctx context.Context, c *call) context.CancelFunc {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(ctx, func() { p.cancel(c, ctx.Err()) })
+	c.ctx, c.cleanup = ctx, func() { stop(); cancel() }
+	return cancel
+}
+
+func (f *Future) refused(err error) error {
+	f.call.cleanup()
+	if errors.Is(err, ErrFull) {
+		return err
+	}
+	return f.call.failure(f.call.givenUp(err, startedNo, "the call was not sent"))
+}
+
+// Done is closed when the call is done.
+func (f *Future) Done() <-chan struct{} { return f.call.done }
+
+// Wait waits for the call and returns its result, which belongs to whoever
+// waits. It may be called more than once. If the context ends first, the call is
+// given up, as with invoke.Future. The errors are those of Pool.Call.
+func (f *Future) Wait(ctx context.Context) ([]byte, error) {
+	select {
+	case <-f.call.done:
+	default:
+		select {
+		case <-f.call.done:
+		case <-ctx.Done():
+			f.Cancel()
+			<-f.call.done
+		}
+	}
+	return f.call.result, f.call.err
+}
+
+// Cancel gives the call up.
+func (f *Future) Cancel() { f.cancel() }

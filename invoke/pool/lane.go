@@ -1,0 +1,279 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rfaas-go/rfaas/invoke"
+)
+
+// lane keeps one worker busy, and replaces it when it is lost.
+type lane struct {
+	pool      *Pool
+	index     int
+	log       *slog.Logger
+	wake      chan struct{} // of one element; used by Pool.become's states only
+	attention atomic.Bool   // a call in flight was given up
+
+	// Of the pool's lock.
+	state   laneState
+	failure error // why there is no worker, or the last time
+
+	tally
+
+	// Of the lane's goroutine.
+	client      *invoke.Client
+	name        string // of the worker
+	hangUp      func() // closes client
+	functions   map[string]*function
+	depth       int
+	flights     []flight // the oldest first
+	pending     time.Duration
+	cursor      int    // of the flight to look at next
+	scratch     []byte // for results that are copied later
+	quarantined int    // calls given up and not answered
+	declined    bool   // calls wait that are not for this lane now
+	resting     time.Time
+	busies      int  // in a row
+	retiring    bool // the worker starts nothing any more
+	answered    bool // the worker has answered a call
+	since       time.Time
+	overtime    *time.Timer
+	overdue     atomic.Bool
+}
+
+// function is a function of the lane's worker.
+type function struct {
+	*invoke.Handle
+	estimate time.Duration // of an execution, 0 if not known
+}
+
+// flight is a call in flight.
+type flight struct {
+	call     *call
+	future   invoke.Future
+	function *function
+	expected time.Duration
+	ctx      context.Context
+	release  func() // of ctx; may be nil
+}
+
+func newLane(p *Pool, index int) *lane {
+	return &lane{pool: p, index: index, log: p.cfg.Logger.With("lane", index), wake: make(chan struct{}, 1)}
+}
+
+// run gets workers and drives them, one after the other, until the pool is
+// closed or the lane is given up.
+func (l *lane) run() {
+	p := l.pool
+	for failures := 0; p.life.Err() == nil; {
+		if failures > 0 {
+			if m := p.cfg.MaxDials; m > 0 && failures >= m {
+				l.giveUp(failures)
+				return
+			}
+			pause(p.life, p.cfg.backoff(failures))
+			if p.life.Err() != nil {
+				return
+			}
+		}
+		w, err := l.dial()
+		if err != nil {
+			if p.life.Err() != nil {
+				return
+			}
+			failures++
+			l.dialFailures.Add(1)
+			l.down(fmt.Errorf("dial: %w", err))
+			l.log.Warn("no worker", "reason", err, "failures", failures)
+			continue
+		}
+		if l.serve(w); l.answered {
+			failures = 0
+		} else {
+			failures++
+		}
+	}
+}
+
+func (l *lane) dial() (Worker, error) {
+	l.dials.Add(1)
+	ctx, cancel := context.WithTimeout(l.pool.life, dialTimeout)
+	defer cancel()
+	w, err := l.pool.cfg.Dial(ctx, l.index)
+	if err == nil && w.Client == nil {
+		err = errors.New("Config.Dial returned neither a client nor an error")
+	}
+	return w, err
+}
+
+// serve drives a worker until it is lost, replaced, or the pool is closed.
+func (l *lane) serve(w Worker) {
+	p := l.pool
+	l.start(w.Client)
+	closing := context.AfterFunc(p.life, l.hangUp) // ends waits, too
+	why := l.drive()
+	closing()
+	l.stopOvertime()
+	if l.overdue.Load() {
+		why = &invoke.GoneError{Worker: l.name, Started: invoke.StartedUnknown,
+			Err: fmt.Errorf("it went on for more than %v with a call that was given up", p.cfg.Overtime)}
+	}
+	l.down(why)
+	if w.Client.Err() != nil && !l.overdue.Load() {
+		l.harvest()
+	}
+	l.hangUp()
+	closed := p.life.Err() != nil
+	gone, lost := errors.AsType[*invoke.GoneError](why)
+	switch {
+	case closed:
+		l.close()
+	case lost:
+		fate := l.fate(w)
+		if fate != nil {
+			l.down(fmt.Errorf("the worker was lost: %w", fate))
+		}
+		l.losses.Add(1)
+		l.log.Warn("worker lost", "worker", l.name, "reason", why, "fate", fate, "calls", len(l.flights))
+		l.lose(gone, fate)
+	default:
+		l.log.Info("worker replaced", "worker", l.name, "reason", why)
+	}
+	if w.Close != nil {
+		if err := w.Close(); err != nil {
+			l.log.Warn("closing the worker", "worker", l.name, "reason", err)
+		}
+	}
+}
+
+func (l *lane) start(c *invoke.Client) {
+	p := l.pool
+	name := c.Worker()
+	l.client, l.name, l.functions = c, name, map[string]*function{}
+	l.hangUp = sync.OnceFunc(func() { // whoever comes second waits for the first
+		if err := c.Close(); err != nil {
+			l.log.Warn("closing the connection", "worker", name, "reason", err)
+		}
+	})
+	if l.depth = c.Slots(); p.cfg.Depth > 0 {
+		l.depth = min(l.depth, p.cfg.Depth)
+	}
+	if len(l.scratch) < c.SlotBytes() {
+		l.scratch = make([]byte, c.SlotBytes())
+	}
+	l.pending, l.cursor, l.quarantined, l.busies = 0, 0, 0, 0
+	l.declined, l.retiring, l.answered = false, false, false
+	l.resting = time.Time{}
+	l.overdue.Store(false)
+	l.worker.Store(&name)
+	l.log.Info("worker connected", "worker", l.name)
+}
+
+// fate asks what became of the worker.
+func (l *lane) fate(w Worker) error {
+	if w.Fate == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(l.pool.life, fateTimeout)
+	defer cancel()
+	return w.Fate(ctx)
+}
+
+// down notes that there is no worker.
+func (l *lane) down(why error) {
+	l.pool.mu.Lock()
+	l.failure = why
+	l.pool.become(l, laneDown)
+	select {
+	case <-l.wake: // it was woken at the same time; become has passed that on
+	default:
+	}
+	l.pool.mu.Unlock()
+	l.worker.Store(nil)
+}
+
+// giveUp ends the lane. When it was the last one, all calls fail.
+func (l *lane) giveUp(failures int) {
+	p := l.pool
+	l.log.Error("lane given up", "failures", failures, "reason", l.failure)
+	p.mu.Lock()
+	p.become(l, laneGone)
+	var rest []*call
+	if p.count[laneGone] == len(p.lanes) {
+		rest = p.drain()
+	}
+	err := fmt.Errorf("%w: %s", ErrNoWorker, p.failures())
+	p.mu.Unlock()
+	for _, c := range rest {
+		c.finish(c.failure(err))
+	}
+}
+
+// lose ends or repeats the calls that were in flight.
+func (l *lane) lose(gone *invoke.GoneError, fate error) {
+	for i := range l.flights {
+		f := &l.flights[i]
+		c := f.call
+		if f.free(); c.state.CompareAndSwap(callFlying, callHeld) {
+			c.losses++
+			err := fated(&invoke.GoneError{Worker: gone.Worker, Started: invoke.StartedUnknown, Err: gone.Err}, fate, c.function)
+			l.repeat(c, err, f.function.Idempotent())
+		}
+	}
+	l.flights = l.flights[:0]
+}
+
+// close ends the calls that were in flight when the pool was closed.
+func (l *lane) close() {
+	for i := range l.flights {
+		f := &l.flights[i]
+		if f.free(); f.call.state.CompareAndSwap(callFlying, callHeld) {
+			f.call.finish(f.call.failure(ErrClosed))
+		}
+	}
+	l.flights = l.flights[:0]
+}
+
+// repeat makes a call again that failed here, if that is allowed. The lane holds
+// the call.
+func (l *lane) repeat(c *call, err error, lostIdempotent bool) {
+	c.attempts = append(c.attempts, Attempt{Lane: l.index, Worker: l.name, Err: err})
+	if (lostIdempotent || notStarted(err)) && len(c.attempts) < l.pool.cfg.Attempts && c.ctx.Err() == nil {
+		l.retries.Add(1)
+		l.pool.again(c, err)
+		return
+	}
+	c.finish(c.failure(err))
+}
+
+func (f *flight) free() {
+	if f.release != nil {
+		f.release()
+	}
+}
+
+// backoff is the pause after a number of failures in a row, at least one.
+func (c *Config) backoff(failures int) time.Duration {
+	d := c.BackoffMax
+	if doublings := failures - 1; doublings < 32 && c.BackoffMin<<doublings < d && c.BackoffMin<<doublings > 0 {
+		d = c.BackoffMin << doublings
+	}
+	return d - rand.N(d/2+1)
+}
+
+// pause waits, or until the context ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

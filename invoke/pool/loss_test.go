@@ -1,0 +1,183 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/pool"
+)
+
+// TestLossOfWorker: an idempotent call is made again on another worker, another
+// one fails with the fate of its worker.
+func TestLossOfWorker(t *testing.T) {
+	modes(t, func(t *testing.T, mode invoke.Mode) {
+		s := newSite(t, "loopback:")
+		s.fate = func(context.Context) error {
+			return &invoke.Error{Status: invoke.StatusCrashed, Message: "killed by SIGSEGV"}
+		}
+		again, release := s.gate("again", invoke.Idempotent(true))
+		never, _ := s.gate("never")
+		p := s.open(pool.Config{Lanes: 2, Mode: mode})
+		kill := func() { // all: it is not known who has the call
+			for _, w := range s.dialed() {
+				w.stream.Close()
+			}
+		}
+		f, err := p.Go(soon(t), "again", []byte("x"))
+		require.NoError(t, err)
+		receive(t, again)
+		kill()
+		receive(t, again)
+		close(release)
+		out, err := f.Wait(soon(t))
+		require.NoError(t, err)
+		require.Equal(t, "x", string(out))
+		retries := p.Stats().Retries
+		require.NotZero(t, retries)
+
+		f, err = p.Go(soon(t), "never", nil)
+		require.NoError(t, err)
+		receive(t, never)
+		kill()
+		_, err = f.Wait(soon(t))
+		require.ErrorIs(t, err, invoke.ErrCrashed)
+		require.ErrorIs(t, err, invoke.ErrWorkerGone)
+		require.ErrorContains(t, err, "killed by SIGSEGV")
+		require.Equal(t, retries, p.Stats().Retries)
+		_, err = p.Call(soon(t), "echo", nil, nil)
+		require.NoError(t, err, "the pool goes on")
+	})
+}
+
+// TestAttempts: a call that kills its workers is not made again for ever, and
+// says where it was tried.
+func TestAttempts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "loopback:")
+	entered, _ := s.gate("gate", invoke.Idempotent(true))
+	s.fate = func(context.Context) error { return errors.New("gone with the wind") }
+	p := s.open(pool.Config{Attempts: 3, BackoffMin: time.Millisecond})
+	f, err := p.Go(soon(t), "gate", nil)
+	require.NoError(t, err)
+	for range 3 {
+		receive(t, entered)
+		workers := s.dialed()
+		workers[len(workers)-1].stream.Close()
+	}
+	_, err = f.Wait(soon(t))
+	require.ErrorIs(t, err, invoke.ErrWorkerGone)
+	require.ErrorContains(t, err, "gone with the wind")
+	tried, ok := errors.AsType[*pool.Error](err)
+	require.True(t, ok)
+	require.Len(t, tried.Attempts, 3)
+}
+
+// TestBusy: a worker without room is left alone for a while; the call goes on.
+func TestBusy(t *testing.T) {
+	modes(t, func(t *testing.T, mode invoke.Mode) {
+		s := newSite(t, "loopback:")
+		calls := 0
+		s.register("busy", func(context.Context, []byte, []byte) (int, error) {
+			if calls++; calls < 3 {
+				return 0, &invoke.Error{Status: invoke.StatusBusy}
+			}
+			return 0, nil
+		})
+		p := s.open(pool.Config{Mode: mode, BackoffMin: time.Millisecond})
+		_, err := p.Call(soon(t), "busy", nil, nil)
+		require.ErrorIs(t, err, invoke.ErrBusy, "a function that says so was started")
+		require.Equal(t, 1, calls)
+		require.Zero(t, p.Stats().Retries)
+		_, err = p.Call(soon(t), "echo", nil, nil)
+		require.NoError(t, err)
+	})
+}
+
+// TestDrainedWorker: one that is taken away is replaced, and no call lost.
+func TestDrainedWorker(t *testing.T) {
+	modes(t, func(t *testing.T, mode invoke.Mode) {
+		s := newSite(t, "loopback:")
+		p := s.open(pool.Config{Mode: mode, BackoffMin: time.Millisecond})
+		_, err := p.Call(soon(t), "once", nil, nil)
+		require.NoError(t, err)
+		require.NoError(t, s.dialed()[0].worker.Drain(soon(t)))
+		_, err = p.Call(soon(t), "once", nil, nil)
+		require.NoError(t, err)
+		require.Len(t, s.dialed(), 2)
+		require.EqualValues(t, 1, p.Stats().Retries)
+	})
+}
+
+// TestFaultyTransport: hundreds of calls of an idempotent function over
+// connections that are lost now and then all succeed.
+func TestFaultyTransport(t *testing.T) {
+	t.Parallel()
+	losses := uint64(0)
+	for seed := range 3 {
+		s := newSite(t, fmt.Sprintf("faulty+loopback:?seed=%d&loss=0.01&status=0.01&queue-full=0.1&delay=0.1&wake=0.1", seed))
+		cfg := pool.Config{Lanes: 3, Attempts: 50, BackoffMin: time.Millisecond, BackoffMax: 2 * time.Millisecond, Dial: s.dial}
+		p := newPool(t, cfg)
+		n := 0
+		for r, err := range pool.Map(soon(t), p, "echo", numbers(300), pool.MapOptions{}) {
+			require.NoError(t, err, "seed %d", seed)
+			require.Equal(t, n, r.Index)
+			require.Equal(t, fmt.Sprint(n), string(r.Output))
+			n++
+		}
+		require.Equal(t, 300, n)
+		losses += p.Stats().Losses
+		require.NoError(t, p.Close())
+	}
+	require.NotZero(t, losses, "no fault hit")
+}
+
+// TestBackoff, on a clock of its own: pauses double up to the bound, and calls
+// fail by their deadline with the reason.
+func TestBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var at []time.Time
+		p := newPool(t, pool.Config{BackoffMin: time.Second, BackoffMax: 8 * time.Second, Dial: func(context.Context, int) (pool.Worker, error) {
+			at = append(at, time.Now())
+			return pool.Worker{}, errors.New("nobody home")
+		}})
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		begin := time.Now()
+		_, err := p.Call(ctx, "f", nil, nil)
+		require.Equal(t, time.Minute, time.Since(begin))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "lane 0: dial: nobody home")
+		require.NoError(t, p.Close())
+		require.Greater(t, len(at), 8)
+		for i, d := 1, time.Second; i < len(at); i, d = i+1, min(2*d, 8*time.Second) {
+			pause := at[i].Sub(at[i-1])
+			require.GreaterOrEqual(t, pause, d/2, "pause %d", i)
+			require.LessOrEqual(t, pause, d, "pause %d", i)
+		}
+	})
+}
+
+// TestGiveUp: when no lane is left, calls fail at once.
+func TestGiveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dials := 0
+		p := newPool(t, pool.Config{MaxDials: 3, Dial: func(context.Context, int) (pool.Worker, error) {
+			dials++
+			return pool.Worker{}, nil
+		}})
+		_, err := p.Call(context.Background(), "f", nil, nil)
+		require.ErrorIs(t, err, pool.ErrNoWorker)
+		require.ErrorContains(t, err, "neither a client nor an error")
+		_, err = p.Go(context.Background(), "f", nil)
+		require.ErrorIs(t, err, pool.ErrNoWorker)
+		require.Equal(t, 3, dials)
+		require.True(t, p.Stats().Lanes[0].GivenUp)
+	})
+}

@@ -1,0 +1,113 @@
+package native
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// machines are the processors by Go's names.
+var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+
+// check says what is wrong with a file that cannot be a shared object for this
+// machine. The loader calls some of these "No such file or directory", and crashes
+// for a file that was cut off.
+func check(f io.ReaderAt, size int64) error {
+	var head [20]byte // as far as the machine; the same in both classes
+	if _, err := f.ReadAt(head[:], 0); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if string(head[:4]) != elf.ELFMAG {
+		return fmt.Errorf("not an ELF file, it begins with %q; build a shared object, with gcc -shared -fPIC", strings.TrimRight(string(head[:4]), "\x00"))
+	}
+	class, data := elf.Class(head[elf.EI_CLASS]), elf.Data(head[elf.EI_DATA])
+	kind, machine := elf.Type(uint16(head[16])|uint16(head[17])<<8), elf.Machine(uint16(head[18])|uint16(head[19])<<8)
+	if data == elf.ELFDATA2MSB {
+		kind, machine = elf.Type(uint16(head[17])|uint16(head[16])<<8), elf.Machine(uint16(head[19])|uint16(head[18])<<8)
+	}
+	switch want := machines[runtime.GOARCH]; {
+	case machine != want || class != elf.ELFCLASS64 || data != elf.ELFDATA2LSB:
+		return fmt.Errorf("built for another machine (%v, %v, %v), this one is %v; build it for %s", machine, class, data, want, runtime.GOARCH)
+	case kind != elf.ET_DYN:
+		return fmt.Errorf("an ELF file, but no shared object (%v); link it with gcc -shared", kind)
+	}
+	file, err := elf.NewFile(f)
+	if err != nil {
+		return fmt.Errorf("damaged or cut off: %w", err)
+	}
+	for _, p := range file.Progs {
+		if end := p.Off + p.Filesz; p.Type == elf.PT_LOAD && (end < p.Off || end > uint64(size)) {
+			return fmt.Errorf("cut off: it has %d bytes, and a segment that ends at %d", size, end)
+		}
+	}
+	return nil
+}
+
+// entries are the functions that an object defines for others, sorted. known is
+// false if the file does not tell, for lack of section headers.
+func entries(f io.ReaderAt) (names []string, known bool) {
+	file, err := elf.NewFile(f)
+	if err != nil {
+		return nil, false
+	}
+	symbols, err := file.DynamicSymbols()
+	if err != nil {
+		return nil, false
+	}
+	const indirect = elf.STT_LOOS // STT_GNU_IFUNC: a function chosen when it is loaded
+	for _, s := range symbols {
+		kind, bind := elf.ST_TYPE(s.Info), elf.ST_BIND(s.Info)
+		if (kind == elf.STT_FUNC || kind == indirect) && (bind == elf.STB_GLOBAL || bind == elf.STB_WEAK) && s.Section != elf.SHN_UNDEF {
+			names = append(names, s.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), true
+}
+
+// advice says what to do about what the loader said.
+func advice(loader string) string {
+	switch {
+	case strings.Contains(loader, "Cannot allocate memory"):
+		return "allow the process more memory (RLIMIT_AS, vm.max_map_count)"
+	case strings.Contains(loader, "undefined symbol"):
+		return "link the library that defines it into the object, or statically (gcc -shared ... -lNAME); `nm -D --undefined-only` lists what it needs"
+	case strings.Contains(loader, "version `"):
+		return "it was built for a newer library than this machine has: build it on an older system, or link statically"
+	case strings.Contains(loader, "cannot open shared object file"):
+		return "put the library where the object looks for it (gcc -Wl,-rpath,'$ORIGIN', when it is opened by its path), or link it statically; `ldd` lists what it needs"
+	case strings.Contains(loader, "failed to map segment"), strings.Contains(loader, "Operation not permitted"):
+		return "it must lie on a file system that is not mounted noexec, and the process must be allowed to map it executable"
+	case strings.Contains(loader, "static TLS"):
+		return "build it with -ftls-model=global-dynamic"
+	}
+	return "`ldd -r` says more about it"
+}
+
+// noEntry is the error about a function that is not there.
+func noEntry(object, entry string, names []string, known bool) error {
+	const most = 16 // names shown
+	s := fmt.Sprintf("native: %s has no function %q", object, entry)
+	switch {
+	case !known:
+		return errors.New(s)
+	case len(names) == 0:
+		return errors.New(s + "; it has none at all that others can call (-fvisibility=hidden?)")
+	}
+	mangled := slices.IndexFunc(names, func(name string) bool {
+		rest := strings.TrimLeft(strings.TrimPrefix(name, "_Z"), "0123456789")
+		return strings.HasPrefix(name, "_Z") && entry != "" && strings.HasPrefix(rest, entry) && strings.HasPrefix(name, fmt.Sprintf("_Z%d", len(entry)))
+	})
+	if mangled >= 0 {
+		return fmt.Errorf("%s, but %s, which is its name in C++: declare it extern \"C\"", s, names[mangled])
+	}
+	s += "; there are: " + strings.Join(names[:min(len(names), most)], ", ")
+	if len(names) > most {
+		s += fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return errors.New(s)
+}

@@ -1,0 +1,99 @@
+//go:build cgo && linux && (amd64 || arm64)
+
+// How a crash of native code ends the process.
+//
+// Go answers a fault outside of Go code with a report on every goroutine and exit
+// status 2. Here it is the signal itself that ends the process, at once, so that
+// whoever waits for the process learns which one it was. Go turns faults of its
+// own code into panics; those go on to its handlers.
+
+#define _GNU_SOURCE // gettid, REG_*
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "shim.h"
+#include "shim_crash.h"
+
+__thread volatile int native_thread __attribute__((tls_model("initial-exec"))) = NATIVE_UNSEEN;
+
+static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+
+#define CRASHES (sizeof crashes / sizeof crashes[0])
+
+static struct sigaction previous[NSIG]; // Go's handlers; constant once installed
+
+static pthread_key_t ending;
+
+// die ends the process by the signal. Async-signal-safe.
+static void die(int sig)
+{
+	struct sigaction standard = {.sa_handler = SIG_DFL};
+	sigset_t set;
+
+	sigaction(sig, &standard, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), sig);
+	_exit(128 + sig); // as a shell has it: only if the call above is forbidden
+}
+
+// A thread without an alternate signal stack is none of Go's: native code made it.
+static int is_native(const ucontext_t *context)
+{
+	return native_thread == NATIVE_INSIDE || context->uc_stack.ss_size == 0 || (context->uc_stack.ss_flags & SS_DISABLE);
+}
+
+static void on_crash(int sig, siginfo_t *info, void *context)
+{
+	const struct sigaction *go = &previous[sig];
+
+	if (is_native(context) || go->sa_handler == SIG_DFL || go->sa_handler == SIG_IGN)
+		die(sig);
+	if (go->sa_flags & SA_SIGINFO)
+		go->sa_sigaction(sig, info, context);
+	else
+		go->sa_handler(sig);
+}
+
+// A thread that ends inside a call leaves a goroutine that nothing ever wakes.
+static void on_thread_end(void *unused)
+{
+	static const char said[] = "native: a function ended the thread that called it (pthread_exit)\n";
+
+	(void)unused;
+	if (native_thread != NATIVE_INSIDE)
+		return;
+	if (write(STDERR_FILENO, said, sizeof said - 1) < 0) {
+		// Nobody reads it; the signal says enough.
+	}
+	die(SIGABRT);
+}
+
+void native_first_enter(void) { pthread_setspecific(ending, &ending); }
+
+int native_install(void)
+{
+	int error = pthread_key_create(&ending, on_thread_end);
+
+	for (size_t i = 0; !error && i < CRASHES; i++) {
+		int sig = crashes[i];
+		struct sigaction ours;
+
+		if (sigaction(sig, NULL, &previous[sig]))
+			return errno;
+		ours = previous[sig]; // its mask, and whatever else Go wants
+		ours.sa_sigaction = on_crash;
+		ours.sa_flags |= SA_SIGINFO | SA_ONSTACK;
+		if (sigaction(sig, &ours, NULL))
+			return errno;
+	}
+	return error;
+}

@@ -1,0 +1,29 @@
+// Memory with guards around it, and the object that has some.
+#ifndef NATIVE_SHIM_OBJECT_H
+#define NATIVE_SHIM_OBJECT_H
+
+#include "shim.h"
+
+// Memory between two stretches that cannot be touched.
+struct area {
+	uint8_t *base; // of the mapping, guards included
+	size_t bytes;  // usable
+};
+
+// A frame or an index this large steps over no guard. It costs address space only.
+#define GUARD_BYTES ((size_t)64 << 20)
+
+int area_map(struct area *a, size_t bytes); // 0 or an errno
+void area_unmap(struct area *a);
+
+static inline uint8_t *area_start(const struct area *a) { return a->base + GUARD_BYTES; }
+static inline uint8_t *area_end(const struct area *a) { return area_start(a) + a->bytes; }
+
+struct native_object {
+	void *handle;
+	struct area stack;
+	struct area result;
+	uint64_t direct_bytes;
+};
+
+#endif

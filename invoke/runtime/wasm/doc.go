@@ -1,0 +1,30 @@
+// Package wasm runs functions that are WebAssembly modules, through wazero.
+//
+// # What a module exports
+//
+//	memory                                    its memory
+//	rfaas_alloc(size i32) -> i32              an area of size bytes for the host, aligned to
+//	                                          16; 0 if there is no room. It stays the host's
+//	                                          as long as the instance lives.
+//	NAME(in_ptr i32, in_len i32,
+//	     out_ptr i32, out_cap i32) -> i32     an entry point, as many as you like
+//	_initialize()                             optional: called once, before everything else
+//
+// The result of an entry point is
+//
+//	0 ... out_cap   the length of the result, which it has written to out_ptr
+//	> out_cap       the length of a result that did not fit: answered with "too large"
+//	negative        an error: ^result (that is -1-result) is the length of a message that it
+//	                has written to out_ptr: answered with "function error". There is room for
+//	                at least 1024 bytes, whatever out_cap says.
+//
+// Both pointers are the host's areas and valid during the call.
+//
+// # Entry points and plumbing
+//
+// An entry point is an exported function of the type (i32, i32, i32, i32) -> i32
+// whose name begins neither with "_" nor with "rfaas_". Every other export is
+// plumbing or none of ours (malloc, __heap_base, cabi_realloc) and is ignored. A
+// module that exports rfaas_alloc follows this version of the convention; another
+// version would have another name for it.
+package wasm

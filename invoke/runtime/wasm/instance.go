@@ -1,0 +1,218 @@
+package wasm
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/rfaas-go/rfaas/invoke"
+)
+
+// The phases of an instance. The owner is whoever made it owned; the watchdog
+// makes it inspected for a moment, so that the call's context stays alive, and
+// killed for good. The rest of the word counts calls.
+const (
+	phaseIdle = iota
+	phaseOwned
+	phaseRunning
+	phaseInspected
+	phaseKilled
+	phaseDead
+
+	phaseMask = 7
+	callStep  = 8
+)
+
+const (
+	minAreaBytes  = 4096 // each of the two areas, to begin with
+	messageBytes  = 1024 // room for a message, at least
+	maxTrapBytes  = 1024 // of a trap's text
+	maxAreaBytes  = 1<<31 - 1
+	areaAlignment = 16
+)
+
+// instance is a module's memory and globals. It belongs to one call at a time.
+type instance struct {
+	m     *Module
+	state atomic.Uint64
+
+	// Of the owner, and of the watchdog while the phase is inspected or killed.
+	ctx   context.Context // of the call
+	limit time.Duration   // of the call; 0 for none
+	fate  error           // why it was killed
+
+	memory        api.Memory
+	inAt, outAt   uint32
+	inCap, outCap int
+	entries       []api.Function // by index; made at first use
+	alloc         api.Function
+	stop          api.MutableGlobal
+	output        output
+	stack         [4]uint64
+	stopped       chan struct{} // closed when it is killed
+	instantiated  api.Module
+	seen          uint64 // by the watchdog: the state it saw
+	since         time.Time
+}
+
+// instantiate makes an instance that is ready and owned by the caller.
+func (m *Module) instantiate(ctx context.Context) (*instance, error) {
+	i := &instance{m: m, entries: make([]api.Function, len(m.entries)), stopped: make(chan struct{})}
+	i.output = output{to: &m.outputLck, w: m.config.Output, lost: &m.lost, limit: m.config.OutputBytes}
+	i.output.reset()
+	i.state.Store(phaseOwned)
+	mod, err := m.runtime.InstantiateModule(context.Background(), m.compiled, i.settings())
+	if err != nil {
+		return nil, crashed("instantiate", err)
+	}
+	i.instantiated = mod
+	if err := i.prepare(ctx); err != nil {
+		i.state.Store(phaseDead)
+		i.close()
+		return nil, err
+	}
+	return i, nil
+}
+
+func (i *instance) settings() wazero.ModuleConfig {
+	c := wazero.NewModuleConfig().WithName("").WithStartFunctions().
+		WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep).WithRandSource(rand.Reader)
+	var out io.Writer = &i.output
+	c = c.WithStdout(out).WithStderr(out)
+	if len(i.m.config.Directories) > 0 {
+		files := wazero.NewFSConfig()
+		for _, d := range i.m.config.Directories {
+			if d.Writable {
+				files = files.WithDirMount(d.Host, d.Guest)
+			} else {
+				files = files.WithReadOnlyDirMount(d.Host, d.Guest)
+			}
+		}
+		c = c.WithFSConfig(files)
+	}
+	return c
+}
+
+// sleep is what a module sleeps with: it ends when the instance is killed.
+func (i *instance) sleep(ns int64) {
+	if ns <= 0 {
+		return
+	}
+	timer := time.NewTimer(time.Duration(ns))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-i.stopped:
+	}
+}
+
+// prepare runs what has to run before the first call.
+func (i *instance) prepare(ctx context.Context) error {
+	i.memory = i.instantiated.ExportedMemory(memoryExport)
+	i.alloc = i.instantiated.ExportedFunction(allocExport)
+	i.stop = i.instantiated.ExportedGlobal(stopExport).(api.MutableGlobal)
+	i.m.dog.watch(i)
+	for _, name := range []string{startExport, initializeExport} {
+		f := i.instantiated.ExportedFunction(name)
+		if f == nil {
+			continue
+		}
+		if err := i.run(ctx, name, f); err != nil {
+			return err
+		}
+	}
+	return i.reserve(ctx, minAreaBytes, minAreaBytes)
+}
+
+// run calls a function that is no entry point, with the time limit of loading.
+func (i *instance) run(ctx context.Context, name string, f api.Function) error {
+	i.limit = i.m.config.LoadTimeLimit
+	i.enter(ctx)
+	err := f.CallWithStack(context.Background(), i.stack[:])
+	if fate := i.leave(); fate != nil {
+		return fate
+	}
+	if err != nil {
+		return crashed(name, err)
+	}
+	return nil
+}
+
+// reserve sees to it that the areas have at least this size.
+func (i *instance) reserve(ctx context.Context, in, out int) error {
+	if in > i.inCap {
+		at, n, err := i.area(ctx, in)
+		if err != nil {
+			return err
+		}
+		i.inAt, i.inCap = at, n
+	}
+	if out > i.outCap {
+		at, n, err := i.area(ctx, out)
+		if err != nil {
+			return err
+		}
+		i.outAt, i.outCap = at, n
+	}
+	return nil
+}
+
+// area gets an area of at least so many bytes, a power of two: so all that were
+// too small take together no more than the last one.
+func (i *instance) area(ctx context.Context, least int) (at uint32, size int, err error) {
+	size = minAreaBytes
+	for size < least {
+		size *= 2
+	}
+	if size > maxAreaBytes || uint64(size) > i.m.config.MemoryBytes {
+		if size = least; uint64(size) > min(i.m.config.MemoryBytes, maxAreaBytes) {
+			return 0, 0, &invoke.Error{Status: invoke.StatusTooLarge, Started: invoke.StartedNo,
+				Message: fmt.Sprintf("an area of %d bytes for the input or the result does not fit in the memory that the module may have, %d bytes", least, i.m.config.MemoryBytes)}
+		}
+	}
+	i.stack[0] = uint64(size)
+	if err := i.run(ctx, allocExport, i.alloc); err != nil {
+		return 0, 0, err
+	}
+	at = uint32(i.stack[0])
+	switch total := uint64(i.memory.Size()); {
+	case at == 0:
+		return 0, 0, &invoke.Error{Status: invoke.StatusTooLarge, Started: invoke.StartedNo,
+			Message: fmt.Sprintf("the module has no room for an area of %d bytes for the input or the result (%s returned 0)", size, allocExport)}
+	case at%areaAlignment != 0 || uint64(at)+uint64(size) > total:
+		return 0, 0, &invoke.Error{Status: invoke.StatusCrashed, Started: invoke.StartedYes,
+			Message: fmt.Sprintf("%s(%d) returned %#x: must be a multiple of %d and the area within the memory, %d bytes", allocExport, size, at, areaAlignment, total)}
+	}
+	return at, size, nil
+}
+
+// close frees the instance, which is dead.
+func (i *instance) close() {
+	i.m.dog.forget(i)
+	i.output.flush()
+	_ = i.instantiated.Close(context.Background()) // closes files; nothing was promised about them
+}
+
+// crashed is what a trap, or an exit, is answered with.
+func crashed(function string, err error) error {
+	text := ""
+	if exit := (*sys.ExitError)(nil); errors.As(err, &exit) {
+		text = fmt.Sprintf("%s ended its program with proc_exit(%d)", function, exit.ExitCode())
+	} else {
+		text = function + ": " + strings.ReplaceAll(err.Error(), "\n\t", " ")
+	}
+	if len(text) > maxTrapBytes {
+		text = text[:maxTrapBytes]
+	}
+	return &invoke.Error{Status: invoke.StatusCrashed, Started: invoke.StartedYes, Message: strings.ToValidUTF8(text, string(utf8.RuneError))}
+}

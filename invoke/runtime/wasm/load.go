@@ -1,0 +1,137 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+)
+
+const (
+	memoryExport     = "memory"
+	allocExport      = "rfaas_alloc"
+	initializeExport = "_initialize"
+	commandExport    = "_start"
+)
+
+var entryParameters = []api.ValueType{api.ValueTypeI32, api.ValueTypeI32, api.ValueTypeI32, api.ValueTypeI32}
+
+// Load compiles a module, or finds its code in the cache, and prepares the first
+// instance. ctx ends the preparation. The code may be changed afterwards.
+func Load(ctx context.Context, code []byte, config Config) (*Module, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	instrumented, err := instrument(code)
+	if err != nil {
+		return nil, fmt.Errorf("wasm: %s: not a module that can be run: %w", config.Name, err)
+	}
+	m := &Module{config: config}
+	if err := m.compile(ctx, instrumented); err != nil {
+		return nil, errors.Join(err, m.free())
+	}
+	if err := m.inspect(); err != nil {
+		return nil, errors.Join(fmt.Errorf("wasm: %s: %w", config.Name, err), m.free())
+	}
+	if err := m.begin(ctx); err != nil {
+		return nil, errors.Join(err, m.free())
+	}
+	return m, nil
+}
+
+// compile makes the engine and the module's code.
+func (m *Module) compile(ctx context.Context, code []byte) error {
+	settings := wazero.NewRuntimeConfig()
+	if m.config.Interpreter {
+		settings = wazero.NewRuntimeConfigInterpreter()
+	}
+	settings = settings.WithMemoryLimitPages(uint32(m.config.MemoryBytes / pageBytes)).WithDebugInfoEnabled(false)
+	var entry *cacheEntry
+	if m.config.CacheDir != "" && !m.config.Interpreter {
+		var err error
+		if entry, err = openCache(m.config.CacheDir, code); err != nil {
+			return fmt.Errorf("wasm: %s: the cache of compiled code: %w", m.config.Name, err)
+		}
+		m.cache, settings = entry.cache, settings.WithCompilationCache(entry.cache)
+	}
+	m.runtime = wazero.NewRuntimeWithConfig(ctx, settings)
+	compiled, err := m.runtime.CompileModule(ctx, code)
+	if err != nil {
+		return fmt.Errorf("wasm: %s: compile (with a memory limit of %d bytes): %w", m.config.Name, m.config.MemoryBytes, err)
+	}
+	m.compiled = compiled
+	if entry != nil {
+		entry.seal()
+	}
+	return m.imports(ctx)
+}
+
+// imports makes what the module imports, which can only be WASI.
+func (m *Module) imports(ctx context.Context) error {
+	needed := false
+	for _, f := range m.compiled.ImportedFunctions() {
+		module, name, _ := f.Import()
+		if module != wasi_snapshot_preview1.ModuleName {
+			return fmt.Errorf("wasm: %s: it imports %s.%s, which there is not: a module may import functions of %s and nothing else",
+				m.config.Name, module, name, wasi_snapshot_preview1.ModuleName)
+		}
+		needed = true
+	}
+	if !needed {
+		return nil
+	}
+	if _, err := wasi_snapshot_preview1.Instantiate(ctx, m.runtime); err != nil {
+		return fmt.Errorf("wasm: %s: prepare WASI: %w", m.config.Name, err)
+	}
+	return nil
+}
+
+// inspect finds the entry points and checks the rest of the convention.
+func (m *Module) inspect() error {
+	exports := m.compiled.ExportedFunctions()
+	alloc := exports[allocExport]
+	switch {
+	case m.compiled.ExportedMemories()[memoryExport] == nil:
+		return fmt.Errorf("it exports no memory as %q", memoryExport)
+	case alloc == nil:
+		return fmt.Errorf("it exports no function %s: see the package's documentation for what a module exports", allocExport)
+	case !hasType(alloc, entryParameters[:1], entryParameters[:1]):
+		return fmt.Errorf("its function %s must be of the type (i32) -> i32", allocExport)
+	}
+	for _, name := range []string{initializeExport, startExport} {
+		if f := exports[name]; f != nil && !hasType(f, nil, nil) {
+			return fmt.Errorf("its function %s must have no parameters and no results", name)
+		}
+	}
+	if exports[commandExport] != nil && exports[initializeExport] == nil {
+		return errors.New("it is a program (it exports _start and no _initialize): build it as a reactor, " +
+			"with -mexec-model=reactor (clang with wasi-libc), -buildmode=c-shared (Go, TinyGo) or as a cdylib (Rust)")
+	}
+	for _, name := range slices.Sorted(maps.Keys(exports)) {
+		if IsEntry(name) && hasType(exports[name], entryParameters, entryParameters[:1]) {
+			m.entries = append(m.entries, name)
+		}
+	}
+	if len(m.entries) == 0 {
+		return fmt.Errorf("it exports no entry point, a function of the type (i32, i32, i32, i32) -> i32; its functions are: %s",
+			strings.Join(slices.Sorted(maps.Keys(exports)), ", "))
+	}
+	return nil
+}
+
+// IsEntry reports whether an exported function of this name is an entry point, if
+// it has the type of one.
+func IsEntry(name string) bool {
+	return name != "" && name[0] != '_' && !strings.HasPrefix(name, "rfaas_")
+}
+
+func hasType(f api.FunctionDefinition, parameters, results []api.ValueType) bool {
+	return slices.Equal(f.ParamTypes(), parameters) && slices.Equal(f.ResultTypes(), results)
+}

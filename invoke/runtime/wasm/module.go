@@ -1,0 +1,227 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tetratelabs/wazero"
+
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
+)
+
+var _ runtime.Module = (*Module)(nil)
+
+// Module is a compiled module and its instances. All methods and the functions
+// may be called from anywhere at the same time: each call has an instance of its
+// own. Calls that do not overlap, of all functions of a module, share one.
+type Module struct {
+	config   Config
+	cache    wazero.CompilationCache // nil without a folder for it
+	runtime  wazero.Runtime
+	compiled wazero.CompiledModule
+	entries  []string // sorted
+
+	current atomic.Pointer[instance] // the one that calls try first
+	dog     watchdog
+
+	lost      atomic.Uint64 // bytes of output
+	outputLck sync.Mutex
+
+	mu     sync.Mutex
+	all    []*instance // that calls have or had
+	spares []*instance // ready, never used
+	making int         // instances that calls are waiting for
+	refill bool        // a goroutine makes spares
+	work   sync.WaitGroup
+	closed bool
+}
+
+// errClosed is what calls after Close get.
+var errClosed = &invoke.Error{Status: invoke.StatusRevoked, Started: invoke.StartedNo, Message: "the module was closed"}
+
+// begin prepares the first instance, and lets spares be made.
+func (m *Module) begin(ctx context.Context) error {
+	m.dog.init(m)
+	i, err := m.instantiate(ctx)
+	if err != nil {
+		return fmt.Errorf("wasm: %s: prepare an instance: %w", m.config.Name, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.config.Fresh {
+		m.spares = append(m.spares, i)
+	} else {
+		m.adopt(i)
+		i.state.Store(phaseIdle)
+	}
+	m.replenish()
+	return nil
+}
+
+// Entries are the names of the entry points, sorted.
+func (m *Module) Entries() []string { return slices.Clone(m.entries) }
+
+// OutputLost is how many bytes of output were over the limit of their call.
+func (m *Module) OutputLost() uint64 { return m.lost.Load() }
+
+// Function makes an entry point callable, until Close. See the package's
+// documentation for the statuses that calls end with.
+func (m *Module) Function(entry string) (invoke.Function, error) {
+	index, ok := slices.BinarySearch(m.entries, entry)
+	if !ok {
+		return nil, fmt.Errorf("wasm: %s: there is no entry point %q; there are: %s", m.config.Name, entry, strings.Join(m.entries, ", "))
+	}
+	return func(ctx context.Context, in, out []byte) (int, error) {
+		i := m.current.Load()
+		if i == nil || !i.take() {
+			var err error
+			if i, err = m.acquire(ctx); err != nil {
+				return 0, err
+			}
+		}
+		return i.call(ctx, index, in, out)
+	}, nil
+}
+
+// acquire finds an instance that is idle, or has one made.
+func (m *Module) acquire(ctx context.Context) (*instance, error) {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return nil, errClosed
+	}
+	for _, i := range m.all {
+		if i.take() {
+			m.mu.Unlock()
+			return i, nil
+		}
+	}
+	if n := len(m.all) + m.making; n >= m.config.Instances {
+		m.mu.Unlock()
+		return nil, &invoke.Error{Status: invoke.StatusBusy, Started: invoke.StartedNo,
+			Message: fmt.Sprintf("all %d instances of the module are in use", n)}
+	}
+	if n := len(m.spares); n > 0 {
+		i := m.spares[n-1]
+		m.spares = m.spares[:n-1]
+		m.adopt(i)
+		m.replenish()
+		m.mu.Unlock()
+		return i, nil
+	}
+	m.making++
+	m.work.Add(1)
+	defer m.work.Done()
+	m.mu.Unlock()
+	i, err := m.instantiate(ctx)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.making--
+	if err != nil {
+		return nil, err
+	}
+	m.adopt(i)
+	m.replenish()
+	return i, nil
+}
+
+// adopt counts an instance among those of calls. Unless each call has one of its
+// own, calls will try it first if there is no other. The lock is held.
+func (m *Module) adopt(i *instance) {
+	m.all = append(m.all, i)
+	if !m.config.Fresh {
+		m.current.CompareAndSwap(nil, i)
+	}
+}
+
+// replenish has spares made if some are missing. The lock is held.
+func (m *Module) replenish() {
+	if m.refill || m.closed || len(m.spares) >= m.config.Spares {
+		return
+	}
+	m.refill = true
+	m.work.Add(1)
+	go m.makeSpares()
+}
+
+func (m *Module) makeSpares() {
+	defer m.work.Done()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for !m.closed && len(m.spares) < m.config.Spares {
+		m.mu.Unlock()
+		i, err := m.instantiate(context.Background())
+		m.mu.Lock()
+		if err != nil {
+			slog.Warn("no instance of a WebAssembly module could be made ahead; calls try again", "module", m.config.Name, "error", err)
+			break
+		}
+		m.spares = append(m.spares, i)
+	}
+	m.refill = false
+}
+
+// discard throws an instance away that trapped, or whose one call is over. It
+// belongs to the caller.
+func (m *Module) discard(i *instance) {
+	i.state.Store(phaseDead)
+	m.mu.Lock()
+	m.all = slices.DeleteFunc(m.all, func(other *instance) bool { return other == i })
+	m.current.CompareAndSwap(i, nil)
+	m.replenish()
+	m.mu.Unlock()
+	i.close()
+}
+
+// Close frees the module. It fails if a function runs. Waits for instances that
+// are being prepared.
+func (m *Module) Close() error {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return nil
+	}
+	running := m.making > 0
+	var taken []*instance
+	for _, i := range m.all {
+		if i.take() {
+			taken = append(taken, i)
+		} else {
+			running = true
+		}
+	}
+	if running {
+		for _, i := range taken {
+			i.state.Store(phaseIdle)
+		}
+		m.mu.Unlock()
+		return fmt.Errorf("wasm: %s: close: a function of it runs; end its calls before", m.config.Name)
+	}
+	m.closed = true
+	m.mu.Unlock()
+	m.work.Wait()
+	return m.free()
+}
+
+// free gives back what Load got, also after it failed.
+func (m *Module) free() error {
+	m.dog.stop()
+	var errs []error
+	if m.runtime != nil {
+		errs = append(errs, m.runtime.Close(context.Background()))
+	}
+	if m.cache != nil {
+		errs = append(errs, m.cache.Close(context.Background()))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("wasm: %s: close: %w", m.config.Name, err)
+	}
+	return nil
+}
