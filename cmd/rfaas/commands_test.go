@@ -44,10 +44,10 @@ func TestHelp(t *testing.T) {
 
 func TestUnknownCommand(t *testing.T) {
 	t.Parallel()
-	status, stdout, stderr := run(t, t.TempDir(), "walk")
+	status, stdout, stderr := run(t, t.TempDir(), "transmogrify")
 	require.Equal(t, exitUsage, status)
 	require.Empty(t, stdout)
-	require.Equal(t, "rfaas: unknown command \"walk\" for \"rfaas\"\nSee 'rfaas --help'.\n", stderr)
+	require.Equal(t, "rfaas: unknown command \"transmogrify\" for \"rfaas\"\nSee 'rfaas --help'.\n", stderr)
 }
 
 func TestLogging(t *testing.T) {
@@ -182,7 +182,7 @@ func TestBenchRefuses(t *testing.T) {
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
 		"rfaas bench: which test? there are: write-lat, ":                                    {},
-		`rfaas bench: unknown test "walk"; there are: write-lat, `:                           {"walk"},
+		`rfaas bench: unknown test "transmogrify"; there are: write-lat, `:                   {"transmogrify"},
 		`rfaas bench: --mode "tepid": must be one of hot, warm, adaptive`:                    {"write-lat", "--mode", "tepid"},
 		`"big" is not a number of bytes`:                                                     {"write-lat", "--size", "8,big"},
 		"rfaas bench: --profile: is about one test, and 2 are given":                         {"write-lat", "send-lat", "--profile", "cpu"},

@@ -233,16 +233,13 @@ func TestRunProgramKilled(t *testing.T) {
 	}
 }
 
-// Executors without their program end even if the kernel does not kill them: it
-// is their standard input that ends.
-func TestExecutorEndsWithItsInput(t *testing.T) {
+// Whoever starts an executor by hand is told what it is for.
+func TestExecutorByHand(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-
-	status, stdout, stderr := run(t, dir, "executor", "--slot-bytes", "4KiB")
-
-	require.Equal(t, exitOK, status, stderr)
-	require.Regexp(t, `^ready @rfaas-[0-9a-f]{32}\n$`, stdout)
+	status, stdout, stderr := run(t, t.TempDir(), "executor")
+	require.Equal(t, exitFailed, status, stderr)
+	require.Empty(t, stdout)
+	require.Contains(t, stderr, "rfaas executor: executor: this program is for a supervisor to start")
 }
 
 // Workers that cannot be started end the run, and the reason is told.

@@ -116,7 +116,9 @@ func (i *instance) inspect(s uint64, now time.Time) {
 		i.state.Store(s)
 		return
 	}
-	i.stop.Set(1) // machine code reads it at its next check
+	// Machine code reads it at its next check, and so does the interpreter, which for
+	// Go is a race: of one word that is written once.
+	i.stop.Set(1)
 	close(i.stopped)
 	i.state.Store(s - phaseRunning + phaseKilled)
 }
