@@ -77,21 +77,30 @@ func playWorker(address string) error {
 	return err
 }
 
-// playClient calls echo at the address until it is killed.
-func playClient(address string) error {
+// dialEcho connects to a worker, and says that it is ready to call echo there.
+func dialEcho(address string) (*invoke.Client, *invoke.Handle, error) {
 	dev, err := transport.Open("shm:")
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	c, err := invoke.Dial(context.Background(), dev, "unix", address, invoke.ClientConfig{})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	f, err := c.Function(context.Background(), "echo")
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	fmt.Println("ready")
+	return c, f, nil
+}
+
+// playClient calls echo at the address until it is killed.
+func playClient(address string) error {
+	c, f, err := dialEcho(address)
+	if err != nil {
+		return err
+	}
 	var futures [8]invoke.Future
 	in, out := make([]byte, 1000), make([]byte, 1000)
 	for {
@@ -110,19 +119,10 @@ func playClient(address string) error {
 
 // playLargeClient calls echo with payloads beyond the slots until it is killed.
 func playLargeClient(address string) error {
-	dev, err := transport.Open("shm:")
+	c, f, err := dialEcho(address)
 	if err != nil {
 		return err
 	}
-	c, err := invoke.Dial(context.Background(), dev, "unix", address, invoke.ClientConfig{})
-	if err != nil {
-		return err
-	}
-	f, err := c.Function(context.Background(), "echo")
-	if err != nil {
-		return err
-	}
-	fmt.Println("ready")
 	in := make([]byte, 8<<20)
 	for {
 		var futures [4]invoke.Future
