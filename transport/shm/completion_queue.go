@@ -25,8 +25,8 @@ type completionQueue struct {
 	members atomic.Pointer[[]member] // replaced on every change
 	change  sync.Mutex               // of members
 
-	watching atomic.Bool   // a look at unacknowledged messages is scheduled
-	timer    *time.Timer   // for the look
+	watching errand        // looks at unacknowledged messages
+	timer    *time.Timer   // for the next look
 	interval time.Duration // between looks; the look's own
 
 	_       [lineBytes]byte // what follows belongs to owner
@@ -263,7 +263,7 @@ const (
 // watch schedules looks at messages that are not acknowledged, for as long as
 // there are any.
 func (cq *completionQueue) watch() {
-	if !cq.watching.Load() && cq.watching.CompareAndSwap(false, true) {
+	if cq.watching.request() {
 		cq.timer.Reset(firstLook)
 	}
 }
@@ -280,12 +280,13 @@ func (cq *completionQueue) look() {
 			}
 		}
 	}
+	if !again {
+		cq.interval = firstLook
+		again = !cq.watching.finished()
+	}
 	if again && !cq.closed.Load() {
 		cq.timer.Reset(cq.interval)
-		return
 	}
-	cq.interval = firstLook
-	cq.watching.Store(false)
 }
 
 // Close implements transport.CQ.

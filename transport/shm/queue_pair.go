@@ -39,7 +39,7 @@ type queuePair struct {
 	state     atomic.Uint32 // state*
 	linkDown  atomic.Uint32 // link*
 	graceOver atomic.Bool   // the peer had its time to end
-	advancing atomic.Bool   // a goroutine is in advance
+	advancing errand        // advance
 	stale     staleness
 
 	ending struct {

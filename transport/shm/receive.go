@@ -225,15 +225,17 @@ func (qp *queuePair) windDown(dst []transport.Completion) int {
 // advance looks after the receive side on behalf of a program that does not
 // poll: somebody waits for it. If the program does poll, it is left to it.
 func (qp *queuePair) advance() {
-	if qp.advancing.CompareAndSwap(false, true) {
-		go func() {
-			defer qp.advancing.Store(false)
+	if !qp.advancing.request() {
+		return
+	}
+	go func() {
+		for done := false; !done; done = qp.advancing.finished() {
 			for pause := time.Microsecond; !qp.recvCQ.receiveInBackground(qp); pause = min(2*pause, time.Millisecond) {
 				if qp.recvCQ.closed.Load() {
-					return
+					break
 				}
 				time.Sleep(pause)
 			}
-		}()
-	}
+		}
+	}()
 }

@@ -1,0 +1,36 @@
+package shm
+
+import "sync/atomic"
+
+// errand is work that one goroutine at a time does for whoever asks. Nobody's
+// request is lost: one that comes while the work is being done has it done once
+// more, because the part that it is about may have been looked at already.
+type errand struct{ state atomic.Uint32 }
+
+const (
+	errandIdle = iota
+	errandRunning
+	errandAgain // running, and asked for meanwhile
+)
+
+// request asks for the work and reports whether the caller has to start it.
+func (e *errand) request() bool {
+	for {
+		switch state := e.state.Load(); {
+		case state == errandAgain:
+			return false
+		case e.state.CompareAndSwap(state, state+1):
+			return state == errandIdle
+		}
+	}
+}
+
+// finished reports that the work was done, and whether that is all: if not, it
+// has to be done again.
+func (e *errand) finished() bool {
+	if e.state.CompareAndSwap(errandRunning, errandIdle) {
+		return true
+	}
+	e.state.Store(errandRunning)
+	return false
+}
