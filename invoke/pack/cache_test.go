@@ -247,6 +247,9 @@ func TestMain(m *testing.M) {
 	}
 }
 
+// held is not collected: that would close its file, and give up the lock.
+var held *Installed
+
 // holdForever begins a Put that does not end, and holds a package.
 func holdForever() {
 	c, err := OpenCache(os.Getenv(helperDir), CacheConfig{MaxBytes: helperMax})
@@ -257,7 +260,7 @@ func holdForever() {
 	if err != nil {
 		panic(err)
 	}
-	if _, err := c.Get(d); err != nil {
+	if held, err = c.Get(d); err != nil {
 		panic(err)
 	}
 	r, w := io.Pipe()

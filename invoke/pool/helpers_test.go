@@ -8,8 +8,10 @@ import (
 	"net"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,12 +31,14 @@ const patience = 60 * time.Second
 // site has workers for the lanes of a pool; each Dial gets a new one.
 type site struct {
 	t        testing.TB
+	dir      string // of the workers' sockets
 	dev      *transport.Device
 	registry *invoke.Registry
 	client   invoke.ClientConfig
 	config   invoke.WorkerConfig
 	fate     func(ctx context.Context) error
 
+	dials   atomic.Int64
 	mu      sync.Mutex
 	workers []*staff // by Dial
 	closed  int      // Worker.Close
@@ -54,7 +58,7 @@ func newSite(t testing.TB, url string) *site {
 	t.Helper()
 	dev, err := transport.Open(url)
 	require.NoError(t, err)
-	s := &site{t: t, dev: dev, registry: invoke.NewRegistry(), client: invoke.ClientConfig{Mode: invoke.Warm}}
+	s := &site{t: t, dir: t.TempDir(), dev: dev, registry: invoke.NewRegistry(), client: invoke.ClientConfig{Mode: invoke.Warm}}
 	t.Cleanup(func() {
 		for _, w := range s.workers {
 			w.end()
@@ -79,7 +83,7 @@ func (s *site) dial(ctx context.Context, lane int) (pool.Worker, error) {
 	if err != nil {
 		return pool.Worker{}, err
 	}
-	listener, err := s.dev.Listen("unix", filepath.Join(s.t.TempDir(), "w"))
+	listener, err := s.dev.Listen("unix", filepath.Join(s.dir, strconv.FormatInt(s.dials.Add(1), 10)))
 	if err != nil {
 		return pool.Worker{}, errors.Join(err, worker.Close())
 	}
