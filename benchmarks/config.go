@@ -25,6 +25,11 @@ type Config struct {
 	// results follow.
 	Baseline bool
 
+	// Functions are measured instead of the test's own, in tests that take any: each
+	// in an executor, a process of its own. Round trips are compared with those of
+	// the first one.
+	Functions []Function
+
 	// Connect is the TCP address (host:port) of a Serve on another machine, which
 	// is then the peer. Default: a process on this machine.
 	Connect string
@@ -76,6 +81,9 @@ func plan(c Config) ([]params, error) {
 		return nil, err
 	}
 	if err := checkOutputs(c); err != nil {
+		return nil, err
+	}
+	if err := t.checkFunctions(c); err != nil {
 		return nil, err
 	}
 	if c.Connect != "" && t.bare {

@@ -65,7 +65,11 @@ func TestBadConfigurations(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	for _, info := range Tests() {
-		all, err := plan(Config{Test: info.Name})
+		c := Config{Test: info.Name}
+		if info.NeedsFunctions {
+			c.Functions = []Function{golang("echo")}
+		}
+		all, err := plan(c)
 		require.NoError(t, err)
 		require.Len(t, all, 1)
 		p := all[0]

@@ -18,7 +18,7 @@ const forever = 2_000_000_000
 // peers are the tests that have a peer in a process of its own, by mode.
 func peers() (all []Config) {
 	for _, info := range Tests() {
-		if info.Name == "baseline-memcpy-bw" {
+		if info.Name == "baseline-memcpy-bw" || info.NeedsFunctions {
 			continue
 		}
 		for _, mode := range info.Modes {

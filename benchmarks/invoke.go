@@ -26,7 +26,7 @@ func init() {
 		about: "round trip of a call of a function that does nothing, size bytes in and none out",
 		modes: allModes, defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
 		iterations: latencyIterations, baseline: answered,
-		measure: newInvokeLatency, serve: newInvokeWorkers,
+		measure: newInvokeLatency, serve: newInvokeWorkers, functions: functionLatencies,
 	})
 	add(&test{
 		name:  "invoke-rate",

@@ -37,7 +37,7 @@ type line struct {
 func linesOf(results []Result) []line {
 	var lines []line
 	for _, r := range results {
-		name := r.Test
+		name := r.name()
 		if !isBaseline(r) {
 			name += " on " + r.Transport
 		}
@@ -158,7 +158,7 @@ func distributionPanel(results []Result) (*plot.Plot, error) {
 		if len(tests) > 1 {
 			colour = i
 		}
-		name := fmt.Sprintf("%s, %s", r.Test, formatBytes(r.SizeBytes))
+		name := fmt.Sprintf("%s, %s", r.name(), formatBytes(r.SizeBytes))
 		if err := addLine(p, name, stepsOf(r.distribution), colour, isBaseline(r), false); err != nil {
 			return nil, err
 		}

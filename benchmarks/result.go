@@ -26,7 +26,55 @@ type Result struct {
 	// measured phase, by its names; nil if it counts nothing.
 	Counters map[string]uint64 `json:"counters,omitempty"`
 
+	// Function is the Label of one of Config.Functions, which this is about, and
+	// Runtime its kind; empty for a test's own function. AllocsPerOp is then without
+	// the executor's.
+	Function string `json:"function,omitempty"`
+	Runtime  string `json:"runtime,omitempty"`
+	// RoundP50 are the medians of the rounds in which functions took turns, in
+	// nanoseconds, and Beside what they are beside those of the first function.
+	RoundP50 []int64     `json:"round_p50_ns,omitempty"`
+	Beside   *Difference `json:"beside_ns,omitempty"`
+	// Of cold-start only: how the executor was started (StartCold, StartSpare), what
+	// was in the cache of compiled code (CacheFilled, CacheEmpty; empty for what
+	// needs none), and the parts of the time.
+	Start string `json:"start,omitempty"`
+	Cache string `json:"cache,omitempty"`
+	Steps *Steps `json:"steps_ns,omitempty"`
+
 	distribution []Bar
+}
+
+// Difference is by how much longer round trips take than those of another
+// function, in nanoseconds: P50 is the median over the rounds of the differences
+// between the two medians in each.
+type Difference struct {
+	To  string `json:"to"` // its Label
+	Min int64  `json:"min"`
+	P50 int64  `json:"p50"`
+	Max int64  `json:"max"`
+}
+
+// Steps are the parts of the time to a first result, the median of each, in
+// nanoseconds.
+type Steps struct {
+	Start   int64 `json:"start"`   // until the executor has loaded the code and listens
+	Connect int64 `json:"connect"` // and look the function up
+	Call    int64 `json:"call"`
+}
+
+// name is the result's subject.
+func (r *Result) name() string {
+	name := r.Test
+	for _, part := range []string{r.Function, r.Start} {
+		if part != "" {
+			name += " " + part
+		}
+	}
+	if r.Cache != "" {
+		name += ", cache " + r.Cache
+	}
+	return name
 }
 
 // RoundTrips sums up the samples of a latency test, in nanoseconds. All are 0

@@ -53,7 +53,7 @@ type runner struct {
 
 func (r *runner) all(ctx context.Context, plan []params) error {
 	for _, p := range plan {
-		if err := r.add(ctx, p); err != nil {
+		if err := r.addAll(ctx, p); err != nil {
 			return err
 		}
 		if b, ok := baselineParams(p, r.medium); ok && r.config.Baseline {
@@ -65,18 +65,39 @@ func (r *runner) all(ctx context.Context, plan []params) error {
 	return nil
 }
 
+// addAll measures p, with each of the functions if there are any, and adds the
+// results.
+func (r *runner) addAll(ctx context.Context, p params) error {
+	if len(r.config.Functions) == 0 {
+		return r.add(ctx, p)
+	}
+	t, err := find(p.Test)
+	if err != nil {
+		return err
+	}
+	results, err := t.functions(ctx, r, t, p)
+	return r.take(p, err, results...)
+}
+
 // add measures p and adds its result.
 func (r *runner) add(ctx context.Context, p params) error {
 	result, err := r.one(ctx, p)
+	return r.take(p, err, result)
+}
+
+// take adds the results of p.
+func (r *runner) take(p params, err error, results ...Result) error {
 	if _, flag := errors.AsType[*FlagError](err); flag {
 		return err
 	}
 	if err != nil {
 		return fmt.Errorf("%s at %d bytes: %w", p.Test, p.SizeBytes, err)
 	}
-	r.results = append(r.results, result)
+	r.results = append(r.results, results...)
 	if r.config.OnResult != nil {
-		r.config.OnResult(result)
+		for _, result := range results {
+			r.config.OnResult(result)
+		}
 	}
 	return nil
 }

@@ -27,6 +27,9 @@ func (s *samples) add(ns int64) {
 	_ = s.histogram.RecordValue(min(max(ns, 0), longestSample))
 }
 
+// merge adds the round trips of another record.
+func (s *samples) merge(other *samples) { s.histogram.Merge(other.histogram) }
+
 // Bar counts the samples between From and To nanoseconds, both included.
 type Bar struct{ From, To, Count int64 }
 

@@ -59,7 +59,7 @@ func TestServeAndConnect(t *testing.T) {
 	requireTwoCores(t)
 	address := serveHere(t, ServeConfig{})
 	for _, info := range Tests() {
-		if strings.HasPrefix(info.Name, "baseline-") {
+		if strings.HasPrefix(info.Name, "baseline-") || info.NeedsFunctions {
 			continue
 		}
 		size := min(64, info.DefaultSize)

@@ -39,6 +39,10 @@ type test struct {
 	// measure and serve make the two sides. Without serve the test has no peer.
 	// They set the side up with the other one's help, under way at the same time.
 	measure, serve func(ctx context.Context, s *session) (side, error)
+
+	// functions measures Config.Functions, instead of measure and serve, if there
+	// are any. A test without measure needs some.
+	functions func(ctx context.Context, r *runner, t *test, p params) ([]Result, error)
 }
 
 // side is one of the two ends of a test, set up and ready to run.
@@ -85,16 +89,21 @@ type TestInfo struct {
 	DefaultSize int // bytes
 	// Bandwidth tests measure bytes a second; the others round trips.
 	Bandwidth bool
+	// TakesFunctions: it measures the functions that Config.Functions has, if any;
+	// NeedsFunctions: and nothing else.
+	TakesFunctions, NeedsFunctions bool
 }
 
 // Tests lists the tests there are.
 func Tests() []TestInfo {
 	infos := make([]TestInfo, len(table))
 	for i, t := range table {
-		infos[i] = TestInfo{t.name, t.about, slices.Clone(t.modes), t.defaultSize, t.bandwidth}
+		infos[i] = TestInfo{t.name, t.about, slices.Clone(t.modes), t.defaultSize, t.bandwidth, t.functions != nil, t.needsFunctions()}
 	}
 	return infos
 }
+
+func (t *test) needsFunctions() bool { return t.measure == nil }
 
 func find(name string) (*test, error) {
 	var names []string

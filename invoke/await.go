@@ -2,11 +2,59 @@ package invoke
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
+
+// Await waits until a call is answered, whichever it is: for whoever drives
+// several Futures, and goes through them with Future.Ready when it returns. It
+// returns at once if calls were answered since Await or Poll said so last, and
+// it may return when none of those that are looked at was: the reply of a call
+// that was waited for, or abandoned, counts, too.
+//
+// When the context ends it returns the context's error, and abandons nothing: so
+// a sleep can be ended from elsewhere, for a new call to be sent. When the
+// connection has ended it returns a *GoneError; what was answered before can
+// still be collected.
+func (c *Client) Await(ctx context.Context) error {
+	if err := c.owner.Acquire(); err != nil {
+		return c.refuse(err, StartedUnknown)
+	}
+	defer c.owner.Release()
+	for !c.news && c.failed == nil {
+		if err := c.wait(ctx); err != nil {
+			return err
+		}
+	}
+	return c.tell()
+}
+
+// Poll is Await that does not wait: it reports whether calls were answered.
+func (c *Client) Poll() (answered bool, err error) {
+	if err := c.owner.Acquire(); err != nil {
+		return false, c.refuse(err, StartedUnknown)
+	}
+	if !c.news && c.failed == nil {
+		c.look()
+	}
+	if answered = c.news; answered || c.failed != nil {
+		err = c.tell()
+	}
+	c.owner.Release()
+	return answered, err
+}
+
+// tell ends an Await that has something to say.
+func (c *Client) tell() error {
+	c.news = false
+	if c.failed != nil {
+		return c.gone(StartedUnknown)
+	}
+	return nil
+}
 
 // await waits until the slot's call is finished. If the context ends first, it
 // abandons the call.
@@ -36,6 +84,9 @@ func (c *Client) wait(ctx context.Context) error {
 
 // take notes the n completions of the reply queue in c.completions.
 func (c *Client) take(n int) {
+	if n > 0 {
+		c.news = true
+	}
 	for i := range c.completions[:n] {
 		d := &c.completions[i]
 		if d.Op != transport.OpRecvImm || d.Status != transport.StatusOK {
@@ -134,6 +185,9 @@ func (c *Client) fail(seen error) {
 	case <-c.conn.Done():
 		seen = c.conn.Err()
 	case <-time.After(patience):
+	}
+	if c.closing.Load() && errors.Is(seen, transport.ErrClosed) {
+		seen = ErrClosed
 	}
 	c.failed = seen
 	for i := range c.slots {

@@ -36,7 +36,7 @@ type Buffer struct {
 // there is such a one (see ClientConfig.SpareBytes): what it holds is arbitrary.
 func (c *Client) NewBuffer(inBytes, outBytes int) (*Buffer, error) {
 	if err := c.owner.Acquire(); err != nil {
-		return nil, c.refuse(err)
+		return nil, c.refuse(err, StartedNo)
 	}
 	defer c.owner.Release()
 	if inBytes < 0 || outBytes < 0 {
@@ -91,7 +91,7 @@ func (b *Buffer) Call(ctx context.Context, f *Handle, n int) ([]byte, error) {
 func (b *Buffer) Go(ctx context.Context, f *Handle, n int) error {
 	c := b.client
 	if err := c.owner.Acquire(); err != nil {
-		return c.refuse(err)
+		return c.refuse(err, StartedNo)
 	}
 	err := b.begin(ctx, f, n)
 	c.owner.Release()
@@ -131,7 +131,7 @@ func (b *Buffer) begin(ctx context.Context, f *Handle, n int) error {
 func (b *Buffer) Wait(ctx context.Context) ([]byte, error) {
 	c := b.client
 	if err := c.owner.Acquire(); err != nil {
-		return nil, c.refuse(err)
+		return nil, c.refuse(err, StartedUnknown)
 	}
 	result, err := b.wait(ctx)
 	c.owner.Release()
@@ -164,7 +164,7 @@ func (b *Buffer) wait(ctx context.Context) ([]byte, error) {
 func (b *Buffer) Abandon() error {
 	c := b.client
 	if err := c.owner.Acquire(); err != nil {
-		return c.refuse(err)
+		return c.refuse(err, StartedUnknown)
 	}
 	defer c.owner.Release()
 	s := b.slot
@@ -188,7 +188,7 @@ func (b *Buffer) Close() error {
 		if err == transport.ErrClosed {
 			return nil // the client freed it
 		}
-		return c.refuse(err)
+		return c.refuse(err, StartedUnknown)
 	}
 	defer c.owner.Release()
 	if b.closed {

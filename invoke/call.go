@@ -20,7 +20,7 @@ import (
 // Errors: *Error (see Status), *GoneError, ErrNoCredit, ErrConcurrentUse.
 func (c *Client) Call(ctx context.Context, f *Handle, in, out []byte) (int, error) {
 	if err := c.owner.Acquire(); err != nil {
-		return 0, c.refuse(err)
+		return 0, c.refuse(err, StartedNo)
 	}
 	n, err := c.call(ctx, f, in, out)
 	c.owner.Release()
@@ -174,10 +174,11 @@ func (c *Client) ended(f *Handle, err error) *Error {
 	return e
 }
 
-// refuse is the error for a client that is in use or closed.
-func (c *Client) refuse(err error) error {
+// refuse is the error for a client that is in use or closed: of a call that was,
+// or may have been, started.
+func (c *Client) refuse(err error, started Started) error {
 	if errors.Is(err, transport.ErrClosed) {
-		return &GoneError{Worker: c.worker, Started: StartedNo, Err: err}
+		return &GoneError{Worker: c.worker, Started: started, Err: ErrClosed}
 	}
 	return concurrent(err)
 }

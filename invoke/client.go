@@ -73,6 +73,7 @@ type Client struct {
 	abandoned   int                    // slots whose call nobody waits for
 	aside       map[uint64]*clientSlot // by id: calls that GoWait took out of their slots; nil if there were none
 	mostAside   int
+	news        bool  // since Await or Poll said so last, calls were answered
 	failed      error // why the connection ended, once that was noticed
 	staged      [clientBatch]transport.WorkRequest
 	length      int                     // of staged
@@ -158,7 +159,7 @@ func newClient(dev *transport.Device, cfg ClientConfig, connect func(transport.C
 	if cfg.Aside < 0 {
 		return nil, fmt.Errorf("invoke: Aside is %d; it must not be negative", cfg.Aside)
 	}
-	c := &Client{dev: dev, spin: cfg.Mode.spin(), mostAside: cfg.Aside}
+	c := &Client{dev: dev, spin: cfg.Mode.Spin(), mostAside: cfg.Aside}
 	if c.mostAside == 0 {
 		c.mostAside = defaultAside
 	}
@@ -272,7 +273,8 @@ func (c *Client) Done() <-chan struct{} { return c.conn.Done() }
 func (c *Client) Err() error { return c.conn.Err() }
 
 // Close ends the connection and frees the slots and the Buffers, whose memory
-// must not be touched any more. Calls in flight fail with ErrWorkerGone.
+// must not be touched any more. Calls in flight, and all later ones, fail with
+// ErrClosed, which is an ErrWorkerGone, too.
 func (c *Client) Close() error {
 	if !c.closing.CompareAndSwap(false, true) {
 		return nil

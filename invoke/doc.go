@@ -95,7 +95,9 @@
 //
 // # Waiting
 //
-// Every wait takes a context, and ends with it. The deadline of a call's context
+// Every wait takes a context, and ends with it. Call and Future.Wait are for one
+// call; Client.Await is for whoever drives many, and wants to be woken from
+// elsewhere, too. The deadline of a call's context
 // travels with the call as a duration, because clocks differ: a worker does not
 // start a call whose time has passed since it noticed the request, and the
 // context of the function ends then. A client that gives up a call tells the

@@ -32,6 +32,9 @@ var (
 	// ErrWorkerGone means that the connection to the worker ended; the error is a
 	// *GoneError.
 	ErrWorkerGone = errors.New("invoke: the worker is gone")
+	// ErrClosed means that the client was closed, on this side. It is a
+	// transport.ErrClosed; the error of a call is a *GoneError with it.
+	ErrClosed = fmt.Errorf("invoke: the client was closed: %w", transport.ErrClosed)
 	// ErrConcurrentUse means that two goroutines used a client at the same time.
 	// Nothing was done.
 	ErrConcurrentUse = errors.New("invoke: a client is driven by one goroutine at a time")
@@ -100,11 +103,14 @@ type GoneError struct {
 }
 
 func (e *GoneError) Error() string {
-	s := "invoke: the worker is gone (" + e.Worker + "), the call was not sent: "
+	what := "the call was not sent"
 	if e.Started != StartedNo {
-		s = "invoke: the worker is gone (" + e.Worker + "), the call may have been executed: "
+		what = "the call may have been executed"
 	}
-	return s + e.Err.Error()
+	if e.Err == ErrClosed { // the worker may be well
+		return "invoke: the client of " + e.Worker + " was closed, " + what
+	}
+	return "invoke: the worker is gone (" + e.Worker + "), " + what + ": " + e.Err.Error()
 }
 
 // Is makes errors.Is(err, ErrWorkerGone) hold.

@@ -41,7 +41,7 @@ func (c *Client) TryGo(ctx context.Context, f *Handle, in []byte) (Future, error
 // aside (ClientConfig.Aside), or if all slots hold answered calls of Buffers.
 func (c *Client) GoWait(ctx context.Context, f *Handle, in []byte, room int) (Future, error) {
 	if err := c.owner.Acquire(); err != nil {
-		return Future{}, c.refuse(err)
+		return Future{}, c.refuse(err, StartedNo)
 	}
 	err := c.makeCredit(ctx, f)
 	c.owner.Release()
@@ -53,7 +53,7 @@ func (c *Client) GoWait(ctx context.Context, f *Handle, in []byte, room int) (Fu
 
 func (c *Client) start(ctx context.Context, f *Handle, in []byte, room int, wait bool) (Future, error) {
 	if err := c.owner.Acquire(); err != nil {
-		return Future{}, c.refuse(err)
+		return Future{}, c.refuse(err, StartedNo)
 	}
 	s, err := c.begin(ctx, f, in, room, wait)
 	var future Future
@@ -74,7 +74,7 @@ func (c *Client) GoBatch(ctx context.Context, f *Handle, inputs [][]byte, future
 		return 0, fmt.Errorf("invoke: room for %d futures of %d calls", len(futures), len(inputs))
 	}
 	if err := c.owner.Acquire(); err != nil {
-		return 0, c.refuse(err)
+		return 0, c.refuse(err, StartedNo)
 	}
 	n, err := c.beginAll(ctx, f, inputs, futures)
 	c.owner.Release()
@@ -121,7 +121,7 @@ func (c *Client) beginAll(ctx context.Context, f *Handle, inputs [][]byte, futur
 func (f Future) Wait(ctx context.Context, out []byte) (int, error) {
 	c := f.client
 	if err := c.owner.Acquire(); err != nil {
-		return 0, c.refuse(err)
+		return 0, c.refuse(err, StartedUnknown)
 	}
 	n, err := f.wait(ctx, out)
 	c.owner.Release()
@@ -139,6 +139,36 @@ func (f Future) wait(ctx context.Context, out []byte) (int, error) {
 	return f.client.collect(s, out)
 }
 
+// Take is Wait that makes the slice for the result, which is the caller's.
+func (f Future) Take(ctx context.Context) ([]byte, error) {
+	c := f.client
+	if err := c.owner.Acquire(); err != nil {
+		return nil, c.refuse(err, StartedUnknown)
+	}
+	defer c.owner.Release()
+	s := f.find()
+	if s == nil {
+		return nil, ErrCollected
+	}
+	if err := c.await(ctx, s); err != nil {
+		return nil, err
+	}
+	size := 0
+	if !s.gone && s.status == StatusOK {
+		n, err := c.resultBytes(s)
+		if err != nil {
+			c.release(s)
+			return nil, err
+		}
+		size = n
+	}
+	out := make([]byte, size)
+	if _, err := c.collect(s, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // find is the slot of the call, nil when the call was collected or abandoned.
 func (f Future) find() *clientSlot {
 	s := &f.client.slots[f.slot]
@@ -152,7 +182,7 @@ func (f Future) find() *clientSlot {
 func (f Future) Ready() (bool, error) {
 	c := f.client
 	if err := c.owner.Acquire(); err != nil {
-		return false, c.refuse(err)
+		return false, c.refuse(err, StartedUnknown)
 	}
 	defer c.owner.Release()
 	s := f.find()
@@ -170,7 +200,7 @@ func (f Future) Ready() (bool, error) {
 func (f Future) Abandon() error {
 	c := f.client
 	if err := c.owner.Acquire(); err != nil {
-		return c.refuse(err)
+		return c.refuse(err, StartedUnknown)
 	}
 	defer c.owner.Release()
 	s := f.find()
@@ -205,7 +235,7 @@ type Credits struct {
 // Credits takes the replies that have come and counts the slots.
 func (c *Client) Credits() (Credits, error) {
 	if err := c.owner.Acquire(); err != nil {
-		return Credits{}, c.refuse(err)
+		return Credits{}, c.refuse(err, StartedNo)
 	}
 	defer c.owner.Release()
 	if c.failed == nil {

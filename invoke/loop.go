@@ -33,6 +33,8 @@ type loop struct {
 	backlogs int                               // sessions with one
 	since    int64                             // when the first of them was staged, in ticks
 
+	brief []bool // by function: whether its last execution took no longer than delay
+
 	tally       tally
 	unpublished int // calls
 
@@ -46,7 +48,8 @@ const (
 	// replyBatch is how many replies are posted at once, at most: more would keep
 	// the client waiting, which could go on meanwhile.
 	replyBatch = 4
-	// replyDelay bounds how long a reply waits for others to be posted with.
+	// replyDelay bounds how long a reply waits for others to be posted with, unless
+	// a function takes longer than it did the last time.
 	replyDelay = time.Microsecond
 )
 
@@ -159,7 +162,7 @@ func (l *loop) sleep() (int, error) {
 
 // request answers a request.
 func (l *loop) request(c *transport.Completion) {
-	if l.length > 0 && l.of.id != c.ID {
+	if l.length > 0 && (l.of.id != c.ID || l.lasting(functionOf(c.Imm))) {
 		l.flush() // first: it may find that sessions have ended
 	}
 	s := l.sessions[placeOf(c.ID)]
@@ -201,6 +204,19 @@ func (l *loop) request(c *transport.Completion) {
 	l.execute(&table[function])
 }
 
+// lasting reports whether a function may keep the replies of others waiting.
+func (l *loop) lasting(function uint32) bool {
+	return uint64(function) >= uint64(len(l.brief)) || !l.brief[function]
+}
+
+// took notes how long an execution took, in ticks.
+func (l *loop) took(function uint32, ticks int64) {
+	if uint64(function) >= uint64(len(l.brief)) {
+		l.brief = append(l.brief, make([]bool, int(function)+1-len(l.brief))...)
+	}
+	l.brief[function] = ticks <= l.delay
+}
+
 // execute calls the function and stages the reply.
 func (l *loop) execute(f *registered) {
 	k := &l.call
@@ -236,6 +252,7 @@ func (l *loop) reply(f *registered, status Status, n int) {
 		l.flush()
 	}
 	l.account(f, &h)
+	l.took(k.function, end-k.started)
 	k.started = end
 }
 

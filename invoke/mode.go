@@ -87,8 +87,10 @@ func (m *Mode) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// spin is how long a wait polls, as transport.Queue.Wait takes it.
-func (m Mode) spin() time.Duration {
+// Spin is how long a wait in this mode polls before it sleeps, as
+// transport.Queue.Wait takes it: transport.Hot, longer than anything lasts, for
+// a mode that never sleeps.
+func (m Mode) Spin() time.Duration {
 	switch m.kind {
 	case modeHot:
 		return transport.Hot

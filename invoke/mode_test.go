@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 func TestMode(t *testing.T) {
@@ -28,6 +29,13 @@ func TestMode(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, invoke.DefaultMode, parsed)
 	require.Equal(t, invoke.DefaultMode.String(), invoke.Mode{}.String(), "the zero value is the default")
+
+	for mode, spin := range map[invoke.Mode]time.Duration{
+		invoke.Hot: transport.Hot, invoke.Warm: transport.Warm, invoke.Adaptive(time.Second): time.Second,
+		invoke.DefaultMode: 50 * time.Microsecond, {}: 50 * time.Microsecond,
+	} {
+		require.Equal(t, spin, mode.Spin(), mode.String())
+	}
 
 	for _, text := range []string{"", "Hot", "cold", "adaptive:", "adaptive:fast", "adaptive:-1s", "hot:5us"} {
 		var m invoke.Mode

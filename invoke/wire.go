@@ -175,8 +175,10 @@ func requestImm(slot uint32, kind requestKind, function uint32) uint32 {
 	return slot | uint32(kind)<<immSlotBits | function<<(immSlotBits+immKindBits)
 }
 
+func functionOf(imm uint32) uint32 { return imm >> (immSlotBits + immKindBits) }
+
 func decodeRequestImm(imm uint32) (slot uint32, kind requestKind, function uint32) {
-	return imm & (1<<immSlotBits - 1), requestKind(imm >> immSlotBits & (1<<immKindBits - 1)), imm >> (immSlotBits + immKindBits)
+	return imm & (1<<immSlotBits - 1), requestKind(imm >> immSlotBits & (1<<immKindBits - 1)), functionOf(imm)
 }
 
 // cancelTag is what a cancel carries in place of a function.

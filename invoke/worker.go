@@ -108,7 +108,7 @@ func NewWorker(dev *transport.Device, registry *Registry, cfg WorkerConfig) (*Wo
 		return nil, fmt.Errorf("invoke: MaxClients is %d; 1 to %d are possible", cfg.MaxClients, mostClients)
 	}
 	w := &Worker{
-		dev: dev, registry: registry, limit: limit, large: large, part: uint32(min(partBytes, dev.Capabilities().MaxMessageBytes)), max: cfg.MaxClients, cfg: cfg, log: cfg.Logger, spin: cfg.Mode.spin(),
+		dev: dev, registry: registry, limit: limit, large: large, part: uint32(min(partBytes, dev.Capabilities().MaxMessageBytes)), max: cfg.MaxClients, cfg: cfg, log: cfg.Logger, spin: cfg.Mode.Spin(),
 		ended: make(chan struct{}),
 	}
 	w.life, w.end = context.WithCancel(context.Background())

@@ -16,11 +16,13 @@ import (
 
 // benchFlags are the flags of bench.
 type benchFlags struct {
-	config  benchmarks.Config
-	sizes   byteSizes
-	listen  string
-	asJSON  bool
-	results []benchmarks.Result
+	config    benchmarks.Config
+	sizes     byteSizes
+	functions []string
+	trustCode bool
+	listen    string
+	asJSON    bool
+	results   []benchmarks.Result
 }
 
 func (p *program) benchCommand() *cobra.Command {
@@ -36,12 +38,19 @@ transport: compare with them in the same run, and not with figures of another
 machine.
 
 Tests:
-` + benchTests(),
+` + benchTests() + `
+
+` + benchFunctionsHelp,
 		Example: `  How long does a call of an empty function take, and the medium below it?
     rfaas bench invoke-lat --baseline
 
   Latency over size, as a plot:
     rfaas bench write-imm-lat --size 8,64,512,4KiB,64KiB --plot latency.svg
+
+  What does a call of C, or of WebAssembly, cost beside one of Go, and how soon
+  is there a first result?
+    gcc -O2 -shared -fPIC -o functions.so examples/native/src/functions.c
+    rfaas bench invoke-lat cold-start -f functions.so:echo -f echo.wasm
 
   For a script:
     rfaas bench invoke-lat invoke-rate --json
@@ -66,6 +75,8 @@ Tests:
 	flags.StringVar(&f.config.Mode, "mode", "", "`MODE` of waiting: hot polls, warm sleeps, adaptive polls and then sleeps (default: the test's)")
 	flags.IntVar(&f.config.Depth, "depth", 0, "keep `N` operations in flight, in tests that have several")
 	flags.IntVar(&f.config.Workers, "workers", 0, "start `N` workers, in tests that have several")
+	flags.StringArrayVarP(&f.functions, "function", "f", nil, "call this `FUNCTION`, or one of a FILE (FILE or FILE:NAME), in invoke-lat and cold-start; may be repeated")
+	flags.BoolVar(&f.trustCode, "trust-code", false, "run FILEs without isolation, with your rights and files")
 	flags.BoolVar(&f.config.Baseline, "baseline", false, "measure the bare medium after each size")
 	flags.BoolVar(&f.asJSON, "json", false, "one JSON object a line instead of a table")
 	flags.StringVar(&f.config.Plot, "plot", "", "write a plot to this `FILE` (.svg or .png)")
@@ -91,10 +102,17 @@ func (f *benchFlags) measure(cmd *cobra.Command, p *program, tests []string) err
 			benchmarks.WriteJSON(cmd.OutOrStdout(), r)
 		}
 	}
-	var err error
+	functions, closeFunctions, err := f.openFunctions(p)
+	if err != nil {
+		return err
+	}
+	defer closeFunctions()
 	for _, test := range tests {
 		config := f.config
 		config.Test = test
+		if len(f.functions) > 0 || benchTest(test).NeedsFunctions {
+			config.Functions = functions
+		}
 		if _, err = benchmarks.Run(ctx, config); err != nil {
 			break
 		}
@@ -121,6 +139,11 @@ func (f *benchFlags) check(tests []string) error {
 	for _, test := range tests {
 		if !slices.Contains(benchTestNames(), test) {
 			return usageError("unknown test %q; there are: %s", test, strings.Join(benchTestNames(), ", "))
+		}
+	}
+	for _, test := range tests {
+		if len(f.functions) > 0 && !benchTest(test).TakesFunctions {
+			return usageError("--function: %s calls none; those that do: %s", test, strings.Join(benchFunctionTests(), ", "))
 		}
 	}
 	if f.config.Profile != "" && len(tests) > 1 {
@@ -160,6 +183,17 @@ func benchTestNames() []string {
 		names = append(names, t.Name)
 	}
 	return names
+}
+
+// benchTest describes a test that there is.
+func benchTest(name string) benchmarks.TestInfo {
+	all := benchmarks.Tests()
+	return all[slices.IndexFunc(all, func(t benchmarks.TestInfo) bool { return t.Name == name })]
+}
+
+// benchFunctionTests are the tests that take functions.
+func benchFunctionTests() []string {
+	return slices.DeleteFunc(benchTestNames(), func(name string) bool { return !benchTest(name).TakesFunctions })
 }
 
 // benchTests lists the tests for the help text.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/rfaas-go/rfaas/invoke/executor"
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/invoke/pack"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
@@ -94,6 +95,16 @@ func choose(path string, functions []pack.Function, wanted string) (pack.Functio
 		return pack.Function{}, fmt.Errorf("%s has %d functions: choose one with -f %s:NAME; there are: %s", path, len(functions), path, strings.Join(names, ", "))
 	}
 	return pack.Function{}, fmt.Errorf("%s has no function %q; there are: %s", path, wanted, strings.Join(names, ", "))
+}
+
+// confinement is how executors of the function are isolated: not at all if it is this
+// program's own.
+func (f *function) confinement(trust bool) *confine.Policy {
+	if f.code == nil || trust {
+		return nil
+	}
+	policy := confine.DefaultPolicy()
+	return &policy
 }
 
 // order is what is wanted of an executor of the function.

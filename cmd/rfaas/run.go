@@ -21,6 +21,7 @@ type runFlags struct {
 	mode      invoke.Mode
 	timeout   time.Duration
 	slotBytes byteSize
+	trustCode bool
 }
 
 const (
@@ -42,6 +43,12 @@ for each INPUT, and writes the results. An INPUT of - is the standard input.
 
 Functions:
 ` + list.String() + `
+Or FILE or FILE:NAME, a function of a package (.rfaas, see 'rfaas pack'), of a
+shared object with the ABI of rFaaS (.so) or of a WebAssembly module (.wasm). Such
+code is isolated: of files it sees the system's libraries and an empty /tmp, it
+makes no connections and starts no programs, and it has the memory and the time
+that its manifest says. -v lists what was applied.
+
 Results go to files in DIR that are named like the input, with the function's
 extension. They replace what has that name; a file appears when it is complete.
 Without -o results go to the standard output, in the order of the inputs.
@@ -75,6 +82,7 @@ second one ends at once. There is a summary in both cases.
 	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
 	flags.Var(&f.slotBytes, "slot-bytes", "largest input and result: a `SIZE` such as 512KiB or 1GiB")
+	flags.BoolVar(&f.trustCode, "trust-code", false, "run FILEs without isolation, with your rights and files")
 	cmd.RegisterFlagCompletionFunc("function", cobra.FixedCompletions(functionNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -109,8 +117,19 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	if err != nil {
 		return asUsage(err)
 	}
+	supervisor, err := executor.New(executor.Config{
+		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...),
+		Setup:   executor.Setup{Transport: f.transport, Mode: f.mode},
+		Confine: function.confinement(f.trustCode),
+		Output:  p.meter, Logger: p.logging.log,
+	})
+	if err != nil {
+		return fmt.Errorf("%w; --trust-code runs the function without isolation", err)
+	}
+	defer supervisor.Close(0) // the job has ended its own
 	report := f.carryOut(cmd, p, plan, job.Config{
-		Function: function.name, Order: function.order(f.slotFor(function, plan.LargestBytes)), Device: device, Cores: cores, Mode: f.mode, Timeout: f.timeout,
+		Function: function.name, Supervisor: supervisor, Order: function.order(f.slotFor(function, plan.LargestBytes)),
+		Device: device, Cores: cores, Mode: f.mode, Timeout: f.timeout,
 		Stdout: cmd.OutOrStdout(), Log: p.logging.log,
 	})
 	if note != "" {
@@ -132,13 +151,8 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	return nil
 }
 
-// carryOut runs the plan with a supervisor of its own, and ends all that it started.
+// carryOut runs the plan, and shows how it goes.
 func (f *runFlags) carryOut(cmd *cobra.Command, p *program, plan *job.Plan, cfg job.Config) *job.Report {
-	cfg.Supervisor = executor.New(executor.Config{
-		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...),
-		Setup:   executor.Setup{Transport: f.transport, Mode: f.mode}, Output: p.meter, Logger: p.logging.log,
-	})
-	defer cfg.Supervisor.Close(0) // the job has ended its own
 	cfg.OnOutcome = func(o job.Outcome) { p.meter.Step(o.State == job.Failed) }
 	stop, abort, release := interruption(cmd.Context(), func() {
 		fmt.Fprintf(p.meter, "%s: interrupted: what is running has %v; Ctrl-C again ends at once\n", cmd.CommandPath(), stopGrace)

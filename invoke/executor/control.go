@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
 
 // The descriptors that an executor is started with, behind the usual three.
@@ -31,9 +32,10 @@ type Assignment struct {
 	Functions   []Function    // what it offers
 	Slots       int           // see invoke.WorkerConfig
 	SlotBytes   int           // see invoke.WorkerConfig
-	MemoryBytes int64         // for runtimes that limit it themselves; 0: no limit
+	MemoryBytes int64         // of the code, and of payloads beyond the slots; 0: see Config.Confine
 	TimeLimit   time.Duration // of a call; 0: no limit
 	Clients     int           // at once; 1 if 0
+	Token       []byte        // what clients have to present; Start makes one if there is none
 }
 
 // Function is a function of an assignment.
@@ -51,8 +53,9 @@ type command struct {
 
 // answer is a message of an executor.
 type answer struct {
-	Address string `json:",omitempty"` // where clients connect
-	Failed  string `json:",omitempty"` // why the order cannot be carried out
+	Address  string          `json:",omitempty"` // to a Setup: where clients will connect
+	Confined *confine.Report `json:",omitempty"` // to an Assignment, first: how the executor is isolated
+	Failed   string          `json:",omitempty"` // why the order cannot be carried out
 }
 
 // maxMessageBytes bounds a message: over a thousand functions with usual names. It

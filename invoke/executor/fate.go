@@ -22,6 +22,9 @@ const (
 	// Silenced: it was killed because it had lost the connection to its supervisor,
 	// or its client's: a function closed descriptors that were not its own.
 	Silenced
+	// OutOfMemory: the kernel killed it because it was to have more memory than its
+	// assignment allows.
+	OutOfMemory
 )
 
 // Fate is how an executor ended.
@@ -31,6 +34,8 @@ type Fate struct {
 	ExitStatus int            // of Exited
 	Function   string         // which function ran then; empty if none did
 	TimeLimit  time.Duration  // of Overstayed
+	// MemoryBytes is what OutOfMemory's assignment allows; 0 if it says nothing.
+	MemoryBytes int64
 }
 
 // String is the fate in words.
@@ -41,6 +46,11 @@ func (f Fate) String() string {
 		s = fmt.Sprintf("killed by signal %d (%v)", int(f.Signal), f.Signal)
 	case Overstayed:
 		return fmt.Sprintf("killed because function %q took longer than its time limit of %v", f.Function, f.TimeLimit)
+	case OutOfMemory:
+		s = "killed because it used up its memory"
+		if f.MemoryBytes > 0 {
+			s += fmt.Sprintf(" (its limit is %d bytes)", f.MemoryBytes)
+		}
 	case Silenced:
 		s = "killed because it had closed its connections"
 	default:
@@ -65,6 +75,15 @@ func (f Fate) Err() *invoke.Error {
 		e.Started = invoke.StartedUnknown
 	}
 	return e
+}
+
+// unveil finds the signal where the process was the first one of its namespace: that
+// cannot kill itself by a signal, and exits as a shell would say it.
+func (f *Fate) unveil() {
+	const offset = 128
+	if s := syscall.Signal(f.ExitStatus - offset); f.Cause == Exited && s > 0 && s < syscall.SIGSYS+1 {
+		*f = Fate{Cause: Signaled, Signal: s}
+	}
 }
 
 // fateOf reads how a process ended.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -62,6 +63,13 @@ func (h *Host) Run(ctx context.Context) error {
 		goruntime.GOMAXPROCS(2)
 	}
 	x := &execution{host: h, control: control, progress: progress}
+	policy, err := confine.Inherited()
+	switch {
+	case err == nil:
+		x.policy = &policy
+	case !errors.Is(err, confine.ErrNoHost):
+		return err
+	}
 	defer x.close()
 	err = x.serve(ctx)
 	if err != nil && !x.ready && !errors.Is(err, io.EOF) {
@@ -95,7 +103,8 @@ type execution struct {
 	host     *Host
 	control  *control
 	progress *progress
-	ready    bool // clients can connect
+	policy   *confine.Policy // nil if the executor is not to be confined
+	ready    bool            // clients can connect
 
 	device   *transport.Device
 	listener *transport.Listener
@@ -110,7 +119,7 @@ func (x *execution) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := x.control.send(answer{}, nil); err != nil {
+	if err := x.control.send(answer{Address: x.listener.Addr().String()}, nil); err != nil {
 		return err
 	}
 	var c command
@@ -119,6 +128,9 @@ func (x *execution) serve(ctx context.Context) error {
 	}
 	if c.Assignment == nil {
 		return errors.New("an assignment was expected")
+	}
+	if err := x.confine(c.Assignment); err != nil {
+		return err
 	}
 	if err := x.load(ctx, c.Assignment); err != nil {
 		return err
@@ -129,12 +141,13 @@ func (x *execution) serve(ctx context.Context) error {
 	}
 	worker, err := invoke.NewWorker(x.device, x.registry, invoke.WorkerConfig{
 		Slots: c.Assignment.Slots, SlotBytes: c.Assignment.SlotBytes, MaxClients: max(c.Assignment.Clients, 1),
-		Mode: setup.Mode, Logger: log,
+		CallBytes: c.Assignment.MemoryBytes, ClientBytes: c.Assignment.MemoryBytes, TotalBytes: c.Assignment.MemoryBytes,
+		Mode: setup.Mode, Logger: log, Authorize: c.Assignment.authorize,
 	})
 	if err != nil {
 		return err
 	}
-	if err := x.control.send(answer{Address: x.listener.Addr().String()}, nil); err != nil {
+	if err := x.control.send(answer{}, nil); err != nil {
 		worker.Close()
 		return err
 	}
@@ -170,6 +183,19 @@ func newAddress() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return "@rfaas-" + hex.EncodeToString(b[:])
+}
+
+// confine isolates the process, if it is to be, and says how.
+func (x *execution) confine(a *Assignment) error {
+	if x.policy == nil {
+		return nil
+	}
+	x.policy.MemoryBytes = a.memoryLimit(x.policy.MemoryBytes)
+	report, err := confine.Enter(*x.policy)
+	if err != nil {
+		return err
+	}
+	return x.control.send(answer{Confined: &report}, nil)
 }
 
 // load makes the functions of an assignment callable.

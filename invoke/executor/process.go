@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
@@ -23,8 +24,12 @@ type Executor struct {
 	progress *progress
 	output   *output
 
-	assignment Assignment // once it has one
 	address    string
+	assignment Assignment // once it has one
+
+	confined *confine.Process // nil if it is not
+	report   confine.Report   // once it has an assignment
+	remains  error            // what could not be removed; set before ended is closed
 
 	stopped    atomic.Bool // it was asked to end
 	overstayed atomic.Bool // it is being killed for that
@@ -38,8 +43,8 @@ type Executor struct {
 const outputDelay = time.Second
 
 // start starts a process.
-func start(cfg *Config, core int) (e *Executor, err error) {
-	e = &Executor{core: core, ended: make(chan struct{}), output: newOutput(cfg.Output)}
+func (s *Supervisor) start(core int) (e *Executor, err error) {
+	e = &Executor{core: core, ended: make(chan struct{}), output: newOutput(s.cfg.Output)}
 	control, controlFile, err := controlPair()
 	if err != nil {
 		return nil, err
@@ -52,7 +57,7 @@ func start(cfg *Config, core int) (e *Executor, err error) {
 	}
 	defer progressFile.Close()
 	e.control, e.progress = control, progress
-	cmd := exec.Command(cfg.Command[0], cfg.Command[1:]...)
+	cmd := exec.Command(s.cfg.Command[0], s.cfg.Command[1:]...)
 	if cmd.Path == ThisProgram {
 		cmd.Args[0] = os.Args[0] // for who lists processes
 	}
@@ -62,6 +67,13 @@ func start(cfg *Config, core int) (e *Executor, err error) {
 	// In a process group of its own it is left alone by a Ctrl-C on the terminal,
 	// which is for this process to handle.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if s.host != nil {
+		if e.confined, err = s.host.Prepare(cmd, *s.cfg.Confine); err != nil {
+			control.close()
+			progress.close()
+			return nil, err
+		}
+	}
 	started := make(chan error)
 	go e.attend(cmd, started)
 	if err := <-started; err != nil {
@@ -77,25 +89,41 @@ func start(cfg *Config, core int) (e *Executor, err error) {
 func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
 	goruntime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	err := pinThread(e.core)
-	if err == nil {
+	switch {
+	case err != nil:
+	case e.confined != nil:
+		err = e.confined.Start()
+	default:
 		err = cmd.Start()
 	}
 	e.process = cmd.Process
-	started <- err
 	if err != nil {
+		if e.confined != nil {
+			_, remains := e.confined.Close()
+			err = errors.Join(err, remains)
+		}
+		started <- err
 		return
 	}
+	started <- nil
 	cmd.Wait() // its error is the process's status, or that its output was cut off
+	var usage confine.Usage
+	if e.confined != nil {
+		usage, e.remains = e.confined.Close()
+	}
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	e.fate = e.judge(status)
+	e.fate = e.judge(status, usage)
 	e.output.end(cmd.Process.Pid)
 	e.progress.close()
 	close(e.ended)
 }
 
 // judge is why the process has ended.
-func (e *Executor) judge(status syscall.WaitStatus) Fate {
+func (e *Executor) judge(status syscall.WaitStatus, usage confine.Usage) Fate {
 	f := fateOf(status)
+	if e.confined != nil && e.confined.Report().Applied(confine.Namespaces) {
+		f.unveil()
+	}
 	_, running, number := e.progress.look()
 	if running && number < uint64(len(e.assignment.Functions)) {
 		f.Function = e.assignment.Functions[number].Name
@@ -106,6 +134,8 @@ func (e *Executor) judge(status syscall.WaitStatus) Fate {
 		f.Cause, f.TimeLimit = Overstayed, e.assignment.TimeLimit
 	case e.silenced.Load():
 		f.Cause = Silenced
+	case usage.OOMKills > 0:
+		f.Cause, f.MemoryBytes = OutOfMemory, e.assignment.MemoryBytes
 	}
 	return f
 }
@@ -122,6 +152,18 @@ func (e *Executor) ask(ctx context.Context, c command, file *os.File) (a answer,
 	if err = e.control.send(c, file); err == nil {
 		_, err = e.control.receive(&a)
 	}
+	return e.understood(ctx, a, err)
+}
+
+// hear waits for a further answer.
+func (e *Executor) hear(ctx context.Context) (a answer, err error) {
+	defer context.AfterFunc(ctx, func() { e.control.conn.SetDeadline(past) })()
+	_, err = e.control.receive(&a)
+	return e.understood(ctx, a, err)
+}
+
+// understood is an answer, or why there is none.
+func (e *Executor) understood(ctx context.Context, a answer, err error) (answer, error) {
 	mistake := (*OrderError)(nil)
 	switch {
 	case err == nil && a.Failed == "":
@@ -151,11 +193,23 @@ var past = time.Unix(1, 0)
 // assign gives the executor its assignment and begins to watch it.
 func (e *Executor) assign(ctx context.Context, o Order) error {
 	e.assignment = o.Assignment
+	if e.confined != nil && e.confined.Report().Applied(confine.MemoryLimit) {
+		if err := e.limitMemory(); err != nil {
+			return err
+		}
+	}
 	a, err := e.ask(ctx, command{Assignment: &o.Assignment}, o.Code)
+	if err == nil && e.confined != nil {
+		// Before it has loaded anything: afterwards it may say what it wants.
+		if a.Confined == nil {
+			return fmt.Errorf("executor (process %d): %w: it does not say how", e.PID(), confine.ErrNotConfined)
+		}
+		e.report = *a.Confined
+		_, err = e.hear(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	e.address = a.Address
 	go e.watchControl()
 	if limit := o.Assignment.TimeLimit; limit > 0 {
 		if o.Assignment.Runtime == runtime.Wasm {
@@ -172,8 +226,8 @@ func (e *Executor) PID() int { return e.process.Pid }
 // Core is the processor that the executor was started on, or AnyCore.
 func (e *Executor) Core() int { return e.core }
 
-// Address is where the executor waits for clients, as net.Dial takes it.
-func (e *Executor) Address() (network, address string) { return "unix", e.address }
+// Confinement says how the executor is isolated; ok is false if it is not.
+func (e *Executor) Confinement() (r confine.Report, ok bool) { return e.report, e.confined != nil }
 
 // Ended is closed when the process has ended.
 func (e *Executor) Ended() <-chan struct{} { return e.ended }

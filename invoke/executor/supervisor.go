@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
 
 // ThisProgram is the program that runs, as a Config's Command names it: also when
@@ -24,6 +26,10 @@ type Config struct {
 	Setup Setup
 	// Spares is how many executors are kept ready for an assignment.
 	Spares int
+	// Confine isolates executors before they load code; nil does not, which is for
+	// code that is trusted as this program is. If a measure that it requires cannot be
+	// applied, none starts.
+	Confine *confine.Policy
 	// Output gets what functions print, whole lines and no more than a mebibyte of
 	// an executor's. It may be called by several goroutines at once. Default:
 	// nobody.
@@ -34,8 +40,9 @@ type Config struct {
 
 // Supervisor starts executors. Its methods may be called from anywhere.
 type Supervisor struct {
-	cfg Config
-	log *slog.Logger
+	cfg  Config
+	log  *slog.Logger
+	host *confine.Host // nil without Config.Confine
 
 	life   context.Context // until Close
 	end    context.CancelFunc
@@ -54,8 +61,9 @@ var ErrClosed = errors.New("executor: the supervisor was closed")
 // startTimeout is how long an executor may take until it is ready.
 const startTimeout = 30 * time.Second
 
-// New makes a supervisor, and has it start its spares.
-func New(cfg Config) *Supervisor {
+// New makes a supervisor, and has it start its spares. An error is one of
+// Config.Confine's.
+func New(cfg Config) (*Supervisor, error) {
 	if len(cfg.Command) == 0 {
 		cfg.Command = []string{ThisProgram, "executor"}
 	}
@@ -66,12 +74,18 @@ func New(cfg Config) *Supervisor {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Confine != nil {
+		var err error
+		if s.host, err = confine.NewHost(confine.HostConfig{Logger: cfg.Logger}); err != nil {
+			return nil, fmt.Errorf("executor: %w", err)
+		}
+	}
 	s.life, s.end = context.WithCancel(context.Background())
 	if cfg.Spares > 0 {
 		s.ending.Go(s.keepSpares)
 		s.keep <- struct{}{}
 	}
-	return s
+	return s, nil
 }
 
 // Order is what is wanted of an executor.
@@ -90,11 +104,17 @@ type Order struct {
 func (s *Supervisor) Start(ctx context.Context, o Order) (*Executor, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	if len(o.Assignment.Token) == 0 {
+		o.Assignment.Token = newToken()
+	}
 	e, err := s.assigned(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	s.log.Info("executor started", "process", e.PID(), "runtime", o.Assignment.Runtime, "address", e.address)
+	if e.confined != nil {
+		s.log.Info("executor is confined", "process", e.PID(), "measures", e.report)
+	}
 	return e, nil
 }
 
@@ -128,10 +148,12 @@ func (s *Supervisor) prepare(ctx context.Context, core int) (*Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := e.ask(ctx, command{Setup: &s.cfg.Setup}, nil); err != nil {
+	a, err := e.ask(ctx, command{Setup: &s.cfg.Setup}, nil)
+	if err != nil {
 		e.discard()
 		return nil, err
 	}
+	e.address = a.Address
 	return e, nil
 }
 
@@ -142,13 +164,16 @@ func (s *Supervisor) spawn(core int) (*Executor, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
-	e, err := start(&s.cfg, core)
+	e, err := s.start(core)
 	if err != nil {
 		return nil, fmt.Errorf("executor: starting one: %w", err)
 	}
 	s.alive[e] = struct{}{}
 	s.ending.Go(func() {
 		<-e.ended
+		if e.remains != nil {
+			s.log.Warn("an executor has left something", "process", e.PID(), "reason", e.remains)
+		}
 		s.log.Info("executor ended", "process", e.PID(), "how", e.fate.String())
 		s.mu.Lock()
 		delete(s.alive, e)
@@ -174,4 +199,10 @@ func (s *Supervisor) Close(grace time.Duration) {
 		go e.Stop(grace)
 	}
 	s.ending.Wait()
+	if s.host == nil {
+		return
+	}
+	if err := s.host.Close(); err != nil {
+		s.log.Warn("what isolated executors was not removed", "reason", err)
+	}
 }

@@ -63,7 +63,8 @@ type Function struct {
 type WASI struct {
 	// Directories that the module wants to see, 16 at most.
 	Directories []Directory `json:"directories"`
-	// Network asks for sockets.
+	// Network would ask for sockets. It must be false: no node can give them, as WASI
+	// (preview 1) has no call that makes one.
 	Network bool `json:"network"`
 }
 
@@ -180,6 +181,9 @@ func (m *Manifest) validateFunctions(wrong func(where, format string, args ...an
 func (m *Manifest) validateWASI(wrong func(where, format string, args ...any)) {
 	if m.Runtime != runtime.Wasm && (m.WASI.Network || len(m.WASI.Directories) > 0) {
 		wrong("wasi", "is for the runtime %s: leave it out", runtime.Wasm)
+	}
+	if m.WASI.Network {
+		wrong("wasi.network", "there is no network for WebAssembly functions, as WASI (preview 1) cannot make sockets: send what the function needs as its input, or write it as a native one")
 	}
 	if n := len(m.WASI.Directories); n > maxDirectories {
 		wrong("wasi.directories", "%d of them: must be at most %d", n, maxDirectories)

@@ -41,7 +41,7 @@ const fullManifest = `{
         "writable": true
       }
     ],
-    "network": true
+    "network": false
   }
 }
 `
@@ -55,7 +55,7 @@ func TestManifest(t *testing.T) {
 		Format: 1, Name: "full", Version: "1.2.3-rc.1+x", Runtime: "wasm", Module: "lib/full.wasm",
 		Functions: []Function{{"größe", "size", true}, {"b", "<b>", false}},
 		SlotBytes: 4096, MemoryBytes: 1 << 20, TimeLimit: Duration{1500 * time.Millisecond},
-		WASI: WASI{Directories: []Directory{{"models", true}}, Network: true},
+		WASI: WASI{Directories: []Directory{{"models", true}}},
 	}
 	require.Empty(t, cmp.Diff(want, m))
 
@@ -107,6 +107,7 @@ func TestManifestRefuses(t *testing.T) {
 		{`"1.5s"`, `"soon"`, `"soon" is not a duration`},
 		{`"1.5s"`, `1.5`, "time_limit"},
 		{`"name": "models"`, `"name": "a/b"`, `wasi.directories[0].name: "a/b"`},
+		{`"network": false`, `"network": true`, "wasi.network: there is no network for WebAssembly functions"},
 		{`"writable": true`, `"mode": 1`, `wasi.directories[0]."mode": is no field`},
 		{"\n}\n", "\n}\n{}", "something follows the manifest"},
 		{"\n}\n", "", "not valid JSON"},

@@ -18,6 +18,7 @@ type call struct {
 	ctx      context.Context
 	function string
 	in, out  []byte
+	room     int           // for the result, if a slot's is not enough
 	fresh    bool          // the result is made, instead of copied to out
 	timeout  time.Duration // of an attempt, 0 for none
 	index    int           // of Map
@@ -114,6 +115,11 @@ func (p *Pool) cancel(c *call, reason error) {
 		l := c.lane
 		c.failInFlight(reason)
 		l.attention.Store(true)
+		p.mu.Lock()
+		if l.interrupt != nil {
+			l.interrupt()
+		}
+		p.mu.Unlock()
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
-	"strings"
 	"time"
 
 	"github.com/rfaas-go/rfaas/invoke"
@@ -109,21 +107,5 @@ func (c Config) withDefaults() (Config, error) {
 func setDefault[T int | time.Duration](value *T, otherwise T) {
 	if *value == 0 {
 		*value = otherwise
-	}
-}
-
-// spin is how long a mode polls. A Mode tells by its text only.
-func spin(m invoke.Mode) time.Duration {
-	switch s := m.String(); s {
-	case "hot":
-		return math.MaxInt64
-	case "warm":
-		return 0
-	default:
-		d, err := time.ParseDuration(strings.TrimPrefix(s, "adaptive:"))
-		if err != nil {
-			panic(fmt.Sprintf("pool: mode %q: %v", s, err)) // invoke says it is what ParseMode reads
-		}
-		return d
 	}
 }

@@ -32,13 +32,10 @@
 //
 // # Waiting
 //
-// Config.Mode says how long a lane polls when nothing happens. After that a lane
-// without calls sleeps until there is one, and a lane with calls sleeps in its
-// client until the oldest is answered. invoke.Client cannot be woken from there,
-// so a call that comes meanwhile is taken by another lane, or by this one at its
-// next reply. It loses little by that: the worker is executing something else,
-// and what is late is the turn from one call to the next, by one wake-up. Lanes
-// wait by themselves, so invoke.Warm suits the clients of a pool best.
+// Config.Mode says how long a lane polls when nothing happens. After that it
+// sleeps in its client (invoke.Client.Await) until there is a reply, a call for
+// it, or one to be given up. Lanes poll by themselves, so invoke.Warm suits the
+// clients of a pool best.
 //
 // # Cost
 //

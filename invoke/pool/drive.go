@@ -3,8 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -23,19 +21,25 @@ const (
 // drive takes calls, sends them and hands out their results until the worker is
 // lost, or to be replaced. It returns why.
 func (l *lane) drive() error {
-	l.since = time.Now()
-	looks := 0
+	since, looks, answered := time.Now(), 0, false
 	for {
-		answered, err := l.collect()
-		if err != nil {
-			return err
+		var err error
+		if !answered && l.busy() {
+			if answered, err = l.client.Poll(); err != nil {
+				return l.gone(err)
+			}
+		}
+		if answered {
+			if err := l.collect(); err != nil {
+				return err
+			}
 		}
 		if l.attention.Load() {
 			l.abandon()
 			answered = true
 		}
 		if answered {
-			l.declined = false
+			l.declined.Store(nil)
 		}
 		sent, err := l.fill()
 		if err != nil {
@@ -45,8 +49,7 @@ func (l *lane) drive() error {
 			return errors.New("the worker is being taken away")
 		}
 		if answered || sent {
-			l.since = time.Now()
-			looks = 0
+			since, looks, answered = time.Now(), 0, false
 			continue
 		}
 		if looks++; looks%yieldEvery == 0 {
@@ -55,19 +58,16 @@ func (l *lane) drive() error {
 		if looks%clockEvery != 1 {
 			continue
 		}
-		if patient := l.pool.spin; patient == math.MaxInt64 || time.Since(l.since) < patient {
-			select {
-			case <-l.client.Done():
-				return l.gone(l.client.Err())
-			default:
-				continue
-			}
+		if err := l.client.Err(); err != nil {
+			return l.gone(err)
 		}
-		if err := l.sleep(); err != nil {
+		if time.Since(since) < l.pool.spin {
+			continue
+		}
+		if answered, err = l.sleep(); err != nil {
 			return err
 		}
-		l.since = time.Now()
-		looks = 0
+		since, looks = time.Now(), 0
 	}
 }
 
@@ -77,9 +77,10 @@ func (l *lane) busy() bool { return len(l.flights) > 0 || l.quarantined > 0 }
 // fill sends calls as long as there are some for this lane.
 func (l *lane) fill() (sent bool, err error) {
 	for {
-		room := l.room()
-		l.show(room)
-		if !room || l.pool.waiting.Load() == 0 {
+		first := l.pool.first.Load()
+		looks := l.room() && (first == nil || first != l.declined.Load())
+		l.show(looks)
+		if !looks || first == nil {
 			return sent, nil
 		}
 		c := l.pool.take(l)
@@ -94,9 +95,9 @@ func (l *lane) fill() (sent bool, err error) {
 	}
 }
 
-// room reports whether this lane could take a call, or has not yet tried.
+// room reports whether this lane could take a call.
 func (l *lane) room() bool {
-	return !l.retiring && !l.declined && len(l.flights) < l.depth && l.quarantined == 0 &&
+	return !l.retiring && len(l.flights) < l.depth && l.quarantined == 0 &&
 		(len(l.flights) == 0 || l.pending < l.pool.cfg.Ahead) && (l.busies == 0 || !time.Now().Before(l.resting))
 }
 
@@ -116,108 +117,101 @@ func (l *lane) show(looks bool) {
 	}
 }
 
-// decline leaves what waits to other lanes, until something changes here.
+// decline leaves the first call that waits to other lanes, until something changes
+// here.
 func (l *lane) decline() {
 	l.pool.mu.Lock()
 	defer l.pool.mu.Unlock()
-	if l.pool.waiting.Load() == 0 {
-		return
-	}
-	if l.busy() {
-		l.declined = true
+	switch first := l.pool.first.Load(); {
+	case first == nil:
+	case l.busy():
+		l.declined.Store(first)
 		l.pool.become(l, laneEngaged)
-	} else if l.pool.count[laneIdle] == 1 { // one who sleeps is to take it
+	case l.pool.count[laneIdle] == 1: // one who sleeps is to take it
 		l.pool.wake(l)
 	}
 }
 
-// send sends a call. An error means that the worker is lost.
-func (l *lane) send(c *call) error {
-	if c.quit.Load() {
-		reason := l.pool.whyGivenUp(c)
-		c.finish(c.failure(c.givenUp(reason, startedNo, "the call was not sent")))
+// collect hands out what was answered.
+func (l *lane) collect() error {
+	if l.quarantined > 0 {
+		l.countQuarantined()
+	}
+	for i := 0; i < len(l.flights); {
+		ready, err := l.flights[i].future.Ready()
+		if err != nil {
+			return l.gone(err)
+		}
+		if !ready {
+			i++
+			continue
+		}
+		if err := l.settle(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// harvest hands out what was answered before the connection ended.
+func (l *lane) harvest() {
+	for i := 0; i < len(l.flights); {
+		if l.settle(i) != nil {
+			i++
+		}
+	}
+}
+
+// settle hands out the result of a call that was answered, and removes it. An
+// error means that the worker was lost before; then the call is still in flight.
+func (l *lane) settle(i int) error {
+	f := l.flights[i]
+	c := f.call
+	if !c.state.CompareAndSwap(callFlying, callHeld) {
+		l.drop(i)
 		return nil
 	}
-	f, err := l.find(c)
-	if err != nil {
-		return l.unsent(c, err)
+	n, err := 0, error(nil)
+	if c.fresh {
+		c.result, err = f.future.Take(context.Background())
+	} else {
+		n, err = f.future.Wait(context.Background(), c.out)
 	}
-	ctx, release := c.ctx, (func())(nil)
-	if c.timeout > 0 {
-		ctx, release = l.limit(c)
+	// A call that was found to be lost is not found again.
+	if _, lost := errors.AsType[*invoke.GoneError](err); lost || err == invoke.ErrCollected {
+		l.launch(c)
+		return err
 	}
-	future, err := l.client.TryGo(ctx, f.Handle, c.in)
-	if err != nil {
-		if release != nil {
-			release()
+	if t, ok := l.client.Timing(); ok {
+		c.timing = t
+		if err == nil {
+			f.function.measure(t.Execution)
 		}
-		return l.unsent(c, err)
+		l.busyTime.Add(int64(t.Execution))
 	}
-	expected := f.estimate
-	if expected == 0 || c.losses > 0 {
-		expected = l.pool.cfg.Ahead // nothing beside it
+	l.remove(i)
+	l.answered = true
+	l.calls.Add(1)
+	if err != nil {
+		l.rest(err)
+		l.repeat(c, err, false)
+		return nil
 	}
-	l.flights = append(l.flights, flight{call: c, future: future, function: f, expected: expected, ctx: ctx, release: release})
-	l.pending += expected
+	l.busies = 0
+	c.length = n
+	c.finish(nil)
+	return nil
+}
+
+// launch lets a call that the lane holds fly: its caller may give it up, and may
+// have meanwhile.
+func (l *lane) launch(c *call) {
 	c.lane, c.worker = l, l.name
 	c.state.Store(callFlying)
 	if c.quit.Load() && c.state.CompareAndSwap(callFlying, callDone) {
 		c.failInFlight(l.pool.whyGivenUp(c))
 		l.attention.Store(true)
 	}
-	return nil
-}
-
-// limit gives an attempt its own time.
-func (l *lane) limit(c *call) (context.Context, func()) {
-	ctx, cancel := context.WithTimeout(c.ctx, c.timeout)
-	stop := context.AfterFunc(ctx, func() { l.pool.cancel(c, ctx.Err()) })
-	return ctx, func() { stop(); cancel() }
-}
-
-// find looks a function up, once for each worker.
-func (l *lane) find(c *call) (*function, error) {
-	if f := l.functions[c.function]; f != nil {
-		return f, nil
-	}
-	h, err := l.client.Function(c.ctx, c.function) // nothing is in flight, so nobody else waits
-	if err != nil {
-		if gone, ok := errors.AsType[*invoke.GoneError](err); ok { // a look-up starts nothing
-			err = &invoke.GoneError{Worker: gone.Worker, Started: invoke.StartedNo, Err: gone.Err}
-		} else if e, ok := errors.AsType[*invoke.Error](err); ok {
-			about := *e
-			about.Function, about.Started = c.function, invoke.StartedNo
-			err = &about
-		}
-		l.countQuarantined() // the look-up, if it was given up
-		return nil, err
-	}
-	f := &function{Handle: h}
-	l.functions[c.function] = f
-	return f, nil
-}
-
-// unsent handles a call that could not be sent. An error means that the worker
-// is lost.
-func (l *lane) unsent(c *call, err error) error {
-	c.lane, c.worker = l, l.name
-	_, lost := errors.AsType[*invoke.GoneError](err)
-	switch {
-	case lost && l.pool.life.Err() != nil:
-		c.finish(c.failure(ErrClosed))
-		return err
-	case errors.Is(err, invoke.ErrNoCredit): // not expected: depth and quarantine keep within the credits
-		l.countQuarantined()
-		l.declined = true
-		l.pool.again(c, err)
-		return nil
-	}
-	l.rest(err)
-	l.repeat(c, err, false)
-	if lost {
-		return err
-	}
-	return nil
 }
 
 // rest makes a lane pause whose worker has no room, or is being taken away.
@@ -230,145 +224,6 @@ func (l *lane) rest(err error) {
 		l.resting = time.Now().Add(l.pool.cfg.backoff(l.busies))
 	case e.Status == invoke.StatusRevoked:
 		l.retiring = true
-	}
-}
-
-// collect hands out what was answered.
-func (l *lane) collect() (answered bool, err error) {
-	if l.quarantined > 0 {
-		before := l.quarantined
-		l.countQuarantined()
-		answered = l.quarantined < before
-	}
-	if len(l.flights) == 0 {
-		return answered, nil
-	}
-	// Each look takes all that has come; whose turn it is changes, so that a reply
-	// is found wherever it is.
-	l.cursor = (l.cursor + 1) % len(l.flights)
-	ready, err := l.flights[l.cursor].future.Ready()
-	if err != nil {
-		return answered, l.gone(err)
-	}
-	if !ready {
-		return answered, nil
-	}
-	for i := 0; i < len(l.flights); {
-		ready, err := l.flights[i].future.Ready()
-		if err != nil {
-			return true, l.gone(err)
-		}
-		if !ready {
-			i++
-			continue
-		}
-		if err := l.settle(i); err != nil {
-			return true, err
-		}
-	}
-	l.cursor = 0
-	return true, nil
-}
-
-// settle hands out the result of a call that was answered. An error means that
-// the worker is lost; then the call is still in flight.
-func (l *lane) settle(i int) error {
-	f := &l.flights[i]
-	c := f.call
-	if c.state.Load() != callFlying {
-		l.drop(i)
-		return nil
-	}
-	if l.client.Err() != nil { // it may be a result, or not
-		return l.settleInto(i, l.scratch, context.Background())
-	}
-	if !c.state.CompareAndSwap(callFlying, callHeld) {
-		l.drop(i)
-		return nil
-	}
-	out := c.out
-	if c.fresh {
-		out = l.scratch
-	}
-	n, err := f.future.Wait(context.Background(), out)
-	if _, lost := errors.AsType[*invoke.GoneError](err); lost {
-		c.state.Store(callFlying)
-		if c.quit.Load() && c.state.CompareAndSwap(callFlying, callDone) {
-			c.failInFlight(l.pool.whyGivenUp(c))
-		}
-		return err
-	}
-	l.complete(i, n, err, out)
-	return nil
-}
-
-// settleInto waits for a call and hands its result out by way of a buffer: while
-// it waits, the caller may give up, and out is theirs again.
-func (l *lane) settleInto(i int, buffer []byte, ctx context.Context) error {
-	f := &l.flights[i]
-	c := f.call
-	n, err := f.future.Wait(ctx, buffer)
-	if err != nil {
-		if _, lost := errors.AsType[*invoke.GoneError](err); lost || errors.Is(err, invoke.ErrCollected) {
-			return err
-		}
-		if e, ok := errors.AsType[*invoke.Error](err); ok && e.Err != nil { // the context ended: the client has abandoned the call
-			l.pool.cancel(c, ctx.Err())
-			l.remove(i)
-			l.countQuarantined()
-			return nil
-		}
-	}
-	if !c.state.CompareAndSwap(callFlying, callHeld) {
-		l.remove(i)
-		return nil
-	}
-	l.complete(i, n, err, buffer)
-	return nil
-}
-
-// complete ends a call that was answered, and is held: with an error, or with n
-// bytes in a buffer, which may be the caller's.
-func (l *lane) complete(i, n int, err error, buffer []byte) {
-	f := l.flights[i]
-	c := f.call
-	if t, ok := l.client.Timing(); ok {
-		c.timing = t
-		if err == nil {
-			f.function.measure(t.Execution)
-		}
-		l.busyTime.Add(int64(t.Execution))
-	}
-	l.remove(i)
-	l.answered = true
-	l.calls.Add(1)
-	switch {
-	case err != nil:
-		l.rest(err)
-		l.repeat(c, err, false)
-		return
-	case c.fresh:
-		c.result = append([]byte{}, buffer[:n]...)
-	case n > len(c.out):
-		l.repeat(c, &invoke.Error{Status: invoke.StatusTooLarge, Function: c.function, Worker: l.name, Started: invoke.StartedYes,
-			Message: fmt.Sprintf("the result has %d bytes, the caller made room for %d", n, len(c.out))}, false)
-		return
-	case n > 0 && &buffer[0] != &c.out[0]:
-		copy(c.out, buffer[:n])
-	}
-	l.busies = 0
-	c.length = n
-	c.lane, c.worker = l, l.name
-	c.finish(nil)
-}
-
-// harvest hands out what was answered before the connection ended.
-func (l *lane) harvest() {
-	for i := 0; i < len(l.flights); {
-		n := len(l.flights)
-		if err := l.settleInto(i, l.scratch, context.Background()); err != nil || len(l.flights) == n {
-			i++
-		}
 	}
 }
 
@@ -438,9 +293,6 @@ func (l *lane) stopOvertime() {
 func (l *lane) gone(err error) error {
 	if _, ok := errors.AsType[*invoke.GoneError](err); ok {
 		return err
-	}
-	if err == nil {
-		err = errors.New("the connection ended")
 	}
 	return &invoke.GoneError{Worker: l.name, Started: invoke.StartedUnknown, Err: err}
 }

@@ -20,7 +20,14 @@ type Future struct {
 // is copied. The context is the call's: when it ends, the call is given up. If
 // the queue is full, Go waits for room.
 func (p *Pool) Go(ctx context.Context, function string, in []byte) (*Future, error) {
+	return p.GoSized(ctx, function, in, 0)
+}
+
+// GoSized is Go for a function with a result of up to room bytes. Without it there
+// is room for a result of a slot of the worker: invoke.ClientConfig.SlotBytes.
+func (p *Pool) GoSized(ctx context.Context, function string, in []byte, room int) (*Future, error) {
 	f := p.future(ctx, function, in)
+	f.call.room = room
 	f.call.admitted = make(chan struct{})
 	if err := p.submit(f.call, false); err != nil {
 		return nil, f.refused(err)

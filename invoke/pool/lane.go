@@ -18,12 +18,15 @@ type lane struct {
 	pool      *Pool
 	index     int
 	log       *slog.Logger
-	wake      chan struct{} // of one element; used by Pool.become's states only
-	attention atomic.Bool   // a call in flight was given up
+	wake      chan struct{}        // ends a sleep without calls in flight; of one element
+	attention atomic.Bool          // a call in flight was given up
+	declined  atomic.Pointer[call] // the call that waits and is not for this lane now, while it is the first
 
 	// Of the pool's lock.
-	state   laneState
-	failure error // why there is no worker, or the last time
+	state     laneState
+	failure   error              // why there is no worker, or the last time
+	asleep    context.Context    // of the sleep under way with calls in flight, or the last
+	interrupt context.CancelFunc // ends it; nil before the first
 
 	tally
 
@@ -35,15 +38,11 @@ type lane struct {
 	depth       int
 	flights     []flight // the oldest first
 	pending     time.Duration
-	cursor      int    // of the flight to look at next
-	scratch     []byte // for results that are copied later
-	quarantined int    // calls given up and not answered
-	declined    bool   // calls wait that are not for this lane now
+	quarantined int // calls given up and not answered
 	resting     time.Time
 	busies      int  // in a row
 	retiring    bool // the worker starts nothing any more
 	answered    bool // the worker has answered a call
-	since       time.Time
 	overtime    *time.Timer
 	overdue     atomic.Bool
 }
@@ -60,8 +59,7 @@ type flight struct {
 	future   invoke.Future
 	function *function
 	expected time.Duration
-	ctx      context.Context
-	release  func() // of ctx; may be nil
+	release  func() // of its own time; may be nil
 }
 
 func newLane(p *Pool, index int) *lane {
@@ -126,7 +124,7 @@ func (l *lane) serve(w Worker) {
 			Err: fmt.Errorf("it went on for more than %v with a call that was given up", p.cfg.Overtime)}
 	}
 	l.down(why)
-	if w.Client.Err() != nil && !l.overdue.Load() {
+	if w.Client.Err() != nil {
 		l.harvest()
 	}
 	l.hangUp()
@@ -165,11 +163,9 @@ func (l *lane) start(c *invoke.Client) {
 	if l.depth = c.Slots(); p.cfg.Depth > 0 {
 		l.depth = min(l.depth, p.cfg.Depth)
 	}
-	if len(l.scratch) < c.SlotBytes() {
-		l.scratch = make([]byte, c.SlotBytes())
-	}
-	l.pending, l.cursor, l.quarantined, l.busies = 0, 0, 0, 0
-	l.declined, l.retiring, l.answered = false, false, false
+	l.pending, l.quarantined, l.busies = 0, 0, 0
+	l.retiring, l.answered = false, false
+	l.declined.Store(nil)
 	l.resting = time.Time{}
 	l.overdue.Store(false)
 	l.worker.Store(&name)
@@ -190,11 +186,10 @@ func (l *lane) fate(w Worker) error {
 func (l *lane) down(why error) {
 	l.pool.mu.Lock()
 	l.failure = why
-	l.pool.become(l, laneDown)
-	select {
-	case <-l.wake: // it was woken at the same time; become has passed that on
-	default:
+	for _, other := range l.pool.lanes { // what they left to this one
+		other.declined.Store(nil)
 	}
+	l.pool.become(l, laneDown)
 	l.pool.mu.Unlock()
 	l.worker.Store(nil)
 }

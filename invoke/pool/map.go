@@ -23,6 +23,9 @@ type MapOptions struct {
 	// Timeout is how long each attempt of a call may take, from when it is sent:
 	// 0 for as long as the context.
 	Timeout time.Duration
+	// Room is how long results can be, in bytes: as a slot of the worker if 0, see
+	// invoke.ClientConfig.SlotBytes.
+	Room int
 }
 
 // Result is what a Map has for an input.
@@ -159,7 +162,7 @@ func (m *mapping) ready() *call {
 
 // begin starts the call of an input.
 func (m *mapping) begin(in []byte, err error) {
-	c := &call{function: m.function, in: append([]byte(nil), in...), fresh: true, sink: m.sink, index: m.begun, timeout: m.options.Timeout}
+	c := &call{function: m.function, in: append([]byte(nil), in...), room: m.options.Room, fresh: true, sink: m.sink, index: m.begun, timeout: m.options.Timeout}
 	m.begun++
 	m.flying++
 	if err != nil {

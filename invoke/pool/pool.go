@@ -19,9 +19,9 @@ type Pool struct {
 	running sync.WaitGroup // lanes
 	idlers  sync.Pool      // *call of Call
 
-	_       [64]byte
-	waiting atomic.Int64 // calls in retries and queue, which polling lanes look at
-	_       [64]byte
+	_     [64]byte
+	first atomic.Pointer[call] // of retries, or else of queue; what polling lanes look at
+	_     [64]byte
 
 	mu       sync.Mutex
 	closed   bool
@@ -29,7 +29,7 @@ type Pool struct {
 	queue    list // at most cfg.Queue
 	overflow list // calls whose callers wait for room in queue
 	count    [laneStates]int
-	parked   []*lane
+	sleepers []*lane // laneParked and laneDozing, the last to fall asleep at the end
 }
 
 // New makes a pool, whose lanes begin to dial at once. It does not wait for
@@ -39,7 +39,7 @@ func New(cfg Config) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{cfg: cfg, spin: spin(cfg.Mode)}
+	p := &Pool{cfg: cfg, spin: cfg.Mode.Spin()}
 	p.life, p.end = context.WithCancel(context.Background())
 	p.idlers.New = func() any { return &call{sink: make(chan *call, 1)} }
 	for i := range cfg.Lanes {
@@ -80,7 +80,7 @@ func (p *Pool) Close() error {
 // call that found no worker before its deadline says why there was none.
 func (p *Pool) Call(ctx context.Context, function string, in, out []byte) (int, error) {
 	c := p.idlers.Get().(*call)
-	c.ctx, c.function, c.in, c.out = ctx, function, in, out
+	c.ctx, c.function, c.in, c.out, c.room = ctx, function, in, out, len(out)
 	if err := ctx.Err(); err != nil {
 		return 0, c.failure(c.givenUp(err, startedNo, "the call was not sent"))
 	}

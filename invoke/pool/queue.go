@@ -44,10 +44,11 @@ type laneState uint8
 
 const (
 	laneDown    laneState = iota // it has no worker
-	laneEngaged                  // it does not look
+	laneEngaged                  // it has no room
 	laneRoomy                    // it polls the queue, and has calls in flight
 	laneIdle                     // it polls the queue, and has none
-	laneParked                   // it sleeps, and is to be woken
+	laneDozing                   // it sleeps, has calls in flight, and room
+	laneParked                   // it sleeps, and has none
 	laneGone                     // given up
 	laneStates
 )
@@ -70,8 +71,7 @@ func (p *Pool) submit(c *call, try bool) error {
 		return c.reason
 	case p.queue.length < p.cfg.Queue:
 		p.queue.push(c)
-		p.waiting.Add(1)
-		p.kick()
+		p.changed()
 	case try:
 		return ErrFull
 	default:
@@ -94,8 +94,7 @@ func (p *Pool) again(c *call, err error) {
 		err = fmt.Errorf("%w: %s", ErrNoWorker, p.failures())
 	case c.reason == nil:
 		p.retries.push(c)
-		p.waiting.Add(1)
-		p.kick()
+		p.changed()
 		p.mu.Unlock()
 		return
 	}
@@ -107,18 +106,26 @@ func (p *Pool) again(c *call, err error) {
 func (p *Pool) remove(c *call) {
 	from := c.list
 	from.remove(c)
-	if from == &p.overflow {
-		return
-	}
-	p.waiting.Add(-1)
 	if next := p.overflow.first; from == &p.queue && next != nil {
 		p.overflow.remove(next)
 		p.queue.push(next)
-		p.waiting.Add(1)
 		if next.admitted != nil {
 			close(next.admitted)
 		}
 	}
+	p.changed()
+}
+
+// changed notes whose turn it is after the lists have changed.
+func (p *Pool) changed() {
+	c := p.retries.first
+	if c == nil {
+		c = p.queue.first
+	}
+	if p.first.Load() != c {
+		p.first.Store(c)
+	}
+	p.kick()
 }
 
 // drain empties the lists.
@@ -130,7 +137,7 @@ func (p *Pool) drain() []*call {
 			q.remove(q.first)
 		}
 	}
-	p.waiting.Store(0)
+	p.changed()
 	return all
 }
 
@@ -191,41 +198,62 @@ func (p *Pool) become(l *lane, s laneState) {
 	if l.state == s {
 		return
 	}
-	if l.state == laneParked {
-		p.parked = slices.DeleteFunc(p.parked, func(o *lane) bool { return o == l })
+	if l.state.sleeps() {
+		p.sleepers = slices.DeleteFunc(p.sleepers, func(o *lane) bool { return o == l })
 	}
 	p.count[l.state]--
 	p.count[s]++
 	l.state = s
-	if s == laneParked {
-		p.parked = append(p.parked, l)
+	if s.sleeps() {
+		p.sleepers = append(p.sleepers, l)
 	}
 	p.kick()
 }
 
+// sleeps reports whether the lane is to be woken when there is a call for it.
+func (s laneState) sleeps() bool { return s == laneParked || s == laneDozing }
+
 // kick wakes a lane if calls wait and nobody looks.
 func (p *Pool) kick() {
-	if p.waiting.Load() == 0 || p.count[laneIdle]+p.count[laneRoomy] > 0 {
-		return
+	if p.first.Load() != nil && p.count[laneIdle]+p.count[laneRoomy] == 0 {
+		p.wake(nil)
 	}
-	p.wake(nil)
 }
 
-// wake wakes a sleeping lane other than one, better not the one where the first
-// call failed before.
+// wake wakes the lane, other than one, that is the best for the first call.
 func (p *Pool) wake(except *lane) {
-	if len(p.parked) == 0 {
+	c := p.first.Load()
+	var best *lane
+	for _, l := range p.sleepers {
+		if l != except && l.declined.Load() != c && (best == nil || l.suits(c) >= best.suits(c)) {
+			best = l // of equals the last, whose caches are the warmest
+		}
+	}
+	switch {
+	case best == nil:
 		return
+	case best.state == laneParked:
+		p.become(best, laneIdle)
+		select {
+		case best.wake <- struct{}{}:
+		default: // it was woken before, and has not noticed
+		}
+	default:
+		p.become(best, laneRoomy)
+		best.interrupt()
 	}
-	l := p.parked[len(p.parked)-1] // its caches are the warmest
-	if c := p.retries.first; c != nil && c.lane == l && len(p.parked) > 1 {
-		l = p.parked[len(p.parked)-2]
+}
+
+// suits ranks sleeping lanes: rather one without calls, and rather not the one
+// where the call failed before.
+func (l *lane) suits(c *call) int {
+	switch {
+	case l.state == laneDozing:
+		return 0
+	case l == c.lane:
+		return 1
 	}
-	if l == except {
-		return
-	}
-	p.become(l, laneIdle)
-	l.wake <- struct{}{} // there is room: it was parked
+	return 2
 }
 
 // situation says, for errors, why a call waits.

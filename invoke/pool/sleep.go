@@ -5,64 +5,64 @@ import (
 	"time"
 )
 
-// sleep waits for something to happen, without using the processor. An error
-// means that the worker is lost.
-func (l *lane) sleep() error {
-	switch {
-	case len(l.flights) > 0:
-		// The client cannot be woken to send something else: see "Waiting".
-		l.show(false)
-		if l.room() && l.pool.waiting.Load() > 0 { // look again
-			return nil
+// sleep waits for something to happen, without using the processor: a reply, the
+// loss of the worker, a call to be sent, one to be given up, the end of a rest.
+// It reports whether there was a reply. An error means that the worker is lost.
+func (l *lane) sleep() (answered bool, err error) {
+	parked, ctx := l.lieDown()
+	defer l.getUp()
+	if parked {
+		select {
+		case <-l.wake:
+			return false, nil
+		case <-l.client.Done():
+			return false, l.gone(l.client.Err())
 		}
-		l.declined = false
-		return l.settleInto(0, l.scratch, l.flights[0].ctx)
-	case l.quarantined > 0:
-		l.show(false)
-		return l.fence()
-	case l.busies > 0 && time.Now().Before(l.resting):
-		l.show(false)
-		return l.doze(time.Until(l.resting))
 	}
-	return l.park()
+	if l.attention.Load() {
+		return false, nil
+	}
+	if l.resting.After(time.Now()) {
+		short, cancel := context.WithDeadline(ctx, l.resting)
+		defer cancel()
+		ctx = short
+	}
+	if err = l.client.Await(ctx); err != nil && ctx.Err() == nil {
+		return false, l.gone(err)
+	}
+	return err == nil, nil
 }
 
-// fence waits until the worker has answered everything: it answers in order, a
-// look-up, too.
-func (l *lane) fence() error {
-	for name := range l.functions {
-		_, err := l.client.Function(context.Background(), name)
-		l.countQuarantined()
-		if err != nil && l.client.Err() != nil {
-			return l.gone(err)
-		}
-		return nil
-	}
-	return l.doze(time.Millisecond) // it was the first look-up that was given up
-}
-
-// doze waits for some time.
-func (l *lane) doze(d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-l.client.Done():
-		return l.gone(l.client.Err())
-	}
-}
-
-// park waits for a call.
-func (l *lane) park() error {
+// lieDown announces a sleep: without calls in flight until l.wake, with some until
+// the context ends.
+func (l *lane) lieDown() (parked bool, until context.Context) {
 	p := l.pool
 	p.mu.Lock()
-	p.become(l, laneParked) // looks again: if calls wait, this wakes a lane
-	p.mu.Unlock()
-	select {
-	case <-l.wake:
-		return nil
-	case <-l.client.Done():
-		return l.gone(l.client.Err())
+	defer p.mu.Unlock()
+	room := l.room()
+	if room && !l.busy() {
+		p.become(l, laneParked) // looks again: if calls wait, this wakes a lane
+		return true, nil
+	}
+	if l.asleep == nil || l.asleep.Err() != nil {
+		l.asleep, l.interrupt = context.WithCancel(context.Background())
+	}
+	until = l.asleep // before somebody is woken
+	if room {
+		p.become(l, laneDozing)
+	}
+	return false, until
+}
+
+// getUp makes the lane's state its own again.
+func (l *lane) getUp() {
+	p := l.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch l.state {
+	case laneDozing:
+		p.become(l, laneRoomy)
+	case laneParked:
+		p.become(l, laneIdle)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -71,10 +72,17 @@ func (p *pair) kill() {
 func (s side) expectGone() time.Duration {
 	s.t.Helper()
 	took := awaitConnEnd.must(s.end, s.conn.Conn)
-	if err := s.err(); !errors.Is(err, transport.ErrPeerGone) {
+	if err := s.err(); !errors.Is(err, transport.ErrPeerGone) && !(s.pair.cfg.RegionsFirst && saysRefused(err)) {
 		s.fatalf("the peer was killed; Conn.Err: %v", err)
 	}
 	return took
+}
+
+// saysRefused reports whether a connection ended because the peer refused a request:
+// that of a dying process, say, whose regions went first.
+func saysRefused(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), transport.StatusRemoteAccess.String()) ||
+		strings.Contains(err.Error(), transport.StatusRemoteOperation.String()))
 }
 
 // isGone reports whether a request may end like this when the peer is gone. The

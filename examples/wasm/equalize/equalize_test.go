@@ -78,9 +78,10 @@ func inGo(t testing.TB) []byte {
 	return build(t, []string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-buildmode=c-shared", "-ldflags=-s -w")
 }
 
-func function(t testing.TB, code []byte) invoke.Function {
+// function loads a module, with a folder for compiled code unless that is "".
+func function(t testing.TB, code []byte, cache string) invoke.Function {
 	t.Helper()
-	m, err := wasm.Load(t.Context(), code, wasm.Config{Name: equalize.Name, MemoryBytes: 64 << 20, TimeLimit: time.Minute})
+	m, err := wasm.Load(t.Context(), code, wasm.Config{Name: equalize.Name, MemoryBytes: 64 << 20, TimeLimit: time.Minute, CacheDir: cache})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	require.Equal(t, []string{equalize.Name}, m.Entries())
@@ -94,27 +95,34 @@ func TestModulesGiveWhatGoGives(t *testing.T) {
 	for language, code := range map[string]func(testing.TB) []byte{"C": inC, "Go": inGo} {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
-			f, random := function(t, code(t)), rand.New(rand.NewPCG(1, 2))
-			for _, size := range []int{1, 2, 63, 64, 4096, 4097, 640 * 480, 100} {
-				in := make([]byte, size)
-				for i := range in {
-					in[i] = byte(max(0, min(255, random.NormFloat64()*20+90)))
-				}
-				want, got := make([]byte, size), bytes.Repeat([]byte{0xEE}, size+8)
-				_, err := plain(t.Context(), in, want)
-				require.NoError(t, err)
-				n, err := f(t.Context(), in, got)
-				require.NoError(t, err)
-				require.True(t, bytes.Equal(want, got[:n]), "%d pixels", size)
-				require.Equal(t, bytes.Repeat([]byte{0xEE}, 8), got[n:])
-			}
-			_, err := f(t.Context(), nil, nil)
-			require.EqualError(t, err, equalize.ErrEmpty.Error())
-			n, err := f(t.Context(), make([]byte, 10), make([]byte, 9))
-			require.NoError(t, err)
-			require.Equal(t, 10, n, "the length needed")
+			module, cache := code(t), t.TempDir()
+			giveWhatGoGives(t, function(t, module, cache))
+			giveWhatGoGives(t, function(t, module, cache)) // from the cache
 		})
 	}
+}
+
+func giveWhatGoGives(t *testing.T, f invoke.Function) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, size := range []int{1, 2, 63, 64, 4096, 4097, 640 * 480, 100} {
+		in := make([]byte, size)
+		for i := range in {
+			in[i] = byte(max(0, min(255, random.NormFloat64()*20+90)))
+		}
+		want, got := make([]byte, size), bytes.Repeat([]byte{0xEE}, size+8)
+		_, err := plain(t.Context(), in, want)
+		require.NoError(t, err)
+		n, err := f(t.Context(), in, got)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got[:n]), "%d pixels", size)
+		require.Equal(t, bytes.Repeat([]byte{0xEE}, 8), got[n:])
+	}
+	_, err := f(t.Context(), nil, nil)
+	require.EqualError(t, err, equalize.ErrEmpty.Error())
+	n, err := f(t.Context(), make([]byte, 10), make([]byte, 9))
+	require.NoError(t, err)
+	require.Equal(t, 10, n, "the length needed")
 }
 
 // BenchmarkEqualize compares the three, 64 pixels and 64 KiB of them at a time.
@@ -122,7 +130,7 @@ func BenchmarkEqualize(b *testing.B) {
 	for _, c := range []struct {
 		language string
 		f        invoke.Function
-	}{{"plain", plain}, {"C", function(b, inC(b))}, {"Go", function(b, inGo(b))}} {
+	}{{"plain", plain}, {"C", function(b, inC(b), "")}, {"Go", function(b, inGo(b), "")}} {
 		for size, name := range map[int]string{64: "64", 64 << 10: "64Ki"} {
 			b.Run(c.language+"/"+name, func(b *testing.B) {
 				in, out := make([]byte, size), make([]byte, size)

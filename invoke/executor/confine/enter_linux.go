@@ -4,7 +4,6 @@ package confine
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -17,7 +16,7 @@ import (
 var inheritance = sync.OnceValues(func() (*handover, error) {
 	text, ok := os.LookupEnv(handoverName)
 	if !ok {
-		return nil, errors.New("this process was not started by a Host")
+		return nil, ErrNoHost
 	}
 	os.Unsetenv(handoverName)
 	h := new(handover)
@@ -28,7 +27,7 @@ var inheritance = sync.OnceValues(func() (*handover, error) {
 })
 
 // Inherited is the policy that the Host was given for this process. It takes it out
-// of the environment.
+// of the environment. An error wraps ErrNoHost if there is none.
 func Inherited() (Policy, error) {
 	h, err := inheritance()
 	if err != nil {
@@ -64,6 +63,9 @@ func enter(p *Policy) (Report, error) {
 		h = &handover{}
 	} else {
 		r = h.Report
+		if p.MemoryBytes != h.Policy.MemoryBytes && r.Applied(MemoryLimit) {
+			r.note(MemoryLimit, fmt.Sprintf("%d bytes", p.MemoryBytes), nil) // see SetMemory
+		}
 		h.verify(&r)
 	}
 	if err := r.missing(p, prepared); err != nil {
@@ -84,7 +86,7 @@ func enter(p *Policy) (Report, error) {
 		case tmp != "":
 			return tmp + ", without a bound", nil
 		}
-		return "", errors.New("this process was not started by a Host")
+		return "", ErrNoHost
 	})
 	r.apply(p, OOMScore, func() (string, error) {
 		return "1000", os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)

@@ -9,6 +9,9 @@ import (
 // architecture lacks what the package needs.
 var ErrNotSupported = errors.New("confine: not supported")
 
+// ErrNoHost means that this process was not started by a Host.
+var ErrNoHost = errors.New("this process was not started by a Host")
+
 // Measure is one way in which a process is confined.
 type Measure string
 

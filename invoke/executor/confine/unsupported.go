@@ -5,6 +5,7 @@ package confine
 import (
 	"fmt"
 	"log/slog"
+	"os"
 	"os/exec"
 	"runtime"
 )
@@ -60,8 +61,11 @@ func (*Process) Kill() error { return nil }
 // Close does nothing.
 func (*Process) Close() (Usage, error) { return Usage{}, nil }
 
-// Inherited fails on this system.
-func Inherited() (Policy, error) { return Policy{}, errSystem }
+// UID is that of this process.
+func (*Process) UID() int { return os.Geteuid() }
+
+// Inherited finds nothing on this system.
+func Inherited() (Policy, error) { return Policy{}, fmt.Errorf("confine: %w", ErrNoHost) }
 
 // Enter fails on this system.
 func Enter(Policy) (Report, error) { return Report{}, errSystem }

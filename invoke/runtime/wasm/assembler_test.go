@@ -8,6 +8,7 @@ const (
 	typeAlloc        // (i32) -> i32
 	typeNone         // () -> ()
 	typeExit         // (i32) -> ()
+	typeMore         // the first of program.types
 )
 
 type function struct {
@@ -31,6 +32,7 @@ type program struct {
 	start     int    // index of a function, imports counted; 0 is none
 	table     uint32 // entries; 0 is none
 	data      string // at address 8
+	types     [][]byte
 }
 
 func cat(parts ...[]byte) (all []byte) {
@@ -108,7 +110,7 @@ func assemble(p program) []byte {
 	}
 	out := []byte("\x00asm\x01\x00\x00\x00")
 	add := func(id byte, data []byte) { out = appendBytes(append(out, id), data) }
-	add(1, vector([]byte{0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 1, 0x7f}, []byte{0x60, 1, 0x7f, 1, 0x7f}, []byte{0x60, 0, 0}, []byte{0x60, 1, 0x7f, 0}))
+	add(1, vector(append([][]byte{{0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 1, 0x7f}, {0x60, 1, 0x7f, 1, 0x7f}, {0x60, 0, 0}, {0x60, 1, 0x7f, 0}}, p.types...)...))
 	if len(imports) > 0 {
 		add(2, vector(imports...))
 	}

@@ -1,122 +1,284 @@
 package wasm
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 )
 
-// engineVersion is in the names of the cache's folders, because wazero does not
-// always know its own version (it does not in tests).
-const engineVersion = "wazero v1.12.0"
+// What compiled code depends on besides the module: it is in the names of the
+// cache's folders. wazero does not always know its own version (it does not in
+// tests).
+const (
+	engineVersion  = "wazero v1.12.0"
+	rewriteVersion = "checks 1" // to be changed whenever instrument makes something else
+)
 
-// cacheEntry is the folder of one module's compiled code. wazero writes a file
-// there and renames it when it is whole, so several processes may do it at once.
-// But it only has a checksum of a part of the file: a wrong length or offset in
-// the rest would crash the process. So the file's SHA-256 is kept beside it, and a
-// folder whose files do not match is removed before wazero looks.
+// A module's entry in the cache is a folder, which is made elsewhere, renamed when
+// it is whole, and never changed: several processes may use it, and make it, at
+// once. It has
+//
+//   - outline.wasm, the instrumented module with function bodies that only trap.
+//     wazero decodes and validates a module each time, also when it has the machine
+//     code; with the outline there is little of that to do, and nothing to be
+//     instrumented.
+//   - the file with the machine code of the whole module, under the name by which
+//     wazero finds the outline's.
+//   - sums, checksums of both. wazero only has one of a part of its file: a wrong
+//     length or offset in the rest would crash the process.
+const (
+	outlineFile = "outline.wasm"
+	sumsFile    = "sums"
+)
+
 type cacheEntry struct {
-	dir   string
-	cache wazero.CompilationCache
-	known bool // it was there
+	root, dir string
 }
 
-const sealSuffix = ".sha256"
-
-func openCache(root string, code []byte) (*cacheEntry, error) {
+func cacheEntryOf(root string, code []byte) *cacheEntry {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %s %s\n", engineVersion, runtime.GOOS, runtime.GOARCH)
+	fmt.Fprintf(h, "%s, %s, %s %s\n", engineVersion, rewriteVersion, runtime.GOOS, runtime.GOARCH)
 	h.Write(code)
-	e := &cacheEntry{dir: filepath.Join(root, hex.EncodeToString(h.Sum(nil)))}
-	if err := os.MkdirAll(e.dir, 0o700); err != nil {
-		return nil, err
-	}
-	files, sound := e.check()
-	if !sound {
-		slog.Warn("compiled WebAssembly code in the cache is damaged or half-written; it is made anew", "folder", e.dir)
-		for _, file := range files {
-			if err := os.Remove(file); err != nil && !os.IsNotExist(err) {
-				return nil, fmt.Errorf("remove damaged code: %w", err)
-			}
-		}
-	}
-	e.known = sound && len(files) > 0
-	var err error
-	e.cache, err = wazero.NewCompilationCacheWithDir(e.dir)
-	return e, err
+	return &cacheEntry{root, filepath.Join(root, hex.EncodeToString(h.Sum(nil)))}
 }
 
-// check returns the files with code and whether each is what was written.
-func (e *cacheEntry) check() (files []string, sound bool) {
-	sound = true
-	_ = filepath.WalkDir(e.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !isCode(path) {
-			return nil // wazero says what is wrong with the folder
-		}
-		files = append(files, path)
-		want, err := os.ReadFile(path + sealSuffix)
-		got, hashErr := hashFile(path)
-		sound = sound && err == nil && hashErr == nil && string(want) == got
-		return nil
-	})
-	return files, sound
-}
-
-// isCode tells a file of wazero from a seal and from a file that is being written.
-func isCode(path string) bool { return filepath.Ext(path) == "" }
-
-// seal notes what wazero wrote. Without it the code is compiled again next time.
-func (e *cacheEntry) seal() {
-	if e.known {
-		return
-	}
-	files, _ := e.check()
-	for _, file := range files {
-		if err := writeSeal(file); err != nil {
-			slog.Warn("the cache of compiled WebAssembly code cannot be written", "folder", e.dir, "error", err)
+// load compiles the module from the cache and reports whether it is there.
+func (e *cacheEntry) load(ctx context.Context, m *Module, settings wazero.RuntimeConfig) bool {
+	sums, err := os.ReadFile(filepath.Join(e.dir, sumsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(e.dir); err != nil {
+			return false
 		}
 	}
-}
-
-func writeSeal(file string) error {
-	sum, err := hashFile(file)
-	if err != nil {
-		return err
-	}
-	temporary, err := os.CreateTemp(filepath.Dir(file), "seal.*.tmp")
-	if err != nil {
-		return err
-	}
-	_, err = temporary.WriteString(sum)
-	if closeErr := temporary.Close(); err == nil {
-		err = closeErr
+	before, err := e.files(err)
+	if err == nil {
+		err = before.check(string(sums))
 	}
 	if err == nil {
-		err = os.Rename(temporary.Name(), file+sealSuffix)
+		err = e.compile(ctx, m, settings, before)
 	}
+	if err == nil {
+		return true
+	}
+	slog.Warn("compiled WebAssembly code in the cache cannot be used; it is made anew", "folder", e.dir, "error", err)
+	if err := errors.Join(m.freeEngine(), os.RemoveAll(e.dir)); err != nil {
+		slog.Warn("compiled WebAssembly code in the cache cannot be removed", "folder", e.dir, "error", err)
+	}
+	return false
+}
+
+// compile has wazero compile the outline, for which it finds the code of the whole
+// module. Whether it did is seen from the folder: otherwise it writes there.
+func (e *cacheEntry) compile(ctx context.Context, m *Module, settings wazero.RuntimeConfig, before entryFiles) error {
+	outline, err := os.ReadFile(filepath.Join(e.dir, outlineFile))
 	if err != nil {
-		_ = os.Remove(temporary.Name())
+		return err
+	}
+	if m.cache, err = wazero.NewCompilationCacheWithDir(e.dir); err != nil {
+		return err
+	}
+	m.runtime = wazero.NewRuntimeWithConfig(ctx, settings.WithCompilationCache(m.cache))
+	if isInterpreted(m.runtime) {
+		return errors.New("there is no compiler here")
+	}
+	if m.compiled, err = m.runtime.CompileModule(ctx, outline); err != nil {
+		return err
+	}
+	after, err := e.files(nil)
+	if err != nil {
+		return err
+	}
+	if !maps.EqualFunc(before, after, func(a, b fs.FileInfo) bool {
+		return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+	}) {
+		return errors.New("it is for another processor, or another process has just removed it")
+	}
+	return nil
+}
+
+// entryFiles are the files of an entry, by their names within it, without the sums.
+type entryFiles map[string]fs.FileInfo
+
+// files lists them, unless there was an error before.
+func (e *cacheEntry) files(err error) (entryFiles, error) {
+	if err != nil {
+		return nil, err
+	}
+	found := entryFiles{}
+	return found, fs.WalkDir(os.DirFS(e.dir), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || name == sumsFile {
+			return err
+		}
+		found[filepath.Join(e.dir, name)], err = d.Info()
+		return err
+	})
+}
+
+// sums are the checksums, one line for each file.
+func (f entryFiles) sums() (string, error) {
+	var b strings.Builder
+	for _, path := range slices.Sorted(maps.Keys(f)) {
+		h := crc32.New(crc32.MakeTable(crc32.Castagnoli)) // against damage; who can write here needs no wrong checksum
+		file, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(h, file)
+		if err := errors.Join(err, file.Close()); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "%08x %d %s\n", h.Sum32(), f[path].Size(), filepath.Base(path))
+	}
+	return b.String(), nil
+}
+
+func (f entryFiles) check(want string) error {
+	got, err := f.sums()
+	if err == nil && got != want {
+		err = errors.New("it is damaged, or only a part")
 	}
 	return err
 }
 
-func hashFile(path string) (string, error) {
-	f, err := os.Open(path)
+// newEntry is an entry that is being made.
+type newEntry struct {
+	*cacheEntry
+	making string // a folder of its own
+}
+
+// begin prepares a folder for what wazero compiles.
+func (e *cacheEntry) begin() (*newEntry, wazero.CompilationCache, error) {
+	if err := os.MkdirAll(e.root, 0o700); err != nil {
+		return nil, nil, err
+	}
+	e.tidy()
+	making, err := os.MkdirTemp(e.root, "new.*")
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
-	defer f.Close() // nothing was written
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
+	cache, err := wazero.NewCompilationCacheWithDir(filepath.Join(making, "whole"))
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(making))
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return &newEntry{e, making}, cache, nil
+}
+
+// abandoned is how old a folder is that nobody makes an entry in any more.
+const abandoned = time.Hour
+
+// tidy removes what processes left that were killed.
+func (e *cacheEntry) tidy() {
+	left, _ := filepath.Glob(filepath.Join(e.root, "new.*")) // the pattern is valid
+	for _, dir := range left {
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > abandoned {
+			(&newEntry{e, dir}).discard()
+		}
+	}
+}
+
+// finish makes an entry of what wazero has compiled of this module. Without it the
+// module is compiled again next time.
+func (n *newEntry) finish(ctx context.Context, instrumented []byte, settings wazero.RuntimeConfig) {
+	err := n.fill(ctx, instrumented, settings)
+	if err == nil {
+		err = os.Rename(filepath.Join(n.making, "entry"), n.dir)
+		if errors.Is(err, fs.ErrExist) {
+			err = nil // another process was faster
+		}
+	}
+	if err != nil {
+		slog.Warn("compiled WebAssembly code cannot be kept", "folder", n.root, "error", err)
+	}
+	n.discard()
+}
+
+// discard removes what is not an entry.
+func (n *newEntry) discard() {
+	if err := os.RemoveAll(n.making); err != nil {
+		slog.Warn("an unfinished folder in the cache of compiled WebAssembly code cannot be removed", "folder", n.making, "error", err)
+	}
+}
+
+func (n *newEntry) fill(ctx context.Context, instrumented []byte, settings wazero.RuntimeConfig) error {
+	entry := &cacheEntry{n.root, filepath.Join(n.making, "entry")}
+	outline, err := outlineOf(instrumented)
+	if err != nil {
+		return err
+	}
+	// What the outline's file is called is learned by having it made.
+	cache, err := wazero.NewCompilationCacheWithDir(entry.dir)
+	if err != nil {
+		return err
+	}
+	r := wazero.NewRuntimeWithConfig(ctx, settings.WithCompilationCache(cache))
+	_, err = r.CompileModule(ctx, outline)
+	if err := errors.Join(err, r.Close(ctx), cache.Close(ctx)); err != nil {
+		return err
+	}
+	whole, err := (&cacheEntry{n.root, filepath.Join(n.making, "whole")}).files(nil)
+	if err != nil {
+		return err
+	}
+	small, err := entry.files(nil)
+	if err != nil {
+		return err
+	}
+	if len(whole) != 1 || len(small) != 1 {
+		return fmt.Errorf("wazero wrote %d and %d files, where one each was expected", len(whole), len(small))
+	}
+	for from := range whole {
+		for to := range small {
+			if err := os.Rename(from, to); err != nil {
+				return err
+			}
+		}
+	}
+	if err := os.WriteFile(filepath.Join(entry.dir, outlineFile), outline, 0o600); err != nil {
+		return err
+	}
+	all, err := entry.files(nil)
+	if err != nil {
+		return err
+	}
+	sums, err := all.sums()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(entry.dir, sumsFile), []byte(sums), 0o600)
+}
+
+// outlineOf returns a module with function bodies that only trap.
+func outlineOf(module []byte) ([]byte, error) {
+	sections, err := split(module)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Clone(module[:8])
+	for _, s := range sections {
+		if s.id == sectionCode {
+			r := &reader{data: s.data}
+			n := r.u32()
+			s.data = appendU32(nil, n)
+			for range n {
+				s.data = append(s.data, 3, 0, 0, opEnd) // 3 bytes: no locals; unreachable; end
+			}
+		}
+		out = appendBytes(append(out, s.id), s.data)
+	}
+	return out, nil
 }

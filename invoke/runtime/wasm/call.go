@@ -11,10 +11,6 @@ import (
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
-// background is the context that wazero gets: it never ends. The call's own is
-// the watchdog's business.
-var background = context.Background()
-
 // take makes an idle instance the caller's.
 func (i *instance) take() bool {
 	s := i.state.Load()
@@ -59,7 +55,7 @@ func (i *instance) call(ctx context.Context, entry int, in, out []byte) (int, er
 	i.limit = i.m.config.TimeLimit
 	i.stack = [4]uint64{uint64(i.inAt), uint64(len(in)), uint64(i.outAt), uint64(len(out))}
 	i.enter(ctx)
-	if err := i.entries[entry].CallWithStack(background, i.stack[:]); err != nil {
+	if err := i.entries[entry].CallWithStack(i.within, i.stack[:]); err != nil {
 		return 0, i.fail(entry, err)
 	}
 	n := int(int32(i.stack[0]))

@@ -3,6 +3,7 @@ package wasm
 import (
 	"fmt"
 	"io"
+	"path"
 	"time"
 )
 
@@ -43,7 +44,8 @@ type Config struct {
 	Spares int
 	// CacheDir is a folder for compiled code, made if it is missing; "" is none.
 	// Processes may share it. Whoever can write there can run code in this
-	// process: it must belong to those who may.
+	// process: it must belong to those who may. A folder that this process may read
+	// only is used, and not filled: see Precompile.
 	CacheDir string
 	// Output gets what the module writes to its standard output and error: whole
 	// lines, one per Write, prefixed by nothing. Instances call it one at a time.
@@ -52,7 +54,8 @@ type Config struct {
 	// OutputBytes is how much of it a call may write; 0 is 64 KiB. The rest is
 	// lost, and counted: Module.OutputLost.
 	OutputBytes int
-	// Directories are the folders that it sees; none unless listed.
+	// Directories are the folders that it sees; none unless listed. They are opened
+	// by Load.
 	Directories []Directory
 	// Interpreter does without machine code, which is about 50 times slower. It is
 	// used anyway where wazero has no compiler: other processors than amd64 (with
@@ -60,12 +63,16 @@ type Config struct {
 	Interpreter bool
 }
 
-// Directory is a folder that a module sees under a name. Symbolic links in it are
-// followed by the system: give only folders whose content is trusted as far as
-// what it may point to.
+// Directory is a folder that a module sees under a name. Nothing in it leads
+// outside, neither symbolic links nor "..". The module sees files and folders, and
+// cannot make links; of others it only sees the names. How much it writes is for
+// the file system to bound (a quota, a small file system).
 type Directory struct {
-	Guest    string // the name in the module, such as "/data"
-	Host     string // the folder
+	// Guest is the name in the module: an absolute path such as "/data".
+	Guest string
+	// Host is the folder. What it is when Load opens it, it stays.
+	Host string
+	// Writable allows making, changing, renaming and removing files and folders.
 	Writable bool
 }
 
@@ -98,10 +105,17 @@ func (c Config) withDefaults() (Config, error) {
 	case c.OutputBytes < 0:
 		return c, fmt.Errorf("wasm: %s: an output limit of %d bytes: give 1 or more", c.Name, c.OutputBytes)
 	}
+	taken := map[string]bool{}
 	for _, d := range c.Directories {
-		if d.Guest == "" || d.Host == "" {
+		switch {
+		case d.Guest == "" || d.Host == "":
 			return c, fmt.Errorf("wasm: %s: the directory %q at %q: both names are needed", c.Name, d.Host, d.Guest)
+		case !path.IsAbs(d.Guest) || path.Clean(d.Guest) != d.Guest:
+			return c, fmt.Errorf("wasm: %s: a directory at %q: give an absolute path such as /data", c.Name, d.Guest)
+		case taken[d.Guest]:
+			return c, fmt.Errorf("wasm: %s: there are two directories at %q: give one", c.Name, d.Guest)
 		}
+		taken[d.Guest] = true
 	}
 	return c, nil
 }

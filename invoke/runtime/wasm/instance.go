@@ -57,6 +57,9 @@ type instance struct {
 	entries       []api.Function // by index; made at first use
 	alloc         api.Function
 	stop          api.MutableGlobal
+	interrupted   atomic.Bool     // the interpreter's
+	within        context.Context // of wazero's calls
+	openFiles     atomic.Int32
 	output        output
 	stack         [4]uint64
 	stopped       chan struct{} // closed when it is killed
@@ -70,6 +73,7 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 	i := &instance{m: m, entries: make([]api.Function, len(m.entries)), stopped: make(chan struct{})}
 	i.output = output{to: &m.outputLck, w: m.config.Output, lost: &m.lost, limit: m.config.OutputBytes}
 	i.output.reset()
+	i.within = i.engineContext()
 	i.state.Store(phaseOwned)
 	mod, err := m.runtime.InstantiateModule(context.Background(), m.compiled, i.settings())
 	if err != nil {
@@ -89,18 +93,7 @@ func (i *instance) settings() wazero.ModuleConfig {
 		WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep).WithRandSource(rand.Reader)
 	var out io.Writer = &i.output
 	c = c.WithStdout(out).WithStderr(out)
-	if len(i.m.config.Directories) > 0 {
-		files := wazero.NewFSConfig()
-		for _, d := range i.m.config.Directories {
-			if d.Writable {
-				files = files.WithDirMount(d.Host, d.Guest)
-			} else {
-				files = files.WithReadOnlyDirMount(d.Host, d.Guest)
-			}
-		}
-		c = c.WithFSConfig(files)
-	}
-	return c
+	return i.mount(c)
 }
 
 // sleep is what a module sleeps with: it ends when the instance is killed.
@@ -138,7 +131,7 @@ func (i *instance) prepare(ctx context.Context) error {
 func (i *instance) run(ctx context.Context, name string, f api.Function) error {
 	i.limit = i.m.config.LoadTimeLimit
 	i.enter(ctx)
-	err := f.CallWithStack(context.Background(), i.stack[:])
+	err := f.CallWithStack(i.within, i.stack[:])
 	if fate := i.leave(); fate != nil {
 		return fate
 	}

@@ -1,7 +1,6 @@
 package wasm
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,161 +24,45 @@ const (
 // checkPeriod is how many loop iterations and calls are between two looks.
 const checkPeriod = 4096
 
-// maxTableEntries bounds what a table takes (8 bytes each); memory has a limit of its own.
-const maxTableEntries = 1 << 20
-
-const (
-	sectionCustom   = 0
-	sectionType     = 1
-	sectionImport   = 2
-	sectionFunction = 3
-	sectionTable    = 4
-	sectionGlobal   = 6
-	sectionExport   = 7
-	sectionStart    = 8
-	sectionCode     = 10
-)
-
-// sectionOrder is the order of sections: 13 is tags, 12 is the count of data segments.
-var sectionOrder = []byte{1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11}
-
-var errNotWasm = errors.New(`it does not begin with "\0asm" and version 1: not a WebAssembly module`)
-
-type section struct {
-	id   byte
-	data []byte
-}
+// maxLocals is how many local variables a function may have: compilers take memory
+// for each, declared in a few bytes however many. All functions together may have
+// this and as many as the module has bytes.
+const maxLocals = 50_000
 
 // instrument returns the module with checks, without its start section, and
 // without custom sections but the names.
-func instrument(module []byte) ([]byte, error) {
+func instrument(module []byte) (out []byte, check uint32, err error) {
 	sections, err := split(module)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	p := plan{types: 0}
+	p, there := plan{locals: maxLocals + len(module)}, map[byte]bool{}
 	for _, s := range sections {
-		p.count(s)
+		if err := p.count(s); err != nil {
+			return nil, 0, err
+		}
+		there[s.id] = true
 	}
-	if p.err != nil {
-		return nil, p.err
+	if !there[sectionType] || !there[sectionFunction] || !there[sectionExport] || !there[sectionCode] {
+		return nil, 0, errors.New("it exports no functions, so there is nothing to call")
 	}
-	if !slices.ContainsFunc(sections, func(s section) bool { return s.id == sectionGlobal }) {
+	if !there[sectionGlobal] {
 		after := slices.IndexFunc(sections, func(s section) bool {
 			return slices.Index(sectionOrder, s.id) > slices.Index(sectionOrder, sectionGlobal)
 		})
 		sections = slices.Insert(sections, max(after, 0), section{sectionGlobal, []byte{0}})
 	}
-	out := append(make([]byte, 0, len(module)+len(module)/4), module[:8]...)
+	out = append(make([]byte, 0, len(module)+len(module)/4), module[:8]...)
 	for _, s := range sections {
 		data, err := p.rewrite(s)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if s.id != sectionStart {
 			out = appendBytes(append(out, s.id), data)
 		}
 	}
-	return out, nil
-}
-
-func split(module []byte) ([]section, error) {
-	if len(module) < 8 || !bytes.Equal(module[:8], []byte("\x00asm\x01\x00\x00\x00")) {
-		return nil, errNotWasm
-	}
-	var sections []section
-	last := -1
-	for r := (&reader{data: module, at: 8}); r.at < len(module) || r.err != nil; {
-		id := r.byte()
-		data := r.bytes(r.u32())
-		if r.err != nil {
-			return nil, r.err
-		}
-		if id == sectionCustom {
-			if (&reader{data: data}).name() == "name" {
-				sections = append(sections, section{id, data})
-			}
-			continue
-		}
-		place := slices.Index(sectionOrder, id)
-		if place < 0 || place <= last {
-			return nil, fmt.Errorf("section %d is unknown, repeated or at the wrong place", id)
-		}
-		last = place
-		sections = append(sections, section{id, data})
-	}
-	return sections, nil
-}
-
-// plan is what there is in a module, which says where additions go.
-type plan struct {
-	types, functions, globals uint32 // imported ones included
-	bodies                    bool
-	start                     uint32
-	started                   bool
-	err                       error
-}
-
-func (p *plan) count(s section) {
-	r := &reader{data: s.data}
-	switch s.id {
-	case sectionType:
-		p.types = r.u32()
-	case sectionImport:
-		p.countImports(r)
-	case sectionFunction:
-		n := r.u32()
-		if uint64(n)+uint64(p.functions) > 1<<24 {
-			r.fail(errors.New("more than 16 million functions"))
-		}
-		p.functions += n
-	case sectionTable:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			r.byte()
-			flags := r.u32()
-			if entries := r.u32(); entries > maxTableEntries {
-				r.fail(fmt.Errorf("a table of %d entries; at most %d are allowed", entries, maxTableEntries))
-			}
-			if flags&1 != 0 {
-				r.u32()
-			}
-		}
-	case sectionGlobal:
-		n := r.u32()
-		if uint64(n)+uint64(p.globals) > 1<<24 {
-			r.fail(errors.New("more than 16 million globals"))
-		}
-		p.globals += n
-	case sectionExport:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			if name := r.name(); name == stopExport || name == startExport {
-				r.fail(fmt.Errorf("it exports %q, a name that is reserved", name))
-			}
-			r.byte()
-			r.u32()
-		}
-	case sectionStart:
-		p.start, p.started = r.u32(), true
-	case sectionCode:
-		p.bodies = true
-	}
-	if r.err != nil && p.err == nil {
-		p.err = fmt.Errorf("section %d: %w", s.id, r.err)
-	}
-}
-
-func (p *plan) countImports(r *reader) {
-	for n := r.u32(); n > 0 && r.err == nil; n-- {
-		module, name := r.name(), r.name()
-		switch kind := r.byte(); kind {
-		case 0:
-			r.u32()
-			p.functions++
-		default:
-			// Nothing but functions is there to be imported.
-			r.fail(fmt.Errorf("it imports %s.%s, which is not a function: memories, tables and globals have to be its own", module, name))
-		}
-	}
+	return out, p.functions, nil
 }
 
 func (p *plan) rewrite(s section) ([]byte, error) {
@@ -228,6 +111,9 @@ func (p *plan) code(data []byte, fuel, stop, check uint32) ([]byte, error) {
 
 	r := &reader{data: data}
 	count := r.u32()
+	if count != p.defined {
+		return nil, fmt.Errorf("%d function bodies for %d functions", count, p.defined)
+	}
 	out := appendU32(make([]byte, 0, len(data)+len(data)/4), count+1)
 	var body []byte
 	for i := range count {
@@ -256,10 +142,15 @@ func (p *plan) code(data []byte, fuel, stop, check uint32) ([]byte, error) {
 // body appends the body of a function with checks.
 func (p *plan) body(out, body, look []byte) ([]byte, error) {
 	r := &reader{data: body}
+	locals := uint64(0)
 	for n := r.u32(); n > 0 && r.err == nil; n-- {
-		r.u32()
-		r.byte()
+		locals += uint64(r.u32())
+		r.valueType()
 	}
+	if locals > maxLocals || int(locals) > p.locals {
+		r.fail(fmt.Errorf("%d local variables, which is too many", locals))
+	}
+	p.locals -= int(locals)
 	out = append(out, body[:r.at]...)
 	entry := len(out)
 	calls := false

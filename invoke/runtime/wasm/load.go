@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -29,12 +32,14 @@ func Load(ctx context.Context, code []byte, config Config) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	instrumented, err := instrument(code)
-	if err != nil {
-		return nil, fmt.Errorf("wasm: %s: not a module that can be run: %w", config.Name, err)
-	}
 	m := &Module{config: config}
-	if err := m.compile(ctx, instrumented); err != nil {
+	if err := m.openDirectories(); err != nil {
+		return nil, errors.Join(err, m.free())
+	}
+	if err := m.compile(ctx, code); err != nil {
+		return nil, errors.Join(err, m.free())
+	}
+	if err := m.imports(ctx); err != nil {
 		return nil, errors.Join(err, m.free())
 	}
 	if err := m.inspect(); err != nil {
@@ -46,6 +51,26 @@ func Load(ctx context.Context, code []byte, config Config) (*Module, error) {
 	return m, nil
 }
 
+// Precompile fills the cache, and runs nothing of the module. So a process that
+// may write there can do it for those that run functions and may not.
+func Precompile(ctx context.Context, code []byte, config Config) error {
+	config, err := config.withDefaults()
+	if err != nil {
+		return err
+	}
+	if config.CacheDir == "" {
+		return fmt.Errorf("wasm: %s: precompile: there is no CacheDir to do it for", config.Name)
+	}
+	m := &Module{config: config}
+	if err := m.compile(ctx, code); err != nil {
+		return errors.Join(err, m.free())
+	}
+	if err := m.inspect(); err != nil {
+		return errors.Join(fmt.Errorf("wasm: %s: %w", config.Name, err), m.free())
+	}
+	return m.free()
+}
+
 // compile makes the engine and the module's code.
 func (m *Module) compile(ctx context.Context, code []byte) error {
 	settings := wazero.NewRuntimeConfig()
@@ -53,24 +78,49 @@ func (m *Module) compile(ctx context.Context, code []byte) error {
 		settings = wazero.NewRuntimeConfigInterpreter()
 	}
 	settings = settings.WithMemoryLimitPages(uint32(m.config.MemoryBytes / pageBytes)).WithDebugInfoEnabled(false)
-	var entry *cacheEntry
-	if m.config.CacheDir != "" && !m.config.Interpreter {
-		var err error
-		if entry, err = openCache(m.config.CacheDir, code); err != nil {
-			return fmt.Errorf("wasm: %s: the cache of compiled code: %w", m.config.Name, err)
-		}
-		m.cache, settings = entry.cache, settings.WithCompilationCache(entry.cache)
+	if m.config.CacheDir == "" || m.config.Interpreter {
+		_, err := m.build(ctx, code, settings)
+		return err
+	}
+	entry := cacheEntryOf(m.config.CacheDir, code)
+	if entry.load(ctx, m, settings) {
+		return nil
+	}
+	making, cache, err := entry.begin()
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		slog.Warn("compiled WebAssembly code cannot be kept: it is compiled each time", "folder", m.config.CacheDir, "error", err)
+		_, err := m.build(ctx, code, settings)
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("wasm: %s: the cache of compiled code: %w", m.config.Name, err)
+	}
+	m.cache = cache
+	instrumented, err := m.build(ctx, code, settings.WithCompilationCache(cache))
+	if err != nil || m.interpreted {
+		making.discard()
+		return err
+	}
+	making.finish(ctx, instrumented, settings)
+	return nil
+}
+
+// build compiles the module and returns what it made of it for that.
+func (m *Module) build(ctx context.Context, code []byte, settings wazero.RuntimeConfig) ([]byte, error) {
+	instrumented, check, err := instrument(code)
+	if err != nil {
+		return nil, fmt.Errorf("wasm: %s: not a module that can be run: %w", m.config.Name, err)
 	}
 	m.runtime = wazero.NewRuntimeWithConfig(ctx, settings)
-	compiled, err := m.runtime.CompileModule(ctx, code)
+	compiling := ctx
+	if m.interpreted = isInterpreted(m.runtime); m.interpreted {
+		compiling = listenTo(ctx, check)
+	}
+	m.compiled, err = m.runtime.CompileModule(compiling, instrumented)
 	if err != nil {
-		return fmt.Errorf("wasm: %s: compile (with a memory limit of %d bytes): %w", m.config.Name, m.config.MemoryBytes, err)
+		return nil, fmt.Errorf("wasm: %s: compile (with a memory limit of %d bytes): %w", m.config.Name, m.config.MemoryBytes, err)
 	}
-	m.compiled = compiled
-	if entry != nil {
-		entry.seal()
-	}
-	return m.imports(ctx)
+	return instrumented, nil
 }
 
 // imports makes what the module imports, which can only be WASI.
@@ -87,11 +137,18 @@ func (m *Module) imports(ctx context.Context) error {
 	if !needed {
 		return nil
 	}
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, m.runtime); err != nil {
+	host := m.runtime.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
+	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(host)
+	host.NewFunctionBuilder().WithFunc(refuseRenumber).Export("fd_renumber")
+	if _, err := host.Instantiate(ctx); err != nil {
 		return fmt.Errorf("wasm: %s: prepare WASI: %w", m.config.Name, err)
 	}
 	return nil
 }
+
+// refuseRenumber stands in for fd_renumber, with which a module could have wazero
+// make a table of 2 thousand million files. 58 is ENOTSUP.
+func refuseRenumber(context.Context, uint32, uint32) uint32 { return 58 }
 
 // inspect finds the entry points and checks the rest of the convention.
 func (m *Module) inspect() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -26,7 +27,10 @@ type Module struct {
 	cache    wazero.CompilationCache // nil without a folder for it
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
-	entries  []string // sorted
+	entries  []string   // sorted
+	roots    []*os.Root // of the directories, in their order
+
+	interpreted bool
 
 	current atomic.Pointer[instance] // the one that calls try first
 	dog     watchdog
@@ -213,6 +217,18 @@ func (m *Module) Close() error {
 // free gives back what Load got, also after it failed.
 func (m *Module) free() error {
 	m.dog.stop()
+	errs := []error{m.freeEngine()}
+	for _, root := range m.roots {
+		errs = append(errs, root.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("wasm: %s: close: %w", m.config.Name, err)
+	}
+	return nil
+}
+
+// freeEngine gives back what is wazero's.
+func (m *Module) freeEngine() error {
 	var errs []error
 	if m.runtime != nil {
 		errs = append(errs, m.runtime.Close(context.Background()))
@@ -220,8 +236,6 @@ func (m *Module) free() error {
 	if m.cache != nil {
 		errs = append(errs, m.cache.Close(context.Background()))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("wasm: %s: close: %w", m.config.Name, err)
-	}
-	return nil
+	m.runtime, m.cache, m.compiled = nil, nil, nil
+	return errors.Join(errs...)
 }

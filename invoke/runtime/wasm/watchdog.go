@@ -116,9 +116,7 @@ func (i *instance) inspect(s uint64, now time.Time) {
 		i.state.Store(s)
 		return
 	}
-	// Machine code reads it at its next check, and so does the interpreter, which for
-	// Go is a race: of one word that is written once.
-	i.stop.Set(1)
+	i.interrupt()
 	close(i.stopped)
 	i.state.Store(s - phaseRunning + phaseKilled)
 }

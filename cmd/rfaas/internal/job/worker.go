@@ -43,8 +43,7 @@ const connectTimeout = 30 * time.Second
 func (w *worker) connect(ctx context.Context, c *Config) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	network, address := w.executor.Address()
-	w.client, err = invoke.Dial(ctx, c.Device, network, address, invoke.ClientConfig{Slots: 1, SlotBytes: c.slotBytes(), Mode: c.Mode})
+	w.client, err = w.executor.Dial(ctx, c.Device, invoke.ClientConfig{Slots: 1, SlotBytes: c.slotBytes(), Mode: c.Mode})
 	if err != nil {
 		return err
 	}

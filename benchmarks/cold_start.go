@@ -1,0 +1,181 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/rfaas-go/rfaas/invoke/executor"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+func init() {
+	add(&test{
+		name:  "cold-start",
+		about: "time from asking for an executor to the first result: without a spare one, and with",
+		modes: []string{Adaptive, Warm}, modesWhy: "one that polls takes a processor from an executor that starts",
+		defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
+		iterations: func(int, string) int { return coldStarts },
+		functions:  coldStart,
+	})
+}
+
+// coldStarts is the default number of rounds.
+const coldStarts = 30
+
+// How an executor is started; values of Result.Start.
+const (
+	StartCold  = "cold"  // nothing is there
+	StartSpare = "spare" // a process is ready and takes the code
+)
+
+// What a module that has to be compiled finds; values of Result.Cache.
+const (
+	CacheFilled = "filled" // the module was compiled before
+	CacheEmpty  = "empty"  // it was not
+)
+
+// coldStart measures the first results of each function, in turns.
+func coldStart(ctx context.Context, r *runner, _ *test, p params) ([]Result, error) {
+	device, err := r.openForExecutors()
+	if err != nil {
+		return nil, err
+	}
+	defer device.Close()
+	var all []*firstResult
+	for i := range r.config.Functions {
+		f := &r.config.Functions[i]
+		for spares, start := range []string{StartCold, StartSpare} {
+			supervisor, err := f.supervise(p, spares)
+			if err != nil {
+				return nil, err
+			}
+			defer supervisor.Close(0)
+			for _, cache := range f.caches() {
+				x := &firstResult{function: f, device: device, supervisor: supervisor, spares: spares, params: p, out: newSamples(), result: ofFunction(f, device, p)}
+				x.result.Start, x.result.Cache = start, cache
+				all = append(all, x)
+			}
+		}
+	}
+	const unmeasured = 1 // round: it fills caches
+	for round := range unmeasured + p.Iterations {
+		for _, x := range all {
+			if err := awaitSpares(ctx, all); err != nil {
+				return nil, err
+			}
+			if err := x.once(ctx, round >= unmeasured); err != nil {
+				if ctx.Err() != nil {
+					return nil, context.Cause(ctx)
+				}
+				return nil, fmt.Errorf("%s: %w", x.function.Label, err)
+			}
+		}
+	}
+	results := make([]Result, len(all))
+	for i, x := range all {
+		results[i] = x.summary()
+	}
+	return results, nil
+}
+
+// caches are the states of the cache of compiled code that make a difference.
+func (f *Function) caches() []string {
+	if f.isWasm() {
+		return []string{CacheFilled, CacheEmpty}
+	}
+	return []string{""}
+}
+
+// spareTimeout bounds how long a spare executor may take.
+const spareTimeout = 30 * time.Second
+
+// awaitSpares waits until the spare executors are ready: the start of one would
+// disturb the measurement.
+func awaitSpares(ctx context.Context, all []*firstResult) error {
+	deadline := time.Now().Add(spareTimeout)
+	for _, x := range all {
+		for x.supervisor.Spares() < x.spares {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(time.Millisecond):
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("%s: no spare executor was ready after %v; the log says why (--log-level warn)", x.function.Label, spareTimeout)
+			}
+		}
+	}
+	return nil
+}
+
+// firstResult is one way to a function's first result being measured.
+type firstResult struct {
+	function   *Function
+	device     *transport.Device
+	supervisor *executor.Supervisor
+	spares     int // that it keeps
+	params     params
+	out        *samples
+	took       []steps
+	result     Result
+}
+
+// once goes the way once.
+func (x *firstResult) once(ctx context.Context, counts bool) error {
+	o := x.function.order(x.params.SizeBytes, executor.AnyCore)
+	if x.result.Cache == CacheEmpty {
+		code, err := unseen(o.Code)
+		if err != nil {
+			return err
+		}
+		defer code.Close()
+		o.Code = code
+	}
+	c, took, err := begin(ctx, x.device, x.supervisor, o, x.params)
+	if err != nil {
+		return err
+	}
+	x.result.PeerPID = c.executor.PID()
+	if counts {
+		x.out.add(took.sum())
+		x.took = append(x.took, took)
+	}
+	return c.end(endGrace)
+}
+
+// summary is the result of all rounds.
+func (x *firstResult) summary() Result {
+	r, ns := x.result, int64(0)
+	for _, t := range x.took {
+		ns += t.sum()
+	}
+	n := float64(len(x.took))
+	r.RTT, r.distribution = x.out.roundTrips(), x.out.bars()
+	r.OpsPerSecond, r.BytesPerSecond = rate(n, ns), rate(n*float64(x.params.SizeBytes), ns)
+	r.Steps = &Steps{
+		Start:   x.median(func(t steps) int64 { return t.start }),
+		Connect: x.median(func(t steps) int64 { return t.connect }),
+		Call:    x.median(func(t steps) int64 { return t.call }),
+	}
+	return r
+}
+
+func (x *firstResult) median(of func(steps) int64) int64 {
+	all := make([]int64, len(x.took))
+	for i, t := range x.took {
+		all[i] = of(t)
+	}
+	slices.Sort(all)
+	last := len(all) - 1
+	return (all[last/2] + all[(last+1)/2]) / 2
+}
+
+// unseen is a WebAssembly module like this one that nobody has compiled before: it
+// has a section more, which means nothing.
+func unseen(code *os.File) (*os.File, error) {
+	mark := newKey()
+	return executor.SealedCode(code.Name(), withSection(code, "benchmark", mark[:]))
+}

@@ -1,0 +1,135 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+
+	"github.com/rfaas-go/rfaas/invoke/executor"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// functionRounds is in how many rounds functions are measured beside each other:
+// in each they take turns, so that what the machine does meanwhile happens to all.
+const functionRounds = 7
+
+// functionLatencies measures round trips of calls of each function. Every turn is
+// in an executor of its own: others that poll would take its processor.
+func functionLatencies(ctx context.Context, r *runner, t *test, p params) ([]Result, error) {
+	core, err := r.place(t, &p)
+	if err != nil {
+		return nil, err
+	}
+	device, err := r.openForExecutors()
+	if err != nil {
+		return nil, err
+	}
+	defer device.Close()
+	var latencies []*functionLatency
+	for i := range r.config.Functions {
+		f := &r.config.Functions[i]
+		supervisor, err := f.supervise(p, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer supervisor.Close(0)
+		latencies = append(latencies, &functionLatency{function: f, device: device, supervisor: supervisor, params: p, out: newSamples(), result: ofFunction(f, device, p)})
+	}
+	err = onCore(core, func() error { return inTurns(ctx, latencies, p.Iterations) })
+	if err != nil {
+		return nil, err
+	}
+	results := make([]Result, len(latencies))
+	for i, l := range latencies {
+		results[i] = l.summary(&latencies[0].result)
+	}
+	return results, nil
+}
+
+// inTurns spreads the iterations over the rounds. The order is reversed in every
+// second one.
+func inTurns(ctx context.Context, latencies []*functionLatency, iterations int) error {
+	rounds := min(functionRounds, iterations)
+	for round := range rounds {
+		n := iterations*(round+1)/rounds - iterations*round/rounds
+		for i := range latencies {
+			if round%2 == 1 {
+				i = len(latencies) - 1 - i
+			}
+			if err := latencies[i].turn(ctx, n); err != nil {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				return fmt.Errorf("%s: %w", latencies[i].function.Label, err)
+			}
+		}
+	}
+	return nil
+}
+
+// functionLatency is a function being measured.
+type functionLatency struct {
+	function    *Function
+	device      *transport.Device
+	supervisor  *executor.Supervisor
+	params      params
+	out         *samples // of all turns
+	ns          int64    // of all turns
+	allocations uint64   // of all turns
+	result      Result
+}
+
+// turn makes n calls that count.
+func (l *functionLatency) turn(ctx context.Context, n int) (err error) {
+	c, _, err := begin(ctx, l.device, l.supervisor, l.function.order(l.params.SizeBytes, l.params.PeerCPU), l.params)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = c.abort(err)
+		} else {
+			err = c.end(endGrace)
+		}
+	}()
+	l.result.PeerPID = c.executor.PID()
+	own := newSamples()
+	if err := c.run(ctx, l.params.Warmup, own); err != nil {
+		return err
+	}
+	own.reset()
+	runtime.GC() // none should fall into the loop
+	before := allocations()
+	start := clock()
+	err = c.run(ctx, n, own)
+	l.ns += clock() - start
+	l.allocations += allocations() - before
+	l.out.merge(own)
+	l.result.RoundP50 = append(l.result.RoundP50, own.roundTrips().P50)
+	return err
+}
+
+// summary is the result of all turns. first is the function that it is compared
+// with.
+func (l *functionLatency) summary(first *Result) Result {
+	r, n := l.result, float64(l.params.Iterations)
+	r.RTT, r.distribution = l.out.roundTrips(), l.out.bars()
+	r.OpsPerSecond, r.BytesPerSecond = rate(n, l.ns), rate(n*float64(l.params.SizeBytes), l.ns)
+	r.AllocsPerOp = thousandths(float64(l.allocations) / n)
+	if first != &l.result {
+		r.Beside = compare(first, &r)
+	}
+	return r
+}
+
+// compare takes the differences of the rounds' medians.
+func compare(first, r *Result) *Difference {
+	differences := make([]int64, len(r.RoundP50))
+	for i := range differences {
+		differences[i] = r.RoundP50[i] - first.RoundP50[i]
+	}
+	slices.Sort(differences)
+	last := len(differences) - 1
+	return &Difference{To: first.Function, Min: differences[0], P50: (differences[last/2] + differences[(last+1)/2]) / 2, Max: differences[last]}
+}

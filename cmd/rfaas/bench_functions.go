@@ -1,0 +1,77 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/rfaas-go/rfaas/benchmarks"
+	"github.com/rfaas-go/rfaas/examples/echo"
+	"github.com/rfaas-go/rfaas/invoke/executor"
+)
+
+// benchFunctionsHelp is about the tests that call functions.
+const benchFunctionsHelp = `invoke-lat calls a function that does nothing, in Go, unless --function names
+others, which are then called in turns, and compared with the echo in Go:
+each in a process of its own, as 'rfaas run' has it. Its input is zeros. An echo
+for a comparison that is fair can be made of examples/native/src/functions.c
+and of benchmarks/testdata/echo_wasm.c.`
+
+// openFunctions finds the functions to measure: the echo in Go, which the others
+// are compared with, and those. close is to be called when they are not needed any
+// more.
+func (f *benchFlags) openFunctions(p *program) (found []benchmarks.Function, close func(), err error) {
+	var closers []func()
+	close = func() {
+		for _, c := range closers {
+			c()
+		}
+	}
+	if len(f.functions) > 0 {
+		remove, err := ownCache()
+		if err != nil {
+			return nil, nil, err
+		}
+		closers = append(closers, remove)
+	}
+	for _, name := range slices.Compact(append([]string{echo.Name}, f.functions...)) {
+		function, closeFunction, err := openFunction(name)
+		if err != nil {
+			close()
+			return nil, nil, err
+		}
+		closers = append(closers, closeFunction)
+		found = append(found, benchmarks.Function{
+			Label: filepath.Base(name), Order: function.order(0),
+			Executors: executor.Config{
+				Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...),
+				Confine: function.confinement(f.trustCode),
+				Output:  p.meter, Logger: p.logging.log,
+			},
+		})
+	}
+	return found, close, nil
+}
+
+// ownCache has this process, and those that it starts, keep compiled code in a
+// folder of its own: measurements leave nothing in the user's, and find nothing
+// there. remove is to be called at the end.
+func ownCache() (remove func(), err error) {
+	const variable = "XDG_CACHE_HOME" // see os.UserCacheDir
+	dir, err := os.MkdirTemp("", "rfaas-bench-")
+	if err != nil {
+		return nil, err
+	}
+	former, had := os.LookupEnv(variable)
+	if err := os.Setenv(variable, dir); err != nil {
+		return nil, err
+	}
+	return func() {
+		if had {
+			os.Setenv(variable, former)
+		} else {
+			os.Unsetenv(variable)
+		}
+		os.RemoveAll(dir)
+	}, nil
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/benchmarks"
+)
+
+// benchResults runs bench with --json and returns what it printed.
+func benchResults(t *testing.T, dir string, args ...string) (results []benchmarks.Result) {
+	t.Helper()
+	status, stdout, stderr := run(t, dir, append([]string{"bench", "--json"}, args...)...)
+	require.Equal(t, exitOK, status, stderr)
+	for line := range strings.Lines(stdout) {
+		var r benchmarks.Result
+		require.NoError(t, json.Unmarshal([]byte(line), &r), line)
+		results = append(results, r)
+	}
+	return results
+}
+
+// Functions that come with the program are measured beside the echo, once each.
+func TestBenchFunctions(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var got []string
+	for _, r := range benchResults(t, dir, "invoke-lat", "cold-start", "-f", "echo", "-f", "noop", "--mode", "warm", "--iterations", "2", "--plot", "plot.svg") {
+		got = append(got, fmt.Sprint(r.Test, " ", r.Function, " ", r.Runtime, " ", r.Start, r.Cache))
+		require.Positive(t, r.RTT.P50)
+		require.Equal(t, r.Test == "invoke-lat" && r.Function == "noop", r.Beside != nil)
+		require.Equal(t, r.Test == "cold-start", r.Steps != nil)
+	}
+	require.Equal(t, []string{
+		"invoke-lat echo go ", "invoke-lat noop go ",
+		"cold-start echo go cold", "cold-start echo go spare", "cold-start noop go cold", "cold-start noop go spare",
+	}, got)
+	require.Equal(t, []string{"plot.svg"}, names(t, dir))
+	require.Contains(t, read(t, dir, "plot.svg"), "cold-start noop spare")
+
+	results := benchResults(t, dir, "cold-start", "--iterations", "1")
+	require.Len(t, results, 2, "without functions there is the echo")
+	require.Equal(t, "echo", results[0].Function)
+	require.Equal(t, "noop", benchResults(t, dir, "invoke-lat", "--iterations", "1", "-f", "noop", "--mode", "warm")[1].Function)
+	require.Empty(t, benchResults(t, dir, "invoke-lat", "--iterations", "1", "--mode", "warm")[0].Function)
+}
+
+func TestBenchFunctionsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for want, args := range map[string][]string{
+		"--function: write-lat calls none; those that do: invoke-lat, cold-start": {"invoke-lat", "write-lat", "-f", "echo"},
+		`rfaas bench: unknown function "nothing"; there are: thumbnailer`:         {"invoke-lat", "-f", "nothing"},
+		"open nothing.so: no such file or directory":                              {"cold-start", "-f", "nothing.so"},
+		"--transport: loopback does not leave the process, and functions run":     {"cold-start", "--transport", "loopback:"},
+	} {
+		status, stdout, stderr := run(t, dir, append([]string{"bench"}, args...)...)
+		require.Equal(t, exitUsage, status, stderr)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, want)
+	}
+	status, _, stderr := run(t, dir, "bench", "invoke-lat", "-f", "test-panic", "--mode", "warm")
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, stderr, "rfaas bench: invoke-lat at 64 bytes: test-panic: ")
+	require.Contains(t, stderr, "the function's own")
+}
+
+// Measurements have a cache of their own, which is gone afterwards.
+func TestOwnCache(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	former, err := os.UserCacheDir()
+	require.NoError(t, err)
+	remove, err := ownCache()
+	require.NoError(t, err)
+	own, err := os.UserCacheDir()
+	require.NoError(t, err)
+	require.NotEqual(t, former, own)
+	require.NoError(t, os.MkdirAll(own+"/rfaas/wasm", 0o700))
+	remove()
+	require.NoDirExists(t, own)
+	now, err := os.UserCacheDir()
+	require.NoError(t, err)
+	require.Equal(t, former, now)
+}

@@ -1,0 +1,95 @@
+//go:build cgo
+
+package main
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Functions of files are called, and what they do to their process is told.
+func TestInvokePackage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	library(t, dir, "text.so")
+	status, _, stderr := run(t, dir, "pack", "-o", "limited.rfaas", "--function", "spin=spin", "--time-limit", "100ms", "text.so")
+	require.Equal(t, exitOK, status, stderr)
+	for _, c := range []struct {
+		function string
+		status   int
+		stdout   string
+		stderr   string
+	}{
+		{"text.so:upper", exitOK, "THIS IS A", ``},
+		{"text.so:crash", exitFailed, "", `rfaas invoke: executor process \d+: killed by signal 11 \(segmentation fault\) while function "crash" ran\n$`},
+		{"limited.rfaas", exitFailed, "", `rfaas invoke: executor process \d+: killed because function "spin" took longer than its time limit of 100ms\n$`},
+		{"text.so", exitUsage, "", `text.so has 3 functions: choose one with .*text.so:NAME; there are: crash, spin, upper`},
+		{"text.so:lower", exitUsage, "", `text.so has no function "lower"; there are: crash, spin, upper`},
+	} {
+		status, stdout, stderr := run(t, dir, "invoke", c.function, "--data", "this is a")
+		require.Equal(t, c.status, status, stderr)
+		require.Equal(t, c.stdout, stdout)
+		require.Regexp(t, c.stderr, stderr)
+	}
+}
+
+// Inputs and results together are more than what the package allows to be beside
+// slots.
+func TestInvokePackageLimited(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	library(t, dir, "text.so")
+	status, _, stderr := run(t, dir, "pack", "-o", "small.rfaas", "--function", "upper=upper", "--memory", "4MiB", "text.so")
+	require.Equal(t, exitOK, status, stderr)
+	write(t, dir, "in", strings.Repeat("abcdefg", 1<<20))
+	status, _, stderr = run(t, dir, "invoke", "small.rfaas", "--in", "in", "-o", "out")
+	require.Equal(t, exitOK, status, stderr)
+	require.True(t, strings.Repeat("ABCDEFG", 1<<20) == read(t, dir, "out"))
+}
+
+// Functions of files are measured, each as it is run.
+func TestBenchPackage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	library(t, dir, "text.so")
+	results := benchResults(t, dir, "invoke-lat", "cold-start", "-f", "text.so:upper", "--mode", "warm", "--iterations", "2")
+	require.Len(t, results, 6)
+	require.Equal(t, "native", results[1].Runtime)
+	require.Equal(t, "text.so:upper", results[1].Function)
+	require.Equal(t, "echo", results[1].Beside.To)
+	status, _, stderr := run(t, dir, "bench", "cold-start", "-f", "text.so:crash")
+	require.Equal(t, exitFailed, status)
+	require.Regexp(t, `rfaas bench: cold-start at 64 bytes: text.so:crash: executor \(process \d+\): killed by signal 11 \(segmentation fault\) while function "crash" ran\n$`, stderr)
+}
+
+// Functions of files are isolated, unless --trust-code is given: invoke and bench
+// ask for it.
+func TestPackageIsIsolated(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	library(t, dir, "text.so") // says if there is no compiler
+	write(t, dir, "isolated.c", `
+#include <stdint.h>
+#include <stdlib.h>
+uint32_t isolated(void *args, uint32_t size, void *res)
+{
+	if (getenv("`+asProgram+`")) abort(); /* an isolated process has no environment */
+	return 0;
+}`)
+	out, err := exec.Command("gcc", "-shared", "-fPIC", "-o", filepath.Join(dir, "isolated.so"), filepath.Join(dir, "isolated.c")).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for _, command := range [][]string{
+		{"invoke", "isolated.so"},
+		{"bench", "invoke-lat", "-f", "isolated.so", "--mode", "warm", "--iterations", "1"},
+	} {
+		status, _, stderr := run(t, dir, command...)
+		require.Equal(t, exitOK, status, stderr)
+		status, _, stderr = run(t, dir, append(command, "--trust-code")...)
+		require.Equal(t, exitFailed, status, stderr)
+		require.Contains(t, stderr, "killed by signal 6 (aborted)")
+	}
+}

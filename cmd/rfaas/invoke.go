@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/atomicfile"
+	"github.com/rfaas-go/rfaas/invoke"
+)
+
+// invokeFlags are the flags of invoke.
+type invokeFlags struct {
+	input     string
+	data      string
+	hasData   bool
+	output    string
+	transport string
+	mode      invoke.Mode
+	timeout   time.Duration
+	slotBytes byteSize
+	trustCode bool
+	repeat    int
+}
+
+// maxRepeat bounds --repeat: so many latencies are kept in memory.
+const maxRepeat = 10_000_000
+
+func (p *program) invokeCommand() *cobra.Command {
+	f := &invokeFlags{}
+	var list strings.Builder
+	writeFunctions(&list)
+	cmd := &cobra.Command{
+		DisableFlagsInUseLine: true,
+		Use:                   "invoke FUNCTION|FILE[:NAME]",
+		Short:                 "Call a function once",
+		Long: `invoke starts a process that executes functions, calls one of them, and writes
+the result. The function is one that comes with the program, or one of a FILE: a
+package, a shared object (.so) or a WebAssembly module (.wasm); of several in it
+NAME says which.
+
+Functions:
+` + list.String() + `
+The input is a file (--in), the standard input (--in -) or some text (--data);
+without any of these it is empty. The result goes to the standard output, or to
+a file (-o), which it replaces, and which appears when it is complete. Both can
+have up to a gigabyte.
+
+The call is not repeated, whatever happens. For many inputs there is
+'rfaas run'. FILEs run isolated from your files and other processes, unless
+--trust-code says otherwise.
+
+` + exitHelp,
+		Example: `  One call, and what it says:
+    rfaas invoke echo --data hello
+
+  A function of a shared object, of several:
+    rfaas invoke functions.so:sum --in numbers -o total
+
+  How long does it take?
+    rfaas invoke thumbnailer --in photo.jpg -o thumbnail.jpg --repeat 100`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return nil
+			}
+			return fmt.Errorf("%d functions are given; one is called: %s, or one of a file", len(args), strings.Join(functionNames(), ", "))
+		},
+		ValidArgs: functionNames(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.hasData = cmd.Flags().Changed("data")
+			return f.run(cmd, p, args[0])
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVarP(&f.input, "in", "i", "", "`FILE` with the input; - for the standard input")
+	flags.StringVar(&f.data, "data", "", "`TEXT` to be the input")
+	flags.StringVarP(&f.output, "output", "o", "", "`FILE` for the result; - for the standard output")
+	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the function's process; see 'rfaas devices'")
+	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
+	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
+	flags.Var(&f.slotBytes, "slot-bytes", "largest input and result: a `SIZE` such as 512KiB or 1GiB (default: any input; 64MiB of result, or what the input suggests)")
+	flags.BoolVar(&f.trustCode, "trust-code", false, "run FILEs without isolation, with your rights and files")
+	flags.IntVar(&f.repeat, "repeat", 1, "call `N` times, say how long it took, and write the last result")
+	return cmd
+}
+
+// run carries the command out.
+func (f *invokeFlags) run(cmd *cobra.Command, p *program, name string) error {
+	function, closeFunction, err := openFunction(name)
+	if err != nil {
+		return err
+	}
+	defer closeFunction()
+	if err := f.check(function, cmd.OutOrStdout()); err != nil {
+		return err
+	}
+	in, err := f.openInput(cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if f.file() != "" {
+		if err := atomicfile.Probe(filepath.Dir(f.file())); err != nil {
+			return fmt.Errorf("the result cannot be written to %s: %w; choose another file (-o)", f.file(), err)
+		}
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
+	defer stop()
+	c := &invocation{flags: f, name: function.name, program: p, length: int(in.bytes)}
+	defer c.end()
+	result, err := c.carryOut(ctx, function, in)
+	if ctx.Err() != nil {
+		return &exitError{exitInterrupted, errInterrupted}
+	}
+	if err != nil {
+		return err
+	}
+	if err := f.write(cmd.OutOrStdout(), result); err != nil {
+		return err
+	}
+	if f.repeat > 1 {
+		fmt.Fprintln(p.meter, c.summary())
+	}
+	return nil
+}
+
+// file is where the result goes, empty for the standard output.
+func (f *invokeFlags) file() string {
+	if f.output == standardOutput {
+		return ""
+	}
+	return f.output
+}
+
+// check refuses what can be seen to be wrong from the command line alone.
+func (f *invokeFlags) check(function *function, stdout io.Writer) error {
+	most := byteSize(maxSlotBytes)
+	switch {
+	case f.input != "" && f.hasData:
+		return usageError("--in and --data: there is one input")
+	case f.timeout < 0:
+		return usageError("--timeout %v: must not be negative; 0 is for never", f.timeout)
+	case f.slotBytes < 0 || f.slotBytes > most:
+		return usageError("--slot-bytes %s: must be 1 to %s", f.slotBytes.String(), most.String())
+	case f.repeat < 1 || f.repeat > maxRepeat:
+		return usageError("--repeat %d: must be 1 to %d", f.repeat, maxRepeat)
+	case f.file() == "" && function.binary && isTerminal(stdout):
+		return usageError("%s makes %s files, which are nothing for a terminal: say where to put it with -o FILE", function.name, function.extension)
+	}
+	return nil
+}
+
+// write hands the result out.
+func (f *invokeFlags) write(stdout io.Writer, result []byte) error {
+	if f.file() != "" {
+		return atomicfile.Write(f.file(), result)
+	}
+	if _, err := stdout.Write(result); err != nil {
+		return fmt.Errorf("writing to the standard output: %w", withoutPath(err))
+	}
+	return nil
+}
+
+// errNotOne is about an input that is a folder.
+var errNotOne = errors.New("is a directory; name a file")

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// invokeInput is the input of a call.
+type invokeInput struct {
+	name  string // for errors
+	from  io.Reader
+	bytes int64 // that it has
+	file  *os.File
+}
+
+// openInput finds out how long the input is. What cannot be read twice, or has no
+// length, is read here.
+func (f *invokeFlags) openInput(stdin io.Reader) (*invokeInput, error) {
+	in, err := f.findInput(stdin)
+	if err != nil {
+		return nil, err
+	}
+	if most := f.mostInput(); in.bytes > most {
+		in.close()
+		return nil, in.tooLong(most)
+	}
+	return in, nil
+}
+
+func (f *invokeFlags) findInput(stdin io.Reader) (*invokeInput, error) {
+	switch f.input {
+	case "":
+		return &invokeInput{name: "--data", from: strings.NewReader(f.data), bytes: int64(len(f.data))}, nil
+	case standardInput:
+		return f.drain("the standard input", stdin)
+	}
+	file, err := os.Open(f.input)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+	case info.IsDir():
+		err = fmt.Errorf("%s: %w", f.input, errNotOne)
+	case info.Mode().IsRegular() && info.Size() > 0: // files of /proc say 0
+		return &invokeInput{name: f.input, from: file, bytes: info.Size(), file: file}, nil
+	default:
+		in, err := f.drain(f.input, file)
+		file.Close()
+		return in, err
+	}
+	file.Close()
+	return nil, err
+}
+
+// standardInput is the file name that stands for the standard input.
+const standardInput = "-"
+
+// drain reads what has no length, up to one byte more than is allowed.
+func (f *invokeFlags) drain(name string, r io.Reader) (*invokeInput, error) {
+	content, err := io.ReadAll(io.LimitReader(r, f.mostInput()+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, withoutPath(err))
+	}
+	return &invokeInput{name: name, from: bytes.NewReader(content), bytes: int64(len(content))}, nil
+}
+
+// mostInput is how long an input may be.
+func (f *invokeFlags) mostInput() int64 {
+	if f.slotBytes > 0 {
+		return int64(f.slotBytes)
+	}
+	return maxSlotBytes
+}
+
+func (in *invokeInput) tooLong(most int64) error {
+	size := byteSize(most)
+	if most == maxSlotBytes {
+		return fmt.Errorf("%s: too large: more than %s, which is the most that a call takes", in.name, size.String())
+	}
+	return fmt.Errorf("%s: too large: more than %s; allow more with --slot-bytes", in.name, size.String())
+}
+
+// load reads the input, which fills buf.
+func (in *invokeInput) load(buf []byte) error {
+	_, err := io.ReadFull(in.from, buf)
+	if err == nil && in.file != nil {
+		if n, _ := in.file.Read(make([]byte, 1)); n > 0 {
+			err = errors.New("it has grown since it was looked at; try again")
+		}
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("it has shrunk since it was looked at; try again")
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", in.name, withoutPath(err))
+	}
+	return nil
+}
+
+func (in *invokeInput) close() {
+	if in.file != nil {
+		in.file.Close()
+	}
+}
+
+// withoutPath is an error without the name of the file, for where that was said.
+func withoutPath(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}

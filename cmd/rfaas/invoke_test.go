@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// The input comes from a file, the standard input, a pipe, the command line, or
+// there is none.
+func TestInvokeInputs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "file", "of a file\n")
+	write(t, dir, "empty", "")
+	require.NoError(t, unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{}, ""},
+		{[]string{"--data", "text"}, "text"},
+		{[]string{"--data", ""}, ""},
+		{[]string{"--in", "file"}, "of a file\n"},
+		{[]string{"-i", "empty"}, ""},
+		{[]string{"--in", "-"}, "of the standard input"},
+		{[]string{"--in", "pipe"}, "of a pipe"},
+		{[]string{"--in", "/proc/sys/kernel/ostype"}, "Linux\n"},
+	} {
+		s := startWith(t, dir, func(cmd *exec.Cmd) { cmd.Stdin = strings.NewReader("of the standard input") }, append([]string{"invoke", "echo"}, c.args...)...)
+		if c.want == "of a pipe" {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "pipe"), []byte(c.want), 0))
+		}
+		require.Equal(t, exitOK, s.wait(), s.stderr.String())
+		require.Equal(t, c.want, s.stdout.String(), c.args)
+		require.Empty(t, s.stderr.String())
+	}
+}
+
+// The result goes to the standard output, or to a file, which it replaces.
+func TestInvokeOutput(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "out", "what was there before")
+	for _, output := range []string{"out", "new"} {
+		status, stdout, stderr := run(t, dir, "invoke", "test-work", "--data", "x", "-o", output)
+		require.Equal(t, exitOK, status, stderr)
+		require.Empty(t, stdout)
+		require.Equal(t, "worked on x", read(t, dir, output))
+	}
+	require.Equal(t, []string{"new", "out"}, names(t, dir))
+
+	status, stdout, stderr := run(t, dir, "invoke", "test-work", "--data", "x", "-o", "-")
+	require.Equal(t, exitOK, status, stderr)
+	require.Equal(t, "worked on x", stdout)
+}
+
+// Payloads of any length: in a slot, beside it, and longer than the other one.
+func TestInvokeLarge(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, size := range []int{1, invokeSlotBytes - 1, invokeSlotBytes, invokeSlotBytes + 1, defaultRoom/2 + 5} {
+		in := bytes.Repeat([]byte("0123456789abcde"), size/15+1)[:size]
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "in"), in, 0o600))
+		for function, want := range map[string][]byte{"test-double": append(in, in...), "noop": nil} {
+			args := []string{"invoke", function, "--in", "in", "-o", "out"}
+			if 2*size > defaultRoom {
+				args = append(args, "--slot-bytes", "80MiB")
+			}
+			status, _, stderr := run(t, dir, args...)
+			require.Equal(t, exitOK, status, stderr)
+			require.True(t, string(want) == read(t, dir, "out"), "%d bytes", size)
+		}
+	}
+}
+
+// Input and result together can be more than an executor takes beside its slots.
+func TestInvokeGigabyte(t *testing.T) {
+	t.Parallel()
+	status, stdout, stderr := run(t, t.TempDir(), "invoke", "echo", "--data", "x", "--slot-bytes", "1GiB")
+	require.Equal(t, exitOK, status, stderr)
+	require.Equal(t, "x", stdout)
+}
+
+// Slots hold what does not go beside them.
+func TestSlotsFor(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ in, result, beside, want int64 }{
+		{0, 1, defaultBeside, pageBytes},
+		{5000, 1, defaultBeside, 2 * pageBytes},
+		{0, defaultRoom, defaultBeside, invokeSlotBytes},
+		{0, defaultRoom, defaultRoom - 1, defaultRoom},
+		{defaultBeside - 1, 1, defaultBeside, invokeSlotBytes},
+		{defaultBeside, 1, defaultBeside, defaultBeside},
+		{600 << 20, 601 << 20, defaultBeside, 601 << 20},
+		{maxSlotBytes, maxSlotBytes, defaultBeside, maxSlotBytes},
+	} {
+		require.EqualValues(t, c.want, slotsFor(c.in, c.result, c.beside), "%+v", c)
+	}
+}
+
+// Mistakes on the command line are told before anything is started.
+func TestInvokeUsage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for want, args := range map[string][]string{
+		"0 functions are given; one is called: thumbnailer, ": {},
+		"2 functions are given":                               {"echo", "noop"},
+		`unknown function "ech"; there are: thumbnailer, `:    {"ech"},
+		"open nothing.so: no such file or directory":          {"nothing.so"},
+		"--in and --data: there is one input":                 {"echo", "--in", "x", "--data", ""},
+		"--timeout -1s: must not be negative":                 {"echo", "--timeout", "-1s"},
+		"--slot-bytes 2GiB: must be 1 to 1GiB":                {"echo", "--slot-bytes", "2GiB"},
+		"--repeat 0: must be 1 to 10000000":                   {"echo", "--repeat", "0"},
+		`--transport nothing:: unknown transport "nothing"`:   {"echo", "--transport", "nothing:"},
+		"--transport loopback:: connects within one process":  {"echo", "--transport", "loopback:"},
+		`invalid argument "cold" for "--mode" flag`:           {"echo", "--mode", "cold"},
+	} {
+		status, stdout, stderr := run(t, dir, append([]string{"invoke"}, args...)...)
+		require.Equal(t, exitUsage, status, stderr)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, "rfaas invoke: ")
+		require.Contains(t, stderr, want)
+		require.Contains(t, stderr, "See 'rfaas invoke --help'.")
+	}
+}
+
+// What the call comes to when it does not succeed; the file is as it was.
+func TestInvokeFails(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "out", "what was there before")
+	write(t, dir, "five", "bytes")
+	write(t, dir, "long", strings.Repeat("x", 5000))
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{`^rfaas invoke: open nothing: no such file or directory\n$`, []string{"echo", "--in", "nothing"}},
+		{`^rfaas invoke: \.: is a directory; name a file\n$`, []string{"echo", "--in", "."}},
+		{`^rfaas invoke: five: too large: more than 4; allow more with --slot-bytes\n$`, []string{"echo", "--in", "five", "--slot-bytes", "4"}},
+		{`^rfaas invoke: --data: too large: more than 4;`, []string{"echo", "--data", "bytes", "--slot-bytes", "4"}},
+		{`^rfaas invoke: test-double: too large: .*; allow more with --slot-bytes, or more memory to the package \(rfaas pack --memory\)\n$`, []string{"test-double", "--in", "long", "--slot-bytes", "8KiB"}},
+		{`^rfaas invoke: black-scholes: .*\n$`, []string{"black-scholes", "--data", "nonsense"}},
+		{`(?m)^rfaas invoke: test-panic: crashed: .*the function's own`, []string{"test-panic"}},
+		{`(?m)^rfaas invoke: executor process \d+: killed by signal 9 \(killed\) while function "test-suicide" ran\n$`, []string{"test-suicide", "--data", "kill"}},
+		{`(?m)^rfaas invoke: test-stuck: not done in time: .*; allow more with --timeout \(100ms\), or more to the package \(rfaas pack --time-limit\)\n$`, []string{"test-stuck", "--data", "/dev/null/x", "--timeout", "100ms"}},
+		{`(?m)^rfaas invoke: the result cannot be written to nowhere/out: .*; choose another file \(-o\)\n$`, []string{"echo", "-o", "nowhere/out"}},
+	} {
+		status, stdout, stderr := run(t, dir, append([]string{"invoke", "-o", "out"}, c.args...)...)
+		require.Equal(t, exitFailed, status, "%v: %s", c.args, stderr)
+		require.Empty(t, stdout)
+		require.Regexp(t, c.want, stderr)
+		require.Equal(t, "what was there before", read(t, dir, "out"))
+	}
+	require.Equal(t, []string{"five", "long", "out"}, names(t, dir))
+}
+
+// An executor that cannot be started is told of, however it fails.
+func TestInvokeExecutorDoesNotStart(t *testing.T) {
+	t.Parallel()
+	for how, want := range map[string]string{
+		"saying why":       "the reason",
+		"with status 3":    "ended with exit status 3 before it was ready",
+		"talking nonsense": `an answer was expected, and something else came: invalid character 'h'`,
+		"not listening":    "connection refused",
+	} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			s := startWith(t, t.TempDir(), func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, executorFails+"="+how) }, "invoke", "echo")
+			require.Equal(t, exitFailed, s.wait())
+			require.Empty(t, s.stdout.String())
+			require.Contains(t, s.stderr.String(), want)
+		})
+	}
+}
+
+// The executor is killed from outside while the function runs.
+func TestInvokeExecutorKilled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := start(t, dir, "invoke", "test-stuck", "--data", filepath.Join(dir, "x"))
+	require.True(t, eventually(10*time.Second, func() bool { return len(names(t, dir)) == 1 }))
+	for _, pid := range s.executors() {
+		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	}
+	require.Equal(t, exitFailed, s.wait())
+	require.Regexp(t, `rfaas invoke: executor process \d+: killed by signal 9 \(killed\) while function "test-stuck" ran\n$`, s.stderr.String())
+}
+
+// A signal ends the call at once, and nothing is written.
+func TestInvokeInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		dir := t.TempDir()
+		s := start(t, dir, "invoke", "test-stuck", "--data", filepath.Join(dir, "x"), "-o", "out")
+		require.True(t, eventually(10*time.Second, func() bool { return len(names(t, dir)) == 1 }))
+		s.signal(sig)
+		require.Equal(t, exitInterrupted, s.wait())
+		require.Equal(t, "rfaas invoke: interrupted\n", s.stderr.String())
+		require.Equal(t, []string{"x.entered"}, names(t, dir))
+	}
+}
+
+// A full disk, and a full standard output.
+func TestInvokeFullDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "in", strings.Repeat("x", 100<<10))
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer full.Close()
+	s := startWith(t, dir, func(cmd *exec.Cmd) { cmd.Stdout = full }, "invoke", "echo", "--in", "in")
+	require.Equal(t, exitFailed, s.wait())
+	require.Equal(t, "rfaas invoke: writing to the standard output: no space left on device\n", s.stderr.String())
+
+	disk := smallDisk(t, 64<<10)
+	write(t, disk, "out", "before")
+	status, _, stderr := run(t, dir, "invoke", "echo", "--in", "in", "-o", filepath.Join(disk, "out"))
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, stderr, "no space left on device")
+	require.Equal(t, []string{"out"}, names(t, disk))
+	require.Equal(t, "before", read(t, disk, "out"))
+}
+
+// With --repeat there are latencies, of all calls.
+func TestInvokeRepeat(t *testing.T) {
+	t.Parallel()
+	status, stdout, stderr := run(t, t.TempDir(), "invoke", "test-work", "--data", "x", "--repeat", "20")
+	require.Equal(t, exitOK, status, stderr)
+	require.Equal(t, "worked on x", stdout)
+	const number = `(\d+(\.\d+)?(ns|µs|ms|s))`
+	const all = `min ` + number + `, p50 ` + number + `, p99 ` + number + `, max ` + number
+	require.Regexp(t, `^20 calls: `+all+`; in the function: `+all+"\n$", stderr)
+	require.NotRegexp(t, `min \d+(\.\d+)?(ns|µs)`, stderr, "the function takes 2 ms at least")
+}
+
+// Percentiles are those of samples that are known.
+func TestPercentiles(t *testing.T) {
+	t.Parallel()
+	var all []time.Duration
+	for i := range 1001 {
+		all = append(all, time.Duration((i*8)%1001))
+	}
+	require.Equal(t, "min 0s, p50 500ns, p99 990ns, max 1µs", percentiles(all))
+	require.Equal(t, "min 5ns, p50 5ns, p99 5ns, max 5ns", percentiles([]time.Duration{5}))
+}
+
+// The file has grown, or shrunk, since its size was asked for.
+func TestInvokeInputChanges(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "in")
+	for content, want := range map[string]string{"123": "", "12": "it has shrunk", "1234": "it has grown", "": "it has shrunk"} {
+		require.NoError(t, os.WriteFile(path, []byte("abc"), 0o600))
+		in, err := (&invokeFlags{input: path}).openInput(nil)
+		require.NoError(t, err)
+		require.EqualValues(t, 3, in.bytes)
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		buf := make([]byte, in.bytes)
+		if err = in.load(buf); want == "" {
+			require.NoError(t, err)
+			require.Equal(t, content, string(buf))
+		} else {
+			require.ErrorContains(t, err, fmt.Sprintf("reading %s: %s since it was looked at; try again", path, want))
+		}
+		in.close()
+	}
+}

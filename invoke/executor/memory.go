@@ -1,0 +1,33 @@
+package executor
+
+import "github.com/rfaas-go/rfaas/invoke/runtime"
+
+// What an executor takes for itself: the Go runtime with its stacks, the program,
+// and, where modules are compiled, the compiler.
+const (
+	ownBytes     = 64 << 20
+	compileBytes = 256 << 20
+)
+
+// memoryLimit is how much memory an executor of the assignment may take in all: what
+// it needs itself and for its slots, and what the assignment allows; otherwise says
+// what if that is nothing.
+func (a *Assignment) memoryLimit(otherwise int64) int64 {
+	if a.MemoryBytes == 0 {
+		return otherwise
+	}
+	limit := a.MemoryBytes + ownBytes
+	if a.Runtime == runtime.Wasm {
+		limit += compileBytes
+	}
+	const inAndOut = 2
+	return limit + inAndOut*int64(max(a.Clients, 1))*int64(a.Slots)*int64(a.SlotBytes)
+}
+
+// limitMemory sets the limit for the assignment.
+func (e *Executor) limitMemory() error {
+	if limit := e.assignment.memoryLimit(0); limit > 0 {
+		return e.confined.SetMemory(limit)
+	}
+	return nil
+}

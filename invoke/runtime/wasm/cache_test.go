@@ -1,0 +1,281 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// cached is a module and a folder with its compiled code.
+type cached struct {
+	t     *testing.T
+	code  []byte
+	root  string
+	entry *cacheEntry
+}
+
+func newCached(t *testing.T, code []byte) *cached {
+	root := filepath.Join(t.TempDir(), "cache")
+	return &cached{t, code, root, cacheEntryOf(root, code)}
+}
+
+// use loads the module, and calls it; the folder has this entry afterwards.
+func (c *cached) use() {
+	c.t.Helper()
+	m, err := Load(c.t.Context(), c.code, Config{CacheDir: c.root})
+	require.NoError(c.t, err)
+	afterwards(c.t, m)
+	require.NoError(c.t, m.Close())
+	all, err := os.ReadDir(c.root)
+	require.NoError(c.t, err)
+	require.Len(c.t, all, 1, "nothing unfinished is left")
+	require.Equal(c.t, filepath.Base(c.entry.dir), all[0].Name())
+}
+
+func (c *cached) files() (paths map[string]string) {
+	c.t.Helper()
+	found, err := c.entry.files(nil)
+	require.NoError(c.t, err)
+	require.Len(c.t, found, 2)
+	paths = map[string]string{"sums": filepath.Join(c.entry.dir, sumsFile)}
+	for path := range found {
+		if filepath.Base(path) == outlineFile {
+			paths["outline"] = path
+		} else {
+			paths["machine code"] = path
+		}
+	}
+	require.Len(c.t, paths, 3)
+	return paths
+}
+
+// unchanged says whether the entry is used without being made anew.
+func (c *cached) unchanged() bool {
+	c.t.Helper()
+	old := time.Unix(1, 0)
+	for _, path := range c.files() {
+		require.NoError(c.t, os.Chtimes(path, old, old))
+	}
+	c.use()
+	for _, path := range c.files() {
+		info, err := os.Stat(path)
+		require.NoError(c.t, err)
+		if !info.ModTime().Equal(old) {
+			return false
+		}
+	}
+	return true
+}
+
+func TestCacheSurvivesDamage(t *testing.T) {
+	t.Parallel()
+	c := newCached(t, entries(entry("echo", echo)))
+	c.use()
+	require.True(t, c.unchanged())
+	for name, path := range c.files() {
+		good, err := os.ReadFile(path)
+		require.NoError(t, err)
+		damage := func(what string, do func() error) {
+			t.Helper()
+			require.NoError(t, do())
+			require.False(t, c.unchanged(), "%s: %s", name, what)
+			now, err := os.ReadFile(path)
+			require.NoError(t, err, "%s: %s", name, what)
+			require.True(t, bytes.Equal(good, now), "%s: %s", name, what)
+			require.True(t, c.unchanged(), "%s: %s", name, what)
+		}
+		for at := 0; at < len(good); at += len(good)/2 + 1 {
+			bad := bytes.Clone(good)
+			bad[at] ^= 0x10
+			damage("a byte that is wrong", func() error { return os.WriteFile(path, bad, 0o600) })
+		}
+		damage("a half", func() error { return os.WriteFile(path, good[:len(good)/2], 0o600) })
+		damage("nothing in it", func() error { return os.WriteFile(path, nil, 0o600) })
+		damage("more", func() error { return os.WriteFile(path, append(good[:len(good):len(good)], 0), 0o600) })
+	}
+	for name := range c.files() {
+		path := c.files()[name]
+		require.NoError(t, os.Remove(path), name)
+		c.use()
+		require.True(t, c.unchanged(), name)
+	}
+}
+
+// seal makes the checksums those of the files as they are.
+func (c *cached) seal() {
+	found, err := c.entry.files(nil)
+	require.NoError(c.t, err)
+	sums, err := found.sums()
+	require.NoError(c.t, err)
+	require.NoError(c.t, os.WriteFile(filepath.Join(c.entry.dir, sumsFile), []byte(sums), 0o600))
+}
+
+// An outline without its machine code must never run: it traps.
+func TestCacheOfAnotherProcessor(t *testing.T) {
+	t.Parallel()
+	c := newCached(t, entries(entry("echo", echo)))
+	c.use()
+	code := c.files()["machine code"]
+	require.NoError(t, os.Rename(code, filepath.Join(filepath.Dir(code), "another")))
+	c.seal()
+	c.use()
+	require.Equal(t, code, c.files()["machine code"])
+	require.True(t, c.unchanged())
+	// wazero finds it, but it is for another version of it.
+	b, err := os.ReadFile(code)
+	require.NoError(t, err)
+	b[7] ^= 1
+	require.NoError(t, os.WriteFile(code, b, 0o600))
+	c.seal()
+	require.False(t, c.unchanged())
+	require.True(t, c.unchanged())
+}
+
+// That the machine code in the cache is what runs is seen by exchanging it.
+func TestTheCacheIsUsed(t *testing.T) {
+	t.Parallel()
+	one, two := newCached(t, entries(entry("f", i32(1)), entry("echo", echo))), newCached(t, entries(entry("f", i32(2)), entry("echo", echo)))
+	one.use()
+	two.use()
+	b, err := os.ReadFile(two.files()["machine code"])
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(one.files()["machine code"], b, 0o600))
+	one.seal()
+	m := load(t, one.code, Config{CacheDir: one.root})
+	n, err := function1(t, m, "f")(t.Context(), nil, make([]byte, 8))
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	m = load(t, one.code, Config{CacheDir: one.root, Interpreter: true})
+	n, err = function1(t, m, "f")(t.Context(), nil, make([]byte, 8))
+	require.NoError(t, err)
+	require.Equal(t, 1, n, "the interpreter has no use for it")
+}
+
+// What is refused is refused each time, and leaves nothing.
+func TestTheCacheOfWhatCannotBeLoaded(t *testing.T) {
+	t.Parallel()
+	for _, code := range [][]byte{nil, entries(entry("f", op["get heap"], op["drop"])), entries(entry("f", []byte{0x06}))} {
+		root := t.TempDir()
+		for range 2 {
+			_, err := Load(t.Context(), code, Config{CacheDir: root})
+			require.Error(t, err)
+			all, err := os.ReadDir(root)
+			require.NoError(t, err)
+			require.Empty(t, all)
+		}
+	}
+}
+
+func TestPrecompile(t *testing.T) {
+	t.Parallel()
+	trap := function{"_initialize", typeNone, op["unreachable"]}
+	c := newCached(t, entries(entry("echo", echo), trap))
+	require.NoError(t, Precompile(t.Context(), c.code, Config{CacheDir: c.root}), "nothing of it runs")
+	require.Len(t, c.files(), 3)
+	require.NoError(t, Precompile(t.Context(), c.code, Config{CacheDir: c.root}))
+	require.ErrorContains(t, Precompile(t.Context(), nil, Config{CacheDir: c.root}), "not a WebAssembly module")
+	require.ErrorContains(t, Precompile(t.Context(), entries(function{"f", typeNone, nil}), Config{CacheDir: c.root}), "no entry point")
+	require.ErrorContains(t, Precompile(t.Context(), c.code, Config{}), "CacheDir")
+	require.ErrorContains(t, Precompile(t.Context(), c.code, Config{CacheDir: c.root, Instances: -1}), "instances")
+}
+
+func TestACacheToReadOnly(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() == 0 {
+		t.Skip("root may write in any folder: run as another user (.ci/run unprivileged does)")
+	}
+	full, empty := newCached(t, entries(entry("echo", echo))), newCached(t, entries(entry("echo", echo)))
+	full.use()
+	require.NoError(t, os.Mkdir(empty.root, 0o700))
+	for _, c := range []*cached{full, empty} {
+		require.NoError(t, filepath.WalkDir(c.root, func(path string, d os.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				err = os.Chmod(path, 0o500)
+				t.Cleanup(func() { _ = os.Chmod(path, 0o700) }) // to be removed
+			}
+			return err
+		}))
+		m := load(t, c.code, Config{CacheDir: c.root})
+		afterwards(t, m)
+		require.Equal(t, c == full, m.cache != nil)
+	}
+}
+
+// A process that was killed leaves what it was making.
+func TestTheCacheIsTidied(t *testing.T) {
+	t.Parallel()
+	c := newCached(t, entries(entry("echo", echo)))
+	old, young := filepath.Join(c.root, "new.1"), filepath.Join(c.root, "new.2")
+	for _, dir := range []string{old, young} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, "whole"), 0o700))
+	}
+	require.NoError(t, os.Chtimes(old, time.Time{}, time.Now().Add(-2*abandoned)))
+	m := load(t, c.code, Config{CacheDir: c.root})
+	afterwards(t, m)
+	require.NoDirExists(t, old)
+	require.DirExists(t, young, "somebody may be making it")
+}
+
+func TestManyFillTheCacheAtATime(t *testing.T) {
+	t.Parallel()
+	c := newCached(t, entries(entry("echo", echo)))
+	var all sync.WaitGroup // as several processes would
+	for range 4 {
+		all.Go(func() {
+			for range 3 {
+				m, err := Load(context.Background(), c.code, Config{CacheDir: c.root})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				out := make([]byte, 8)
+				f, err := m.Function("echo")
+				if err != nil {
+					t.Error(err)
+				} else if n, err := f(context.Background(), []byte("hello"), out); err != nil || string(out[:n]) != "hello" {
+					t.Error(n, err)
+				}
+				if err := m.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	c.use()
+}
+
+// The names in the cache have to change with what makes the code.
+func TestVersionsInTheCache(t *testing.T) {
+	t.Parallel()
+	mod, err := os.ReadFile("../../../go.mod")
+	require.NoError(t, err)
+	require.Contains(t, string(mod), "github.com/tetratelabs/"+engineVersion)
+	h := sha256.New()
+	h.Write([]byte(rewriteVersion))
+	for _, module := range modules() {
+		changed, _, err := instrument(module)
+		require.NoError(t, err)
+		h.Write(changed)
+	}
+	require.Equal(t, "a266a2380280ddb4", hex.EncodeToString(h.Sum(nil)[:8]), "instrument makes something else: change rewriteVersion, then this")
+}
+
+// isInterpreted looks into wazero: it has to be right for the version that is used.
+func TestTheEngineIsKnown(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, config Config) {
+		m := load(t, entries(entry("echo", echo)), config)
+		require.Equal(t, config.Interpreter, m.interpreted)
+		require.Equal(t, config.Interpreter, isInterpreted(m.runtime))
+	})
+	require.True(t, isInterpreted(nil), "if it is not known, what is always right")
+}

@@ -1,0 +1,190 @@
+package wasm
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// inModule is a module whose first section of this id is replaced.
+func inModule(id byte, data ...[]byte) []byte {
+	module := entries(entry("echo", echo))
+	out := append([]byte(nil), module[:8]...)
+	for r := (&reader{data: module, at: 8}); r.more(); {
+		section, content := r.byte(), r.bytes(r.u32())
+		if section == id {
+			content = cat(data...)
+		}
+		out = appendBytes(append(out, section), content)
+	}
+	return out
+}
+
+var many = appendU32(nil, 1<<32-1)
+
+// A module must not be able to hide a loop where instrumenting sees an operand.
+func TestWhatCannotBeHidden(t *testing.T) {
+	t.Parallel()
+	endless := loop(op["br 0"])
+	body := func(code ...[]byte) []byte { return entries(entry("f", code...)) }
+	over := cat(op["get heap"], []byte{0x0d, 0x00}) // get heap; br_if 0: over what is not reached
+	for name, code := range map[string][]byte{
+		// wazero reads one byte, 0x8c, and goes on behind it: 16 bytes are code.
+		"behind a long number": body([]byte{0x02, 0x40}, over, op["unreachable"], []byte{0xfd, 0x8c, 0x00, opEnd}, endless, i32(0), make([]byte, 8)),
+		// (ref null 0x28) is a type of two bytes; 0x28 is load, with two operands.
+		"behind a type of two bytes":  body([]byte{0x02, 0x63, 0x28}, endless, op["unreachable"], []byte{opEnd}, op["drop"], i32(0)),
+		"behind a type, not nullable": body([]byte{0x02, 0x64, 0x28}, endless, op["unreachable"], []byte{opEnd}, op["drop"], i32(0)),
+		"behind a long negative type": body([]byte{0x02, 0xc0, 0x7f}, endless, []byte{opEnd}, i32(0)),
+		"behind a loop's type":        body([]byte{0x03, 0x69}, endless, []byte{opEnd}, i32(0)),
+		"behind ref.null":             body([]byte{0xd0, 0x28}, endless, op["drop"], i32(0)),
+		"behind a typed select":       body(i32(0), i32(0), i32(0), []byte{0x1c, 0x01, 0x63, 0x28}, endless, i32(0)),
+		"behind no typed select":      body([]byte{0x1c, 0x02, 0x7f, 0x7f}, endless, i32(0)),
+		"behind memory.size":          body([]byte{0x3f, 0x80, 0x00}, endless),
+		"behind memory.grow":          body(i32(0), []byte{0x40, 0x80, 0x00}, endless),
+		"behind memory.copy":          body([]byte{0xfc, 0x0a, 0x80, 0x00, 0x00}, endless, i32(0)),
+		"behind memory.fill":          body([]byte{0xfc, 0x0b, 0x01}, endless, i32(0)),
+		"behind memory.init":          body([]byte{0xfc, 0x08, 0x00, 0x80, 0x00}, endless, i32(0)),
+		"behind a long operation":     body([]byte{0xfc, 0x8b, 0x00, 0x00}, endless, i32(0)),
+		"relaxed SIMD":                body([]byte{0xfd, 0x80, 0x02}, endless, i32(0)),
+		"threads":                     body([]byte{0xfe, 0x03, 0x00}, endless, i32(0)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Load(t.Context(), code, Config{Name: "hostile"})
+			require.ErrorContains(t, err, "wasm: hostile: not a module that can be run: ")
+		})
+	}
+}
+
+// What a module says of its size costs wazero memory before it looks whether that
+// is there. These say much in a few bytes.
+func TestLengthsThatAreLies(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string][]byte{
+		"types":           inModule(sectionType, many),
+		"parameters":      inModule(sectionType, []byte{1, 0x60}, many),
+		"results":         inModule(sectionType, []byte{1, 0x60, 0}, many),
+		"functions":       inModule(sectionFunction, many),
+		"memories":        inModule(sectionMemory, many),
+		"globals":         inModule(sectionGlobal, many),
+		"exports":         inModule(sectionExport, many),
+		"a name":          inModule(sectionExport, []byte{1}, many),
+		"bodies":          inModule(sectionCode, many),
+		"more than there": inModule(sectionExport, []byte{0, 0}),
+		"locals":          inModule(sectionCode, []byte{2, 9, 1}, many, []byte{0x7f, 0x41, 0, opEnd, 2, 0, opEnd}),
+		"locals of many":  inModule(sectionCode, []byte{2, 7, 1}, appendU32(nil, maxLocals), []byte{0x7f, 0x41, opEnd, 8, 1}, appendU32(nil, maxLocals), []byte{0x7f, 0x41, 0, opEnd}),
+		"imports":         append(entries()[:8:8], appendBytes([]byte{sectionImport}, many)...),
+		"tables":          append(entries()[:8:8], appendBytes([]byte{sectionTable}, many)...),
+		"elements":        append(entries()[:8:8], appendBytes([]byte{sectionElement}, cat([]byte{1, 1, 0}, many))...),
+		"expressions":     append(entries()[:8:8], appendBytes([]byte{sectionElement}, cat([]byte{1, 5, 0x70}, many))...),
+		"data":            append(entries()[:8:8], appendBytes([]byte{sectionData}, cat([]byte{1, 1}, many))...),
+		// wazero knows a form with an initial value, where what looks like the size is none.
+		"table with a value":  append(entries()[:8:8], appendBytes([]byte{sectionTable}, cat([]byte{1, 0x40, 0, 0x70, 0}, many, []byte{0xd0, 0x70, opEnd}))...),
+		"tables, all of them": append(entries()[:8:8], appendBytes([]byte{sectionTable}, cat([]byte{2, 0x70, 0}, appendU32(nil, maxTableEntries), []byte{0x70, 0, 1}))...),
+		"shared memory":       inModule(sectionMemory, []byte{1, 3, 1, 1}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Load(t.Context(), code, Config{Name: "hostile"})
+			require.ErrorContains(t, err, "wasm: hostile: not a module that can be run: ")
+		})
+	}
+}
+
+// Names are only for messages: they are used, and ignored if they are wrong.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	custom := func(content []byte) []byte {
+		module := entries(entry("f", call(1), op["unreachable"]), function{"", typeNone, op["unreachable"]}, entry("echo", echo))
+		return append(module, appendBytes([]byte{sectionCustom}, cat(appendBytes(nil, []byte("name")), content))...)
+	}
+	names := func(s string) []byte { return cat([]byte{1, 1}, appendBytes(nil, []byte(s))) } // of the function 1
+	for text, content := range map[string][]byte{
+		"inner":  cat([]byte{0, 2, 1, 'm'}, []byte{1}, appendBytes(nil, names("inner")), []byte{2}, appendBytes(nil, many)),
+		"f: ":    cat([]byte{1}, appendBytes(nil, many)),
+		"f":      cat([]byte{1}, appendBytes(nil, names("\xff"))),
+		"wasm e": cat([]byte{1}, many),
+	} {
+		m := load(t, custom(content), Config{})
+		_, err := function1(t, m, "f")(t.Context(), nil, nil)
+		require.ErrorContains(t, err, text)
+		require.ErrorContains(t, err, "unreachable")
+		require.Equal(t, text == "inner", strings.Contains(err.Error(), "inner"))
+	}
+}
+
+// modules are some of all kinds.
+func modules() [][]byte {
+	return [][]byte{
+		entries(entry("echo", echo)),
+		entries(sum),
+		entries(recursion...),
+		assemble(program{
+			imports:   []imported{{"wasi_snapshot_preview1", "fd_write", typeEntry}, {"wasi_snapshot_preview1", "proc_exit", typeExit}},
+			functions: []function{entry("f", i32(3), call(1), i32(0)), {"", typeNone, nil}},
+			data:      "some", start: 3, table: 5, maxPages: 3,
+		}),
+	}
+}
+
+// aBody makes a module of the code of a function "f", which may call itself.
+func aBody(code []byte) []byte { return entries(entry("f", code), entry("echo", echo)) }
+
+// FuzzInstrument: whatever a module is, it is refused, or what becomes of it is
+// valid if it was, not much longer, and can be stopped. data is a module, the code
+// of a function, or the section of a module, as what says. More seeds are in
+// testdata/fuzz, of clang.
+func FuzzInstrument(f *testing.F) {
+	const wholeModule, functionCode = 0xff, 0xfe
+	for _, module := range modules() {
+		f.Add(byte(wholeModule), module)
+		for r := (&reader{data: module, at: 8}); r.more(); {
+			f.Add(r.byte(), r.bytes(r.u32()))
+		}
+	}
+	for _, code := range [][]byte{
+		echo, sum.code, busy, cat(forever.code), cat(get(0), get(1), get(2), get(3), call(0)),
+		cat([]byte{0xfd, 0x0c}, make([]byte, 16), []byte{0xfd, 0x0c}, make([]byte, 16), []byte{0xfd, 0xae, 0x01, 0xfd, 0x1b, 0x03}),
+		cat([]byte{0x02, 0x40, 0x02, 0x7f}, get(0), []byte{0x0e, 1, 0, 1, opEnd, 0x1a, opEnd}, loop(op["br 0"]), i32(0)),
+		cat([]byte{0x02, 0x40, 0x23, 0, 0x0d, 0, 0, 0xfd, 0x8c, 0x00, opEnd}, loop(op["br 0"]), i32(0), make([]byte, 8)),
+		cat(i32(0), i32(1), get(0), []byte{0x1c, 1, 0x7f}),
+	} {
+		f.Add(byte(functionCode), code)
+	}
+	ctx := context.Background()
+	f.Fuzz(func(t *testing.T, what byte, data []byte) {
+		code := data
+		switch what {
+		case wholeModule:
+		case functionCode:
+			code = aBody(data)
+		default:
+			code = inModule(what, data)
+		}
+		changed, _, err := instrument(code)
+		if err != nil {
+			return
+		}
+		// A loop of 3 bytes gets a check of at most 40.
+		require.Less(t, len(changed), 20*len(code)+200)
+		settings := wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(16).WithDebugInfoEnabled(false)
+		r := wazero.NewRuntimeWithConfig(ctx, settings)
+		defer r.Close(ctx)
+		if _, err := r.CompileModule(ctx, code); err != nil {
+			return
+		}
+		compiled, err := r.CompileModule(ctx, changed)
+		require.NoError(t, err, "the module was valid before")
+		if what != functionCode {
+			return
+		}
+		m, err := r.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithStartFunctions())
+		require.NoError(t, err)
+		m.ExportedGlobal(stopExport).(api.MutableGlobal).Set(1)
+		_, _ = m.ExportedFunction("f").Call(ctx, 0, 0, 0, 0) // returns, or traps at its first check
+	})
+}
