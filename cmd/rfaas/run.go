@@ -44,10 +44,10 @@ for each INPUT, and writes the results. An INPUT of - is the standard input.
 Functions:
 ` + list.String() + `
 Or FILE or FILE:NAME, a function of a package (.rfaas, see 'rfaas pack'), of a
-shared object with the ABI of rFaaS (.so) or of a WebAssembly module (.wasm). Such
-code is isolated: of files it sees the system's libraries and an empty /tmp, it
-makes no connections and starts no programs, and it has the memory and the time
-that its manifest says. -v lists what was applied.
+shared object with the ABI of rFaaS (.so) or of a WebAssembly module (.wasm).
+Such code is isolated: of files it sees the system's libraries and an empty
+/tmp, it makes no connections and starts no programs, and it has the memory and
+the time that its manifest says. --log-level info lists what was applied.
 
 Results go to files in DIR that are named like the input, with the function's
 extension. They replace what has that name; a file appears when it is complete.

@@ -187,7 +187,7 @@ func TestCancel(t *testing.T) {
 		e, _ = errors.AsType[*invoke.Error](err)
 		require.Equal(t, invoke.StartedNo, e.Started)
 
-		require.Equal(t, 1, p.Stats().Waiting, "the worker is not free")
+		stays(t, "the worker is not free", func() bool { return p.Stats().Waiting == 1 })
 		close(release)
 		result, err := queued.Wait(soon(t))
 		require.NoError(t, err)

@@ -46,10 +46,11 @@ type site struct {
 
 // staff is one worker.
 type staff struct {
-	lane   int
-	worker *invoke.Worker
-	stream net.Conn // of the connection, which ends with it as if the worker had died
-	end    func()   // of the worker, in good order
+	lane    int
+	address string
+	worker  *invoke.Worker
+	stream  net.Conn // of the connection, which ends with it as if the worker had died
+	end     func()   // of the worker, in good order
 }
 
 // newSite makes a site over a provider. At the end of the test nothing made from
@@ -104,7 +105,7 @@ func (s *site) dial(ctx context.Context, lane int) (pool.Worker, error) {
 		return pool.Worker{}, err
 	}
 	s.mu.Lock()
-	s.workers = append(s.workers, &staff{lane, worker, stream, end})
+	s.workers = append(s.workers, &staff{lane, listener.Addr().String(), worker, stream, end})
 	s.mu.Unlock()
 	return pool.Worker{Client: client, Fate: s.fate, Close: func() error {
 		s.mu.Lock()
@@ -154,6 +155,16 @@ func eventually(t testing.TB, what string, holds func() bool) {
 			buf := make([]byte, 1<<20)
 			t.Fatalf("waited in vain for %s; goroutines:\n%s", what, buf[:runtime.Stack(buf, true)])
 		}
+	}
+}
+
+// stays checks that a condition holds, for long enough that a lane would have
+// looked.
+func stays(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for range 20 {
+		require.True(t, holds(), what)
+		time.Sleep(time.Millisecond)
 	}
 }
 
