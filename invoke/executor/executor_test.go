@@ -115,8 +115,10 @@ func controlFDOfThis() int {
 func dieBy(s syscall.Signal) error {
 	resetSignal(s)
 	syscall.Kill(os.Getpid(), s)
-	os.Exit(128 + int(s)) // the first process of a namespace does not die of its own signals
-	return nil
+	if os.Getpid() == 1 { // the first process of a namespace does not die of its own signals
+		os.Exit(128 + int(s))
+	}
+	select {}
 }
 
 // loadText is a runtime whose code is names of functions, one a line.

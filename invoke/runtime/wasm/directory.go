@@ -130,7 +130,7 @@ func (o *opened) Open(path string) (fs.File, error) {
 			return nil, err
 		}
 	}
-	return struct{ *os.File }{f}, nil // of an *os.File wazero would use the name
+	return f, nil
 }
 
 // Stat implements wazero's interface FS.

@@ -1,7 +1,9 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,16 +12,24 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// inModule is a module whose first section of this id is replaced.
+// inModule is a module whose section of this id is replaced, or added.
 func inModule(id byte, data ...[]byte) []byte {
 	module := entries(entry("echo", echo))
-	out := append([]byte(nil), module[:8]...)
+	place := slices.Index(sectionOrder, id)
+	out, done := slices.Clone(module[:8]), false
+	add := func(id byte, content []byte) { out = appendBytes(append(out, id), content) }
 	for r := (&reader{data: module, at: 8}); r.more(); {
 		section, content := r.byte(), r.bytes(r.u32())
-		if section == id {
-			content = cat(data...)
+		if !done && slices.Index(sectionOrder, section) >= place {
+			done = true
+			add(id, cat(data...))
 		}
-		out = appendBytes(append(out, section), content)
+		if section != id {
+			add(section, content)
+		}
+	}
+	if !done {
+		add(id, cat(data...))
 	}
 	return out
 }
@@ -77,15 +87,15 @@ func TestLengthsThatAreLies(t *testing.T) {
 		"more than there": inModule(sectionExport, []byte{0, 0}),
 		"locals":          inModule(sectionCode, []byte{2, 9, 1}, many, []byte{0x7f, 0x41, 0, opEnd, 2, 0, opEnd}),
 		"locals of many":  inModule(sectionCode, []byte{2, 7, 1}, appendU32(nil, maxLocals), []byte{0x7f, 0x41, opEnd, 8, 1}, appendU32(nil, maxLocals), []byte{0x7f, 0x41, 0, opEnd}),
-		"imports":         append(entries()[:8:8], appendBytes([]byte{sectionImport}, many)...),
-		"tables":          append(entries()[:8:8], appendBytes([]byte{sectionTable}, many)...),
-		"elements":        append(entries()[:8:8], appendBytes([]byte{sectionElement}, cat([]byte{1, 1, 0}, many))...),
-		"expressions":     append(entries()[:8:8], appendBytes([]byte{sectionElement}, cat([]byte{1, 5, 0x70}, many))...),
-		"data":            append(entries()[:8:8], appendBytes([]byte{sectionData}, cat([]byte{1, 1}, many))...),
+		"imports":         inModule(sectionImport, many),
+		"tables":          inModule(sectionTable, many),
+		"elements":        inModule(sectionElement, []byte{1, 1, 0}, many),
+		"expressions":     inModule(sectionElement, []byte{1, 5, 0x70}, many),
+		"data":            inModule(sectionData, []byte{1, 1}, many),
 		// wazero knows a form with an initial value, where what looks like the size is none.
-		"table with a value":  append(entries()[:8:8], appendBytes([]byte{sectionTable}, cat([]byte{1, 0x40, 0, 0x70, 0}, many, []byte{0xd0, 0x70, opEnd}))...),
-		"tables, all of them": append(entries()[:8:8], appendBytes([]byte{sectionTable}, cat([]byte{2, 0x70, 0}, appendU32(nil, maxTableEntries), []byte{0x70, 0, 1}))...),
-		"shared memory":       inModule(sectionMemory, []byte{1, 3, 1, 1}),
+		"table with a value":  inModule(sectionTable, []byte{1, 0x40, 0, 0x70, 0}, many, []byte{0xd0, 0x70, opEnd}),
+		"tables, all of them": inModule(sectionTable, []byte{2, 0x70, 0}, appendU32(nil, maxTableEntries), []byte{0x70, 0, 1}),
+		"shared memory":       inModule(sectionMemory, []byte{1, 2, 1}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,6 +103,39 @@ func TestLengthsThatAreLies(t *testing.T) {
 			require.ErrorContains(t, err, "wasm: hostile: not a module that can be run: ")
 		})
 	}
+}
+
+// What instrumenting walks through it has to know: these are valid.
+func TestSectionsOfAllKinds(t *testing.T) {
+	t.Parallel()
+	tables := assemble(program{functions: []function{entry("echo", echo)}, table: 8})
+	offset := []byte{0x41, 0, opEnd}
+	functions, expressions := []byte{2, 0, 0}, []byte{2, 0xd2, 0, opEnd, 0xd0, 0x70, opEnd}
+	elements := vector(
+		cat([]byte{0}, offset, functions), cat([]byte{1, 0}, functions), cat([]byte{2, 0}, offset, []byte{0}, functions), cat([]byte{3, 0}, functions),
+		cat([]byte{4}, offset, expressions), cat([]byte{5, 0x70}, expressions), cat([]byte{6, 0}, offset, []byte{0x70}, expressions), cat([]byte{7, 0x70}, expressions))
+	at := bytes.Index(tables, append([]byte{sectionCode}, appendU32(nil, uint32(len(sectionOf(t, tables, sectionCode))))...))
+	withElements := slices.Concat(tables[:at], appendBytes([]byte{sectionElement}, elements), tables[at:])
+	for name, code := range map[string][]byte{
+		"elements": withElements,
+		"data":     inModule(sectionData, vector(cat([]byte{0}, offset, []byte{1, 'a'}), []byte{1, 1, 'b'}, cat([]byte{2, 0}, offset, []byte{1, 'c'}))),
+		"globals": inModule(sectionGlobal, vector(cat([]byte{0x7f, 1}, i32(1024), []byte{opEnd}), cat([]byte{0x7f, 1}, i32(0), []byte{opEnd}),
+			[]byte{0x7e, 0, 0x42, 1, opEnd}, []byte{0x7d, 0, 0x43, 0, 0, 0, 0, opEnd}, []byte{0x7c, 0, 0x44, 0, 0, 0, 0, 0, 0, 0, 0, opEnd}, []byte{0x70, 0, 0xd0, 0x70, opEnd},
+			cat([]byte{0x7b, 0, 0xfd, 0x0c}, make([]byte, 16), []byte{opEnd}))),
+		"tables": inModule(sectionTable, vector([]byte{0x70, 0, 1}, []byte{0x6f, 1, 1, 2})),
+		"memory": inModule(sectionMemory, vector([]byte{1, 1, 9})),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			afterwards(t, load(t, code, Config{}))
+		})
+	}
+}
+
+func sectionOf(t *testing.T, module []byte, id byte) []byte {
+	sections, err := split(module)
+	require.NoError(t, err)
+	return sections[slices.IndexFunc(sections, func(s section) bool { return s.id == id })].data
 }
 
 // Names are only for messages: they are used, and ignored if they are wrong.

@@ -101,11 +101,10 @@ func functionNames(data []byte) []byte {
 // plan is what there is in a module, which says where additions go.
 type plan struct {
 	types, functions, globals uint32 // imported ones included
-	defined                   uint32 // functions, not imported
 	tableEntries              uint64
 	start                     uint32
 	started                   bool
-	locals                    int // that functions may still have
+	locals                    uint64 // that functions may still have
 }
 
 // count walks through a section, except the code, to its end. Lengths that the
@@ -132,7 +131,6 @@ func (p *plan) count(s section) error {
 		case sectionType:
 			p.types = n
 		case sectionFunction:
-			p.defined = n
 			p.functions += n
 		case sectionGlobal:
 			p.globals = n
