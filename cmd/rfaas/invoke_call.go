@@ -8,30 +8,25 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// invocation is a function in an executor, and the connection to it.
+// invocation is a function to be called from the command line.
 type invocation struct {
 	flags      *invokeFlags
 	name       string // the function's
 	program    *program
 	device     *transport.Device
 	supervisor *executor.Supervisor
-	executor   *executor.Executor
-	client     *invoke.Client
-	handle     *invoke.Handle
-	buffer     *invoke.Buffer
+	callee     *callee.Callee
 	length     int             // of the input
 	failed     bool            // a call did, whose function may still run
 	took       []time.Duration // by calls
 	within     []time.Duration // by the function, in each of them
 }
-
-// invokeSetUpTimeout bounds the connection's set-up.
-const invokeSetUpTimeout = 30 * time.Second
 
 // start has an executor ready for an input of so many bytes. end has to follow,
 // also when it fails.
@@ -57,15 +52,11 @@ func (c *invocation) start(ctx context.Context, function *function) (err error) 
 	order := function.order(0)
 	order.Assignment.SlotBytes = slotsFor(int64(c.length), room, cmp.Or(order.Assignment.MemoryBytes, defaultBeside))
 	order.Core = cores[0]
-	if c.executor, err = c.supervisor.Start(ctx, order); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, invokeSetUpTimeout)
-	defer cancel()
-	if err = c.connect(ctx, order.Assignment.SlotBytes, room); err != nil {
-		return c.explain(err)
-	}
-	return nil
+	c.callee, err = callee.Start(ctx, callee.Config{
+		Supervisor: c.supervisor, Order: order, Function: c.name, Device: c.device, Mode: f.mode,
+		InputBytes: c.length, ResultBytes: int(room),
+	})
+	return err
 }
 
 // defaultRoom is what a result may take at least. What is not used costs next to
@@ -98,69 +89,32 @@ func slotsFor(input, result, beside int64) int {
 	return int(min(longest, invokeSlotBytes))
 }
 
-func (c *invocation) connect(ctx context.Context, slotBytes int, room int64) (err error) {
-	c.client, err = c.executor.Dial(ctx, c.device, invoke.ClientConfig{Slots: 1, SlotBytes: slotBytes, Mode: c.flags.mode})
-	if err != nil {
-		return err
-	}
-	if c.handle, err = c.client.Function(ctx, c.name); err != nil {
-		return err
-	}
-	c.buffer, err = c.client.NewBuffer(c.length, int(room))
-	return err
-}
-
 // carryOut calls the function as often as is wanted and returns the last result,
 // which is valid until end.
 func (c *invocation) carryOut(ctx context.Context, function *function, in *invokeInput) (result []byte, err error) {
 	if err := c.start(ctx, function); err != nil {
 		return nil, err
 	}
-	if err := in.load(c.buffer.In()[:c.length]); err != nil {
+	if err := in.load(c.callee.Input()[:c.length]); err != nil {
 		return nil, err
 	}
 	n := c.flags.repeat
 	c.took, c.within = make([]time.Duration, 0, n), make([]time.Duration, 0, n)
 	for range n {
-		if result, err = c.call(ctx); err != nil {
+		var t callee.Timing
+		if result, t, err = c.callee.Call(ctx, c.length, c.flags.timeout); err != nil {
 			c.failed = true
 			return nil, c.explain(err)
 		}
-	}
-	return result, nil
-}
-
-// invokeOvertime is how much longer than the worker the caller waits for the end
-// of a function whose time is up.
-const invokeOvertime = 250 * time.Millisecond
-
-func (c *invocation) call(ctx context.Context) (result []byte, err error) {
-	sending, waiting := ctx, ctx
-	if timeout := c.flags.timeout; timeout > 0 {
-		var cancel context.CancelFunc
-		sending, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-		waiting, cancel = context.WithTimeout(ctx, timeout+invokeOvertime)
-		defer cancel()
-	}
-	begin := time.Now()
-	if err = c.buffer.Go(sending, c.handle, c.length); err == nil {
-		result, err = c.buffer.Wait(waiting)
-	}
-	if err != nil {
-		return nil, err
-	}
-	c.took = append(c.took, time.Since(begin))
-	if t, ok := c.client.Timing(); ok {
-		c.within = append(c.within, t.Execution)
+		c.took, c.within = append(c.took, t.Call), append(c.within, t.Execution)
 	}
 	return result, nil
 }
 
 // explain is an error in words for the user.
 func (c *invocation) explain(err error) error {
-	if errors.Is(err, invoke.ErrWorkerGone) || c.client == nil {
-		return fmt.Errorf("executor process %d: %w", c.executor.PID(), c.cause(err))
+	if errors.Is(err, invoke.ErrWorkerGone) {
+		return fmt.Errorf("executor (process %d): %w", c.callee.Executor.PID(), c.callee.Explain(err))
 	}
 	e, ok := errors.AsType[*invoke.Error](err)
 	if !ok {
@@ -177,36 +131,20 @@ func (c *invocation) explain(err error) error {
 	return fmt.Errorf("%s: %v: %s", c.name, e.Status, e.Message)
 }
 
-// cause is how the executor ended, when that is why there was an error.
-func (c *invocation) cause(err error) error {
-	if c.client != nil { // it was lost
-		ctx, cancel := context.WithTimeout(context.Background(), invokeEndGrace)
-		defer cancel()
-		return errors.New(c.executor.Lost(ctx).String())
-	}
-	select {
-	case <-c.executor.Ended():
-		fate, _ := c.executor.Fate()
-		return errors.New(fate.String())
-	case <-time.After(invokeOvertime):
-		return err
-	}
-}
-
 // invokeEndGrace is how long an executor may take to end by itself.
 const invokeEndGrace = 2 * time.Second
 
 // end closes the connection and ends what was started.
 func (c *invocation) end() {
-	if c.client != nil {
-		c.client.Close()
-	}
-	if c.supervisor != nil {
+	if c.callee != nil {
 		grace := invokeEndGrace
 		if c.failed {
 			grace = 0
 		}
-		c.supervisor.Close(grace)
+		c.callee.End(grace)
+	}
+	if c.supervisor != nil {
+		c.supervisor.Close(0)
 	}
 	if c.device != nil {
 		if err := c.device.Close(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 )
@@ -13,7 +14,7 @@ import (
 type lane struct {
 	job    *run
 	core   int
-	worker *worker // nil if there is none at the moment
+	worker *callee.Callee // nil if there is none at the moment
 	report WorkerReport
 }
 
@@ -52,7 +53,7 @@ func (l *lane) rest() {
 	case l.job.abort.Err() != nil:
 		l.dismiss()
 	default:
-		l.worker.end(endGrace)
+		l.worker.End(endGrace)
 	}
 }
 
@@ -80,7 +81,7 @@ func (l *lane) staff() (err error) {
 	if l.report.PID != 0 {
 		l.report.Replaced++
 	}
-	e := l.worker.executor
+	e := l.worker.Executor
 	l.report.PID = e.PID()
 	l.job.cfg.Log.Info("worker started", "worker", l.report.Number, "process", e.PID(), "core", coreName(e.Core()))
 	return nil
@@ -149,30 +150,30 @@ func (e *lossError) Error() string {
 func (l *lane) try(in *Input, o *Outcome) error {
 	w := l.worker
 	o.Attempts++
-	n, err := in.load(w.buffer.In())
+	n, err := in.load(w.Input())
 	if err != nil {
 		return err
 	}
 	o.BytesIn = int64(n)
-	result, t, err := w.call(l.job.abort, n, l.job.cfg.Timeout)
+	result, t, err := w.Call(l.job.abort, n, l.job.cfg.Timeout)
 	if err != nil {
 		return l.failed(w, t, err)
 	}
 	l.report.Calls++
-	l.report.Busy += t.execution
-	o.Call, o.Execution, o.BytesOut = t.call, t.execution, int64(len(result))
+	l.report.Busy += t.Execution
+	o.Call, o.Execution, o.BytesOut = t.Call, t.Execution, int64(len(result))
 	o.delivered = true
 	return l.job.deliver(in, result)
 }
 
 // failed handles a failed call: it says what went wrong, and gives up workers of
 // which it is not known what they do.
-func (l *lane) failed(w *worker, t timing, err error) error {
+func (l *lane) failed(w *callee.Callee, t callee.Timing, err error) error {
 	if gone, ok := errors.AsType[*invoke.GoneError](err); ok {
-		how := w.explain(gone.Err)
+		how := w.Explain(gone.Err)
 		l.dismiss()
 		unsent := gone.Started == invoke.StartedNo
-		return &lossError{pid: w.executor.PID(), how: how, repeatable: unsent || w.function.Idempotent(), unsent: unsent}
+		return &lossError{pid: w.Executor.PID(), how: how, repeatable: unsent || w.Idempotent(), unsent: unsent}
 	}
 	e, ok := errors.AsType[*invoke.Error](err)
 	if !ok {
@@ -184,7 +185,7 @@ func (l *lane) failed(w *worker, t timing, err error) error {
 		l.dismiss()
 	case e.Started == invoke.StartedYes:
 		l.report.Calls++
-		l.report.Busy += t.execution
+		l.report.Busy += t.Execution
 	}
 	if e.Status == invoke.StatusCanceled && l.job.abort.Err() != nil {
 		return errInterrupted
@@ -194,7 +195,7 @@ func (l *lane) failed(w *worker, t timing, err error) error {
 
 // dismiss ends the worker at once.
 func (l *lane) dismiss() {
-	l.worker.end(0)
+	l.worker.End(0)
 	l.worker = nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/transport"
@@ -26,6 +27,18 @@ type Config struct {
 	Log        *slog.Logger
 	// OnOutcome, if set, is called after each input; never twice at once.
 	OnOutcome func(Outcome)
+}
+
+func (c *Config) slotBytes() int { return c.Order.Assignment.SlotBytes }
+
+// hire starts a worker on a processor.
+func (c *Config) hire(ctx context.Context, core int) (*callee.Callee, error) {
+	order := c.Order
+	order.Core = core
+	return callee.Start(ctx, callee.Config{
+		Supervisor: c.Supervisor, Order: order, Function: c.Function, Device: c.Device, Mode: c.Mode,
+		InputBytes: c.slotBytes(), ResultBytes: c.slotBytes(),
+	})
 }
 
 // run is a plan being carried out.
