@@ -3,7 +3,6 @@
 package main
 
 import (
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,8 +24,8 @@ func TestInvokePackage(t *testing.T) {
 		stderr   string
 	}{
 		{"text.so:upper", exitOK, "THIS IS A", ``},
-		{"text.so:crash", exitFailed, "", `rfaas invoke: executor process \d+: killed by signal 11 \(segmentation fault\) while function "crash" ran\n$`},
-		{"limited.rfaas", exitFailed, "", `rfaas invoke: executor process \d+: killed because function "spin" took longer than its time limit of 100ms\n$`},
+		{"text.so:crash", exitFailed, "", `rfaas invoke: executor \(process \d+\): killed by signal 11 \(segmentation fault\) while function "crash" ran\n$`},
+		{"limited.rfaas", exitFailed, "", `rfaas invoke: executor \(process \d+\): killed because function "spin" took longer than its time limit of 100ms\n$`},
 		{"text.so", exitUsage, "", `text.so has 3 functions: choose one with .*text.so:NAME; there are: crash, spin, upper`},
 		{"text.so:lower", exitUsage, "", `text.so has no function "lower"; there are: crash, spin, upper`},
 	} {
@@ -71,8 +70,7 @@ func TestBenchPackage(t *testing.T) {
 func TestPackageIsIsolated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	library(t, dir, "text.so") // says if there is no compiler
-	write(t, dir, "isolated.c", `
+	compile(t, filepath.Join(dir, "isolated.so"), `
 #include <stdint.h>
 #include <stdlib.h>
 uint32_t isolated(void *args, uint32_t size, void *res)
@@ -80,8 +78,6 @@ uint32_t isolated(void *args, uint32_t size, void *res)
 	if (getenv("`+asProgram+`")) abort(); /* an isolated process has no environment */
 	return 0;
 }`)
-	out, err := exec.Command("gcc", "-shared", "-fPIC", "-o", filepath.Join(dir, "isolated.so"), filepath.Join(dir, "isolated.c")).CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	for _, command := range [][]string{
 		{"invoke", "isolated.so"},
 		{"bench", "invoke-lat", "-f", "isolated.so", "--mode", "warm", "--iterations", "1"},

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
@@ -36,13 +35,10 @@ type hostileSite struct {
 
 func newHostileSite(t *testing.T) *hostileSite {
 	t.Helper()
-	if _, err := exec.LookPath("gcc"); err != nil {
-		require.Empty(t, os.Getenv("CI"), "gcc is missing")
-		t.Skip("gcc is missing")
-	}
+	source, err := os.ReadFile("testdata/hostile.c")
+	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "hostile.so")
-	out, err := exec.Command("gcc", "-O1", "-w", "-shared", "-fPIC", "-pthread", "-o", path, "testdata/hostile.c").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	compile(t, path, string(source))
 	library, err := os.Open(path)
 	require.NoError(t, err)
 	defer library.Close()
@@ -156,8 +152,14 @@ func TestHostileFunctions(t *testing.T) {
 				limit = hostileLimit
 			}
 			e, c, f := s.start(t, h.function, limit)
+			report, confined := e.Confinement()
+			require.True(t, confined)
 			out, err := s.call(t, e, c, f, parent)
 			switch {
+			case h.function == "memory_bomb" && !report.Applied(confine.MemoryLimit): // only root may make control groups
+				require.True(t, report.Applied(confine.ResourceLimit), report)
+				require.NoError(t, err)
+				require.Equal(t, errno(unix.ENOMEM), out)
 			case h.function == "close_all" && err != nil: // it may end before the result is there
 				require.ErrorIs(t, err, invoke.ErrCrashed)
 			case h.status == nil:

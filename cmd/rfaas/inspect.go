@@ -96,9 +96,6 @@ func (i *inspected) write(w io.Writer, path string, asJSON bool) error {
 		}
 		fmt.Fprintf(&b, "  asks for    directory %s, %s\n", d.Name, access)
 	}
-	if m.WASI.Network {
-		fmt.Fprintf(&b, "  asks for    network\n")
-	}
 	for _, f := range i.Files {
 		fmt.Fprintf(&b, "  file        %s, %d bytes\n", f.Name, f.SizeBytes)
 	}

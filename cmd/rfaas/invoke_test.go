@@ -152,7 +152,7 @@ func TestInvokeFails(t *testing.T) {
 		{`^rfaas invoke: test-double: too large: .*; allow more with --slot-bytes, or more memory to the package \(rfaas pack --memory\)\n$`, []string{"test-double", "--in", "long", "--slot-bytes", "8KiB"}},
 		{`^rfaas invoke: black-scholes: .*\n$`, []string{"black-scholes", "--data", "nonsense"}},
 		{`(?m)^rfaas invoke: test-panic: crashed: .*the function's own`, []string{"test-panic"}},
-		{`(?m)^rfaas invoke: executor process \d+: killed by signal 9 \(killed\) while function "test-suicide" ran\n$`, []string{"test-suicide", "--data", "kill"}},
+		{`(?m)^rfaas invoke: executor \(process \d+\): killed by signal 9 \(killed\) while function "test-suicide" ran\n$`, []string{"test-suicide", "--data", "kill"}},
 		{`(?m)^rfaas invoke: test-stuck: not done in time: .*; allow more with --timeout \(100ms\), or more to the package \(rfaas pack --time-limit\)\n$`, []string{"test-stuck", "--data", "/dev/null/x", "--timeout", "100ms"}},
 		{`(?m)^rfaas invoke: the result cannot be written to nowhere/out: .*; choose another file \(-o\)\n$`, []string{"echo", "-o", "nowhere/out"}},
 	} {
@@ -168,12 +168,7 @@ func TestInvokeFails(t *testing.T) {
 // An executor that cannot be started is told of, however it fails.
 func TestInvokeExecutorDoesNotStart(t *testing.T) {
 	t.Parallel()
-	for how, want := range map[string]string{
-		"saying why":       "the reason",
-		"with status 3":    "ended with exit status 3 before it was ready",
-		"talking nonsense": `an answer was expected, and something else came: invalid character 'h'`,
-		"not listening":    "connection refused",
-	} {
+	for how, want := range executorFailures {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			s := startWith(t, t.TempDir(), func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, executorFails+"="+how) }, "invoke", "echo")
@@ -194,7 +189,7 @@ func TestInvokeExecutorKilled(t *testing.T) {
 		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 	}
 	require.Equal(t, exitFailed, s.wait())
-	require.Regexp(t, `rfaas invoke: executor process \d+: killed by signal 9 \(killed\) while function "test-stuck" ran\n$`, s.stderr.String())
+	require.Regexp(t, `rfaas invoke: executor \(process \d+\): killed by signal 9 \(killed\) while function "test-stuck" ran\n$`, s.stderr.String())
 }
 
 // A signal ends the call at once, and nothing is written.

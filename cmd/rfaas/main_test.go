@@ -40,6 +40,14 @@ func TestMain(m *testing.M) {
 // executorFails makes executors fail: its value says how.
 const executorFails = "RFAAS_TEST_EXECUTOR_FAILS"
 
+// executorFailures are the ways, and what is said of them.
+var executorFailures = map[string]string{
+	"saying why":       "the reason",
+	"with status 3":    "ended with exit status 3 before it was ready",
+	"talking nonsense": `an answer was expected, and something else came: invalid character 'h'`,
+	"not listening":    "connection refused",
+}
+
 func failIfAsked() {
 	const control = 3 // where the supervisor sends JSON, and expects it
 	say := func(answers ...string) {

@@ -20,7 +20,6 @@ type packFlags struct {
 	memory        byteSize
 	timeLimit     time.Duration
 	directories   []string
-	network       bool
 }
 
 func (p *program) packCommand() *cobra.Command {
@@ -73,7 +72,6 @@ The same content makes the same bytes, and so the same digest, anywhere.
 	flags.Var(&f.memory, "memory", "memory limit: a `SIZE` (default 256MiB)")
 	flags.DurationVar(&f.timeLimit, "time-limit", 0, "longest `TIME` of a call (default 1m)")
 	flags.StringArrayVar(&f.directories, "wasi-directory", nil, "ask the node for a directory: `NAME[,writable]`; repeat it for more")
-	flags.BoolVar(&f.network, "wasi-network", false, "ask the node for the network")
 	return cmd
 }
 
@@ -158,9 +156,6 @@ func (f *packFlags) edit(cmd *cobra.Command, m *pack.Manifest) error {
 			return err
 		}
 		m.WASI.Directories = append(m.WASI.Directories, pack.Directory{Name: name, Writable: writable})
-	}
-	if given("wasi-network") {
-		m.WASI.Network = f.network
 	}
 	return nil
 }

@@ -77,11 +77,11 @@ func TestInspectText(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	i := &inspected{
-		Manifest: pack.Manifest{WASI: pack.WASI{Directories: []pack.Directory{{Name: "models"}, {Name: "out", Writable: true}}, Network: true}},
+		Manifest: pack.Manifest{WASI: pack.WASI{Directories: []pack.Directory{{Name: "models"}, {Name: "out", Writable: true}}}},
 		Code:     &pack.Code{EntryPoints: []string{"\x1b[31m"}}, Problem: "another machine",
 	}
 	require.NoError(t, i.write(&b, "x", false))
-	require.Contains(t, b.String(), "  asks for    directory models, read-only\n  asks for    directory out, writable\n  asks for    network\n")
+	require.Contains(t, b.String(), "  asks for    directory models, read-only\n  asks for    directory out, writable\n")
 	require.Contains(t, b.String(), "  entry point \"\\x1b[31m\"\n")
 	require.Contains(t, b.String(), "  problem     another machine\n")
 }
@@ -103,7 +103,7 @@ func TestPackRefuses(t *testing.T) {
 		{exitUsage, "--memory: needs a value", []string{"pack", "--memory", "0", "hello.so"}},
 		{exitUsage, "after the comma there can be \"writable\" only", []string{"pack", "--wasi-directory", "x,y", "hello.so"}},
 		{exitFailed, "wasi: is for the runtime wasm", []string{"pack", "--wasi-directory", "x,writable", "hello.so"}},
-		{exitFailed, "wasi: is for the runtime wasm", []string{"pack", "--wasi-network", "hello.so"}},
+		{exitFailed, "wasi: is for the runtime wasm", []string{"pack", "--wasi-directory", "models", "hello.so"}},
 		{exitFailed, `no entry point "wave"; there are: greet, other`, []string{"pack", "--function", "wave", "hello.so"}},
 		{exitFailed, "slot_bytes: 2147483647: must be", []string{"pack", "--slot-bytes", "9GiB", "hello.so"}},
 		{exitFailed, "text is a package already, or no code", []string{"pack", "text"}},

@@ -92,7 +92,7 @@ func choose(path string, functions []pack.Function, wanted string) (pack.Functio
 		names[i] = f.Name
 	}
 	if wanted == "" {
-		return pack.Function{}, fmt.Errorf("%s has %d functions: choose one with -f %s:NAME; there are: %s", path, len(functions), path, strings.Join(names, ", "))
+		return pack.Function{}, fmt.Errorf("%s has %d functions: choose one with %s:NAME; there are: %s", path, len(functions), path, strings.Join(names, ", "))
 	}
 	return pack.Function{}, fmt.Errorf("%s has no function %q; there are: %s", path, wanted, strings.Join(names, ", "))
 }

@@ -22,6 +22,8 @@ type runFlags struct {
 	timeout   time.Duration
 	slotBytes byteSize
 	trustCode bool
+
+	hasSlotBytes bool // slotBytes is what was asked for
 }
 
 const (
@@ -71,7 +73,10 @@ second one ends at once. There is a summary in both cases.
 
   Leave cores to others, and give up on pictures that take too long:
     rfaas run -f thumbnailer --workers 2 --timeout 10s -o thumbnails photos/*.jpg`,
-		RunE: func(cmd *cobra.Command, inputs []string) error { return f.run(cmd, p, inputs) },
+		RunE: func(cmd *cobra.Command, inputs []string) error {
+			f.hasSlotBytes = cmd.Flags().Changed("slot-bytes")
+			return f.run(cmd, p, inputs)
+		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false

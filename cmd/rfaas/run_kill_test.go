@@ -245,12 +245,7 @@ func TestExecutorByHand(t *testing.T) {
 // Workers that cannot be started end the run, and the reason is told.
 func TestRunWorkersDoNotStart(t *testing.T) {
 	t.Parallel()
-	for how, want := range map[string]string{
-		"saying why":       "the reason",
-		"with status 3":    "ended with exit status 3 before it was ready",
-		"talking nonsense": `an answer was expected, and something else came: invalid character 'h'`,
-		"not listening":    "connection refused",
-	} {
+	for how, want := range executorFailures {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()

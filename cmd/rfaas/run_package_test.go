@@ -14,10 +14,6 @@ import (
 // library compiles a shared object with the ABI of rFaaS.
 func library(t *testing.T, dir, name string) string {
 	t.Helper()
-	if _, err := exec.LookPath("gcc"); err != nil {
-		require.Empty(t, os.Getenv("CI"), "gcc is missing")
-		t.Skip("gcc is missing")
-	}
 	const source = `
 #include <stdint.h>
 uint32_t upper(void *args, uint32_t size, void *res)
@@ -30,12 +26,22 @@ uint32_t upper(void *args, uint32_t size, void *res)
 uint32_t crash(void *args, uint32_t size, void *res) { *(volatile int *)0 = 1; return 0; }
 uint32_t spin(void *args, uint32_t size, void *res) { for (;;) __asm__ volatile(""); }
 `
+	path := filepath.Join(dir, name)
+	compile(t, path, source)
+	return path
+}
+
+// compile makes a shared object of a source in C.
+func compile(t *testing.T, path, source string) {
+	t.Helper()
+	if _, err := exec.LookPath("gcc"); err != nil {
+		require.Empty(t, os.Getenv("CI"), "gcc is missing")
+		t.Skip("gcc is missing")
+	}
 	c := filepath.Join(t.TempDir(), "functions.c")
 	require.NoError(t, os.WriteFile(c, []byte(source), 0o644))
-	path := filepath.Join(dir, name)
-	out, err := exec.Command("gcc", "-O2", "-shared", "-fPIC", "-o", path, c).CombinedOutput()
+	out, err := exec.Command("gcc", "-O1", "-w", "-shared", "-fPIC", "-pthread", "-o", path, c).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	return path
 }
 
 // Functions of shared objects and of packages are called as those that come with
@@ -74,7 +80,7 @@ func TestRunPackageFails(t *testing.T) {
 	}{
 		{[]string{"-f", "text.so:crash"}, exitFailed, `a: worker process \d+ was lost: killed by signal 11 \(segmentation fault\) while function "crash" ran; not tried again, because crash is not declared idempotent`},
 		{[]string{"-f", "limited.rfaas"}, exitFailed, `a: worker process \d+ was lost: killed because function "spin" took longer than its time limit of 100ms`},
-		{[]string{"-f", "text.so"}, exitUsage, `text.so has 3 functions: choose one with -f text.so:NAME; there are: crash, spin, upper`},
+		{[]string{"-f", "text.so"}, exitUsage, `text.so has 3 functions: choose one with text.so:NAME; there are: crash, spin, upper`},
 		{[]string{"-f", "text.so:lower"}, exitUsage, `text.so has no function "lower"; there are: crash, spin, upper`},
 		{[]string{"-f", "nothing.so"}, exitUsage, `open nothing.so: no such file or directory`},
 		{[]string{"-f", "./a"}, exitUsage, `pack:`},
@@ -89,4 +95,22 @@ func TestRunPackageFails(t *testing.T) {
 		require.Regexp(t, c.want, stdout+stderr)
 		require.NoFileExists(t, filepath.Join(dir, "out", "a"))
 	}
+}
+
+// What --slot-bytes allows is there for results of any function.
+func TestRunPackageLongResult(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	compile(t, filepath.Join(dir, "long.so"), `
+#include <stdint.h>
+#include <string.h>
+uint32_t repeat(void *args, uint32_t size, void *res)
+{
+	memset(res, 'x', 1 << 20);
+	return 1 << 20;
+}`)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a"), []byte("a"), 0o644))
+	status, stdout, stderr := run(t, dir, "run", "-f", "long.so", "a", "--slot-bytes", "2MiB")
+	require.Equal(t, exitOK, status, stderr)
+	require.Len(t, stdout, 1<<20)
 }

@@ -103,9 +103,14 @@ const (
 	pageBytes      = 4 << 10
 )
 
-// slotFor is the size of the slots for inputs of up to so many bytes.
+// slotFor is the size of the slots for inputs of up to so many bytes. How long the
+// results of code of users are is not known: there is room for what is asked for.
 func (f *runFlags) slotFor(function *function, largest int64) int {
-	wanted := max(largest, min(function.resultBytes(largest), int64(f.slotBytes)), leastSlotBytes)
+	result := function.resultBytes(largest)
+	if function.code != nil && f.hasSlotBytes {
+		result = int64(f.slotBytes)
+	}
+	wanted := max(largest, min(result, int64(f.slotBytes)), leastSlotBytes)
 	return int((wanted + pageBytes - 1) &^ (pageBytes - 1))
 }
 

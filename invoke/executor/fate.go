@@ -2,6 +2,7 @@ package executor
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -81,9 +82,14 @@ func (f Fate) Err() *invoke.Error {
 // cannot kill itself by a signal, and exits as a shell would say it.
 func (f *Fate) unveil() {
 	const offset = 128
-	if s := syscall.Signal(f.ExitStatus - offset); f.Cause == Exited && s > 0 && s < syscall.SIGSYS+1 {
+	if s := syscall.Signal(f.ExitStatus - offset); f.Cause == Exited && slices.Contains(crashes, s) {
 		*f = Fate{Cause: Signaled, Signal: s}
 	}
+}
+
+// crashes are the signals of code that goes wrong.
+var crashes = []syscall.Signal{
+	syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGILL, syscall.SIGFPE, syscall.SIGABRT, syscall.SIGTRAP, syscall.SIGSYS,
 }
 
 // fateOf reads how a process ended.

@@ -18,7 +18,7 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
 
-var crashes = flag.Int("crashes", 50, "how many executors TestLeavesNothing has crash, of either kind")
+var rounds = flag.Int("crashes", 50, "how many executors TestLeavesNothing has crash, of either kind")
 
 // Executors that crash and are replaced leave nothing behind: in the supervisor, in
 // the kernel's control groups, in the file system.
@@ -39,7 +39,7 @@ func TestLeavesNothing(t *testing.T) { // not parallel: it counts what the proce
 				round(i)
 			}
 			before := s.traces(t)
-			for i := range *crashes {
+			for i := range *rounds {
 				round(i)
 			}
 			require.True(t, wait(func() bool {
