@@ -65,8 +65,7 @@ func TestBenchPackage(t *testing.T) {
 	require.Regexp(t, `rfaas bench: cold-start at 64 bytes: text.so:crash: executor \(process \d+\): killed by signal 11 \(segmentation fault\) while function "crash" ran\n$`, stderr)
 }
 
-// Functions of files are isolated, unless --trust-code is given: invoke and bench
-// ask for it.
+// Functions of files are isolated, unless --trust-code is given.
 func TestPackageIsIsolated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -79,13 +78,14 @@ uint32_t isolated(void *args, uint32_t size, void *res)
 	return 0;
 }`)
 	for _, command := range [][]string{
+		{"run", "-f", "isolated.so", "-"},
 		{"invoke", "isolated.so"},
 		{"bench", "invoke-lat", "-f", "isolated.so", "--mode", "warm", "--iterations", "1"},
 	} {
 		status, _, stderr := run(t, dir, command...)
 		require.Equal(t, exitOK, status, stderr)
-		status, _, stderr = run(t, dir, append(command, "--trust-code")...)
+		status, stdout, stderr := run(t, dir, append(command, "--trust-code")...)
 		require.Equal(t, exitFailed, status, stderr)
-		require.Contains(t, stderr, "killed by signal 6 (aborted)")
+		require.Contains(t, stdout+stderr, "killed by signal 6 (aborted)")
 	}
 }

@@ -36,7 +36,8 @@ func init() {
 	attempt("environment", func() error { return errors.New(os.Getenv("HOME")) })
 	functions["all memory"] = func(context.Context, []byte, []byte) (int, error) {
 		const part = 16 << 20
-		for range 1 << 12 {
+		for range 32 { // far more than the assignment allows, less than the policy does
+
 			mem, err := unix.Mmap(-1, 0, part, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 			if err != nil {
 				return 0, err
@@ -74,11 +75,23 @@ func TestConfinedAttempts(t *testing.T) {
 		for _, m := range confined().Require {
 			require.True(t, report.Applied(m), report)
 		}
+		if report.Applied(confine.MemoryLimit) {
+			const slots = 4 * 2 * 4096 // clients x slots x bytes, for inputs and as much for results
+			require.Contains(t, report.Detail(confine.MemoryLimit), fmt.Sprint(64<<20+ownBytes+2*slots))
+		}
 		out, err := call(t, e, function, "hello")
 		require.NoError(t, err)
 		require.Equal(t, want, out, function)
 		e.Stop(patience)
 	}
+}
+
+// An executor that does not say how it is isolated gets no client.
+func TestNotConfined(t *testing.T) {
+	t.Parallel()
+	s := supervise(t, Config{Confine: confined(), Command: []string{ThisProgram, "careless"}})
+	_, err := s.Start(t.Context(), Order{Assignment: own1("echo"), Core: AnyCore})
+	require.ErrorIs(t, err, confine.ErrNotConfined)
 }
 
 // Whatever ends it, a confined executor has the same fate as another one, and the

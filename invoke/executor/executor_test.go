@@ -45,10 +45,25 @@ func TestMain(m *testing.M) {
 				_, err = c.receive(new(command))
 			}
 			os.Exit(0)
+		case "careless": // does not isolate itself
+			c, _, err := inherited()
+			for _, a := range []answer{{Address: "@careless"}, {}} {
+				if err == nil {
+					_, err = c.receive(new(command))
+				}
+				if err == nil {
+					err = c.send(a, nil)
+				}
+			}
+			time.Sleep(time.Minute)
 		case "obstinate":
 			time.Sleep(time.Minute)
-		case "parent": // of executors, to be killed
-			s, err := New(Config{Setup: setup, Spares: 2})
+		case "parent", "parent of confined": // of executors, to be killed
+			cfg := Config{Setup: setup, Spares: 2}
+			if os.Args[1] != "parent" {
+				cfg.Confine = confined()
+			}
+			s, err := New(cfg)
 			if err != nil {
 				panic(err)
 			}
@@ -447,22 +462,27 @@ func TestStartOnCore(t *testing.T) {
 // Executors do not outlive a supervisor that is killed, whatever they do.
 func TestParentKilled(t *testing.T) {
 	t.Parallel()
-	cmd := exec.Command("/proc/self/exe", "parent")
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	var pids [3]int
-	for i := range pids {
-		_, err = fmt.Fscan(out, &pids[i])
-		require.NoError(t, err)
-	}
-	require.NoError(t, cmd.Process.Kill())
-	cmd.Wait()
-	for _, pid := range pids {
-		if !wait(func() bool { return gone(pid) }) {
-			syscall.Kill(pid, syscall.SIGKILL)
-			t.Errorf("process %d goes on", pid)
-		}
+	for _, kind := range []string{"parent", "parent of confined"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command("/proc/self/exe", kind)
+			out, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			var pids [3]int
+			for i := range pids {
+				_, err = fmt.Fscan(out, &pids[i])
+				require.NoError(t, err)
+			}
+			require.NoError(t, cmd.Process.Kill())
+			cmd.Wait()
+			for _, pid := range pids {
+				if !wait(func() bool { return gone(pid) }) {
+					syscall.Kill(pid, syscall.SIGKILL)
+					t.Errorf("process %d goes on", pid)
+				}
+			}
+		})
 	}
 }
 
