@@ -2,6 +2,7 @@ package pingpong
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/rfaas-go/rfaas/transport"
@@ -33,9 +34,19 @@ func (g *game) whyEnded(ctx context.Context, err error) error {
 				return g.explain(&c[0])
 			}
 		}
-		return g.problem("%w", g.conn.Err())
+		return g.ended()
 	}
 	return context.Cause(ctx)
+}
+
+// ended says what the end of the connection means. It may be known before the
+// completion that it is due to has come.
+func (g *game) ended() error {
+	err := g.conn.Err()
+	if e, ok := errors.AsType[*transport.StatusError](err); ok && e.Status != transport.StatusFlushed {
+		return g.explain(&transport.Completion{Op: e.Op, ID: e.ID, Status: e.Status, Vendor: e.Vendor})
+	}
+	return g.problem("%w", err)
 }
 
 // explain says what a failed completion means in this game.
@@ -55,8 +66,8 @@ func (g *game) explain(c *transport.Completion) error {
 	case status == transport.StatusRNRRetryExceeded:
 		return g.problem("the peer posts no more receives")
 	case status == transport.StatusFlushed:
-		if err := g.conn.Err(); err != nil {
-			return g.problem("%w", err)
+		if g.conn.Err() != nil {
+			return g.ended()
 		}
 	}
 	return g.problem("%w", c.Err())
