@@ -271,7 +271,9 @@ func holdForever() {
 	}
 	w.Write(b[:len(b)/2])
 	os.Stdout.WriteString("ready")
-	select {}
+	for { // not select {}: without cgo the runtime calls that a deadlock, and ends
+		time.Sleep(time.Hour)
+	}
 }
 
 // useCache puts and gets packages from files, many times.

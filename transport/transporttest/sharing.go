@@ -156,7 +156,8 @@ var serveClients = define("server", func(a *agent, args serverArgs) ([]int, erro
 // Each message arrives once, in its client's order, and no client starves.
 func serveMany(p *pair, shared bool) {
 	const window, depth = 4, 4
-	count := max(2*window, p.rounds(40))
+	// Many windows each: with two, whoever was told to wait once is behind by half.
+	count := max(8*window, p.rounds(40))
 	client := shape{conns: p.cfg.Connections, sendDepth: window, recvDepth: 1}
 	server := shape{conns: p.cfg.Connections, sendDepth: 1, recvDepth: depth}
 	if shared {
