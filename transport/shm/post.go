@@ -132,9 +132,9 @@ func (qp *queuePair) write(wr *transport.WorkRequest) transport.Status {
 	if n == 0 {
 		return transport.StatusOK
 	}
-	to, ok := qp.remoteBytes(wr, uint32(n), transport.RemoteWrite)
-	if !ok {
-		return transport.StatusRemoteAccess
+	to, status := qp.remoteBytes(wr, uint32(n), transport.RemoteWrite)
+	if status != transport.StatusOK {
+		return status
 	}
 	first := memory(wr.Local)
 	if second := wr.Second(); second.Len() != 0 {
@@ -178,18 +178,18 @@ func (qp *queuePair) read(wr *transport.WorkRequest) transport.Status {
 	if n == 0 {
 		return transport.StatusOK
 	}
-	from, ok := qp.remoteBytes(wr, uint32(n), transport.RemoteRead)
-	if !ok {
-		return transport.StatusRemoteAccess
+	from, status := qp.remoteBytes(wr, uint32(n), transport.RemoteRead)
+	if status != transport.StatusOK {
+		return status
 	}
 	copyBlocks(memory(wr.Second()), from[copyBlocks(memory(wr.Local), from):])
 	return transport.StatusOK
 }
 
 func (qp *queuePair) atomic(wr *transport.WorkRequest) transport.Status {
-	to, ok := qp.remoteBytes(wr, 8, transport.RemoteAtomic)
-	if !ok {
-		return transport.StatusRemoteAccess
+	to, status := qp.remoteBytes(wr, 8, transport.RemoteAtomic)
+	if status != transport.StatusOK {
+		return status
 	}
 	target := word(to)
 	var before uint64
@@ -233,38 +233,47 @@ func (qp *queuePair) sendMessage(wr *transport.WorkRequest, e *sendEntry) {
 func referTo(s transport.Span) reference { return reference{s.Addr(), uint32(s.Len()), s.LKey()} }
 
 // remoteBytes is the peer's memory that a request is about.
-func (qp *queuePair) remoteBytes(wr *transport.WorkRequest, n uint32, need transport.Access) ([]byte, bool) {
+func (qp *queuePair) remoteBytes(wr *transport.WorkRequest, n uint32, need transport.Access) ([]byte, transport.Status) {
 	r := qp.send.remote
 	if r == nil || r.key != uint32(wr.Remote.Key) || r.gone.Load() {
-		if r = qp.lookUp(uint32(wr.Remote.Key)); r == nil {
-			return nil, false
+		var status transport.Status
+		if r, status = qp.lookUp(uint32(wr.Remote.Key)); r == nil {
+			return nil, status
 		}
 		qp.send.remote = r
 	}
-	return r.bytes(wr.Remote.Addr, n, need)
+	if mem, ok := r.bytes(wr.Remote.Addr, n, need); ok {
+		return mem, transport.StatusOK
+	}
+	return nil, transport.StatusRemoteAccess
 }
 
 // announcementGrace bounds how long posting waits for the announcement of a
 // region whose key has arrived before it.
 const announcementGrace = time.Second
 
-// lookUp finds a region of the peer by key. A key can arrive sooner than the
-// region's descriptor, which takes the way over the socket; then it waits. This
-// happens at the first use of a region only.
-func (qp *queuePair) lookUp(key uint32) *remoteRegion {
+// lookUp finds a region of the peer by key, or says why it cannot. A key can arrive
+// sooner than the region's descriptor, which takes the way over the socket; then it
+// waits. This happens at the first use of a region only.
+func (qp *queuePair) lookUp(key uint32) (*remoteRegion, transport.Status) {
 	var deadline time.Time
 	for {
-		seen, announced := qp.peers.seen.Load(), qp.peer.announced.Load()
-		if r := qp.peers.get(key); r != nil {
-			return r
-		}
-		if seen == announced || qp.linkDown.Load() != linkUp {
-			return nil
-		}
-		if deadline.IsZero() {
+		seen, announced, down := qp.peers.seen.Load(), qp.peer.announced.Load(), qp.linkDown.Load()
+		r := qp.peers.get(key)
+		switch {
+		case r != nil:
+			return r, transport.StatusOK
+		case down != linkUp && qp.state.Load() != stateReady:
+			// The announcement will not come any more. That is the connection's end,
+			// which has its reason already, and no fault of the request's.
+			return nil, endStatus(down)
+		case down != linkUp: // about to leave that state
+		case seen == announced:
+			return nil, transport.StatusRemoteAccess
+		case deadline.IsZero():
 			deadline = time.Now().Add(announcementGrace)
-		} else if time.Now().After(deadline) {
-			return nil
+		case time.Now().After(deadline):
+			return nil, transport.StatusRemoteAccess
 		}
 		time.Sleep(20 * time.Microsecond) // yielding would not let the runtime look at the socket
 	}

@@ -100,10 +100,16 @@ func (qp *queuePair) fate(e *sendEntry) (status transport.Status, decided bool) 
 	switch {
 	case ended && qp.peer.failure.Load() != 0 && qp.peer.failedIndex.Load() == e.message:
 		return transport.Status(qp.peer.failure.Load()), true
-	case down == linkGone:
-		return transport.StatusRetryExceeded, true
 	}
-	return transport.StatusFlushed, true
+	return endStatus(down), true
+}
+
+// endStatus is that of a request that the end of the link has cut off.
+func endStatus(down uint32) transport.Status {
+	if down == linkGone {
+		return transport.StatusRetryExceeded
+	}
+	return transport.StatusFlushed
 }
 
 // unacknowledged reports whether a message awaits its acknowledgement, and which
