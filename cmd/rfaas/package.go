@@ -27,13 +27,20 @@ type code struct {
 // to make one of, whether or not they are there.
 var packageExtensions = []string{".rfaas", ".so", ".wasm"}
 
+// digestPrefix is what the digest of a package begins with.
+const digestPrefix = "sha256:"
+
 // openFunction finds what -f names: a function that comes with the program, or
-// FILE or FILE:NAME, a function of a package. close is to be called when it is not
-// needed any more.
+// FILE, FILE:NAME, DIGEST or DIGEST:NAME, a function of a package. close is to be
+// called when it is not needed any more.
 func openFunction(name string) (f *function, close func(), err error) {
 	f, err = findFunction(name)
 	if err == nil {
 		return f, func() {}, nil
+	}
+	if digest, ok := strings.CutPrefix(name, digestPrefix); ok {
+		digest, wanted, _ := strings.Cut(digest, ":")
+		return opened(cachedFunction(digestPrefix+digest, wanted))
 	}
 	path, wanted := name, ""
 	if i := strings.LastIndexByte(name, ':'); i >= 0 && !exists(name) {
@@ -42,7 +49,11 @@ func openFunction(name string) (f *function, close func(), err error) {
 	if !exists(path) && !slices.Contains(packageExtensions, filepath.Ext(path)) {
 		return nil, nil, err // says which there are
 	}
-	f, err = packagedFunction(path, wanted)
+	return opened(packagedFunction(path, wanted))
+}
+
+// opened is what openFunction returns for a function of a package.
+func opened(f *function, err error) (*function, func(), error) {
 	if err != nil {
 		return nil, nil, &exitError{exitUsage, err}
 	}
@@ -54,14 +65,40 @@ func exists(path string) bool {
 	return path != "" && !errors.Is(err, fs.ErrNotExist)
 }
 
-// packagedFunction takes a function of a package, by its name or because it is the
-// only one.
+// packagedFunction takes a function of a file.
 func packagedFunction(path, wanted string) (*function, error) {
 	p, err := pack.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
+	return functionOf(p, path, wanted)
+}
+
+// cachedFunction takes a function of a package in the cache, which is in use until
+// its code was copied.
+func cachedFunction(digest, wanted string) (*function, error) {
+	d, err := pack.ParseDigest(digest)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := openPackageCache(nil) // it says nothing that its errors do not
+	if err != nil {
+		return nil, err
+	}
+	p, err := cache.Get(d)
+	if errors.Is(err, pack.ErrNotCached) {
+		return nil, fmt.Errorf("%w; 'rfaas cache add FILE' puts it there, 'rfaas cache list' shows what is", err)
+	} else if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	return functionOf(p.Package, digest, wanted)
+}
+
+// functionOf takes a function of a package, by its name or because it is the only
+// one. path is what the user calls the package.
+func functionOf(p *pack.Package, path, wanted string) (*function, error) {
 	m := p.Manifest()
 	chosen, err := choose(path, m.Functions, wanted)
 	if err != nil {

@@ -46,7 +46,8 @@ for each INPUT, and writes the results. An INPUT of - is the standard input.
 Functions:
 ` + list.String() + `
 Or FILE or FILE:NAME, a function of a package (.rfaas, see 'rfaas pack'), of a
-shared object with the ABI of rFaaS (.so) or of a WebAssembly module (.wasm).
+shared object with the ABI of rFaaS (.so) or of a WebAssembly module (.wasm); or
+DIGEST or DIGEST:NAME of a package in the cache (see 'rfaas cache').
 Such code is isolated: of files it sees the system's libraries and an empty
 /tmp, it makes no connections and starts no programs, and it has the memory and
 the time that its manifest says. --log-level info lists what was applied.

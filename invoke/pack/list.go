@@ -1,0 +1,79 @@
+package pack
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrInUse means that a package cannot be deleted now: somebody has it open.
+var ErrInUse = errors.New("the package is in use")
+
+// Entry is a package in a cache, as it is listed.
+type Entry struct {
+	Digest   Digest
+	Bytes    int64     // of its files
+	LastUsed time.Time // see Cache
+	Manifest Manifest  // if Damage is nil
+	Damage   error     // why its manifest cannot be read
+}
+
+// List returns what is in the cache, the longest unused first. It verifies no more
+// than the manifests, and does not count as use.
+func (c *Cache) List() ([]Entry, error) {
+	all, _, err := c.stored()
+	if err != nil {
+		return nil, c.wrong(err)
+	}
+	var entries []Entry
+	for _, s := range all {
+		d, err := ParseDigest(digestPrefix + filepath.Base(s.path))
+		if err != nil {
+			continue // not the cache's
+		}
+		e := Entry{Digest: d, Bytes: s.bytes, LastUsed: s.used}
+		text, err := os.ReadFile(filepath.Join(s.path, manifestFile))
+		if err == nil {
+			e.Manifest, err = ParseManifest(text)
+		}
+		if errors.Is(err, fs.ErrNotExist) && gone(s.path) {
+			continue
+		}
+		e.Damage = err
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+func gone(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// Delete removes a package. One that is not there is ErrNotCached, one that somebody
+// uses ErrInUse.
+func (c *Cache) Delete(d Digest) error {
+	err := c.locked(func() error {
+		path := c.entry(d)
+		hold, err := lockExclusive(path)
+		if err != nil {
+			return err
+		}
+		return c.remove(path, hold)
+	})
+	switch {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return c.wrong(fmt.Errorf("%v: %w", d, ErrInUse))
+	case errors.Is(err, fs.ErrNotExist):
+		return c.missing(d)
+	case err != nil:
+		return c.wrong(err)
+	}
+	c.log.Info("package deleted from the cache", "digest", d)
+	return nil
+}
