@@ -132,7 +132,7 @@ func (x *firstResult) once(ctx context.Context, counts bool) error {
 			return err
 		}
 		defer code.Close()
-		o.Code = code
+		o.Code, o.Compiled = code, nil
 	}
 	c, took, err := begin(ctx, x.device, x.supervisor, o, x.params)
 	if err != nil {

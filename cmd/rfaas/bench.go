@@ -19,7 +19,7 @@ type benchFlags struct {
 	config    benchmarks.Config
 	sizes     byteSizes
 	functions []string
-	trustCode bool
+	code      codeFlags
 	listen    string
 	asJSON    bool
 	results   []benchmarks.Result
@@ -76,7 +76,7 @@ Tests:
 	flags.IntVar(&f.config.Depth, "depth", 0, "keep `N` operations in flight, in tests that have several")
 	flags.IntVar(&f.config.Workers, "workers", 0, "start `N` workers, in tests that have several")
 	flags.StringArrayVarP(&f.functions, "function", "f", nil, "call this `FUNCTION`, or one of a FILE (FILE or FILE:NAME), in invoke-lat and cold-start; may be repeated")
-	flags.BoolVar(&f.trustCode, "trust-code", false, "run FILEs without isolation, with your rights and files")
+	f.code.addTrust(flags)
 	flags.BoolVar(&f.config.Baseline, "baseline", false, "measure the bare medium after each size")
 	flags.BoolVar(&f.asJSON, "json", false, "one JSON object a line instead of a table")
 	flags.StringVar(&f.config.Plot, "plot", "", "write a plot to this `FILE` (.svg or .png)")
@@ -102,7 +102,7 @@ func (f *benchFlags) measure(cmd *cobra.Command, p *program, tests []string) err
 			benchmarks.WriteJSON(cmd.OutOrStdout(), r)
 		}
 	}
-	functions, closeFunctions, err := f.openFunctions(p)
+	functions, closeFunctions, err := f.openFunctions(ctx, p)
 	if err != nil {
 		return err
 	}

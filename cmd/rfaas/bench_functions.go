@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +21,7 @@ and of benchmarks/testdata/echo_wasm.c.`
 // openFunctions finds the functions to measure: the echo in Go, which the others
 // are compared with, and those. close is to be called when they are not needed any
 // more.
-func (f *benchFlags) openFunctions(p *program) (found []benchmarks.Function, close func(), err error) {
+func (f *benchFlags) openFunctions(ctx context.Context, p *program) (found []benchmarks.Function, close func(), err error) {
 	var closers []func()
 	close = func() {
 		for _, c := range closers {
@@ -35,7 +36,7 @@ func (f *benchFlags) openFunctions(p *program) (found []benchmarks.Function, clo
 		closers = append(closers, remove)
 	}
 	for _, name := range slices.Compact(append([]string{echo.Name}, f.functions...)) {
-		function, closeFunction, err := openFunction(name)
+		function, closeFunction, err := openFunction(ctx, name, &f.code)
 		if err != nil {
 			close()
 			return nil, nil, err
@@ -45,7 +46,7 @@ func (f *benchFlags) openFunctions(p *program) (found []benchmarks.Function, clo
 			Label: filepath.Base(name), Order: function.order(0),
 			Executors: executor.Config{
 				Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...),
-				Confine: function.confinement(f.trustCode),
+				Confine: function.confinement(f.code.trust),
 				Output:  p.meter, Logger: p.logging.log,
 			},
 		})

@@ -25,7 +25,7 @@ type invokeFlags struct {
 	mode      invoke.Mode
 	timeout   time.Duration
 	slotBytes byteSize
-	trustCode bool
+	code      codeFlags
 	repeat    int
 }
 
@@ -86,14 +86,14 @@ The call is not repeated, whatever happens. For many inputs there is
 	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
 	flags.Var(&f.slotBytes, "slot-bytes", "largest input and result: a `SIZE` such as 512KiB or 1GiB (default: any input; 64MiB of result, or what the input suggests)")
-	flags.BoolVar(&f.trustCode, "trust-code", false, "run FILEs without isolation, with your rights and files")
+	f.code.add(flags)
 	flags.IntVar(&f.repeat, "repeat", 1, "call `N` times, say how long it took, and write the last result")
 	return cmd
 }
 
 // run carries the command out.
 func (f *invokeFlags) run(cmd *cobra.Command, p *program, name string) error {
-	function, closeFunction, err := openFunction(name)
+	function, closeFunction, err := openFunction(cmd.Context(), name, &f.code)
 	if err != nil {
 		return err
 	}

@@ -42,11 +42,11 @@ func (c *invocation) start(ctx context.Context, function *function) (err error) 
 	c.supervisor, err = executor.New(executor.Config{
 		Command: append([]string{executor.ThisProgram}, executorArgs(log)...),
 		Setup:   executor.Setup{Transport: f.transport, Mode: f.mode},
-		Confine: function.confinement(f.trustCode),
+		Confine: function.confinement(f.code.trust),
 		Output:  c.program.meter, Logger: log.log,
 	})
 	if err != nil {
-		return fmt.Errorf("%w; --trust-code runs the function without isolation", err)
+		return notIsolated(err)
 	}
 	room := f.room(function, int64(c.length))
 	order := function.order(0)

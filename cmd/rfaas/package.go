@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,6 +22,17 @@ type code struct {
 	entry   string
 	file    *os.File // sealed
 	limits  pack.Manifest
+	bare    bool // not from a package
+
+	directories []executor.Directory // what it is given
+	compiled    *os.File             // sealed; nil if there is none
+}
+
+func (c *code) close() {
+	c.file.Close()
+	if c.compiled != nil {
+		c.compiled.Close()
+	}
 }
 
 // packageExtensions are the names by which files are taken for packages, or code
@@ -33,7 +45,24 @@ const digestPrefix = "sha256:"
 // openFunction finds what -f names: a function that comes with the program, or
 // FILE, FILE:NAME, DIGEST or DIGEST:NAME, a function of a package. close is to be
 // called when it is not needed any more.
-func openFunction(name string) (f *function, close func(), err error) {
+func openFunction(ctx context.Context, name string, flags *codeFlags) (f *function, close func(), err error) {
+	f, close, err = lookUpFunction(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.code == nil || f.code.runtime != runtime.Wasm {
+		err = flags.unused(name)
+	} else if err = flags.mount(f.code); err == nil && !flags.trust {
+		err = f.code.compile(ctx)
+	}
+	if err != nil {
+		close()
+		return nil, nil, err
+	}
+	return f, close, nil
+}
+
+func lookUpFunction(name string) (f *function, close func(), err error) {
 	f, err = findFunction(name)
 	if err == nil {
 		return f, func() {}, nil
@@ -57,7 +86,7 @@ func opened(f *function, err error) (*function, func(), error) {
 	if err != nil {
 		return nil, nil, &exitError{exitUsage, err}
 	}
-	return f, func() { f.code.file.Close() }, nil
+	return f, f.code.close, nil
 }
 
 func exists(path string) bool {
@@ -72,7 +101,11 @@ func packagedFunction(path, wanted string) (*function, error) {
 		return nil, err
 	}
 	defer p.Close()
-	return functionOf(p, path, wanted)
+	f, err := functionOf(p, path, wanted)
+	if err == nil {
+		f.code.bare = filepath.Ext(path) == ".wasm"
+	}
+	return f, err
 }
 
 // cachedFunction takes a function of a package in the cache, which is in use until
@@ -150,7 +183,7 @@ func (f *function) order(slotBytes int) executor.Order {
 	own := executor.Function{Name: f.name, Entry: f.name, Idempotent: f.idempotent}
 	o := executor.Order{}
 	if c := f.code; c != nil {
-		own.Entry, o.Code = c.entry, c.file
+		own.Entry, o.Code, o.Compiled, a.Directories = c.entry, c.file, c.compiled, c.directories
 		a.Runtime, a.MemoryBytes, a.TimeLimit = c.runtime, c.limits.MemoryBytes, c.limits.TimeLimit.Duration
 	}
 	a.Functions = []executor.Function{own}

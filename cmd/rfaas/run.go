@@ -21,7 +21,7 @@ type runFlags struct {
 	mode      invoke.Mode
 	timeout   time.Duration
 	slotBytes byteSize
-	trustCode bool
+	code      codeFlags
 
 	hasSlotBytes bool // slotBytes is what was asked for
 }
@@ -88,14 +88,14 @@ second one ends at once. There is a summary in both cases.
 	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
 	flags.Var(&f.slotBytes, "slot-bytes", "largest input and result: a `SIZE` such as 512KiB or 1GiB")
-	flags.BoolVar(&f.trustCode, "trust-code", false, "run FILEs without isolation, with your rights and files")
+	f.code.add(flags)
 	cmd.RegisterFlagCompletionFunc("function", cobra.FixedCompletions(functionNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
 // run carries the command out.
 func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
-	function, closeFunction, err := openFunction(f.function)
+	function, closeFunction, err := openFunction(cmd.Context(), f.function, &f.code)
 	if err != nil {
 		return err
 	}
@@ -126,11 +126,11 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	supervisor, err := executor.New(executor.Config{
 		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...),
 		Setup:   executor.Setup{Transport: f.transport, Mode: f.mode},
-		Confine: function.confinement(f.trustCode),
+		Confine: function.confinement(f.code.trust),
 		Output:  p.meter, Logger: p.logging.log,
 	})
 	if err != nil {
-		return fmt.Errorf("%w; --trust-code runs the function without isolation", err)
+		return notIsolated(err)
 	}
 	defer supervisor.Close(0) // the job has ended its own
 	report := f.carryOut(cmd, p, plan, job.Config{

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -24,10 +28,41 @@ func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wasm.Load(ctx, code, wasm.Config{
+	config := wasm.Config{
 		Name: c.File.Name(), MemoryBytes: uint64(c.MemoryBytes), TimeLimit: c.TimeLimit,
 		Instances: 1, CacheDir: wasmCache(), Output: os.Stderr,
-	})
+	}
+	if c.Compiled != nil {
+		if config.Compiled, err = io.ReadAll(io.NewSectionReader(c.Compiled, 0, 1<<62)); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range c.Directories {
+		config.Directories = append(config.Directories, wasm.Directory(d))
+	}
+	m, err := wasm.Load(ctx, code, config)
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w (for user %d; an isolated function has the rights there that others have)", err, os.Getuid())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// compile compiles a module for executors that are isolated: they have no cache, as
+// others could write there. Why one cannot be compiled is theirs to say.
+func (c *code) compile(ctx context.Context) error {
+	code, err := io.ReadAll(io.NewSectionReader(c.file, 0, 1<<62))
+	if err != nil {
+		return err
+	}
+	compiled, err := wasm.Compile(ctx, code, wasm.Config{MemoryBytes: uint64(c.limits.MemoryBytes), CacheDir: wasmCache()})
+	if err != nil || len(compiled) == 0 {
+		return ctx.Err()
+	}
+	c.compiled, err = executor.SealedCode(c.limits.Module, bytes.NewReader(compiled))
+	return err
 }
 
 // wasmCache is where compiled modules are kept, empty if this user has no place

@@ -7,8 +7,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -123,4 +125,63 @@ func TestConfinedFates(t *testing.T) {
 		require.ErrorIs(t, f.Err(), c.status)
 		require.NoError(t, e.remains)
 	}
+}
+
+// Where there are no control groups, an executor that was started for nothing in
+// particular gets the assignment's limit all the same.
+func TestConfinedWithoutGroups(t *testing.T) {
+	t.Parallel()
+	policy := confined()
+	policy.Without = []confine.Measure{confine.MemoryLimit, confine.SwapLimit}
+	policy.Require = slices.DeleteFunc(policy.Require, func(m confine.Measure) bool { return m == confine.MemoryLimit })
+	s := supervise(t, Config{Confine: policy, Spares: 1})
+	awaitSpare(t, s)
+	e := begin(t, s, confinedAssignment("all memory"))
+	report, _ := e.Confinement()
+	const slots, stacks = 4 * 2 * 4096, 512 << 20
+	require.Contains(t, report.Detail(confine.ResourceLimit), fmt.Sprint("data ", 64<<20+ownBytes+2*slots+stacks))
+	_, err := call(t, e, "all memory", "")
+	require.ErrorContains(t, err, "cannot allocate memory")
+}
+
+func awaitSpare(t *testing.T, s *Supervisor) {
+	t.Helper()
+	require.Eventually(t, func() bool { return s.Spares() > 0 }, patience, time.Millisecond)
+}
+
+// A spare takes what it is confined for; what needs more gets an executor of its own.
+func TestSpareFits(t *testing.T) {
+	t.Parallel()
+	s := supervise(t, Config{Confine: confined(), Spares: 1})
+	awaitSpare(t, s)
+	more := own1("echo")
+	more.MemoryBytes = 2 * s.cfg.Confine.MemoryBytes
+	folder := own1("echo")
+	folder.Directories = []Directory{{Guest: "/x", Host: "/usr"}}
+	groups := os.Getuid() == 0
+	for i, c := range []struct {
+		a     Assignment
+		spare bool
+	}{{own1("echo"), true}, {confinedAssignment("echo"), true}, {more, groups}, {folder, false}} {
+		awaitSpare(t, s)
+		s.mu.Lock()
+		spare := s.spares[0]
+		s.mu.Unlock()
+		e := begin(t, s, c.a)
+		require.Equal(t, c.spare, e == spare, i)
+		report, _ := e.Confinement()
+		if want := c.a.memoryLimit(s.cfg.Confine.MemoryBytes); groups {
+			require.Contains(t, report.Detail(confine.MemoryLimit), fmt.Sprint(want, " bytes"))
+		} else {
+			require.Contains(t, report.Detail(confine.ResourceLimit), fmt.Sprint("data ", want+512<<20))
+		}
+		e.Stop(patience)
+	}
+	folder.Directories[0].Host = "usr"
+	_, err := s.Start(t.Context(), Order{Assignment: folder, Core: AnyCore})
+	require.ErrorContains(t, err, `the directory "usr": give an absolute path`)
+	folder.Directories[0].Host = "/nowhere"
+	_, err = s.Start(t.Context(), Order{Assignment: folder, Core: AnyCore})
+	require.ErrorContains(t, err, "a path of the policy")
+	require.ErrorContains(t, err, "stat /nowhere: no such file or directory")
 }

@@ -35,6 +35,7 @@ type Assignment struct {
 	MemoryBytes int64         // of the code, and of payloads beyond the slots; 0: see Config.Confine
 	TimeLimit   time.Duration // of a call; 0: no limit
 	Clients     int           // at once; 1 if 0
+	Directories []Directory   // what of the node's files the code may use; see Directory
 	Token       []byte        // what clients have to present; Start makes one if there is none
 }
 
@@ -43,6 +44,15 @@ type Function struct {
 	Name       string // what callers call it
 	Entry      string // what the code calls it
 	Idempotent bool
+}
+
+// Directory is a folder of the node's that code may use, if its runtime gives access
+// to any: WebAssembly modules see it by a name. An executor with a user of its own has
+// the rights there that others have.
+type Directory struct {
+	Guest    string // what the code calls it
+	Host     string // an absolute path
+	Writable bool
 }
 
 // command is a message to an executor; one of its fields is set.
@@ -54,7 +64,7 @@ type command struct {
 // answer is a message of an executor.
 type answer struct {
 	Address  string          `json:",omitempty"` // to a Setup: where clients will connect
-	Confined *confine.Report `json:",omitempty"` // to an Assignment, first: how the executor is isolated
+	Confined *confine.Report `json:",omitempty"` // to a Setup: how the executor is isolated
 	Failed   string          `json:",omitempty"` // why the order cannot be carried out
 }
 
@@ -65,8 +75,11 @@ const maxMessageBytes = 128 << 10
 // errNonsense means that the other end does not speak as it should.
 var errNonsense = errors.New("an answer was expected, and something else came")
 
+// maxFiles is how many descriptors a message can bring along.
+const maxFiles = 2
+
 // control is an end of the socket pair: JSON messages, one a packet, which may
-// bring a descriptor along. One goroutine sends, one receives.
+// bring descriptors along. One goroutine sends, one receives.
 type control struct {
 	conn *net.UnixConn
 	buf  []byte
@@ -103,8 +116,8 @@ func newControl(file *os.File) (*control, error) {
 	return &control{conn: u}, nil
 }
 
-// send sends a message, and file with it unless it is nil.
-func (c *control) send(message any, file *os.File) error {
+// send sends a message, and files with it.
+func (c *control) send(message any, files ...*os.File) error {
 	text, err := json.Marshal(message)
 	if err != nil {
 		return err
@@ -113,49 +126,57 @@ func (c *control) send(message any, file *os.File) error {
 		return &OrderError{fmt.Sprintf("its description takes %d bytes, more than %d: use fewer functions, or shorter names", len(text), maxMessageBytes)}
 	}
 	var rights []byte
-	if file != nil {
-		rights = unix.UnixRights(int(file.Fd()))
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		rights = unix.UnixRights(fds...)
 	}
 	_, _, err = c.conn.WriteMsgUnix(text, rights, nil)
 	return err
 }
 
-// receive waits for a message. file is nil if none came with it.
-func (c *control) receive(message any) (file *os.File, err error) {
+// receive waits for a message, and returns the files that came with it.
+func (c *control) receive(message any) (files []*os.File, err error) {
 	if c.buf == nil {
 		c.buf = make([]byte, maxMessageBytes+1)
 	}
-	oob := make([]byte, unix.CmsgSpace(4))
+	oob := make([]byte, unix.CmsgSpace(4*maxFiles))
 	n, oobn, _, _, err := c.conn.ReadMsgUnix(c.buf, oob)
 	if err != nil {
 		return nil, err
 	}
 	if oobn > 0 {
-		if file, err = receivedFile(oob[:oobn]); err != nil {
+		if files, err = receivedFiles(oob[:oobn]); err != nil {
 			return nil, err
 		}
 	}
 	if err := json.Unmarshal(c.buf[:n], message); err != nil {
-		if file != nil {
-			file.Close()
+		for _, f := range files {
+			f.Close()
 		}
 		return nil, fmt.Errorf("%w: %w", errNonsense, err)
 	}
-	return file, nil
+	return files, nil
 }
 
-// receivedFile takes the one descriptor out of a control message.
-func receivedFile(oob []byte) (*os.File, error) {
+// receivedFiles takes the descriptors out of a control message.
+func receivedFiles(oob []byte) ([]*os.File, error) {
 	messages, err := unix.ParseSocketControlMessage(oob)
 	if err != nil || len(messages) != 1 {
 		return nil, errors.Join(errors.New("not one control message"), err)
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) != 1 {
-		return nil, errors.Join(errors.New("not one descriptor"), err)
+	if err != nil {
+		return nil, fmt.Errorf("not descriptors: %w", err)
 	}
-	unix.CloseOnExec(fds[0])
-	return os.NewFile(uintptr(fds[0]), "code"), nil
+	files := make([]*os.File, len(fds))
+	for i, fd := range fds {
+		unix.CloseOnExec(fd)
+		files[i] = os.NewFile(uintptr(fd), "code")
+	}
+	return files, nil
 }
 
 func (c *control) close() error { return c.conn.Close() }

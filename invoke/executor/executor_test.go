@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 					_, err = c.receive(new(command))
 				}
 				if err == nil {
-					err = c.send(a, nil)
+					err = c.send(a)
 				}
 			}
 			time.Sleep(time.Minute)
@@ -406,7 +406,7 @@ func TestClose(t *testing.T) {
 	s.Close(patience)
 	require.Equal(t, Fate{Cause: Exited}, requireEnds(t, a))
 	require.Equal(t, Fate{Cause: Exited, ExitStatus: 1, Function: "forever"}, requireEnds(t, b))
-	c, err := (&Supervisor{cfg: Config{Command: []string{ThisProgram, "obstinate"}, Output: io.Discard}}).start(AnyCore)
+	c, err := (&Supervisor{cfg: Config{Command: []string{ThisProgram, "obstinate"}, Output: io.Discard}}).start(AnyCore, nil)
 	require.NoError(t, err)
 	c.Stop(10 * time.Millisecond)
 	require.Equal(t, Fate{Cause: Signaled, Signal: syscall.SIGKILL}, requireEnds(t, c))

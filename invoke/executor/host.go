@@ -35,12 +35,14 @@ type Host struct {
 // Loader makes code callable.
 type Loader func(ctx context.Context, c Code) (runtime.Module, error)
 
-// Code is what a Loader is given. The file remains the caller's, and stays open
-// until the module is closed; /proc/self/fd has a name for it.
+// Code is what a Loader is given. The files remain the caller's, and stay open
+// until the module is closed; /proc/self/fd has names for them.
 type Code struct {
 	File        *os.File
+	Compiled    *os.File // see Order; nil if there is none
 	MemoryBytes int64
 	TimeLimit   time.Duration
+	Directories []Directory
 }
 
 // grace is how long a function may go on when its executor has been asked to end.
@@ -73,7 +75,7 @@ func (h *Host) Run(ctx context.Context) error {
 	defer x.close()
 	err = x.serve(ctx)
 	if err != nil && !x.ready && !errors.Is(err, io.EOF) {
-		control.send(answer{Failed: err.Error()}, nil)
+		control.send(answer{Failed: err.Error()})
 	}
 	if errors.Is(err, io.EOF) {
 		return nil // it is not needed any more
@@ -109,7 +111,7 @@ type execution struct {
 	device   *transport.Device
 	listener *transport.Listener
 	module   runtime.Module
-	code     *os.File
+	files    []*os.File // the code, and what it was compiled to if that came along
 	registry *invoke.Registry
 }
 
@@ -119,18 +121,12 @@ func (x *execution) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := x.control.send(answer{Address: x.listener.Addr().String()}, nil); err != nil {
-		return err
-	}
 	var c command
-	if x.code, err = x.control.receive(&c); err != nil {
+	if x.files, err = x.control.receive(&c); err != nil {
 		return err
 	}
 	if c.Assignment == nil {
 		return errors.New("an assignment was expected")
-	}
-	if err := x.confine(c.Assignment); err != nil {
-		return err
 	}
 	if err := x.load(ctx, c.Assignment); err != nil {
 		return err
@@ -147,7 +143,7 @@ func (x *execution) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := x.control.send(answer{}, nil); err != nil {
+	if err := x.control.send(answer{}); err != nil {
 		worker.Close()
 		return err
 	}
@@ -158,7 +154,8 @@ func (x *execution) serve(ctx context.Context) error {
 	return worker.Serve(ctx, x.listener)
 }
 
-// setUp makes what every assignment needs.
+// setUp makes what every assignment needs, and then isolates the process, if it is
+// to be.
 func (x *execution) setUp() (*Setup, error) {
 	var c command
 	if _, err := x.control.receive(&c); err != nil {
@@ -174,7 +171,15 @@ func (x *execution) setUp() (*Setup, error) {
 	if x.listener, err = x.device.Listen("unix", newAddress()); err != nil {
 		return nil, err
 	}
-	return c.Setup, nil
+	ready := answer{Address: x.listener.Addr().String()}
+	if x.policy != nil {
+		report, err := confine.Enter(*x.policy)
+		if err != nil {
+			return nil, err
+		}
+		ready.Confined = &report
+	}
+	return c.Setup, x.control.send(ready)
 }
 
 // newAddress is an address that leaves nothing in the file system, and that
@@ -183,19 +188,6 @@ func newAddress() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return "@rfaas-" + hex.EncodeToString(b[:])
-}
-
-// confine isolates the process, if it is to be, and says how.
-func (x *execution) confine(a *Assignment) error {
-	if x.policy == nil {
-		return nil
-	}
-	x.policy.MemoryBytes = a.memoryLimit(x.policy.MemoryBytes)
-	report, err := confine.Enter(*x.policy)
-	if err != nil {
-		return err
-	}
-	return x.control.send(answer{Confined: &report}, nil)
 }
 
 // load makes the functions of an assignment callable.
@@ -227,10 +219,14 @@ func (x *execution) open(ctx context.Context, a *Assignment) (runtime.Module, er
 		return nil, fmt.Errorf("the runtime %q was not built into this program; there are: %s", a.Runtime,
 			strings.Join(append(slices.Sorted(maps.Keys(x.host.Runtimes)), runtime.Go), ", "))
 	}
-	if x.code == nil {
+	if len(x.files) == 0 {
 		return nil, fmt.Errorf("no code came for the runtime %q", a.Runtime)
 	}
-	return loader(ctx, Code{x.code, a.MemoryBytes, a.TimeLimit})
+	c := Code{File: x.files[0], MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, Directories: a.Directories}
+	if len(x.files) > 1 {
+		c.Compiled = x.files[1]
+	}
+	return loader(ctx, c)
 }
 
 // own is the module of the program's own functions.
@@ -264,8 +260,8 @@ func (x *execution) close() {
 	if x.module != nil {
 		x.module.Close()
 	}
-	if x.code != nil {
-		x.code.Close()
+	for _, f := range x.files {
+		f.Close()
 	}
 	if x.listener != nil {
 		x.listener.Close()

@@ -24,10 +24,13 @@ func (a *Assignment) memoryLimit(otherwise int64) int64 {
 	return limit + inAndOut*int64(max(a.Clients, 1))*int64(a.Slots)*int64(a.SlotBytes)
 }
 
-// limitMemory sets the limit for the assignment.
+// limitMemory sets the limit for the assignment, unless the executor was started
+// with it.
 func (e *Executor) limitMemory() error {
-	if limit := e.assignment.memoryLimit(0); limit > 0 {
-		return e.confined.SetMemory(limit)
+	limit := e.assignment.memoryLimit(e.memoryBytes)
+	if limit == e.memoryBytes {
+		return nil
 	}
-	return nil
+	e.memoryBytes = limit
+	return e.confined.SetMemory(limit)
 }

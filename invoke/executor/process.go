@@ -28,8 +28,9 @@ type Executor struct {
 	assignment Assignment // once it has one
 
 	confined *confine.Process // nil if it is not
-	report   confine.Report   // once it has an assignment
 	remains  error            // what could not be removed; set before ended is closed
+
+	memoryBytes int64 // that it may take in all, if it is confined; 0: no limit
 
 	stopped    atomic.Bool // it was asked to end
 	overstayed atomic.Bool // it is being killed for that
@@ -42,8 +43,8 @@ type Executor struct {
 // that something else holds it open.
 const outputDelay = time.Second
 
-// start starts a process.
-func (s *Supervisor) start(core int) (e *Executor, err error) {
+// start starts a process, confined by the policy if there is one.
+func (s *Supervisor) start(core int, policy *confine.Policy) (e *Executor, err error) {
 	e = &Executor{core: core, ended: make(chan struct{}), output: newOutput(s.cfg.Output)}
 	control, controlFile, err := controlPair()
 	if err != nil {
@@ -67,12 +68,13 @@ func (s *Supervisor) start(core int) (e *Executor, err error) {
 	// In a process group of its own it is left alone by a Ctrl-C on the terminal,
 	// which is for this process to handle.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	if s.host != nil {
-		if e.confined, err = s.host.Prepare(cmd, *s.cfg.Confine); err != nil {
+	if policy != nil {
+		if e.confined, err = s.host.Prepare(cmd, *policy); err != nil {
 			control.close()
 			progress.close()
 			return nil, err
 		}
+		e.memoryBytes = policy.MemoryBytes
 	}
 	started := make(chan error)
 	go e.attend(cmd, started)
@@ -147,18 +149,11 @@ type OrderError struct{ Reason string }
 func (e *OrderError) Error() string { return "executor: " + e.Reason }
 
 // ask sends a command and waits for the answer.
-func (e *Executor) ask(ctx context.Context, c command, file *os.File) (a answer, err error) {
+func (e *Executor) ask(ctx context.Context, c command, files ...*os.File) (a answer, err error) {
 	defer context.AfterFunc(ctx, func() { e.control.conn.SetDeadline(past) })()
-	if err = e.control.send(c, file); err == nil {
+	if err = e.control.send(c, files...); err == nil {
 		_, err = e.control.receive(&a)
 	}
-	return e.understood(ctx, a, err)
-}
-
-// hear waits for a further answer.
-func (e *Executor) hear(ctx context.Context) (a answer, err error) {
-	defer context.AfterFunc(ctx, func() { e.control.conn.SetDeadline(past) })()
-	_, err = e.control.receive(&a)
 	return e.understood(ctx, a, err)
 }
 
@@ -190,24 +185,33 @@ func (e *Executor) understood(ctx context.Context, a answer, err error) (answer,
 // past is a deadline that has passed.
 var past = time.Unix(1, 0)
 
+// setUp makes the executor ready for an assignment.
+func (e *Executor) setUp(ctx context.Context, setup *Setup) error {
+	a, err := e.ask(ctx, command{Setup: setup})
+	if err != nil {
+		return err
+	}
+	e.address = a.Address
+	if e.confined == nil {
+		return nil
+	}
+	// Before it has loaded anything: afterwards it may say what it wants.
+	if a.Confined == nil {
+		return fmt.Errorf("executor (process %d): %w: it does not say how", e.PID(), confine.ErrNotConfined)
+	}
+	e.confined.Entered(*a.Confined)
+	return nil
+}
+
 // assign gives the executor its assignment and begins to watch it.
 func (e *Executor) assign(ctx context.Context, o Order) error {
 	e.assignment = o.Assignment
-	if e.confined != nil && e.confined.Report().Applied(confine.MemoryLimit) {
+	if e.confined != nil {
 		if err := e.limitMemory(); err != nil {
 			return err
 		}
 	}
-	a, err := e.ask(ctx, command{Assignment: &o.Assignment}, o.Code)
-	if err == nil && e.confined != nil {
-		// Before it has loaded anything: afterwards it may say what it wants.
-		if a.Confined == nil {
-			return fmt.Errorf("executor (process %d): %w: it does not say how", e.PID(), confine.ErrNotConfined)
-		}
-		e.report = *a.Confined
-		_, err = e.hear(ctx)
-	}
-	if err != nil {
+	if _, err := e.ask(ctx, command{Assignment: &o.Assignment}, o.files()...); err != nil {
 		return err
 	}
 	go e.watchControl()
@@ -227,7 +231,12 @@ func (e *Executor) PID() int { return e.process.Pid }
 func (e *Executor) Core() int { return e.core }
 
 // Confinement says how the executor is isolated; ok is false if it is not.
-func (e *Executor) Confinement() (r confine.Report, ok bool) { return e.report, e.confined != nil }
+func (e *Executor) Confinement() (r confine.Report, ok bool) {
+	if e.confined == nil {
+		return r, false
+	}
+	return e.confined.Report(), true
+}
 
 // Ended is closed when the process has ended.
 func (e *Executor) Ended() <-chan struct{} { return e.ended }

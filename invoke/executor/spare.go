@@ -3,16 +3,18 @@ package executor
 import (
 	"slices"
 	"time"
+
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
 
-// takeSpare is an executor that is ready for an assignment, nil if there is none.
-func (s *Supervisor) takeSpare(core int) *Executor {
+// takeSpare is an executor that is ready for what is wanted, nil if there is none.
+func (s *Supervisor) takeSpare(o *Order) *Executor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for core == AnyCore && len(s.spares) > 0 {
+	for len(s.spares) > 0 && s.spares[0].fits(o) {
 		e := s.spares[0]
 		s.spares = slices.Delete(s.spares, 0, 1)
-		s.lookAfterSpares()
+		time.AfterFunc(replaceDelay, s.lookAfterSpares)
 		select {
 		case <-e.ended: // somebody killed it
 			e.discard()
@@ -23,6 +25,20 @@ func (s *Supervisor) takeSpare(core int) *Executor {
 	return nil
 }
 
+// fits says whether an executor that was started for nothing in particular can take
+// an order. What it is confined by cannot be made wider, but for a limit of memory by
+// control group.
+func (e *Executor) fits(o *Order) bool {
+	if o.Core != AnyCore {
+		return false
+	}
+	if e.confined == nil {
+		return true
+	}
+	return len(o.Assignment.Directories) == 0 &&
+		(e.memoryBytes == 0 || o.Assignment.memoryLimit(e.memoryBytes) <= e.memoryBytes || e.confined.Report().Applied(confine.MemoryLimit))
+}
+
 // lookAfterSpares has the keeper look.
 func (s *Supervisor) lookAfterSpares() {
 	select {
@@ -30,6 +46,10 @@ func (s *Supervisor) lookAfterSpares() {
 	default:
 	}
 }
+
+// replaceDelay is how long a spare that was taken is not replaced: a process that
+// starts would take processors from the first calls.
+const replaceDelay = 50 * time.Millisecond
 
 // sparePause is how long the keeper waits after it could not start a spare.
 const sparePause = time.Second
@@ -43,7 +63,7 @@ func (s *Supervisor) keepSpares() {
 		case <-s.keep:
 		}
 		for s.missing() {
-			e, err := s.prepare(s.life, AnyCore)
+			e, err := s.prepare(s.life, AnyCore, s.cfg.Confine)
 			if err != nil {
 				if s.life.Err() != nil {
 					return

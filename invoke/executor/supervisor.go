@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +26,8 @@ type Config struct {
 	Command []string
 	// Setup is what all executors begin with.
 	Setup Setup
-	// Spares is how many executors are kept ready for an assignment.
+	// Spares is how many executors are kept ready for an assignment: one that names no
+	// core and no directories.
 	Spares int
 	// Confine isolates executors before they load code; nil does not, which is for
 	// code that is trusted as this program is. If a measure that it requires cannot be
@@ -94,8 +97,23 @@ type Order struct {
 	// Code is what the assignment's runtime loads: a file that nobody changes, such
 	// as one of SealedCode. It remains the caller's. nil for Go functions.
 	Code *os.File
+	// Compiled is what the code was compiled to, by somebody whom the executor's user
+	// may trust: the runtime's Loader knows the form. It remains the caller's. nil: the
+	// executor compiles it if need be.
+	Compiled *os.File
 	// Core is the processor to run on, or AnyCore, as spares are.
 	Core int
+}
+
+// files are what goes with the assignment.
+func (o *Order) files() []*os.File {
+	switch {
+	case o.Code == nil:
+		return nil
+	case o.Compiled == nil:
+		return []*os.File{o.Code}
+	}
+	return []*os.File{o.Code, o.Compiled}
 }
 
 // Start has an executor take an assignment, a spare one if there is one, and
@@ -107,13 +125,18 @@ func (s *Supervisor) Start(ctx context.Context, o Order) (*Executor, error) {
 	if len(o.Assignment.Token) == 0 {
 		o.Assignment.Token = newToken()
 	}
+	for _, d := range o.Assignment.Directories {
+		if !filepath.IsAbs(d.Host) {
+			return nil, &OrderError{fmt.Sprintf("the directory %q: give an absolute path", d.Host)}
+		}
+	}
 	e, err := s.assigned(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	s.log.Info("executor started", "process", e.PID(), "runtime", o.Assignment.Runtime, "address", e.address)
-	if e.confined != nil {
-		s.log.Info("executor is confined", "process", e.PID(), "measures", e.report)
+	if report, ok := e.Confinement(); ok {
+		s.log.Info("executor is confined", "process", e.PID(), "measures", report)
 	}
 	return e, nil
 }
@@ -122,11 +145,11 @@ func (s *Supervisor) Start(ctx context.Context, o Order) (*Executor, error) {
 // one.
 func (s *Supervisor) assigned(ctx context.Context, o Order) (*Executor, error) {
 	for {
-		e := s.takeSpare(o.Core)
+		e := s.takeSpare(&o)
 		spare := e != nil
 		if !spare {
 			var err error
-			if e, err = s.prepare(ctx, o.Core); err != nil {
+			if e, err = s.prepare(ctx, o.Core, s.policy(&o.Assignment)); err != nil {
 				return nil, err
 			}
 		}
@@ -142,29 +165,45 @@ func (s *Supervisor) assigned(ctx context.Context, o Order) (*Executor, error) {
 	}
 }
 
+// policy is how an executor that is started for the assignment is confined.
+func (s *Supervisor) policy(a *Assignment) *confine.Policy {
+	if s.cfg.Confine == nil {
+		return nil
+	}
+	p := *s.cfg.Confine
+	p.MemoryBytes = a.memoryLimit(p.MemoryBytes)
+	p.ReadPaths, p.WritePaths = slices.Clone(p.ReadPaths), slices.Clone(p.WritePaths)
+	for _, d := range a.Directories {
+		if d.Writable {
+			p.WritePaths = append(p.WritePaths, d.Host)
+		} else {
+			p.ReadPaths = append(p.ReadPaths, d.Host)
+		}
+	}
+	return &p
+}
+
 // prepare starts an executor without an assignment.
-func (s *Supervisor) prepare(ctx context.Context, core int) (*Executor, error) {
-	e, err := s.spawn(core)
+func (s *Supervisor) prepare(ctx context.Context, core int, policy *confine.Policy) (*Executor, error) {
+	e, err := s.spawn(core, policy)
 	if err != nil {
 		return nil, err
 	}
-	a, err := e.ask(ctx, command{Setup: &s.cfg.Setup}, nil)
-	if err != nil {
+	if err := e.setUp(ctx, &s.cfg.Setup); err != nil {
 		e.discard()
 		return nil, err
 	}
-	e.address = a.Address
 	return e, nil
 }
 
 // spawn starts the process and enters it into the supervisor's account.
-func (s *Supervisor) spawn(core int) (*Executor, error) {
+func (s *Supervisor) spawn(core int, policy *confine.Policy) (*Executor, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, ErrClosed
 	}
-	e, err := s.start(core)
+	e, err := s.start(core, policy)
 	if err != nil {
 		return nil, fmt.Errorf("executor: starting one: %w", err)
 	}

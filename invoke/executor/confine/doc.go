@@ -14,9 +14,9 @@
 //	err = p.Start() // instead of cmd.Start
 //	                                               policy, err := Inherited()
 //	                                               opens its device, listens
-//	p.SetMemory(n) // of the assignment
-//	                                               policy.ReadPaths = append(...)
 //	                                               report, err := Enter(policy)
+//	p.Entered(report)
+//	p.SetMemory(n) // of the assignment
 //	                                               loads the code, serves
 //	cmd.Wait() or p.Kill()
 //	usage, err := p.Close()

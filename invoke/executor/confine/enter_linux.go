@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -63,13 +64,15 @@ func enter(p *Policy) (Report, error) {
 		h = &handover{}
 	} else {
 		r = h.Report
-		if p.MemoryBytes != h.Policy.MemoryBytes && r.Applied(MemoryLimit) {
-			r.note(MemoryLimit, fmt.Sprintf("%d bytes", p.MemoryBytes), nil) // see SetMemory
-		}
 		h.verify(&r)
 	}
 	if err := r.missing(p, prepared); err != nil {
 		return r, err
+	}
+	for _, path := range slices.Concat(p.ReadPaths, p.WritePaths) {
+		if _, err := os.Stat(path); err != nil {
+			return r, fmt.Errorf("%w: a path of the policy (for user %d, who has the rights there that others have): %w", ErrNotConfined, os.Getuid(), err)
+		}
 	}
 	if h.Namespaces {
 		// Whatever has to do with threads looks into /proc, so it is no matter of choice.

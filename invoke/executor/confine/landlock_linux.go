@@ -59,7 +59,9 @@ func restrictFiles(p *Policy, tmp string) (string, error) {
 	if tmp != "" {
 		write = append([]string{tmp}, write...)
 	}
-	if err := add(write, landlock.RWDirs, landlock.RWFiles); err != nil {
+	// From one folder to another, too, files can be moved.
+	folders := func(paths ...string) landlock.FSRule { return landlock.RWDirs(paths...).WithRefer() }
+	if err := add(write, folders, landlock.RWFiles); err != nil {
 		return "", err
 	}
 	// Signals are the filter's matter: threads that are restricted one after the other

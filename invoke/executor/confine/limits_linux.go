@@ -13,10 +13,17 @@ import (
 // can be written: stacks of C threads, reserved in full.
 const stackBytes = 512 << 20
 
+func dataLimit(memory int64) uint64 { return uint64(memory) + stackBytes }
+
+const (
+	separator = ", "
+	dataName  = separator + "data " // the last of a report's
+)
+
 // setLimits sets resource limits. Not that of address space: Go reserves more than
 // any useful one.
 func setLimits(p *Policy, ownUID, memoryGroup bool) (string, error) {
-	var done []string
+	done := ""
 	set := func(name string, resource int, value uint64) error {
 		if value == 0 {
 			return nil
@@ -30,7 +37,7 @@ func setLimits(p *Policy, ownUID, memoryGroup bool) (string, error) {
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: value, Max: value}); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		done = append(done, fmt.Sprintf("%s %d", name, value))
+		done += fmt.Sprintf("%s%s %d", separator, name, value)
 		return nil
 	}
 	if err := set("files", unix.RLIMIT_NOFILE, uint64(p.OpenFiles)); err != nil {
@@ -48,9 +55,9 @@ func setLimits(p *Policy, ownUID, memoryGroup bool) (string, error) {
 		}
 	}
 	if !memoryGroup && p.MemoryBytes > 0 {
-		if err := set("data", unix.RLIMIT_DATA, uint64(p.MemoryBytes)+stackBytes); err != nil {
+		if err := set("data", unix.RLIMIT_DATA, dataLimit(p.MemoryBytes)); err != nil {
 			return "", err
 		}
 	}
-	return strings.Join(done, ", "), nil
+	return strings.TrimPrefix(done, separator), nil
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -289,8 +290,21 @@ func (p *Process) UID() int {
 	return p.uid.uid
 }
 
-// Report is what was applied from outside; the process's own, of Enter, has it, too.
-func (p *Process) Report() Report { return p.report }
+// Entered takes what Enter has reported in the process, which it then is to be asked
+// for nothing more.
+func (p *Process) Entered(r Report) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report = r
+}
+
+// Report is what was applied from outside and, once Entered has been told, in the
+// process itself.
+func (p *Process) Report() Report {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Report{slices.Clone(p.report.Outcomes)}
+}
 
 // Usage is what the groups have counted so far, or until Close.
 func (p *Process) Usage() Usage {
@@ -314,20 +328,40 @@ func (p *Process) count() error {
 }
 
 // SetMemory changes the limit of memory, for a process that was started before it
-// was known what for. It fails if there is none, or if the process uses more already.
+// was known what for: that of its control group or, where there is none, its resource
+// limit, which can only become lower. It fails if there is neither, or if the process
+// uses more already. Report says it.
 func (p *Process) SetMemory(bytes int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed || p.cmd.Process == nil {
+		return fmt.Errorf("%w: %s: the process does not run", ErrNotConfined, MemoryLimit)
+	}
 	for _, g := range p.groups {
-		if !g.has("memory") || p.closed || !p.report.Applied(MemoryLimit) {
+		if !g.has("memory") || !p.report.Applied(MemoryLimit) {
 			continue
 		}
+		set := g.setMemory
 		if !g.v2 && p.report.Applied(SwapLimit) {
-			return g.setBoth(bytes)
+			set = g.setBoth
 		}
-		return g.setMemory(bytes)
+		if err := set(bytes); err != nil {
+			return err
+		}
+		_, version, _ := strings.Cut(p.report.Detail(MemoryLimit), ",")
+		p.report.note(MemoryLimit, fmt.Sprintf("%d bytes,%s", bytes, version), nil)
+		return nil
 	}
-	return fmt.Errorf("%w: %s: %s", ErrNotConfined, MemoryLimit, p.report.Detail(MemoryLimit))
+	if !p.report.Applied(ResourceLimit) {
+		return fmt.Errorf("%w: %s: %s", ErrNotConfined, MemoryLimit, p.report.Detail(MemoryLimit))
+	}
+	limit := dataLimit(bytes)
+	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: limit, Max: limit}, nil); err != nil {
+		return fmt.Errorf("confine: the resource limit of memory of process %d: %w", p.cmd.Process.Pid, err)
+	}
+	others, _, _ := strings.Cut(p.report.Detail(ResourceLimit), dataName)
+	p.report.note(ResourceLimit, fmt.Sprintf("%s%s%d", others, dataName, limit), nil)
+	return nil
 }
 
 // Kill ends the process and all it has started, at once, and returns when they are

@@ -49,6 +49,9 @@ func (*Process) Start() error { return errSystem }
 // Report is empty.
 func (*Process) Report() Report { return Report{} }
 
+// Entered does nothing.
+func (*Process) Entered(Report) {}
+
 // Usage is zero.
 func (*Process) Usage() Usage { return Usage{} }
 

@@ -174,19 +174,6 @@ func TestTheCacheOfWhatCannotBeLoaded(t *testing.T) {
 	}
 }
 
-func TestPrecompile(t *testing.T) {
-	t.Parallel()
-	trap := function{"_initialize", typeNone, op["unreachable"]}
-	c := newCached(t, entries(entry("echo", echo), trap))
-	require.NoError(t, Precompile(t.Context(), c.code, Config{CacheDir: c.root}), "nothing of it runs")
-	require.Len(t, c.files(), 3)
-	require.NoError(t, Precompile(t.Context(), c.code, Config{CacheDir: c.root}))
-	require.ErrorContains(t, Precompile(t.Context(), nil, Config{CacheDir: c.root}), "not a WebAssembly module")
-	require.ErrorContains(t, Precompile(t.Context(), entries(function{"f", typeNone, nil}), Config{CacheDir: c.root}), "no entry point")
-	require.ErrorContains(t, Precompile(t.Context(), c.code, Config{}), "CacheDir")
-	require.ErrorContains(t, Precompile(t.Context(), c.code, Config{CacheDir: c.root, Instances: -1}), "instances")
-}
-
 func TestACacheToReadOnly(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() == 0 {

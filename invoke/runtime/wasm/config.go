@@ -45,8 +45,12 @@ type Config struct {
 	// CacheDir is a folder for compiled code, made if it is missing; "" is none.
 	// Processes may share it. Whoever can write there can run code in this
 	// process: it must belong to those who may. A folder that this process may read
-	// only is used, and not filled: see Precompile.
+	// only is used, and not filled: see Compile.
 	CacheDir string
+	// Compiled is what Compile has returned for this very module; nil is none. It is
+	// machine code, and runs in this process: it must come from who may run code in
+	// it. What is damaged, or for another machine, is not used.
+	Compiled []byte
 	// Output gets what the module writes to its standard output and error: whole
 	// lines, one per Write, prefixed by nothing. Instances call it one at a time.
 	// nil throws everything away.

@@ -51,33 +51,12 @@ func Load(ctx context.Context, code []byte, config Config) (*Module, error) {
 	return m, nil
 }
 
-// Precompile fills the cache, and runs nothing of the module. So a process that
-// may write there can do it for those that run functions and may not.
-func Precompile(ctx context.Context, code []byte, config Config) error {
-	config, err := config.withDefaults()
-	if err != nil {
-		return err
-	}
-	if config.CacheDir == "" {
-		return fmt.Errorf("wasm: %s: precompile: there is no CacheDir to do it for", config.Name)
-	}
-	m := &Module{config: config}
-	if err := m.compile(ctx, code); err != nil {
-		return errors.Join(err, m.free())
-	}
-	if err := m.inspect(); err != nil {
-		return errors.Join(fmt.Errorf("wasm: %s: %w", config.Name, err), m.free())
-	}
-	return m.free()
-}
-
 // compile makes the engine and the module's code.
 func (m *Module) compile(ctx context.Context, code []byte) error {
-	settings := wazero.NewRuntimeConfig()
-	if m.config.Interpreter {
-		settings = wazero.NewRuntimeConfigInterpreter()
+	if m.loadCompiled(ctx, code) {
+		return nil
 	}
-	settings = settings.WithMemoryLimitPages(uint32(m.config.MemoryBytes / pageBytes)).WithDebugInfoEnabled(false)
+	settings := m.settings()
 	if m.config.CacheDir == "" || m.config.Interpreter {
 		_, err := m.build(ctx, code, settings)
 		return err
@@ -103,6 +82,15 @@ func (m *Module) compile(ctx context.Context, code []byte) error {
 	}
 	making.finish(ctx, instrumented, settings)
 	return nil
+}
+
+// settings are those of the engine.
+func (m *Module) settings() wazero.RuntimeConfig {
+	settings := wazero.NewRuntimeConfig()
+	if m.config.Interpreter {
+		settings = wazero.NewRuntimeConfigInterpreter()
+	}
+	return settings.WithMemoryLimitPages(uint32(m.config.MemoryBytes / pageBytes)).WithDebugInfoEnabled(false)
 }
 
 // build compiles the module and returns what it made of it for that.

@@ -148,7 +148,6 @@ func TestTheWatchdogSleepsWhenNothingRuns(t *testing.T) {
 	cancel()
 	_, err := function1(t, m, "forever")(ctx, nil, nil)
 	require.ErrorIs(t, err, invoke.ErrCanceled)
-	require.False(t, m.dog.asleep.Load(), "a call ran a moment ago")
 	m.dog.look()
 	require.True(t, m.dog.asleep.Load())
 	_, err = function1(t, m, "forever")(ctx, nil, nil)

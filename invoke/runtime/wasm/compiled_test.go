@@ -1,0 +1,93 @@
+package wasm
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Compile runs nothing of a module, fills the cache if there is one, and refuses what
+// Load would.
+func TestCompile(t *testing.T) {
+	t.Parallel()
+	trap := function{"_initialize", typeNone, op["unreachable"]}
+	c := newCached(t, entries(entry("echo", echo), trap))
+	compiled, err := Compile(t.Context(), c.code, Config{CacheDir: c.root})
+	require.NoError(t, err, "nothing of it runs")
+	require.NotEmpty(t, compiled)
+	require.Len(t, c.files(), 3)
+	for _, dir := range []string{c.root, ""} {
+		again, err := Compile(t.Context(), c.code, Config{CacheDir: dir})
+		require.NoError(t, err)
+		require.Len(t, again, len(compiled))
+		for code, want := range map[string]string{
+			"": "not a WebAssembly module", string(entries(function{"f", typeNone, nil})): "no entry point",
+		} {
+			_, err = Compile(t.Context(), []byte(code), Config{CacheDir: dir})
+			require.ErrorContains(t, err, want)
+		}
+		_, err = Compile(t.Context(), c.code, Config{CacheDir: dir, Instances: -1})
+		require.ErrorContains(t, err, "instances")
+	}
+	none, err := Compile(t.Context(), c.code, Config{Interpreter: true})
+	require.NoError(t, err)
+	require.Empty(t, none)
+}
+
+// compileAs is a module's compiled form with the machine code of another one: what
+// runs tells which is used.
+func compileAs(t *testing.T, module, machine []byte) []byte {
+	t.Helper()
+	c, other := newCached(t, module), newCached(t, machine)
+	for _, c := range []*cached{c, other} {
+		_, err := Compile(t.Context(), c.code, Config{CacheDir: c.root})
+		require.NoError(t, err)
+	}
+	code, err := os.ReadFile(other.files()["machine code"])
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(c.files()["machine code"], code, 0o600))
+	c.seal()
+	compiled, err := c.entry.pack()
+	require.NoError(t, err)
+	return compiled
+}
+
+// What was compiled is what runs, if it is for this module, and whole.
+func TestCompiledIsUsed(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	one, two := entries(entry("f", i32(1)), entry("echo", echo)), entries(entry("f", i32(2)), entry("echo", echo))
+	compiled := compileAs(t, one, two)
+	damaged := bytes.Clone(compiled)
+	damaged[len(damaged)/2] ^= 1
+	root := filepath.Join(t.TempDir(), "cache")
+	for name, c := range map[string]struct {
+		code     []byte
+		compiled []byte
+		config   Config
+		want     int
+	}{
+		"used":                    {one, compiled, Config{}, 2},
+		"used, beside a cache":    {one, compiled, Config{CacheDir: root}, 2},
+		"of another module":       {entries(entry("f", i32(3))), compiled, Config{}, 3},
+		"not for the interpreter": {one, compiled, Config{Interpreter: true}, 1},
+		"damaged":                 {one, damaged, Config{}, 1},
+		"cut off":                 {one, compiled[:len(compiled)/3], Config{}, 1},
+		"nonsense":                {one, []byte("nonsense"), Config{}, 1},
+		"cut off, beside a cache": {one, compiled[:len(compiled)/3], Config{CacheDir: root}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.config.Compiled = c.compiled
+			m := load(t, c.code, c.config)
+			n, err := function1(t, m, "f")(t.Context(), nil, make([]byte, 8))
+			require.NoError(t, err)
+			require.Equal(t, c.want, n)
+			left, err := os.ReadDir(temp)
+			require.NoError(t, err)
+			require.Empty(t, left)
+		})
+	}
+}
