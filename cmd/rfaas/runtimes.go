@@ -24,7 +24,7 @@ func loadNative(_ context.Context, c executor.Code) (runtime.Module, error) {
 }
 
 func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {
-	code, err := io.ReadAll(io.NewSectionReader(c.File, 0, 1<<62))
+	code, err := readAll(c.File)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {
 		Instances: 1, CacheDir: wasmCache(), Output: os.Stderr,
 	}
 	if c.Compiled != nil {
-		if config.Compiled, err = io.ReadAll(io.NewSectionReader(c.Compiled, 0, 1<<62)); err != nil {
+		if config.Compiled, err = readAll(c.Compiled); err != nil {
 			return nil, err
 		}
 	}
@@ -53,7 +53,7 @@ func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {
 // compile compiles a module for executors that are isolated: they have no cache, as
 // others could write there. Why one cannot be compiled is theirs to say.
 func (c *code) compile(ctx context.Context) error {
-	code, err := io.ReadAll(io.NewSectionReader(c.file, 0, 1<<62))
+	code, err := readAll(c.file)
 	if err != nil {
 		return err
 	}
@@ -63,6 +63,17 @@ func (c *code) compile(ctx context.Context) error {
 	}
 	c.compiled, err = executor.SealedCode(c.limits.Module, bytes.NewReader(compiled))
 	return err
+}
+
+// readAll is a file's content. Others read it at the same time.
+func readAll(f *os.File) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, info.Size())
+	_, err = io.ReadFull(io.NewSectionReader(f, 0, info.Size()), data)
+	return data, err
 }
 
 // wasmCache is where compiled modules are kept, empty if this user has no place

@@ -46,6 +46,8 @@ const (
 	sumsFile    = "sums"
 )
 
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 type cacheEntry struct {
 	root, dir string
 }
@@ -69,8 +71,12 @@ func (e *cacheEntry) load(ctx context.Context, m *Module, settings wazero.Runtim
 	if err == nil {
 		err = before.check(string(sums))
 	}
+	var outline []byte
 	if err == nil {
-		err = e.compile(ctx, m, settings, before)
+		outline, err = os.ReadFile(filepath.Join(e.dir, outlineFile))
+	}
+	if err == nil {
+		err = e.compile(ctx, m, settings, outline, before)
 	}
 	if err == nil {
 		return true
@@ -84,11 +90,7 @@ func (e *cacheEntry) load(ctx context.Context, m *Module, settings wazero.Runtim
 
 // compile has wazero compile the outline, for which it finds the code of the whole
 // module. Whether it did is seen from the folder: otherwise it writes there.
-func (e *cacheEntry) compile(ctx context.Context, m *Module, settings wazero.RuntimeConfig, before entryFiles) error {
-	outline, err := os.ReadFile(filepath.Join(e.dir, outlineFile))
-	if err != nil {
-		return err
-	}
+func (e *cacheEntry) compile(ctx context.Context, m *Module, settings wazero.RuntimeConfig, outline []byte, before entryFiles) (err error) {
 	if m.cache, err = wazero.NewCompilationCacheWithDir(e.dir); err != nil {
 		return err
 	}
@@ -133,7 +135,7 @@ func (e *cacheEntry) files(err error) (entryFiles, error) {
 func (f entryFiles) sums() (string, error) {
 	var b strings.Builder
 	for _, path := range slices.Sorted(maps.Keys(f)) {
-		h := crc32.New(crc32.MakeTable(crc32.Castagnoli)) // against damage; who can write here needs no wrong checksum
+		h := crc32.New(castagnoli) // against damage; who can write here needs no wrong checksum
 		file, err := os.Open(path)
 		if err != nil {
 			return "", err

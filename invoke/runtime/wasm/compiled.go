@@ -4,8 +4,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -60,12 +62,14 @@ func compileInto(ctx context.Context, code []byte, config Config) (compiled []by
 	return compiled, err
 }
 
-// pack makes an archive of an entry, in which the paths begin with what it is for.
+// pack makes an archive of an entry: a checksum, and a tar of its files, in which the
+// paths begin with what it is for.
 func (e *cacheEntry) pack() ([]byte, error) {
 	var b bytes.Buffer
+	b.Write(make([]byte, checksumBytes))
 	w := tar.NewWriter(&b)
 	err := filepath.WalkDir(e.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || d.Name() == sumsFile {
 			return err
 		}
 		data, err := os.ReadFile(path)
@@ -85,49 +89,12 @@ func (e *cacheEntry) pack() ([]byte, error) {
 	if err := errors.Join(err, w.Close()); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), nil
+	all := b.Bytes()
+	binary.BigEndian.PutUint32(all, crc32.Checksum(all[checksumBytes:], castagnoli))
+	return all, nil
 }
 
-// unpack makes a folder with one entry, that of the module.
-func unpack(compiled, code []byte) (_ *cacheEntry, err error) {
-	root, err := os.MkdirTemp("", "rfaas-wasm-")
-	if err != nil {
-		return nil, err
-	}
-	e := cacheEntryOf(root, code)
-	defer func() {
-		if err != nil {
-			os.RemoveAll(root)
-		}
-	}()
-	in, err := os.OpenRoot(root)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	for r := tar.NewReader(bytes.NewReader(compiled)); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return nil, err
-		}
-		data, err := io.ReadAll(r)
-		if err == nil {
-			err = in.MkdirAll(filepath.Dir(h.Name), 0o700)
-		}
-		if err == nil {
-			err = in.WriteFile(h.Name, data, 0o600)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if _, err := os.Stat(e.dir); err != nil {
-		return nil, errors.New("it is for another module, another processor, or another version of this program")
-	}
-	return e, nil
-}
+const checksumBytes = 4
 
 // loadCompiled takes the module's code from config.Compiled and reports whether it is
 // there.
@@ -135,11 +102,64 @@ func (m *Module) loadCompiled(ctx context.Context, code []byte) bool {
 	if len(m.config.Compiled) == 0 || m.config.Interpreter {
 		return false
 	}
-	e, err := unpack(m.config.Compiled, code)
-	if err != nil {
-		slog.Warn("compiled WebAssembly code cannot be used; the module is compiled again", "module", m.config.Name, "error", err)
-		return false
+	err := m.tryCompiled(ctx, code)
+	if err == nil {
+		return true
 	}
-	defer os.RemoveAll(e.root) // wazero has read it
-	return e.load(ctx, m, m.settings())
+	err = errors.Join(err, m.freeEngine())
+	slog.Warn("compiled WebAssembly code cannot be used; the module is compiled again", "module", m.config.Name, "error", err)
+	return false
+}
+
+func (m *Module) tryCompiled(ctx context.Context, code []byte) (err error) {
+	c := m.config.Compiled
+	if len(c) < checksumBytes || binary.BigEndian.Uint32(c) != crc32.Checksum(c[checksumBytes:], castagnoli) {
+		return errors.New("it is damaged")
+	}
+	// wazero wants machine code in a file, and has read it when the module is compiled.
+	root, err := os.MkdirTemp("", "rfaas-wasm-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
+	e := cacheEntryOf(root, code)
+	outline, err := e.unpack(tar.NewReader(bytes.NewReader(c[checksumBytes:])))
+	if err != nil {
+		return err
+	}
+	files, err := e.files(nil)
+	if err != nil {
+		return err
+	}
+	return e.compile(ctx, m, m.settings(), outline, files)
+}
+
+// unpack writes the file with the machine code, and returns the outline.
+func (e *cacheEntry) unpack(r *tar.Reader) (outline []byte, err error) {
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return outline, nil
+		} else if err != nil {
+			return nil, err
+		}
+		path := filepath.Join(e.root, h.Name)
+		if inside, err := filepath.Rel(e.dir, path); err != nil || !filepath.IsLocal(inside) {
+			return nil, errors.New("it is for another module, another processor, or another version of this program")
+		}
+		data := make([]byte, h.Size)
+		if _, err := io.ReadFull(r, data); err != nil {
+			return nil, err
+		}
+		if filepath.Base(path) == outlineFile {
+			outline = data
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			return nil, err
+		}
+	}
 }
