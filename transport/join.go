@@ -68,3 +68,6 @@ type noControl struct{}
 
 // Send drops the message. The descriptor was the caller's and remains it.
 func (noControl) Send([]byte, int) {}
+
+// Notify drops the message.
+func (noControl) Notify(byte) {}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"net"
 	"os"
 	"strings"
@@ -24,17 +25,22 @@ type link struct {
 	unix   *net.UnixConn // stream, if descriptors can be passed on it
 
 	in struct { // used by one goroutine: set-up, then the reader
-		buf []byte // received and not yet consumed
-		fds []int  // received with it, in order
+		whole []byte // what buf is part of
+		buf   []byte // received and not yet consumed
+		fds   []int  // received with it, in order
+
+		intake intake // if the stream is a Unix socket
 	}
 	out struct {
 		sync.Mutex
 		queue    []outgoing // control messages not yet written
+		notices  uint32     // a bit for each kind of Notify's that is not yet written
 		draining bool       // a goroutine is writing them
 		drained  sync.Cond  // it has ended
 		closed   bool
 	}
-	writing sync.Mutex            // held while a frame is being written
+	writing sync.Mutex // held while a frame is being written
+	prompt  prompt
 	broken  atomic.Pointer[error] // why Break was called
 }
 
@@ -65,7 +71,10 @@ const (
 func newLink(stream net.Conn) *link {
 	l := &link{stream: stream}
 	l.out.drained.L = &l.out
-	l.unix, _ = stream.(*net.UnixConn)
+	if l.unix, _ = stream.(*net.UnixConn); l.unix != nil {
+		l.prompt.init(l.unix)
+		l.in.intake.init(l.unix)
+	}
 	return l
 }
 
@@ -112,8 +121,12 @@ func (l *link) read() (kind frameKind, payload []byte, fds []int, err error) {
 // fill reads until n bytes are buffered.
 func (l *link) fill(n int) error {
 	for len(l.in.buf) < n {
+		if len(l.in.buf) == 0 {
+			l.in.buf = l.in.whole[:0]
+		}
 		if cap(l.in.buf) < n {
 			l.in.buf = append(make([]byte, 0, max(n, 4096)), l.in.buf...)
+			l.in.whole = l.in.buf
 		}
 		free := l.in.buf[len(l.in.buf):cap(l.in.buf)]
 		var got int
@@ -123,7 +136,7 @@ func (l *link) fill(n int) error {
 		} else {
 			got, err = l.stream.Read(free)
 		}
-		l.in.buf = l.in.buf[:len(l.in.buf)+max(got, 0)] // a socket's failed read returns -1
+		l.in.buf = l.in.buf[:len(l.in.buf)+got]
 		if got == 0 && err == nil {
 			err = io.EOF
 		}
@@ -203,25 +216,43 @@ func (l *link) Send(msg []byte, fd int) {
 		return
 	}
 	l.out.queue = append(l.out.queue, o)
+	l.writeLater()
+}
+
+// writeLater sees to it that somebody writes what is queued. out is locked.
+func (l *link) writeLater() {
 	if !l.out.draining {
 		l.out.draining = true
 		go l.drain()
 	}
 }
 
+// next takes the first message of what is queued.
+func (l *link) next() (o outgoing, ok bool) {
+	l.out.Lock()
+	defer l.out.Unlock()
+	switch {
+	case l.out.notices != 0:
+		kind := bits.TrailingZeros32(l.out.notices)
+		l.out.notices &^= 1 << kind
+		return outgoing{msg: []byte{byte(kind)}}, true
+	case len(l.out.queue) > 0:
+		o = l.out.queue[0]
+		l.out.queue = l.out.queue[1:]
+		return o, true
+	}
+	l.out.draining = false
+	l.out.drained.Broadcast()
+	return o, false
+}
+
 // drain writes queued control messages until there are none.
 func (l *link) drain() {
 	for {
-		l.out.Lock()
-		if len(l.out.queue) == 0 {
-			l.out.draining = false
-			l.out.drained.Broadcast()
-			l.out.Unlock()
+		o, ok := l.next()
+		if !ok {
 			return
 		}
-		o := l.out.queue[0]
-		l.out.queue = l.out.queue[1:]
-		l.out.Unlock()
 		var err error
 		if o.fd != nil {
 			err = l.write(frameControl, o.msg, int(o.fd.Fd()))
@@ -290,7 +321,7 @@ func (l *link) dropQueue() {
 	for _, o := range l.out.queue {
 		o.close()
 	}
-	l.out.queue = nil
+	l.out.queue, l.out.notices = nil, 0
 }
 
 // maxReason bounds, in bytes, what one end tells the other of its reasons.

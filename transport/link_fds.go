@@ -25,10 +25,9 @@ const maxPendingFDs = 2 * MaxExchangeFDs
 
 // readWithFDs reads bytes, and the descriptors that came with them.
 func (l *link) readWithFDs(buf []byte) (int, error) {
-	var oob [256]byte
-	n, oobn, flags, _, err := l.unix.ReadMsgUnix(buf, oob[:])
-	if oobn > 0 {
-		msgs, perr := unix.ParseSocketControlMessage(oob[:oobn])
+	n, oob, flags, err := l.in.intake.receive(buf)
+	if len(oob) > 0 {
+		msgs, perr := unix.ParseSocketControlMessage(oob)
 		for _, m := range msgs {
 			if fds, ferr := unix.ParseUnixRights(&m); ferr == nil {
 				l.in.fds = append(l.in.fds, fds...)

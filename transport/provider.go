@@ -167,6 +167,11 @@ type Control interface {
 	// at once; from anywhere. When this end closes the connection, what is queued
 	// is sent before the goodbye; when the peer is gone, it is dropped.
 	Send(msg []byte, fd int)
+	// Notify sends a message that is one byte, kind (below 32), and returns at once;
+	// from anywhere, without an allocation. It may overtake what Send has queued. One
+	// that the stream has no room for is sent later, once, however often it was asked
+	// for meanwhile: a peer that does not read costs nothing.
+	Notify(kind byte)
 }
 
 // Breaker is implemented by the front's Control, for decorators that inject

@@ -97,7 +97,7 @@ func TestDevices(t *testing.T) {
 		require.Equal(t, info.Available, info.Reason == "")
 		if info.Transport == "shm" {
 			require.True(t, info.Available)
-			require.Equal(t, "shm/1", info.Wire)
+			require.Equal(t, "shm/2", info.Wire)
 			require.Contains(t, info.Operations, "write-imm")
 			require.Contains(t, info.Features, "cross-process")
 			require.NotZero(t, info.MaxMessageBytes)

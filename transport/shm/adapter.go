@@ -39,7 +39,7 @@ type adapter struct {
 
 func (a *adapter) Capabilities() transport.Capabilities {
 	return transport.Capabilities{
-		Wire: "shm/1",
+		Wire: "shm/2",
 		Ops: transport.Ops(transport.OpSend, transport.OpWrite, transport.OpWriteImm, transport.OpRead,
 			transport.OpFetchAdd, transport.OpCompareSwap, transport.OpRecv, transport.OpRecvImm),
 		Features: transport.FeatureSharedReceive | transport.FeatureAtomicsCoherent | transport.FeatureEvents |

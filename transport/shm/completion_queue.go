@@ -2,8 +2,6 @@ package shm
 
 import (
 	"context"
-	"errors"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,12 +50,8 @@ const (
 
 // NewCQ implements transport.Adapter.
 func (a *adapter) NewCQ(cfg transport.CQConfig) (transport.CQ, error) {
-	b, err := newBell()
-	if err != nil {
-		return nil, err
-	}
 	a.open.Add(1)
-	cq := &completionQueue{adapter: a, owner: cfg.Owner, bell: b, depth: int(cfg.Depth)}
+	cq := &completionQueue{adapter: a, owner: cfg.Owner, bell: newBell(), depth: int(cfg.Depth)}
 	cq.members.Store(&[]member{})
 	cq.interval = firstLook
 	cq.timer = time.AfterFunc(time.Hour, cq.look)
@@ -186,9 +180,6 @@ func (cq *completionQueue) Wait(ctx context.Context) error {
 	defer cq.asleep.Store(awake)
 	for {
 		err := cq.bell.wait(ctx)
-		if errors.Is(err, os.ErrClosed) {
-			return transport.ErrClosed
-		}
 		if err != nil || ctx.Err() != nil || cq.asleep.Load() != asleepForSolicited || !cq.dozeOn() {
 			return err
 		}
@@ -298,5 +289,6 @@ func (cq *completionQueue) Close() error {
 		m.qp.done(m.sends, m.receives)
 	}
 	cq.adapter.open.Add(-1)
-	return cq.bell.close()
+	cq.bell.close()
+	return nil
 }

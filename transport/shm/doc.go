@@ -17,7 +17,9 @@
 //
 // Every word has one writer, and nobody waits for another's: a process that is
 // killed or stopped at any instruction keeps nobody else from going on. Its
-// death closes the set-up socket, which the other end notices at once.
+// death closes the set-up socket, which the other end notices at once. A program
+// that sleeps is woken by a message over that socket, which is written without
+// waiting, whatever the peer does; no descriptor is shared but those of memory.
 //
 // There is nothing in the file system, and nothing remains when both ends are
 // gone.

@@ -27,7 +27,7 @@ func (qp *queuePair) lookAfter() (waits, moved bool) {
 	moved = qp.stale.seen.Swap(mark) != mark
 	if !moved {
 		if qp.stale.kicked.Swap(mark) != mark {
-			qp.cfg.Control.Send([]byte{byte(messageKick)}, -1)
+			qp.cfg.Control.Notify(byte(messageKick))
 		}
 		// A program that waits for its sends may have left its own receives to us.
 		if next := qp.own.acked.Load(); qp.peer.slots[next&qp.peer.mask].sequence.Load() == next+1 {

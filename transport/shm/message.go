@@ -14,10 +14,12 @@ import (
 type messageKind uint8
 
 const (
-	messageAnnounce messageKind = iota + 1 // a region, with its descriptor: key, access, base, size
-	messageWithdraw                        // a region was closed: key
-	messageKick                            // somebody waits for an acknowledgement: look at the ring
-	messageFailed                          // this end went to the error state: status
+	messageAnnounce     messageKind = iota + 1 // a region, with its descriptor: key, access, base, size
+	messageWithdraw                            // a region was closed: key
+	messageKick                                // somebody waits for an acknowledgement: look at the ring
+	messageFailed                              // this end went to the error state: status
+	messageRingReceiver                        // a message was put into the ring, and the peer sleeps
+	messageRingSender                          // messages of the peer were acknowledged, and it sleeps
 )
 
 type announcement struct {
@@ -104,6 +106,9 @@ func (m backlogged) close() {
 
 // Message implements transport.QP.
 func (qp *queuePair) Message(msg []byte, fds []int) {
+	if len(msg) == 1 && len(fds) == 0 && qp.rung(messageKind(msg[0])) {
+		return
+	}
 	fd := -1
 	if len(fds) == 1 {
 		fd = fds[0]
@@ -119,6 +124,20 @@ func (qp *queuePair) Message(msg []byte, fds []int) {
 	if err := qp.message(msg, fd); err != nil {
 		qp.fail(fmt.Errorf("%w: a control message of the peer: %w", transport.ErrInvalid, err), transport.StatusLocalOperation)
 	}
+}
+
+// rung wakes the sleeper that the peer has rung for, if that is the message. It
+// takes no lock: this is the way of every message to a program that sleeps.
+func (qp *queuePair) rung(kind messageKind) bool {
+	switch kind {
+	case messageRingReceiver:
+		qp.recvCQ.bell.ring()
+	case messageRingSender:
+		qp.sendCQ.bell.ring()
+	default:
+		return false
+	}
+	return true
 }
 
 func (qp *queuePair) message(msg []byte, fd int) error {

@@ -83,7 +83,7 @@ func (qp *queuePair) ringReceiver() {
 	}
 	qp.send.rung = v
 	qp.own.rungReceive.Store(v) // before ringing: a sleeper that wakes must see this bell answered
-	ringPeer(qp.peerReceiveBell)
+	qp.cfg.Control.Notify(byte(messageRingReceiver))
 }
 
 // execute carries a request out, or puts it into the ring.

@@ -29,8 +29,6 @@ type queuePair struct {
 
 	ownSegment, peerSegment *segment
 	own, peer               half
-	peerReceiveBell         int // descriptors, -1 for none
-	peerSendBell            int
 	peers                   atlas
 
 	connected bool         // domain.mu
@@ -87,7 +85,6 @@ func (a *adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 		cfg: cfg, adapter: a, domain: cfg.PD.(*domain),
 		sendCQ: cfg.SendCQ.(*completionQueue), recvCQ: cfg.RecvCQ.(*completionQueue),
 		ownSegment: seg, own: viewHalf(seg.mem, slots),
-		peerReceiveBell: -1, peerSendBell: -1,
 	}
 	qp.send.entries = make([]sendEntry, slots)
 	if cfg.SRQ != nil {
@@ -106,18 +103,17 @@ func (qp *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	}
 	qp.domain.join(qp)
 	hello := binary.BigEndian.AppendUint32(nil, uint32(len(qp.own.slots)))
-	msg, fds, err := x.Exchange(hello, []int{qp.ownSegment.fd, qp.recvCQ.bell.fd, qp.sendCQ.bell.fd})
+	msg, fds, err := x.Exchange(hello, []int{qp.ownSegment.fd})
 	if err != nil {
 		return err
 	}
-	if len(msg) != 4 || len(fds) != 3 {
+	if len(msg) != 4 || len(fds) != 1 {
 		closeAll(fds)
 		return fmt.Errorf("%w: the peer's set-up message has %d bytes and %d descriptors", transport.ErrInvalid, len(msg), len(fds))
 	}
-	qp.peerReceiveBell, qp.peerSendBell = fds[1], fds[2]
 	slots := binary.BigEndian.Uint32(msg)
 	if slots == 0 || slots > maxSlots || slots&(slots-1) != 0 {
-		closeAll(fds[:1])
+		closeAll(fds)
 		return fmt.Errorf("%w: the peer's ring has %d slots", transport.ErrInvalid, slots)
 	}
 	if qp.peerSegment, err = mapSegment(fds[0], halfBytes(int(slots)), false); err != nil {
@@ -276,7 +272,6 @@ func (qp *queuePair) release() {
 		qp.peerSegment.close()
 	}
 	qp.ownSegment.close()
-	closeAll([]int{qp.peerReceiveBell, qp.peerSendBell})
 	qp.messages.Unlock()
 	qp.adapter.open.Add(-1)
 }

@@ -63,7 +63,7 @@ func (qp *queuePair) ringSender() {
 	}
 	qp.recv.rung = v
 	qp.own.rungSend.Store(v) // before ringing: see ringReceiver
-	ringPeer(qp.peerSendBell)
+	qp.cfg.Control.Notify(byte(messageRingSender))
 }
 
 // outcome is what became of a message.

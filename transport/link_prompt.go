@@ -1,0 +1,52 @@
+package transport
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// prompt writes the frames of Notify at once, from wherever it is called: without
+// waiting, whatever the peer does, and without allocating.
+type prompt struct {
+	conn  syscall.RawConn // nil if the stream is no Unix socket
+	send  func(fd uintptr)
+	frame [frameHeader + 1]byte
+	err   error // of the last send
+}
+
+func (p *prompt) init(stream *net.UnixConn) {
+	p.conn, _ = stream.SyscallConn()
+	p.frame[3], p.frame[4] = 1, byte(frameControl)
+	p.send = func(fd uintptr) {
+		// Not write: a flag of the call, unlike one of the descriptor, is nobody else's
+		// to change. A Unix socket takes so little whole or not at all.
+		p.err = unix.Send(int(fd), p.frame[:], unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	}
+}
+
+// Notify makes link the Control of an established connection.
+func (l *link) Notify(kind byte) {
+	if l.notifyNow(kind) {
+		return
+	}
+	l.out.Lock()
+	defer l.out.Unlock()
+	if !l.out.closed {
+		l.out.notices |= 1 << kind
+		l.writeLater()
+	}
+}
+
+// notifyNow reports whether nothing is left to be done. When the stream has ended,
+// its reader finds out.
+func (l *link) notifyNow(kind byte) bool {
+	p := &l.prompt
+	if p.conn == nil || !l.writing.TryLock() {
+		return false
+	}
+	defer l.writing.Unlock()
+	p.frame[frameHeader] = kind
+	return p.conn.Control(p.send) != nil || p.err != unix.EAGAIN
+}
