@@ -174,10 +174,11 @@ func (c *Client) connect(wish layout, cfg ClientConfig, connect func(transport.C
 	if c.domain, err = c.dev.NewProtectionDomain(); err != nil {
 		return err
 	}
-	if c.replies, err = c.domain.Alloc(wish.bytes(), transport.RemoteWrite); err != nil {
+	// Held, because the device may be closed while a call uses them.
+	if c.replies, err = allocHeld(c.domain, wish.bytes(), transport.RemoteWrite); err != nil {
 		return err
 	}
-	if c.requests, err = c.domain.Alloc(wish.bytes(), transport.LocalOnly); err != nil {
+	if c.requests, err = allocHeld(c.domain, wish.bytes(), transport.LocalOnly); err != nil {
 		return err
 	}
 	c.memory = newClientMemory(c.domain, cfg)
@@ -274,7 +275,9 @@ func (c *Client) Err() error { return c.conn.Err() }
 
 // Close ends the connection and frees the slots and the Buffers, whose memory
 // must not be touched any more. Calls in flight, and all later ones, fail with
-// ErrClosed, which is an ErrWorkerGone, too.
+// ErrClosed, which is an ErrWorkerGone, too. When the device was closed, from
+// wherever, the client is still to be closed: its memory waits for that, because
+// calls and the program may have been using it.
 func (c *Client) Close() error {
 	if !c.closing.CompareAndSwap(false, true) {
 		return nil
@@ -294,6 +297,11 @@ func (c *Client) Close() error {
 	}
 	if c.domain != nil {
 		errs = append(errs, c.domain.Close())
+	}
+	for _, r := range []*transport.Region{c.replies, c.requests} {
+		if r != nil {
+			r.Release()
+		}
 	}
 	return errors.Join(errs...)
 }

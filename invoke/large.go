@@ -12,7 +12,7 @@ import (
 
 // newClientMemory makes the pool of a client's buffers.
 func newClientMemory(domain *transport.ProtectionDomain, cfg ClientConfig) *memoryPool {
-	p := &memoryPool{domain: domain, access: transport.RemoteWrite, keep: cfg.SpareBytes, idle: cfg.memoryIdle}
+	p := &memoryPool{domain: domain, access: transport.RemoteWrite, given: map[*transport.Region]struct{}{}, keep: cfg.SpareBytes, idle: cfg.memoryIdle}
 	if domain.Device().Capabilities().Ops.Has(transport.OpRead) {
 		p.access |= transport.RemoteRead
 	}

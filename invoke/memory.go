@@ -12,8 +12,9 @@ import (
 
 // memoryPool keeps registered memory of one protection domain for reuse: to
 // register memory and to touch its pages for the first time takes longer than to
-// copy into it. What nobody has used for a while is freed. Its methods may be
-// called from anywhere.
+// copy into it. What nobody has used for a while is freed. All of it is held, so that
+// who has taken some can touch it although the device is closed meanwhile. Its
+// methods may be called from anywhere.
 type memoryPool struct {
 	domain *transport.ProtectionDomain
 	access transport.Access
@@ -24,6 +25,7 @@ type memoryPool struct {
 
 	mu     sync.Mutex
 	held   int64 // bytes, in use and not
+	given  map[*transport.Region]struct{}
 	spare  int64 // bytes of free
 	free   []spareRegion
 	timer  *time.Timer // runs while there is something in free
@@ -72,6 +74,7 @@ func (p *memoryPool) take(size int) (*transport.Region, error) {
 	for i := len(p.free) - 1; i >= 0; i-- { // the last one used first: it is in the caches, if any is
 		if r := p.free[i].region; r.Len() == class {
 			p.remove(i)
+			p.given[r] = struct{}{}
 			return r, nil
 		}
 	}
@@ -84,12 +87,25 @@ func (p *memoryPool) take(size int) (*transport.Region, error) {
 	if !p.budget.reserve(int64(class)) {
 		return nil, errBudgetFull
 	}
-	r, err := p.domain.Alloc(class, p.access)
+	r, err := allocHeld(p.domain, class, p.access)
 	if err != nil {
 		p.budget.release(int64(class))
 		return nil, err
 	}
 	p.held += int64(class)
+	p.given[r] = struct{}{}
+	return r, nil
+}
+
+// allocHeld makes a region and holds it.
+func allocHeld(domain *transport.ProtectionDomain, size int, access transport.Access) (*transport.Region, error) {
+	r, err := domain.Alloc(size, access)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Hold(); err != nil { // the device has been closed in between
+		return nil, err
+	}
 	return r, nil
 }
 
@@ -98,8 +114,9 @@ func (p *memoryPool) put(r *transport.Region) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return // the domain frees it
+		return
 	}
+	delete(p.given, r)
 	p.free = append(p.free, spareRegion{r, time.Now()})
 	p.spare += int64(r.Len())
 	for p.spare > p.keep {
@@ -148,17 +165,22 @@ func (p *memoryPool) discard(i int) {
 	r := p.remove(i)
 	n := int64(r.Len())
 	r.Close()
+	r.Release()
 	p.held -= n
 	p.budget.release(n)
 }
 
-// close ends the pool. What it gave away is to be freed with the domain, after
-// which releaseBudget says so.
+// close ends the pool when nobody uses its memory any more. What it gave away goes
+// with the domain, after which releaseBudget says so.
 func (p *memoryPool) close() {
 	p.trim()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
+	for r := range p.given {
+		r.Release()
+	}
+	p.given = nil
 	if p.timer != nil {
 		p.timer.Stop()
 	}

@@ -85,10 +85,11 @@ func (s *session) allocate(dev *transport.Device) (err error) {
 	if s.domain, err = dev.NewProtectionDomain(); err != nil {
 		return err
 	}
-	if s.requests, err = s.domain.Alloc(s.layout.bytes(), transport.RemoteWrite); err != nil {
+	// Held, because the device may be closed while a function uses them.
+	if s.requests, err = allocHeld(s.domain, s.layout.bytes(), transport.RemoteWrite); err != nil {
 		return err
 	}
-	s.staging, err = s.domain.Alloc(s.layout.bytes(), transport.LocalOnly)
+	s.staging, err = allocHeld(s.domain, s.layout.bytes(), transport.LocalOnly)
 	return err
 }
 
@@ -129,7 +130,7 @@ func (s *session) repost() error {
 }
 
 // free ends the connection and frees the memory, in this order: see "The end of
-// a right" in package transport.
+// a right" in package transport. No function of the session's runs.
 func (s *session) free() error {
 	var errs []error
 	if s.conn != nil {
@@ -143,6 +144,11 @@ func (s *session) free() error {
 	}
 	if s.memory != nil {
 		s.memory.releaseBudget()
+	}
+	for _, r := range []*transport.Region{s.requests, s.staging} {
+		if r != nil {
+			r.Release()
+		}
 	}
 	return errors.Join(errs...)
 }

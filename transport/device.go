@@ -64,8 +64,9 @@ func (d *Device) Adapter() Adapter { return d.adapter }
 
 // Close closes everything that was made from the device (connections, queues,
 // regions, protection domains), and the device. Everything outstanding is
-// dropped, a connection set-up under way fails with ErrClosed. It must not be
-// called from an Authorize hook.
+// dropped, a connection set-up under way fails with ErrClosed. It waits neither for
+// the program's functions nor for memory that is held. It must not be called from an
+// Authorize hook.
 func (d *Device) Close() error {
 	d.mu.Lock()
 	if d.closed {

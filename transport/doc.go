@@ -47,5 +47,6 @@
 //
 // One goroutine at a time posts sends on a Conn, one posts receives, and one
 // polls a Queue. A second one is refused with ErrConcurrentUse, it does no harm.
-// Everything else, Close included, may be called from anywhere at any time.
+// Everything else, Close included, may be called from anywhere at any time. What it
+// does not wait for is the program's own use of Region.Bytes: see Region.Hold.
 package transport

@@ -51,10 +51,12 @@ type MR interface {
 	Bytes() []byte
 	LKey() uint32
 	RKey() RKey
-	// Revoke ends all use: requests that reach the region afterwards fail. The
-	// front then waits until nobody is inside a post or a poll, and calls Close,
-	// after which the memory may be gone.
+	// Revoke ends all use: requests that reach the region afterwards fail. For its
+	// domain and its adapter the region is closed then.
 	Revoke()
+	// Close frees the memory. The front calls it when nobody is inside a post or a
+	// poll, and the program does not hold the memory (Region.Hold) any more; that may
+	// be after the Close of domain and adapter.
 	Close() error
 }
 

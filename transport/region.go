@@ -3,6 +3,7 @@ package transport
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // Region is a piece of registered memory. Its methods may be called from
@@ -17,7 +18,13 @@ type Region struct {
 	access Access
 
 	closing sync.Once
+	holds   atomic.Uint64 // two for each Hold, and closedRegion
 }
+
+const (
+	closedRegion = 1 << iota
+	oneHold
+)
 
 // Bytes is the region's memory. It must not be used after Close.
 func (r *Region) Bytes() []byte { return r.mem }
@@ -51,18 +58,59 @@ func (r *Region) check(off, n int) {
 	}
 }
 
-// Close revokes the region and frees its memory (that of a Registered one is
-// the caller's to free, now). See "The end of a right" in the package comment.
+// Hold keeps the region's memory beyond Close, until Release: for memory that is in
+// the hands of code for which Close cannot wait, a function that runs, say. Close
+// revokes the region all the same, and returns; so does Device.Close. What peers do
+// or the program writes after that, nobody sees. Memory of Register is the caller's,
+// who has to keep it by itself. Hold fails with ErrClosed after Close.
+func (r *Region) Hold() error {
+	for {
+		n := r.holds.Load()
+		if n&closedRegion != 0 {
+			return r.pd.dev.opError(fmt.Sprintf("hold %d bytes", len(r.mem)), ScopeRequest, ErrClosed)
+		}
+		if r.holds.CompareAndSwap(n, n+oneHold) {
+			return nil
+		}
+	}
+}
+
+// Release ends one Hold. If the region is closed and it was the last one, the memory
+// is gone when Release returns.
+func (r *Region) Release() {
+	switch n := r.holds.Add(^uint64(oneHold - 1)); {
+	case n == closedRegion:
+		r.free()
+	case n > 1<<63:
+		panic("transport: Region.Release without a Hold")
+	}
+}
+
+// Close revokes the region and frees its memory, now or with the last Release (that
+// of a Registered one is the caller's to free, now). See "The end of a right" in the
+// package comment.
 func (r *Region) Close() (err error) {
 	r.closing.Do(func() {
 		r.pd.regions.Remove(r.handle)
 		r.mr.Revoke()
 		r.pd.dev.quiesce()
-		err = r.mr.Close()
-		r.pd.dev.untrack(r)
+		if r.holds.Or(closedRegion) == 0 {
+			err = r.free()
+		}
 	})
 	return err
 }
 
-func (r *Region) describe() string { return fmt.Sprintf("region of %d bytes", len(r.mem)) }
-func (r *Region) closeRank() int   { return rankRegion }
+func (r *Region) free() error {
+	err := r.mr.Close()
+	r.pd.dev.untrack(r)
+	return err
+}
+
+func (r *Region) describe() string {
+	if n := r.holds.Load(); n&closedRegion != 0 {
+		return fmt.Sprintf("region of %d bytes, closed, and held %d times", len(r.mem), n/oneHold)
+	}
+	return fmt.Sprintf("region of %d bytes", len(r.mem))
+}
+func (r *Region) closeRank() int { return rankRegion }

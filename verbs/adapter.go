@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -33,12 +34,15 @@ type Adapter struct {
 	open    atomic.Int64  // objects
 	events  chan struct{} // closed when there will be no more
 
+	closing    chan struct{} // ends patrol
 	patrolling sync.WaitGroup
 }
 
 // Open opens a device. The URL is verbs://DEVICE[/PORT][?parameters] or
 // verbs://ADDRESS[?parameters], see the package comment.
-func Open(u *url.URL) (*Adapter, error) {
+func Open(u *url.URL) (*Adapter, error) { return open(u, patrolInterval) }
+
+func open(u *url.URL, patrolInterval time.Duration) (*Adapter, error) {
 	o, err := parseOptions(u)
 	if err != nil {
 		return nil, err
@@ -50,12 +54,12 @@ func Open(u *url.URL) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Adapter{options: o, context: context, place: place, events: make(chan struct{})}
+	a := &Adapter{options: o, context: context, place: place, events: make(chan struct{}), closing: make(chan struct{})}
 	if err := a.measure(); err != nil {
 		return nil, errors.Join(err, context.Close())
 	}
 	go a.listen()
-	a.patrolling.Go(a.patrol)
+	a.patrolling.Go(func() { a.patrol(patrolInterval) })
 	slog.Debug("verbs: opened", "device", place.device, "port", place.port, "gid", place.gid.Index,
 		"address", gidAddr(place.gid.Addr), "because", place.because, "gid_because", place.gidBecause)
 	return a, nil
@@ -178,9 +182,10 @@ func (a *Adapter) notes() []string {
 
 // Close implements transport.Adapter.
 func (a *Adapter) Close() error {
+	close(a.closing)
+	a.patrolling.Wait()      // first: it asks the device, and a context that is closed is no memory any more
 	err := a.context.Close() // ends listen
 	<-a.events
-	a.patrolling.Wait()
 	if n := a.open.Load(); n != 0 {
 		return errors.Join(err, fmt.Errorf("verbs: %d objects are still open", n))
 	}

@@ -9,14 +9,16 @@ import (
 // of which the device gives no notice.
 const patrolInterval = time.Second
 
-// patrol looks after the connections until the adapter is closed. A port whose MTU
-// shrinks makes no event, and rxe tries for ever to send what does not fit any
+// patrol looks after the connections until the adapter is being closed. A port whose
+// MTU shrinks makes no event, and rxe tries for ever to send what does not fit any
 // more.
-func (a *Adapter) patrol() {
-	tick := time.NewTicker(patrolInterval)
+func (a *Adapter) patrol(interval time.Duration) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
+		case <-a.closing:
+			return
 		case <-a.events:
 			return
 		case <-tick.C:

@@ -111,12 +111,11 @@ func (r *region) Revoke() {
 	if d.byLKey[r.lkey] == r {
 		delete(d.byLKey, r.lkey)
 		delete(d.byRKey, r.rkey)
+		d.adapter.gone("memory region")
 	}
 }
 
 func (r *region) Close() error {
-	r.Revoke()
-	r.domain.adapter.gone("memory region")
 	if r.free == nil {
 		return nil
 	}

@@ -77,12 +77,10 @@ func (r *region) Revoke() {
 	for qp := range r.domain.peers {
 		qp.withdraw(r)
 	}
+	r.domain.adapter.open.Add(-1)
 }
 
-func (r *region) Close() error {
-	r.domain.adapter.open.Add(-1)
-	return r.seg.close()
-}
+func (r *region) Close() error { return r.seg.close() }
 
 // join makes a queue pair hear of the domain's regions, those that exist and
 // those to come.
