@@ -20,7 +20,7 @@ func TestNoUDPChecksum(t *testing.T) {
 	} {
 		t.Run(url, func(t *testing.T) {
 			t.Parallel()
-			a, b := pairtest.New(t, url+"?retries=1&ack-timeout=100ms")
+			a, b := pairtest.New(t, url)
 			for _, e := range []*pairtest.End{a, b} {
 				s := engineOf(e).socket
 				require.NoError(t, unix.SetsockoptInt(s.fd, option[0], option[1], option[2]))

@@ -49,10 +49,11 @@ const insideVariable = "VERBS_TEST_INSIDE"
 // the device. It returns false to who should run the suite with cfg.
 func (o other) reversed(t *testing.T, cfg *transporttest.Config) bool {
 	if os.Getenv(insideVariable) == "" {
-		cmd := exec.Command("ip", "netns", "exec", o.namespace, os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v="+fmt.Sprint(testing.Verbose()), "-whole="+fmt.Sprint(*whole))
+		cmd := exec.Command("ip", "netns", "exec", o.namespace, os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-whole="+fmt.Sprint(*whole))
 		cmd.Env = append(os.Environ(), insideVariable+"=1")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", out)
+		require.Contains(t, string(out), "--- PASS: "+t.Name()+"/", "none of the suite's tests ran")
 		return true
 	}
 	cfg.URL, cfg.PeerURL = cfg.PeerURL, cfg.URL

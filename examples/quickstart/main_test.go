@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,24 +35,52 @@ func TestReadmeShowsThis(t *testing.T) {
 
 // The program does what it says, in two processes.
 func TestTwoProcesses(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "quickstart")
-	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, string(out))
+	binary := build(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
+	var said bytes.Buffer
 	worker := exec.CommandContext(ctx, binary, "worker")
-	worker.Stderr = os.Stderr
+	worker.Stdout, worker.Stderr = &said, &said
 	require.NoError(t, worker.Start())
-	defer func() {
-		cancel()
+	ended := make(chan struct{})
+	go func() {
 		worker.Wait()
+		close(ended)
+		cancel() // nobody else answers the client
 	}()
+	defer func() { cancel(); <-ended }()
 	for { // until the worker listens
-		out, err = exec.CommandContext(ctx, binary).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "refused") || ctx.Err() != nil {
-			break
+		out, err := exec.CommandContext(ctx, binary).CombinedOutput()
+		if err == nil {
+			require.Equal(t, "HELLO FROM ANOTHER PROCESS\n", string(out))
+			return
 		}
+		if ctx.Err() != nil {
+			<-ended
+			require.Fail(t, "the worker has ended, or the time is up", "worker: %v: %s; client: %v: %s", worker.ProcessState, &said, err, out)
+		}
+		require.Contains(t, string(out), "refused")
 	}
+}
+
+// build makes the program with a socket name of its own: the one that it shows is
+// everybody's on this machine.
+func build(t *testing.T) string {
+	t.Helper()
+	const shown = `"@quickstart"`
+	dir := t.TempDir()
+	source, err := os.ReadFile("main.go")
+	require.NoError(t, err)
+	require.Equal(t, 2, strings.Count(string(source), shown))
+	own := strings.ReplaceAll(string(source), shown, strconv.Quote("@quickstart-"+rand.Text()))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(own), 0o600))
+	original, err := filepath.Abs("main.go")
+	require.NoError(t, err)
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: filepath.Join(dir, "main.go")}})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
+	binary := filepath.Join(dir, "quickstart")
+	out, err := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, string(out))
-	require.Equal(t, "HELLO FROM ANOTHER PROCESS\n", string(out))
+	return binary
 }

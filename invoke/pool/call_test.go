@@ -220,14 +220,17 @@ func TestDeadlines(t *testing.T) {
 func TestOvertime(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		s := newSite(t, "loopback:")
-		release := make(chan struct{})
-		s.register("endless", func(context.Context, []byte, []byte) (int, error) { <-release; return 0, nil })
+		entered, release := make(chan struct{}), make(chan struct{})
+		s.register("endless", func(context.Context, []byte, []byte) (int, error) { close(entered); <-release; return 0, nil })
 		defer close(release)
 		p := s.open(pool.Config{Mode: mode, Overtime: 5 * time.Millisecond})
-		ctx, cancel := context.WithTimeout(soon(t), 20*time.Millisecond)
-		defer cancel()
-		_, err := p.Call(ctx, "endless", nil, nil)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
+		ctx, cancel := context.WithCancel(soon(t))
+		f, err := p.Go(ctx, "endless", nil)
+		require.NoError(t, err)
+		receive(t, entered)
+		cancel() // not a deadline, which may pass before the call is sent
+		_, err = f.Wait(soon(t))
+		require.ErrorIs(t, err, context.Canceled)
 		_, err = p.Call(soon(t), "once", nil, nil)
 		require.NoError(t, err)
 		require.Len(t, s.dialed(), 2)

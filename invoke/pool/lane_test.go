@@ -77,7 +77,7 @@ func TestPoison(t *testing.T) {
 		gate, open := s.gate("gate")
 		poison, cure := s.gate("poison", invoke.Idempotent(true))
 		allowed := make(chan struct{}, 1) // to dial lane 0
-		p := newPool(t, pool.Config{Lanes: 2, Mode: mode, Ahead: time.Hour, Dial: func(ctx context.Context, lane int) (pool.Worker, error) {
+		p := newPool(t, pool.Config{Lanes: 2, Mode: mode, Depth: 2, Ahead: time.Hour, Dial: func(ctx context.Context, lane int) (pool.Worker, error) {
 			if lane == 0 {
 				select {
 				case <-allowed:
@@ -108,18 +108,23 @@ func TestPoison(t *testing.T) {
 		open <- struct{}{}
 		done(f)
 
-		other := begin("gate")
+		// Lane 1 is full until lane 0 has the call: one that has just got a worker does
+		// not look at the queue yet, and lane 1 would take it.
+		first, other := begin("gate"), begin("gate")
 		receive(t, gate)
+		eventually(t, "lane 1 to be full", func() bool { return p.Stats().Waiting == 0 })
 		allowed <- struct{}{}
-		eventually(t, "lane 0", func() bool { return p.Stats().Up == 2 })
 		poisonous := begin("poison")
 		receive(t, poison)
+		open <- struct{}{}
+		done(first)
+		receive(t, gate)
 		for _, w := range s.dialed() {
 			if w.lane == 0 {
 				w.stream.Close()
 			}
 		}
-		eventually(t, "the loss", func() bool { return p.Stats().Losses == 1 })
+		eventually(t, "the call to be free again", func() bool { return p.Stats().Losses == 1 && waiting() })
 		stays(t, "it is not sent to a worker with another call", waiting)
 		open <- struct{}{}
 		done(other)

@@ -62,14 +62,10 @@ func Run(t *testing.T, cfg Config) {
 	if cfg.Faults == FaultsFatal {
 		list = faultTests
 	}
-	for name := range cfg.Exclude {
-		if !slices.ContainsFunc(list, func(test test) bool { return test.name == name }) {
-			t.Errorf("Config.Exclude names a test %q that does not exist", name)
-		}
-	}
+	cfg.checkNames(t, list)
 	p := newPair(t, cfg)
 	for _, test := range list {
-		if len(cfg.Only) > 0 && !slices.ContainsFunc(cfg.Only, func(prefix string) bool { return strings.HasPrefix(test.name, prefix) }) {
+		if len(cfg.Only) > 0 && !slices.ContainsFunc(cfg.Only, test.begins) {
 			continue
 		}
 		t.Run(test.name, func(t *testing.T) {
@@ -83,6 +79,25 @@ func Run(t *testing.T, cfg Config) {
 			}
 			test.run(p)
 		})
+	}
+}
+
+// begins reports whether the test is one of Config.Only.
+func (t test) begins(prefix string) bool { return strings.HasPrefix(t.name, prefix) }
+
+// checkNames fails a test whose configuration names tests that there are not: it
+// would run fewer than it says, or none, or others than it wants.
+func (c *Config) checkNames(t *testing.T, list []test) {
+	t.Helper()
+	for _, prefix := range c.Only {
+		if !slices.ContainsFunc(list, func(test test) bool { return test.begins(prefix) }) {
+			t.Errorf("Config.Only: no test's name begins with %q", prefix)
+		}
+	}
+	for name := range c.Exclude {
+		if !slices.ContainsFunc(list, func(test test) bool { return test.name == name }) {
+			t.Errorf("Config.Exclude: no test has the name %q", name)
+		}
 	}
 }
 

@@ -80,17 +80,52 @@ func TestSuiteNotices(t *testing.T) {
 			if raceEnabled && test.how == "allocate" {
 				t.Skip("allocations are not counted under the race detector")
 			}
-			self, err := os.Executable()
-			if err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.Command(self, "-test.v", "-test.run=^TestBroken$/"+strings.ReplaceAll(test.rule, "+", "."))
-			cmd.Env = append(os.Environ(), brokenVariable+"="+test.how)
-			out, err := cmd.CombinedOutput()
-			failed := err != nil && strings.Contains(string(out), "--- FAIL: TestBroken/"+test.rule)
+			out, err := again(t, "^TestBroken$/"+strings.ReplaceAll(test.rule, "+", "."), brokenVariable+"="+test.how)
+			failed := err != nil && strings.Contains(out, "--- FAIL: TestBroken/"+test.rule)
 			if failed != (test.how != "") {
 				t.Fatalf("with %q broken, the suite ends with %v:\n%s", test.how, err, out)
 			}
 		})
 	}
+}
+
+// misnamedVariable is set in the processes that TestMisnamed starts: the field of
+// the configuration in which a name is wrong.
+const misnamedVariable = "RFAAS_TRANSPORTTEST_MISNAMED"
+
+// TestMisnamed configures the suite with a name that no test has, beside one that
+// tests have, and checks that the suite fails and says which.
+func TestMisnamed(t *testing.T) {
+	const right, wrong = "setup/capabilities make sense", "setup/capabilities of the ends"
+	switch os.Getenv(misnamedVariable) {
+	case "Only":
+		transporttest.Run(t, transporttest.Config{URL: "loopback:", Only: []string{right, wrong}})
+		return
+	case "Exclude":
+		transporttest.Run(t, transporttest.Config{URL: "loopback:", Only: []string{right}, Exclude: map[string]string{wrong: "broken"}})
+		return
+	}
+	for _, field := range []string{"Only", "Exclude"} {
+		t.Run(field, func(t *testing.T) {
+			t.Parallel()
+			out, err := again(t, "^TestMisnamed$", misnamedVariable+"="+field)
+			says := strings.Contains(out, "Config."+field) && strings.Contains(out, wrong)
+			if err == nil || !says || !strings.Contains(out, "--- PASS: TestMisnamed/setup/capabilities_make_sense") {
+				t.Fatalf("with a wrong name in Config.%s, the suite ends with %v:\n%s", field, err, out)
+			}
+		})
+	}
+}
+
+// again runs tests in a process of its own.
+func again(t *testing.T, tests, variable string) (string, error) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.v", "-test.run="+tests)
+	cmd.Env = append(os.Environ(), variable)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }

@@ -143,7 +143,7 @@ func TestStartAndInitializeRunBeforeTheFirstCall(t *testing.T) {
 
 func TestTheWatchdogSleepsWhenNothingRuns(t *testing.T) {
 	t.Parallel()
-	m := load(t, entries(append(recursion, forever)...), Config{})
+	m := load(t, entries(append(recursion, forever)...), Config{Spares: -1}) // to prepare one takes calls, too
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := function1(t, m, "forever")(ctx, nil, nil)
