@@ -137,7 +137,7 @@ func (x *execution) serve(ctx context.Context) error {
 	}
 	worker, err := invoke.NewWorker(x.device, x.registry, invoke.WorkerConfig{
 		Slots: c.Assignment.Slots, SlotBytes: c.Assignment.SlotBytes, MaxClients: max(c.Assignment.Clients, 1),
-		CallBytes: c.Assignment.MemoryBytes, ClientBytes: c.Assignment.MemoryBytes, TotalBytes: c.Assignment.MemoryBytes,
+		CallBytes: c.Assignment.callBytes(), ClientBytes: c.Assignment.PayloadBytes, TotalBytes: c.Assignment.PayloadBytes,
 		Mode: setup.Mode, Logger: log, Authorize: c.Assignment.authorize,
 	})
 	if err != nil {
