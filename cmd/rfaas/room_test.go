@@ -83,3 +83,17 @@ uint32_t room(void *args, uint32_t size, void *res) { memset(res, 'x', 48 << 20)
 	require.Equal(t, exitFailed, status)
 	require.Contains(t, stdout, "long: "+want)
 }
+
+// A module's memory grows in steps to its limit, isolated, and is refused more.
+func TestMemoryGrowsToItsLimit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	wasmModule(t, dir, "memory")
+	for _, limit := range []int{1, 16, 100, 512} {
+		status, _, stderr := run(t, dir, "pack", "-o", "m.rfaas", "--memory", fmt.Sprint(limit, "MiB"), "memory.wasm")
+		require.Equal(t, exitOK, status, stderr)
+		status, stdout, stderr := run(t, dir, "invoke", "m.rfaas:steps", "--slot-bytes", "4KiB")
+		require.Equal(t, exitOK, status, stderr)
+		require.Len(t, stdout, limit-1, "the rest is less than a step")
+	}
+}
