@@ -84,6 +84,36 @@ uint32_t room(void *args, uint32_t size, void *res) { memset(res, 'x', 48 << 20)
 	require.Contains(t, stdout, "long: "+want)
 }
 
+// A function that goes past its room is told so, and one that says that it has more.
+func TestPastTheRoom(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	compile(t, dir+"/past.so", `
+#include <stdint.h>
+#include <string.h>
+uint32_t by_far(void *args, uint32_t size, void *res) { memset(res, 'x', (64 << 20) + 5000); return (64 << 20) + 5000; }
+uint32_t a_bit(void *args, uint32_t size, void *res) { memset(res, 'x', (64 << 20) + 1000); return 1; }
+uint32_t more(void *args, uint32_t size, void *res) { return (64 << 20) + 5000; }`)
+	write(t, dir, "in", "")
+	for _, c := range []struct {
+		function, want string
+		args           []string
+	}{
+		{"by_far", `killed by signal 11 (segmentation fault) while function "by_far" ran, which went past the room for its result (67108864 bytes); allow more with --slot-bytes`, nil},
+		{"a_bit", `while function "a_bit" ran, which went past the room for its result (67104768 bytes); allow more with --slot-bytes`, []string{"--slot-bytes", "67104768"}},
+		{"more", `too large: the result has 67113864 bytes, there is room for 67108864; allow more with --slot-bytes`, nil},
+	} {
+		status, _, stderr := run(t, dir, append([]string{"invoke", "past.so:" + c.function, "--in", "in"}, c.args...)...)
+		require.Equal(t, exitFailed, status)
+		require.Contains(t, stderr, c.want)
+		status, stdout, _ := run(t, dir, append([]string{"run", "-f", "past.so:" + c.function, "-o", "out", "in"}, c.args...)...)
+		require.Equal(t, exitFailed, status)
+		require.Contains(t, stdout, c.want)
+		status, _, stderr = run(t, dir, "invoke", "past.so:"+c.function, "--in", "in", "--slot-bytes", "65MiB")
+		require.Equal(t, exitOK, status, stderr)
+	}
+}
+
 // A module's memory grows in steps to its limit, isolated, and is refused more.
 func TestMemoryGrowsToItsLimit(t *testing.T) {
 	t.Parallel()

@@ -118,6 +118,8 @@ func (c *Callee) Explain(err error) error {
 // advice says how the user gives a function more of what it had too little of.
 func advice(f executor.Fate) string {
 	switch {
+	case f.ResultBytes > 0:
+		return "; allow more with --slot-bytes"
 	case f.Cause == executor.OutOfMemory && f.MemoryBytes > 0:
 		return "; allow its package more with rfaas pack --memory"
 	case f.Cause == executor.Overstayed:
