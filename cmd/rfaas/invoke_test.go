@@ -84,7 +84,7 @@ func TestInvokeLarge(t *testing.T) {
 	}
 }
 
-// Input and result together can be more than an executor takes beside its slots.
+// There can be room for the longest result that a call can have.
 func TestInvokeGigabyte(t *testing.T) {
 	t.Parallel()
 	status, stdout, stderr := run(t, t.TempDir(), "invoke", "echo", "--data", "x", "--slot-bytes", "1GiB")
