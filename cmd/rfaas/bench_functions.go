@@ -43,7 +43,7 @@ func (f *benchFlags) openFunctions(ctx context.Context, p *program) (found []ben
 		}
 		closers = append(closers, closeFunction)
 		found = append(found, benchmarks.Function{
-			Label: filepath.Base(name), Order: function.order(0),
+			Label: filepath.Base(name), Order: function.order(),
 			Executors: executor.Config{
 				Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...),
 				Confine: function.confinement(f.code.trust),

@@ -22,8 +22,8 @@ type function struct {
 	idempotent bool
 	extension  string // of a result's file; empty for that of the input
 	binary     bool   // a result is nothing for a terminal
-	// resultBytes is how long the result for an input of n bytes can get. Rare
-	// longer ones are refused as too large, and say so.
+	// resultBytes is how long the result for an input of n bytes can get, if it comes
+	// with the program. Rare longer ones are refused as too large, and say so.
 	resultBytes func(n int64) int64
 	code        *code // nil: it comes with the program
 }

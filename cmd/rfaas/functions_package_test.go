@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func TestInvokePackage(t *testing.T) {
 	}{
 		{"text.so:upper", exitOK, "THIS IS A", ``},
 		{"text.so:crash", exitFailed, "", `rfaas invoke: executor \(process \d+\): killed by signal 11 \(segmentation fault\) while function "crash" ran\n$`},
-		{"limited.rfaas", exitFailed, "", `rfaas invoke: executor \(process \d+\): killed because function "spin" took longer than its time limit of 100ms\n$`},
+		{"limited.rfaas", exitFailed, "", `rfaas invoke: executor \(process \d+\): killed because function "spin" took longer than its time limit of 100ms; allow its package more with rfaas pack --time-limit\n$`},
 		{"text.so", exitUsage, "", `text.so has 3 functions: choose one with .*text.so:NAME; there are: crash, spin, upper`},
 		{"text.so:lower", exitUsage, "", `text.so has no function "lower"; there are: crash, spin, upper`},
 	} {
@@ -36,18 +37,43 @@ func TestInvokePackage(t *testing.T) {
 	}
 }
 
-// Inputs and results together are more than what the package allows to be beside
-// slots.
+// Inputs and results do not count to the memory of the function: 100 MiB of each can be
+// had with 16 MiB. What the function takes itself does.
 func TestInvokePackageLimited(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	library(t, dir, "text.so")
-	status, _, stderr := run(t, dir, "pack", "-o", "small.rfaas", "--function", "upper=upper", "--memory", "4MiB", "text.so")
+	compile(t, filepath.Join(dir, "memory.so"), `
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+uint32_t echo(void *args, uint32_t size, void *res) { memcpy(res, args, size); return size; }
+uint32_t bomb(void *args, uint32_t size, void *res)
+{
+	void *mem;
+	while ((mem = mmap(0, 1 << 24, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0)) != MAP_FAILED);
+	memcpy(res, "no memory", 9);
+	return 9;
+}`)
+	status, _, stderr := run(t, dir, "pack", "-o", "small.rfaas", "--function", "echo=echo", "--function", "bomb=bomb", "--memory", "16MiB", "memory.so")
 	require.Equal(t, exitOK, status, stderr)
-	write(t, dir, "in", strings.Repeat("abcdefg", 1<<20))
-	status, _, stderr = run(t, dir, "invoke", "small.rfaas", "--in", "in", "-o", "out")
-	require.Equal(t, exitOK, status, stderr)
-	require.True(t, strings.Repeat("ABCDEFG", 1<<20) == read(t, dir, "out"))
+	write(t, dir, "in", strings.Repeat("0123456789abcdef", 100<<16))
+	for _, command := range [][]string{
+		{"invoke", "small.rfaas:echo", "--in", "in", "-o", "out/in"},
+		{"run", "-f", "small.rfaas:echo", "-o", "out", "in"},
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, "out"), 0o777))
+		status, stdout, stderr := run(t, dir, command...)
+		require.Equal(t, exitOK, status, stdout+stderr)
+		require.True(t, read(t, dir, "in") == read(t, dir, "out/in"), command)
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, "out")))
+	}
+	status, stdout, stderr := run(t, dir, "invoke", "small.rfaas:bomb", "--in", "in")
+	if status == exitOK { // only root may make control groups
+		require.Equal(t, "no memory", stdout)
+		return
+	}
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, stderr, `killed because it used up its memory (its limit is 16777216 bytes) while function "bomb" ran; allow its package more with rfaas pack --memory`)
 }
 
 // Functions of files are measured, each as it is run.

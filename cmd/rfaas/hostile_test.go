@@ -239,7 +239,7 @@ func TestHostileFunctions(t *testing.T) {
 		{function: "null", status: invoke.ErrCrashed, says: "killed by signal 11 (segmentation fault)"},
 		{function: "give_up", status: invoke.ErrCrashed, says: "killed by signal 6 (aborted)"},
 		{function: "overflow", status: invoke.ErrCrashed, says: "killed by signal 11 (segmentation fault)"},
-		{function: "overrun", status: invoke.ErrCrashed, says: "killed by signal 11 (segmentation fault)"},
+		{function: "overrun", status: invoke.ErrCrashed, says: `killed by signal 11 (segmentation fault) while function "overrun" ran, which went past the room for its result (4096 bytes)`},
 		{function: "leave", status: invoke.ErrCrashed, says: "ended with exit status 7"},
 		{function: "memory_bomb", status: invoke.ErrCrashed, says: "used up its memory (its limit is 67108864 bytes)"},
 		{function: "loop", status: invoke.ErrDeadlineExceeded, says: "longer than its time limit of 300ms"},

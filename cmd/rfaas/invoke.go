@@ -52,6 +52,8 @@ without any of these it is empty. The result goes to the standard output, or to
 a file (-o), which it replaces, and which appears when it is complete. Both can
 have up to a gigabyte.
 
+` + roomHelp + `
+
 The call is not repeated, whatever happens. For many inputs there is
 'rfaas run'. FILEs run isolated from your files and other processes, unless
 --trust-code says otherwise.
@@ -85,7 +87,7 @@ The call is not repeated, whatever happens. For many inputs there is
 	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the function's process; see 'rfaas devices'")
 	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
-	flags.Var(&f.slotBytes, "slot-bytes", "largest input and result: a `SIZE` such as 512KiB or 1GiB (default: any input; 64MiB of result, or what the input suggests)")
+	flags.Var(&f.slotBytes, "slot-bytes", slotBytesUsage)
 	f.code.add(flags)
 	flags.IntVar(&f.repeat, "repeat", 1, "call `N` times, say how long it took, and write the last result")
 	return cmd
@@ -113,7 +115,7 @@ func (f *invokeFlags) run(cmd *cobra.Command, p *program, name string) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
 	defer stop()
-	c := &invocation{flags: f, name: function.name, program: p, length: int(in.bytes)}
+	c := &invocation{flags: f, name: function.name, moreRoom: function.moreRoom(), program: p, length: int(in.bytes)}
 	defer c.end()
 	result, err := c.carryOut(ctx, function, in)
 	if ctx.Err() != nil {
@@ -141,20 +143,17 @@ func (f *invokeFlags) file() string {
 
 // check refuses what can be seen to be wrong from the command line alone.
 func (f *invokeFlags) check(function *function, stdout io.Writer) error {
-	most := byteSize(maxSlotBytes)
 	switch {
 	case f.input != "" && f.hasData:
 		return usageError("--in and --data: there is one input")
 	case f.timeout < 0:
 		return usageError("--timeout %v: must not be negative; 0 is for never", f.timeout)
-	case f.slotBytes < 0 || f.slotBytes > most:
-		return usageError("--slot-bytes %s: must be 1 to %s", f.slotBytes.String(), most.String())
 	case f.repeat < 1 || f.repeat > maxRepeat:
 		return usageError("--repeat %d: must be 1 to %d", f.repeat, maxRepeat)
 	case f.file() == "" && function.binary && isTerminal(stdout):
 		return usageError("%s makes %s files, which are nothing for a terminal: say where to put it with -o FILE", function.name, function.extension)
 	}
-	return nil
+	return checkSlotBytes(f.slotBytes)
 }
 
 // write hands the result out.

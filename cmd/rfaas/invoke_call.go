@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 type invocation struct {
 	flags      *invokeFlags
 	name       string // the function's
+	moreRoom   string // see function.moreRoom
 	program    *program
 	device     *transport.Device
 	supervisor *executor.Supervisor
@@ -48,45 +48,13 @@ func (c *invocation) start(ctx context.Context, function *function) (err error) 
 	if err != nil {
 		return notIsolated(err)
 	}
-	room := f.room(function, int64(c.length))
-	order := function.order(0)
-	order.Assignment.SlotBytes = slotsFor(int64(c.length), room, cmp.Or(order.Assignment.MemoryBytes, defaultBeside))
+	order := function.order()
 	order.Core = cores[0]
 	c.callee, err = callee.Start(ctx, callee.Config{
 		Supervisor: c.supervisor, Order: order, Function: c.name, Device: c.device, Mode: f.mode,
-		InputBytes: c.length, ResultBytes: int(room),
+		InputBytes: c.length, ResultBytes: function.room(int64(c.length), f.slotBytes),
 	})
 	return err
-}
-
-// defaultRoom is what a result may take at least. What is not used costs next to
-// nothing.
-const defaultRoom = 64 << 20
-
-// room is how long the result for an input of n bytes may be.
-func (f *invokeFlags) room(function *function, n int64) int64 {
-	if f.slotBytes > 0 {
-		return int64(f.slotBytes)
-	}
-	return min(max(function.resultBytes(n), n, defaultRoom), maxSlotBytes)
-}
-
-const (
-	// invokeSlotBytes is the largest slot: what is longer goes beside it.
-	invokeSlotBytes = 1 << 20
-	// defaultBeside is how much an executor takes beside its slots, input and result
-	// together, when its memory has no limit.
-	defaultBeside = 1 << 30
-)
-
-// slotsFor is the size of slots for an input and a result, of an executor that
-// takes so many bytes beside them: when that is not enough they go into slots.
-func slotsFor(input, result, beside int64) int {
-	longest := (max(input, result) + pageBytes - 1) &^ (pageBytes - 1)
-	if input+result > beside {
-		return int(longest)
-	}
-	return int(min(longest, invokeSlotBytes))
 }
 
 // carryOut calls the function as often as is wanted and returns the last result,
@@ -124,7 +92,7 @@ func (c *invocation) explain(err error) error {
 	case invoke.StatusFunctionError:
 		return fmt.Errorf("%s: %s", c.name, e.Message)
 	case invoke.StatusTooLarge:
-		return fmt.Errorf("%s: too large: %s; allow more with --slot-bytes, or more memory to the package (rfaas pack --memory)", c.name, e.Message)
+		return fmt.Errorf("%s: %s", c.name, callee.TooLarge(e, c.moreRoom))
 	case invoke.StatusDeadlineExceeded:
 		return fmt.Errorf("%s: not done in time: %s; allow more with --timeout (%v), or more to the package (rfaas pack --time-limit)", c.name, e.Message, c.flags.timeout)
 	}

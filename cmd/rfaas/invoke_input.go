@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
 )
 
 // invokeInput is the input of a call.
@@ -25,7 +27,7 @@ func (f *invokeFlags) openInput(stdin io.Reader) (*invokeInput, error) {
 	if err != nil {
 		return nil, err
 	}
-	if most := f.mostInput(); in.bytes > most {
+	if most := mostInput(f.slotBytes); in.bytes > most {
 		in.close()
 		return nil, in.tooLong(most)
 	}
@@ -64,24 +66,16 @@ const standardInput = "-"
 
 // drain reads what has no length, up to one byte more than is allowed.
 func (f *invokeFlags) drain(name string, r io.Reader) (*invokeInput, error) {
-	content, err := io.ReadAll(io.LimitReader(r, f.mostInput()+1))
+	content, err := io.ReadAll(io.LimitReader(r, mostInput(f.slotBytes)+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, withoutPath(err))
 	}
 	return &invokeInput{name: name, from: bytes.NewReader(content), bytes: int64(len(content))}, nil
 }
 
-// mostInput is how long an input may be.
-func (f *invokeFlags) mostInput() int64 {
-	if f.slotBytes > 0 {
-		return int64(f.slotBytes)
-	}
-	return maxSlotBytes
-}
-
 func (in *invokeInput) tooLong(most int64) error {
 	size := byteSize(most)
-	if most == maxSlotBytes {
+	if most == callee.MaxBytes {
 		return fmt.Errorf("%s: too large: more than %s, which is the most that a call takes", in.name, size.String())
 	}
 	return fmt.Errorf("%s: too large: more than %s; allow more with --slot-bytes", in.name, size.String())

@@ -68,12 +68,13 @@ func TestInvokeOutput(t *testing.T) {
 func TestInvokeLarge(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, size := range []int{1, invokeSlotBytes - 1, invokeSlotBytes, invokeSlotBytes + 1, defaultRoom/2 + 5} {
+	const mebibyte = 1 << 20
+	for _, size := range []int{1, mebibyte - 1, mebibyte, mebibyte + 1, 33 << 20} {
 		in := bytes.Repeat([]byte("0123456789abcde"), size/15+1)[:size]
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "in"), in, 0o600))
 		for function, want := range map[string][]byte{"test-double": append(in, in...), "noop": nil} {
 			args := []string{"invoke", function, "--in", "in", "-o", "out"}
-			if 2*size > defaultRoom {
+			if function == "test-double" {
 				args = append(args, "--slot-bytes", "80MiB")
 			}
 			status, _, stderr := run(t, dir, args...)
@@ -83,29 +84,12 @@ func TestInvokeLarge(t *testing.T) {
 	}
 }
 
-// Input and result together can be more than an executor takes beside its slots.
+// There can be room for the longest result that a call can have.
 func TestInvokeGigabyte(t *testing.T) {
 	t.Parallel()
 	status, stdout, stderr := run(t, t.TempDir(), "invoke", "echo", "--data", "x", "--slot-bytes", "1GiB")
 	require.Equal(t, exitOK, status, stderr)
 	require.Equal(t, "x", stdout)
-}
-
-// Slots hold what does not go beside them.
-func TestSlotsFor(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct{ in, result, beside, want int64 }{
-		{0, 1, defaultBeside, pageBytes},
-		{5000, 1, defaultBeside, 2 * pageBytes},
-		{0, defaultRoom, defaultBeside, invokeSlotBytes},
-		{0, defaultRoom, defaultRoom - 1, defaultRoom},
-		{defaultBeside - 1, 1, defaultBeside, invokeSlotBytes},
-		{defaultBeside, 1, defaultBeside, defaultBeside},
-		{600 << 20, 601 << 20, defaultBeside, 601 << 20},
-		{maxSlotBytes, maxSlotBytes, defaultBeside, maxSlotBytes},
-	} {
-		require.EqualValues(t, c.want, slotsFor(c.in, c.result, c.beside), "%+v", c)
-	}
 }
 
 // Mistakes on the command line are told before anything is started.
@@ -149,7 +133,7 @@ func TestInvokeFails(t *testing.T) {
 		{`^rfaas invoke: \.: is a directory; name a file\n$`, []string{"echo", "--in", "."}},
 		{`^rfaas invoke: five: too large: more than 4; allow more with --slot-bytes\n$`, []string{"echo", "--in", "five", "--slot-bytes", "4"}},
 		{`^rfaas invoke: --data: too large: more than 4;`, []string{"echo", "--data", "bytes", "--slot-bytes", "4"}},
-		{`^rfaas invoke: test-double: too large: .*; allow more with --slot-bytes, or more memory to the package \(rfaas pack --memory\)\n$`, []string{"test-double", "--in", "long", "--slot-bytes", "8KiB"}},
+		{`^rfaas invoke: test-double: too large: .*; allow more with --slot-bytes\n$`, []string{"test-double", "--in", "long", "--slot-bytes", "8KiB"}},
 		{`^rfaas invoke: black-scholes: .*\n$`, []string{"black-scholes", "--data", "nonsense"}},
 		{`(?m)^rfaas invoke: test-panic: crashed: .*the function's own`, []string{"test-panic"}},
 		{`(?m)^rfaas invoke: executor \(process \d+\): killed by signal 9 \(killed\) while function "test-suicide" ran\n$`, []string{"test-suicide", "--data", "kill"}},

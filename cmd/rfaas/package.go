@@ -148,8 +148,7 @@ func functionOf(p *pack.Package, path, wanted string) (*function, error) {
 	}
 	return &function{
 		name: chosen.Name, idempotent: chosen.Idempotent,
-		resultBytes: func(n int64) int64 { return max(n, int64(m.SlotBytes)) },
-		code:        &code{runtime: m.Runtime, entry: chosen.Entry, file: file, limits: m},
+		code: &code{runtime: m.Runtime, entry: chosen.Entry, file: file, limits: m},
 	}, nil
 }
 
@@ -178,8 +177,8 @@ func (f *function) confinement(trust bool) *confine.Policy {
 }
 
 // order is what is wanted of an executor of the function.
-func (f *function) order(slotBytes int) executor.Order {
-	a := executor.Assignment{Runtime: runtime.Go, Slots: 1, SlotBytes: slotBytes}
+func (f *function) order() executor.Order {
+	a := executor.Assignment{Runtime: runtime.Go}
 	own := executor.Function{Name: f.name, Entry: f.name, Idempotent: f.idempotent}
 	o := executor.Order{}
 	if c := f.code; c != nil {

@@ -22,18 +22,15 @@ type runFlags struct {
 	timeout   time.Duration
 	slotBytes byteSize
 	code      codeFlags
-
-	hasSlotBytes bool // slotBytes is what was asked for
 }
 
 const (
-	defaultSlotBytes = 64 << 20
-	defaultTimeout   = 5 * time.Minute
-	maxWorkers       = 1024
+	defaultTimeout = 5 * time.Minute
+	maxWorkers     = 1024
 )
 
 func (p *program) runCommand() *cobra.Command {
-	f := &runFlags{slotBytes: defaultSlotBytes}
+	f := &runFlags{}
 	var list strings.Builder
 	writeFunctions(&list)
 	cmd := &cobra.Command{
@@ -58,6 +55,8 @@ Without -o results go to the standard output, in the order of the inputs.
 Functions that make files of a kind of their own (.jpg, .csv) then take one
 input only.
 
+` + roomHelp + `
+
 An input that fails does not keep the others from being done. A worker that dies
 is replaced; the input that it had is tried again, with three workers at most,
 if the function is declared idempotent, as the functions above are.
@@ -75,7 +74,6 @@ second one ends at once. There is a summary in both cases.
   Leave cores to others, and give up on pictures that take too long:
     rfaas run -f thumbnailer --workers 2 --timeout 10s -o thumbnails photos/*.jpg`,
 		RunE: func(cmd *cobra.Command, inputs []string) error {
-			f.hasSlotBytes = cmd.Flags().Changed("slot-bytes")
 			return f.run(cmd, p, inputs)
 		},
 	}
@@ -87,7 +85,7 @@ second one ends at once. There is a summary in both cases.
 	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the workers; see 'rfaas devices'")
 	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
-	flags.Var(&f.slotBytes, "slot-bytes", "largest input and result: a `SIZE` such as 512KiB or 1GiB")
+	flags.Var(&f.slotBytes, "slot-bytes", slotBytesUsage)
 	f.code.add(flags)
 	cmd.RegisterFlagCompletionFunc("function", cobra.FixedCompletions(functionNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -118,7 +116,7 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	}
 	plan, err := job.NewPlan(job.PlanConfig{
 		Names: inputs, Stdin: cmd.InOrStdin(), Directory: f.directory(),
-		Extension: function.extension, LimitBytes: int64(f.slotBytes),
+		Extension: function.extension, LimitBytes: mostInput(f.slotBytes),
 	})
 	if err != nil {
 		return asUsage(err)
@@ -134,7 +132,8 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	}
 	defer supervisor.Close(0) // the job has ended its own
 	report := f.carryOut(cmd, p, plan, job.Config{
-		Function: function.name, Supervisor: supervisor, Order: function.order(f.slotFor(function, plan.LargestBytes)),
+		Function: function.name, Supervisor: supervisor, Order: function.order(),
+		InputBytes: max(int(plan.LargestBytes), leastInput), ResultBytes: function.room(plan.LargestBytes, f.slotBytes), MoreRoom: function.moreRoom(),
 		Device: device, Cores: cores, Mode: f.mode, Timeout: f.timeout,
 		Stdout: cmd.OutOrStdout(), Log: p.logging.log,
 	})

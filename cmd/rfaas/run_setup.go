@@ -36,21 +36,14 @@ func (f *runFlags) check(function *function, inputs []string, stdout io.Writer) 
 		return usageError("--workers %d: must be 1 to %d, or 0 for one for each core", f.workers, maxWorkers)
 	case f.timeout < 0:
 		return usageError("--timeout %v: must not be negative; 0 is for never", f.timeout)
-	case f.slotBytes < 1 || f.slotBytes > maxSlotBytes:
-		most := byteSize(maxSlotBytes)
-		return usageError("--slot-bytes %s: must be 1 to %s", f.slotBytes.String(), most.String())
 	case f.directory() != "":
-		return nil
 	case function.extension != "" && len(inputs) > 1:
 		return usageError("%s makes a %s file of each input: say where to put them with -o DIR", function.name, function.extension)
 	case function.binary && isTerminal(stdout):
 		return usageError("%s makes %s files, which are nothing for a terminal: say where to put them with -o DIR", function.name, function.extension)
 	}
-	return nil
+	return checkSlotBytes(f.slotBytes)
 }
-
-// maxSlotBytes is the longest input or result that an invocation can have.
-const maxSlotBytes = 1 << 30
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
@@ -98,21 +91,8 @@ func (f *runFlags) place(inputs int) (cores []int, note string, err error) {
 	return cores, note, nil
 }
 
-const (
-	leastSlotBytes = 64 << 10
-	pageBytes      = 4 << 10
-)
-
-// slotFor is the size of the slots for inputs of up to so many bytes. How long the
-// results of code of users are is not known: there is room for what is asked for.
-func (f *runFlags) slotFor(function *function, largest int64) int {
-	result := function.resultBytes(largest)
-	if function.code != nil && f.hasSlotBytes {
-		result = int64(f.slotBytes)
-	}
-	wanted := max(largest, min(result, int64(f.slotBytes)), leastSlotBytes)
-	return int((wanted + pageBytes - 1) &^ (pageBytes - 1))
-}
+// leastInput is room for inputs that have grown, or do not know their size.
+const leastInput = 64 << 10
 
 // asUsage makes a usage error of a plan's mistake.
 func asUsage(err error) error {

@@ -20,7 +20,7 @@ import (
 var runtimes = map[string]executor.Loader{runtime.Native: loadNative, runtime.Wasm: loadWasm}
 
 func loadNative(_ context.Context, c executor.Code) (runtime.Module, error) {
-	return native.OpenFile(c.File, native.Config{})
+	return native.OpenFile(c.File, native.Config{Overrun: c.Overrun})
 }
 
 func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // What an executor does to others, in Go; cmd/rfaas has the same in C.
@@ -84,6 +87,51 @@ func TestConfinedAttempts(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, out, function)
 		e.Stop(patience)
+	}
+}
+
+// Payloads beyond the slots do not count to the memory of the code, wherever they lie.
+func TestConfinedPayloads(t *testing.T) {
+	t.Parallel()
+	const half = 96 << 20
+	s := supervise(t, Config{Confine: confined(), Spares: 1})
+	a := confinedAssignment("echo")
+	a.MemoryBytes, a.PayloadBytes = 1<<20, 2*half
+	e := begin(t, s, a)
+	device, err := transport.Open("shm:")
+	require.NoError(t, err)
+	defer device.Close()
+	c, err := e.Dial(t.Context(), device, invoke.ClientConfig{Slots: 1, SlotBytes: 4096})
+	require.NoError(t, err)
+	defer c.Close()
+	f, err := c.Function(t.Context(), "echo")
+	require.NoError(t, err)
+	b, err := c.NewBuffer(half, half)
+	require.NoError(t, err)
+	in := bytes.Repeat([]byte("0123456789abcdef"), half/16)
+	copy(b.In(), in)
+	out, err := b.Call(t.Context(), f, half)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(in, out))
+	_, err = c.NewBuffer(half+1, half)
+	require.ErrorIs(t, err, invoke.ErrTooLarge)
+
+	none := begin(t, s, confinedAssignment("echo"))
+	c, err = none.Dial(t.Context(), device, invoke.ClientConfig{Slots: 1, SlotBytes: 4096})
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.NewBuffer(4097, 0)
+	require.ErrorIs(t, err, invoke.ErrTooLarge)
+}
+
+// The native runtime has a result in its own memory, too.
+func TestMemoryLimitOfPayloads(t *testing.T) {
+	t.Parallel()
+	for kind, copies := range map[string]int64{runtime.Go: 2, runtime.Wasm: 2, runtime.Native: 3} {
+		a := Assignment{Runtime: kind, MemoryBytes: 1 << 20, Slots: 1, SlotBytes: 4096}
+		before := a.memoryLimit(0)
+		a.PayloadBytes = 5 << 20
+		require.Equal(t, before+copies*5<<20, a.memoryLimit(0), kind)
 	}
 }
 

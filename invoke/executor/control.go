@@ -28,15 +28,19 @@ type Setup struct {
 
 // Assignment is what an executor is for.
 type Assignment struct {
-	Runtime     string        // one of invoke/runtime's names
-	Functions   []Function    // what it offers
-	Slots       int           // see invoke.WorkerConfig
-	SlotBytes   int           // see invoke.WorkerConfig
-	MemoryBytes int64         // of the code, and of payloads beyond the slots; 0: see Config.Confine
-	TimeLimit   time.Duration // of a call; 0: no limit
-	Clients     int           // at once; 1 if 0
-	Directories []Directory   // what of the node's files the code may use; see Directory
-	Token       []byte        // what clients have to present; Start makes one if there is none
+	Runtime   string     // one of invoke/runtime's names
+	Functions []Function // what it offers
+	Slots     int        // see invoke.WorkerConfig
+	SlotBytes int        // see invoke.WorkerConfig
+	// PayloadBytes is the most that the executor sets aside for inputs and results
+	// beyond the slots, of all clients together; 0: there are none. It does not count
+	// to MemoryBytes.
+	PayloadBytes int64
+	MemoryBytes  int64         // of the code; 0: see Config.Confine
+	TimeLimit    time.Duration // of a call; 0: no limit
+	Clients      int           // at once; 1 if 0
+	Directories  []Directory   // what of the node's files the code may use; see Directory
+	Token        []byte        // what clients have to present; Start makes one if there is none
 }
 
 // Function is a function of an assignment.

@@ -35,6 +35,9 @@ type Fate struct {
 	ExitStatus int            // of Exited
 	Function   string         // which function ran then; empty if none did
 	TimeLimit  time.Duration  // of Overstayed
+	// ResultBytes is the room for a result that the function went past, of Signaled; 0
+	// if that is not why.
+	ResultBytes int64
 	// MemoryBytes is what OutOfMemory's assignment allows; 0 if it says nothing.
 	MemoryBytes int64
 }
@@ -59,6 +62,9 @@ func (f Fate) String() string {
 	}
 	if f.Function != "" {
 		s += fmt.Sprintf(" while function %q ran", f.Function)
+	}
+	if f.ResultBytes > 0 {
+		s += fmt.Sprintf(", which went past the room for its result (%d bytes)", f.ResultBytes)
 	}
 	return s
 }

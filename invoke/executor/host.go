@@ -13,6 +13,7 @@ import (
 	goruntime "runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rfaas-go/rfaas/invoke"
@@ -43,6 +44,9 @@ type Code struct {
 	MemoryBytes int64
 	TimeLimit   time.Duration
 	Directories []Directory
+	// Overrun is to be told, while the process crashes, when a function went past the
+	// room for its result: how large that was. It lies outside the Go heap.
+	Overrun *atomic.Uint64
 }
 
 // grace is how long a function may go on when its executor has been asked to end.
@@ -137,7 +141,7 @@ func (x *execution) serve(ctx context.Context) error {
 	}
 	worker, err := invoke.NewWorker(x.device, x.registry, invoke.WorkerConfig{
 		Slots: c.Assignment.Slots, SlotBytes: c.Assignment.SlotBytes, MaxClients: max(c.Assignment.Clients, 1),
-		CallBytes: c.Assignment.MemoryBytes, ClientBytes: c.Assignment.MemoryBytes, TotalBytes: c.Assignment.MemoryBytes,
+		CallBytes: c.Assignment.callBytes(), ClientBytes: c.Assignment.PayloadBytes, TotalBytes: c.Assignment.PayloadBytes,
 		Mode: setup.Mode, Logger: log, Authorize: c.Assignment.authorize,
 	})
 	if err != nil {
@@ -222,7 +226,7 @@ func (x *execution) open(ctx context.Context, a *Assignment) (runtime.Module, er
 	if len(x.files) == 0 {
 		return nil, fmt.Errorf("no code came for the runtime %q", a.Runtime)
 	}
-	c := Code{File: x.files[0], MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, Directories: a.Directories}
+	c := Code{File: x.files[0], MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, Directories: a.Directories, Overrun: x.progress.overrunWord()}
 	if len(x.files) > 1 {
 		c.Compiled = x.files[1]
 	}

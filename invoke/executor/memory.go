@@ -9,9 +9,18 @@ const (
 	compileBytes = 256 << 20
 )
 
+// callBytes is the most that a call may have beyond the slots, as invoke.WorkerConfig
+// has it.
+func (a *Assignment) callBytes() int64 {
+	if a.PayloadBytes == 0 {
+		return -1
+	}
+	return a.PayloadBytes
+}
+
 // memoryLimit is how much memory an executor of the assignment may take in all: what
-// it needs itself and for its slots, and what the assignment allows; otherwise says
-// what if that is nothing.
+// it needs itself, for its slots and for payloads beyond them, and what the assignment
+// allows the code; otherwise says what if that is nothing.
 func (a *Assignment) memoryLimit(otherwise int64) int64 {
 	if a.MemoryBytes == 0 {
 		return otherwise
@@ -21,7 +30,19 @@ func (a *Assignment) memoryLimit(otherwise int64) int64 {
 		limit += compileBytes
 	}
 	const inAndOut = 2
-	return limit + inAndOut*int64(max(a.Clients, 1))*int64(a.Slots)*int64(a.SlotBytes)
+	limit += inAndOut * int64(max(a.Clients, 1)) * int64(a.Slots) * int64(a.SlotBytes)
+	return limit + a.payloadCopies()*a.PayloadBytes
+}
+
+// payloadCopies is how many times an executor can have payloads beyond the slots in its
+// memory: in the worker's, and in the client's, which counts to the executor where
+// memory is shared, as that writes there first. The native runtime has results in
+// memory of its own before.
+func (a *Assignment) payloadCopies() int64 {
+	if a.Runtime == runtime.Native {
+		return 3
+	}
+	return 2
 }
 
 // limitMemory sets the limit for the assignment, unless the executor was started

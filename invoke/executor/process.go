@@ -131,6 +131,8 @@ func (e *Executor) judge(status syscall.WaitStatus, usage confine.Usage) Fate {
 		f.Function = e.assignment.Functions[number].Name
 	}
 	switch {
+	case f.Signal == syscall.SIGSEGV && f.Function != "":
+		f.ResultBytes = e.progress.overrun()
 	case f.Signal != syscall.SIGKILL:
 	case e.overstayed.Load():
 		f.Cause, f.TimeLimit = Overstayed, e.assignment.TimeLimit

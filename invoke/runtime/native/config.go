@@ -3,6 +3,7 @@ package native
 import (
 	"fmt"
 	"math"
+	"sync/atomic"
 )
 
 // Config is how the functions of a module run. The zero value means the defaults.
@@ -18,6 +19,10 @@ type Config struct {
 	// themselves, without a copy of the result and without a guard: what a function
 	// writes behind the end of such an output is destroyed. 0 means never.
 	DirectBytes int
+	// Overrun, if set, is told when the process is about to end because a function
+	// went past the memory for its result: how long the output of its call was. It
+	// must lie outside the Go heap, and outlive the module.
+	Overrun *atomic.Uint64
 }
 
 const (

@@ -27,13 +27,15 @@ import (
 const (
 	childObject = "RFAAS_NATIVE_TEST_OBJECT"
 	childSteps  = "RFAAS_NATIVE_TEST_STEPS"
+	// A file whose first word is Config.Overrun; none if it is empty.
+	childOverrun = "RFAAS_NATIVE_TEST_OVERRUN"
 )
 
 // child is the program that crashes. It says what it got to.
 func child() {
 	// A core dump of a test is of no use to anybody.
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-	m, err := native.Open(os.Getenv(childObject), native.Config{})
+	m, err := native.Open(os.Getenv(childObject), native.Config{Overrun: overrunWord(os.Getenv(childOverrun))})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(100)
@@ -193,7 +195,7 @@ func TestNoMemory(t *testing.T) {
 }
 
 // run runs a child to its end.
-func run(t *testing.T, object, steps string) (stdout, stderr string, status syscall.WaitStatus) {
+func run(t *testing.T, object, steps string, env ...string) (stdout, stderr string, status syscall.WaitStatus) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -201,6 +203,7 @@ func run(t *testing.T, object, steps string) (stdout, stderr string, status sysc
 	require.NoError(t, err)
 	cmd := exec.CommandContext(ctx, exe)
 	cmd.Env = append(os.Environ(), childObject+"="+object, childSteps+"="+steps)
+	cmd.Env = append(cmd.Env, env...)
 	var out, failed bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &failed
 	_ = cmd.Run()

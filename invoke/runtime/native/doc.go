@@ -21,8 +21,8 @@
 // 64 MiB that cannot be touched. The result is copied to the output by its length. So a result that
 // does not fit in the output, which a function cannot know, is answered with
 // [invoke.StatusTooLarge] and the length needed, and one that does not fit in res
-// ends the process by SIGSEGV before it destroys anything. What a result does not
-// overwrite in res is left from calls before.
+// ends the process by SIGSEGV before it destroys anything, and Config.Overrun says so.
+// What a result does not overwrite in res is left from calls before.
 //
 // The copy costs nothing to speak of for small results, and about as much as
 // writing it for a result of a mebibyte: Config.DirectBytes does without copy and

@@ -21,6 +21,7 @@ struct native_sizes {
 	size_t stack;
 	size_t result;
 	uint64_t direct; // from here on there is no copy
+	uint64_t *overrun; // see Config.Overrun; may be NULL
 };
 
 // native_open loads an object, which runs its constructors, or returns NULL with

@@ -86,10 +86,13 @@ int64_t native_call(struct native_object *o, native_function f, uint8_t *args, u
 		}
 		res = area_start(&o->result);
 	}
+	o->capacity = capacity;
+	native_running = o;
 	float_save(&mode);
 	native_enter();
 	n = native_on_stack(args, size, res, f, area_end(&o->stack));
 	native_leave();
+	native_running = NULL;
 	float_restore(&mode);
 	if (n <= capacity && res != out)
 		memcpy(out, res, n);

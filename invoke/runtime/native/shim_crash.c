@@ -18,10 +18,11 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "shim.h"
 #include "shim_crash.h"
+#include "shim_object.h"
 
 __thread volatile int native_thread __attribute__((tls_model("initial-exec"))) = NATIVE_UNSEEN;
+__thread struct native_object *volatile native_running __attribute__((tls_model("initial-exec")));
 
 static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
 
@@ -51,12 +52,26 @@ static int is_native(const ucontext_t *context)
 	return native_thread == NATIVE_INSIDE || context->uc_stack.ss_size == 0 || (context->uc_stack.ss_flags & SS_DISABLE);
 }
 
+// note_overrun leaves word of a function that went past the memory for its result.
+static void note_overrun(int sig, const siginfo_t *info)
+{
+	const struct native_object *o = native_running;
+	const uint8_t *at = info->si_addr;
+
+	if (sig != SIGSEGV || info->si_code <= 0 || !o || !o->overrun) // a code of 0 or less: somebody sent it
+		return;
+	if (at >= area_end(&o->result) && at < area_end(&o->result) + GUARD_BYTES)
+		__atomic_store_n(o->overrun, o->capacity, __ATOMIC_RELEASE);
+}
+
 static void on_crash(int sig, siginfo_t *info, void *context)
 {
 	const struct sigaction *go = &previous[sig];
 
-	if (is_native(context) || go->sa_handler == SIG_DFL || go->sa_handler == SIG_IGN)
+	if (is_native(context) || go->sa_handler == SIG_DFL || go->sa_handler == SIG_IGN) {
+		note_overrun(sig, info);
 		die(sig);
+	}
 	if (go->sa_flags & SA_SIGINFO)
 		go->sa_sigaction(sig, info, context);
 	else

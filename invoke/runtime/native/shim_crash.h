@@ -11,6 +11,10 @@ enum native_thread {
 // Reached without a call, which could allocate.
 extern __thread volatile int native_thread __attribute__((tls_model("initial-exec")));
 
+// native_running is the object whose function the thread runs, or NULL.
+struct native_object;
+extern __thread struct native_object *volatile native_running __attribute__((tls_model("initial-exec")));
+
 void native_first_enter(void);
 
 // native_enter and native_leave enclose whatever runs code of an object on the

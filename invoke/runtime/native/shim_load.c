@@ -69,6 +69,7 @@ struct native_object *native_open(const char *path, struct native_sizes sizes, c
 		return NULL;
 	}
 	o->direct_bytes = sizes.direct;
+	o->overrun = sizes.overrun;
 	float_save(&mode); // constructors of -ffast-math change it
 	native_enter();
 	o->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);

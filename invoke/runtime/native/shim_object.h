@@ -24,6 +24,8 @@ struct native_object {
 	struct area stack;
 	struct area result;
 	uint64_t direct_bytes;
+	uint64_t capacity; // of the output of the call that runs
+	uint64_t *overrun; // gets that if the call crashes behind it
 };
 
 #endif

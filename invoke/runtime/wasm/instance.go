@@ -75,8 +75,13 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 	i.output.reset()
 	i.within = i.engineContext()
 	i.state.Store(phaseOwned)
-	mod, err := m.runtime.InstantiateModule(context.Background(), m.compiled, i.settings())
+	memory, err := m.newMemory()
 	if err != nil {
+		return nil, err
+	}
+	mod, err := m.runtime.InstantiateModule(memory.using(context.Background()), m.compiled, i.settings())
+	if err != nil {
+		memory.Free() // if wazero has not
 		return nil, crashed("instantiate", err)
 	}
 	i.instantiated = mod

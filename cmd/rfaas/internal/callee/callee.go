@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rfaas-go/rfaas/invoke"
@@ -16,13 +17,16 @@ import (
 // Config says what to start.
 type Config struct {
 	Supervisor *executor.Supervisor
-	Order      executor.Order // with one slot
+	Order      executor.Order // its slots and what goes beside them are Start's to choose
 	Function   string         // one of the order's
 	Device     *transport.Device
 	Mode       invoke.Mode // how the caller waits
 	// InputBytes and ResultBytes are what there is room for.
 	InputBytes, ResultBytes int
 }
+
+// MaxBytes is the longest input, and the longest result, that a call can have.
+const MaxBytes = 1 << 30
 
 // Callee is a function in an executor, and the connection to it. One goroutine uses it.
 type Callee struct {
@@ -37,6 +41,7 @@ const setUpTimeout = 30 * time.Second
 
 // Start starts an executor and connects to it.
 func Start(ctx context.Context, cfg Config) (*Callee, error) {
+	cfg.makeRoom()
 	e, err := cfg.Supervisor.Start(ctx, cfg.Order)
 	if err != nil {
 		return nil, err
@@ -48,6 +53,26 @@ func Start(ctx context.Context, cfg Config) (*Callee, error) {
 		return nil, fmt.Errorf("executor (process %d): %w", e.PID(), err)
 	}
 	return c, nil
+}
+
+const (
+	// mostSlotBytes is the largest slot: what can be longer goes beside it.
+	mostSlotBytes = 1 << 20
+	pageBytes     = 4 << 10
+)
+
+// makeRoom sets an executor up for one call at a time, with room for the input and the
+// result and for no more.
+func (cfg *Config) makeRoom() {
+	a := &cfg.Order.Assignment
+	a.Slots, a.SlotBytes, a.PayloadBytes = 1, pageBytes, 0
+	for _, n := range []int{cfg.InputBytes, cfg.ResultBytes} {
+		n = (n + pageBytes - 1) &^ (pageBytes - 1)
+		a.SlotBytes = max(a.SlotBytes, min(n, mostSlotBytes))
+		if n > mostSlotBytes {
+			a.PayloadBytes += int64(n)
+		}
+	}
 }
 
 func (c *Callee) connect(ctx context.Context, cfg Config) (err error) {
@@ -84,10 +109,30 @@ func (c *Callee) Explain(err error) error {
 	select {
 	case <-c.Executor.Ended():
 		fate, _ := c.Executor.Fate()
-		return errors.New(fate.String())
+		return errors.New(fate.String() + advice(fate))
 	case <-time.After(deathPatience):
 		return err
 	}
+}
+
+// advice says how the user gives a function more of what it had too little of.
+func advice(f executor.Fate) string {
+	switch {
+	case f.ResultBytes > 0:
+		return "; allow more with --slot-bytes"
+	case f.Cause == executor.OutOfMemory && f.MemoryBytes > 0:
+		return "; allow its package more with rfaas pack --memory"
+	case f.Cause == executor.Overstayed:
+		return "; allow its package more with rfaas pack --time-limit"
+	}
+	return ""
+}
+
+// TooLarge is the error of a call that was too large in words for the user, who gives a
+// result more room as moreRoom says.
+func TooLarge(e *invoke.Error, moreRoom string) string {
+	said, _, _ := strings.Cut(e.Message, "; ") // the rest is for who writes programs
+	return fmt.Sprintf("too large: %s; allow more with %s", said, moreRoom)
 }
 
 // Timing is how long a call took.

@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
 )
 
 // Stdin is the name that stands for the standard input.
@@ -96,8 +98,11 @@ func (in *Input) load(buf []byte) (n int, err error) {
 	return n, nil
 }
 
-// tooLarge is the error for an input that does not fit into a slot.
+// tooLarge is the error for an input that is longer than allowed.
 func tooLarge(size, limit int64) error {
+	if limit == callee.MaxBytes {
+		return fmt.Errorf("too large: %d bytes, a call takes at most %d", size, limit)
+	}
 	return fmt.Errorf("too large: %d bytes, at most %d are allowed; allow more with --slot-bytes", size, limit)
 }
 

@@ -205,7 +205,7 @@ func (c *Config) describe(e *invoke.Error) error {
 	case invoke.StatusFunctionError:
 		return errors.New(e.Message)
 	case invoke.StatusTooLarge:
-		return fmt.Errorf("too large: %s; slots of %d bytes are in use, allow more with --slot-bytes", e.Message, c.slotBytes())
+		return errors.New(callee.TooLarge(e, c.MoreRoom))
 	case invoke.StatusDeadlineExceeded:
 		return fmt.Errorf("not done within %v; allow more time with --timeout", c.Timeout)
 	}

@@ -18,18 +18,20 @@ import (
 type Config struct {
 	Function   string // to call
 	Supervisor *executor.Supervisor
-	Order      executor.Order // of each worker, on a core of Cores; its slots have room for any input and result
-	Device     *transport.Device
-	Cores      []int // of the workers, one each; executor.AnyCore leaves it open
-	Mode       invoke.Mode
-	Timeout    time.Duration // of a call; 0 for none
-	Stdout     io.Writer     // gets the results of a plan without a directory
-	Log        *slog.Logger
+	Order      executor.Order // of each worker, on a core of Cores
+	// InputBytes and ResultBytes are what there is room for.
+	InputBytes, ResultBytes int
+	MoreRoom                string // how the user gives a result more room
+
+	Device  *transport.Device
+	Cores   []int // of the workers, one each; executor.AnyCore leaves it open
+	Mode    invoke.Mode
+	Timeout time.Duration // of a call; 0 for none
+	Stdout  io.Writer     // gets the results of a plan without a directory
+	Log     *slog.Logger
 	// OnOutcome, if set, is called after each input; never twice at once.
 	OnOutcome func(Outcome)
 }
-
-func (c *Config) slotBytes() int { return c.Order.Assignment.SlotBytes }
 
 // hire starts a worker on a processor.
 func (c *Config) hire(ctx context.Context, core int) (*callee.Callee, error) {
@@ -37,7 +39,7 @@ func (c *Config) hire(ctx context.Context, core int) (*callee.Callee, error) {
 	order.Core = core
 	return callee.Start(ctx, callee.Config{
 		Supervisor: c.Supervisor, Order: order, Function: c.Function, Device: c.Device, Mode: c.Mode,
-		InputBytes: c.slotBytes(), ResultBytes: c.slotBytes(),
+		InputBytes: c.InputBytes, ResultBytes: c.ResultBytes,
 	})
 }
 
