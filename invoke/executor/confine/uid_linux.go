@@ -91,21 +91,29 @@ func (p *uidPool) tryTake(uid int) (*uidLease, error) {
 // Host is gone.
 func (p *uidPool) sweep() (ended int) {
 	eachProcess(func(pid, uid int) {
-		if uid < p.first || uid >= p.first+p.count {
-			return
-		}
-		l, err := p.tryTake(uid)
-		if l == nil || err != nil {
-			return
-		}
-		// Again, now that nobody can have started it on purpose.
-		if killIf(pid, func() bool { return ownerOf(pid) == uid && !exiting(pid) }) {
+		if p.endOrphan(pid, uid) {
 			ended++
-			l.killAll()
 		}
-		l.release()
 	})
 	return ended
+}
+
+// endOrphan ends a process if it has an id that nobody has taken.
+func (p *uidPool) endOrphan(pid, uid int) bool {
+	if uid < p.first || uid >= p.first+p.count {
+		return false
+	}
+	l, err := p.tryTake(uid)
+	if l == nil || err != nil {
+		return false
+	}
+	defer l.release()
+	// Again, now that nobody can have started it on purpose.
+	if !killIf(pid, func() bool { return ownerOf(pid) == uid && !exiting(pid) }) {
+		return false
+	}
+	l.killAll() // and waits
+	return true
 }
 
 // killAll ends all processes of a uid that is held, and returns when they are gone or
