@@ -438,12 +438,10 @@ func left(t *testing.T, name string) (found []string) {
 			found = append(found, dirs...)
 		}
 	}
-	for _, path := range []string{name, name + journalSuffix} {
-		for _, folder := range []string{os.TempDir(), testHost().LockFolder} {
-			if _, err := os.Lstat(filepath.Join(folder, path)); err == nil {
-				found = append(found, filepath.Join(folder, path))
-			}
-		}
+	for _, folder := range []string{os.TempDir(), testHost().LockFolder} {
+		files, err := filepath.Glob(filepath.Join(folder, name+"*"))
+		require.NoError(t, err)
+		found = append(found, files...)
 	}
 	return found
 }
@@ -563,7 +561,7 @@ func TestNothingIsLeft(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, dirs)
 	}
-	folders, err := filepath.Glob(filepath.Join(os.TempDir(), h.journal.name, "*"))
+	folders, err := filepath.Glob(filepath.Join(os.TempDir(), h.journal.name+"-*", "*"))
 	require.NoError(t, err)
 	require.Empty(t, folders)
 	if h.pool != nil {

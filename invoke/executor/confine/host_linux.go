@@ -3,6 +3,7 @@
 package confine
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -191,6 +192,7 @@ func (h *Host) namespaces(uid int) error {
 	return err
 }
 
+// probeNamespaces starts a process with namespaces of its own, which ends at once.
 func probeNamespaces(list []mount, uid int) error {
 	if masked := procMasked(list); masked != "" {
 		return fmt.Errorf("%s is mounted over, so the kernel allows no /proc for a new namespace, as in most containers: run the supervisor outside, or in a container with an unmasked /proc", masked)
@@ -218,7 +220,8 @@ func (h *Host) tmpFolder(name string, uid int) (string, error) {
 		return "", h.noJournal
 	}
 	if h.tmp == "" {
-		dir := filepath.Join(os.TempDir(), h.journal.name)
+		// The journal's name can be seen by others, who might come first.
+		dir := filepath.Join(os.TempDir(), h.journal.name+"-"+rand.Text()[:12])
 		if err := h.journal.record(tmpKind, dir); err != nil {
 			return "", err
 		}

