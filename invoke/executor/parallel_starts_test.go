@@ -38,11 +38,10 @@ const (
 // The machine of the supervisors is the test's own, so that no others' remains are
 // there to be warned of.
 const (
-	startsFolder   = "RFAAS_TEST_STARTS_FOLDER"
-	startsCgroup   = "RFAAS_TEST_STARTS_CGROUP"
-	startsWithout  = "RFAAS_TEST_STARTS_WITHOUT"
-	startsFirstUID = 1_960_000_000
-	startsUIDs     = 100
+	startsFolder  = "RFAAS_TEST_STARTS_FOLDER"
+	startsCgroup  = "RFAAS_TEST_STARTS_CGROUP"
+	startsWithout = "RFAAS_TEST_STARTS_WITHOUT"
+	startsUIDs    = 100
 )
 
 // Supervisors that come and go while others start isolated executors do not disturb
@@ -135,7 +134,7 @@ func superviseStarts() error {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	host, err := confine.NewHost(confine.HostConfig{
-		Cgroup: os.Getenv(startsCgroup), LockFolder: os.Getenv(startsFolder), FirstUID: startsFirstUID, UIDs: startsUIDs, Logger: logger,
+		Cgroup: os.Getenv(startsCgroup), LockFolder: os.Getenv(startsFolder), FirstUID: 1_960_000_000 + os.Getppid()%900_000*startsUIDs, UIDs: startsUIDs, Logger: logger,
 	})
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func among(t *testing.T) (cfg HostConfig, said *bytes.Buffer) {
 	}
 	said = new(bytes.Buffer)
 	return HostConfig{
-		FirstUID: 1_970_000_000, UIDs: 20, LockFolder: filepath.Join(t.TempDir(), "locks"),
+		FirstUID: 2_060_000_000 + os.Getpid()%4_000_000*20, UIDs: 20, LockFolder: filepath.Join(t.TempDir(), "locks"),
 		Logger: slog.New(slog.NewTextHandler(said, nil)),
 	}, said
 }
