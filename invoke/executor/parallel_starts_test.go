@@ -70,7 +70,7 @@ func TestParallelStarts(t *testing.T) { // not parallel: it has the machine busy
 			}
 			if said, err := cmd.CombinedOutput(); err != nil || len(said) > 0 {
 				done.Store(int64(*starts)) // the others need not go on
-				return fmt.Errorf("at start %d: %w: %s", n, err, said)
+				return fmt.Errorf("at start %d: %v: %s", n, err, said)
 			}
 		}
 	}))
@@ -188,11 +188,11 @@ func startAndCall(s *Supervisor) error {
 	}
 	out := make([]byte, 4096)
 	if n, err := c.Call(context.Background(), f, []byte("hello"), out); err != nil || string(out[:n]) != "hello" {
-		return fmt.Errorf("the call: %w: %q", err, out[:n])
+		return fmt.Errorf("the call: %v: %q", err, out[:n])
 	}
 	e.Stop(patience)
 	if fate, _ := e.Fate(); fate != (Fate{}) || e.remains != nil {
-		return fmt.Errorf("the end: %v, remains: %w", fate, e.remains)
+		return fmt.Errorf("the end: %v, remains: %v", fate, e.remains)
 	}
 	return nil
 }
