@@ -58,6 +58,12 @@ func TestMain(m *testing.M) {
 			time.Sleep(time.Minute)
 		case "obstinate":
 			time.Sleep(time.Minute)
+		case "starting supervisor":
+			if err := superviseStarts(); err != nil {
+				fmt.Println(err)
+				os.Exit(1)
+			}
+			os.Exit(0)
 		case "parent", "parent of confined": // of executors, to be killed
 			cfg := Config{Setup: setup, Spares: 2}
 			if os.Args[1] != "parent" {

@@ -225,6 +225,7 @@ func (s *Supervisor) spawn(core int, policy *confine.Policy) (*Executor, error) 
 // returns when their processes are gone. Each has the grace period to end by
 // itself.
 func (s *Supervisor) Close(grace time.Duration) {
+	s.end() // first: the keeper of spares finds out why it cannot start one
 	s.mu.Lock()
 	s.closed = true
 	alive := make([]*Executor, 0, len(s.alive))
@@ -233,7 +234,6 @@ func (s *Supervisor) Close(grace time.Duration) {
 	}
 	s.spares = nil
 	s.mu.Unlock()
-	s.end()
 	for _, e := range alive {
 		go e.Stop(grace)
 	}

@@ -81,21 +81,16 @@ func findHierarchies(mountinfo []mount, own string) []hierarchy {
 func (h hierarchy) first() string { return slices.Max(h.controllers) }
 
 // claim is a Host's own group in a hierarchy, which holds those of its processes.
-// While the Host lives it holds a lock on the folder, so that others know.
 type claim struct {
 	hierarchy
-	dir  string
-	lock *os.File
+	dir string
 }
 
-// groupPrefix is how groups of hosts can be recognised.
-const groupPrefix = "rfaas-confine-"
-
 // newClaim makes a Host's group.
-func newClaim(h hierarchy, id string) (*claim, error) {
+func newClaim(h hierarchy, j *journal) (*claim, error) {
 	var errs []error
 	for _, base := range h.bases {
-		c, err := claimAt(h, filepath.Join(base, groupPrefix+id))
+		c, err := claimAt(h, base, j)
 		if err == nil {
 			return c, nil
 		}
@@ -104,33 +99,27 @@ func newClaim(h hierarchy, id string) (*claim, error) {
 	return nil, errors.Join(errs...)
 }
 
-func claimAt(h hierarchy, dir string) (*claim, error) {
+func claimAt(h hierarchy, base string, j *journal) (*claim, error) {
+	dir, kind := filepath.Join(base, j.name), groupKind
 	if h.v2 {
-		if err := delegate(filepath.Dir(dir), h.controllers); err != nil {
+		kind = group2Kind
+		if err := delegate(base, h.controllers); err != nil {
 			return nil, err
 		}
 	}
+	if err := j.record(kind, dir); err != nil {
+		return nil, err
+	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
-		return nil, err
-	}
-	lock, err := lockFolder(dir)
-	if err != nil {
-		os.Remove(dir)
-		return nil, err
-	}
-	// Another Host may have taken it for left over, between the two.
-	if _, err := os.Stat(dir); err != nil {
-		lock.Close()
 		return nil, err
 	}
 	if h.v2 {
 		if err := delegate(dir, h.controllers); err != nil {
 			os.Remove(dir)
-			lock.Close()
 			return nil, err
 		}
 	}
-	return &claim{h, dir, lock}, nil
+	return &claim{h, dir}, nil
 }
 
 // delegate has the groups below one get controllers.
@@ -155,43 +144,6 @@ func delegate(dir string, wanted []string) error {
 	return nil
 }
 
-// lockFolder takes a Host's lock, or fails with EWOULDBLOCK.
-func lockFolder(dir string) (*os.File, error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("locking %s: %w", dir, err)
-	}
-	return f, nil
-}
-
-// sweep ends and removes what Hosts that are gone have left in a hierarchy.
-func (h hierarchy) sweep() (removed int, err error) {
-	var errs []error
-	for _, base := range h.bases {
-		left, err := filepath.Glob(filepath.Join(base, groupPrefix+"*"))
-		errs = append(errs, err)
-		for _, dir := range left {
-			lock, err := lockFolder(dir)
-			if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.ENOENT) {
-				continue // its Host lives, or another one sweeps
-			}
-			if err == nil {
-				err = removeTree(dir, h.v2)
-				lock.Close()
-			}
-			if err == nil {
-				removed++
-			}
-			errs = append(errs, err)
-		}
-	}
-	return removed, errors.Join(errs...)
-}
-
 // removeTree ends what is in a Host's group and removes it.
 func removeTree(dir string, v2 bool) error {
 	groups, err := filepath.Glob(filepath.Join(dir, "*", "cgroup.procs"))
@@ -203,12 +155,7 @@ func removeTree(dir string, v2 bool) error {
 			return err
 		}
 	}
-	return ignoreGone(unix.Rmdir(dir))
-}
-
-func (c *claim) close() error {
-	err := removeTree(c.dir, c.v2)
-	return errors.Join(err, c.lock.Close())
+	return removeGroup(dir, v2)
 }
 
 func ignoreGone(err error) error {

@@ -477,7 +477,7 @@ func superviseUntilKilled() error {
 		}
 		pids = append(pids, fmt.Sprint(cmd.Process.Pid))
 	}
-	fmt.Println(h.id, strings.Join(pids, " "))
+	fmt.Println(h.journal.name, strings.Join(pids, " "))
 	_, err = os.Stdin.Read(make([]byte, 1))
 	return err
 }

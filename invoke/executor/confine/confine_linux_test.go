@@ -136,6 +136,20 @@ func needGroup(t *testing.T, h *Host, controller string) {
 	}
 }
 
+func needNamespaces(t *testing.T, h *Host) {
+	t.Helper()
+	uid := 0
+	if h.pool != nil {
+		l, err := h.pool.take()
+		require.NoError(t, err)
+		defer l.release()
+		uid = l.uid
+	}
+	if err := h.namespaces(uid); err != nil {
+		lacking(t, "namespaces", err)
+	}
+}
+
 // ways are the combinations that processes are tested in.
 func ways(t *testing.T, f func(t *testing.T, h *Host, p Policy)) {
 	for _, w := range []struct {
@@ -149,8 +163,8 @@ func ways(t *testing.T, f func(t *testing.T, h *Host, p Policy)) {
 			h := newHost(t)
 			p := policyFor(h)
 			p.Without = w.without
-			if w.without == nil && h.noSpace != nil {
-				lacking(t, "namespaces", h.noSpace)
+			if w.without == nil {
+				needNamespaces(t, h)
 			}
 			f(t, h, p)
 		})
@@ -411,22 +425,25 @@ func TestWithoutHost(t *testing.T) {
 	require.Equal(t, "allowed", f.Results["socket"], "it fails before it does anything")
 }
 
-// left lists what hosts of an id have on the machine.
-func left(t *testing.T, id string) (found []string) {
+// left lists what a Host has on the machine, its journal's name being this.
+func left(t *testing.T, name string) (found []string) {
 	list, err := mounts()
 	require.NoError(t, err)
 	own, err := ownGroups()
 	require.NoError(t, err)
 	for _, h := range findHierarchies(list, own) {
 		for _, base := range h.bases {
-			dirs, err := filepath.Glob(filepath.Join(base, groupPrefix+id))
+			dirs, err := filepath.Glob(filepath.Join(base, name))
 			require.NoError(t, err)
 			found = append(found, dirs...)
 		}
 	}
-	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), groupPrefix+id))
-	require.NoError(t, err)
-	return append(found, dirs...)
+	for _, folder := range []string{os.TempDir(), testHost().LockFolder} {
+		files, err := filepath.Glob(filepath.Join(folder, name+"*"))
+		require.NoError(t, err)
+		found = append(found, files...)
+	}
+	return found
 }
 
 func TestSupervisorKilled(t *testing.T) {
@@ -470,6 +487,9 @@ func TestSupervisorKilled(t *testing.T) {
 			require.NoError(t, err)
 			defer next.Close()
 			require.Empty(t, left(t, fields[0]))
+			if without != "" {
+				require.Contains(t, log.String(), "removed temporary files")
+			}
 			if len(living.claims) > 0 {
 				require.Contains(t, log.String(), "removed control groups")
 				for _, c := range living.claims {
@@ -541,7 +561,7 @@ func TestNothingIsLeft(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, dirs)
 	}
-	folders, err := filepath.Glob(filepath.Join(os.TempDir(), groupPrefix+h.id, "*"))
+	folders, err := filepath.Glob(filepath.Join(os.TempDir(), h.journal.name+"-*", "*"))
 	require.NoError(t, err)
 	require.Empty(t, folders)
 	if h.pool != nil {
@@ -555,12 +575,14 @@ func TestNothingIsLeft(t *testing.T) {
 			require.False(t, uid >= h.pool.first && uid < h.pool.first+h.pool.count, "process %d of user %d", pid, uid)
 		})
 	}
+	name := h.journal.name
+	require.NotEmpty(t, left(t, name))
 	require.NoError(t, h.Close())
-	require.Empty(t, left(t, h.id))
+	require.Empty(t, left(t, name))
 	// This thread, and those that started processes, are where they were.
 	own, err := ownGroups()
 	require.NoError(t, err)
-	require.NotContains(t, own, groupPrefix)
+	require.NotContains(t, own, hostPrefix)
 }
 
 func TestUIDsAreNotShared(t *testing.T) {
@@ -647,9 +669,7 @@ func TestHierarchies(t *testing.T) {
 
 func TestFreshPIDs(t *testing.T) {
 	h := newHost(t)
-	if h.noSpace != nil {
-		lacking(t, "namespaces", h.noSpace)
-	}
+	needNamespaces(t, h)
 	r := launch(t, h, "enter", policyFor(h))
 	r.ready(t)
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(r.cmd.Process.Pid) + "/status")

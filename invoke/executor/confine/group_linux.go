@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -151,7 +152,7 @@ func killGroup(dir string, v2 bool) error {
 		}
 		for _, p := range pids {
 			if pid, err := strconv.Atoi(p); err == nil && pid > 0 {
-				unix.Kill(pid, unix.SIGKILL) // an error means that it has ended
+				killIf(pid, func() bool { return holds(dir, p) })
 			}
 		}
 		if time.Now().After(end) {
@@ -159,6 +160,12 @@ func killGroup(dir string, v2 bool) error {
 		}
 		time.Sleep(wait)
 	}
+}
+
+// holds says whether a process is in a group.
+func holds(dir, pid string) bool {
+	text, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	return slices.Contains(strings.Fields(string(text)), pid)
 }
 
 // removeGroup ends what is in a group and removes it.

@@ -25,7 +25,8 @@ type HostConfig struct {
 	// on the machine may use them. Default: 1024 from 1,900,000,000 on, where no
 	// distribution, service manager or container engine has any.
 	FirstUID, UIDs int
-	// LockFolder is where root's hosts agree on who has which id. Default:
+	// LockFolder is where root's hosts agree on who has which id, and on who is gone;
+	// others do the latter in the folder for temporary files. Default:
 	// /run/rfaas-confine.
 	LockFolder string
 	// Logger is told of what is left over of other hosts. Nobody is if it is nil.
@@ -36,17 +37,18 @@ type HostConfig struct {
 // anywhere.
 type Host struct {
 	cfg     HostConfig
-	id      string
+	mounts  []mount
 	claims  []*claim
 	lacking map[string]error // why there is no control group, by controller
-	noSpace error            // why there are no namespaces
 	noUIDs  error            // why there are no user ids
 
-	mu     sync.Mutex
-	pool   *uidPool
-	tmp    string   // folder of temporary folders, once there is one
-	lock   *os.File // on it
-	serial int
+	mu        sync.Mutex
+	pool      *uidPool
+	journal   *journal // until Close
+	noJournal error    // why there is none
+	spaces    bool     // namespaces are known to be possible
+	tmp       string   // folder of temporary folders, once there is one
+	serial    int
 }
 
 // NewHost makes a Host, and ends and removes what hosts have left that were killed.
@@ -65,32 +67,70 @@ func NewHost(cfg HostConfig) (*Host, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &Host{cfg: cfg, id: rand.Text()[:12], lacking: map[string]error{}}
 	list, err := mounts()
 	if err != nil {
 		return nil, err
 	}
-	if err := h.takeGroups(list); err != nil {
+	h := &Host{cfg: cfg, mounts: list, lacking: map[string]error{}}
+	folder := os.TempDir()
+	if isRoot() {
+		folder = cfg.LockFolder
+		h.pool, h.noUIDs = newUIDPool(folder, cfg.FirstUID, cfg.UIDs)
+		h.noJournal = h.noUIDs
+	} else {
+		h.noUIDs = errors.New("only root can give a process a user id of its own: run the supervisor as root")
+	}
+	if h.noJournal == nil {
+		if err := h.sweep(folder); err != nil {
+			return nil, err
+		}
+		h.journal, h.noJournal = newJournal(folder)
+	}
+	if err := h.takeGroups(); err != nil {
 		h.Close()
 		return nil, err
 	}
-	if err := h.sweepFolders(); err != nil {
-		// Names nobody uses again; unlike processes, they harm nobody.
-		cfg.Logger.Warn("temporary files of a supervisor that is gone could not be removed", "reason", err)
-	}
-	if !isRoot() {
-		h.noUIDs = errors.New("only root can give a process a user id of its own: run the supervisor as root")
-	} else if h.pool, h.noUIDs = newUIDPool(cfg.LockFolder, cfg.FirstUID, cfg.UIDs); h.noUIDs == nil {
-		if n := h.pool.sweep(); n > 0 {
-			cfg.Logger.Warn("ended processes of a supervisor that is gone", "processes", n)
-		}
-	}
-	h.noSpace = probeNamespaces(list, cfg.FirstUID)
 	return h, nil
 }
 
-// takeGroups sweeps the hierarchies and makes the Host's groups.
-func (h *Host) takeGroups(list []mount) error {
+// sweep ends and removes what Hosts have left that are gone.
+func (h *Host) sweep(folder string) error {
+	gone, err := orphans(folder)
+	var groups, files []string
+	for _, j := range gone {
+		defer j.close()
+		removed, e := j.removeGroups()
+		groups, err = append(groups, removed...), errors.Join(err, e)
+	}
+	if len(groups) > 0 {
+		h.cfg.Logger.Warn("removed control groups of a supervisor that is gone", "groups", groups)
+	}
+	if h.pool != nil {
+		if n := h.pool.sweep(); n > 0 {
+			h.cfg.Logger.Warn("ended processes of a supervisor that is gone", "processes", n)
+		}
+	}
+	var filesErr error
+	for _, j := range gone { // nobody makes any more
+		removed, e := j.removeTmp()
+		files, filesErr = append(files, removed...), errors.Join(filesErr, e)
+	}
+	if len(files) > 0 {
+		h.cfg.Logger.Warn("removed temporary files of a supervisor that is gone", "folders", files)
+	}
+	if filesErr != nil {
+		// Names nobody uses again; unlike processes, they harm nobody.
+		h.cfg.Logger.Warn("temporary files of a supervisor that is gone could not be removed", "reason", filesErr)
+	}
+	// Without the right to, one cannot end those that have had it.
+	if err != nil && isRoot() && !errors.Is(err, unix.EROFS) {
+		return fmt.Errorf("confine: what a supervisor has left that is gone: %w", err)
+	}
+	return nil
+}
+
+// takeGroups makes the Host's groups.
+func (h *Host) takeGroups() error {
 	own, err := ownGroups()
 	if err != nil {
 		return err
@@ -98,19 +138,14 @@ func (h *Host) takeGroups(list []mount) error {
 	for _, c := range controllers {
 		h.lacking[c] = errors.New("no control group file system with this controller is mounted: mount one at /sys/fs/cgroup")
 	}
-	for _, tree := range findHierarchies(list, own) {
+	for _, tree := range findHierarchies(h.mounts, own) {
 		if h.cfg.Cgroup != "" {
 			tree.bases = []string{filepath.Join(tree.bases[len(tree.bases)-1], h.cfg.Cgroup)}
 		}
-		removed, err := tree.sweep()
-		if removed > 0 {
-			h.cfg.Logger.Warn("removed control groups of a supervisor that is gone", "groups", removed, "folder", tree.bases[0])
+		c, err := (*claim)(nil), h.noJournal
+		if err == nil {
+			c, err = newClaim(tree, h.journal)
 		}
-		// Without the right to, one cannot remove those of other users.
-		if err != nil && isRoot() && !errors.Is(err, unix.EROFS) {
-			return fmt.Errorf("confine: what a supervisor has left that is gone: %w", err)
-		}
-		c, err := newClaim(tree, h.id)
 		if err == nil {
 			h.claims = append(h.claims, c)
 		} else {
@@ -146,7 +181,18 @@ func credential(uid int) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
 }
 
-// probeNamespaces finds out what forbids namespaces, if anything does.
+// namespaces finds out what forbids namespaces, if anything does. The user id is the
+// caller's, so that nobody takes the probe for a process that was left over.
+func (h *Host) namespaces(uid int) error {
+	if h.spaces {
+		return nil
+	}
+	err := probeNamespaces(h.mounts, uid)
+	h.spaces = err == nil
+	return err
+}
+
+// probeNamespaces starts a process with namespaces of its own, which ends at once.
 func probeNamespaces(list []mount, uid int) error {
 	if masked := procMasked(list); masked != "" {
 		return fmt.Errorf("%s is mounted over, so the kernel allows no /proc for a new namespace, as in most containers: run the supervisor outside, or in a container with an unmasked /proc", masked)
@@ -170,17 +216,20 @@ func probeNamespaces(list []mount, uid int) error {
 
 // tmpFolder makes a folder for a process that cannot have a private /tmp.
 func (h *Host) tmpFolder(name string, uid int) (string, error) {
+	if h.noJournal != nil {
+		return "", h.noJournal
+	}
 	if h.tmp == "" {
-		dir := filepath.Join(os.TempDir(), groupPrefix+h.id)
+		// The journal's name can be seen by others, who might come first.
+		dir := filepath.Join(os.TempDir(), h.journal.name+"-"+rand.Text()[:12])
+		if err := h.journal.record(tmpKind, dir); err != nil {
+			return "", err
+		}
 		// Others may pass, and see nothing.
 		if err := os.Mkdir(dir, 0o711); err != nil {
 			return "", err
 		}
-		lock, err := lockFolder(dir)
-		if err != nil {
-			return "", err
-		}
-		h.tmp, h.lock = dir, lock
+		h.tmp = dir
 	}
 	dir := filepath.Join(h.tmp, name)
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -195,41 +244,18 @@ func (h *Host) tmpFolder(name string, uid int) (string, error) {
 	return dir, nil
 }
 
-// sweepFolders removes temporary folders of hosts of this user that are gone.
-func (h *Host) sweepFolders() error {
-	left, err := filepath.Glob(filepath.Join(os.TempDir(), groupPrefix+"*"))
-	for _, dir := range left {
-		info, statErr := os.Lstat(dir)
-		if statErr != nil || !info.IsDir() {
-			continue
-		}
-		if s, ok := info.Sys().(*syscall.Stat_t); !ok || int(s.Uid) != os.Geteuid() {
-			continue
-		}
-		lock, lockErr := lockFolder(dir)
-		if lockErr != nil {
-			continue // its Host lives
-		}
-		err = errors.Join(err, os.RemoveAll(dir))
-		lock.Close()
-	}
-	return err
-}
-
 // Close ends what is left of the Host's processes and removes its groups.
 func (h *Host) Close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var errs []error
-	for _, c := range h.claims {
-		errs = append(errs, c.close())
+	if h.journal == nil {
+		return nil
 	}
-	h.claims = nil
-	if h.tmp != "" {
-		errs = append(errs, os.RemoveAll(h.tmp), h.lock.Close())
-		h.tmp = ""
-	}
-	return errors.Join(errs...)
+	_, groups := h.journal.removeGroups()
+	_, tmp := h.journal.removeTmp()
+	err := errors.Join(groups, tmp, h.journal.close())
+	h.claims, h.tmp, h.journal, h.noJournal = nil, "", nil, errors.New("the Host was closed")
+	return err
 }
 
 func (h *Host) nextName() string {

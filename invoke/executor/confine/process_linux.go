@@ -95,11 +95,11 @@ func (p *Process) prepare() error {
 		return fmt.Sprint(over.UID), nil
 	})
 	p.report.apply(&p.policy, Namespaces, func() (string, error) {
-		if p.host.noSpace != nil {
-			return "", p.host.noSpace
-		}
 		if isRoot() && over.UID == 0 {
 			return "", errors.New("root keeps its uid, for which namespaces mean little")
+		}
+		if err := p.host.namespaces(over.UID); err != nil {
+			return "", err
 		}
 		addNamespaces(attr, over.UID)
 		over.Namespaces = true

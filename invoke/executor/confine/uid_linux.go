@@ -3,12 +3,15 @@
 package confine
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -88,36 +91,58 @@ func (p *uidPool) tryTake(uid int) (*uidLease, error) {
 // Host is gone.
 func (p *uidPool) sweep() (ended int) {
 	eachProcess(func(pid, uid int) {
-		if uid < p.first || uid >= p.first+p.count {
-			return
-		}
-		l, err := p.tryTake(uid)
-		if l == nil || err != nil {
-			return
-		}
-		// Again, now that nobody can have started it on purpose.
-		if ownerOf(pid) == uid && unix.Kill(pid, unix.SIGKILL) == nil {
+		if p.endOrphan(pid, uid) {
 			ended++
 		}
-		l.release()
 	})
 	return ended
 }
 
-// killAll ends all processes of a uid that is held.
+// endOrphan ends a process if it has an id that nobody has taken.
+func (p *uidPool) endOrphan(pid, uid int) bool {
+	if uid < p.first || uid >= p.first+p.count {
+		return false
+	}
+	l, err := p.tryTake(uid)
+	if l == nil || err != nil {
+		return false
+	}
+	defer l.release()
+	// Again, now that nobody can have started it on purpose.
+	if !killIf(pid, func() bool { return ownerOf(pid) == uid && !exiting(pid) }) {
+		return false
+	}
+	l.killAll() // and waits
+	return true
+}
+
+// killAll ends all processes of a uid that is held, and returns when they are gone or
+// zombies.
 func (l *uidLease) killAll() {
-	for range 100 { // more often than a process can start others unseen
+	for end, wait := time.Now().Add(killTimeout), 100*time.Microsecond; time.Now().Before(end); wait = min(2*wait, 10*time.Millisecond) {
 		found := false
 		eachProcess(func(pid, uid int) {
 			if uid == l.uid {
 				found = true
-				unix.Kill(pid, unix.SIGKILL)
+				killIf(pid, func() bool { return ownerOf(pid) == uid })
 			}
 		})
 		if !found {
 			return
 		}
+		time.Sleep(wait)
 	}
+}
+
+// killIf ends a process if a look at its id says so. Ids are used again: it is ended
+// by a handle that was taken before the look.
+func killIf(pid int, look func() bool) bool {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return false
+	}
+	defer p.Release()
+	return look() && p.Kill() == nil
 }
 
 func eachProcess(f func(pid, uid int)) {
@@ -140,4 +165,17 @@ func ownerOf(pid int) int {
 		return -1
 	}
 	return uid
+}
+
+// exiting says whether a process is on its way to be a zombie. Its Host may have given
+// its user id back already.
+func exiting(pid int) bool {
+	text, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	const flags, pfExiting = 7, 0x4 // after the name, which may have spaces
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < flags {
+		return true // it is gone
+	}
+	n, err := strconv.ParseUint(fields[flags-1], 10, 64)
+	return err == nil && n&pfExiting != 0
 }

@@ -1,0 +1,417 @@
+//go:build amd64 || arm64
+
+package confine
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// among makes Hosts that meet each other and nobody else, and hear what they say.
+func among(t *testing.T) (cfg HostConfig, said *bytes.Buffer) {
+	t.Setenv("TMPDIR", t.TempDir())
+	for _, dir := range []string{os.TempDir(), filepath.Dir(os.TempDir())} { // for users of their own
+		require.NoError(t, os.Chmod(dir, 0o711))
+	}
+	said = new(bytes.Buffer)
+	return HostConfig{
+		FirstUID: 2_060_000_000 + os.Getpid()%4_000_000*20, UIDs: 20, LockFolder: filepath.Join(t.TempDir(), "locks"),
+		Logger: slog.New(slog.NewTextHandler(said, nil)),
+	}, said
+}
+
+// journals is where the Hosts have them.
+func (cfg HostConfig) journals() string {
+	if isRoot() {
+		return cfg.LockFolder
+	}
+	return os.TempDir()
+}
+
+// meet has another Host come and go.
+func meet(t *testing.T, cfg HostConfig) {
+	t.Helper()
+	h, err := NewHost(cfg)
+	require.NoError(t, err)
+	require.NoError(t, h.Close())
+}
+
+// steps are what a Host does in its life, one by one. Each returns what it has made.
+func (h *Host) steps(t *testing.T) []func() []string {
+	var made, groups []string
+	tmp := filepath.Join(os.TempDir(), h.journal.name+"-1")
+	steps := []func() []string{
+		func() []string { return nil },
+		func() []string {
+			require.NoError(t, h.journal.record(tmpKind, tmp))
+			return nil
+		},
+		func() []string {
+			require.NoError(t, os.Mkdir(tmp, 0o711))
+			h.tmp = tmp
+			made = append(made, tmp)
+			return made
+		},
+		func() []string {
+			_, err := h.tmpFolder("1", 0)
+			require.NoError(t, err)
+			return made
+		},
+		func() []string {
+			require.NoError(t, h.takeGroups())
+			for _, c := range h.claims {
+				made, groups = append(made, c.dir), append(groups, c.dir)
+			}
+			return made
+		},
+		func() []string {
+			for _, c := range h.claims {
+				_, err := c.newGroup("1")
+				require.NoError(t, err)
+			}
+			return made
+		},
+		func() []string {
+			removed, err := h.journal.removeGroups()
+			require.NoError(t, err)
+			require.ElementsMatch(t, groups, removed)
+			return []string{tmp}
+		},
+		func() []string {
+			_, err := h.journal.removeTmp()
+			require.NoError(t, err)
+			return nil
+		},
+	}
+	return steps
+}
+
+// beginHost makes a Host that has done nothing yet.
+func beginHost(t *testing.T, cfg HostConfig) *Host {
+	list, err := mounts()
+	require.NoError(t, err)
+	h := &Host{cfg: cfg, mounts: list, lacking: map[string]error{}}
+	h.journal, err = newJournal(cfg.journals())
+	require.NoError(t, err)
+	return h
+}
+
+// Whatever a Host is about, another one that comes and goes leaves it alone.
+func TestHostsMeet(t *testing.T) {
+	cfg, said := among(t)
+	meet(t, cfg) // makes the folder
+	h := beginHost(t, cfg)
+	for _, step := range h.steps(t) {
+		made := step()
+		meet(t, cfg)
+		for _, dir := range made {
+			require.DirExists(t, dir)
+		}
+		require.FileExists(t, h.journal.Name())
+	}
+	name := h.journal.name
+	require.NoError(t, h.Close())
+	require.Empty(t, left(t, name))
+	require.Empty(t, said.String())
+}
+
+// Whenever a Host is killed, the next one removes what it has left, and says so if it
+// was anything.
+func TestHostKilledBetweenSteps(t *testing.T) {
+	cfg, said := among(t)
+	meet(t, cfg)
+	total := len(beginHost(t, cfg).steps(t))
+	meet(t, cfg)
+	for last := range total {
+		h := beginHost(t, cfg)
+		var made []string
+		for _, step := range h.steps(t)[:last+1] {
+			made = step()
+		}
+		require.NoError(t, h.journal.Close()) // as the kernel does it
+		said.Reset()
+		meet(t, cfg)
+		require.Empty(t, left(t, h.journal.name), last)
+		require.NoFileExists(t, h.journal.Name())
+		for _, dir := range made {
+			require.Contains(t, said.String(), dir)
+		}
+		require.Equal(t, len(made) == 0, said.Len() == 0, "%d: %s", last, said)
+		said.Reset()
+		meet(t, cfg)
+		require.Empty(t, said.String(), "it is gone")
+	}
+}
+
+// A sweep can take a journal away that was not locked yet. Its Host makes another one.
+func TestJournalIsSwept(t *testing.T) {
+	cfg, said := among(t)
+	meet(t, cfg)
+	f, err := createJournal(cfg.journals())
+	require.NoError(t, err)
+	meet(t, cfg)
+	require.NoFileExists(t, f.Name())
+	j, err := lockJournal(f)
+	require.NoError(t, err)
+	require.Nil(t, j, "nobody would find it")
+
+	f, err = createJournal(cfg.journals())
+	require.NoError(t, err)
+	sweeper, err := os.OpenFile(f.Name(), os.O_RDWR, 0)
+	require.NoError(t, err)
+	j, err = lockJournal(f)
+	require.NoError(t, err)
+	none, err := lockJournal(sweeper)
+	require.NoError(t, err)
+	require.Nil(t, none, "its Host lives")
+	require.NoError(t, j.close())
+	require.Empty(t, said.String())
+}
+
+// However many sweep, a Host gets its journal.
+func TestJournalsAmongSweeps(t *testing.T) {
+	cfg, _ := among(t)
+	meet(t, cfg)
+	var end atomic.Bool
+	var sweeps, makers sync.WaitGroup
+	for range 2 {
+		sweeps.Go(func() {
+			for !end.Load() {
+				gone, _ := orphans(cfg.journals())
+				for _, j := range gone {
+					j.close()
+				}
+			}
+		})
+	}
+	errs := make([]error, 4)
+	for i := range errs {
+		makers.Go(func() {
+			for range 500 {
+				j, err := newJournal(cfg.journals())
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				if _, err := os.Stat(j.Name()); err != nil {
+					errs[i] = err
+				}
+				j.close()
+			}
+		})
+	}
+	makers.Wait()
+	end.Store(true)
+	sweeps.Wait()
+	require.Equal(t, make([]error, 4), errs)
+}
+
+// A journal says only what its Host may have made.
+func TestJournalNamesNothingElse(t *testing.T) {
+	cfg, said := among(t)
+	meet(t, cfg)
+	j, err := newJournal(cfg.journals())
+	require.NoError(t, err)
+	other := filepath.Join(os.TempDir(), "another's")
+	require.NoError(t, os.Mkdir(other, 0o700))
+	require.NoError(t, j.record(tmpKind, other))
+	require.NoError(t, j.record(tmpKind, other+"/"+j.name+"/.."))
+	require.NoError(t, j.Close())
+	meet(t, cfg)
+	require.DirExists(t, other)
+	require.Empty(t, said.String())
+}
+
+// The probe of namespaces is not taken for a process that was left over.
+func TestProbeAmongSweeps(t *testing.T) {
+	if !isRoot() {
+		t.Skip("needs root: processes of others have no user ids of their own")
+	}
+	cfg, said := among(t)
+	cfg.Cgroup = "/there is none" // which saves time
+	h, err := NewHost(cfg)
+	require.NoError(t, err)
+	defer h.Close()
+	needNamespaces(t, h)
+	sweeper, err := newUIDPool(cfg.LockFolder, cfg.FirstUID, cfg.UIDs)
+	require.NoError(t, err)
+	// What a sweep does, with the probe only, so that it meets it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	children := fmt.Sprintf("/proc/self/task/%d/children", unix.Gettid())
+	var end atomic.Bool
+	var seen, ended atomic.Int64
+	var sweeps sync.WaitGroup
+	sweeps.Go(func() {
+		for !end.Load() {
+			text, _ := os.ReadFile(children)
+			pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+			uid := ownerOf(pid)
+			if uid >= cfg.FirstUID {
+				seen.Add(1)
+			}
+			if sweeper.endOrphan(pid, uid) {
+				ended.Add(1)
+			}
+		}
+	})
+	for give := time.Now().Add(time.Minute); seen.Load() < 20 && ended.Load() == 0 && time.Now().Before(give); {
+		h.spaces = false // as a new Host
+		p, err := h.Prepare(exec.Command("/proc/self/exe"), Policy{})
+		require.NoError(t, err)
+		report := p.Report()
+		require.True(t, report.Applied(Namespaces), report)
+		_, err = p.Close()
+		require.NoError(t, err)
+	}
+	end.Store(true)
+	sweeps.Wait()
+	require.Zero(t, ended.Load())
+	require.Positive(t, seen.Load())
+	require.Empty(t, said.String())
+}
+
+// A probe needs no user id beyond that of the process: the last one does.
+func TestLastUID(t *testing.T) {
+	if !isRoot() {
+		t.Skip("needs root: others cannot give ids away")
+	}
+	cfg, _ := among(t)
+	cfg.UIDs = 1
+	h, err := NewHost(cfg)
+	require.NoError(t, err)
+	defer h.Close()
+	needNamespaces(t, h)
+	p, err := h.Prepare(exec.Command("/proc/self/exe"), Policy{})
+	require.NoError(t, err)
+	defer p.Close()
+	other, err := NewHost(cfg) // while there is none free
+	require.NoError(t, err)
+	defer other.Close()
+	_, err = p.Close()
+	require.NoError(t, err)
+	q, err := other.Prepare(exec.Command("/proc/self/exe"), Policy{})
+	require.NoError(t, err)
+	defer q.Close()
+	report := q.Report()
+	require.True(t, report.Applied(UID) && report.Applied(Namespaces), report)
+}
+
+// What was left over and writes is ended before its files are removed.
+func TestWriterIsLeft(t *testing.T) {
+	if !isRoot() {
+		t.Skip("needs root: processes of others end with their supervisor only")
+	}
+	cfg, said := among(t)
+	h, err := NewHost(cfg)
+	require.NoError(t, err)
+	l, err := h.pool.take()
+	require.NoError(t, err)
+	dir, err := h.tmpFolder("1", l.uid)
+	require.NoError(t, err)
+	cmd := exec.Command("/bin/sh", "-c", `i=0; while : > $i; do i=$((i+1)); done`)
+	cmd.Dir, cmd.SysProcAttr = dir, &syscall.SysProcAttr{Credential: credential(l.uid)}
+	require.NoError(t, cmd.Start())
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	require.Eventually(t, func() bool { _, err := os.Stat(dir + "/1000"); return err == nil }, time.Minute, time.Millisecond)
+	meet(t, cfg)
+	require.Empty(t, said.String(), "its Host lives")
+	require.NoError(t, h.journal.Close())
+	l.release()
+	meet(t, cfg)
+	require.Empty(t, left(t, h.journal.name))
+	require.Contains(t, said.String(), "processes=1")
+	require.Contains(t, said.String(), "removed temporary files")
+	require.NotContains(t, said.String(), "could not be")
+}
+
+// What has entered a Host's own group does not keep it.
+func TestProcessInHostsGroup(t *testing.T) {
+	h := newHost(t)
+	var claims []*claim
+	for _, c := range h.claims {
+		if !c.v2 { // in version 2, a group that is divided takes none
+			claims = append(claims, c)
+		}
+	}
+	if len(claims) == 0 {
+		t.Skip("no control groups of version 1, or not the right to make some")
+	}
+	cmd := exec.Command("/bin/sleep", "1000")
+	require.NoError(t, cmd.Start())
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	for _, c := range claims {
+		g := &group{c, c.dir}
+		require.NoError(t, g.write("cgroup.procs", strconv.Itoa(cmd.Process.Pid)))
+	}
+	require.NoError(t, h.Close())
+}
+
+// A process that only waits to be reaped, or is about to, is not left over.
+func TestExiting(t *testing.T) {
+	t.Parallel()
+	require.False(t, exiting(os.Getpid()))
+	cmd := exec.Command("/bin/sleep", "1000")
+	require.NoError(t, cmd.Start())
+	require.False(t, exiting(cmd.Process.Pid))
+	require.NoError(t, cmd.Process.Kill())
+	require.Eventually(t, func() bool { return ownerOf(cmd.Process.Pid) == -1 }, time.Minute, time.Millisecond)
+	require.True(t, exiting(cmd.Process.Pid))
+	cmd.Wait()
+	require.True(t, exiting(cmd.Process.Pid))
+}
+
+// Who has got the id of a process that was to be ended is left alone.
+func TestIDsAreUsedAgain(t *testing.T) {
+	const lastPID = "/proc/sys/kernel/ns_last_pid"
+	if _, err := os.Stat(lastPID); err != nil || !isRoot() {
+		t.Skip("needs root and a kernel with CONFIG_CHECKPOINT_RESTORE, to choose the id of the next process")
+	}
+	sleep := func() *exec.Cmd {
+		cmd := exec.Command("/bin/sleep", "1000")
+		require.NoError(t, cmd.Start())
+		return cmd
+	}
+	end := func(cmd *exec.Cmd) {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+	first := sleep()
+	pid := first.Process.Pid
+	var second *exec.Cmd
+	killed := killIf(pid, func() bool {
+		end(first)
+		for range 1000 { // others start processes, too
+			require.NoError(t, os.WriteFile(lastPID, []byte(strconv.Itoa(pid-1)), 0))
+			if second = sleep(); second.Process.Pid == pid {
+				return true
+			}
+			end(second)
+			second = nil
+		}
+		return false
+	})
+	if second == nil {
+		t.Skip("the id was not to be had")
+	}
+	defer end(second)
+	require.False(t, killed)
+	require.NoError(t, exists(strconv.Itoa(pid)))
+}

@@ -1,0 +1,216 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+var starts = flag.Int("starts", 60, "how many executors TestParallelStarts starts")
+
+// Twelve starts at a time, by four supervisors of three.
+const (
+	startingSupervisors = 4
+	startsOfSupervisor  = 3
+)
+
+// The machine of the supervisors is the test's own, so that no others' remains are
+// there to be warned of.
+const (
+	startsFolder  = "RFAAS_TEST_STARTS_FOLDER"
+	startsCgroup  = "RFAAS_TEST_STARTS_CGROUP"
+	startsWithout = "RFAAS_TEST_STARTS_WITHOUT"
+	startsUIDs    = 100
+)
+
+// Supervisors that come and go while others start isolated executors do not disturb
+// them, say nothing, and leave nothing.
+func TestParallelStarts(t *testing.T) { // not parallel: it has the machine busy
+	tmp, locks := t.TempDir(), filepath.Join(t.TempDir(), "locks")
+	group := "rfaas-starts-" + rand.Text()[:12]
+	groups := makeGroups(t, group)
+	for _, dir := range []string{tmp, filepath.Dir(tmp)} { // executors have users of their own
+		require.NoError(t, os.Chmod(dir, 0o711))
+	}
+	var done atomic.Int64 // those that were tried
+	require.NoError(t, together(startingSupervisors, func() error {
+		for {
+			n := done.Add(startsOfSupervisor)
+			if n-startsOfSupervisor >= int64(*starts) {
+				return nil
+			}
+			cmd := exec.Command("/proc/self/exe", "starting supervisor")
+			cmd.Env = append(os.Environ(), "TMPDIR="+tmp, startsFolder+"="+locks)
+			if len(groups) > 0 {
+				cmd.Env = append(cmd.Env, startsCgroup+"="+group)
+			}
+			if n/startsOfSupervisor%2 == 0 { // these have folders for temporary files
+				cmd.Env = append(cmd.Env, startsWithout+"="+string(confine.Namespaces))
+			}
+			if said, err := cmd.CombinedOutput(); err != nil || len(said) > 0 {
+				done.Store(int64(*starts)) // the others need not go on
+				return fmt.Errorf("at start %d: %v: %s", n, err, said)
+			}
+		}
+	}))
+	for _, dir := range groups {
+		inside, err := filepath.Glob(filepath.Join(dir, "*", "cgroup.procs"))
+		require.NoError(t, err)
+		require.Empty(t, inside)
+	}
+	left, err := os.ReadDir(tmp)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	requireUnlocked(t, locks)
+}
+
+// makeGroups makes a control group in each hierarchy, if this user may.
+func makeGroups(t *testing.T, name string) (made []string) {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(mounts)) {
+		fields := strings.Fields(line)
+		if len(fields) < 3 || !strings.HasPrefix(fields[2], "cgroup") {
+			continue
+		}
+		for _, c := range []string{"+memory", "+pids", "+cpu"} { // version 2 only, and what it has
+			os.WriteFile(filepath.Join(fields[1], "cgroup.subtree_control"), []byte(c), 0)
+		}
+		dir := filepath.Join(fields[1], name)
+		if err := os.Mkdir(dir, 0o755); errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+			continue
+		}
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, os.Remove(dir)) })
+		made = append(made, dir)
+	}
+	return made
+}
+
+// requireUnlocked looks whether there are locks of user ids only, which nobody has.
+func requireUnlocked(t *testing.T, folder string) {
+	t.Helper()
+	files, err := os.ReadDir(folder)
+	if os.Getuid() != 0 && errors.Is(err, fs.ErrNotExist) {
+		return // others have no user ids to give
+	}
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, f := range files {
+		_, err := strconv.Atoi(f.Name())
+		require.NoError(t, err, "not a user id")
+		file, err := os.Open(filepath.Join(folder, f.Name()))
+		require.NoError(t, err)
+		require.NoError(t, unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB), f.Name())
+		file.Close()
+	}
+}
+
+// superviseStarts is a supervisor of TestParallelStarts. What it says is what went
+// wrong.
+func superviseStarts() error {
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	host, err := confine.NewHost(confine.HostConfig{
+		Cgroup: os.Getenv(startsCgroup), LockFolder: os.Getenv(startsFolder), FirstUID: 1_960_000_000 + os.Getppid()%900_000*startsUIDs, UIDs: startsUIDs, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	s, err := New(Config{Setup: setup, Logger: logger})
+	if err != nil {
+		return err
+	}
+	s.host, s.cfg.Confine = host, confined()
+	if m := os.Getenv(startsWithout); m != "" {
+		s.cfg.Confine.Without = []confine.Measure{confine.Measure(m)}
+	}
+	err = together(startsOfSupervisor, func() error { return startAndCall(s) })
+	s.Close(patience)
+	for _, file := range must(filepath.Glob("/proc/self/task/*/children")) {
+		if list, _ := os.ReadFile(file); len(list) > 0 { // an error means that the thread has ended
+			err = errors.Join(err, fmt.Errorf("processes are left: %s", list))
+		}
+	}
+	if log.Len() > 0 {
+		err = errors.Join(err, errors.New(log.String()))
+	}
+	return err
+}
+
+// startAndCall starts an executor, calls it once, and ends it.
+func startAndCall(s *Supervisor) error {
+	e, err := s.Start(context.Background(), Order{Assignment: own1("echo"), Core: AnyCore})
+	if err != nil {
+		return err
+	}
+	report, _ := e.Confinement()
+	if skipped := slices.Contains(s.cfg.Confine.Without, confine.Namespaces); !skipped && !report.Applied(confine.Namespaces) {
+		if detail := report.Detail(confine.Namespaces); !strings.Contains(detail, "is mounted over") && !strings.Contains(detail, "AppArmor") {
+			return fmt.Errorf("no namespaces: %s", detail)
+		}
+	}
+	device, err := transport.Open(setup.Transport)
+	if err != nil {
+		return err
+	}
+	defer device.Close()
+	c, err := e.Dial(context.Background(), device, invoke.ClientConfig{Slots: 1, SlotBytes: 4096})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	f, err := c.Function(context.Background(), "echo")
+	if err != nil {
+		return err
+	}
+	out := make([]byte, 4096)
+	if n, err := c.Call(context.Background(), f, []byte("hello"), out); err != nil || string(out[:n]) != "hello" {
+		return fmt.Errorf("the call: %v: %q", err, out[:n])
+	}
+	e.Stop(patience)
+	if fate, _ := e.Fate(); fate != (Fate{}) || e.remains != nil {
+		return fmt.Errorf("the end: %v, remains: %v", fate, e.remains)
+	}
+	return nil
+}
+
+// together does something n times at once.
+func together(n int, f func() error) error {
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range errs {
+		all.Go(func() { errs[i] = f() })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
