@@ -31,7 +31,12 @@ func (f *Function) runtime() string { return f.Order.Assignment.Runtime }
 func (f *Function) order(size, core int) executor.Order {
 	o := f.Order
 	o.Core = core
-	o.Assignment.Slots, o.Assignment.SlotBytes, o.Assignment.Clients = 1, invokeSlotBytes(size), 1
+	a := &o.Assignment
+	a.Slots, a.SlotBytes, a.Clients = 1, invokeSlotBytes(size), 1
+	if size > a.SlotBytes { // then the input and the room for the result go beside it
+		const page = 4096
+		a.PayloadBytes = 2 * int64((size+page-1)/page*page)
+	}
 	return o
 }
 
