@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -12,11 +13,12 @@ import (
 
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/transport"
+	_ "github.com/rfaas-go/rfaas/verbs"
 )
 
 // deviceCloses is how many devices are closed in the middle of calls, each end of
 // each provider's.
-var deviceCloses = flag.Int("device-closes", 20, "rounds of TestDeviceClosedDuringCalls")
+var deviceCloses = flag.Int("device-closes", 8, "rounds of TestDeviceClosedDuringCalls")
 
 // touching is a function that touches all its memory, over and over, until it is
 // told to end, and once more.
@@ -81,50 +83,62 @@ func (d *twoDevices) end(t *testing.T) {
 // A device can be closed from anywhere at any time: a function that runs, and who
 // calls it, keep the memory that they have until they are done with it.
 func TestDeviceClosedDuringCalls(t *testing.T) {
-	everywhere(t, func(t *testing.T, url string) {
-		seed := rand.Uint64()
-		t.Logf("seed %d", seed)
-		random := rand.New(rand.NewPCG(seed, 0))
-		for round := range *deviceCloses {
-			for _, end := range []string{"worker", "client"} {
-				d := newTwoDevices(t, url)
-				size := []int{1 << 10, 3 << 20}[round%2] // in the slot, and beyond it
-				f := find(t, d.c, "touching")
-				buffer, err := d.c.NewBuffer(size, size)
-				require.NoError(t, err)
-				called := make(chan error, 1)
-				go func() {
-					in, out := make([]byte, size), make([]byte, size)
-					for turn := 0; ; turn++ {
-						in[0], buffer.In()[0] = byte(turn%2), byte(turn%2)
-						if _, err := d.c.Call(soon(t), f, in, out); err != nil {
-							called <- err
-							break
-						}
-						if result, err := buffer.Call(soon(t), f, size); err == nil {
-							copy(out, result)
-						}
+	t.Parallel()
+	urls := []string{"loopback:", "shm:", "softroce:"}
+	if device := os.Getenv("RXE_DEVICE"); device != "" { // see ci/rxe/run
+		urls = append(urls, "verbs://"+device)
+	}
+	for _, url := range urls {
+		t.Run(url, func(t *testing.T) {
+			t.Parallel()
+			closeDuringCalls(t, url)
+		})
+	}
+}
+
+func closeDuringCalls(t *testing.T, url string) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for round := range *deviceCloses {
+		for _, end := range []string{"worker", "client"} {
+			d := newTwoDevices(t, url)
+			size := []int{1 << 10, 3 << 20}[round%2] // in the slot, and beyond it
+			f := find(t, d.c, "touching")
+			buffer, err := d.c.NewBuffer(size, size)
+			require.NoError(t, err)
+			called := make(chan error, 1)
+			go func() {
+				in, out := make([]byte, size), make([]byte, size)
+				for turn := 0; ; turn++ {
+					in[0], buffer.In()[0] = byte(turn%2), byte(turn%2)
+					if _, err := d.c.Call(soon(t), f, in, out); err != nil {
+						called <- err
+						break
 					}
-					for i := range buffer.In() { // the program does not know yet
-						buffer.In()[i] = 1
+					if result, err := buffer.Call(soon(t), f, size); err == nil {
+						copy(out, result)
 					}
-					close(called)
-				}()
-				receive(t, d.entered)
-				for range random.IntN(2000) {
-					runtime.Gosched()
 				}
-				if end == "worker" {
-					require.NoError(t, d.worker.Close())
-					require.ErrorIs(t, receive(t, d.served), transport.ErrClosed)
-					d.served <- nil
-				} else {
-					require.NoError(t, d.client.Close())
+				for i := range buffer.In() { // the program does not know yet
+					buffer.In()[i] = 1
 				}
-				require.ErrorIs(t, receive(t, called), invoke.ErrWorkerGone)
-				receive(t, called)
-				d.end(t)
+				close(called)
+			}()
+			receive(t, d.entered)
+			for range random.IntN(2000) {
+				runtime.Gosched()
 			}
+			if end == "worker" {
+				require.NoError(t, d.worker.Close())
+				require.ErrorIs(t, receive(t, d.served), transport.ErrClosed)
+				d.served <- nil
+			} else {
+				require.NoError(t, d.client.Close())
+			}
+			require.ErrorIs(t, receive(t, called), invoke.ErrWorkerGone)
+			receive(t, called)
+			d.end(t)
 		}
-	})
+	}
 }

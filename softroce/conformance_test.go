@@ -3,6 +3,7 @@ package softroce_test
 import (
 	"testing"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	_ "github.com/rfaas-go/rfaas/softroce"
 	"github.com/rfaas-go/rfaas/transport/transporttest"
 )
@@ -10,18 +11,30 @@ import (
 func TestMain(m *testing.M) { transporttest.Main(m) }
 
 func TestConformanceInOneProcess(t *testing.T) {
-	transporttest.Run(t, transporttest.Config{URL: "softroce:"})
+	transporttest.Run(t, transporttest.Config{URL: "softroce:", Effort: effort.Scale()})
 }
 
 func TestConformanceInTwoProcesses(t *testing.T) {
-	transporttest.Run(t, transporttest.Config{URL: "softroce:", Processes: 2})
+	transporttest.Run(t, transporttest.Config{URL: "softroce:", Processes: 2, Effort: effort.Scale()})
 }
 
 func TestConformanceOverIPv6(t *testing.T) {
 	transporttest.Run(t, transporttest.Config{
-		URL: "softroce://[::1]:0", Processes: 2, Effort: 0.3,
+		URL: "softroce://[::1]:0", Processes: 2, Effort: 0.3, Only: mostly("setup/", "payload/", "failure/", "walk/"),
 	})
 }
+
+// mostly is what of the suite a variant of the transport is tried with: all of it for
+// the whole effort, else what the variant changes.
+func mostly(changed ...string) []string {
+	if effort.Whole() {
+		return nil
+	}
+	return changed
+}
+
+// retransmitted is what loss makes different.
+var retransmitted = []string{"payload/", "order/", "atomic/", "failure/", "sleep/", "close/", "walk/", "death/"}
 
 // lossy says what cannot be asked for of a network that loses packets.
 var lossy = map[string]string{
@@ -34,12 +47,12 @@ const unfair = "a connection whose last packet was lost waits for its timer whil
 // The network loses, repeats and swaps one packet in a hundred each.
 func TestConformanceWithFaults(t *testing.T) {
 	transporttest.Run(t, transporttest.Config{
-		URL: "softroce:?loss=0.01&duplicate=0.01&reorder=0.01", Processes: 2, Effort: 0.3, MaxBytes: 1 << 20, Exclude: lossy,
+		URL: "softroce:?loss=0.01&duplicate=0.01&reorder=0.01", Processes: 2, Effort: 0.3, MaxBytes: 1 << 20, Exclude: lossy, Only: mostly(retransmitted...),
 	})
 }
 
 // Packets from a raw socket, checked exactly.
 func TestConformanceWithExactICRC(t *testing.T) {
 	needRoot(t, "opening a raw socket")
-	transporttest.Run(t, transporttest.Config{URL: "softroce:?icrc=exact", Processes: 2, Effort: 0.3})
+	transporttest.Run(t, transporttest.Config{URL: "softroce:?icrc=exact", Processes: 2, Effort: 0.3, Only: mostly("setup/", "payload/", "atomic/", "walk/")})
 }

@@ -1,16 +1,14 @@
 package verbs_test
 
 import (
-	"flag"
 	"os"
 	"testing"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/transport"
 	"github.com/rfaas-go/rfaas/transport/transporttest"
 	_ "github.com/rfaas-go/rfaas/verbs"
 )
-
-var whole = flag.Bool("whole", false, "run all of the suite with a device, which takes half an hour in an emulated kernel, and not only a part")
 
 func TestMain(m *testing.M) { transporttest.Main(m) }
 
@@ -44,7 +42,7 @@ func config(t *testing.T) transporttest.Config {
 		URL: device(t), MaxBytes: 1 << 20, Connections: 50, Effort: 0.1,
 		Instead: instead, RegionsFirst: true, Gentle: true, Exclude: excluded,
 	}
-	if *whole {
+	if effort.Whole() {
 		cfg.Effort = 0.5
 	}
 	return cfg

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	_ "github.com/rfaas-go/rfaas/softroce"
 	"github.com/rfaas-go/rfaas/transport/transporttest"
 )
@@ -49,7 +50,7 @@ const insideVariable = "VERBS_TEST_INSIDE"
 // the device. It returns false to who should run the suite with cfg.
 func (o other) reversed(t *testing.T, cfg *transporttest.Config) bool {
 	if os.Getenv(insideVariable) == "" {
-		cmd := exec.Command("ip", "netns", "exec", o.namespace, os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v", "-whole="+fmt.Sprint(*whole))
+		cmd := exec.Command("ip", "netns", "exec", o.namespace, os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v")
 		cmd.Env = append(os.Environ(), insideVariable+"=1")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s", out)
@@ -69,7 +70,7 @@ func TestInteropSoftroce(t *testing.T) {
 	})
 	t.Run("softroce to device", func(t *testing.T) {
 		cfg := o.config(t, "")
-		if !*whole {
+		if !effort.Whole() {
 			cfg.Only = []string{"access/", "failure/", "close/", "order/", "walk/"}
 		}
 		if !o.reversed(t, &cfg) {
@@ -82,7 +83,7 @@ func TestInteropSoftroce(t *testing.T) {
 func TestInteropPathMTU(t *testing.T) {
 	o := otherEnd(t)
 	mtus := []int{256, 4096}
-	if *whole {
+	if effort.Whole() {
 		mtus = []int{256, 512, 1024, 2048, 4096}
 	}
 	for _, mtu := range mtus {

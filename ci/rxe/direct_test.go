@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/internal/effort"
 )
 
 // TestOnThisMachine tests the way without a guest: here, if the kernel has the
@@ -20,6 +22,7 @@ func TestOnThisMachine(t *testing.T) {
 	way := prepare(t, nil, "--way")
 	require.Equal(t, 0, way.status(), &way.stderr)
 	if way.stdout.String() != "direct\n" || os.Getuid() != 0 {
+		effort.NeedWhole(t)
 		needGuest(t)
 		t.Parallel()
 		self, err := os.Executable()

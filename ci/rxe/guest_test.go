@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/internal/effort"
 )
 
 func TestProgramInGuest(t *testing.T) {
@@ -21,6 +23,7 @@ func TestProgramInGuest(t *testing.T) {
 // Without root here the program is root in the guest all the same; the files that
 // it can see are this user's.
 func TestGuestWithoutRoot(t *testing.T) {
+	effort.NeedWhole(t)
 	t.Parallel()
 	needGuest(t)
 	if os.Getuid() != 0 {
@@ -68,6 +71,7 @@ func lookPath(t *testing.T, tool string) string {
 }
 
 func TestGuestPanics(t *testing.T) {
+	effort.NeedWhole(t)
 	t.Parallel()
 	needGuest(t)
 	console := filepath.Join(t.TempDir(), "console")
@@ -82,6 +86,7 @@ func TestGuestPanics(t *testing.T) {
 }
 
 func TestGuestThatEndsItself(t *testing.T) {
+	effort.NeedWhole(t)
 	t.Parallel()
 	needGuest(t)
 	s := prepare(t, []string{"RXE_WAY=guest", "RXE_CPUS=1"}, "sh", "-c", "echo o > /proc/sysrq-trigger; sleep 10000")
@@ -90,6 +95,7 @@ func TestGuestThatEndsItself(t *testing.T) {
 }
 
 func TestTimeLimitOfGuest(t *testing.T) {
+	effort.NeedWhole(t)
 	t.Parallel()
 	needGuest(t)
 	folder := t.TempDir()
@@ -108,6 +114,7 @@ func TestTimeLimitOfStart(t *testing.T) {
 }
 
 func TestGuestFailures(t *testing.T) {
+	effort.NeedWhole(t)
 	t.Parallel()
 	needGuest(t)
 	s := prepare(t, []string{"RXE_WAY=guest", "RXE_CPUS=1", "RXE_MODULES=ifb no_such_module"}, "true")
@@ -122,6 +129,7 @@ func TestGuestFailures(t *testing.T) {
 
 // Whatever ends the script ends the guest, with SIGKILL as well, and nothing is left.
 func TestScriptIsKilled(t *testing.T) {
+	effort.NeedWhole(t)
 	t.Parallel()
 	needGuest(t)
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT} {

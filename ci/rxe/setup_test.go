@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/internal/effort"
 )
 
 func TestUsage(t *testing.T) {
@@ -105,6 +107,7 @@ func needAmd64Debian(t *testing.T) {
 
 // A guest is made once, though two runs ask for it, and not believed blindly after.
 func TestCache(t *testing.T) {
+	effort.NeedWhole(t)
 	t.Parallel()
 	needGuest(t)
 	needAmd64Debian(t)

@@ -3,6 +3,7 @@ package faulty_test
 import (
 	"testing"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	_ "github.com/rfaas-go/rfaas/transport/shm"
 	"github.com/rfaas-go/rfaas/transport/transporttest"
 )
@@ -16,18 +17,18 @@ const (
 
 func TestConformanceUnderBenignFaults(t *testing.T) {
 	t.Run("loopback", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Config{URL: "faulty+loopback:" + benignFaults, Faults: transporttest.FaultsBenign})
+		transporttest.Run(t, transporttest.Config{URL: "faulty+loopback:" + benignFaults, Faults: transporttest.FaultsBenign, Effort: effort.Scale()})
 	})
 	t.Run("shm", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Config{URL: "faulty+shm:" + benignFaults, Faults: transporttest.FaultsBenign, Processes: 2})
+		transporttest.Run(t, transporttest.Config{URL: "faulty+shm:" + benignFaults, Faults: transporttest.FaultsBenign, Effort: effort.Scale(), Processes: 2})
 	})
 }
 
 func TestConformanceUnderFatalFaults(t *testing.T) {
 	t.Run("loopback", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Config{URL: "faulty+loopback:" + fatalFaults, Faults: transporttest.FaultsFatal})
+		transporttest.Run(t, transporttest.Config{URL: "faulty+loopback:" + fatalFaults, Faults: transporttest.FaultsFatal, Seeds: effort.Of(20, 100)})
 	})
 	t.Run("shm", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Config{URL: "faulty+shm:" + fatalFaults, Faults: transporttest.FaultsFatal, Processes: 2})
+		transporttest.Run(t, transporttest.Config{URL: "faulty+shm:" + fatalFaults, Faults: transporttest.FaultsFatal, Seeds: effort.Of(20, 100), Processes: 2})
 	})
 }

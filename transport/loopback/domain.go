@@ -116,6 +116,7 @@ func (r *region) Revoke() {
 }
 
 func (r *region) Close() error {
+	r.Revoke()
 	if r.free == nil {
 		return nil
 	}

@@ -3,6 +3,7 @@ package shm_test
 import (
 	"testing"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	_ "github.com/rfaas-go/rfaas/transport/shm"
 	"github.com/rfaas-go/rfaas/transport/transporttest"
 )
@@ -10,9 +11,9 @@ import (
 func TestMain(m *testing.M) { transporttest.Main(m) }
 
 func TestConformanceInOneProcess(t *testing.T) {
-	transporttest.Run(t, transporttest.Config{URL: "shm:"})
+	transporttest.Run(t, transporttest.Config{URL: "shm:", Effort: effort.Scale()})
 }
 
 func TestConformanceInTwoProcesses(t *testing.T) {
-	transporttest.Run(t, transporttest.Config{URL: "shm:", Processes: 2})
+	transporttest.Run(t, transporttest.Config{URL: "shm:", Processes: 2, Effort: effort.Scale()})
 }

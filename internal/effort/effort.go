@@ -1,0 +1,37 @@
+// Package effort says how thorough tests are: as they are run many times a day, or
+// whole, as .ci/long runs them.
+package effort
+
+import (
+	"os"
+	"testing"
+)
+
+const variable = "TEST_EFFORT"
+
+// Whole reports whether the environment has TEST_EFFORT=whole.
+func Whole() bool { return os.Getenv(variable) == "whole" }
+
+// NeedWhole skips a test that takes long, and says no more than others do for its time.
+func NeedWhole(t testing.TB) {
+	t.Helper()
+	if !Whole() {
+		t.Skipf("left to .ci/long: it takes long; %s=whole runs it", variable)
+	}
+}
+
+// Scale is what the rounds of a conformance suite are multiplied by.
+func Scale() float64 {
+	if Whole() {
+		return 1
+	}
+	return 0.3
+}
+
+// Of is the larger number for the whole effort, else the smaller one.
+func Of(smaller, whole int) int {
+	if Whole() {
+		return whole
+	}
+	return smaller
+}
