@@ -11,14 +11,17 @@ import (
 func TestMain(m *testing.M) { transporttest.Main(m) }
 
 func TestConformanceInOneProcess(t *testing.T) {
+	effort.OneProcess(t)
 	transporttest.Run(t, transporttest.Config{URL: "softroce:", Effort: effort.Scale()})
 }
 
 func TestConformanceInTwoProcesses(t *testing.T) {
+	effort.TwoProcesses(t)
 	transporttest.Run(t, transporttest.Config{URL: "softroce:", Processes: 2, Effort: effort.Scale()})
 }
 
 func TestConformanceOverIPv6(t *testing.T) {
+	effort.TwoProcesses(t)
 	transporttest.Run(t, transporttest.Config{
 		URL: "softroce://[::1]:0", Processes: 2, Effort: 0.3, Only: mostly("setup/", "payload/", "failure/", "walk/"),
 	})
@@ -46,6 +49,7 @@ const unfair = "a connection whose last packet was lost waits for its timer whil
 
 // The network loses, repeats and swaps one packet in a hundred each.
 func TestConformanceWithFaults(t *testing.T) {
+	effort.TwoProcesses(t)
 	transporttest.Run(t, transporttest.Config{
 		URL: "softroce:?loss=0.01&duplicate=0.01&reorder=0.01", Processes: 2, Effort: 0.3, MaxBytes: 1 << 20, Exclude: lossy, Only: mostly(retransmitted...),
 	})
@@ -53,6 +57,7 @@ func TestConformanceWithFaults(t *testing.T) {
 
 // Packets from a raw socket, checked exactly.
 func TestConformanceWithExactICRC(t *testing.T) {
+	effort.TwoProcesses(t)
 	needRoot(t, "opening a raw socket")
 	transporttest.Run(t, transporttest.Config{URL: "softroce:?icrc=exact", Processes: 2, Effort: 0.3, Only: mostly("setup/", "payload/", "atomic/", "walk/")})
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
+
 	"github.com/rfaas-go/rfaas/transport/transporttest"
 )
 
@@ -34,6 +36,7 @@ func TestConformanceBetweenLossyHosts(t *testing.T) {
 		})
 		return
 	}
+	effort.TwoProcesses(t)
 	hosts := newHosts(t, 1500)
 	hosts.lose(t, 0.01)
 	cmd := exec.Command("ip", "netns", "exec", hosts.a, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v="+fmt.Sprint(testing.Verbose()))

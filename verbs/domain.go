@@ -15,6 +15,10 @@ type domain struct {
 	adapter *Adapter
 	pd      *ibv.PD
 	regions atomic.Int64
+
+	mu     sync.Mutex
+	pairs  int // of the device's queue pairs, those that were closed and not yet polled empty, too
+	closed bool
 }
 
 // NewPD implements transport.Adapter.
@@ -27,13 +31,48 @@ func (a *Adapter) NewPD() (transport.PD, error) {
 	return &domain{adapter: a, pd: pd}, nil
 }
 
-// Close implements transport.PD.
+// Close implements transport.PD. Queue pairs that were closed may still have
+// completions that nobody has polled: then the device's domain goes with the last.
 func (d *domain) Close() error {
 	if n := d.regions.Load(); n > 0 {
 		return fmt.Errorf("verbs: protection domain closed with %d regions open", n)
 	}
 	d.adapter.open.Add(-1)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	return d.free()
+}
+
+// free gives the device's domain back when nothing uses it any more. The caller
+// holds mu.
+func (d *domain) free() error {
+	if !d.closed || d.pairs > 0 { // the device would refuse, and the last queue pair does it
+		return nil
+	}
 	return d.pd.Close()
+}
+
+// newQP makes a queue pair of the device.
+func (d *domain) newQP(init ibv.QPInit) (*ibv.QP, error) {
+	qp, err := d.pd.NewQP(init)
+	if err == nil {
+		d.mu.Lock()
+		d.pairs++
+		d.mu.Unlock()
+	}
+	return qp, err
+}
+
+// closeQP ends one.
+func (d *domain) closeQP(qp *ibv.QP) error {
+	if err := qp.Close(); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pairs--
+	return d.free()
 }
 
 // region is a memory region.

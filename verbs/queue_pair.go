@@ -66,13 +66,13 @@ func (a *Adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 		init.RecvDepth = int(cfg.RecvDepth)
 		q.receives = newOutstanding(cfg.RecvDepth)
 	}
-	qp, err := cfg.PD.(*domain).pd.NewQP(init)
+	qp, err := cfg.PD.(*domain).newQP(init)
 	if err != nil {
 		return nil, err
 	}
 	q.qp = qp
 	if q.handle, err = a.pairs.Add(q, 0); err != nil {
-		qp.Close()
+		cfg.PD.(*domain).closeQP(qp)
 		return nil, fmt.Errorf("%w: %w", transport.ErrOutOfRange, err)
 	}
 	if q.receives == nil {
@@ -300,7 +300,7 @@ func (q *queuePair) destroy() error {
 		return nil
 	}
 	q.destroyed = true
-	return q.qp.Close()
+	return q.cfg.PD.(*domain).closeQP(q.qp)
 }
 
 // drain says that nothing of the queue pair is left. The caller holds mu.

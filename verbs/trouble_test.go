@@ -116,6 +116,21 @@ func TestUnreachablePeer(t *testing.T) {
 	require.ErrorIs(t, a.Ended(), transport.ErrPeerClosed)
 }
 
+// A domain may be closed while completions of its connections are still to be polled.
+// The device would not give it up then, and it would be left.
+func TestDomainClosedBeforeLastPoll(t *testing.T) {
+	a, _ := pairtest.New(t, device(t))
+	_, err := a.Conn.PostRecv(transport.Recv(1, transport.Span{}))
+	require.NoError(t, err)
+	require.NoError(t, a.Conn.Close())
+	require.NoError(t, a.PD.Close())
+	var c [1]transport.Completion
+	n, err := a.Queue.Wait(t.Context(), c[:], transport.Hot)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Equal(t, transport.StatusFlushed, c[0].Status)
+} // and the device is closed, which fails if something is left
+
 // connectAcross connects a device here and softroce in the other namespace, and
 // returns this end and memory of the other.
 func (o other) connectAcross(t *testing.T, params string) (*pairtest.End, transport.RemoteSpan) {

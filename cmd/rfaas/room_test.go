@@ -55,7 +55,7 @@ func TestRoomIsThere(t *testing.T) {
 	compile(t, dir+"/room.so", `
 #include <stdint.h>
 #include <string.h>
-uint32_t room(void *args, uint32_t size, void *res) { memset(res, 'x', 48 << 20); return 48 << 20; }`)
+uint32_t room(void *args, uint32_t size, void *res) { memset(res, 'x', 17 << 20); return 17 << 20; }`)
 	wasmModule(t, dir, "memory")
 	write(t, dir, "in", "")
 	room := func(name string) (stdouts []string) {
@@ -67,7 +67,7 @@ uint32_t room(void *args, uint32_t size, void *res) { memset(res, 'x', 48 << 20)
 		return stdouts
 	}
 	for _, stdout := range room("room.so") {
-		require.Len(t, stdout, 48<<20)
+		require.Len(t, stdout, 17<<20)
 	}
 	for _, limit := range []int{1, 64, 256} {
 		name := fmt.Sprintf("m%d.rfaas", limit)
@@ -94,7 +94,7 @@ func TestPastTheRoom(t *testing.T) {
 #include <stdint.h>
 #include <string.h>
 uint32_t by_far(void *args, uint32_t size, void *res) { memset(res, 'x', (64 << 20) + 5000); return (64 << 20) + 5000; }
-uint32_t a_bit(void *args, uint32_t size, void *res) { memset(res, 'x', (64 << 20) + 1000); return 1; }
+uint32_t a_bit(void *args, uint32_t size, void *res) { memset(res, 'x', (1 << 20) + 1000); return 1; }
 uint32_t more(void *args, uint32_t size, void *res) { return (64 << 20) + 5000; }`)
 	write(t, dir, "in", "")
 	for _, c := range []struct {
@@ -102,7 +102,7 @@ uint32_t more(void *args, uint32_t size, void *res) { return (64 << 20) + 5000; 
 		args           []string
 	}{
 		{"by_far", `killed by signal 11 (segmentation fault) while function "by_far" ran, which went past the room for its result (67108864 bytes); allow more with --slot-bytes`, nil},
-		{"a_bit", `while function "a_bit" ran, which went past the room for its result (67104768 bytes); allow more with --slot-bytes`, []string{"--slot-bytes", "67104768"}},
+		{"a_bit", `while function "a_bit" ran, which went past the room for its result (1044480 bytes); allow more with --slot-bytes`, []string{"--slot-bytes", "1044480"}},
 		{"more", `too large: the result has 67113864 bytes, there is room for 67108864; allow more with --slot-bytes`, nil},
 	} {
 		status, _, stderr := run(t, dir, append([]string{"invoke", "past.so:" + c.function, "--in", "in"}, c.args...)...)

@@ -28,6 +28,23 @@ func Scale() float64 {
 	return 0.3
 }
 
+// OneProcess and TwoProcesses are for the two ways to run one conformance suite. The
+// race detector sees what happens within one process; without it two say more, as
+// programs are apart like that. The other one is skipped unless the effort is whole.
+func OneProcess(t testing.TB) {
+	t.Helper()
+	if !race {
+		NeedWhole(t)
+	}
+}
+
+func TwoProcesses(t testing.TB) {
+	t.Helper()
+	if race {
+		NeedWhole(t)
+	}
+}
+
 // Of is the larger number for the whole effort, else the smaller one.
 func Of(smaller, whole int) int {
 	if Whole() {

@@ -20,6 +20,7 @@ func TestConformanceUnderBenignFaults(t *testing.T) {
 		transporttest.Run(t, transporttest.Config{URL: "faulty+loopback:" + benignFaults, Faults: transporttest.FaultsBenign, Effort: effort.Scale()})
 	})
 	t.Run("shm", func(t *testing.T) {
+		effort.TwoProcesses(t)
 		transporttest.Run(t, transporttest.Config{URL: "faulty+shm:" + benignFaults, Faults: transporttest.FaultsBenign, Effort: effort.Scale(), Processes: 2})
 	})
 }
@@ -29,6 +30,7 @@ func TestConformanceUnderFatalFaults(t *testing.T) {
 		transporttest.Run(t, transporttest.Config{URL: "faulty+loopback:" + fatalFaults, Faults: transporttest.FaultsFatal, Seeds: effort.Of(20, 100)})
 	})
 	t.Run("shm", func(t *testing.T) {
+		effort.TwoProcesses(t)
 		transporttest.Run(t, transporttest.Config{URL: "faulty+shm:" + fatalFaults, Faults: transporttest.FaultsFatal, Seeds: effort.Of(20, 100), Processes: 2})
 	})
 }

@@ -11,9 +11,11 @@ import (
 func TestMain(m *testing.M) { transporttest.Main(m) }
 
 func TestConformanceInOneProcess(t *testing.T) {
+	effort.OneProcess(t)
 	transporttest.Run(t, transporttest.Config{URL: "shm:", Effort: effort.Scale()})
 }
 
 func TestConformanceInTwoProcesses(t *testing.T) {
+	effort.TwoProcesses(t)
 	transporttest.Run(t, transporttest.Config{URL: "shm:", Processes: 2, Effort: effort.Scale()})
 }
