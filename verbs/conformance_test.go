@@ -49,6 +49,7 @@ func config(t *testing.T) transporttest.Config {
 }
 
 func TestConformanceInOneProcess(t *testing.T) {
+	effort.OneProcess(t)
 	transporttest.Run(t, config(t))
 }
 
