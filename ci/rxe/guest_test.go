@@ -15,6 +15,7 @@ import (
 )
 
 func TestProgramInGuest(t *testing.T) {
+	effort.NeedWhole(t) // the lane rxe runs its programs in the guest
 	t.Parallel()
 	needGuest(t)
 	theProgram(t, "guest", "RXE_GUEST=1")

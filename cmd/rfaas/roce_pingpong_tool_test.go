@@ -9,12 +9,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -230,7 +232,7 @@ func TestPingpongAgainstTool(t *testing.T) {
 	// hinder it.
 	var games [][]string
 	for _, size := range []string{"1", "1024", "4096", "65536"} {
-		games = append(games, []string{"-e", "-n", "1000", "-s", size})
+		games = append(games, []string{"-e", "-n", strconv.Itoa(effort.Of(200, 1000)), "-s", size})
 	}
 	games = append(games, []string{"-n", "100"}, []string{"-e", "-n", "100", "-s", "65536", "-m", "4096", "-r", "3"})
 	ipv6 := [][]string{{"-e", "-n", "200", "-s", "10000"}}
