@@ -256,7 +256,13 @@ func (x *execution) awaitEnd(cancel context.CancelFunc) {
 		}
 	}
 	cancel()
-	time.AfterFunc(grace, func() { os.Exit(1) })
+	time.AfterFunc(grace, func() {
+		// Only a function can go on for ever. To close takes as long as the machine
+		// makes it, and the supervisor has a limit of its own for that.
+		if _, running, _ := x.progress.look(); running {
+			os.Exit(1)
+		}
+	})
 }
 
 // close frees what was made.
