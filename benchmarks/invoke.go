@@ -121,6 +121,7 @@ func (w *invokeWorkers) start(ctx context.Context, s *session) error {
 			return err
 		}
 	}
+	w.calls = uint64(len(w.workers)) // each client looks the function up
 	return nil
 }
 

@@ -61,7 +61,7 @@ func (w *Worker) admit(ctx context.Context, r *transport.Request) (*session, err
 	}
 	var authorize func(context.Context, transport.Peer) error
 	if w.cfg.Authorize != nil {
-		if err := w.cfg.Authorize(ctx, peer, h.more); err != nil {
+		if err := w.cfg.Authorize(ctx, peer, h.token); err != nil {
 			return nil, err
 		}
 		authorize = func(context.Context, transport.Peer) error { return nil } // it was asked
@@ -81,7 +81,7 @@ func (w *Worker) admit(ctx context.Context, r *transport.Request) (*session, err
 		return nil, err
 	}
 	if w.cfg.NewMeter != nil {
-		s.meter = w.cfg.NewMeter(s.conn.Peer(), h.more)
+		s.meter = w.cfg.NewMeter(s.conn.Peer(), h.token)
 	}
 	if err := w.hand(s); err != nil {
 		s.free()

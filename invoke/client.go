@@ -49,16 +49,15 @@ const (
 // ErrConcurrentUse and does no harm. Close, Done, Err, Slots, SlotBytes,
 // LargeBytes and Worker may be called from anywhere.
 type Client struct {
-	dev       *transport.Device
-	domain    *transport.ProtectionDomain
-	conn      *transport.Conn
-	layout    layout
-	large     int                    // bytes that the input and the result of a call beyond the slots may have together
-	memory    *memoryPool            // of Buffers and of calls beyond the slots
-	worker    string                 // for errors
-	functions map[string]lookupReply // what the worker has told; never changed
-	spin      time.Duration
-	closing   atomic.Bool
+	dev     *transport.Device
+	domain  *transport.ProtectionDomain
+	conn    *transport.Conn
+	layout  layout
+	large   int         // bytes that the input and the result of a call beyond the slots may have together
+	memory  *memoryPool // of Buffers and of calls beyond the slots
+	worker  string      // for errors
+	spin    time.Duration
+	closing atomic.Bool
 
 	// Slots are staged in requests and answered into replies.
 	requests, replies *transport.Region
@@ -190,7 +189,7 @@ func (c *Client) connect(wish layout, cfg ClientConfig, connect func(transport.C
 	if c.sendQueue, err = c.dev.NewQueue(depth); err != nil {
 		return err
 	}
-	mine := hello{version: Version, layout: wish, firstID: firstID(cfg), more: cfg.Token}
+	mine := hello{version: Version, layout: wish, firstID: firstID(cfg), token: cfg.Token}
 	mine.region = wish.remote(c.replies.Remote(0, headerBytes), 0)
 	c.inlineBytes = int(min(c.dev.Capabilities().MaxInlineBytes, mostInlineBytes))
 	var theirs hello
@@ -210,9 +209,6 @@ func (c *Client) connect(wish layout, cfg ClientConfig, connect func(transport.C
 	if theirs.layout.slots > wish.slots || theirs.layout.slotBytes > wish.slotBytes {
 		return fmt.Errorf("the worker grants %d slots of %d bytes, more than the %d of %d that were asked for",
 			theirs.layout.slots, theirs.layout.slotBytes, wish.slots, wish.slotBytes)
-	}
-	if c.functions, err = decodeDirectory(theirs.more); err != nil {
-		return err
 	}
 	c.layout = theirs.layout
 	c.large = int(min(theirs.large, 2*MaxPayloadBytes))

@@ -2,6 +2,7 @@ package invoke
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"sync"
@@ -102,8 +103,17 @@ func (r *Registry) Names() []string {
 	return names
 }
 
+// lookupReplyBytes is the length of a look-up's result: the function's index and
+// its flags, four bytes each, little-endian.
+const lookupReplyBytes = 8
+
+const lookupIdempotent = 1 // flag: the function is idempotent
+
 // lookup is the function with index 0: a name in, an index out.
 func (r *Registry) lookup(_ context.Context, in, out []byte) (int, error) {
+	if len(out) < lookupReplyBytes {
+		return lookupReplyBytes, nil
+	}
 	name := string(in[:min(len(in), maxNameBytes+1)])
 	r.mu.Lock()
 	index, ok := r.byName[name]
@@ -111,7 +121,13 @@ func (r *Registry) lookup(_ context.Context, in, out []byte) (int, error) {
 	if !ok {
 		return 0, &Error{Status: StatusNotFound, Message: r.missing(name)}
 	}
-	return (*r.table.Load())[index].reply(index, out), nil
+	flags := uint32(0)
+	if (*r.table.Load())[index].idempotent {
+		flags = lookupIdempotent
+	}
+	binary.LittleEndian.PutUint32(out, index)
+	binary.LittleEndian.PutUint32(out[4:], flags)
+	return lookupReplyBytes, nil
 }
 
 // missing says that a function is not there, and what is.

@@ -20,17 +20,13 @@ func (h *Handle) Name() string { return h.name }
 // Idempotent tells whether a call may be repeated without a second effect.
 func (h *Handle) Idempotent() bool { return h.idempotent }
 
-// Function finds a function of the worker's by its name, once for all calls of it.
-// Those that a worker had when the client connected it has told, unless they are
-// very many. For others it is asked, in a call like others, which needs a credit; if
-// it does not have one it answers with StatusNotFound and says what it has.
+// Function asks the worker for a function by name, once for all calls of it. A
+// worker that does not have it answers with StatusNotFound and says what it has.
+// The look-up is a call like others: it needs a credit.
 func (c *Client) Function(ctx context.Context, name string) (*Handle, error) {
 	if len(name) > maxNameBytes {
 		return nil, &Error{Status: StatusNotFound, Worker: c.worker, Started: StartedNo,
 			Message: fmt.Sprintf("a name of %d bytes; names have at most %d", len(name), maxNameBytes)}
-	}
-	if known, ok := c.functions[name]; ok {
-		return &Handle{client: c, index: known.index, name: name, idempotent: known.idempotent}, nil
 	}
 	lookup := &Handle{client: c, index: lookupFunction, name: name}
 	var out [lookupReplyBytes]byte

@@ -24,15 +24,15 @@ const Version = 2
 //	20 16  the first slot of the sender's region: replies; requests
 //	36  8  worker: bytes that the input and the result of a call beyond the slots may
 //	       have together, 0 if there are no such calls
-//	44  2  bytes that follow
-//	46  .. client: token; worker: functions, see Registry.directory
+//	44  2  token bytes
+//	46  .. token
 type hello struct {
 	version uint16
 	layout  layout
 	firstID uint64
 	region  transport.RemoteSpan
 	large   uint64
-	more    []byte
+	token   []byte
 }
 
 const (
@@ -44,19 +44,19 @@ const (
 )
 
 func (h *hello) encode() []byte {
-	b := append(make([]byte, 0, helloBytes+len(h.more)), helloMagic...)
+	b := append(make([]byte, 0, helloBytes+len(h.token)), helloMagic...)
 	b = binary.LittleEndian.AppendUint16(b, h.version)
 	b = binary.LittleEndian.AppendUint16(b, uint16(h.layout.slots))
 	b = binary.LittleEndian.AppendUint32(b, uint32(h.layout.slotBytes))
 	b = binary.LittleEndian.AppendUint64(b, h.firstID)
 	b = h.region.AppendTo(b)
 	b = binary.LittleEndian.AppendUint64(b, h.large)
-	b = binary.LittleEndian.AppendUint16(b, uint16(len(h.more)))
-	return append(b, h.more...)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(h.token)))
+	return append(b, h.token...)
 }
 
 // decodeHello reads what encode wrote. The version is looked at first: the rest
-// of another version's hello may mean anything. What follows is part of b.
+// of another version's hello may mean anything. The token is part of b.
 func decodeHello(b []byte) (hello, error) {
 	if len(b) < 6 || string(b[:4]) != helloMagic {
 		return hello{}, errors.New("the peer does not speak the protocol of remote invocation")
@@ -73,7 +73,7 @@ func decodeHello(b []byte) (hello, error) {
 	h.firstID = binary.LittleEndian.Uint64(b[12:])
 	h.region, _ = transport.DecodeRemoteSpan(b[20:])
 	h.large = binary.LittleEndian.Uint64(b[helloBytes-10:])
-	h.more = b[helloBytes:]
+	h.token = b[helloBytes:]
 	if h.layout.slots < 1 || h.layout.slots > maxSlots || h.layout.slotBytes < minSlotBytes || h.layout.slotBytes > maxSlotBytes {
 		return hello{}, fmt.Errorf("the peer asks for %d slots of %d bytes", h.layout.slots, h.layout.slotBytes)
 	}

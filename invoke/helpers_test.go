@@ -137,13 +137,6 @@ func find(t testing.TB, c *invoke.Client, name string) *invoke.Handle {
 	return f
 }
 
-// admitted waits until the worker has set a client up, which may be after the client.
-func admitted(t testing.TB, c *invoke.Client, f *invoke.Handle) {
-	t.Helper()
-	_, err := c.Call(soon(t), f, nil, nil)
-	require.NoError(t, err)
-}
-
 // eventually waits until a condition holds.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()

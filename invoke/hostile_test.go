@@ -288,7 +288,7 @@ func TestHostileWorker(t *testing.T) {
 		require.NoError(t, err)
 		s, err := newSession(dev, h.layout, h, largeLimits{})
 		require.NoError(t, err)
-		w := &Worker{registry: NewRegistry()}
+		w := &Worker{}
 		w.requestQueue, err = dev.NewQueue(s.layout.depth())
 		require.NoError(t, err)
 		w.sendQueue, err = dev.NewQueue(s.layout.depth() + transferDepth)

@@ -333,8 +333,6 @@ func TestLargeMemory(t *testing.T) {
 		cfg := invoke.WithClientMemoryIdle(invoke.ClientConfig{}, time.Millisecond)
 		c, other := s.dial(t, cfg), s.dial(t, cfg)
 		f, theirs := find(t, c, "noop"), find(t, other, "noop")
-		admitted(t, c, f)
-		admitted(t, other, theirs)
 		inventory := len(s.dev.Inventory())
 
 		in := make([]byte, large)
@@ -378,7 +376,6 @@ func TestBuffersReuseMemory(t *testing.T) {
 		s := serve(t, url, invoke.WorkerConfig{})
 		c := s.dial(t, invoke.ClientConfig{SpareBytes: 4 << 20})
 		echo := find(t, c, "echo")
-		admitted(t, c, echo)
 		b, err := c.NewBuffer(1<<20-100, 0)
 		require.NoError(t, err)
 		memory := &b.In()[0]

@@ -150,7 +150,7 @@ func TestConcurrentUse(t *testing.T) {
 			"wait":         func() error { _, err := future.Wait(soon(t), nil); return err },
 			"ready":        func() error { _, err := future.Ready(); return err },
 			"abandon":      func() error { return future.Abandon() },
-			"look-up":      func() error { _, err := c.Function(soon(t), "unknown"); return err },
+			"look-up":      func() error { _, err := c.Function(soon(t), "echo"); return err },
 			"credits":      func() error { _, err := c.Credits(); return err },
 			"new buffer":   func() error { _, err := c.NewBuffer(1, 1); return err },
 			"buffer go":    func() error { return b.Go(soon(t), f, 0) },

@@ -96,10 +96,7 @@ func (s *session) allocate(dev *transport.Device) (err error) {
 // accept makes the connection.
 func (s *session) accept(ctx context.Context, r *transport.Request, w *Worker, authorize func(context.Context, transport.Peer) error) error {
 	depth := s.layout.depth()
-	answer := hello{
-		version: Version, layout: s.layout, large: uint64(w.large.call), more: w.registry.directory(),
-		region: s.layout.remote(s.requests.Remote(0, headerBytes), 0),
-	}
+	answer := hello{version: Version, layout: s.layout, large: uint64(w.large.call), region: s.layout.remote(s.requests.Remote(0, headerBytes), 0)}
 	conn, err := r.Accept(ctx, transport.ConnConfig{
 		Domain: s.domain, SendQueue: w.sendQueue, RecvQueue: w.requestQueue,
 		SendDepth: depth + transferDepth, RecvDepth: depth, InlineBytes: int(s.inlineBytes),

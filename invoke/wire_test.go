@@ -111,13 +111,13 @@ func TestHello(t *testing.T) {
 	t.Parallel()
 	h := hello{
 		version: Version, layout: layout{slots: 17, slotBytes: 1 << 20}, firstID: 1<<40 + 1,
-		region: transport.RemoteSpan{Addr: 1 << 45, Len: 64, Key: 77}, large: 5 << 32, more: []byte("lease 3"),
+		region: transport.RemoteSpan{Addr: 1 << 45, Len: 64, Key: 77}, large: 5 << 32, token: []byte("lease 3"),
 	}
 	got, err := decodeHello(h.encode())
 	require.NoError(t, err)
 	require.Equal(t, h, got)
 
-	h.more = make([]byte, MaxTokenBytes)
+	h.token = make([]byte, MaxTokenBytes)
 	require.Len(t, h.encode(), transport.MaxPrivateData)
 	_, err = decodeHello(h.encode())
 	require.NoError(t, err)
@@ -142,7 +142,7 @@ func TestHello(t *testing.T) {
 }
 
 func FuzzHello(f *testing.F) {
-	h := hello{version: Version, layout: layout{16, 65536}, more: []byte("token")}
+	h := hello{version: Version, layout: layout{16, 65536}, token: []byte("token")}
 	f.Add(h.encode())
 	f.Add([]byte("rfiv\x02\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {

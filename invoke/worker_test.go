@@ -192,11 +192,11 @@ func TestMeterAndStats(t *testing.T) {
 		}
 		_, err := b.Call(soon(t), fail, make([]byte, 5), out)
 		require.ErrorIs(t, err, invoke.ErrFunction)
-		eventually(t, "the numbers", func() bool { return s.worker.Stats().Calls == 11 })
+		eventually(t, "the numbers", func() bool { return s.worker.Stats().Calls == 13 })
 		stats := s.worker.Stats()
 		require.EqualValues(t, 1, stats.Errors)
-		require.EqualValues(t, 10*70+5, stats.BytesIn)
-		require.EqualValues(t, 10*70, stats.BytesOut)
+		require.EqualValues(t, 10*70+5+len("echo")+len("fail"), stats.BytesIn)
+		require.EqualValues(t, 10*70+2*8, stats.BytesOut)
 		require.Equal(t, 2, stats.Clients)
 		require.Positive(t, stats.Busy)
 
@@ -204,8 +204,8 @@ func TestMeterAndStats(t *testing.T) {
 		eventually(t, "the client to be gone", func() bool { return s.worker.Stats().Clients == 1 })
 		meters["a"].mu.Lock()
 		defer meters["a"].mu.Unlock()
-		require.Len(t, meters["a"].calls, 10)
-		last := meters["a"].calls[9]
+		require.Len(t, meters["a"].calls, 11)
+		last := meters["a"].calls[10]
 		require.Equal(t, "echo", last.Function)
 		require.Equal(t, 70, last.BytesIn)
 		require.Equal(t, 70, last.BytesOut)
@@ -213,8 +213,8 @@ func TestMeterAndStats(t *testing.T) {
 		require.GreaterOrEqual(t, last.Execution, time.Duration(0))
 		meters["b"].mu.Lock()
 		defer meters["b"].mu.Unlock()
-		require.Equal(t, invoke.StatusFunctionError, meters["b"].calls[0].Status)
-		require.Zero(t, meters["b"].calls[0].BytesOut)
+		require.Equal(t, invoke.StatusFunctionError, meters["b"].calls[1].Status)
+		require.Zero(t, meters["b"].calls[1].BytesOut)
 	})
 }
 
@@ -291,6 +291,6 @@ func TestManyClients(t *testing.T) {
 		}
 		all.Wait()
 		eventually(t, "all clients to be gone", func() bool { return s.worker.Stats().Clients == 0 })
-		require.EqualValues(t, clients*20, s.worker.Stats().Calls)
+		require.EqualValues(t, clients*21, s.worker.Stats().Calls)
 	})
 }

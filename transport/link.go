@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/bits"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -45,7 +46,7 @@ type link struct {
 
 type outgoing struct {
 	msg []byte
-	fd  int // -1 for none
+	fd  *os.File // nil for none
 }
 
 // A frame is a header of frameHeader bytes (payload length, kind, number of
@@ -90,9 +91,7 @@ func (l *link) write(kind frameKind, payload []byte, fds ...int) error {
 		if err != nil {
 			return err
 		}
-		if frame = frame[n:]; len(frame) == 0 {
-			return nil
-		}
+		frame = frame[n:]
 	}
 	_, err := l.stream.Write(frame)
 	return err
@@ -155,10 +154,6 @@ func (l *link) fill(n int) error {
 	return nil
 }
 
-// smallExchange is what a Unix socket has room for when set-up comes to exchanges:
-// all that was written before has been read.
-const smallExchange = 2048
-
 // Exchange and PassesFDs make link the Exchanger of a set-up.
 func (l *link) Exchange(msg []byte, fds []int) ([]byte, []int, error) {
 	if len(msg) > MaxExchangeBytes || len(fds) > MaxExchangeFDs {
@@ -167,14 +162,10 @@ func (l *link) Exchange(msg []byte, fds []int) ([]byte, []int, error) {
 	if len(fds) > 0 && l.unix == nil {
 		return nil, nil, fmt.Errorf("%w: descriptors pass over Unix sockets only", ErrNotSupported)
 	}
-	// Both sides write first: in the background, unless a stream surely has room for
-	// two such messages crossing.
+	// Both sides write first: in the background, since a stream may have no room
+	// for two large messages crossing.
 	written := make(chan error, 1)
-	if l.unix != nil && len(msg) <= smallExchange {
-		written <- l.write(frameExchange, msg, fds...)
-	} else {
-		go func() { written <- l.write(frameExchange, msg, fds...) }()
-	}
+	go func() { written <- l.write(frameExchange, msg, fds...) }()
 	payload, peerFDs, err := l.expect(frameExchange)
 	if err != nil {
 		l.stream.SetDeadline(time.Unix(1, 0)) // ends the write, too
@@ -210,7 +201,7 @@ func (l *link) expect(want frameKind) ([]byte, []int, error) {
 
 // Send makes link the Control of an established connection.
 func (l *link) Send(msg []byte, fd int) {
-	o := outgoing{msg: append([]byte(nil), msg...), fd: -1}
+	o := outgoing{msg: append([]byte(nil), msg...)}
 	if fd >= 0 {
 		var err error
 		if o.fd, err = duplicate(fd); err != nil {
@@ -244,7 +235,7 @@ func (l *link) next() (o outgoing, ok bool) {
 	case l.out.notices != 0:
 		kind := bits.TrailingZeros32(l.out.notices)
 		l.out.notices &^= 1 << kind
-		return outgoing{msg: []byte{byte(kind)}, fd: -1}, true
+		return outgoing{msg: []byte{byte(kind)}}, true
 	case len(l.out.queue) > 0:
 		o = l.out.queue[0]
 		l.out.queue = l.out.queue[1:]
@@ -263,8 +254,8 @@ func (l *link) drain() {
 			return
 		}
 		var err error
-		if o.fd >= 0 {
-			err = l.write(frameControl, o.msg, o.fd)
+		if o.fd != nil {
+			err = l.write(frameControl, o.msg, int(o.fd.Fd()))
 		} else {
 			err = l.write(frameControl, o.msg)
 		}
@@ -278,8 +269,8 @@ func (l *link) drain() {
 }
 
 func (o outgoing) close() {
-	if o.fd >= 0 {
-		closeFDs([]int{o.fd})
+	if o.fd != nil {
+		o.fd.Close()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,8 +44,12 @@ func (l *link) readWithFDs(buf []byte) (int, error) {
 }
 
 // duplicate makes an independent, close-on-exec copy of a descriptor.
-func duplicate(fd int) (int, error) {
-	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+func duplicate(fd int) (*os.File, error) {
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(dup), "passed"), nil
 }
 
 func closeFDs(fds []int) {

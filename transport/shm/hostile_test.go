@@ -22,9 +22,6 @@ type hostile struct {
 	failed chan error
 	sent   [][]byte
 
-	extra   []byte // behind the set-up message
-	regions []int  // descriptors that come along with it
-
 	notified []messageKind
 }
 
@@ -37,27 +34,23 @@ func (h *hostile) Notify(kind byte) { h.notified = append(h.notified, messageKin
 // PassesFDs and Exchange are the set-up, with the test at the other end.
 func (h *hostile) PassesFDs() bool { return true }
 
-func (h *hostile) Exchange([]byte, []int) ([]byte, []int, error) {
+func (h *hostile) Exchange(msg []byte, fds []int) ([]byte, []int, error) {
+	if msg == nil {
+		return nil, nil, nil
+	}
 	seg, err := newSegment("hostile", halfBytes(64), false)
 	if err != nil {
 		return nil, nil, err
 	}
 	h.half = viewHalf(seg.mem, 64)
-	return append([]byte{0, 0, 0, 64}, h.extra...), append([]int{seg.fd}, h.regions...), nil
+	return []byte{0, 0, 0, 64}, []int{seg.fd}, nil
 }
 
 func newHostile(t *testing.T) *hostile {
 	t.Helper()
-	h := &hostile{failed: make(chan error, 1)}
-	require.NoError(t, h.connect(t))
-	return h
-}
-
-// connect makes the queue pair. The peer has its say.
-func (h *hostile) connect(t *testing.T) error {
-	t.Helper()
 	a, err := Open(&url.URL{Scheme: "shm"})
 	require.NoError(t, err)
+	h := &hostile{failed: make(chan error, 1)}
 	pd, err := a.NewPD()
 	require.NoError(t, err)
 	cq, err := a.NewCQ(transport.CQConfig{Depth: 128, Owner: &h.owner})
@@ -69,51 +62,14 @@ func (h *hostile) connect(t *testing.T) error {
 	})
 	require.NoError(t, err)
 	h.queuePair, h.cq = qp.(*queuePair), cq.(*completionQueue)
+	require.NoError(t, qp.Connect(context.Background(), h))
 	t.Cleanup(func() {
 		require.NoError(t, qp.Close())
 		require.NoError(t, cq.Close())
 		require.NoError(t, pd.Close())
 		require.NoError(t, a.Close())
 	})
-	return qp.Connect(context.Background(), h)
-}
-
-// Regions that the peer has announce themselves with its set-up message; nonsense
-// there ends the set-up, and no descriptor stays open.
-func TestRegionsInSetUp(t *testing.T) {
-	good := announcement{key: 7, access: transport.RemoteAll, base: 1 << 30, size: 4096}
-	kick := good.encode()
-	kick[0] = byte(messageKick)
-	for name, c := range map[string]struct {
-		extra   []byte
-		regions int
-		fails   bool
-	}{
-		"one":                {good.encode(), 1, false},
-		"cut short":          {good.encode()[:announcementBytes-1], 1, true},
-		"no descriptor":      {good.encode(), 0, true},
-		"too many":           {good.encode(), 2, true},
-		"another message":    {kick, 1, true},
-		"of an absurd size":  {announcement{key: 7, size: 1 << 60}.encode(), 1, true},
-		"the second is none": {append(good.encode(), kick...), 2, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := &hostile{failed: make(chan error, 1), extra: c.extra}
-			for range c.regions {
-				seg, err := newSegment("test", 2*pageSize, false)
-				require.NoError(t, err)
-				require.NoError(t, unix.Munmap(seg.mem))
-				h.regions = append(h.regions, seg.fd)
-			}
-			err := h.connect(t)
-			require.Equal(t, c.fails, err != nil, err)
-			require.True(t, c.fails || h.peers.get(7) != nil)
-			for _, fd := range h.regions {
-				_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-				require.ErrorIs(t, err, unix.EBADF, "the descriptor is closed")
-			}
-		})
-	}
+	return h
 }
 
 // message puts a slot into the hostile peer's ring.

@@ -40,7 +40,7 @@ func (a announcement) encode() []byte {
 }
 
 func decodeAnnouncement(b []byte) (announcement, bool) {
-	if len(b) != announcementBytes || messageKind(b[0]) != messageAnnounce {
+	if len(b) != announcementBytes {
 		return announcement{}, false
 	}
 	return announcement{
@@ -84,20 +84,6 @@ func (qp *queuePair) tell(msg []byte, fd int) {
 type backlogged struct {
 	msg []byte
 	fd  int // -1 for none
-}
-
-// firstAnnouncements takes announcements out of the backlog that can be made before
-// everything else.
-func (qp *queuePair) firstAnnouncements(most int) []backlogged {
-	qp.domain.mu.Lock()
-	defer qp.domain.mu.Unlock()
-	n := 0
-	for n < min(len(qp.backlog), most) && qp.backlog[n].fd >= 0 {
-		n++
-	}
-	first := qp.backlog[:n:n]
-	qp.backlog = qp.backlog[n:]
-	return first
 }
 
 // flushBacklog sends what had to wait for the connection.

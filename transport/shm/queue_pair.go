@@ -103,20 +103,11 @@ func (qp *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	}
 	qp.domain.join(qp)
 	hello := binary.BigEndian.AppendUint32(nil, uint32(len(qp.own.slots)))
-	descriptors := []int{qp.ownSegment.fd}
-	// The regions that there are go along: most connections' first call needs them.
-	first := qp.firstAnnouncements(transport.MaxExchangeFDs - helloFDs)
-	for _, m := range first {
-		hello, descriptors = append(hello, m.msg...), append(descriptors, m.fd)
-	}
-	msg, fds, err := x.Exchange(hello, descriptors)
-	for _, m := range first {
-		m.close()
-	}
+	msg, fds, err := x.Exchange(hello, []int{qp.ownSegment.fd})
 	if err != nil {
 		return err
 	}
-	if len(msg) < helloBytes || (len(msg)-helloBytes)%announcementBytes != 0 || len(fds) != helloFDs+(len(msg)-helloBytes)/announcementBytes {
+	if len(msg) != 4 || len(fds) != 1 {
 		closeAll(fds)
 		return fmt.Errorf("%w: the peer's set-up message has %d bytes and %d descriptors", transport.ErrInvalid, len(msg), len(fds))
 	}
@@ -126,19 +117,7 @@ func (qp *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 		return fmt.Errorf("%w: the peer's ring has %d slots", transport.ErrInvalid, slots)
 	}
 	if qp.peerSegment, err = mapSegment(fds[0], halfBytes(int(slots)), false); err != nil {
-		closeAll(fds[helloFDs:])
 		return err
-	}
-	for i, fd := range fds[helloFDs:] {
-		a, ok := decodeAnnouncement(msg[helloBytes+i*announcementBytes:][:announcementBytes])
-		if !ok {
-			closeAll(fds[helloFDs+i:])
-			return errMalformed
-		}
-		if err := qp.peers.add(a, fd); err != nil {
-			closeAll(fds[helloFDs+i+1:])
-			return err
-		}
 	}
 	qp.peer = viewHalf(qp.peerSegment.mem, int(slots))
 	qp.recv.slot = &qp.peer.slots[0]
@@ -146,19 +125,13 @@ func (qp *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 		return transport.ErrClosed
 	}
 	qp.attach()
+	if _, fds, err = x.Exchange(nil, nil); err != nil { // both are ready to receive
+		return err
+	}
+	closeAll(fds)
 	qp.flushBacklog()
-	// The peer may have posted since it had our half. Who sleeps on the queue does not
-	// know of this queue pair.
-	qp.recvCQ.wakeSleeper(true)
 	return nil
 }
-
-// The set-up message of either end: how many slots its ring has, then announcements
-// of regions. The descriptors are those of its half and of the regions.
-const (
-	helloBytes = 4
-	helloFDs   = 1
-)
 
 // attach makes the queues look after the queue pair.
 func (qp *queuePair) attach() {
