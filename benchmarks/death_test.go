@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/internal/effort"
 )
 
 // forever is more than any of these tests waits for.
@@ -38,7 +40,7 @@ func TestPeerIsKilled(t *testing.T) {
 	requireNoLeak(t, func() {
 		for _, c := range peers() {
 			t.Run(c.Test+"/"+c.Mode, func(t *testing.T) {
-				for range 2 {
+				for range effort.Of(1, 2) {
 					delay := time.Duration(random.Int64N(int64(50 * time.Millisecond)))
 					killed := make(chan time.Time, 1)
 					c.peerReady = func(pid int) {

@@ -18,7 +18,7 @@ import (
 
 // deviceCloses is how many devices are closed in the middle of calls, each end of
 // each provider's.
-var deviceCloses = flag.Int("device-closes", 8, "rounds of TestDeviceClosedDuringCalls")
+var deviceCloses = flag.Int("device-closes", 4, "rounds of TestDeviceClosedDuringCalls")
 
 // touching is a function that touches all its memory, over and over, until it is
 // told to end, and once more.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -425,7 +426,7 @@ func TestLargeClientsKilled(t *testing.T) {
 func TestWorkerKilledDuringLargeCalls(t *testing.T) {
 	dev := openDevice(t, "shm:")
 	before := takeFootprint(t)
-	for round := range 4 {
+	for round := range effort.Of(2, 4) {
 		address := filepath.Join(t.TempDir(), "s")
 		worker := play(t, "worker", address)
 		c, err := invoke.Dial(soon(t), dev, "unix", address, invoke.ClientConfig{Slots: 4})

@@ -58,7 +58,7 @@ uint32_t bomb(void *args, uint32_t size, void *res)
 }`)
 	status, _, stderr := run(t, dir, "pack", "-o", "small.rfaas", "--function", "echo=echo", "--function", "bomb=bomb", "--memory", "16MiB", "memory.so")
 	require.Equal(t, exitOK, status, stderr)
-	write(t, dir, "in", strings.Repeat("0123456789abcdef", effort.Of(40, 100)<<16))
+	write(t, dir, "in", strings.Repeat("0123456789abcdef", effort.Of(20, 100)<<16))
 	for _, command := range [][]string{
 		{"invoke", "small.rfaas:echo", "--in", "in", "-o", "out/in"},
 		{"run", "-f", "small.rfaas:echo", "-o", "out", "in"},

@@ -6,12 +6,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"golang.org/x/sys/unix"
 )
 
@@ -69,13 +72,13 @@ func TestInvokeLarge(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	const mebibyte = 1 << 20
-	for _, size := range []int{1, mebibyte - 1, mebibyte, mebibyte + 1, 33 << 20} {
+	for _, size := range []int{mebibyte, mebibyte + 1, effort.Of(5, 33) << 20} {
 		in := bytes.Repeat([]byte("0123456789abcde"), size/15+1)[:size]
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "in"), in, 0o600))
 		for function, want := range map[string][]byte{"test-double": append(in, in...), "noop": nil} {
 			args := []string{"invoke", function, "--in", "in", "-o", "out"}
 			if function == "test-double" {
-				args = append(args, "--slot-bytes", "80MiB")
+				args = append(args, "--slot-bytes", strconv.Itoa(2*size))
 			}
 			status, _, stderr := run(t, dir, args...)
 			require.Equal(t, exitOK, status, stderr)

@@ -43,12 +43,12 @@ func inputs(t *testing.T, dir string, n int) []string {
 	return args
 }
 
-// Workers are killed, 50 times for the whole effort, at any moment of their lives. Everything is done
+// Workers are killed at any moment of their lives. Everything is done
 // all the same, since the function is idempotent, and nothing leaks.
 func TestRunWorkersKilled(t *testing.T) {
 	t.Parallel()
 	random := moments(t)
-	kills, count := effort.Of(10, 50), effort.Of(400, 2000)
+	kills, count := effort.Of(5, 50), effort.Of(200, 2000)
 	for killed := 0; killed < kills; { // one run, unless the machine is slow
 		dir := t.TempDir()
 		s := start(t, dir, append([]string{"run", "-f", "test-signed-work", "--workers", "2", "-o", "out"}, inputs(t, dir, count)...)...)

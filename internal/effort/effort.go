@@ -25,7 +25,7 @@ func Scale() float64 {
 	if Whole() {
 		return 1
 	}
-	return 0.3
+	return 0.2
 }
 
 // OneProcess and TwoProcesses are for the two ways to run one conformance suite. The

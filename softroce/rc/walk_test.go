@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/softroce/rc"
 )
 
@@ -69,7 +70,7 @@ func TestWalk(t *testing.T) {
 			var sum outcome
 			first, n := uint64(1), *walks
 			if n == 0 {
-				n = k.walks
+				n = effort.Of(k.walks/2, k.walks)
 				if few {
 					n = max(10, n/10)
 				}

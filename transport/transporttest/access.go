@@ -159,6 +159,9 @@ func outOfBounds(p *pair) {
 					if r.right == transport.RemoteAtomic && s.span.Addr%8 != 0 {
 						continue // the front refuses it
 					}
+					if !p.picked() {
+						continue
+					}
 					v.expectRefused(fmt.Sprintf("%v of a region of %d bytes, %s", r.op, size, s.what), r.build(1, v.local.all(), s.span))
 				}
 			}
@@ -173,7 +176,7 @@ func rights(p *pair) {
 		for access := transport.LocalOnly; access <= transport.RemoteAll; access++ {
 			target := v.b.alloc(64, access)
 			for _, r := range reach {
-				if !v.a.caps.Ops.Has(r.op) || !v.b.caps.Ops.Has(r.op) {
+				if !v.a.caps.Ops.Has(r.op) || !v.b.caps.Ops.Has(r.op) || !p.picked() {
 					continue
 				}
 				bad := r.build(1, v.local.all(), target.remote(8, reachBytes))

@@ -36,6 +36,9 @@ func atomicValues(p *pair) {
 		}
 		for _, start := range []uint64{0, 1, math.MaxUint32, math.MaxInt64, math.MaxUint64, p.random.Uint64()} {
 			for _, operand := range []uint64{0, 1, math.MaxUint32 + 1, math.MaxUint64, p.random.Uint64()} {
+				if !p.picked() {
+					continue
+				}
 				words.setWord(8, start)
 				l.a.do(fetchAdd(1, former.at(8, 8), words.remote(8, 8), operand))
 				expect(fmt.Sprintf("fetch-add of %#x to %#x", operand, start), start, start+operand)

@@ -30,8 +30,9 @@ type Config struct {
 	MaxBytes int
 	// Connections is how many share a queue in the tests of sharing. Default 200.
 	Connections int
-	// Effort scales the number of rounds. Default 1; less in the -short mode and
-	// under the race detector.
+	// Effort scales the number of rounds; below 1 it is also the share of the cases,
+	// picked by the seed, of tests that go through many. Default 1; less in the
+	// -short mode and under the race detector.
 	Effort float64
 	// Patience bounds every wait. Default 20 s.
 	Patience time.Duration

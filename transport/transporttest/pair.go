@@ -133,6 +133,10 @@ func (p *pair) restartPeer() {
 // rounds scales a number of rounds by the configured effort; at least one.
 func (p *pair) rounds(n int) int { return max(1, int(float64(n)*p.cfg.Effort)) }
 
+// picked chooses among the cases of a test that goes through all of them: with an
+// effort below 1 it picks that share, by the seed.
+func (p *pair) picked() bool { return p.cfg.Effort >= 1 || p.random.Float64() < p.cfg.Effort }
+
 // maxBytes is the longest message to be tested.
 func (p *pair) maxBytes() int {
 	return int(min(uint64(p.cfg.MaxBytes), p.a.caps.MaxMessageBytes, p.b.caps.MaxMessageBytes))

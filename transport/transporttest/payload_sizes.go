@@ -76,6 +76,9 @@ func moveEverySize(p *pair, s shape, move mover) {
 	}
 	p.connect(s).eachWay(func(l link) {
 		for _, n := range sizes(most, int(l.a.caps.MaxInlineBytes)) {
+			if !p.picked() {
+				continue
+			}
 			f := newFrames(l, n)
 			for _, off := range offsets {
 				f.move(fmt.Sprintf("%d bytes from +%d to +%d", n, off[0], off[1]), move, off[0], off[1], n)

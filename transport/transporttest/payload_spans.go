@@ -21,7 +21,7 @@ func moveTwoSpans(p *pair) {
 		for _, split := range splits {
 			first, second := split[0], split[1]
 			n := first + second
-			if n > p.maxBytes() {
+			if n > p.maxBytes() || !p.picked() {
 				continue
 			}
 			what := fmt.Sprintf("spans of %d and %d bytes", first, second)

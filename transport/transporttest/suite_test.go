@@ -36,7 +36,7 @@ func TestBroken(t *testing.T) {
 		t.Skip("this is run by TestSuiteNotices, in processes of its own")
 	}
 	transporttest.Run(t, transporttest.Config{
-		URL: "broken+loopback:?how=" + url.QueryEscape(how), Patience: time.Second, Seed: 1, Connections: 50, Effort: 0.3,
+		URL: "broken+loopback:?how=" + url.QueryEscape(how), Patience: time.Second, Seed: 1, Connections: 50, Effort: 1,
 	})
 }
 
