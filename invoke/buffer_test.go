@@ -3,6 +3,7 @@ package invoke_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -142,7 +143,7 @@ func TestBuffersInParallel(t *testing.T) {
 // memory.
 func TestLargeSlots(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
-		const slotBytes = 64 << 20
+		slotBytes := scaled(64 << 20)
 		s := serve(t, url, invoke.WorkerConfig{SlotBytes: slotBytes, Slots: 2, CallBytes: -1})
 		c := s.dial(t, invoke.ClientConfig{SlotBytes: slotBytes, Slots: 2})
 		f := s.register(t, c, "ends", func(_ context.Context, in, out []byte) (int, error) {
@@ -157,6 +158,6 @@ func TestLargeSlots(t *testing.T) {
 		require.Equal(t, []byte{2, 1}, []byte{out[0], out[slotBytes-1]})
 		_, err = c.Call(soon(t), f, append(in, 0), out)
 		require.ErrorIs(t, err, invoke.ErrTooLarge)
-		require.ErrorContains(t, err, "the input has 67108865 bytes, a slot holds 67108864")
+		require.ErrorContains(t, err, fmt.Sprintf("the input has %d bytes, a slot holds %d", slotBytes+1, slotBytes))
 	})
 }

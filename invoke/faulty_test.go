@@ -10,12 +10,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/invoke"
 	_ "github.com/rfaas-go/rfaas/transport/faulty"
 )
 
 // faultySeeds is over how many seeds each test of faults goes.
-const faultySeeds = 20
+var faultySeeds = effort.Of(8, 20)
 
 // TestBenignFaults: queues that are full for a while, completions that are late
 // and wake-ups without a reason change nothing.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/invoke"
 	_ "github.com/rfaas-go/rfaas/softroce"
 )
@@ -149,7 +150,7 @@ func TestManyLargeCalls(t *testing.T) {
 		f := s.register(t, c, "resize", resize)
 		echo, theirs := find(t, c, "echo"), find(t, other, "echo")
 		random := rand.New(rand.NewPCG(1, 2))
-		for range 3 {
+		for range effort.Of(1, 3) {
 			type pending struct {
 				future invoke.Future
 				want   []byte

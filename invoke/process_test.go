@@ -378,10 +378,10 @@ func TestClientsKilled(t *testing.T) {
 	alive()
 	mapped(t)
 	before, inventory := takeFootprint(t), s.dev.Inventory()
-	for round := range 20 {
+	for round := range effort.Of(8, 20) {
 		clients := []*process{play(t, "client", s.address), play(t, "client", s.address)}
 		alive()
-		time.Sleep(time.Duration(round) * 100 * time.Microsecond) // to be killed at another point each time
+		time.Sleep(time.Duration(round) * 250 * time.Microsecond) // to be killed at another point each time
 		for _, c := range clients {
 			c.kill()
 		}
@@ -406,7 +406,7 @@ func TestLargeClientsKilled(t *testing.T) {
 	alive()
 	mapped(t)
 	before, inventory := takeFootprint(t), s.dev.Inventory()
-	for round := range 8 {
+	for round := range effort.Of(4, 8) {
 		c := play(t, "large-client", s.address)
 		alive()
 		time.Sleep(time.Duration(round) * 3 * time.Millisecond) // to be killed at another point each time

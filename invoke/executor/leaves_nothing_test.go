@@ -18,7 +18,7 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
 
-var rounds = flag.Int("crashes", 20, "how many executors TestLeavesNothing has crash, of either kind")
+var rounds = flag.Int("crashes", 12, "how many executors TestLeavesNothing has crash, of either kind")
 
 // Executors that crash and are replaced leave nothing behind: in the supervisor, in
 // the kernel's control groups, in the file system.

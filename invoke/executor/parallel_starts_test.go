@@ -27,7 +27,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-var starts = flag.Int("starts", 30, "how many executors TestParallelStarts starts")
+var starts = flag.Int("starts", 24, "how many executors TestParallelStarts starts")
 
 // Twelve starts at a time, by four supervisors of three.
 const (
