@@ -368,6 +368,7 @@ func TestStoppedWorker(t *testing.T) {
 // TestClientsKilled: clients are killed in the middle of calls, many times over;
 // the worker serves another one all the time, and nothing of them remains.
 func TestClientsKilled(t *testing.T) {
+	effort.TwoProcesses(t)
 	s := serve(t, "shm:", invoke.WorkerConfig{})
 	survivor := s.dial(t, invoke.ClientConfig{})
 	f := find(t, survivor, "echo")
@@ -396,6 +397,7 @@ func TestClientsKilled(t *testing.T) {
 // TestLargeClientsKilled: clients are killed in the middle of transfers; the worker
 // frees what it had for them.
 func TestLargeClientsKilled(t *testing.T) {
+	effort.TwoProcesses(t)
 	s := serve(t, "shm:", invoke.WorkerConfig{TotalBytes: 1 << 30})
 	survivor := s.dial(t, invoke.ClientConfig{})
 	f := find(t, survivor, "echo")
@@ -424,6 +426,7 @@ func TestLargeClientsKilled(t *testing.T) {
 // TestWorkerKilledDuringLargeCalls: every call in flight fails, and its memory is
 // free again.
 func TestWorkerKilledDuringLargeCalls(t *testing.T) {
+	effort.TwoProcesses(t)
 	dev := openDevice(t, "shm:")
 	before := takeFootprint(t)
 	for round := range effort.Of(2, 4) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
@@ -23,6 +24,7 @@ var rounds = flag.Int("crashes", 12, "how many executors TestLeavesNothing has c
 // Executors that crash and are replaced leave nothing behind: in the supervisor, in
 // the kernel's control groups, in the file system.
 func TestLeavesNothing(t *testing.T) { // not parallel: it counts what the process has
+	effort.TwoProcesses(t)
 	for name, policy := range map[string]*confine.Policy{"confined": confined(), "not confined": nil} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("TMPDIR", t.TempDir())

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/transport"
@@ -47,6 +48,7 @@ const (
 // Supervisors that come and go while others start isolated executors do not disturb
 // them, say nothing, and leave nothing.
 func TestParallelStarts(t *testing.T) { // not parallel: it has the machine busy
+	effort.TwoProcesses(t)
 	tmp, locks := t.TempDir(), filepath.Join(t.TempDir(), "locks")
 	group := "rfaas-starts-" + rand.Text()[:12]
 	groups := makeGroups(t, group)
