@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -90,7 +91,11 @@ type started struct {
 	ended          bool
 }
 
-// transcript is what a process wrote so far.
+// sweeping is what a program logs of the remains of one that was killed, by any test:
+// whichever starts next removes them.
+var sweeping = regexp.MustCompile(`(?m)^.*level=WARN msg="[a-z ]+ of a supervisor that is gone".*\n`)
+
+// transcript is what a process wrote so far, but for its sweeping.
 type transcript struct {
 	mu   sync.Mutex
 	text []byte
@@ -106,7 +111,7 @@ func (t *transcript) Write(p []byte) (int, error) {
 func (t *transcript) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return string(t.text)
+	return sweeping.ReplaceAllString(string(t.text), "")
 }
 
 // start starts the program in a folder.
