@@ -60,6 +60,12 @@ func sample(psn uint32, payload int) softroce.Captured {
 	return softroce.Captured{Time: someTime, Sent: true, Source: roceClient, Destination: roceServer, ID: 7, Datagram: p.AppendTo(nil, &flow, 7)}
 }
 
+var (
+	roceClient = netip.MustParseAddrPort("10.0.0.1:50000")
+	roceServer = netip.MustParseAddrPort("10.0.0.2:4791")
+	someTime   = time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.UTC)
+)
+
 const (
 	sampleHeader = 20 + 8 + 12 + 4 // IP, UDP, BTH, ICRC
 	noLimit      = math.MaxInt64

@@ -260,7 +260,7 @@ func requireTsharkAgrees(t *testing.T, packets []recorded, capture []byte, ports
 	require.Len(t, rows, len(packets))
 	for i, row := range rows {
 		p := &packets[i]
-		what := fmt.Sprintf("packet %d: %s: ", i+1, describe(&p.packet))
+		what := fmt.Sprintf("packet %d: %v psn=%d: ", i+1, p.packet.Opcode, p.packet.PSN)
 		for _, c := range texts {
 			require.Equal(t, c.of(p), row[0], what+c.field)
 			row = row[1:]
