@@ -248,16 +248,16 @@ func (qp *queuePair) remoteBytes(wr *transport.WorkRequest, n uint32, need trans
 	return nil, transport.StatusRemoteAccess
 }
 
-// announcementGrace bounds how long posting waits for the announcement of a
-// region whose key has arrived before it.
-const announcementGrace = time.Second
+// announcementLooks is how often posting looks for the announcement of a region whose
+// key has arrived before it: a second or two, and many on a busy machine, where
+// announcements are late, too.
+const announcementLooks = 20_000
 
 // lookUp finds a region of the peer by key, or says why it cannot. A key can arrive
 // sooner than the region's descriptor, which takes the way over the socket; then it
 // waits. This happens at the first use of a region only.
 func (qp *queuePair) lookUp(key uint32) (*remoteRegion, transport.Status) {
-	var deadline time.Time
-	for {
+	for looks := 0; ; looks++ {
 		seen, announced, down := qp.peers.seen.Load(), qp.peer.announced.Load(), qp.linkDown.Load()
 		r := qp.peers.get(key)
 		switch {
@@ -268,11 +268,7 @@ func (qp *queuePair) lookUp(key uint32) (*remoteRegion, transport.Status) {
 			// which has its reason already, and no fault of the request's.
 			return nil, endStatus(down)
 		case down != linkUp: // about to leave that state
-		case seen == announced:
-			return nil, transport.StatusRemoteAccess
-		case deadline.IsZero():
-			deadline = time.Now().Add(announcementGrace)
-		case time.Now().After(deadline):
+		case seen == announced || looks == announcementLooks:
 			return nil, transport.StatusRemoteAccess
 		}
 		time.Sleep(20 * time.Microsecond) // yielding would not let the runtime look at the socket
