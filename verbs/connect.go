@@ -55,10 +55,19 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	if err != nil {
 		return err
 	}
-	return q.qp.ToRTS(ibv.RTS{
+	err = q.qp.ToRTS(ibv.RTS{
 		PSN: own.PSN, MaxRdAtomic: min(int(own.Initiates), int(peer.Resources)),
 		Timeout: a.options.ackTimeout, RetryCount: a.options.retries, RNRRetry: a.options.rnrRetries,
 	})
+	if err == nil {
+		return nil
+	}
+	// The peer may be ready sooner, and what it sends may fail the connection before
+	// this end can send: that is a connection that has ended, not one that was not made.
+	if state, queryErr := q.qp.Query(); queryErr == nil && state.State == ibv.StateError {
+		return nil
+	}
+	return err
 }
 
 func (q *queuePair) readyToReceive(own, peer roceaddr.Address) error {
