@@ -1,6 +1,7 @@
 package verbs_test
 
 import (
+	"maps"
 	"os"
 	"testing"
 
@@ -56,5 +57,10 @@ func TestConformanceInOneProcess(t *testing.T) {
 func TestConformanceInTwoProcesses(t *testing.T) {
 	cfg := config(t)
 	cfg.Processes = 2
+	if !effort.Whole() {
+		cfg.Exclude = maps.Clone(excluded)
+		cfg.Exclude["walk/a random walk through all operations agrees with a plain model of memory"] =
+			"rxe: with many requests under way its requester can stop for good, sending nothing and without a timer; left to .ci/long"
+	}
 	transporttest.Run(t, cfg)
 }
