@@ -20,7 +20,8 @@ func NeedWhole(t testing.TB) {
 	}
 }
 
-// Scale is what the rounds of a conformance suite are multiplied by.
+// Scale is the Effort of a conformance suite: by it rounds are multiplied, and cases
+// picked.
 func Scale() float64 {
 	if Whole() {
 		return 1

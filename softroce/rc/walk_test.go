@@ -72,7 +72,7 @@ func TestWalk(t *testing.T) {
 			if n == 0 {
 				n = effort.Of(k.walks/2, k.walks)
 				if few {
-					n = max(10, n/10)
+					n = max(10, k.walks/10)
 				}
 			}
 			if *walkSeed != 0 {
