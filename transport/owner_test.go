@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"regexp"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -86,13 +87,20 @@ func TestOwnerRetireWaitsForTheHolder(t *testing.T) {
 	}
 }
 
-// TestOwnerQuiesce: it waits for who is inside, and not for who comes next.
+// waitsInQuiesce finds a goroutine that has seen the word, and looks again.
+var waitsInQuiesce = regexp.MustCompile(`runtime\.Gosched\(.*\n.*\n.*\(\*Owner\)\.Quiesce\(`)
+
+// TestOwnerQuiesce: it waits for who is inside, and not for who comes next. Nobody else
+// waits while it runs: it is not parallel.
 func TestOwnerQuiesce(t *testing.T) {
-	t.Parallel()
 	var o Owner
 	o.Quiesce()
 	require.NoError(t, o.Acquire())
+	stacks := make([]byte, 1<<20)
 	requireBlocked(t, inBackground(o.Quiesce), func() {
+		require.Eventually(t, func() bool {
+			return waitsInQuiesce.Match(stacks[:runtime.Stack(stacks, true)])
+		}, patience, time.Millisecond, "it does not come to its waiting")
 		o.Release()
 		require.NoError(t, o.Acquire())
 	})
