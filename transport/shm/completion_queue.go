@@ -213,20 +213,42 @@ func (cq *completionQueue) wakeSleeper(urgent bool) {
 	}
 }
 
-// receiveInBackground receives for a queue pair in the program's stead, and
-// reports whether it could: not while the program polls.
-func (cq *completionQueue) receiveInBackground(qp *queuePair) bool {
+// run does an errand of the queue's, work, in the program's stead. While the program
+// polls it waits.
+func (cq *completionQueue) run(e *errand, work func()) {
+	for done := false; !done; done = e.finished() {
+		for pause := time.Microsecond; !cq.closed.Load() && !cq.inBackground(work); pause = min(2*pause, time.Millisecond) {
+			time.Sleep(pause)
+		}
+	}
+}
+
+// inBackground does work as the queue's owner, and reports whether it could: not while
+// the program polls.
+func (cq *completionQueue) inBackground(work func()) bool {
 	if !cq.owner.TryAcquireBackground() {
 		return false
 	}
 	defer cq.owner.Release()
-	if cq.closed.Load() || qp.released.Load() || qp.peerSegment == nil {
+	if cq.closed.Load() {
 		return true
 	}
-	if cq.receiveFor(qp); len(cq.pending) > 0 {
+	if work(); len(cq.pending) > 0 {
 		cq.wakeSleeper(cq.urgent)
 	}
 	return true
+}
+
+// receiveInBackground receives for a queue pair into pending. What is left lying its
+// sender will not ask for again. It belongs to owner.
+func (cq *completionQueue) receiveInBackground(qp *queuePair) {
+	if qp.released.Load() || qp.peerSegment == nil {
+		return
+	}
+	cq.receiveFor(qp)
+	if r := &qp.recv; r.slot.sequence.Load() == r.next+1 {
+		r.owed = true
+	}
 }
 
 // receiveFor receives for a queue pair into pending. It belongs to owner.

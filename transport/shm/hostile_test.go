@@ -50,26 +50,46 @@ func newHostile(t *testing.T) *hostile {
 	t.Helper()
 	a, err := Open(&url.URL{Scheme: "shm"})
 	require.NoError(t, err)
-	h := &hostile{failed: make(chan error, 1)}
-	pd, err := a.NewPD()
-	require.NoError(t, err)
+	h := &hostile{}
 	cq, err := a.NewCQ(transport.CQConfig{Depth: 128, Owner: &h.owner})
 	require.NoError(t, err)
-	qp, err := a.NewQP(transport.QPConfig{
-		PD: pd, SendCQ: cq, RecvCQ: cq, Conn: 1, SendDepth: 64, RecvDepth: 64,
+	h.cq = cq.(*completionQueue)
+	t.Cleanup(func() {
+		require.NoError(t, cq.Close())
+		require.NoError(t, a.Close())
+	})
+	h.connect(t, nil)
+	return h
+}
+
+// sharing makes two more of the same completion queue, which share receives.
+func (h *hostile) sharing(t *testing.T) (x, y *hostile, srq *sharedReceive) {
+	made, err := h.adapter.NewSRQ(transport.SRQConfig{Depth: 8, CQ: h.cq})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, made.Close()) })
+	x, y = &hostile{cq: h.cq}, &hostile{cq: h.cq}
+	x.connect(t, made)
+	y.connect(t, made)
+	return x, y, made.(*sharedReceive)
+}
+
+// connect makes the queue pair and connects it.
+func (h *hostile) connect(t *testing.T, srq transport.SRQ) {
+	h.failed = make(chan error, 1)
+	pd, err := h.cq.adapter.NewPD()
+	require.NoError(t, err)
+	qp, err := h.cq.adapter.NewQP(transport.QPConfig{
+		PD: pd, SendCQ: h.cq, RecvCQ: h.cq, SRQ: srq, Conn: 1, SendDepth: 64, RecvDepth: 64,
 		Owner: new(transport.Owner), Control: h, Drained: func() {},
 		Failed: func(err error) { h.failed <- err },
 	})
 	require.NoError(t, err)
-	h.queuePair, h.cq = qp.(*queuePair), cq.(*completionQueue)
+	h.queuePair = qp.(*queuePair)
 	require.NoError(t, qp.Connect(context.Background(), h))
 	t.Cleanup(func() {
 		require.NoError(t, qp.Close())
-		require.NoError(t, cq.Close())
 		require.NoError(t, pd.Close())
-		require.NoError(t, a.Close())
 	})
-	return h
 }
 
 // message puts a slot into the hostile peer's ring.

@@ -2,7 +2,6 @@ package shm
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -13,6 +12,7 @@ type receiveSide struct {
 	next  uint32 // its index
 	acked uint32 // the peer knows that messages before this one are consumed
 	rung  uint32 // the peer's send bell, answered
+	owed  bool   // the peer waits, and does not ask again
 	ended bool   // nothing more will be consumed
 }
 
@@ -35,7 +35,7 @@ func (qp *queuePair) receive(dst []transport.Completion) int {
 			r.slot = &qp.peer.slots[r.next&qp.peer.mask]
 		}
 	}
-	if n == 0 || r.next-r.acked > qp.peer.mask/2 {
+	if n == 0 || r.owed || r.next-r.acked > qp.peer.mask/2 {
 		// With nothing to do, or before the peer runs out of room. Not right after
 		// a message: a reply that the program posts now goes first.
 		qp.acknowledge()
@@ -50,6 +50,7 @@ func (qp *queuePair) receive(dst []transport.Completion) int {
 func (qp *queuePair) acknowledge() {
 	if r := &qp.recv; r.acked != r.next {
 		r.acked = r.next
+		r.owed = false
 		qp.own.acked.Store(r.next)
 		qp.ringSender()
 	}
@@ -94,8 +95,8 @@ func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
 			return stays
 		}
 	}
-	if qp.receives.starved.Load() {
-		qp.receives.starved.Store(false)
+	if !qp.shared && qp.receives.starved.Load() {
+		qp.receives.starved.Store(false) // that of a shared queue may be about another connection
 	}
 	if s.flags&transport.Solicited != 0 {
 		qp.recvCQ.urgent = true
@@ -228,14 +229,5 @@ func (qp *queuePair) advance() {
 	if !qp.advancing.request() {
 		return
 	}
-	go func() {
-		for done := false; !done; done = qp.advancing.finished() {
-			for pause := time.Microsecond; !qp.recvCQ.receiveInBackground(qp); pause = min(2*pause, time.Millisecond) {
-				if qp.recvCQ.closed.Load() {
-					break
-				}
-				time.Sleep(pause)
-			}
-		}
-	}()
+	go qp.recvCQ.run(&qp.advancing, func() { qp.recvCQ.receiveInBackground(qp) })
 }

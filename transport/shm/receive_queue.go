@@ -79,8 +79,9 @@ func (qp *queuePair) PostRecv(wrs []transport.WorkRequest) (int, error) {
 
 // sharedReceive is a shared receive queue.
 type sharedReceive struct {
-	queue *receiveQueue
-	cq    *completionQueue
+	queue     *receiveQueue
+	cq        *completionQueue
+	advancing errand
 }
 
 // NewSRQ implements transport.SharedReceiver.
@@ -94,13 +95,28 @@ func (s *sharedReceive) PostRecv(wrs []transport.WorkRequest) (int, error) {
 	n, err := s.queue.post(wrs)
 	if s.queue.starved.Load() {
 		s.queue.starved.Store(false)
-		for _, m := range *s.cq.members.Load() {
-			if m.qp.shared {
-				m.qp.advance()
-			}
+		if s.advancing.request() {
+			go s.cq.run(&s.advancing, s.advance)
 		}
 	}
 	return n, err
+}
+
+// advance looks after all connections that share the queue, taking turns with the
+// program's polls, so that none is always the last.
+func (s *sharedReceive) advance() {
+	cq := s.cq
+	members := *cq.members.Load()
+	for range members {
+		if cq.turn >= len(members) {
+			cq.turn = 0
+		}
+		m := &members[cq.turn]
+		cq.turn++
+		if m.qp.receives == s.queue {
+			cq.receiveInBackground(m.qp)
+		}
+	}
 }
 
 // Close implements transport.SRQ.
