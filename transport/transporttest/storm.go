@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -70,8 +71,8 @@ type storm struct {
 	batch      []transport.WorkRequest // built and not yet taken
 
 	receivesPosted, receivesEnded, received int
-	flushing                                bool // a receive has failed
-	probed                                  bool // a signaled request follows all others
+	flushing                                bool      // a receive has failed
+	probed                                  time.Time // when a signaled request first followed all others
 }
 
 // messages is how many of n requests are messages.
@@ -104,10 +105,12 @@ func (s *storm) run() error {
 				return err
 			}
 		}
-		done := int(s.ledger.posted) == s.Count && s.received == messages(s.Count) || broken && s.probed
+		done := int(s.ledger.posted) == s.Count && s.received == messages(s.Count) || broken && s.ledger.failed() && !s.probed.IsZero()
 		switch {
 		case done && s.ledger.settled() && s.receivesEnded == s.receivesPosted:
 			return nil
+		case !s.probed.IsZero() && !s.ledger.failed() && time.Since(s.probed) > s.patience:
+			return fmt.Errorf("%w (%v): a request that fails, after the connection did", errDeadline, s.patience)
 		case progress || n+m > 0:
 			idle = pause{}
 		case idle.waited() > s.patience:
@@ -119,16 +122,20 @@ func (s *storm) run() error {
 }
 
 // post posts receives and requests. On a broken connection it posts one more, a
-// signaled one: its completion tells that nothing before it is still to come.
+// signaled one: its completion tells that nothing before it is still to come. It may
+// go well, as the device of a killed process may still answer: then another follows,
+// until one fails.
 func (s *storm) post(broken bool) (progress bool, err error) {
 	if broken {
-		if s.probed {
+		if !s.probed.IsZero() && (s.ledger.failed() || !s.ledger.settled()) {
 			return false, nil
 		}
 		n, err := s.conn.Post(transport.Send(s.ledger.next(), transport.Span{}).With(transport.Signaled))
 		if n == 1 {
 			s.ledger.post(true)
-			s.probed = true
+			if s.probed.IsZero() {
+				s.probed = time.Now()
+			}
 		}
 		return n == 1, ignoreFull(err)
 	}
