@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -25,6 +26,17 @@ func (r *recorder) tap(c softroce.Captured) {
 	defer r.Unlock()
 	c.Datagram = append([]byte(nil), c.Datagram...)
 	r.packets = append(r.packets, c)
+}
+
+func (r *recorder) count(sent bool) (n int) {
+	r.Lock()
+	defer r.Unlock()
+	for _, c := range r.packets {
+		if c.Sent == sent {
+			n++
+		}
+	}
+	return n
 }
 
 // converse has two ends use every operation.
@@ -61,6 +73,9 @@ func TestTap(t *testing.T) {
 			x.Dev.Adapter().(*softroce.Adapter).Tap(atX.tap)
 			y.Dev.Adapter().(*softroce.Adapter).Tap(atY.tap)
 			converse(t, x, y)
+			require.Eventually(t, func() bool { // a packet that was sent once more may be under way
+				return atX.count(true) == atY.count(false) && atY.count(true) == atX.count(false)
+			}, time.Minute, time.Millisecond)
 			x.Dev.Adapter().(*softroce.Adapter).Tap(nil)
 			y.Dev.Adapter().(*softroce.Adapter).Tap(nil)
 			require.Equal(t, ofOne(t, atX.packets, true), ofOne(t, atY.packets, false))
