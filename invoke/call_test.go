@@ -135,7 +135,7 @@ func TestCallDoesNotAllocate(t *testing.T) {
 			require.NoError(t, err)
 			ctx, in, out := soon(t), make([]byte, 64), make([]byte, 64)
 			background := context.Background()
-			if raceEnabled {
+			if invoke.RaceEnabled {
 				t.Skip("the race detector allocates")
 			}
 			measure := func(what string, f func()) {

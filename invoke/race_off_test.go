@@ -1,5 +1,5 @@
 //go:build !race
 
-package invoke_test
+package invoke
 
-const raceEnabled = false
+const RaceEnabled = false

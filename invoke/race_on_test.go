@@ -1,5 +1,5 @@
 //go:build race
 
-package invoke_test
+package invoke
 
-const raceEnabled = true
+const RaceEnabled = true
