@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -82,7 +83,7 @@ func here() string {
 // closing is an adapter that notes in which order things are closed.
 type closing struct {
 	transport.Adapter
-	posting func() // called in PostSend, if set
+	posting, revoking func() // called in PostSend and Revoke, if set
 
 	mu  sync.Mutex
 	log []string
@@ -153,8 +154,15 @@ func (c *closing) Close() error  { c.note("adapter"); return c.Adapter.Close() }
 func (p closingPD) Close() error { p.to.note("domain"); return p.PD.Close() }
 func (c closingCQ) Close() error { c.to.note("queue"); return c.CQ.Close() }
 func (q closingQP) Close() error { q.to.note("connection"); return q.QP.Close() }
-func (m closingMR) Revoke()      { m.to.note("revoke"); m.MR.Revoke() }
 func (m closingMR) Close() error { m.to.note("region"); return m.MR.Close() }
+
+func (m closingMR) Revoke() {
+	m.to.note("revoke")
+	if m.to.revoking != nil {
+		m.to.revoking()
+	}
+	m.MR.Revoke()
+}
 
 // TestDeviceCloseOrder: connections first, then queues, regions, domains, each
 // once, and the adapter last.
@@ -183,6 +191,29 @@ func TestDeviceCloseOrder(t *testing.T) {
 	}
 	require.Equal(t, map[string]int{"connection": 3, "queue": 1, "revoke": 3, "region": 3, "domain": 1, "adapter": 1}, counts)
 	require.Empty(t, dev.Inventory())
+}
+
+// TestDomainCloseWaitsForRegions: a region is gone before its domain, although
+// somebody else is in the middle of closing it: the device, say.
+func TestDomainCloseWaitsForRegions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		adapter := &closing{Adapter: loopback.New(), revoking: func() { <-release }}
+		dev := transport.NewDevice("closing", adapter)
+		pd, err := dev.NewProtectionDomain()
+		require.NoError(t, err)
+		r, err := pd.Alloc(8, transport.LocalOnly)
+		require.NoError(t, err)
+		closed := make(chan error, 2)
+		go func() { closed <- r.Close() }()
+		synctest.Wait()
+		go func() { closed <- pd.Close() }()
+		synctest.Wait()
+		close(release)
+		require.NoError(t, <-closed)
+		require.NoError(t, <-closed)
+		require.NoError(t, dev.Close(), "which complains of what is left")
+	})
 }
 
 func TestClosedDevice(t *testing.T) {

@@ -19,6 +19,7 @@ type ProtectionDomain struct {
 	mu      sync.RWMutex // held for reading while a region is made
 	closed  bool
 	closing sync.Once
+	granted sync.WaitGroup // regions that are not revoked yet
 }
 
 // NewProtectionDomain makes a protection domain.
@@ -90,6 +91,7 @@ func (p *ProtectionDomain) newRegion(op string, access Access, make func() (MR, 
 		mr.Close()
 		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: a protection domain holds at most %d regions", ErrOutOfRange, handle.Max))
 	}
+	p.granted.Add(1)
 	p.dev.track(r)
 	return r, nil
 }
@@ -118,6 +120,7 @@ func (p *ProtectionDomain) Close() (err error) {
 		for _, r := range p.regions.All() {
 			r.Close()
 		}
+		p.granted.Wait() // for those that somebody else is closing
 		err = p.pd.Close()
 		p.dev.untrack(p)
 	})

@@ -93,6 +93,7 @@ func (r *Region) Close() (err error) {
 	r.closing.Do(func() {
 		r.pd.regions.Remove(r.handle)
 		r.mr.Revoke()
+		r.pd.granted.Done()
 		r.pd.dev.quiesce()
 		if r.holds.Or(closedRegion) == 0 {
 			err = r.free()
