@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// patrolInterval is how often connections are looked at that may hang for a reason
-// of which the device gives no notice.
+// patrolInterval is how often connections are looked at that may stand still for a
+// reason of which the device gives no notice.
 const patrolInterval = time.Second
 
 // patrol looks after the connections until the adapter is being closed. A port whose
@@ -33,14 +33,19 @@ func (a *Adapter) patrol(interval time.Duration) {
 	}
 }
 
-// patrol fails a connection that makes no progress since the last patrol and whose
-// packets are too long for the port.
+// patrol looks after a connection that made no progress since the last patrol: it
+// fails if its packets are too long for the port.
 func (q *queuePair) patrol(mtu int) {
 	freed := q.sends.freed.Load()
 	stalled := freed == q.patrolled && freed != q.sends.posted.Load()
 	q.patrolled = freed
+	if !stalled {
+		return
+	}
 	own, peer := q.ends()
-	if used := int(min(own.MTU, peer.MTU)); stalled && mtu < used {
+	if used := int(min(own.MTU, peer.MTU)); mtu < used {
 		q.fail(fmt.Errorf("the path MTU of the port shrank to %d bytes, and the connection uses %d: its packets do not fit any more; connect again, or give the interface its MTU back (%s)", mtu, used, q.where()), true)
+	} else if q.adapter.isRXE() {
+		q.ring()
 	}
 }

@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -69,4 +70,21 @@ func (q *queuePair) hasFailed() bool {
 	}
 	state, err := q.qp.Query()
 	return err != nil || state.State == ibv.StateError
+}
+
+// ring makes rxe look at the send queue. Its requester can stop for good while there
+// is something to send, with nothing under way whose acknowledgement or timer would
+// start it again: it finds that it has to wait (for what is before a fence, for
+// acknowledgements, for packets to leave), and what it waits for happens just before
+// it says so (Linux 6.1: rxe_req.c sets wait_fence, wait_psn and need_req_skb after it
+// has looked, and others look at them once).
+func (q *queuePair) ring() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.destroyed || q.dead.Load() {
+		return
+	}
+	if err := q.qp.Ring(); err != nil {
+		slog.Debug("verbs: cannot wake rxe", "err", err)
+	}
 }

@@ -8,6 +8,8 @@
 
 #include "abi_attributes.h"
 
+enum { ABI_CMD_POST_SEND = 28 };
+
 struct abi_wc;
 struct abi_cq;
 struct abi_srq;
@@ -162,6 +164,23 @@ struct abi_recv_wr {
 	struct abi_recv_wr *next;
 	struct abi_sge *sg_list;
 	int num_sge;
+};
+
+// The kernel's command to post, of linux/rdma/ib_user_verbs.h, as it is written to
+// the context's descriptor.
+struct abi_doorbell {
+	struct {
+		uint32_t command;
+		uint16_t in_words;
+		uint16_t out_words;
+	} header;
+	struct {
+		uint64_t response;
+		uint32_t qp_handle;
+		uint32_t wr_count;
+		uint32_t sge_count;
+		uint32_t wqe_size;
+	} post;
 };
 
 #endif

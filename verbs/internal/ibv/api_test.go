@@ -60,6 +60,7 @@ var (
 		PostSend([]transport.WorkRequest, uint64) (int, error)
 		PostRecv([]transport.WorkRequest, uint64) (int, error)
 		PostMarker(uint64) error
+		Ring() error
 		Close() error
 	} = (*QP)(nil)
 )

@@ -69,6 +69,7 @@ func (*QP) ToRTS(RTS) error                       { return ErrMissing }
 func (*QP) ToError() error                        { return ErrMissing }
 func (*QP) Query() (QPState, error)               { return QPState{}, ErrMissing }
 func (*QP) PostMarker(uint64) error               { return ErrMissing }
+func (*QP) Ring() error                           { return ErrMissing }
 func (*QP) Close() error                          { return ErrMissing }
 
 func (*SRQ) PostRecv([]transport.WorkRequest, uint64) (int, error) { return 0, ErrMissing }

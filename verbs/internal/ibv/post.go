@@ -75,6 +75,16 @@ func (q *QP) PostMarker(wrid uint64) error {
 	return nil
 }
 
+// Ring tells the kernel once more that there are requests in the send queue. Only
+// for rxe, whose doorbell is a system call: librxe makes it after every post. May be
+// called while others post and poll.
+func (q *QP) Ring() error {
+	if errno := C.shim_ring(q.qp); errno != 0 {
+		return failed(syscall.Errno(errno), "ringing the doorbell of queue pair %d on %s", q.QPN, q.pd.context.name)
+	}
+	return nil
+}
+
 // notPosted is the error of a post.
 func notPosted(call string, posted C.struct_shim_posted, wrs []transport.WorkRequest) error {
 	errno, n := syscall.Errno(posted.error), int(posted.accepted)

@@ -146,4 +146,7 @@ int shim_post_marker(struct abi_qp *qp, uint64_t wr_id);
 // many completions it stored, or a negated errno.
 int shim_poll_cq(struct abi_cq *cq, int n, struct abi_wc *completions, uint32_t spins);
 
+// shim_ring tells the kernel to look at the send queue, as posting does for rxe.
+int shim_ring(struct abi_qp *qp);
+
 #endif

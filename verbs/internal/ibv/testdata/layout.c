@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include <infiniband/verbs.h>
+#include <rdma/ib_user_verbs.h>
 
 #include "../abi_objects.h"
 
@@ -12,6 +13,26 @@
 	_Static_assert(offsetof(struct abi_##name, field) == offsetof(struct ibv_##name, field) &&                      \
 			       sizeof(((struct abi_##name *)0)->field) == sizeof(((struct ibv_##name *)0)->field),      \
 		       #name "." #field)
+
+// Of the kernel's header; verbs.h has nothing like it.
+#define IBV_CMD_POST_SEND IB_USER_VERBS_CMD_POST_SEND
+struct ibv_doorbell {
+	struct ib_uverbs_cmd_hdr header;
+	struct ib_uverbs_post_send post;
+};
+
+CONSTANT(CMD_POST_SEND);
+SIZE(doorbell);
+FIELD(doorbell, header);
+FIELD(doorbell, header.command);
+FIELD(doorbell, header.in_words);
+FIELD(doorbell, header.out_words);
+FIELD(doorbell, post);
+FIELD(doorbell, post.response);
+FIELD(doorbell, post.qp_handle);
+FIELD(doorbell, post.wr_count);
+FIELD(doorbell, post.sge_count);
+FIELD(doorbell, post.wqe_size);
 
 CONSTANT(ACCESS_LOCAL_WRITE);
 CONSTANT(MTU_256);
