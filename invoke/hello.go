@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -80,25 +79,22 @@ func decodeHello(b []byte) (hello, error) {
 	return h, nil
 }
 
-// A refused client learns why from the text of the refusal. So that it can tell
-// a status, the text begins with it in brackets.
-func refusal(err error) string {
-	if e := (*Error)(nil); errors.As(err, &e) {
-		return "[" + e.Status.String() + "] " + e.Message
+// refusal is what a client is told that is not taken: with a status, if there is one.
+func refusal(err error) transport.Rejection {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return transport.Rejection{Code: uint32(e.Status), Reason: e.Message}
 	}
-	return err.Error()
+	return transport.Rejection{Reason: err.Error()}
 }
 
 // refused is the error of a connection that failed: an *Error if one of the ends
 // refused it with a status.
 func refused(err error) error {
-	if e := (*Error)(nil); errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e // refused at this end
 	}
-	for s := range statusCount {
-		if _, message, found := strings.Cut(err.Error(), "["+s.String()+"] "); found && errors.Is(err, transport.ErrRejected) {
-			return &Error{Status: s, Message: message, Started: StartedNo, Err: err}
-		}
+	if r, ok := errors.AsType[*transport.RejectedError](err); ok && r.Code != uint32(StatusOK) && r.Code < uint32(statusCount) {
+		return &Error{Status: Status(r.Code), Message: r.Reason, Started: StartedNo, Err: err}
 	}
 	return fmt.Errorf("invoke: connect to a worker: %w", err)
 }

@@ -147,7 +147,10 @@ func TestNotAWorker(t *testing.T) {
 	require.ErrorContains(t, err, "does not speak the protocol of remote invocation")
 	_, err = s.dev.Dial(soon(t), "unix", s.address, connConfig(t, s.dev, "rfiv\x07\x00"))
 	require.ErrorIs(t, err, transport.ErrRejected)
-	require.ErrorContains(t, err, "[version mismatch] the peer speaks version 7 of the invocation protocol, this end version 2")
+	require.ErrorContains(t, err, "the peer speaks version 7 of the invocation protocol, this end version 2")
+	told := (*transport.RejectedError)(nil)
+	require.ErrorAs(t, err, &told)
+	require.EqualValues(t, invoke.StatusVersionMismatch, told.Code)
 }
 
 func connConfig(t *testing.T, dev *transport.Device, private string) transport.ConnConfig {

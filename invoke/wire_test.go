@@ -159,17 +159,19 @@ func FuzzHello(f *testing.F) {
 func TestRefusal(t *testing.T) {
 	t.Parallel()
 	busy := &Error{Status: StatusBusy, Message: "full up"}
-	// What the transport makes of it on the other side.
-	told := &transport.OpError{Op: "connect", Provider: "loopback", Err: &wrapped{refusal(busy), transport.ErrRejected}}
-	err := refused(told)
+	told := func(r transport.Rejection) error { // what the transport makes of it on the other side
+		return &transport.OpError{Op: "connect", Provider: "loopback", Err: &transport.RejectedError{Rejection: r}}
+	}
+	err := refused(told(refusal(busy)))
 	require.ErrorIs(t, err, ErrBusy)
 	require.ErrorIs(t, err, transport.ErrRejected)
 	require.ErrorContains(t, err, "full up")
-	plain := &wrapped{"no reason given", transport.ErrRejected}
-	require.ErrorIs(t, refused(plain), plain)
-	require.NotErrorIs(t, refused(plain), ErrBusy)
-	other := errors.New("[busy] but no refusal")
-	require.NotErrorIs(t, refused(other), ErrBusy)
+	for _, r := range []transport.Rejection{refusal(errors.New("no status")), {Code: uint32(statusCount), Reason: "no status"}} {
+		err := told(r)
+		require.ErrorIs(t, refused(err), err)
+		require.ErrorContains(t, refused(err), "no status")
+		require.NotErrorAs(t, refused(err), new(*Error))
+	}
 	own := &Error{Status: StatusVersionMismatch}
 	require.Equal(t, error(own), refused(&wrapped{"at this end", own}))
 }

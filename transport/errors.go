@@ -24,7 +24,7 @@ var (
 	// process died or was killed, or the network between is gone.
 	ErrPeerGone = errors.New("the peer is gone: its process ended or was killed, or the link to it broke")
 	// ErrRejected means that the peer, or an Authorize hook, refused the
-	// connection.
+	// connection. If it was the peer, there is a *RejectedError.
 	ErrRejected = errors.New("connection refused")
 	// ErrOutOfRange means that a request asks for more than its remote span
 	// grants, or for more than a limit of the provider.

@@ -9,12 +9,10 @@ import (
 	"math/bits"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unicode"
 )
 
 // link is the stream over which a connection is set up. It stays open for the
@@ -62,7 +60,7 @@ type frameKind uint8
 const (
 	frameHello    frameKind = iota + 1 // dialer: version, wire protocol, device, private data
 	frameAccept                        // listener: device, private data
-	frameReject                        // either: why not
+	frameReject                        // either: Rejection
 	frameExchange                      // either: Exchanger
 	frameControl                       // either, once set up: Control
 	frameGoodbye                       // either: closed in good order
@@ -179,7 +177,7 @@ func (l *link) Exchange(msg []byte, fds []int) ([]byte, []int, error) {
 
 func (l *link) PassesFDs() bool { return l.unix != nil }
 
-// expect reads a frame of the given kind; a rejection becomes ErrRejected.
+// expect reads a frame of the given kind; a rejection becomes a *RejectedError.
 func (l *link) expect(want frameKind) ([]byte, []int, error) {
 	kind, payload, fds, err := l.read()
 	switch {
@@ -191,7 +189,7 @@ func (l *link) expect(want frameKind) ([]byte, []int, error) {
 	case kind == want:
 		return payload, fds, nil
 	case kind == frameReject:
-		err = rejection(payload)
+		err = decodeRejection(payload)
 	default:
 		err = fmt.Errorf("%w: set-up frame of kind %d where %d was expected", ErrInvalid, kind, want)
 	}
@@ -324,25 +322,10 @@ func (l *link) dropQueue() {
 	l.out.queue, l.out.notices = nil, 0
 }
 
-// maxReason bounds, in bytes, what one end tells the other of its reasons.
-const maxReason = 1024
-
-// rejection is the error for a peer's reason, which is text from outside.
-func rejection(reason []byte) error {
-	text := strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, string(reason[:min(len(reason), maxReason)]))
-	return fmt.Errorf("%w by the peer: %s", ErrRejected, text)
-}
-
 // reject tells the peer why there will be no connection, and hangs up.
-func (l *link) reject(reason string) {
-	reason = reason[:min(len(reason), maxReason)]
+func (l *link) reject(r Rejection) {
 	l.stream.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
-	l.write(frameReject, []byte(reason))
+	l.write(frameReject, r.encode())
 	l.stream.Close()
 	closeFDs(l.in.fds)
 	l.in.fds = nil

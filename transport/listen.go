@@ -104,7 +104,7 @@ func (l *Listener) receive(stream net.Conn) {
 	select {
 	case l.requests <- r:
 	case <-ctx.Done():
-		r.Reject("nobody accepts connections here at the moment")
+		r.Reject(Rejection{Reason: "nobody accepts connections here at the moment"})
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 //	dialer                          listener
 //	hello (private data)     ->
 //	                                program looks at the Request; Authorize
-//	                         <-     accept (private data), or reject (reason)
+//	                         <-     accept (private data), or reject (Rejection)
 //	Authorize
 //	exchanges of the providers' queue pairs, both ways; each is ready to receive
 //	before the last one and ready to send after it
@@ -29,7 +29,7 @@ func (d *Device) Connect(ctx context.Context, stream net.Conn, cfg ConnConfig) (
 	l := newLink(stream)
 	c, err := d.setUp(ctx, l, cfg, (*Conn).dial)
 	if err != nil {
-		l.reject(err.Error())
+		l.reject(Rejection{Reason: err.Error()})
 		return nil, d.opError("connect to "+peerOf(stream).String(), ScopeConnection, err)
 	}
 	return c, nil
@@ -108,7 +108,7 @@ func (d *Device) Receive(ctx context.Context, stream net.Conn) (*Request, error)
 	unbind := l.bind(ctx)
 	r, err := d.receive(l)
 	if err = unbind(err); err != nil {
-		l.reject(err.Error())
+		l.reject(Rejection{Reason: err.Error()})
 		return nil, d.opError("receive a connection request from "+peerOf(stream).String(), ScopeConnection, err)
 	}
 	return r, nil
@@ -142,7 +142,7 @@ func (r *Request) Accept(ctx context.Context, cfg ConnConfig) (*Conn, error) {
 		return nil, r.dev.opError("accept "+r.peer.String(), ScopeConnection, err)
 	}
 	if !r.answered.CompareAndSwap(false, true) {
-		return fail(fmt.Errorf("%w: the request was accepted or rejected before", ErrInvalid))
+		return fail(errAnswered)
 	}
 	err := authorize(ctx, cfg, r.peer)
 	var c *Conn
@@ -153,7 +153,7 @@ func (r *Request) Accept(ctx context.Context, cfg ConnConfig) (*Conn, error) {
 		})
 	}
 	if err != nil {
-		r.link.reject(err.Error())
+		r.link.reject(Rejection{Reason: err.Error()})
 		return fail(err)
 	}
 	return c, nil
@@ -167,12 +167,25 @@ func (c *Conn) answer(ctx context.Context, cfg ConnConfig) error {
 	return c.qp.Connect(ctx, c.link)
 }
 
-// Reject refuses the connection; the dialer gets an ErrRejected with the reason.
-func (r *Request) Reject(reason string) {
-	if r.answered.CompareAndSwap(false, true) {
-		r.link.reject(reason)
+// Reject refuses the connection: the dialer gets a *RejectedError with what it is
+// told. A request that was accepted or rejected before is an ErrInvalid; data beyond
+// MaxRejectionData an ErrOutOfRange, and the request still wants an answer.
+func (r *Request) Reject(why Rejection) error {
+	var err error
+	switch {
+	case len(why.Data) > MaxRejectionData:
+		err = fmt.Errorf("%w: %d bytes of data; at most %d", ErrOutOfRange, len(why.Data), MaxRejectionData)
+	case !r.answered.CompareAndSwap(false, true):
+		err = errAnswered
+	default:
+		r.link.reject(why)
+		return nil
 	}
+	return r.dev.opError("reject "+r.peer.String(), ScopeRequest, err)
 }
+
+// errAnswered is the error of a second answer to a request.
+var errAnswered = fmt.Errorf("%w: the request was accepted or rejected before", ErrInvalid)
 
 func authorize(ctx context.Context, cfg ConnConfig, peer Peer) error {
 	if cfg.Authorize != nil {
@@ -225,7 +238,7 @@ func (c *Conn) listen() {
 			reason = ErrPeerClosed
 		case kind == frameReject: // it gave up as set-up ended here
 			closeFDs(fds)
-			reason = rejection(payload)
+			reason = decodeRejection(payload)
 		default:
 			closeFDs(fds)
 			reason = fmt.Errorf("%w: frame of kind %d on an established connection", ErrInvalid, kind)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/internal/pairtest"
@@ -118,18 +119,24 @@ func TestReject(t *testing.T) {
 	t.Parallel()
 	a, b := newEnds(t)
 	sa, sb := net.Pipe()
+	why := transport.Rejection{Code: 4711, Reason: "come back tomorrow", Data: []byte("at nine")}
 	requests := make(chan *transport.Request, 1)
 	go func() {
 		r, err := b.Dev.Receive(context.Background(), sb)
 		if err == nil {
-			r.Reject("come back tomorrow")
-			r.Reject("twice")
+			big := transport.Rejection{Data: make([]byte, transport.MaxRejectionData+1)}
+			assert.ErrorIs(t, r.Reject(big), transport.ErrOutOfRange)
+			assert.NoError(t, r.Reject(why))
+			assert.ErrorIs(t, r.Reject(transport.Rejection{Reason: "twice"}), transport.ErrInvalid)
 		}
 		requests <- r
 	}()
 	_, err := a.Dev.Connect(t.Context(), sa, a.Config())
 	require.ErrorIs(t, err, transport.ErrRejected)
 	require.ErrorContains(t, err, "transport: loopback: connect to peer at pipe: connection refused by the peer: come back tomorrow")
+	told, ok := errors.AsType[*transport.RejectedError](err)
+	require.True(t, ok)
+	require.Equal(t, why, told.Rejection)
 	r := <-requests
 	require.NotNil(t, r)
 	_, err = r.Accept(t.Context(), b.Config())
@@ -258,7 +265,7 @@ func FuzzReceive(f *testing.F) {
 		switch {
 		case err == nil:
 			require.Equal(t, "pipe", r.Peer().Address.String())
-			r.Reject("no")
+			r.Reject(transport.Rejection{Reason: "no"})
 		default:
 			var op *transport.OpError
 			require.ErrorAs(t, err, &op)

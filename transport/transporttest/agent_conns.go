@@ -139,7 +139,9 @@ var accept = define("accept", func(a *agent, args acceptArgs) ([]connInfo, error
 			return made, fmt.Errorf("accept %d of %d: %w", i+1, args.Count, err)
 		}
 		if args.Reject != "" {
-			r.Reject(args.Reject)
+			if err := r.Reject(transport.Rejection{Reason: args.Reject}); err != nil {
+				return made, err
+			}
 			continue
 		}
 		c, err := r.Accept(ctx, cfg)
