@@ -156,7 +156,7 @@ func TestTake(t *testing.T) {
 			in := pattern(n, 1)
 			var results [][]byte
 			for range 2 {
-				future, err := c.GoSized(soon(t), echo, in, n)
+				future, err := c.Go(soon(t), echo, in, invoke.CallOptions{Room: n})
 				require.NoError(t, err)
 				out, err := future.Take(soon(t))
 				require.NoError(t, err)
@@ -233,7 +233,6 @@ func TestClosedClient(t *testing.T) {
 			"poll":           {second(c.Poll()), invoke.StartedUnknown},
 			"call":           {second(c.Call(soon(t), f, nil, nil)), invoke.StartedNo},
 			"go":             {second(c.Go(soon(t), f, nil)), invoke.StartedNo},
-			"go wait":        {second(c.GoWait(soon(t), f, nil, 0)), invoke.StartedNo},
 			"buffer go":      {b.Go(soon(t), f, 1), invoke.StartedNo},
 			"credits":        {second(c.Credits()), invoke.StartedNo},
 		} {

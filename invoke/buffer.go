@@ -88,17 +88,17 @@ func (b *Buffer) Call(ctx context.Context, f *Handle, n int) ([]byte, error) {
 
 // Go sends the first n bytes of In to the function f and returns without
 // waiting for the reply: see Client.Go. Wait or Abandon has to follow.
-func (b *Buffer) Go(ctx context.Context, f *Handle, n int) error {
+func (b *Buffer) Go(ctx context.Context, f *Handle, n int, options ...CallOptions) error {
 	c := b.client
 	if err := c.owner.Acquire(); err != nil {
 		return c.refuse(err, StartedNo)
 	}
-	err := b.begin(ctx, f, n)
+	err := b.begin(ctx, f, n, combine(options))
 	c.owner.Release()
 	return err
 }
 
-func (b *Buffer) begin(ctx context.Context, f *Handle, n int) error {
+func (b *Buffer) begin(ctx context.Context, f *Handle, n int, o CallOptions) error {
 	c := b.client
 	if b.closed {
 		return fmt.Errorf("invoke: the buffer is closed: %w", transport.ErrClosed)
@@ -112,11 +112,11 @@ func (b *Buffer) begin(ctx context.Context, f *Handle, n int) error {
 		return &Error{Status: StatusTooLarge, Function: f.name, Worker: c.worker, Started: StartedNo,
 			Message: fmt.Sprintf("the input has %d bytes, the buffer was made for %d", n, len(b.in))}
 	}
-	timeout, err := c.admit(ctx, f)
+	timeout, err := c.admit(ctx, f, o.Timeout)
 	if err != nil {
 		return err
 	}
-	s, err := c.credit(ctx, true)
+	s, err := c.credit(ctx, !o.NoWait)
 	if err != nil {
 		return err
 	}

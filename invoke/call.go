@@ -28,7 +28,7 @@ func (c *Client) Call(ctx context.Context, f *Handle, in, out []byte) (int, erro
 }
 
 func (c *Client) call(ctx context.Context, f *Handle, in, out []byte) (int, error) {
-	s, err := c.begin(ctx, f, in, len(out), true)
+	s, err := c.begin(ctx, f, in, CallOptions{Room: len(out)})
 	if err != nil {
 		return 0, err
 	}
@@ -39,18 +39,18 @@ func (c *Client) call(ctx context.Context, f *Handle, in, out []byte) (int, erro
 }
 
 // begin copies the input into a free slot, or beside it, and sends it off. There
-// is room for a result of a slot, or of room bytes if that is more.
-func (c *Client) begin(ctx context.Context, f *Handle, in []byte, room int, wait bool) (*clientSlot, error) {
-	timeout, err := c.admit(ctx, f)
+// is room for a result of a slot, or of as much as the option says if that is more.
+func (c *Client) begin(ctx context.Context, f *Handle, in []byte, o CallOptions) (*clientSlot, error) {
+	timeout, err := c.admit(ctx, f, o.Timeout)
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.credit(ctx, wait)
+	s, err := c.credit(ctx, !o.NoWait)
 	if err != nil {
 		return nil, err
 	}
-	if len(in) > c.layout.slotBytes || room > c.layout.slotBytes {
-		err = c.load(s, f, in, room)
+	if len(in) > c.layout.slotBytes || o.Room > c.layout.slotBytes {
+		err = c.load(s, f, in, o.Room)
 		if err != nil {
 			return nil, err
 		}
@@ -102,10 +102,6 @@ func (c *Client) release(s *clientSlot) {
 		if b.lent {
 			c.memory.put(b.region)
 		}
-	}
-	if s.state == slotAside {
-		delete(c.aside, s.id)
-		return
 	}
 	s.state = slotFree
 	c.free = append(c.free, s.index)

@@ -25,8 +25,6 @@ type ClientConfig struct {
 	// calls beyond SlotBytes, is kept for those to come: 1 GiB if 0, none if
 	// negative. What nobody uses for 5 s is freed.
 	SpareBytes int64
-	// Aside is how many results Client.GoWait may put aside: 1024 if 0.
-	Aside int
 	// Mode is how the client waits for replies.
 	Mode Mode
 	// Token is handed to the worker's Authorize hook: at most MaxTokenBytes.
@@ -39,10 +37,7 @@ type ClientConfig struct {
 	memoryIdle time.Duration // for tests; 5 s if 0
 }
 
-const (
-	defaultSpareBytes = 1 << 30
-	defaultAside      = 1024
-)
+const defaultSpareBytes = 1 << 30
 
 // Client calls the functions of one worker over one connection. One goroutine
 // at a time may use it, its Buffers and its Futures; a second one gets
@@ -69,12 +64,10 @@ type Client struct {
 	_           [64]byte // what follows belongs to owner
 	owner       transport.Owner
 	slots       []clientSlot
-	free        []uint32               // credits: slots without a call, the last used on top
-	abandoned   int                    // slots whose call nobody waits for
-	aside       map[uint64]*clientSlot // by id: calls that GoWait took out of their slots; nil if there were none
-	mostAside   int
-	news        bool  // since Await or Poll said so last, calls were answered
-	failed      error // why the connection ended, once that was noticed
+	free        []uint32 // credits: slots without a call, the last used on top
+	abandoned   int      // slots whose call nobody waits for
+	news        bool     // since Await or Poll said so last, calls were answered
+	failed      error    // why the connection ended, once that was noticed
 	staged      [clientBatch]transport.WorkRequest
 	length      int                     // of staged
 	receives    []transport.WorkRequest // as many as are reposted at once
@@ -119,7 +112,6 @@ const (
 	slotInFlight            // sent, unanswered
 	slotFinished            // answered, or never to be answered; not collected
 	slotAbandoned           // sent, unanswered, and nobody waits: quarantined
-	slotAside               // finished, and no slot any more: see Client.GoWait
 )
 
 func (s *clientSlot) unanswered() bool { return s.state == slotInFlight || s.state == slotAbandoned }
@@ -156,13 +148,7 @@ func newClient(dev *transport.Device, cfg ClientConfig, connect func(transport.C
 	if len(cfg.Token) > MaxTokenBytes {
 		return nil, fmt.Errorf("invoke: a token of %d bytes; at most %d", len(cfg.Token), MaxTokenBytes)
 	}
-	if cfg.Aside < 0 {
-		return nil, fmt.Errorf("invoke: Aside is %d; it must not be negative", cfg.Aside)
-	}
-	c := &Client{dev: dev, spin: cfg.Mode.Spin(), mostAside: cfg.Aside}
-	if c.mostAside == 0 {
-		c.mostAside = defaultAside
-	}
+	c := &Client{dev: dev, spin: cfg.Mode.Spin()}
 	if err := c.connect(wish, cfg, connect); err != nil {
 		c.Close()
 		return nil, refused(err)

@@ -2,6 +2,7 @@ package invoke_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -35,7 +36,7 @@ func TestLateReply(t *testing.T) {
 		require.Equal(t, invoke.Credits{Free: 1, Quarantined: 1}, credits)
 		next, err := c.Go(soon(t), echo, []byte("next"))
 		require.NoError(t, err)
-		_, err = c.TryGo(soon(t), echo, nil)
+		_, err = c.Go(soon(t), echo, nil, invoke.CallOptions{NoWait: true})
 		require.ErrorIs(t, err, invoke.ErrNoCredit, "a slot in quarantine is no credit")
 		_, err = c.Go(within(t, 20*time.Millisecond), echo, nil)
 		require.ErrorIs(t, err, invoke.ErrDeadlineExceeded, "Go waits for the quarantine to end")
@@ -55,6 +56,55 @@ func TestLateReply(t *testing.T) {
 		credits, err = c.Credits()
 		require.NoError(t, err)
 		require.Equal(t, invoke.Credits{Free: 2}, credits)
+	})
+}
+
+// TestTimeout: the sooner of a call's timeout and its context's deadline travels.
+func TestTimeout(t *testing.T) {
+	everywhere(t, func(t *testing.T, url string) {
+		s := serve(t, url, invoke.WorkerConfig{})
+		c := s.dial(t, invoke.ClientConfig{})
+		left := s.register(t, c, "left", func(ctx context.Context, _, out []byte) (int, error) {
+			deadline, limited := ctx.Deadline()
+			if !limited {
+				return 0, nil
+			}
+			binary.LittleEndian.PutUint64(out, uint64(time.Until(deadline)))
+			return 8, nil
+		})
+		unlimited := context.Background()
+		limited, cancel := context.WithTimeout(unlimited, time.Hour)
+		defer cancel()
+		b, err := c.NewBuffer(0, 8)
+		require.NoError(t, err)
+		for _, test := range []struct {
+			ctx     context.Context
+			timeout time.Duration
+			most    time.Duration // left; 0 for no limit
+		}{
+			{unlimited, 0, 0}, {unlimited, time.Minute, time.Minute}, {limited, 0, time.Hour}, {limited, time.Minute, time.Minute}, {limited, 2 * time.Hour, time.Hour},
+		} {
+			o := invoke.CallOptions{Timeout: test.timeout}
+			future, err := c.Go(test.ctx, left, nil, o)
+			require.NoError(t, err)
+			direct, err := future.Take(soon(t))
+			require.NoError(t, err)
+			require.NoError(t, b.Go(test.ctx, left, 0, o))
+			inPlace, err := b.Wait(soon(t))
+			require.NoError(t, err)
+			for _, result := range [][]byte{direct, inPlace} {
+				if test.most == 0 {
+					require.Empty(t, result)
+					continue
+				}
+				require.Len(t, result, 8)
+				d := time.Duration(binary.LittleEndian.Uint64(result))
+				require.Greater(t, d, test.most/2)
+				require.LessOrEqual(t, d, test.most)
+			}
+		}
+		_, err = c.Go(unlimited, left, nil, invoke.CallOptions{Timeout: -1})
+		require.ErrorIs(t, err, invoke.ErrDeadlineExceeded)
 	})
 }
 

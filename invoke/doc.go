@@ -69,9 +69,9 @@
 //
 // # Credit
 //
-// Without a credit, TryGo fails with ErrNoCredit; Go does, too, unless an
-// abandoned call's slot is about to be free; GoWait waits for an answer, and puts
-// the result aside until its Future is waited for.
+// Without a credit, a call fails with ErrNoCredit, unless an abandoned call's slot
+// is about to be free and the caller may wait for it (NoWait). A call that waits for
+// others to be answered would wait for ever: only its caller collects them.
 //
 // # Ownership of memory
 //

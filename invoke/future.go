@@ -15,47 +15,15 @@ type Future struct {
 }
 
 // Go sends in to the function f and returns without waiting for the reply. in
-// is copied. If no credit is free it waits for one to come out of quarantine;
-// when none will, because the caller has to wait for a Future first, it fails
-// with ErrNoCredit. The context bounds that wait, and its deadline travels with
-// the call; the wait for the reply has a context of its own.
-func (c *Client) Go(ctx context.Context, f *Handle, in []byte) (Future, error) {
-	return c.start(ctx, f, in, 0, true)
-}
-
-// GoSized is Go for a function with a result of up to room bytes. Without it there
-// is room for a result of SlotBytes.
-func (c *Client) GoSized(ctx context.Context, f *Handle, in []byte, room int) (Future, error) {
-	return c.start(ctx, f, in, room, true)
-}
-
-// TryGo is Go that never waits: without a free credit it fails with ErrNoCredit.
-func (c *Client) TryGo(ctx context.Context, f *Handle, in []byte) (Future, error) {
-	return c.start(ctx, f, in, 0, false)
-}
-
-// GoWait is GoSized that waits for a credit, however long the context allows. If
-// all slots hold calls of Futures, it waits until one is answered and puts its
-// result aside, where the Future finds it: a small one on the Go heap, one beyond
-// SlotBytes where it is. It fails with ErrNoCredit if no more results may be put
-// aside (ClientConfig.Aside), or if all slots hold answered calls of Buffers.
-func (c *Client) GoWait(ctx context.Context, f *Handle, in []byte, room int) (Future, error) {
+// is copied. If no credit is free it waits for one to come out of quarantine,
+// unless the options forbid it; when none will, because the caller has to wait for a
+// Future first, it fails with ErrNoCredit. The context bounds that wait, and its
+// deadline travels with the call; the wait for the reply has a context of its own.
+func (c *Client) Go(ctx context.Context, f *Handle, in []byte, options ...CallOptions) (Future, error) {
 	if err := c.owner.Acquire(); err != nil {
 		return Future{}, c.refuse(err, StartedNo)
 	}
-	err := c.makeCredit(ctx, f)
-	c.owner.Release()
-	if err != nil {
-		return Future{}, err
-	}
-	return c.start(ctx, f, in, room, true)
-}
-
-func (c *Client) start(ctx context.Context, f *Handle, in []byte, room int, wait bool) (Future, error) {
-	if err := c.owner.Acquire(); err != nil {
-		return Future{}, c.refuse(err, StartedNo)
-	}
-	s, err := c.begin(ctx, f, in, room, wait)
+	s, err := c.begin(ctx, f, in, combine(options))
 	var future Future
 	if err == nil {
 		future = Future{client: c, slot: s.index, id: s.id}
@@ -82,7 +50,7 @@ func (c *Client) GoBatch(ctx context.Context, f *Handle, inputs [][]byte, future
 }
 
 func (c *Client) beginAll(ctx context.Context, f *Handle, inputs [][]byte, futures []Future) (begun int, err error) {
-	timeout, err := c.admit(ctx, f)
+	timeout, err := c.admit(ctx, f, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -173,7 +141,7 @@ func (f Future) Take(ctx context.Context) ([]byte, error) {
 func (f Future) find() *clientSlot {
 	s := &f.client.slots[f.slot]
 	if s.id != f.id || s.state != slotInFlight && s.state != slotFinished {
-		return f.client.aside[f.id] // usually there is nothing
+		return nil
 	}
 	return s
 }
@@ -229,7 +197,6 @@ type Credits struct {
 	Free        int // calls that can be begun now
 	InFlight    int // unanswered, or answered and not collected
 	Quarantined int // abandoned and unanswered
-	Aside       int // answered and not collected, and out of their slots: see GoWait
 }
 
 // Credits takes the replies that have come and counts the slots.
@@ -242,7 +209,7 @@ func (c *Client) Credits() (Credits, error) {
 		c.look()
 	}
 	free := len(c.free)
-	return Credits{Free: free, Quarantined: c.abandoned, InFlight: len(c.slots) - free - c.abandoned, Aside: len(c.aside)}, nil
+	return Credits{Free: free, Quarantined: c.abandoned, InFlight: len(c.slots) - free - c.abandoned}, nil
 }
 
 // Timing is what the worker measured of a call.

@@ -98,7 +98,7 @@ func TestLargeCalls(t *testing.T) {
 				require.True(t, bytes.Equal(want, out[:got]), about)
 
 				clear(out)
-				future, err := c.GoSized(soon(t), f, in, m)
+				future, err := c.Go(soon(t), f, in, invoke.CallOptions{Room: m})
 				require.NoError(t, err, about)
 				got, err = future.Wait(soon(t), out)
 				require.NoError(t, err, about)
@@ -163,7 +163,7 @@ func TestManyLargeCalls(t *testing.T) {
 					in, function, p.want = []byte{byte(i)}, echo, []byte{byte(i)}
 				}
 				var err error
-				p.future, err = c.GoSized(soon(t), function, in, len(p.want))
+				p.future, err = c.Go(soon(t), function, in, invoke.CallOptions{Room: len(p.want)})
 				require.NoError(t, err)
 				calls = append(calls, p)
 			}
@@ -331,7 +331,7 @@ func TestLargeStatuses(t *testing.T) {
 		_, err = c.Call(soon(t), f, nil, make([]byte, 100<<10))
 		require.NoError(t, err)
 		require.Equal(t, 100<<10, receive(t, room))
-		_, err = c.GoSized(soon(t), f, nil, 100<<10)
+		_, err = c.Go(soon(t), f, nil, invoke.CallOptions{Room: 100 << 10})
 		require.NoError(t, err)
 		require.Equal(t, 100<<10, receive(t, room))
 	})
@@ -493,7 +493,7 @@ func TestDrainDuringLargeCalls(t *testing.T) {
 				entered <- struct{}{}
 				return len(out), nil
 			})
-			future, err := c.GoSized(soon(t), f, nil, size)
+			future, err := c.Go(soon(t), f, nil, invoke.CallOptions{Room: size})
 			require.NoError(t, err)
 			receive(t, entered)
 			require.NoError(t, how(s))

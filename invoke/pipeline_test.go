@@ -33,13 +33,13 @@ func TestPipelining(t *testing.T) {
 		for next := uint64(0); next < 3000 || len(futures) > 0; {
 			for next < 3000 && len(futures) < c.Slots() && random.IntN(4) > 0 {
 				binary.LittleEndian.PutUint64(in[:], next)
-				future, err := c.TryGo(ctx, f, in[:size(next)])
+				future, err := c.Go(ctx, f, in[:size(next)], invoke.CallOptions{NoWait: true})
 				require.NoError(t, err)
 				futures[next] = future
 				next++
 			}
 			if len(futures) == c.Slots() {
-				_, err := c.TryGo(ctx, f, nil)
+				_, err := c.Go(ctx, f, nil, invoke.CallOptions{NoWait: true})
 				require.ErrorIs(t, err, invoke.ErrNoCredit)
 				_, err = c.Go(ctx, f, nil)
 				require.ErrorIs(t, err, invoke.ErrNoCredit, "it would wait for ever")

@@ -128,7 +128,7 @@ func playLargeClient(address string) error {
 	for {
 		var futures [4]invoke.Future
 		for i := range futures {
-			if futures[i], err = c.GoSized(context.Background(), f, in, len(in)); err != nil {
+			if futures[i], err = c.Go(context.Background(), f, in, invoke.CallOptions{Room: len(in)}); err != nil {
 				return err
 			}
 		}
@@ -355,7 +355,7 @@ func TestStoppedWorker(t *testing.T) {
 	worker.stop(t)
 	_, err = c.Call(within(t, 50*time.Millisecond), f, []byte("x"), make([]byte, 1))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	_, err = c.TryGo(soon(t), f, nil)
+	_, err = c.Go(soon(t), f, nil, invoke.CallOptions{NoWait: true})
 	require.ErrorIs(t, err, invoke.ErrNoCredit)
 	require.NoError(t, worker.Process.Signal(syscall.SIGCONT))
 	out := make([]byte, 4)
@@ -438,9 +438,9 @@ func TestWorkerKilledDuringLargeCalls(t *testing.T) {
 		b, err := c.NewBuffer(64<<20, 64<<20)
 		require.NoError(t, err)
 		require.NoError(t, b.Go(soon(t), echo, len(b.In())))
-		future, err := c.GoSized(soon(t), echo, b.In(), 64<<20)
+		future, err := c.Go(soon(t), echo, b.In(), invoke.CallOptions{Room: 64 << 20})
 		require.NoError(t, err)
-		abandoned, err := c.GoSized(soon(t), echo, b.In()[:1<<20], 64<<20)
+		abandoned, err := c.Go(soon(t), echo, b.In()[:1<<20], invoke.CallOptions{Room: 64 << 20})
 		require.NoError(t, err)
 		require.NoError(t, abandoned.Abandon())
 		time.Sleep(time.Duration(round) * 5 * time.Millisecond) // to be killed at another point each time

@@ -101,7 +101,7 @@ func (l *loop) replyFailure(f *registered, n int, err error) {
 	case n < 0:
 		status, message = StatusCrashed, fmt.Sprintf("the function returned a length of %d bytes", n)
 	default:
-		message = fmt.Sprintf("the result has %d bytes, there is room for %d; offer more (Call, GoSized, NewBuffer) or connect with larger slots (SlotBytes)", n, len(k.result))
+		message = fmt.Sprintf("the result has %d bytes, there is room for %d; offer more (Call, CallOptions, NewBuffer) or connect with larger slots (SlotBytes)", n, len(k.result))
 	}
 	l.reply(f, status, putMessage(k.result, message))
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // admit refuses calls that cannot be sent, or would be in vain, and tells how
-// much time there is, 0 for no limit.
-func (c *Client) admit(ctx context.Context, f *Handle) (timeout time.Duration, err error) {
+// much time there is of what the caller allows, 0 for no limit.
+func (c *Client) admit(ctx context.Context, f *Handle, allowed time.Duration) (timeout time.Duration, err error) {
 	if f.client != c {
 		return 0, ErrForeignHandle
 	}
@@ -21,10 +21,15 @@ func (c *Client) admit(ctx context.Context, f *Handle) (timeout time.Duration, e
 		c.fail(nil)
 		return 0, c.gone(StartedNo)
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		if timeout = time.Until(deadline); timeout <= 0 {
-			return 0, c.unsent(f, context.DeadlineExceeded)
+	timeout = allowed
+	deadline, limited := ctx.Deadline()
+	if limited {
+		if left := time.Until(deadline); allowed == 0 || left < allowed {
+			timeout = left
 		}
+	}
+	if timeout < 0 || limited && timeout == 0 {
+		return 0, c.unsent(f, context.DeadlineExceeded)
 	}
 	return timeout, nil
 }

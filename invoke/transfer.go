@@ -280,7 +280,7 @@ func (l *loop) executeTransfer(t *transfer) {
 		l.replaceContext()
 	}
 	if err == nil && n > len(t.result) {
-		err = &Error{Status: StatusTooLarge, Message: fmt.Sprintf("the result has %d bytes, there is room for %d; offer more (Call, GoSized, NewBuffer), or have the worker take more (CallBytes)", n, len(t.result))}
+		err = &Error{Status: StatusTooLarge, Message: fmt.Sprintf("the result has %d bytes, there is room for %d; offer more (Call, CallOptions, NewBuffer), or have the worker take more (CallBytes)", n, len(t.result))}
 	}
 	switch {
 	case err != nil || n < 0:

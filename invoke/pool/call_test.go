@@ -247,7 +247,7 @@ func TestBackPressure(t *testing.T) {
 	p := s.open(pool.Config{Queue: 2})
 	var futures []*pool.Future
 	begin := func() {
-		f, err := p.TryGo(soon(t), "gate", nil)
+		f, err := p.Go(soon(t), "gate", nil, invoke.CallOptions{NoWait: true})
 		require.NoError(t, err)
 		futures = append(futures, f)
 	}
@@ -255,7 +255,7 @@ func TestBackPressure(t *testing.T) {
 	receive(t, entered)
 	begin()
 	begin()
-	_, err := p.TryGo(soon(t), "gate", nil)
+	_, err := p.Go(soon(t), "gate", nil, invoke.CallOptions{NoWait: true})
 	require.ErrorIs(t, err, pool.ErrFull)
 	ctx, cancel := context.WithTimeout(soon(t), 10*time.Millisecond)
 	defer cancel()
@@ -274,7 +274,7 @@ func TestBackPressure(t *testing.T) {
 	release <- struct{}{}
 	receive(t, entered)
 	futures = append(futures, receive(t, admitted))
-	_, err = p.TryGo(soon(t), "gate", nil)
+	_, err = p.Go(soon(t), "gate", nil, invoke.CallOptions{NoWait: true})
 	require.ErrorIs(t, err, pool.ErrFull)
 	futures[1].Cancel() // in flight or not, its place is free soon
 	futures[2].Cancel()

@@ -48,8 +48,8 @@ type Config struct {
 	// has slots if 0. Ahead is how much work, 1 ms if 0.
 	Depth int
 	Ahead time.Duration
-	// Queue is how many calls wait for a lane at most: 1024 if 0. Then TryGo
-	// fails and Go waits. Calls of Pool.Call and Map beyond it wait, too; they are
+	// Queue is how many calls wait for a lane at most: 1024 if 0. Then Go waits, or
+	// fails. Calls of Pool.Call and Map beyond it wait, too; they are
 	// bounded by their goroutines and by the window of the Map.
 	Queue int
 	// Attempts is how often a call is made at most: 3 if 0.

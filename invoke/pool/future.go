@@ -18,39 +18,28 @@ type Future struct {
 
 // Go begins a call of a function and returns without waiting for the reply. in
 // is copied. The context is the call's: when it ends, the call is given up. If
-// the queue is full, Go waits for room.
-func (p *Pool) Go(ctx context.Context, function string, in []byte) (*Future, error) {
-	return p.GoSized(ctx, function, in, 0)
-}
-
-// GoSized is Go for a function with a result of up to room bytes. Without it there
-// is room for a result of a slot of the worker: invoke.ClientConfig.SlotBytes.
-func (p *Pool) GoSized(ctx context.Context, function string, in []byte, room int) (*Future, error) {
-	f := p.future(ctx, function, in)
-	f.call.room = room
-	f.call.admitted = make(chan struct{})
-	if err := p.submit(f.call, false); err != nil {
-		return nil, f.refused(err)
-	}
-	select {
-	case <-f.call.admitted:
-	case <-f.call.done:
-	}
-	return f, nil
-}
-
-// TryGo is Go that never waits: it fails with ErrFull when the queue is full.
-func (p *Pool) TryGo(ctx context.Context, function string, in []byte) (*Future, error) {
-	f := p.future(ctx, function, in)
-	if err := p.submit(f.call, true); err != nil {
-		return nil, f.refused(err)
-	}
-	return f, nil
-}
-
-func (p *Pool) future(ctx context.Context, function string, in []byte) *Future {
+// the queue is full, Go waits for room, or fails with ErrFull if the options say so.
+// A timeout of theirs is that of an attempt.
+func (p *Pool) Go(ctx context.Context, function string, in []byte, options ...invoke.CallOptions) (*Future, error) {
 	c := &call{function: function, in: append([]byte(nil), in...), fresh: true, done: make(chan struct{})}
-	return &Future{call: c, cancel: p.bind(ctx, c)}
+	try := false
+	for _, o := range options {
+		c.room, c.timeout, try = max(c.room, o.Room), max(c.timeout, o.Timeout), try || o.NoWait
+	}
+	f := &Future{call: c, cancel: p.bind(ctx, c)}
+	if !try {
+		c.admitted = make(chan struct{})
+	}
+	if err := p.submit(c, try); err != nil {
+		return nil, f.refused(err)
+	}
+	if !try {
+		select {
+		case <-c.admitted:
+		case <-c.done:
+		}
+	}
+	return f, nil
 }
 
 // bind makes a call end with its context.

@@ -59,7 +59,7 @@ type flight struct {
 	future   invoke.Future
 	function *function
 	expected time.Duration
-	release  func() // of its own time; may be nil
+	limit    *time.Timer // of its own time; may be nil
 }
 
 func newLane(p *Pool, index int) *lane {
@@ -249,8 +249,8 @@ func (l *lane) repeat(c *call, err error, lostIdempotent bool) {
 }
 
 func (f *flight) free() {
-	if f.release != nil {
-		f.release()
+	if f.limit != nil {
+		f.limit.Stop()
 	}
 }
 

@@ -210,7 +210,7 @@ func TestLargeResults(t *testing.T) {
 		n, err := p.Call(soon(t), "all", in, out)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(in, out[:n]))
-		f, err := p.GoSized(soon(t), "all", in, len(in))
+		f, err := p.Go(soon(t), "all", in, invoke.CallOptions{Room: len(in)})
 		require.NoError(t, err)
 		result, err := f.Wait(soon(t))
 		require.NoError(t, err)

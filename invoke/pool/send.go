@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/rfaas-go/rfaas/invoke"
 )
@@ -18,32 +19,22 @@ func (l *lane) send(c *call) error {
 	if err != nil {
 		return l.unsent(c, err)
 	}
-	ctx, release := c.ctx, (func())(nil)
-	if c.timeout > 0 {
-		ctx, release = l.limit(c)
-	}
-	future, err := l.client.GoSized(ctx, f.Handle, c.in, c.room) // does not wait: nothing is in quarantine
+	future, err := l.client.Go(c.ctx, f.Handle, c.in, invoke.CallOptions{Room: c.room, Timeout: c.timeout, NoWait: true})
 	if err != nil {
-		if release != nil {
-			release()
-		}
 		return l.unsent(c, err)
 	}
 	expected := f.estimate
 	if expected == 0 || c.losses > 0 {
 		expected = l.pool.cfg.Ahead // nothing beside it
 	}
-	l.flights = append(l.flights, flight{call: c, future: future, function: f, expected: expected, release: release})
+	var limit *time.Timer
+	if c.timeout > 0 {
+		limit = time.AfterFunc(c.timeout, func() { l.pool.cancel(c, context.DeadlineExceeded) })
+	}
+	l.flights = append(l.flights, flight{call: c, future: future, function: f, expected: expected, limit: limit})
 	l.pending += expected
 	l.launch(c)
 	return nil
-}
-
-// limit gives an attempt its own time.
-func (l *lane) limit(c *call) (context.Context, func()) {
-	ctx, cancel := context.WithTimeout(c.ctx, c.timeout)
-	stop := context.AfterFunc(ctx, func() { l.pool.cancel(c, ctx.Err()) })
-	return ctx, func() { stop(); cancel() }
 }
 
 // find looks a function up, once for each worker.

@@ -149,16 +149,14 @@ const overtime = 250 * time.Millisecond
 // the next call. When the timeout is over (0: never) the function is told so, and
 // has the overtime to answer.
 func (c *Callee) Call(ctx context.Context, n int, timeout time.Duration) (result []byte, t Timing, err error) {
-	sending, waiting := ctx, ctx
+	waiting := ctx
 	if timeout > 0 {
 		var cancel context.CancelFunc
-		sending, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
 		waiting, cancel = context.WithTimeout(ctx, timeout+overtime)
 		defer cancel()
 	}
 	begin := time.Now()
-	err = c.buffer.Go(sending, c.function, n)
+	err = c.buffer.Go(ctx, c.function, n, invoke.CallOptions{Timeout: timeout})
 	if err == nil {
 		result, err = c.buffer.Wait(waiting)
 	}

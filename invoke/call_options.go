@@ -1,0 +1,33 @@
+package invoke
+
+import "time"
+
+// CallOptions change how a call is made. If several are given, what a later one
+// sets counts.
+type CallOptions struct {
+	// Room is how long the result can be, in bytes: as Client.SlotBytes if it is
+	// less. A Buffer has the room that it was made with.
+	Room int
+	// Timeout is how long the call may take: it travels with the call, as the
+	// deadline of the context does, and the sooner one counts. It ends the function,
+	// and not the wait for its answer. 0 is for no limit.
+	Timeout time.Duration
+	// NoWait makes the call only if it can be sent at once; otherwise it fails, as
+	// ErrNoCredit.
+	NoWait bool
+}
+
+// combine is all options in one.
+func combine(options []CallOptions) (o CallOptions) {
+	for i := range options {
+		given := &options[i]
+		if given.Room != 0 {
+			o.Room = given.Room
+		}
+		if given.Timeout != 0 {
+			o.Timeout = given.Timeout
+		}
+		o.NoWait = o.NoWait || given.NoWait
+	}
+	return o
+}
