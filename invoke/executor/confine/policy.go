@@ -43,9 +43,6 @@ var (
 	entered  = []Measure{PrivateTmp, OOMScore, ResourceLimit, NoPrivileges, Landlock, NoCore, Seccomp}
 )
 
-// Measures are all there are.
-func Measures() []Measure { return slices.Concat(prepared, entered) }
-
 // Policy says how a process is to be confined. The zero value tries everything,
 // requires nothing and has no limits; start with DefaultPolicy.
 type Policy struct {
