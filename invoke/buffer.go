@@ -160,6 +160,31 @@ func (b *Buffer) wait(ctx context.Context) ([]byte, error) {
 	return b.out[:n], nil
 }
 
+// Ready reports, without waiting, whether Wait would return at once.
+func (b *Buffer) Ready() (bool, error) {
+	c := b.client
+	if err := c.owner.Acquire(); err != nil {
+		return false, c.refuse(err, StartedUnknown)
+	}
+	defer c.owner.Release()
+	if b.slot == nil || b.slot.state == slotAbandoned {
+		return false, ErrCollected
+	}
+	if b.slot.state == slotInFlight {
+		c.look()
+	}
+	return b.slot.state != slotInFlight, nil
+}
+
+// Hold keeps the buffer's memory, also when the client is closed, until Release: for
+// a goroutine that fills it or reads the result while others may close the client.
+// It may be called from anywhere, and fails with transport.ErrClosed when the memory
+// is gone.
+func (b *Buffer) Hold() error { return b.region.Hold() }
+
+// Release ends one Hold.
+func (b *Buffer) Release() { b.region.Release() }
+
 // Abandon gives the call under way up: see Future.Abandon.
 func (b *Buffer) Abandon() error {
 	c := b.client

@@ -11,9 +11,9 @@ import (
 )
 
 // call is a call on its way. It is held by a list of the pool, by a lane that
-// sends it or takes its result, or it is in flight. A call in flight is ended by
-// whoever takes it out of that state first, its lane or its caller: only then
-// may the caller's memory be touched, or be given back.
+// sends it or takes its result, or it is in flight, or its caller fills its input. A
+// call in flight is ended by whoever takes it out of that state first, its lane or
+// its caller: only then may the caller's memory be touched, or be given back.
 type call struct {
 	ctx      context.Context
 	function string
@@ -21,6 +21,7 @@ type call struct {
 	room     int           // for the result, if a slot's is not enough
 	fresh    bool          // the result is made, instead of copied to out
 	timeout  time.Duration // of an attempt, 0 for none
+	place    *placed       // of a call in place, or nil
 	index    int           // of Map
 
 	// One of them tells that the call is done.
@@ -50,6 +51,8 @@ const (
 	callHeld uint32 = iota
 	callFlying
 	callDone
+	callFilling // its caller has its buffer
+	callFilled  // and is done with it; its lane has not noticed
 )
 
 // finish tells the caller. The call is held by who calls it, or was taken out of
@@ -114,12 +117,7 @@ func (p *Pool) cancel(c *call, reason error) {
 	if c.state.CompareAndSwap(callFlying, callDone) {
 		l := c.lane
 		c.failInFlight(reason)
-		l.attention.Store(true)
-		p.mu.Lock()
-		if l.interrupt != nil {
-			l.interrupt()
-		}
-		p.mu.Unlock()
+		l.alert()
 	}
 }
 

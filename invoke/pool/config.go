@@ -35,7 +35,7 @@ type Config struct {
 	// is closed; it must not bound the life of the worker.
 	Dial func(ctx context.Context, lane int) (Worker, error)
 	// MaxDials is after how many failures in a row a lane is given up: a Dial
-	// that failed, or a worker that was lost before it answered anything. When
+	// that failed, or a worker that was lost before it was sent anything. When
 	// all lanes are, calls fail at once. 0 for never.
 	MaxDials int
 	// BackoffMin and BackoffMax bound the pause between two Dials of a lane, 10 ms

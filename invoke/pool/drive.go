@@ -35,7 +35,9 @@ func (l *lane) drive() error {
 			}
 		}
 		if l.attention.Load() {
-			l.abandon()
+			if err := l.attend(); err != nil {
+				return err
+			}
 			answered = true
 		}
 		if answered {
@@ -136,9 +138,10 @@ func (l *lane) decline() {
 func (l *lane) collect() error {
 	if l.quarantined > 0 {
 		l.countQuarantined()
+		l.reclaim()
 	}
 	for i := 0; i < len(l.flights); {
-		ready, err := l.flights[i].future.Ready()
+		ready, err := l.flights[i].ready()
 		if err != nil {
 			return l.gone(err)
 		}
@@ -153,10 +156,21 @@ func (l *lane) collect() error {
 	return nil
 }
 
+// ready reports whether a call was answered.
+func (f *flight) ready() (bool, error) {
+	switch {
+	case !f.sent:
+		return false, nil
+	case f.buffer != nil:
+		return f.buffer.Ready()
+	}
+	return f.future.Ready()
+}
+
 // harvest hands out what was answered before the connection ended.
 func (l *lane) harvest() {
 	for i := 0; i < len(l.flights); {
-		if l.settle(i) != nil {
+		if !l.flights[i].sent || l.settle(i) != nil {
 			i++
 		}
 	}
@@ -172,9 +186,12 @@ func (l *lane) settle(i int) error {
 		return nil
 	}
 	n, err := 0, error(nil)
-	if c.fresh {
+	switch {
+	case c.place != nil:
+		err = l.receive(c)
+	case c.fresh:
 		c.result, err = f.future.Take(context.Background())
-	} else {
+	default:
 		n, err = f.future.Wait(context.Background(), c.out)
 	}
 	// A call that was found to be lost is not found again.
@@ -190,9 +207,11 @@ func (l *lane) settle(i int) error {
 		l.busyTime.Add(int64(t.Execution))
 	}
 	l.remove(i)
-	l.answered = true
 	l.calls.Add(1)
 	if err != nil {
+		if f.buffer != nil {
+			l.discard(f.buffer)
+		}
 		l.rest(err)
 		l.repeat(c, err, false)
 		return nil
@@ -206,6 +225,7 @@ func (l *lane) settle(i int) error {
 // launch lets a call that the lane holds fly: its caller may give it up, and may
 // have meanwhile.
 func (l *lane) launch(c *call) {
+	l.used = true
 	c.lane, c.worker = l, l.name
 	c.state.Store(callFlying)
 	if c.quit.Load() && c.state.CompareAndSwap(callFlying, callDone) {
@@ -237,22 +257,38 @@ func (f *function) measure(execution time.Duration) {
 	f.estimate = max(f.estimate+(execution-f.estimate)/8, 1)
 }
 
-// abandon gives up the calls whose callers have.
-func (l *lane) abandon() {
+// attend does what callers want: it gives up calls, sends those whose input is
+// there, and takes memory back. An error means that the worker is lost.
+func (l *lane) attend() error {
 	l.attention.Store(false)
 	for i := 0; i < len(l.flights); {
-		if l.flights[i].call.state.Load() == callDone {
+		before := len(l.flights)
+		switch l.flights[i].call.state.Load() {
+		case callDone:
 			l.drop(i)
-		} else {
+		case callFilled:
+			if err := l.sendFilled(i); err != nil {
+				return err
+			}
+		}
+		if len(l.flights) == before {
 			i++
 		}
 	}
+	l.reclaim()
+	return nil
 }
 
 // drop abandons a flight.
 func (l *lane) drop(i int) {
-	_ = l.flights[i].future.Abandon() // fails if the connection is gone, which is noticed elsewhere
+	f := l.flights[i] // to abandon it fails if the connection is gone, which is noticed elsewhere
 	l.remove(i)
+	if f.buffer != nil {
+		_ = f.buffer.Abandon()
+		l.discard(f.buffer)
+	} else {
+		_ = f.future.Abandon()
+	}
 	l.countQuarantined()
 }
 

@@ -40,9 +40,11 @@ type lane struct {
 	pending     time.Duration
 	quarantined int // calls given up and not answered
 	resting     time.Time
-	busies      int  // in a row
-	retiring    bool // the worker starts nothing any more
-	answered    bool // the worker has answered a call
+	busies      int              // in a row
+	retiring    bool             // the worker starts nothing any more
+	used        bool             // the worker was sent a call
+	lent        []*placed        // whose callers have the result
+	limbo       []*invoke.Buffer // of calls that were given up
 	overtime    *time.Timer
 	overdue     atomic.Bool
 }
@@ -57,7 +59,9 @@ type function struct {
 type flight struct {
 	call     *call
 	future   invoke.Future
+	buffer   *invoke.Buffer // instead of future, of a call in place
 	function *function
+	sent     bool // otherwise the input is not there yet
 	expected time.Duration
 	limit    *time.Timer // of its own time; may be nil
 }
@@ -92,7 +96,7 @@ func (l *lane) run() {
 			l.log.Warn("no worker", "reason", err, "failures", failures)
 			continue
 		}
-		if l.serve(w); l.answered {
+		if l.serve(w); l.used {
 			failures = 0
 		} else {
 			failures++
@@ -164,7 +168,8 @@ func (l *lane) start(c *invoke.Client) {
 		l.depth = min(l.depth, p.cfg.Depth)
 	}
 	l.pending, l.quarantined, l.busies = 0, 0, 0
-	l.retiring, l.answered = false, false
+	l.retiring, l.used = false, false
+	l.lent, l.limbo = nil, nil
 	l.declined.Store(nil)
 	l.resting = time.Time{}
 	l.overdue.Store(false)
@@ -216,7 +221,11 @@ func (l *lane) lose(gone *invoke.GoneError, fate error) {
 	for i := range l.flights {
 		f := &l.flights[i]
 		c := f.call
-		if f.free(); c.state.CompareAndSwap(callFlying, callHeld) {
+		if !f.sent {
+			unsent := &invoke.GoneError{Worker: gone.Worker, Started: invoke.StartedNo, Err: gone.Err}
+			c.attempts = append(c.attempts, Attempt{Lane: l.index, Worker: l.name, Err: unsent})
+			l.recall(c, unsent, true)
+		} else if f.free(); c.state.CompareAndSwap(callFlying, callHeld) {
 			c.losses++
 			err := fated(&invoke.GoneError{Worker: gone.Worker, Started: invoke.StartedUnknown, Err: gone.Err}, fate, c.function)
 			l.repeat(c, err, f.function.Idempotent())
@@ -229,7 +238,9 @@ func (l *lane) lose(gone *invoke.GoneError, fate error) {
 func (l *lane) close() {
 	for i := range l.flights {
 		f := &l.flights[i]
-		if f.free(); f.call.state.CompareAndSwap(callFlying, callHeld) {
+		if !f.sent {
+			l.recall(f.call, ErrClosed, false)
+		} else if f.free(); f.call.state.CompareAndSwap(callFlying, callHeld) {
 			f.call.finish(f.call.failure(ErrClosed))
 		}
 	}

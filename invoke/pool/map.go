@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"time"
-
-	"github.com/rfaas-go/rfaas/invoke"
 )
 
 // MapOptions describes a Map. The zero value will do.
@@ -26,15 +24,6 @@ type MapOptions struct {
 	// Room is how long results can be, in bytes: as a slot of the worker if 0, see
 	// invoke.ClientConfig.SlotBytes.
 	Room int
-}
-
-// Result is what a Map has for an input.
-type Result struct {
-	Index    int           // of the input, from 0
-	Output   []byte        // the consumer's; nil if there is an error
-	Timing   invoke.Timing // as the worker measured it
-	Lane     int           // that had the call last; -1 if none had
-	Attempts int           // how often it was made
 }
 
 // Map calls a function with each of the inputs and hands out a Result or an
@@ -173,16 +162,4 @@ func (m *mapping) begin(in []byte, err error) {
 	if err := m.pool.submit(c, false); err != nil {
 		c.finish(c.failure(c.givenUp(err, startedNo, "the call was not sent")))
 	}
-}
-
-// outcome is what the consumer gets.
-func (c *call) outcome() (Result, error) {
-	r := Result{Index: c.index, Output: c.result, Timing: c.timing, Lane: -1, Attempts: len(c.attempts)}
-	if c.lane != nil {
-		r.Lane = c.lane.index
-	}
-	if c.err == nil {
-		r.Attempts++
-	}
-	return r, c.err
 }

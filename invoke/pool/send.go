@@ -19,22 +19,38 @@ func (l *lane) send(c *call) error {
 	if err != nil {
 		return l.unsent(c, err)
 	}
+	if c.place != nil {
+		return l.offer(c, f)
+	}
 	future, err := l.client.Go(c.ctx, f.Handle, c.in, invoke.CallOptions{Room: c.room, Timeout: c.timeout, NoWait: true})
 	if err != nil {
 		return l.unsent(c, err)
 	}
-	expected := f.estimate
-	if expected == 0 || c.losses > 0 {
-		expected = l.pool.cfg.Ahead // nothing beside it
-	}
-	var limit *time.Timer
-	if c.timeout > 0 {
-		limit = time.AfterFunc(c.timeout, func() { l.pool.cancel(c, context.DeadlineExceeded) })
-	}
-	l.flights = append(l.flights, flight{call: c, future: future, function: f, expected: expected, limit: limit})
-	l.pending += expected
+	l.fly(flight{call: c, future: future, function: f, sent: true, limit: l.limit(c)})
 	l.launch(c)
 	return nil
+}
+
+// fly notes what the lane has taken.
+func (l *lane) fly(f flight) {
+	f.expected = f.function.estimate
+	if f.expected == 0 || f.call.losses > 0 {
+		f.expected = l.pool.cfg.Ahead // nothing beside it
+	}
+	l.flights = append(l.flights, f)
+	l.pending += f.expected
+}
+
+// answerTime is how much longer than the timeout of an attempt its lane waits: the
+// function is ended by then, and its worker says so.
+const answerTime = 250 * time.Millisecond
+
+// limit gives an attempt that was sent its own time.
+func (l *lane) limit(c *call) *time.Timer {
+	if c.timeout == 0 {
+		return nil
+	}
+	return time.AfterFunc(c.timeout+answerTime, func() { l.pool.cancel(c, context.DeadlineExceeded) })
 }
 
 // find looks a function up, once for each worker.
