@@ -60,6 +60,38 @@ func TestInPlace(t *testing.T) {
 	})
 }
 
+// Calls of one size use the same memory, also after some were given up or failed.
+func TestInPlaceMemory(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "loopback:")
+	s.client.SlotBytes = 1000
+	entered, release := s.gate("gate")
+	p := s.open(pool.Config{})
+	in, out := make([]byte, 10000), []byte(nil)
+	call := func() {
+		_, err := p.CallInPlace(soon(t), "echo", echoing(in, &out))
+		require.NoError(t, err)
+	}
+	call()
+	before := len(s.dev.Inventory())
+	for range 20 {
+		call()
+		io := echoing(in, &out)
+		io.Fill = func([]byte) (int, error) { return 0, errors.New("not today") }
+		_, err := p.CallInPlace(soon(t), "echo", io)
+		require.ErrorContains(t, err, "not today")
+		_, err = p.CallInPlace(soon(t), "fail", echoing(in, &out))
+		require.ErrorIs(t, err, invoke.ErrFunction)
+		ctx, cancel := context.WithCancel(soon(t))
+		go func() { receive(t, entered); cancel() }()
+		_, err = p.CallInPlace(ctx, "gate", echoing(in, &out))
+		require.ErrorIs(t, err, context.Canceled)
+		release <- struct{}{}
+	}
+	call()
+	require.LessOrEqual(t, len(s.dev.Inventory()), before+1) // a result's may be on its way back when the next call begins
+}
+
 // What callers do wrong ends their call, and no other one.
 func TestInPlaceFailures(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
