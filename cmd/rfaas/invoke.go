@@ -117,14 +117,11 @@ func (f *invokeFlags) run(cmd *cobra.Command, p *program, name string) error {
 	defer stop()
 	c := &invocation{flags: f, name: function.name, moreRoom: function.moreRoom(), program: p, length: int(in.bytes)}
 	defer c.end()
-	result, err := c.carryOut(ctx, function, in)
+	err = c.carryOut(ctx, function, in, func(result []byte) error { return f.write(cmd.OutOrStdout(), result) })
 	if ctx.Err() != nil {
 		return &exitError{exitInterrupted, errInterrupted}
 	}
 	if err != nil {
-		return err
-	}
-	if err := f.write(cmd.OutOrStdout(), result); err != nil {
 		return err
 	}
 	if f.repeat > 1 {

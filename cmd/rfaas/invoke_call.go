@@ -10,6 +10,7 @@ import (
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor"
+	"github.com/rfaas-go/rfaas/invoke/pool"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -21,15 +22,16 @@ type invocation struct {
 	program    *program
 	device     *transport.Device
 	supervisor *executor.Supervisor
-	callee     *callee.Callee
+	pool       *pool.Pool      // of one worker
+	notStarted error           // why there is none
 	length     int             // of the input
 	failed     bool            // a call did, whose function may still run
 	took       []time.Duration // by calls
 	within     []time.Duration // by the function, in each of them
 }
 
-// start has an executor ready for an input of so many bytes. end has to follow,
-// also when it fails.
+// start has an executor made for an input of so many bytes. end has to follow, also
+// when it fails.
 func (c *invocation) start(ctx context.Context, function *function) (err error) {
 	f, log := c.flags, &c.program.logging
 	if c.device, err = openForWorkers(f.transport); err != nil {
@@ -50,43 +52,67 @@ func (c *invocation) start(ctx context.Context, function *function) (err error) 
 	}
 	order := function.order()
 	order.Core = cores[0]
-	c.callee, err = callee.Start(ctx, callee.Config{
-		Supervisor: c.supervisor, Order: order, Function: c.name, Device: c.device, Mode: f.mode,
-		InputBytes: c.length, ResultBytes: function.room(int64(c.length), f.slotBytes),
+	c.pool, err = pool.New(pool.Config{
+		Mode: f.mode, MaxDials: 1, Attempts: 1,
+		Dial: func(ctx context.Context, _ int) (pool.Worker, error) {
+			w, err := callee.Start(ctx, callee.Config{
+				Supervisor: c.supervisor, Order: order, Device: c.device, InputBytes: c.length, ResultBytes: c.room(function),
+			})
+			if c.notStarted = err; err != nil {
+				return pool.Worker{}, err
+			}
+			return w.Worker(c.grace), nil
+		},
 	})
 	return err
 }
 
-// carryOut calls the function as often as is wanted and returns the last result,
-// which is valid until end.
-func (c *invocation) carryOut(ctx context.Context, function *function, in *invokeInput) (result []byte, err error) {
+func (c *invocation) room(function *function) int {
+	return function.room(int64(c.length), c.flags.slotBytes)
+}
+
+// carryOut calls the function as often as is wanted and hands the last result out.
+func (c *invocation) carryOut(ctx context.Context, function *function, in *invokeInput, write func(result []byte) error) error {
 	if err := c.start(ctx, function); err != nil {
-		return nil, err
-	}
-	if err := in.load(c.callee.Input()[:c.length]); err != nil {
-		return nil, err
+		return err
 	}
 	n := c.flags.repeat
 	c.took, c.within = make([]time.Duration, 0, n), make([]time.Duration, 0, n)
 	for range n {
-		var t callee.Timing
-		if result, t, err = c.callee.Call(ctx, c.length, c.flags.timeout); err != nil {
+		r, err := c.pool.CallInPlace(ctx, c.name, pool.InPlace{
+			InputBytes: c.length, ResultBytes: c.room(function),
+			Fill: func(memory []byte) (int, error) { return c.length, in.load(memory[:c.length]) },
+			Take: func(result []byte) error {
+				if len(c.took) < n-1 {
+					return nil
+				}
+				return write(result)
+			},
+		}, invoke.CallOptions{Timeout: c.flags.timeout})
+		if err != nil {
 			c.failed = true
-			return nil, c.explain(err)
+			return c.explain(err)
 		}
-		c.took, c.within = append(c.took, t.Call), append(c.within, t.Execution)
+		c.took, c.within = append(c.took, r.Elapsed), append(c.within, r.Timing.Execution)
 	}
-	return result, nil
+	return nil
 }
 
 // explain is an error in words for the user.
 func (c *invocation) explain(err error) error {
-	if errors.Is(err, invoke.ErrWorkerGone) {
-		return fmt.Errorf("executor (process %d): %w", c.callee.Executor.PID(), c.callee.Explain(err))
+	failed, ok := errors.AsType[*pool.Error](err)
+	if !ok {
+		return err // of writing
+	}
+	if errors.Is(err, pool.ErrNoWorker) {
+		return c.notStarted
+	}
+	if lost, ok := errors.AsType[*callee.LostError](err); ok {
+		return fmt.Errorf("executor (process %d): %w", lost.PID, lost.How)
 	}
 	e, ok := errors.AsType[*invoke.Error](err)
 	if !ok {
-		return err
+		return failed.Err
 	}
 	switch e.Status {
 	case invoke.StatusFunctionError:
@@ -102,14 +128,18 @@ func (c *invocation) explain(err error) error {
 // invokeEndGrace is how long an executor may take to end by itself.
 const invokeEndGrace = 2 * time.Second
 
+// grace is how long the executor has to end by itself.
+func (c *invocation) grace() time.Duration {
+	if c.failed {
+		return 0
+	}
+	return invokeEndGrace
+}
+
 // end closes the connection and ends what was started.
 func (c *invocation) end() {
-	if c.callee != nil {
-		grace := invokeEndGrace
-		if c.failed {
-			grace = 0
-		}
-		c.callee.End(grace)
+	if c.pool != nil {
+		c.pool.Close()
 	}
 	if c.supervisor != nil {
 		c.supervisor.Close(0)

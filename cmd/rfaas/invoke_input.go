@@ -15,7 +15,7 @@ import (
 // invokeInput is the input of a call.
 type invokeInput struct {
 	name  string // for errors
-	from  io.Reader
+	from  io.ReadSeeker
 	bytes int64 // that it has
 	file  *os.File
 }
@@ -83,7 +83,10 @@ func (in *invokeInput) tooLong(most int64) error {
 
 // load reads the input, which fills buf.
 func (in *invokeInput) load(buf []byte) error {
-	_, err := io.ReadFull(in.from, buf)
+	_, err := in.from.Seek(0, io.SeekStart)
+	if err == nil {
+		_, err = io.ReadFull(in.from, buf)
+	}
 	if err == nil && in.file != nil {
 		if n, _ := in.file.Read(make([]byte, 1)); n > 0 {
 			err = errors.New("it has grown since it was looked at; try again")

@@ -179,7 +179,7 @@ func (l *lane) start(c *invoke.Client) {
 
 // fate asks what became of the worker.
 func (l *lane) fate(w Worker) error {
-	if w.Fate == nil {
+	if w.Fate == nil || l.overdue.Load() { // it is well, and was left
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(l.pool.life, fateTimeout)

@@ -1,5 +1,5 @@
-// Package callee is a function in an executor of its own, with the connection to it:
-// what a command that calls functions has.
+// Package callee is a function in an executor of its own, as a worker of a pool: what
+// a command that calls functions has.
 package callee
 
 import (
@@ -11,6 +11,7 @@ import (
 
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor"
+	"github.com/rfaas-go/rfaas/invoke/pool"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -18,9 +19,7 @@ import (
 type Config struct {
 	Supervisor *executor.Supervisor
 	Order      executor.Order // its slots and what goes beside them are Start's to choose
-	Function   string         // one of the order's
 	Device     *transport.Device
-	Mode       invoke.Mode // how the caller waits
 	// InputBytes and ResultBytes are what there is room for.
 	InputBytes, ResultBytes int
 }
@@ -28,12 +27,10 @@ type Config struct {
 // MaxBytes is the longest input, and the longest result, that a call can have.
 const MaxBytes = 1 << 30
 
-// Callee is a function in an executor, and the connection to it. One goroutine uses it.
+// Callee is an executor and the connection to it.
 type Callee struct {
 	Executor *executor.Executor
 	client   *invoke.Client
-	function *invoke.Handle
-	buffer   *invoke.Buffer
 }
 
 // setUpTimeout bounds the connection's set-up.
@@ -48,8 +45,8 @@ func Start(ctx context.Context, cfg Config) (*Callee, error) {
 	}
 	c := &Callee{Executor: e}
 	if err := c.connect(ctx, cfg); err != nil {
-		err = c.Explain(err)
-		c.End(0)
+		err = c.explain(err)
+		e.Stop(0)
 		return nil, fmt.Errorf("executor (process %d): %w", e.PID(), err)
 	}
 	return c, nil
@@ -79,33 +76,49 @@ func (c *Callee) connect(ctx context.Context, cfg Config) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, setUpTimeout)
 	defer cancel()
 	slotBytes := cfg.Order.Assignment.SlotBytes
-	c.client, err = c.Executor.Dial(ctx, cfg.Device, invoke.ClientConfig{Slots: 1, SlotBytes: slotBytes, Mode: cfg.Mode})
+	c.client, err = c.Executor.Dial(ctx, cfg.Device, invoke.ClientConfig{Slots: 1, SlotBytes: slotBytes, Mode: invoke.Warm}) // the pool polls
 	if err != nil {
 		return err
 	}
 	if granted := c.client.SlotBytes(); granted < slotBytes {
+		c.client.Close()
 		return fmt.Errorf("the executor grants slots of %d bytes where %d are needed", granted, slotBytes)
 	}
-	if c.function, err = c.client.Function(ctx, cfg.Function); err != nil {
-		return err
-	}
-	c.buffer, err = c.client.NewBuffer(cfg.InputBytes, cfg.ResultBytes)
-	return err
+	return nil
 }
 
-// Input is where the input of the next call goes.
-func (c *Callee) Input() []byte { return c.buffer.In() }
+// Worker makes a worker of a pool of it. When the pool is done with it the executor
+// has the time that grace says to end by itself.
+func (c *Callee) Worker(grace func() time.Duration) pool.Worker {
+	return pool.Worker{
+		Client: c.client,
+		Fate:   func(context.Context) error { return c.Fate() },
+		Close:  func() error { c.Executor.Stop(grace()); return nil },
+	}
+}
 
-// Idempotent reports whether the function was declared so.
-func (c *Callee) Idempotent() bool { return c.function.Idempotent() }
+// Fate is what became of an executor whose connection ended.
+func (c *Callee) Fate() *LostError {
+	return &LostError{PID: c.Executor.PID(), How: c.explain(c.client.Err())}
+}
+
+// LostError says that an executor was lost, and with it the calls that it had.
+type LostError struct {
+	PID int
+	How error
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("worker process %d was lost: %v", e.PID, e.How)
+}
 
 // deathPatience is how long the end of a process may come after the end of its
 // connection.
 const deathPatience = 200 * time.Millisecond
 
-// Explain replaces an error of a connection that was lost by how the executor ended,
+// explain replaces an error of a connection that was lost by how the executor ended,
 // if it did.
-func (c *Callee) Explain(err error) error {
+func (c *Callee) explain(err error) error {
 	select {
 	case <-c.Executor.Ended():
 		fate, _ := c.Executor.Fate()
@@ -133,45 +146,4 @@ func advice(f executor.Fate) string {
 func TooLarge(e *invoke.Error, moreRoom string) string {
 	said, _, _ := strings.Cut(e.Message, "; ") // the rest is for who writes programs
 	return fmt.Sprintf("too large: %s; allow more with %s", said, moreRoom)
-}
-
-// Timing is how long a call took.
-type Timing struct {
-	Call      time.Duration // as the caller sees it
-	Execution time.Duration // in the function
-}
-
-// overtime is how much longer than the worker the caller waits for the end of a
-// function whose time is up.
-const overtime = 250 * time.Millisecond
-
-// Call calls the function with the first n bytes of Input. The result is valid until
-// the next call. When the timeout is over (0: never) the function is told so, and
-// has the overtime to answer.
-func (c *Callee) Call(ctx context.Context, n int, timeout time.Duration) (result []byte, t Timing, err error) {
-	waiting := ctx
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		waiting, cancel = context.WithTimeout(ctx, timeout+overtime)
-		defer cancel()
-	}
-	begin := time.Now()
-	err = c.buffer.Go(ctx, c.function, n, invoke.CallOptions{Timeout: timeout})
-	if err == nil {
-		result, err = c.buffer.Wait(waiting)
-	}
-	t.Call = time.Since(begin)
-	if measured, ok := c.client.Timing(); ok {
-		t.Execution = measured.Execution
-	}
-	return result, t, err
-}
-
-// End closes the connection and ends the executor, which has the grace period to end
-// by itself.
-func (c *Callee) End(grace time.Duration) {
-	if c.client != nil {
-		c.client.Close()
-	}
-	c.Executor.Stop(grace)
 }

@@ -25,8 +25,6 @@ type Outcome struct {
 	BytesIn, BytesOut int64
 	Call              time.Duration // of the last attempt, as the caller saw it
 	Execution         time.Duration // of that, in the function
-
-	delivered bool // the sink was called
 }
 
 // WorkerReport is what one worker did.

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/transport"
@@ -33,16 +32,6 @@ type Config struct {
 	OnOutcome func(Outcome)
 }
 
-// hire starts a worker on a processor.
-func (c *Config) hire(ctx context.Context, core int) (*callee.Callee, error) {
-	order := c.Order
-	order.Core = core
-	return callee.Start(ctx, callee.Config{
-		Supervisor: c.Supervisor, Order: order, Function: c.Function, Device: c.Device, Mode: c.Mode,
-		InputBytes: c.InputBytes, ResultBytes: c.ResultBytes,
-	})
-}
-
 // run is a plan being carried out.
 type run struct {
 	cfg    Config
@@ -50,6 +39,7 @@ type run struct {
 	abort  context.Context
 	source *source
 	sink   sink
+	crew   *crew
 
 	mu       sync.Mutex
 	outcomes map[*Input]Outcome
@@ -75,25 +65,43 @@ func Run(stop, abort context.Context, plan *Plan, cfg Config) *Report {
 		in.turn = len(r.source.inputs)
 		r.source.inputs = append(r.source.inputs, in)
 	}
-	lanes := r.lanes()
-	var working sync.WaitGroup
-	for _, l := range lanes {
-		working.Go(l.work)
-	}
-	working.Wait()
+	workers := r.work()
 	if r.ended.IsZero() {
 		r.ended = time.Now()
 	}
-	return r.report(began, lanes)
+	return r.report(began, workers)
 }
 
-// lanes makes a lane for each worker that there are inputs for.
-func (r *run) lanes() []*lane {
-	var lanes []*lane
-	for i, core := range r.cfg.Cores[:min(len(r.cfg.Cores), len(r.source.inputs))] {
-		lanes = append(lanes, &lane{job: r, core: core, report: WorkerReport{Number: i + 1, Core: core}})
+// work tries the inputs, one for each worker at a time, and tells what the workers
+// did.
+func (r *run) work() []WorkerReport {
+	n := min(len(r.cfg.Cores), len(r.source.inputs))
+	if n == 0 || r.source.stop.Err() != nil {
+		return nil
 	}
-	return lanes
+	var err error
+	if r.crew, err = hire(&r.cfg, r.cfg.Cores[:n]); err != nil {
+		r.source.halt(err)
+		return nil
+	}
+	var callers sync.WaitGroup
+	for range n {
+		callers.Go(func() {
+			for r.abort.Err() == nil {
+				in := r.source.take()
+				if in == nil {
+					return
+				}
+				o, tried := r.process(in)
+				if !tried { // nor will others be
+					return
+				}
+				r.note(o)
+			}
+		})
+	}
+	callers.Wait()
+	return r.crew.dismiss(r.abort.Err() != nil)
 }
 
 // note records what became of an input.
@@ -116,17 +124,8 @@ func (r *run) deliver(in *Input, result []byte) error {
 	return err
 }
 
-// unstaffed ends a lane that has no worker. The others go on; if there are none,
-// the report says why inputs were not tried.
-func (r *run) unstaffed(l *lane, err error) {
-	if r.abort.Err() == nil {
-		r.cfg.Log.Error("going on without a worker", "worker", l.report.Number, "reason", err)
-	}
-	l.report.Lost = err
-}
-
-func (r *run) report(began time.Time, lanes []*lane) *Report {
-	report := &Report{Function: r.cfg.Function, Directory: r.plan.Directory, Elapsed: r.ended.Sub(began), Stopped: r.source.halted()}
+func (r *run) report(began time.Time, workers []WorkerReport) *Report {
+	report := &Report{Function: r.cfg.Function, Directory: r.plan.Directory, Workers: workers, Elapsed: r.ended.Sub(began), Stopped: r.source.halted()}
 	for _, in := range r.plan.Inputs {
 		o, tried := r.outcomes[in]
 		if !tried {
@@ -134,10 +133,9 @@ func (r *run) report(began time.Time, lanes []*lane) *Report {
 		}
 		report.Outcomes = append(report.Outcomes, o)
 	}
-	for _, l := range lanes {
-		report.Workers = append(report.Workers, l.report)
+	for _, w := range workers {
 		if report.Stopped == nil && r.abort.Err() == nil {
-			report.Stopped = l.report.Lost
+			report.Stopped = w.Lost
 		}
 	}
 	return report

@@ -26,13 +26,6 @@ func (s *source) take() *Input {
 	return in
 }
 
-// more reports whether there are inputs at the moment.
-func (s *source) more() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.done()
-}
-
 func (s *source) done() bool { return len(s.inputs) == 0 || s.reason != nil || s.stop.Err() != nil }
 
 // halt makes this the reason why no more inputs are handed out. The first

@@ -1,0 +1,84 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/pool"
+)
+
+// errInterrupted is the reason of what was given up because abort ended.
+var errInterrupted = errors.New("interrupted")
+
+// process calls the function with an input and delivers the result. It reports
+// whether the input was tried.
+func (r *run) process(in *Input) (o Outcome, tried bool) {
+	o = Outcome{Input: in, State: Failed}
+	delivered := false
+	result, err := r.crew.pool.CallInPlace(r.abort, r.cfg.Function, pool.InPlace{
+		InputBytes: r.cfg.InputBytes, ResultBytes: r.cfg.ResultBytes,
+		Fill: func(memory []byte) (int, error) {
+			if o.Attempts++; o.Attempts > 1 {
+				r.cfg.Log.Warn("input is tried again", "input", in.Name, "attempt", o.Attempts)
+			}
+			n, err := in.load(memory)
+			o.BytesIn = int64(n)
+			return n, err
+		},
+		Take: func(result []byte) error {
+			delivered = true
+			o.BytesOut = int64(len(result))
+			return r.deliver(in, result)
+		},
+	}, invoke.CallOptions{Timeout: r.cfg.Timeout})
+	o.Call, o.Execution = result.Elapsed, result.Timing.Execution
+	if !delivered {
+		r.sink.skip(in)
+	}
+	switch {
+	case err == nil:
+		o.State = Done
+	case errors.Is(err, pool.ErrNoWorker) && o.Attempts == 0:
+		return o, false
+	default:
+		o.Reason = r.reason(err)
+	}
+	return o, true
+}
+
+// reason is an error in words for the summary.
+func (r *run) reason(err error) string {
+	failed, ok := errors.AsType[*pool.Error](err)
+	if !ok {
+		return err.Error() // of delivery
+	}
+	tries := failed.Attempts
+	loss, lost := errors.AsType[*callee.LostError](failed.Err)
+	e, answered := errors.AsType[*invoke.Error](failed.Err)
+	switch {
+	case r.abort.Err() != nil:
+		return errInterrupted.Error()
+	case lost && len(tries) < maxAttempts:
+		return fmt.Sprintf("%v; not tried again, because %s is not declared idempotent", loss, r.cfg.Function)
+	case lost:
+		return fmt.Sprintf("tried %d times, and its worker was lost each time: %v", len(tries), loss)
+	case answered:
+		return r.cfg.describe(e).Error()
+	}
+	return failed.Err.Error()
+}
+
+// describe is a failed call in words for the summary.
+func (c *Config) describe(e *invoke.Error) error {
+	switch e.Status {
+	case invoke.StatusFunctionError:
+		return errors.New(e.Message)
+	case invoke.StatusTooLarge:
+		return errors.New(callee.TooLarge(e, c.MoreRoom))
+	case invoke.StatusDeadlineExceeded:
+		return fmt.Errorf("not done within %v; allow more time with --timeout", c.Timeout)
+	}
+	return fmt.Errorf("%v: %s", e.Status, e.Message)
+}
