@@ -9,8 +9,8 @@ import (
 
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/client"
 	"github.com/rfaas-go/rfaas/invoke/executor"
-	"github.com/rfaas-go/rfaas/invoke/pool"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -22,7 +22,7 @@ type invocation struct {
 	program    *program
 	device     *transport.Device
 	supervisor *executor.Supervisor
-	pool       *pool.Pool      // of one worker
+	client     *client.Client  // of one worker
 	notStarted error           // why there is none
 	length     int             // of the input
 	failed     bool            // a call did, whose function may still run
@@ -52,14 +52,14 @@ func (c *invocation) start(ctx context.Context, function *function) (err error) 
 	}
 	order := function.order()
 	order.Core = cores[0]
-	c.pool, err = pool.New(pool.Config{
+	c.client, err = client.New(client.Config{
 		Mode: f.mode, MaxDials: 1, Attempts: 1,
-		Dial: func(ctx context.Context, _ int) (pool.Worker, error) {
+		Dial: func(ctx context.Context, _ int) (client.Worker, error) {
 			w, err := callee.Start(ctx, callee.Config{
 				Supervisor: c.supervisor, Order: order, Device: c.device, InputBytes: c.length, ResultBytes: c.room(function),
 			})
 			if c.notStarted = err; err != nil {
-				return pool.Worker{}, err
+				return client.Worker{}, err
 			}
 			return w.Worker(c.grace), nil
 		},
@@ -79,7 +79,7 @@ func (c *invocation) carryOut(ctx context.Context, function *function, in *invok
 	n := c.flags.repeat
 	c.took, c.within = make([]time.Duration, 0, n), make([]time.Duration, 0, n)
 	for range n {
-		r, err := c.pool.CallInPlace(ctx, c.name, pool.InPlace{
+		r, err := c.client.CallInPlace(ctx, c.name, client.InPlace{
 			InputBytes: c.length, ResultBytes: c.room(function),
 			Fill: func(memory []byte) (int, error) { return c.length, in.load(memory[:c.length]) },
 			Take: func(result []byte) error {
@@ -100,11 +100,11 @@ func (c *invocation) carryOut(ctx context.Context, function *function, in *invok
 
 // explain is an error in words for the user.
 func (c *invocation) explain(err error) error {
-	failed, ok := errors.AsType[*pool.Error](err)
+	failed, ok := errors.AsType[*client.Error](err)
 	if !ok {
 		return err // of writing
 	}
-	if errors.Is(err, pool.ErrNoWorker) {
+	if errors.Is(err, client.ErrNoWorker) {
 		return c.notStarted
 	}
 	if lost, ok := errors.AsType[*callee.LostError](err); ok {
@@ -138,8 +138,8 @@ func (c *invocation) grace() time.Duration {
 
 // end closes the connection and ends what was started.
 func (c *invocation) end() {
-	if c.pool != nil {
-		c.pool.Close()
+	if c.client != nil {
+		c.client.Close()
 	}
 	if c.supervisor != nil {
 		c.supervisor.Close(0)

@@ -1,4 +1,5 @@
-// Run `quickstart worker` in one terminal and `quickstart` in another.
+// Run `quickstart one` and `quickstart two` in two terminals, and `quickstart` in a
+// third one. A worker that you end meanwhile takes no call along.
 package main
 
 import (
@@ -6,25 +7,37 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
+	"time"
 
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/client"
 	"github.com/rfaas-go/rfaas/transport"
 	_ "github.com/rfaas-go/rfaas/transport/shm"
 )
 
 func main() {
 	ctx, device := context.Background(), must(transport.Open("shm:"))
-	if len(os.Args) > 1 { // the worker
+	if len(os.Args) > 1 { // a worker
 		functions := invoke.NewRegistry()
-		functions.Register("upper", func(_ context.Context, in, out []byte) (int, error) { return copy(out, bytes.ToUpper(in)), nil })
+		functions.Register("upper", func(_ context.Context, in, out []byte) (int, error) {
+			time.Sleep(time.Millisecond) // as if it were hard
+			return copy(out, append(bytes.ToUpper(in), " by "+os.Args[1]...)), nil
+		}, invoke.Idempotent(true))
 		worker := must(invoke.NewWorker(device, functions, invoke.WorkerConfig{}))
-		fmt.Println(worker.Serve(ctx, must(device.Listen("unix", "@quickstart"))))
+		fmt.Println(worker.Serve(ctx, must(device.Listen("unix", "@quickstart-"+os.Args[1]))))
 		return
 	}
-	client := must(invoke.Dial(ctx, device, "unix", "@quickstart", invoke.ClientConfig{}))
-	upper, out := must(client.Function(ctx, "upper")), make([]byte, 100)
-	n := must(client.Call(ctx, upper, []byte("hello from another process"), out))
-	fmt.Println(string(out[:n]))
+	workers := must(client.Dial(ctx, device, "unix:@quickstart-one", "unix:@quickstart-two"))
+	var callers sync.WaitGroup
+	for i := range 1000 {
+		callers.Go(func() {
+			out := make([]byte, 100)
+			n := must(workers.Call(ctx, "upper", fmt.Append(nil, "call ", i), out))
+			fmt.Printf("%s\n", out[:n])
+		})
+	}
+	callers.Wait()
 }
 
 func must[T any](v T, err error) T {

@@ -1,14 +1,16 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The README shows this program, to the letter; what it shows has at most 30
+// The README shows this program, to the letter; what it shows has at most 45
 // lines without the helper at the end.
 func TestReadmeShowsThis(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
@@ -30,57 +32,75 @@ func TestReadmeShowsThis(t *testing.T) {
 	program, _, found := strings.Cut(string(source), "\nfunc must[")
 	require.True(t, found)
 	require.Equal(t, program, shown)
-	require.LessOrEqual(t, strings.Count(shown, "\n"), 30)
+	require.LessOrEqual(t, strings.Count(shown, "\n"), 45)
 }
 
-// The program does what it says, in two processes.
-func TestTwoProcesses(t *testing.T) {
-	binary := build(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+// The program does what it says: a thousand calls over two workers, both of which do
+// their part, and one is killed half-way.
+func TestThreeProcesses(t *testing.T) {
+	binary, name := build(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	var said bytes.Buffer
-	worker := exec.CommandContext(ctx, binary, "worker")
-	worker.Stdout, worker.Stderr = &said, &said
-	require.NoError(t, worker.Start())
-	ended := make(chan struct{})
-	go func() {
-		worker.Wait()
-		close(ended)
-		cancel() // nobody else answers the client
-	}()
-	defer func() { cancel(); <-ended }()
-	for { // until the worker listens
-		out, err := exec.CommandContext(ctx, binary).CombinedOutput()
-		if err == nil {
-			require.Equal(t, "HELLO FROM ANOTHER PROCESS\n", string(out))
-			return
-		}
-		if ctx.Err() != nil {
-			<-ended
-			require.Fail(t, "the worker has ended, or the time is up", "worker: %v: %s; client: %v: %s", worker.ProcessState, &said, err, out)
-		}
-		require.Contains(t, string(out), "refused")
+	start := func(args ...string) (*exec.Cmd, io.Reader) {
+		cmd := exec.CommandContext(ctx, binary, args...)
+		cmd.Stderr = t.Output()
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+		return cmd, out
 	}
+	one, _ := start("one")
+	two, _ := start("two")
+	for _, worker := range []string{"one", "two"} {
+		for { // until it listens
+			stream, err := net.Dial("unix", name+worker)
+			if err == nil {
+				stream.Close()
+				break
+			}
+			require.NoError(t, ctx.Err(), err)
+			time.Sleep(time.Millisecond)
+		}
+	}
+	_, out := start()
+	by := map[string]int{}
+	seen := map[string]bool{}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		call, worker, ok := strings.Cut(lines.Text(), " by ")
+		require.True(t, ok, lines.Text())
+		seen[call] = true
+		if by[worker]++; len(seen) == 500 {
+			require.NoError(t, two.Process.Kill())
+			t.Logf("of the first half, %d by one and %d by two", by["one"], by["two"])
+			require.InDelta(t, 250, by["one"], 100)
+		}
+	}
+	for i := range 1000 {
+		require.True(t, seen[fmt.Sprint("CALL ", i)], "call %d", i)
+	}
+	require.Nil(t, one.ProcessState)
 }
 
 // build makes the program with a socket name of its own: the one that it shows is
 // everybody's on this machine.
-func build(t *testing.T) string {
+func build(t *testing.T) (binary, name string) {
 	t.Helper()
-	const shown = `"@quickstart"`
+	const shown = "@quickstart-"
 	dir := t.TempDir()
 	source, err := os.ReadFile("main.go")
 	require.NoError(t, err)
-	require.Equal(t, 2, strings.Count(string(source), shown))
-	own := strings.ReplaceAll(string(source), shown, strconv.Quote("@quickstart-"+rand.Text()))
+	require.Equal(t, 3, strings.Count(string(source), shown))
+	name = "@quickstart-" + rand.Text() + "-"
+	own := strings.ReplaceAll(string(source), shown, name)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(own), 0o600))
 	original, err := filepath.Abs("main.go")
 	require.NoError(t, err)
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: filepath.Join(dir, "main.go")}})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
-	binary := filepath.Join(dir, "quickstart")
+	binary = filepath.Join(dir, "quickstart")
 	out, err := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, string(out))
-	return binary
+	return binary, name
 }

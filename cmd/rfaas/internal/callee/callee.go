@@ -1,4 +1,4 @@
-// Package callee is a function in an executor of its own, as a worker of a pool: what
+// Package callee is a function in an executor of its own, as a worker of a client: what
 // a command that calls functions has.
 package callee
 
@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/client"
 	"github.com/rfaas-go/rfaas/invoke/executor"
-	"github.com/rfaas-go/rfaas/invoke/pool"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -76,7 +76,7 @@ func (c *Callee) connect(ctx context.Context, cfg Config) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, setUpTimeout)
 	defer cancel()
 	slotBytes := cfg.Order.Assignment.SlotBytes
-	c.client, err = c.Executor.Dial(ctx, cfg.Device, invoke.ClientConfig{Slots: 1, SlotBytes: slotBytes, Mode: invoke.Warm}) // the pool polls
+	c.client, err = c.Executor.Dial(ctx, cfg.Device, invoke.ClientConfig{Slots: 1, SlotBytes: slotBytes, Mode: invoke.Warm}) // who drives it polls
 	if err != nil {
 		return err
 	}
@@ -87,10 +87,10 @@ func (c *Callee) connect(ctx context.Context, cfg Config) (err error) {
 	return nil
 }
 
-// Worker makes a worker of a pool of it. When the pool is done with it the executor
+// Worker makes a worker of a client of it. When the client is done with it the executor
 // has the time that grace says to end by itself.
-func (c *Callee) Worker(grace func() time.Duration) pool.Worker {
-	return pool.Worker{
+func (c *Callee) Worker(grace func() time.Duration) client.Worker {
+	return client.Worker{
 		Client: c.client,
 		Fate:   func(context.Context) error { return c.Fate() },
 		Close:  func() error { c.Executor.Stop(grace()); return nil },

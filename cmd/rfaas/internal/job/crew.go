@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
+	"github.com/rfaas-go/rfaas/invoke/client"
 	"github.com/rfaas-go/rfaas/invoke/executor"
-	"github.com/rfaas-go/rfaas/invoke/pool"
 )
 
 // crew are the workers of a run, each on a core of its own.
 type crew struct {
 	cfg     *Config
-	pool    *pool.Pool
+	client  *client.Client
 	members []*member
 	// dismissed is set when there are no more inputs: workers may end by themselves.
 	dismissed atomic.Bool
@@ -51,7 +51,7 @@ func hire(cfg *Config, cores []int) (*crew, error) {
 		c.members = append(c.members, &member{number: i + 1, core: core})
 	}
 	var err error
-	c.pool, err = pool.New(pool.Config{
+	c.client, err = client.New(client.Config{
 		Lanes: len(cores), Dial: c.start, Mode: cfg.Mode,
 		MaxDials: maxStarts, BackoffMin: startPause, Attempts: maxAttempts,
 		Overtime: time.Nanosecond, // who goes on after its time is up is replaced
@@ -60,7 +60,7 @@ func hire(cfg *Config, cores []int) (*crew, error) {
 }
 
 // start starts a worker, in place of one that was lost.
-func (c *crew) start(ctx context.Context, lane int) (pool.Worker, error) {
+func (c *crew) start(ctx context.Context, lane int) (client.Worker, error) {
 	m := c.members[lane]
 	order := c.cfg.Order
 	order.Core = m.core
@@ -68,7 +68,7 @@ func (c *crew) start(ctx context.Context, lane int) (pool.Worker, error) {
 		Supervisor: c.cfg.Supervisor, Order: order, Device: c.cfg.Device, InputBytes: c.cfg.InputBytes, ResultBytes: c.cfg.ResultBytes,
 	})
 	if ctx.Err() != nil && err != nil {
-		return pool.Worker{}, err // nobody wants it any more
+		return client.Worker{}, err // nobody wants it any more
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -78,7 +78,7 @@ func (c *crew) start(ctx context.Context, lane int) (pool.Worker, error) {
 		if m.failures == maxStarts {
 			c.cfg.Log.Error("going on without a worker", "worker", m.number, "reason", err)
 		}
-		return pool.Worker{}, err
+		return client.Worker{}, err
 	}
 	if m.pid != 0 {
 		m.replaced++
@@ -105,8 +105,8 @@ func (c *crew) grace() time.Duration {
 // dismiss ends the workers, at once or when they are done, and tells what each did.
 func (c *crew) dismiss(atOnce bool) (reports []WorkerReport) {
 	c.dismissed.Store(!atOnce)
-	c.pool.Close()
-	for i, lane := range c.pool.Stats().Lanes {
+	c.client.Close()
+	for i, lane := range c.client.Stats().Lanes {
 		m := c.members[i]
 		m.mu.Lock()
 		r := WorkerReport{Number: m.number, Core: m.core, PID: m.pid, Replaced: m.replaced, Calls: int(lane.Calls), Busy: lane.Busy}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
 	"github.com/rfaas-go/rfaas/invoke"
-	"github.com/rfaas-go/rfaas/invoke/pool"
+	"github.com/rfaas-go/rfaas/invoke/client"
 )
 
 // errInterrupted is the reason of what was given up because abort ended.
@@ -17,7 +17,7 @@ var errInterrupted = errors.New("interrupted")
 func (r *run) process(in *Input) (o Outcome, tried bool) {
 	o = Outcome{Input: in, State: Failed}
 	delivered := false
-	result, err := r.crew.pool.CallInPlace(r.abort, r.cfg.Function, pool.InPlace{
+	result, err := r.crew.client.CallInPlace(r.abort, r.cfg.Function, client.InPlace{
 		InputBytes: r.cfg.InputBytes, ResultBytes: r.cfg.ResultBytes,
 		Fill: func(memory []byte) (int, error) {
 			if o.Attempts++; o.Attempts > 1 {
@@ -40,7 +40,7 @@ func (r *run) process(in *Input) (o Outcome, tried bool) {
 	switch {
 	case err == nil:
 		o.State = Done
-	case errors.Is(err, pool.ErrNoWorker) && o.Attempts == 0:
+	case errors.Is(err, client.ErrNoWorker) && o.Attempts == 0:
 		return o, false
 	default:
 		o.Reason = r.reason(err)
@@ -50,7 +50,7 @@ func (r *run) process(in *Input) (o Outcome, tried bool) {
 
 // reason is an error in words for the summary.
 func (r *run) reason(err error) string {
-	failed, ok := errors.AsType[*pool.Error](err)
+	failed, ok := errors.AsType[*client.Error](err)
 	if !ok {
 		return err.Error() // of delivery
 	}

@@ -1,11 +1,11 @@
-package pool
+package client
 
 import (
 	"sync/atomic"
 	"time"
 )
 
-// Stats is what a pool has done since it was made, and what it does now.
+// Stats is what a client has done since it was made, and what it does now.
 type Stats struct {
 	Up       int    // lanes that have a worker
 	Waiting  int    // calls that wait for a lane
@@ -36,12 +36,12 @@ type tally struct {
 	worker                                      atomic.Pointer[string]
 }
 
-// Stats returns what the pool has done.
-func (p *Pool) Stats() Stats {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := Stats{Waiting: p.retries.length + p.queue.length + p.overflow.length, Draining: p.closed}
-	for _, l := range p.lanes {
+// Stats returns what the client has done.
+func (cl *Client) Stats() Stats {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	s := Stats{Waiting: cl.retries.length + cl.queue.length + cl.overflow.length, Draining: cl.closed}
+	for _, l := range cl.lanes {
 		t := LaneStats{
 			Calls: l.calls.Load(), Busy: time.Duration(l.busyTime.Load()), Retries: l.retries.Load(), Losses: l.losses.Load(),
 			Dials: l.dials.Load(), DialFailures: l.dialFailures.Load(), GivenUp: l.state == laneGone, Err: l.failure,

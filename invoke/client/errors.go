@@ -1,4 +1,4 @@
-package pool
+package client
 
 import (
 	"errors"
@@ -9,12 +9,12 @@ import (
 )
 
 var (
-	// ErrClosed means that the pool was closed before the call was answered.
-	ErrClosed = errors.New("pool: closed")
+	// ErrClosed means that the client was closed before the call was answered.
+	ErrClosed = errors.New("client: closed")
 	// ErrFull is back-pressure: Config.Queue calls wait for a lane.
-	ErrFull = errors.New("pool: full: as many calls wait for a worker as Config.Queue allows")
+	ErrFull = errors.New("client: full: as many calls wait for a worker as Config.Queue allows")
 	// ErrNoWorker means that every lane was given up: see Config.MaxDials.
-	ErrNoWorker = errors.New("pool: no worker can be had")
+	ErrNoWorker = errors.New("client: no worker can be had")
 )
 
 // Error is a call that failed.
@@ -37,7 +37,7 @@ type Attempt struct {
 
 func (e *Error) Error() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "pool: function %q", e.Function)
+	fmt.Fprintf(&s, "client: function %q", e.Function)
 	tries := e.Attempts
 	if n := len(tries); n > 0 && tries[n-1].Err == e.Err {
 		tries = tries[:n-1]

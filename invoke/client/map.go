@@ -1,4 +1,4 @@
-package pool
+package client
 
 import (
 	"context"
@@ -33,10 +33,10 @@ type MapOptions struct {
 // only when there is no result to hand out, so while inputs keeps it waiting no
 // results come. They are copied. When the loop is left early, the calls under
 // way are given up, and nothing is left behind. When the context ends or the
-// pool is closed, no more inputs are taken; after the errors of those under way
+// client is closed, no more inputs are taken; after the errors of those under way
 // comes one for the first input that was not taken.
-func Map(ctx context.Context, p *Pool, function string, inputs iter.Seq[[]byte], o MapOptions) iter.Seq2[Result, error] {
-	return MapErr(ctx, p, function, func(yield func([]byte, error) bool) {
+func Map(ctx context.Context, cl *Client, function string, inputs iter.Seq[[]byte], o MapOptions) iter.Seq2[Result, error] {
+	return MapErr(ctx, cl, function, func(yield func([]byte, error) bool) {
 		for in := range inputs {
 			if !yield(in, nil) {
 				return
@@ -47,9 +47,9 @@ func Map(ctx context.Context, p *Pool, function string, inputs iter.Seq[[]byte],
 
 // MapErr is Map over inputs that may be errors, which are handed out in their
 // place.
-func MapErr(ctx context.Context, p *Pool, function string, inputs iter.Seq2[[]byte, error], o MapOptions) iter.Seq2[Result, error] {
+func MapErr(ctx context.Context, cl *Client, function string, inputs iter.Seq2[[]byte, error], o MapOptions) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
-		m := &mapping{pool: p, function: function, options: o, window: p.window(o.Window)}
+		m := &mapping{client: cl, function: function, options: o, window: cl.window(o.Window)}
 		var cancel context.CancelFunc
 		m.ctx, cancel = context.WithCancel(ctx)
 		m.sink = make(chan *call, m.window)
@@ -65,20 +65,20 @@ func MapErr(ctx context.Context, p *Pool, function string, inputs iter.Seq2[[]by
 	}
 }
 
-func (p *Pool) window(wish int) int {
+func (cl *Client) window(wish int) int {
 	if wish > 0 {
 		return wish
 	}
-	depth := p.cfg.Depth
+	depth := cl.cfg.Depth
 	if depth == 0 {
 		depth = 16
 	}
-	return 2 * depth * len(p.lanes)
+	return 2 * depth * len(cl.lanes)
 }
 
 // mapping is a Map under way.
 type mapping struct {
-	pool     *Pool
+	client   *Client
 	ctx      context.Context
 	function string
 	options  MapOptions
@@ -128,14 +128,14 @@ func (m *mapping) note(c *call) {
 
 // ended is why no more inputs are taken.
 func (m *mapping) ended() error {
-	if m.pool.life.Err() != nil {
+	if m.client.life.Err() != nil {
 		return ErrClosed
 	}
 	return m.ctx.Err()
 }
 
 func (m *mapping) rest() error {
-	return fmt.Errorf("pool: function %q: %d inputs were taken, and no more: %w", m.function, m.begun, m.ended())
+	return fmt.Errorf("client: function %q: %d inputs were taken, and no more: %w", m.function, m.begun, m.ended())
 }
 
 // ready is a call whose result can be handed out.
@@ -158,8 +158,8 @@ func (m *mapping) begin(in []byte, err error) {
 		c.finish(err)
 		return
 	}
-	m.pool.bind(m.ctx, c)
-	if err := m.pool.submit(c, false); err != nil {
+	m.client.bind(m.ctx, c)
+	if err := m.client.submit(c, false); err != nil {
 		c.finish(c.failure(c.givenUp(err, startedNo, "the call was not sent")))
 	}
 }

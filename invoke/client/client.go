@@ -1,4 +1,4 @@
-package pool
+package client
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Pool makes calls over several workers. All methods may be called from
+// Client makes calls over several workers. All methods may be called from
 // anywhere.
-type Pool struct {
+type Client struct {
 	cfg  Config
 	spin time.Duration
 	life context.Context
@@ -32,41 +32,41 @@ type Pool struct {
 	sleepers []*lane // laneParked and laneDozing, the last to fall asleep at the end
 }
 
-// New makes a pool, whose lanes begin to dial at once. It does not wait for
+// New makes a client, whose lanes begin to dial at once. It does not wait for
 // them; calls do.
-func New(cfg Config) (*Pool, error) {
+func New(cfg Config) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{cfg: cfg, spin: cfg.Mode.Spin()}
-	p.life, p.end = context.WithCancel(context.Background())
-	p.idlers.New = func() any { return &call{sink: make(chan *call, 1)} }
+	cl := &Client{cfg: cfg, spin: cfg.Mode.Spin()}
+	cl.life, cl.end = context.WithCancel(context.Background())
+	cl.idlers.New = func() any { return &call{sink: make(chan *call, 1)} }
 	for i := range cfg.Lanes {
-		p.lanes = append(p.lanes, newLane(p, i))
+		cl.lanes = append(cl.lanes, newLane(cl, i))
 	}
-	p.count[laneDown] = len(p.lanes)
-	for _, l := range p.lanes {
-		p.running.Go(l.run)
+	cl.count[laneDown] = len(cl.lanes)
+	for _, l := range cl.lanes {
+		cl.running.Go(l.run)
 	}
-	return p, nil
+	return cl, nil
 }
 
 // Close ends everything: calls that wait or are in flight fail with ErrClosed,
-// connections are closed. It returns when the goroutines of the pool have ended.
-func (p *Pool) Close() error {
-	p.mu.Lock()
-	first := !p.closed
-	p.closed = true
-	rest := p.drain()
-	p.mu.Unlock()
+// connections are closed. It returns when the goroutines of the client have ended.
+func (cl *Client) Close() error {
+	cl.mu.Lock()
+	first := !cl.closed
+	cl.closed = true
+	rest := cl.drain()
+	cl.mu.Unlock()
 	if first {
-		p.end()
+		cl.end()
 	}
 	for _, c := range rest {
 		c.finish(c.failure(ErrClosed))
 	}
-	p.running.Wait()
+	cl.running.Wait()
 	return nil
 }
 
@@ -78,26 +78,26 @@ func (p *Pool) Close() error {
 // The error is an *Error, which says what was tried, and wraps what
 // invoke.Client.Call returns: *invoke.Error (see Status) or *invoke.GoneError. A
 // call that found no worker before its deadline says why there was none.
-func (p *Pool) Call(ctx context.Context, function string, in, out []byte) (int, error) {
-	c := p.idlers.Get().(*call)
+func (cl *Client) Call(ctx context.Context, function string, in, out []byte) (int, error) {
+	c := cl.idlers.Get().(*call)
 	c.ctx, c.function, c.in, c.out, c.room = ctx, function, in, out, len(out)
 	if err := ctx.Err(); err != nil {
 		return 0, c.failure(c.givenUp(err, startedNo, "the call was not sent"))
 	}
-	if err := p.submit(c, false); err != nil {
+	if err := cl.submit(c, false); err != nil {
 		return 0, c.failure(err)
 	}
 	select {
 	case <-c.sink:
 	case <-ctx.Done():
-		p.cancel(c, ctx.Err())
+		cl.cancel(c, ctx.Err())
 		<-c.sink               // at once, or when a lane has let go of in or out
 		return c.length, c.err // a lane may still know it
 	}
 	n, err := c.length, c.err
 	if err == nil { // else somebody has its attempts
 		*c = call{sink: c.sink}
-		p.idlers.Put(c)
+		cl.idlers.Put(c)
 	}
 	return n, err
 }

@@ -1,4 +1,4 @@
-package pool_test
+package client_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/invoke"
-	"github.com/rfaas-go/rfaas/invoke/pool"
+	"github.com/rfaas-go/rfaas/invoke/client"
 )
 
 // TestBusyLaneTakesMore: a lane whose worker is busy, and which sleeps, sends a
@@ -21,12 +21,12 @@ func TestBusyLaneTakesMore(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		s := newSite(t, "loopback:")
 		entered, release := s.gate("gate")
-		p := s.open(pool.Config{Mode: mode, Ahead: time.Hour})
+		p := s.open(client.Config{Mode: mode, Ahead: time.Hour})
 		go func() { release <- struct{}{} }()
 		_, err := p.Call(soon(t), "gate", nil, nil) // now it is known how long it takes
 		require.NoError(t, err)
 		receive(t, entered)
-		var futures []*pool.Future
+		var futures []*client.Future
 		for range 5 {
 			f, err := p.Go(soon(t), "gate", nil)
 			require.NoError(t, err)
@@ -48,9 +48,9 @@ func TestIdleLaneFirst(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		s := newSite(t, "loopback:")
 		entered, release := s.gate("gate")
-		p := s.open(pool.Config{Lanes: 2, Mode: mode, Ahead: time.Hour})
+		p := s.open(client.Config{Lanes: 2, Mode: mode, Ahead: time.Hour})
 		for range 10 {
-			var futures []*pool.Future
+			var futures []*client.Future
 			for range 2 {
 				f, err := p.Go(soon(t), "gate", nil)
 				require.NoError(t, err)
@@ -77,22 +77,22 @@ func TestPoison(t *testing.T) {
 		gate, open := s.gate("gate")
 		poison, cure := s.gate("poison", invoke.Idempotent(true))
 		allowed := make(chan struct{}, 1) // to dial lane 0
-		p := newPool(t, pool.Config{Lanes: 2, Mode: mode, Depth: 2, Ahead: time.Hour, Dial: func(ctx context.Context, lane int) (pool.Worker, error) {
+		p := newClient(t, client.Config{Lanes: 2, Mode: mode, Depth: 2, Ahead: time.Hour, Dial: func(ctx context.Context, lane int) (client.Worker, error) {
 			if lane == 0 {
 				select {
 				case <-allowed:
 				case <-ctx.Done():
-					return pool.Worker{}, ctx.Err()
+					return client.Worker{}, ctx.Err()
 				}
 			}
 			return s.dial(ctx, lane)
 		}})
-		begin := func(function string) *pool.Future {
+		begin := func(function string) *client.Future {
 			f, err := p.Go(soon(t), function, nil)
 			require.NoError(t, err)
 			return f
 		}
-		done := func(f *pool.Future) {
+		done := func(f *client.Future) {
 			_, err := f.Wait(soon(t))
 			require.NoError(t, err)
 		}
@@ -149,7 +149,7 @@ func TestAnsweredBeforeTheLoss(t *testing.T) {
 			workers[len(workers)-1].worker.Close() // after the answer
 			return copy(out, in), nil
 		})
-		p := s.open(pool.Config{Mode: mode, BackoffMin: time.Millisecond})
+		p := s.open(client.Config{Mode: mode, BackoffMin: time.Millisecond})
 		out := make([]byte, 5)
 		for i := range 20 {
 			clear(out)
@@ -167,7 +167,7 @@ func TestLookUpHoldsNobodyUp(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		s := newSite(t, "loopback:")
 		entered, release := s.gate("gate")
-		p := s.open(pool.Config{Lanes: 2, Mode: mode})
+		p := s.open(client.Config{Lanes: 2, Mode: mode})
 		var strangers sync.WaitGroup
 		for _, w := range s.dialed() { // each keeps a worker busy
 			c, err := invoke.Dial(soon(t), s.dev, "unix", w.address, invoke.ClientConfig{})
@@ -182,7 +182,7 @@ func TestLookUpHoldsNobodyUp(t *testing.T) {
 			})
 			receive(t, entered)
 		}
-		var futures []*pool.Future
+		var futures []*client.Future
 		for range 2 {
 			f, err := p.Go(soon(t), "echo", nil)
 			require.NoError(t, err)
@@ -204,7 +204,7 @@ func TestLargeResults(t *testing.T) {
 		s := newSite(t, "loopback:")
 		s.client.SlotBytes = 1024
 		s.register("all", func(_ context.Context, in, out []byte) (int, error) { copy(out, in); return len(in), nil })
-		p := s.open(pool.Config{Lanes: 2, Mode: mode})
+		p := s.open(client.Config{Lanes: 2, Mode: mode})
 		in := bytes.Repeat([]byte("large"), 100<<10/5)
 		out := make([]byte, len(in))
 		n, err := p.Call(soon(t), "all", in, out)
@@ -227,7 +227,7 @@ func TestLargeResults(t *testing.T) {
 			}
 		}
 		sum := 0
-		for r, err := range pool.Map(soon(t), p, "all", inputs, pool.MapOptions{Room: len(in)}) {
+		for r, err := range client.Map(soon(t), p, "all", inputs, client.MapOptions{Room: len(in)}) {
 			require.NoError(t, err)
 			require.True(t, bytes.Equal(in[:len(in)-r.Index*1000], r.Output))
 			sum++
@@ -247,7 +247,7 @@ func TestChurn(t *testing.T) {
 				}
 				return 0, nil
 			})
-			p := s.open(pool.Config{Lanes: 3, Mode: mode, Depth: 4})
+			p := s.open(client.Config{Lanes: 3, Mode: mode, Depth: 4})
 			var callers sync.WaitGroup
 			for g := range uint64(6) {
 				callers.Go(func() {

@@ -1,4 +1,4 @@
-package pool
+package client
 
 import (
 	"context"
@@ -25,13 +25,13 @@ type Worker struct {
 	Close func() error
 }
 
-// Config describes a pool. Dial has to be there, the rest may be zero.
+// Config describes a client. Dial has to be there, the rest may be zero.
 type Config struct {
 	// Lanes is how many workers are used at once: 1 if 0.
 	Lanes int
 	// Dial gets a worker for a lane, 0 to Lanes-1: at first, and whenever the
 	// lane has lost its worker. It is called on the lane's goroutine, so for
-	// several lanes at once. The context ends after 30 seconds and when the pool
+	// several lanes at once. The context ends after 30 seconds and when the client
 	// is closed; it must not bound the life of the worker.
 	Dial func(ctx context.Context, lane int) (Worker, error)
 	// MaxDials is after how many failures in a row a lane is given up: a Dial
@@ -49,7 +49,7 @@ type Config struct {
 	Depth int
 	Ahead time.Duration
 	// Queue is how many calls wait for a lane at most: 1024 if 0. Then Go waits, or
-	// fails. Calls of Pool.Call and Map beyond it wait, too; they are
+	// fails. Calls of Client.Call and Map beyond it wait, too; they are
 	// bounded by their goroutines and by the window of the Map.
 	Queue int
 	// Attempts is how often a call is made at most: 3 if 0.
@@ -75,7 +75,7 @@ const (
 
 func (c Config) withDefaults() (Config, error) {
 	if c.Dial == nil {
-		return c, errors.New("pool: Config.Dial is not set: it gets a worker for a lane")
+		return c, errors.New("client: Config.Dial is not set: it gets a worker for a lane")
 	}
 	for _, n := range []struct {
 		name  string
@@ -86,7 +86,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"Ahead", int64(c.Ahead)}, {"Overtime", int64(c.Overtime)},
 	} {
 		if n.value < 0 {
-			return c, fmt.Errorf("pool: Config.%s is negative", n.name)
+			return c, fmt.Errorf("client: Config.%s is negative", n.name)
 		}
 	}
 	setDefault(&c.Lanes, 1)
@@ -96,7 +96,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Queue, defaultQueue)
 	setDefault(&c.Attempts, defaultAttempts)
 	if c.BackoffMax < c.BackoffMin {
-		return c, fmt.Errorf("pool: Config.BackoffMax (%v) is less than BackoffMin (%v)", c.BackoffMax, c.BackoffMin)
+		return c, fmt.Errorf("client: Config.BackoffMax (%v) is less than BackoffMin (%v)", c.BackoffMax, c.BackoffMin)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

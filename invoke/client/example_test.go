@@ -1,4 +1,4 @@
-package pool_test
+package client_test
 
 import (
 	"bytes"
@@ -11,49 +11,42 @@ import (
 	"time"
 
 	"github.com/rfaas-go/rfaas/invoke"
-	"github.com/rfaas-go/rfaas/invoke/pool"
+	"github.com/rfaas-go/rfaas/invoke/client"
 	"github.com/rfaas-go/rfaas/transport"
 	_ "github.com/rfaas-go/rfaas/transport/shm"
 )
 
-// Two workers, which are usually other processes, and a pool over them.
+// Two workers, which are usually other processes, and a client over them.
 func Example() {
 	dev, err := transport.Open("shm:")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer dev.Close()
-	dir, err := os.MkdirTemp("", "pool")
+	dir, err := os.MkdirTemp("", "client")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	address := func(lane int) string { return filepath.Join(dir, fmt.Sprint("worker", lane)) }
-	for i := range 2 {
-		defer startWorker(dev, address(i))()
-	}
+	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
+	defer startWorker(dev, one)()
+	defer startWorker(dev, two)()
 
-	p, err := pool.New(pool.Config{
-		Lanes: 2,
-		Dial: func(ctx context.Context, lane int) (pool.Worker, error) {
-			client, err := invoke.Dial(ctx, dev, "unix", address(lane), invoke.ClientConfig{Mode: invoke.Warm})
-			return pool.Worker{Client: client}, err
-		},
-	})
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := client.Dial(ctx, dev, "unix:"+one, "unix:"+two)
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer p.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
+	defer c.Close()
 
 	// One call.
 	out := make([]byte, 100)
-	n, err := p.Call(ctx, "upper", []byte("hello"), out)
+	n, err := c.Call(ctx, "upper", []byte("hello"), out)
 	fmt.Println(string(out[:n]), err)
 
 	// One that goes on meanwhile.
-	future, err := p.Go(ctx, "upper", []byte("later"))
+	future, err := c.Go(ctx, "upper", []byte("later"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -62,7 +55,7 @@ func Example() {
 
 	// Many: on both workers, with results in the order of the inputs.
 	words := [][]byte{[]byte("one"), []byte("two"), []byte("three")}
-	for r, err := range pool.Map(ctx, p, "upper", slices.Values(words), pool.MapOptions{}) {
+	for r, err := range client.Map(ctx, c, "upper", slices.Values(words), client.MapOptions{}) {
 		fmt.Println(r.Index, string(r.Output), err)
 	}
 	// Output:

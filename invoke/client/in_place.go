@@ -1,4 +1,4 @@
-package pool
+package client
 
 import (
 	"context"
@@ -41,12 +41,12 @@ type placed struct {
 }
 
 // errNotFilled is the error of a Fill that did not return.
-var errNotFilled = errors.New("pool: Fill panicked")
+var errNotFilled = errors.New("client: Fill panicked")
 
 // CallInPlace is Call for inputs and results in place, for those that are large. The
 // Result has no Output. If the context ends while Fill or Take runs, it returns
 // after that.
-func (p *Pool) CallInPlace(ctx context.Context, function string, io InPlace, options ...invoke.CallOptions) (Result, error) {
+func (cl *Client) CallInPlace(ctx context.Context, function string, io InPlace, options ...invoke.CallOptions) (Result, error) {
 	c := &call{ctx: ctx, function: function, sink: make(chan *call, 1), place: &placed{InPlace: io, asked: make(chan struct{}, 1)}}
 	for _, o := range options {
 		c.timeout = max(c.timeout, o.Timeout)
@@ -54,28 +54,28 @@ func (p *Pool) CallInPlace(ctx context.Context, function string, io InPlace, opt
 	if err := ctx.Err(); err != nil {
 		return Result{Lane: -1}, c.failure(c.givenUp(err, startedNo, "the call was not sent"))
 	}
-	if err := p.submit(c, false); err != nil {
+	if err := cl.submit(c, false); err != nil {
 		return Result{Lane: -1}, c.failure(err)
 	}
 	for ended := ctx.Done(); ; {
 		select {
 		case <-c.place.asked:
-			p.fill(c)
+			cl.fill(c)
 		case <-c.sink:
 			r, err := c.outcome()
 			if err == nil {
-				err = p.give(c)
+				err = cl.give(c)
 			}
 			return r, err
 		case <-ended:
-			p.cancel(c, ctx.Err())
+			cl.cancel(c, ctx.Err())
 			ended = nil // it is done soon
 		}
 	}
 }
 
 // fill has the caller write the input, and gives it back to the lane.
-func (p *Pool) fill(c *call) {
+func (cl *Client) fill(c *call) {
 	pl, l := c.place, c.lane
 	pl.err = errNotFilled
 	defer func() {
@@ -94,7 +94,7 @@ func (p *Pool) fill(c *call) {
 }
 
 // give hands the result to the caller, and its memory back to the lane.
-func (p *Pool) give(c *call) error {
+func (cl *Client) give(c *call) error {
 	defer func() {
 		c.place.buffer.Release()
 		c.place.returned.Store(true)
@@ -106,8 +106,8 @@ func (p *Pool) give(c *call) error {
 // alert makes the lane look at its calls.
 func (l *lane) alert() {
 	l.attention.Store(true)
-	l.pool.mu.Lock()
-	defer l.pool.mu.Unlock()
+	l.client.mu.Lock()
+	defer l.client.mu.Unlock()
 	if l.interrupt != nil {
 		l.interrupt()
 	}
@@ -116,7 +116,7 @@ func (l *lane) alert() {
 // offer asks the caller for the input of a call.
 func (l *lane) offer(c *call, f *function) error {
 	pl := c.place
-	b, err := l.client.NewBuffer(pl.InputBytes, pl.ResultBytes)
+	b, err := l.conn.NewBuffer(pl.InputBytes, pl.ResultBytes)
 	if err == nil {
 		err = b.Hold()
 	}
@@ -139,7 +139,7 @@ func (l *lane) sendFilled(i int) error {
 	c.state.Store(callHeld)
 	err := pl.err
 	if c.quit.Load() {
-		err = c.givenUp(l.pool.whyGivenUp(c), startedNo, "the call was not sent")
+		err = c.givenUp(l.client.whyGivenUp(c), startedNo, "the call was not sent")
 	}
 	if err != nil {
 		l.withdraw(i)
@@ -210,12 +210,12 @@ func (l *lane) receive(c *call) error {
 // recall takes a call back that was not sent, because the lane has no worker any
 // more. If its caller is just filling, they go on with it.
 func (l *lane) recall(c *call, err error, again bool) {
-	again = again && len(c.attempts) < l.pool.cfg.Attempts
-	p, pl := l.pool, c.place
+	again = again && len(c.attempts) < l.client.cfg.Attempts
+	cl, pl := l.client, c.place
 	pl.verdict = func() {
 		if again && c.ctx.Err() == nil {
 			l.retries.Add(1)
-			p.again(c, err)
+			cl.again(c, err)
 			return
 		}
 		c.finish(c.failure(err))

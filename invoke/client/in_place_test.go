@@ -1,4 +1,4 @@
-package pool_test
+package client_test
 
 import (
 	"bytes"
@@ -14,12 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/invoke"
-	"github.com/rfaas-go/rfaas/invoke/pool"
+	"github.com/rfaas-go/rfaas/invoke/client"
 )
 
 // echoing is a call in place with an input, and where its result goes.
-func echoing(in []byte, out *[]byte) pool.InPlace {
-	return pool.InPlace{
+func echoing(in []byte, out *[]byte) client.InPlace {
+	return client.InPlace{
 		InputBytes: len(in), ResultBytes: len(in),
 		Fill: func(to []byte) (int, error) { return copy(to, in), nil },
 		Take: func(result []byte) error { *out = bytes.Clone(result); return nil },
@@ -30,7 +30,7 @@ func echoing(in []byte, out *[]byte) pool.InPlace {
 func TestInPlace(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		s := newSite(t, "shm:")
-		p := s.open(pool.Config{Lanes: 2, Mode: mode})
+		p := s.open(client.Config{Lanes: 2, Mode: mode})
 		var callers sync.WaitGroup
 		for caller := range 8 {
 			callers.Go(func() {
@@ -66,7 +66,7 @@ func TestInPlaceMemory(t *testing.T) {
 	s := newSite(t, "loopback:")
 	s.client.SlotBytes = 1000
 	entered, release := s.gate("gate")
-	p := s.open(pool.Config{})
+	p := s.open(client.Config{})
 	in, out := make([]byte, 10000), []byte(nil)
 	call := func() {
 		_, err := p.CallInPlace(soon(t), "echo", echoing(in, &out))
@@ -96,7 +96,7 @@ func TestInPlaceMemory(t *testing.T) {
 func TestInPlaceFailures(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		s := newSite(t, "loopback:")
-		p := s.open(pool.Config{Mode: mode})
+		p := s.open(client.Config{Mode: mode})
 		var out []byte
 		works := func() {
 			t.Helper()
@@ -150,7 +150,7 @@ func TestInPlaceGivenUp(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		s := newSite(t, "loopback:")
 		entered, release := s.gate("gate")
-		p := s.open(pool.Config{Mode: mode, Depth: 2})
+		p := s.open(client.Config{Mode: mode, Depth: 2})
 		var out []byte
 		ctx, cancel := context.WithCancel(soon(t))
 		io := echoing([]byte("x"), &out)
@@ -187,7 +187,7 @@ func TestInPlaceLosses(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		s := newSite(t, "loopback:")
 		entered, release := s.gate("gate", invoke.Idempotent(true))
-		p := s.open(pool.Config{Mode: mode, BackoffMin: time.Millisecond})
+		p := s.open(client.Config{Mode: mode, BackoffMin: time.Millisecond})
 		kill := func() {
 			workers := s.dialed()
 			last := workers[len(workers)-1]
@@ -212,7 +212,7 @@ func TestInPlaceLosses(t *testing.T) {
 		require.ErrorIs(t, r.Failed[0].Err, invoke.ErrWorkerGone)
 
 		done := make(chan error)
-		var again pool.Result
+		var again client.Result
 		fills = 1
 		go func() {
 			var err error
@@ -230,11 +230,11 @@ func TestInPlaceLosses(t *testing.T) {
 	})
 }
 
-// The pool is closed, and then the device, while callers have memory of it.
+// The client is closed, and then the device, while callers have memory of it.
 func TestInPlaceClosed(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		s := newSite(t, "loopback:")
-		p := s.open(pool.Config{Lanes: 2, Mode: mode})
+		p := s.open(client.Config{Lanes: 2, Mode: mode})
 		lent, proceed := make(chan struct{}), make(chan struct{})
 		in, out := bytes.Repeat([]byte("large "), 50000), []byte(nil)
 		wait := func() { lent <- struct{}{}; <-proceed }
@@ -249,7 +249,7 @@ func TestInPlaceClosed(t *testing.T) {
 		receive(t, lent)
 		require.NoError(t, p.Close())
 		close(proceed)
-		require.ErrorIs(t, receive(t, filled), pool.ErrClosed)
+		require.ErrorIs(t, receive(t, filled), client.ErrClosed)
 		require.NoError(t, receive(t, taken))
 		require.Equal(t, in, out)
 	})
@@ -264,7 +264,7 @@ func TestInPlaceTimeout(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
 	s.register("stubborn", func(context.Context, []byte, []byte) (int, error) { <-release; return 0, nil })
-	p := s.open(pool.Config{Overtime: time.Nanosecond, BackoffMin: time.Millisecond})
+	p := s.open(client.Config{Overtime: time.Nanosecond, BackoffMin: time.Millisecond})
 	var out []byte
 	limit := invoke.CallOptions{Timeout: time.Millisecond}
 	started := func(f string) invoke.Started {
@@ -289,7 +289,7 @@ func TestInPlaceTimeout(t *testing.T) {
 func TestInPlaceAtRandom(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "shm:")
-	p := s.open(pool.Config{Lanes: 2, BackoffMin: time.Millisecond, Attempts: 10})
+	p := s.open(client.Config{Lanes: 2, BackoffMin: time.Millisecond, Attempts: 10})
 	var callers sync.WaitGroup
 	var succeeded atomic.Int64
 	ended := make(chan struct{})

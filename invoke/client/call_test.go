@@ -1,4 +1,4 @@
-package pool_test
+package client_test
 
 import (
 	"bytes"
@@ -14,14 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/invoke"
-	"github.com/rfaas-go/rfaas/invoke/pool"
+	"github.com/rfaas-go/rfaas/invoke/client"
 )
 
 // TestCalls: many goroutines at once, each gets its own result.
 func TestCalls(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		for _, url := range []string{"loopback:", "shm:"} {
-			p := newSite(t, url).open(pool.Config{Lanes: 2, Mode: mode})
+			p := newSite(t, url).open(client.Config{Lanes: 2, Mode: mode})
 			var callers sync.WaitGroup
 			for g := range 8 {
 				callers.Go(func() {
@@ -47,7 +47,7 @@ func TestCalls(t *testing.T) {
 func TestErrorsOfCalls(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "loopback:")
-	p := s.open(pool.Config{})
+	p := s.open(client.Config{})
 	_, err := p.Call(soon(t), "fail", []byte("it"), nil)
 	require.ErrorIs(t, err, invoke.ErrFunction)
 	require.ErrorContains(t, err, `no luck with "it"`)
@@ -67,7 +67,7 @@ func TestErrorsOfCalls(t *testing.T) {
 	require.Zero(t, p.Stats().Retries, "an answer is an answer")
 	require.NoError(t, p.Close())
 	_, err = p.Call(soon(t), "echo", nil, nil)
-	require.ErrorIs(t, err, pool.ErrClosed)
+	require.ErrorIs(t, err, client.ErrClosed)
 }
 
 // TestFanOut: calls of a function that takes long run on all workers at once,
@@ -76,8 +76,8 @@ func TestFanOut(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		s := newSite(t, "loopback:")
 		entered, release := s.gate("gate")
-		p := s.open(pool.Config{Lanes: 3, Mode: mode, Ahead: 1}) // whatever takes longer than 1 ns
-		var futures []*pool.Future
+		p := s.open(client.Config{Lanes: 3, Mode: mode, Ahead: 1}) // whatever takes longer than 1 ns
+		var futures []*client.Future
 		for i := range 6 {
 			f, err := p.Go(soon(t), "gate", []byte{'0' + byte(i)})
 			require.NoError(t, err)
@@ -110,7 +110,7 @@ func TestPipelining(t *testing.T) {
 	for ahead, wait := range map[time.Duration]int{time.Hour: 3, 1: 6} { // 1 ns is less than anything takes
 		s := newSite(t, "loopback:")
 		entered, release := s.gate("gate")
-		p := s.open(pool.Config{Lanes: 1, Ahead: ahead, Depth: 4})
+		p := s.open(client.Config{Lanes: 1, Ahead: ahead, Depth: 4})
 		go func() { release <- struct{}{} }()
 		_, err := p.Call(soon(t), "gate", nil, nil) // now it is known how long it takes
 		require.NoError(t, err)
@@ -118,7 +118,7 @@ func TestPipelining(t *testing.T) {
 		blocker, err := p.Go(soon(t), "gate", nil)
 		require.NoError(t, err)
 		receive(t, entered)
-		var futures []*pool.Future
+		var futures []*client.Future
 		for range 6 {
 			f, err := p.Go(soon(t), "gate", nil)
 			require.NoError(t, err)
@@ -156,7 +156,7 @@ func TestCancel(t *testing.T) {
 			}
 			return 8, nil
 		})
-		p := s.open(pool.Config{Mode: mode})
+		p := s.open(client.Config{Mode: mode})
 		_, err := p.Call(soon(t), "echo", nil, nil) // known to be quick: not what keeps it from being sent
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(soon(t))
@@ -176,7 +176,7 @@ func TestCancel(t *testing.T) {
 		e, ok := errors.AsType[*invoke.Error](err)
 		require.True(t, ok)
 		require.Equal(t, invoke.StartedUnknown, e.Started)
-		tried, _ := errors.AsType[*pool.Error](err)
+		tried, _ := errors.AsType[*client.Error](err)
 		require.Len(t, tried.Attempts, 1)
 
 		waiting, err := p.Go(soon(t), "echo", nil)
@@ -201,7 +201,7 @@ func TestDeadlines(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "loopback:")
 	entered, release := s.gate("gate")
-	p := s.open(pool.Config{})
+	p := s.open(client.Config{})
 	first, err := p.Go(soon(t), "gate", nil)
 	require.NoError(t, err)
 	receive(t, entered)
@@ -223,7 +223,7 @@ func TestOvertime(t *testing.T) {
 		entered, release := make(chan struct{}), make(chan struct{})
 		s.register("endless", func(context.Context, []byte, []byte) (int, error) { close(entered); <-release; return 0, nil })
 		defer close(release)
-		p := s.open(pool.Config{Mode: mode, Overtime: 5 * time.Millisecond})
+		p := s.open(client.Config{Mode: mode, Overtime: 5 * time.Millisecond})
 		ctx, cancel := context.WithCancel(soon(t))
 		f, err := p.Go(ctx, "endless", nil)
 		require.NoError(t, err)
@@ -244,8 +244,8 @@ func TestBackPressure(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "loopback:")
 	entered, release := s.gate("gate")
-	p := s.open(pool.Config{Queue: 2})
-	var futures []*pool.Future
+	p := s.open(client.Config{Queue: 2})
+	var futures []*client.Future
 	begin := func() {
 		f, err := p.Go(soon(t), "gate", nil, invoke.CallOptions{NoWait: true})
 		require.NoError(t, err)
@@ -256,7 +256,7 @@ func TestBackPressure(t *testing.T) {
 	begin()
 	begin()
 	_, err := p.Go(soon(t), "gate", nil, invoke.CallOptions{NoWait: true})
-	require.ErrorIs(t, err, pool.ErrFull)
+	require.ErrorIs(t, err, client.ErrFull)
 	ctx, cancel := context.WithTimeout(soon(t), 10*time.Millisecond)
 	defer cancel()
 	f, err := p.Go(ctx, "gate", nil)
@@ -265,7 +265,7 @@ func TestBackPressure(t *testing.T) {
 	_, err = f.Wait(soon(t))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 
-	admitted := make(chan *pool.Future)
+	admitted := make(chan *client.Future)
 	go func() {
 		f, _ := p.Go(soon(t), "gate", nil)
 		admitted <- f
@@ -275,7 +275,7 @@ func TestBackPressure(t *testing.T) {
 	receive(t, entered)
 	futures = append(futures, receive(t, admitted))
 	_, err = p.Go(soon(t), "gate", nil, invoke.CallOptions{NoWait: true})
-	require.ErrorIs(t, err, pool.ErrFull)
+	require.ErrorIs(t, err, client.ErrFull)
 	futures[1].Cancel() // in flight or not, its place is free soon
 	futures[2].Cancel()
 	close(release)
@@ -291,7 +291,7 @@ func TestClose(t *testing.T) {
 	for _, mode := range []invoke.Mode{invoke.Warm, invoke.DefaultMode, invoke.Hot} {
 		s := newSite(t, "loopback:")
 		entered, _ := s.gate("gate")
-		p := s.open(pool.Config{Lanes: 2, Mode: mode, Queue: 1})
+		p := s.open(client.Config{Lanes: 2, Mode: mode, Queue: 1})
 		errs := make(chan error, 6)
 		for range 6 {
 			go func() {
@@ -306,18 +306,18 @@ func TestClose(t *testing.T) {
 		require.NoError(t, p.Close())
 		require.Zero(t, p.Stats().Up)
 		for range 6 {
-			require.ErrorIs(t, receive(t, errs), pool.ErrClosed)
+			require.ErrorIs(t, receive(t, errs), client.ErrClosed)
 		}
 		for _, w := range s.dialed() {
 			w.end()
 		}
-		eventually(t, "the goroutines to end", func() bool { return poolGoroutines() == 0 })
+		eventually(t, "the goroutines to end", func() bool { return clientGoroutines() == 0 })
 	}
 }
 
-// poolGoroutines counts the goroutines of pools. Not parallel: there must be no
-// other pool.
-func poolGoroutines() int {
+// clientGoroutines counts the goroutines of clients. Not parallel: there must be no
+// other client.
+func clientGoroutines() int {
 	buf := make([]byte, 1<<20)
-	return strings.Count(string(buf[:runtime.Stack(buf, true)]), "invoke/pool.(*")
+	return strings.Count(string(buf[:runtime.Stack(buf, true)]), "invoke/client.(*")
 }

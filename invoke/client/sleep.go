@@ -1,4 +1,4 @@
-package pool
+package client
 
 import (
 	"context"
@@ -15,8 +15,8 @@ func (l *lane) sleep() (answered bool, err error) {
 		select {
 		case <-l.wake:
 			return false, nil
-		case <-l.client.Done():
-			return false, l.gone(l.client.Err())
+		case <-l.conn.Done():
+			return false, l.gone(l.conn.Err())
 		}
 	}
 	if l.attention.Load() {
@@ -27,7 +27,7 @@ func (l *lane) sleep() (answered bool, err error) {
 		defer cancel()
 		ctx = short
 	}
-	if err = l.client.Await(ctx); err != nil && ctx.Err() == nil {
+	if err = l.conn.Await(ctx); err != nil && ctx.Err() == nil {
 		return false, l.gone(err)
 	}
 	return err == nil, nil
@@ -36,12 +36,12 @@ func (l *lane) sleep() (answered bool, err error) {
 // lieDown announces a sleep: without calls in flight until l.wake, with some until
 // the context ends.
 func (l *lane) lieDown() (parked bool, until context.Context) {
-	p := l.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	cl := l.client
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
 	room := l.room()
 	if room && !l.busy() {
-		p.become(l, laneParked) // looks again: if calls wait, this wakes a lane
+		cl.become(l, laneParked) // looks again: if calls wait, this wakes a lane
 		return true, nil
 	}
 	if l.asleep == nil || l.asleep.Err() != nil {
@@ -49,20 +49,20 @@ func (l *lane) lieDown() (parked bool, until context.Context) {
 	}
 	until = l.asleep // before somebody is woken
 	if room {
-		p.become(l, laneDozing)
+		cl.become(l, laneDozing)
 	}
 	return false, until
 }
 
 // getUp makes the lane's state its own again.
 func (l *lane) getUp() {
-	p := l.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	cl := l.client
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
 	switch l.state {
 	case laneDozing:
-		p.become(l, laneRoomy)
+		cl.become(l, laneRoomy)
 	case laneParked:
-		p.become(l, laneIdle)
+		cl.become(l, laneIdle)
 	}
 }

@@ -1,4 +1,4 @@
-package pool
+package client
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 // send sends a call. An error means that the worker is lost.
 func (l *lane) send(c *call) error {
 	if c.quit.Load() {
-		reason := l.pool.whyGivenUp(c)
+		reason := l.client.whyGivenUp(c)
 		c.finish(c.failure(c.givenUp(reason, startedNo, "the call was not sent")))
 		return nil
 	}
@@ -22,7 +22,7 @@ func (l *lane) send(c *call) error {
 	if c.place != nil {
 		return l.offer(c, f)
 	}
-	future, err := l.client.Go(c.ctx, f.Handle, c.in, invoke.CallOptions{Room: c.room, Timeout: c.timeout, NoWait: true})
+	future, err := l.conn.Go(c.ctx, f.Handle, c.in, invoke.CallOptions{Room: c.room, Timeout: c.timeout, NoWait: true})
 	if err != nil {
 		return l.unsent(c, err)
 	}
@@ -35,7 +35,7 @@ func (l *lane) send(c *call) error {
 func (l *lane) fly(f flight) {
 	f.expected = f.function.estimate
 	if f.expected == 0 || f.call.losses > 0 {
-		f.expected = l.pool.cfg.Ahead // nothing beside it
+		f.expected = l.client.cfg.Ahead // nothing beside it
 	}
 	l.flights = append(l.flights, f)
 	l.pending += f.expected
@@ -50,7 +50,7 @@ func (l *lane) limit(c *call) *time.Timer {
 	if c.timeout == 0 {
 		return nil
 	}
-	return time.AfterFunc(c.timeout+answerTime, func() { l.pool.cancel(c, context.DeadlineExceeded) })
+	return time.AfterFunc(c.timeout+answerTime, func() { l.client.cancel(c, context.DeadlineExceeded) })
 }
 
 // find looks a function up, once for each worker.
@@ -58,8 +58,8 @@ func (l *lane) find(c *call) (*function, error) {
 	if f := l.functions[c.function]; f != nil {
 		return f, nil
 	}
-	l.show(false)                                  // who waits meanwhile is for others
-	h, err := l.client.Function(c.ctx, c.function) // nothing is in flight here, so nobody else waits
+	l.show(false)                                // who waits meanwhile is for others
+	h, err := l.conn.Function(c.ctx, c.function) // nothing is in flight here, so nobody else waits
 	if err != nil {
 		if gone, ok := errors.AsType[*invoke.GoneError](err); ok { // a look-up starts nothing
 			err = &invoke.GoneError{Worker: gone.Worker, Started: invoke.StartedNo, Err: gone.Err}
@@ -81,7 +81,7 @@ func (l *lane) find(c *call) (*function, error) {
 func (l *lane) unsent(c *call, err error) error {
 	c.lane, c.worker = l, l.name
 	_, lost := errors.AsType[*invoke.GoneError](err)
-	if lost && l.pool.life.Err() != nil {
+	if lost && l.client.life.Err() != nil {
 		c.finish(c.failure(ErrClosed))
 		return err
 	}

@@ -1,4 +1,4 @@
-package pool_test
+package client_test
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/invoke"
-	"github.com/rfaas-go/rfaas/invoke/pool"
+	"github.com/rfaas-go/rfaas/invoke/client"
 )
 
-// BenchmarkCall is what the hand-over costs: a call through a pool, and one
+// BenchmarkCall is what the hand-over costs: a call through a client, and one
 // straight through a client.
 func BenchmarkCall(b *testing.B) {
 	for _, mode := range []invoke.Mode{invoke.Hot, invoke.DefaultMode, invoke.Warm} {
@@ -33,10 +33,10 @@ func BenchmarkCall(b *testing.B) {
 			require.NoError(b, w.Client.Close())
 			require.NoError(b, w.Close())
 		})
-		b.Run("pool/"+mode.String(), func(b *testing.B) {
+		b.Run("client/"+mode.String(), func(b *testing.B) {
 			s := newSite(b, "shm:")
 			s.config.Mode = mode
-			p := s.open(pool.Config{Mode: mode})
+			p := s.open(client.Config{Mode: mode})
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := p.Call(context.Background(), "echo", in, out); err != nil {
@@ -61,12 +61,12 @@ func BenchmarkWorkers(b *testing.B) {
 					}
 					return 0, nil
 				})
-				p := s.open(pool.Config{Lanes: lanes, Mode: mode, Depth: 16})
-				for _, err := range pool.Map(context.Background(), p, "20us", numbers(100), pool.MapOptions{}) {
+				p := s.open(client.Config{Lanes: lanes, Mode: mode, Depth: 16})
+				for _, err := range client.Map(context.Background(), p, "20us", numbers(100), client.MapOptions{}) {
 					require.NoError(b, err)
 				}
 				b.ResetTimer()
-				for _, err := range pool.Map(context.Background(), p, "20us", numbers(b.N), pool.MapOptions{Unordered: true}) {
+				for _, err := range client.Map(context.Background(), p, "20us", numbers(b.N), client.MapOptions{Unordered: true}) {
 					if err != nil {
 						b.Fatal(err)
 					}

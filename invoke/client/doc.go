@@ -1,11 +1,17 @@
-// Package pool calls functions over several workers at once. An invoke.Client
-// talks to one worker and is driven by one goroutine; a Pool may be used from
-// anywhere, takes the worker that is free, and goes on when one is lost.
+// Package client calls functions of one worker or several, from any goroutine.
 //
-//	Pool    lanes and the calls that wait for one
+//	c, err := client.Dial(ctx, device, "unix:@one", "tcp:10.0.0.2:7000")
+//	n, err := c.Call(ctx, "resize", in, out)
+//
+// An invoke.Client is a connection to one worker, for one goroutine. A Client has one
+// for each of its workers, takes the worker that is free, and goes on when one is
+// lost.
+//
+//	Client  lanes and the calls that wait for one
 //	lane    a connection to a worker, and the goroutine that drives it
 //	Worker  what Config.Dial returns: the connection, and who knows its fate
 //	Future  a call under way
+//	InPlace input and result of a call in registered memory, which copies neither
 //	Map     a function over a sequence of inputs, with bounded memory
 //	Error   a call that failed: what was tried, and where
 //
@@ -33,13 +39,14 @@
 // # Waiting
 //
 // Config.Mode says how long a lane polls when nothing happens. After that it
-// sleeps in its client (invoke.Client.Await) until there is a reply, a call for
+// sleeps in its connection (invoke.Client.Await) until there is a reply, a call for
 // it, or one to be given up. Lanes poll by themselves, so invoke.Warm suits the
-// clients of a pool best.
+// connections that Config.Dial makes best.
 //
 // # Cost
 //
 // A call passes from the caller's goroutine to the lane's and back: some
 // microseconds when either sleeps, several hundred nanoseconds when not. Who
-// needs less uses an invoke.Client.
-package pool
+// needs less uses an invoke.Client. Large inputs and results are best moved in
+// place: CallInPlace.
+package client

@@ -1,4 +1,4 @@
-package pool
+package client
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
-// call is a call on its way. It is held by a list of the pool, by a lane that
+// call is a call on its way. It is held by a list of the client, by a lane that
 // sends it or takes its result, or it is in flight, or its caller fills its input. A
 // call in flight is ended by whoever takes it out of that state first, its lane or
 // its caller: only then may the caller's memory be touched, or be given back.
@@ -29,7 +29,7 @@ type call struct {
 	done    chan struct{}
 	cleanup func() // called before
 
-	// Of the pool's lock.
+	// Of the client's lock.
 	list       *list
 	next, prev *call
 	admitted   chan struct{} // closed when it leaves the overflow; nil if nobody asks
@@ -100,20 +100,20 @@ func (c *call) failInFlight(reason error) {
 
 // cancel gives a call up, from anywhere. It is done when cancel returns, or soon
 // if a lane is just sending it or taking its result.
-func (p *Pool) cancel(c *call, reason error) {
-	p.mu.Lock()
+func (cl *Client) cancel(c *call, reason error) {
+	cl.mu.Lock()
 	if c.reason == nil {
 		c.reason = reason
 		c.quit.Store(true)
 	}
 	if c.list != nil {
-		p.remove(c)
-		err := c.failure(c.givenUp(reason, invoke.StartedNo, "the call was not sent: "+p.situation()))
-		p.mu.Unlock()
+		cl.remove(c)
+		err := c.failure(c.givenUp(reason, invoke.StartedNo, "the call was not sent: "+cl.situation()))
+		cl.mu.Unlock()
 		c.finish(err)
 		return
 	}
-	p.mu.Unlock()
+	cl.mu.Unlock()
 	if c.state.CompareAndSwap(callFlying, callDone) {
 		l := c.lane
 		c.failInFlight(reason)
@@ -122,8 +122,8 @@ func (p *Pool) cancel(c *call, reason error) {
 }
 
 // whyGivenUp is the reason of a call with quit set.
-func (p *Pool) whyGivenUp(c *call) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (cl *Client) whyGivenUp(c *call) error {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
 	return c.reason
 }

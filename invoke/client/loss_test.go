@@ -1,4 +1,4 @@
-package pool_test
+package client_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/invoke"
-	"github.com/rfaas-go/rfaas/invoke/pool"
+	"github.com/rfaas-go/rfaas/invoke/client"
 )
 
 // TestLossOfWorker: an idempotent call is made again on another worker, another
@@ -24,7 +24,7 @@ func TestLossOfWorker(t *testing.T) {
 		}
 		again, release := s.gate("again", invoke.Idempotent(true))
 		never, _ := s.gate("never")
-		p := s.open(pool.Config{Lanes: 2, Mode: mode})
+		p := s.open(client.Config{Lanes: 2, Mode: mode})
 		kill := func() { // all: it is not known who has the call
 			for _, w := range s.dialed() {
 				w.stream.Close()
@@ -52,7 +52,7 @@ func TestLossOfWorker(t *testing.T) {
 		require.ErrorContains(t, err, "killed by SIGSEGV")
 		require.Equal(t, retries, p.Stats().Retries)
 		_, err = p.Call(soon(t), "echo", nil, nil)
-		require.NoError(t, err, "the pool goes on")
+		require.NoError(t, err, "the client goes on")
 	})
 }
 
@@ -63,7 +63,7 @@ func TestAttempts(t *testing.T) {
 	s := newSite(t, "loopback:")
 	entered, _ := s.gate("gate", invoke.Idempotent(true))
 	s.fate = func(context.Context) error { return errors.New("gone with the wind") }
-	p := s.open(pool.Config{Attempts: 3, BackoffMin: time.Millisecond})
+	p := s.open(client.Config{Attempts: 3, BackoffMin: time.Millisecond})
 	f, err := p.Go(soon(t), "gate", nil)
 	require.NoError(t, err)
 	for range 3 {
@@ -74,7 +74,7 @@ func TestAttempts(t *testing.T) {
 	_, err = f.Wait(soon(t))
 	require.ErrorIs(t, err, invoke.ErrWorkerGone)
 	require.ErrorContains(t, err, "gone with the wind")
-	tried, ok := errors.AsType[*pool.Error](err)
+	tried, ok := errors.AsType[*client.Error](err)
 	require.True(t, ok)
 	require.Len(t, tried.Attempts, 3)
 }
@@ -90,7 +90,7 @@ func TestBusy(t *testing.T) {
 			}
 			return 0, nil
 		})
-		p := s.open(pool.Config{Mode: mode, BackoffMin: time.Millisecond})
+		p := s.open(client.Config{Mode: mode, BackoffMin: time.Millisecond})
 		_, err := p.Call(soon(t), "busy", nil, nil)
 		require.ErrorIs(t, err, invoke.ErrBusy, "a function that says so was started")
 		require.Equal(t, 1, calls)
@@ -104,7 +104,7 @@ func TestBusy(t *testing.T) {
 func TestDrainedWorker(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		s := newSite(t, "loopback:")
-		p := s.open(pool.Config{Mode: mode, BackoffMin: time.Millisecond})
+		p := s.open(client.Config{Mode: mode, BackoffMin: time.Millisecond})
 		_, err := p.Call(soon(t), "once", nil, nil)
 		require.NoError(t, err)
 		require.NoError(t, s.dialed()[0].worker.Drain(soon(t)))
@@ -122,10 +122,10 @@ func TestFaultyTransport(t *testing.T) {
 	losses := uint64(0)
 	for seed := range 3 {
 		s := newSite(t, fmt.Sprintf("faulty+loopback:?seed=%d&loss=0.01&status=0.01&queue-full=0.1&delay=0.1&wake=0.1", seed))
-		cfg := pool.Config{Lanes: 3, Attempts: 50, BackoffMin: time.Millisecond, BackoffMax: 2 * time.Millisecond, Dial: s.dial}
-		p := newPool(t, cfg)
+		cfg := client.Config{Lanes: 3, Attempts: 50, BackoffMin: time.Millisecond, BackoffMax: 2 * time.Millisecond, Dial: s.dial}
+		p := newClient(t, cfg)
 		n := 0
-		for r, err := range pool.Map(soon(t), p, "echo", numbers(300), pool.MapOptions{}) {
+		for r, err := range client.Map(soon(t), p, "echo", numbers(300), client.MapOptions{}) {
 			require.NoError(t, err, "seed %d", seed)
 			require.Equal(t, n, r.Index)
 			require.Equal(t, fmt.Sprint(n), string(r.Output))
@@ -143,9 +143,9 @@ func TestFaultyTransport(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var at []time.Time
-		p := newPool(t, pool.Config{BackoffMin: time.Second, BackoffMax: 8 * time.Second, Dial: func(context.Context, int) (pool.Worker, error) {
+		p := newClient(t, client.Config{BackoffMin: time.Second, BackoffMax: 8 * time.Second, Dial: func(context.Context, int) (client.Worker, error) {
 			at = append(at, time.Now())
-			return pool.Worker{}, errors.New("nobody home")
+			return client.Worker{}, errors.New("nobody home")
 		}})
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -168,15 +168,15 @@ func TestBackoff(t *testing.T) {
 func TestGiveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dials := 0
-		p := newPool(t, pool.Config{MaxDials: 3, Dial: func(context.Context, int) (pool.Worker, error) {
+		p := newClient(t, client.Config{MaxDials: 3, Dial: func(context.Context, int) (client.Worker, error) {
 			dials++
-			return pool.Worker{}, nil
+			return client.Worker{}, nil
 		}})
 		_, err := p.Call(context.Background(), "f", nil, nil)
-		require.ErrorIs(t, err, pool.ErrNoWorker)
+		require.ErrorIs(t, err, client.ErrNoWorker)
 		require.ErrorContains(t, err, "neither a client nor an error")
 		_, err = p.Go(context.Background(), "f", nil)
-		require.ErrorIs(t, err, pool.ErrNoWorker)
+		require.ErrorIs(t, err, client.ErrNoWorker)
 		require.Equal(t, 3, dials)
 		require.True(t, p.Stats().Lanes[0].GivenUp)
 	})

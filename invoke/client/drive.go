@@ -1,4 +1,4 @@
-package pool
+package client
 
 import (
 	"context"
@@ -25,7 +25,7 @@ func (l *lane) drive() error {
 	for {
 		var err error
 		if !answered && l.busy() {
-			if answered, err = l.client.Poll(); err != nil {
+			if answered, err = l.conn.Poll(); err != nil {
 				return l.gone(err)
 			}
 		}
@@ -60,10 +60,10 @@ func (l *lane) drive() error {
 		if looks%clockEvery != 1 {
 			continue
 		}
-		if err := l.client.Err(); err != nil {
+		if err := l.conn.Err(); err != nil {
 			return l.gone(err)
 		}
-		if time.Since(since) < l.pool.spin {
+		if time.Since(since) < l.client.spin {
 			continue
 		}
 		if answered, err = l.sleep(); err != nil {
@@ -79,13 +79,13 @@ func (l *lane) busy() bool { return len(l.flights) > 0 || l.quarantined > 0 }
 // fill sends calls as long as there are some for this lane.
 func (l *lane) fill() (sent bool, err error) {
 	for {
-		first := l.pool.first.Load()
+		first := l.client.first.Load()
 		looks := l.room() && (first == nil || first != l.declined.Load())
 		l.show(looks)
 		if !looks || first == nil {
 			return sent, nil
 		}
-		c := l.pool.take(l)
+		c := l.client.take(l)
 		if c == nil {
 			l.decline()
 			return sent, nil
@@ -100,10 +100,10 @@ func (l *lane) fill() (sent bool, err error) {
 // room reports whether this lane could take a call.
 func (l *lane) room() bool {
 	return !l.retiring && len(l.flights) < l.depth && l.quarantined == 0 &&
-		(len(l.flights) == 0 || l.pending < l.pool.cfg.Ahead) && (l.busies == 0 || !time.Now().Before(l.resting))
+		(len(l.flights) == 0 || l.pending < l.client.cfg.Ahead) && (l.busies == 0 || !time.Now().Before(l.resting))
 }
 
-// show tells the pool whether this lane looks at the queue.
+// show tells the client whether this lane looks at the queue.
 func (l *lane) show(looks bool) {
 	s := laneEngaged
 	switch {
@@ -113,24 +113,24 @@ func (l *lane) show(looks bool) {
 		s = laneIdle
 	}
 	if l.state != s { // it is changed by this goroutine only, but when it sleeps
-		l.pool.mu.Lock()
-		l.pool.become(l, s)
-		l.pool.mu.Unlock()
+		l.client.mu.Lock()
+		l.client.become(l, s)
+		l.client.mu.Unlock()
 	}
 }
 
 // decline leaves the first call that waits to other lanes, until something changes
 // here.
 func (l *lane) decline() {
-	l.pool.mu.Lock()
-	defer l.pool.mu.Unlock()
-	switch first := l.pool.first.Load(); {
+	l.client.mu.Lock()
+	defer l.client.mu.Unlock()
+	switch first := l.client.first.Load(); {
 	case first == nil:
 	case l.busy():
 		l.declined.Store(first)
-		l.pool.become(l, laneEngaged)
-	case l.pool.count[laneIdle] == 1: // one who sleeps is to take it
-		l.pool.wake(l)
+		l.client.become(l, laneEngaged)
+	case l.client.count[laneIdle] == 1: // one who sleeps is to take it
+		l.client.wake(l)
 	}
 }
 
@@ -199,7 +199,7 @@ func (l *lane) settle(i int) error {
 		l.launch(c)
 		return err
 	}
-	if t, ok := l.client.Timing(); ok {
+	if t, ok := l.conn.Timing(); ok {
 		c.timing = t
 		if err == nil {
 			f.function.measure(t.Execution)
@@ -229,7 +229,7 @@ func (l *lane) launch(c *call) {
 	c.lane, c.worker = l, l.name
 	c.state.Store(callFlying)
 	if c.quit.Load() && c.state.CompareAndSwap(callFlying, callDone) {
-		c.failInFlight(l.pool.whyGivenUp(c))
+		c.failInFlight(l.client.whyGivenUp(c))
 		l.attention.Store(true)
 	}
 }
@@ -241,7 +241,7 @@ func (l *lane) rest(err error) {
 	case !ok || e.Started != invoke.StartedNo:
 	case e.Status == invoke.StatusBusy:
 		l.busies++
-		l.resting = time.Now().Add(l.pool.cfg.backoff(l.busies))
+		l.resting = time.Now().Add(l.client.cfg.backoff(l.busies))
 	case e.Status == invoke.StatusRevoked:
 		l.retiring = true
 	}
@@ -303,14 +303,14 @@ func (l *lane) remove(i int) {
 // countQuarantined counts the calls that the worker has not answered although
 // they were given up, and sees to it that there is an end to them.
 func (l *lane) countQuarantined() {
-	credits, err := l.client.Credits()
+	credits, err := l.conn.Credits()
 	if err != nil || credits.Quarantined == l.quarantined {
 		return
 	}
 	l.quarantined = credits.Quarantined
 	l.stopOvertime()
 	hangUp := l.hangUp
-	if d := l.pool.cfg.Overtime; d > 0 && l.quarantined > 0 {
+	if d := l.client.cfg.Overtime; d > 0 && l.quarantined > 0 {
 		l.overtime = time.AfterFunc(d, func() {
 			l.overdue.Store(true)
 			hangUp()

@@ -1,4 +1,4 @@
-package pool
+package client
 
 import (
 	"context"
@@ -20,17 +20,17 @@ type Future struct {
 // is copied. The context is the call's: when it ends, the call is given up. If
 // the queue is full, Go waits for room, or fails with ErrFull if the options say so.
 // A timeout of theirs is that of an attempt.
-func (p *Pool) Go(ctx context.Context, function string, in []byte, options ...invoke.CallOptions) (*Future, error) {
+func (cl *Client) Go(ctx context.Context, function string, in []byte, options ...invoke.CallOptions) (*Future, error) {
 	c := &call{function: function, in: append([]byte(nil), in...), fresh: true, done: make(chan struct{})}
 	try := false
 	for _, o := range options {
 		c.room, c.timeout, try = max(c.room, o.Room), max(c.timeout, o.Timeout), try || o.NoWait
 	}
-	f := &Future{call: c, cancel: p.bind(ctx, c)}
+	f := &Future{call: c, cancel: cl.bind(ctx, c)}
 	if !try {
 		c.admitted = make(chan struct{})
 	}
-	if err := p.submit(c, try); err != nil {
+	if err := cl.submit(c, try); err != nil {
 		return nil, f.refused(err)
 	}
 	if !try {
@@ -43,9 +43,9 @@ func (p *Pool) Go(ctx context.Context, function string, in []byte, options ...in
 }
 
 // bind makes a call end with its context.
-func (p *Pool) bind(ctx context.Context, c *call) context.CancelFunc {
+func (cl *Client) bind(ctx context.Context, c *call) context.CancelFunc {
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(ctx, func() { p.cancel(c, ctx.Err()) })
+	stop := context.AfterFunc(ctx, func() { cl.cancel(c, ctx.Err()) })
 	c.ctx, c.cleanup = ctx, func() { stop(); cancel() }
 	return cancel
 }
@@ -63,7 +63,7 @@ func (f *Future) Done() <-chan struct{} { return f.call.done }
 
 // Wait waits for the call and returns its result, which belongs to whoever
 // waits. It may be called more than once. If the context ends first, the call is
-// given up, as with invoke.Future. The errors are those of Pool.Call.
+// given up, as with invoke.Future. The errors are those of Client.Call.
 func (f *Future) Wait(ctx context.Context) ([]byte, error) {
 	select {
 	case <-f.call.done:

@@ -1,4 +1,4 @@
-package pool
+package client
 
 import (
 	"context"
@@ -15,14 +15,14 @@ import (
 
 // lane keeps one worker busy, and replaces it when it is lost.
 type lane struct {
-	pool      *Pool
+	client    *Client
 	index     int
 	log       *slog.Logger
 	wake      chan struct{}        // ends a sleep without calls in flight; of one element
 	attention atomic.Bool          // a call in flight was given up
 	declined  atomic.Pointer[call] // the call that waits and is not for this lane now, while it is the first
 
-	// Of the pool's lock.
+	// Of the client's lock.
 	state     laneState
 	failure   error              // why there is no worker, or the last time
 	asleep    context.Context    // of the sleep under way with calls in flight, or the last
@@ -31,7 +31,7 @@ type lane struct {
 	tally
 
 	// Of the lane's goroutine.
-	client      *invoke.Client
+	conn        *invoke.Client
 	name        string // of the worker
 	hangUp      func() // closes client
 	functions   map[string]*function
@@ -66,28 +66,28 @@ type flight struct {
 	limit    *time.Timer // of its own time; may be nil
 }
 
-func newLane(p *Pool, index int) *lane {
-	return &lane{pool: p, index: index, log: p.cfg.Logger.With("lane", index), wake: make(chan struct{}, 1)}
+func newLane(cl *Client, index int) *lane {
+	return &lane{client: cl, index: index, log: cl.cfg.Logger.With("lane", index), wake: make(chan struct{}, 1)}
 }
 
-// run gets workers and drives them, one after the other, until the pool is
+// run gets workers and drives them, one after the other, until the client is
 // closed or the lane is given up.
 func (l *lane) run() {
-	p := l.pool
-	for failures := 0; p.life.Err() == nil; {
+	cl := l.client
+	for failures := 0; cl.life.Err() == nil; {
 		if failures > 0 {
-			if m := p.cfg.MaxDials; m > 0 && failures >= m {
+			if m := cl.cfg.MaxDials; m > 0 && failures >= m {
 				l.giveUp(failures)
 				return
 			}
-			pause(p.life, p.cfg.backoff(failures))
-			if p.life.Err() != nil {
+			pause(cl.life, cl.cfg.backoff(failures))
+			if cl.life.Err() != nil {
 				return
 			}
 		}
 		w, err := l.dial()
 		if err != nil {
-			if p.life.Err() != nil {
+			if cl.life.Err() != nil {
 				return
 			}
 			failures++
@@ -106,33 +106,33 @@ func (l *lane) run() {
 
 func (l *lane) dial() (Worker, error) {
 	l.dials.Add(1)
-	ctx, cancel := context.WithTimeout(l.pool.life, dialTimeout)
+	ctx, cancel := context.WithTimeout(l.client.life, dialTimeout)
 	defer cancel()
-	w, err := l.pool.cfg.Dial(ctx, l.index)
+	w, err := l.client.cfg.Dial(ctx, l.index)
 	if err == nil && w.Client == nil {
 		err = errors.New("Config.Dial returned neither a client nor an error")
 	}
 	return w, err
 }
 
-// serve drives a worker until it is lost, replaced, or the pool is closed.
+// serve drives a worker until it is lost, replaced, or the client is closed.
 func (l *lane) serve(w Worker) {
-	p := l.pool
+	cl := l.client
 	l.start(w.Client)
-	closing := context.AfterFunc(p.life, l.hangUp) // ends waits, too
+	closing := context.AfterFunc(cl.life, l.hangUp) // ends waits, too
 	why := l.drive()
 	closing()
 	l.stopOvertime()
 	if l.overdue.Load() {
 		why = &invoke.GoneError{Worker: l.name, Started: invoke.StartedUnknown,
-			Err: fmt.Errorf("it went on for more than %v with a call that was given up", p.cfg.Overtime)}
+			Err: fmt.Errorf("it went on for more than %v with a call that was given up", cl.cfg.Overtime)}
 	}
 	l.down(why)
 	if w.Client.Err() != nil {
 		l.harvest()
 	}
 	l.hangUp()
-	closed := p.life.Err() != nil
+	closed := cl.life.Err() != nil
 	gone, lost := errors.AsType[*invoke.GoneError](why)
 	switch {
 	case closed:
@@ -156,16 +156,16 @@ func (l *lane) serve(w Worker) {
 }
 
 func (l *lane) start(c *invoke.Client) {
-	p := l.pool
+	cl := l.client
 	name := c.Worker()
-	l.client, l.name, l.functions = c, name, map[string]*function{}
+	l.conn, l.name, l.functions = c, name, map[string]*function{}
 	l.hangUp = sync.OnceFunc(func() { // whoever comes second waits for the first
 		if err := c.Close(); err != nil {
 			l.log.Warn("closing the connection", "worker", name, "reason", err)
 		}
 	})
-	if l.depth = c.Slots(); p.cfg.Depth > 0 {
-		l.depth = min(l.depth, p.cfg.Depth)
+	if l.depth = c.Slots(); cl.cfg.Depth > 0 {
+		l.depth = min(l.depth, cl.cfg.Depth)
 	}
 	l.pending, l.quarantined, l.busies = 0, 0, 0
 	l.retiring, l.used = false, false
@@ -182,35 +182,35 @@ func (l *lane) fate(w Worker) error {
 	if w.Fate == nil || l.overdue.Load() { // it is well, and was left
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(l.pool.life, fateTimeout)
+	ctx, cancel := context.WithTimeout(l.client.life, fateTimeout)
 	defer cancel()
 	return w.Fate(ctx)
 }
 
 // down notes that there is no worker.
 func (l *lane) down(why error) {
-	l.pool.mu.Lock()
+	l.client.mu.Lock()
 	l.failure = why
-	for _, other := range l.pool.lanes { // what they left to this one
+	for _, other := range l.client.lanes { // what they left to this one
 		other.declined.Store(nil)
 	}
-	l.pool.become(l, laneDown)
-	l.pool.mu.Unlock()
+	l.client.become(l, laneDown)
+	l.client.mu.Unlock()
 	l.worker.Store(nil)
 }
 
 // giveUp ends the lane. When it was the last one, all calls fail.
 func (l *lane) giveUp(failures int) {
-	p := l.pool
+	cl := l.client
 	l.log.Error("lane given up", "failures", failures, "reason", l.failure)
-	p.mu.Lock()
-	p.become(l, laneGone)
+	cl.mu.Lock()
+	cl.become(l, laneGone)
 	var rest []*call
-	if p.count[laneGone] == len(p.lanes) {
-		rest = p.drain()
+	if cl.count[laneGone] == len(cl.lanes) {
+		rest = cl.drain()
 	}
-	err := fmt.Errorf("%w: %s", ErrNoWorker, p.failures())
-	p.mu.Unlock()
+	err := fmt.Errorf("%w: %s", ErrNoWorker, cl.failures())
+	cl.mu.Unlock()
 	for _, c := range rest {
 		c.finish(c.failure(err))
 	}
@@ -234,7 +234,7 @@ func (l *lane) lose(gone *invoke.GoneError, fate error) {
 	l.flights = l.flights[:0]
 }
 
-// close ends the calls that were in flight when the pool was closed.
+// close ends the calls that were in flight when the client was closed.
 func (l *lane) close() {
 	for i := range l.flights {
 		f := &l.flights[i]
@@ -251,9 +251,9 @@ func (l *lane) close() {
 // the call.
 func (l *lane) repeat(c *call, err error, lostIdempotent bool) {
 	c.attempts = append(c.attempts, Attempt{Lane: l.index, Worker: l.name, Err: err})
-	if (lostIdempotent || notStarted(err)) && len(c.attempts) < l.pool.cfg.Attempts && c.ctx.Err() == nil {
+	if (lostIdempotent || notStarted(err)) && len(c.attempts) < l.client.cfg.Attempts && c.ctx.Err() == nil {
 		l.retries.Add(1)
-		l.pool.again(c, err)
+		l.client.again(c, err)
 		return
 	}
 	c.finish(c.failure(err))

@@ -1,4 +1,4 @@
-package pool
+package client
 
 import (
 	"fmt"
@@ -59,23 +59,23 @@ const wakeWorth = 20 * time.Microsecond
 
 // submit puts a call into the queue. If that is full, the call goes to the
 // overflow, or is refused if it is only tried.
-func (p *Pool) submit(c *call, try bool) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (cl *Client) submit(c *call, try bool) error {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
 	switch {
-	case p.closed:
+	case cl.closed:
 		return ErrClosed
-	case p.count[laneGone] == len(p.lanes):
-		return fmt.Errorf("%w: %s", ErrNoWorker, p.failures())
+	case cl.count[laneGone] == len(cl.lanes):
+		return fmt.Errorf("%w: %s", ErrNoWorker, cl.failures())
 	case c.reason != nil:
 		return c.reason
-	case p.queue.length < p.cfg.Queue:
-		p.queue.push(c)
-		p.changed()
+	case cl.queue.length < cl.cfg.Queue:
+		cl.queue.push(c)
+		cl.changed()
 	case try:
 		return ErrFull
 	default:
-		p.overflow.push(c)
+		cl.overflow.push(c)
 		return nil
 	}
 	if c.admitted != nil {
@@ -85,82 +85,82 @@ func (p *Pool) submit(c *call, try bool) error {
 }
 
 // again puts a call that may be repeated before those that are new.
-func (p *Pool) again(c *call, err error) {
-	p.mu.Lock()
+func (cl *Client) again(c *call, err error) {
+	cl.mu.Lock()
 	switch {
-	case p.closed:
+	case cl.closed:
 		err = ErrClosed
-	case p.count[laneGone] == len(p.lanes):
-		err = fmt.Errorf("%w: %s", ErrNoWorker, p.failures())
+	case cl.count[laneGone] == len(cl.lanes):
+		err = fmt.Errorf("%w: %s", ErrNoWorker, cl.failures())
 	case c.reason == nil:
-		p.retries.push(c)
-		p.changed()
-		p.mu.Unlock()
+		cl.retries.push(c)
+		cl.changed()
+		cl.mu.Unlock()
 		return
 	}
-	p.mu.Unlock()
+	cl.mu.Unlock()
 	c.finish(c.failure(err))
 }
 
-// remove takes a call off its list. p.mu is held, as for all that follows.
-func (p *Pool) remove(c *call) {
+// remove takes a call off its list. cl.mu is held, as for all that follows.
+func (cl *Client) remove(c *call) {
 	from := c.list
 	from.remove(c)
-	if next := p.overflow.first; from == &p.queue && next != nil {
-		p.overflow.remove(next)
-		p.queue.push(next)
+	if next := cl.overflow.first; from == &cl.queue && next != nil {
+		cl.overflow.remove(next)
+		cl.queue.push(next)
 		if next.admitted != nil {
 			close(next.admitted)
 		}
 	}
-	p.changed()
+	cl.changed()
 }
 
 // changed notes whose turn it is after the lists have changed.
-func (p *Pool) changed() {
-	c := p.retries.first
+func (cl *Client) changed() {
+	c := cl.retries.first
 	if c == nil {
-		c = p.queue.first
+		c = cl.queue.first
 	}
-	if p.first.Load() != c {
-		p.first.Store(c)
+	if cl.first.Load() != c {
+		cl.first.Store(c)
 	}
-	p.kick()
+	cl.kick()
 }
 
 // drain empties the lists.
-func (p *Pool) drain() []*call {
+func (cl *Client) drain() []*call {
 	var all []*call
-	for _, q := range []*list{&p.retries, &p.queue, &p.overflow} {
+	for _, q := range []*list{&cl.retries, &cl.queue, &cl.overflow} {
 		for q.first != nil {
 			all = append(all, q.first)
 			q.remove(q.first)
 		}
 	}
-	p.changed()
+	cl.changed()
 	return all
 }
 
 // take finds the next call for a lane, and takes it off its list.
-func (p *Pool) take(l *lane) *call {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c := p.choose(l)
+func (cl *Client) take(l *lane) *call {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	c := cl.choose(l)
 	if c != nil {
-		p.remove(c)
+		cl.remove(c)
 	}
 	return c
 }
 
 // choose finds the next call for a lane. As long as there is one to be repeated
 // lanes take no others, so that they get empty: it needs a worker to itself.
-func (p *Pool) choose(l *lane) *call {
-	for c := p.retries.first; c != nil; c = c.next {
+func (cl *Client) choose(l *lane) *call {
+	for c := cl.retries.first; c != nil; c = c.next {
 		if l.mayTake(c) {
 			return c
 		}
 	}
-	if c := p.queue.first; c != nil && p.retries.first == nil && l.mayTake(c) {
+	if c := cl.queue.first; c != nil && cl.retries.first == nil && l.mayTake(c) {
 		return c
 	}
 	return nil
@@ -168,24 +168,24 @@ func (p *Pool) choose(l *lane) *call {
 
 // mayTake is the heart of "Who gets a call". The lane has room.
 func (l *lane) mayTake(c *call) bool {
-	p := l.pool
+	cl := l.client
 	if !l.busy() {
-		return c.lane != l || p.count[laneParked]+p.count[laneIdle] == p.counted(l)
+		return c.lane != l || cl.count[laneParked]+cl.count[laneIdle] == cl.counted(l)
 	}
 	f := l.functions[c.function]
 	switch {
 	case c.losses > 0 || f == nil || f.estimate == 0: // only to a worker without others
 		return false
-	case l.pending+f.estimate > p.cfg.Ahead:
+	case l.pending+f.estimate > cl.cfg.Ahead:
 		return false
-	case p.count[laneIdle] > 0 || p.count[laneParked] > 0 && l.pending > wakeWorth: // others have nothing to do
+	case cl.count[laneIdle] > 0 || cl.count[laneParked] > 0 && l.pending > wakeWorth: // others have nothing to do
 		return false
 	}
 	return true
 }
 
 // counted is 1 if the lane is among those that have nothing to do.
-func (p *Pool) counted(l *lane) int {
+func (cl *Client) counted(l *lane) int {
 	if l.state == laneParked || l.state == laneIdle {
 		return 1
 	}
@@ -194,37 +194,37 @@ func (p *Pool) counted(l *lane) int {
 
 // become changes what a lane does. Whoever stops to look at the queue makes sure
 // that somebody else does.
-func (p *Pool) become(l *lane, s laneState) {
+func (cl *Client) become(l *lane, s laneState) {
 	if l.state == s {
 		return
 	}
 	if l.state.sleeps() {
-		p.sleepers = slices.DeleteFunc(p.sleepers, func(o *lane) bool { return o == l })
+		cl.sleepers = slices.DeleteFunc(cl.sleepers, func(o *lane) bool { return o == l })
 	}
-	p.count[l.state]--
-	p.count[s]++
+	cl.count[l.state]--
+	cl.count[s]++
 	l.state = s
 	if s.sleeps() {
-		p.sleepers = append(p.sleepers, l)
+		cl.sleepers = append(cl.sleepers, l)
 	}
-	p.kick()
+	cl.kick()
 }
 
 // sleeps reports whether the lane is to be woken when there is a call for it.
 func (s laneState) sleeps() bool { return s == laneParked || s == laneDozing }
 
 // kick wakes a lane if calls wait and nobody looks.
-func (p *Pool) kick() {
-	if p.first.Load() != nil && p.count[laneIdle]+p.count[laneRoomy] == 0 {
-		p.wake(nil)
+func (cl *Client) kick() {
+	if cl.first.Load() != nil && cl.count[laneIdle]+cl.count[laneRoomy] == 0 {
+		cl.wake(nil)
 	}
 }
 
 // wake wakes the lane, other than one, that is the best for the first call.
-func (p *Pool) wake(except *lane) {
-	c := p.first.Load()
+func (cl *Client) wake(except *lane) {
+	c := cl.first.Load()
 	var best *lane
-	for _, l := range p.sleepers {
+	for _, l := range cl.sleepers {
 		if l != except && l.declined.Load() != c && (best == nil || l.suits(c) >= best.suits(c)) {
 			best = l // of equals the last, whose caches are the warmest
 		}
@@ -233,13 +233,13 @@ func (p *Pool) wake(except *lane) {
 	case best == nil:
 		return
 	case best.state == laneParked:
-		p.become(best, laneIdle)
+		cl.become(best, laneIdle)
 		select {
 		case best.wake <- struct{}{}:
 		default: // it was woken before, and has not noticed
 		}
 	default:
-		p.become(best, laneRoomy)
+		cl.become(best, laneRoomy)
 		best.interrupt()
 	}
 }
@@ -257,18 +257,18 @@ func (l *lane) suits(c *call) int {
 }
 
 // situation says, for errors, why a call waits.
-func (p *Pool) situation() string {
-	if down := p.count[laneDown] + p.count[laneGone]; down == len(p.lanes) {
-		return "no worker: " + p.failures()
+func (cl *Client) situation() string {
+	if down := cl.count[laneDown] + cl.count[laneGone]; down == len(cl.lanes) {
+		return "no worker: " + cl.failures()
 	}
-	up := len(p.lanes) - p.count[laneDown] - p.count[laneGone]
-	return fmt.Sprintf("no worker was free in time (%d of %d lanes have one, %d other calls wait)", up, len(p.lanes), p.queue.length+p.retries.length+p.overflow.length)
+	up := len(cl.lanes) - cl.count[laneDown] - cl.count[laneGone]
+	return fmt.Sprintf("no worker was free in time (%d of %d lanes have one, %d other calls wait)", up, len(cl.lanes), cl.queue.length+cl.retries.length+cl.overflow.length)
 }
 
 // failures says why lanes have no worker.
-func (p *Pool) failures() string {
+func (cl *Client) failures() string {
 	var s []string
-	for _, l := range p.lanes {
+	for _, l := range cl.lanes {
 		switch {
 		case l.state != laneDown && l.state != laneGone:
 		case l.failure == nil:

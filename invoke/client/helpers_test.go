@@ -1,4 +1,4 @@
-package pool_test
+package client_test
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/invoke"
-	"github.com/rfaas-go/rfaas/invoke/pool"
+	"github.com/rfaas-go/rfaas/invoke/client"
 	"github.com/rfaas-go/rfaas/transport"
 	_ "github.com/rfaas-go/rfaas/transport/faulty"
 	_ "github.com/rfaas-go/rfaas/transport/loopback"
@@ -28,7 +28,7 @@ import (
 // patience bounds every wait that should not take long.
 const patience = 60 * time.Second
 
-// site has workers for the lanes of a pool; each Dial gets a new one.
+// site has workers for the lanes of a client; each Dial gets a new one.
 type site struct {
 	t        testing.TB
 	dir      string // of the workers' sockets
@@ -79,14 +79,14 @@ func (s *site) register(name string, f invoke.Function, options ...invoke.Option
 	require.NoError(s.t, s.registry.Register(name, f, options...))
 }
 
-func (s *site) dial(ctx context.Context, lane int) (pool.Worker, error) {
+func (s *site) dial(ctx context.Context, lane int) (client.Worker, error) {
 	worker, err := invoke.NewWorker(s.dev, s.registry, s.config)
 	if err != nil {
-		return pool.Worker{}, err
+		return client.Worker{}, err
 	}
 	listener, err := s.dev.Listen("unix", filepath.Join(s.dir, strconv.FormatInt(s.dials.Add(1), 10)))
 	if err != nil {
-		return pool.Worker{}, errors.Join(err, worker.Close())
+		return client.Worker{}, errors.Join(err, worker.Close())
 	}
 	served := make(chan struct{})
 	go func() { worker.Serve(context.Background(), listener); close(served) }()
@@ -95,19 +95,19 @@ func (s *site) dial(ctx context.Context, lane int) (pool.Worker, error) {
 		<-served
 		listener.Close()
 	})
-	var client *invoke.Client
+	var conn *invoke.Client
 	stream, err := net.Dial("unix", listener.Addr().String())
 	if err == nil {
-		client, err = invoke.Connect(ctx, s.dev, stream, s.client)
+		conn, err = invoke.Connect(ctx, s.dev, stream, s.client)
 	}
 	if err != nil {
 		end()
-		return pool.Worker{}, err
+		return client.Worker{}, err
 	}
 	s.mu.Lock()
 	s.workers = append(s.workers, &staff{lane, listener.Addr().String(), worker, stream, end})
 	s.mu.Unlock()
-	return pool.Worker{Client: client, Fate: s.fate, Close: func() error {
+	return client.Worker{Client: conn, Fate: s.fate, Close: func() error {
 		s.mu.Lock()
 		s.closed++
 		s.mu.Unlock()
@@ -122,21 +122,21 @@ func (s *site) dialed() []*staff {
 	return append([]*staff(nil), s.workers...)
 }
 
-// open makes a pool over the site's workers and waits for its lanes.
-func (s *site) open(cfg pool.Config) *pool.Pool {
+// open makes a client over the site's workers and waits for its lanes.
+func (s *site) open(cfg client.Config) *client.Client {
 	s.t.Helper()
 	cfg.Dial = s.dial
-	p := newPool(s.t, cfg)
+	p := newClient(s.t, cfg)
 	eventually(s.t, "the lanes to be up", func() bool { return p.Stats().Up == max(cfg.Lanes, 1) })
 	return p
 }
 
-func newPool(t testing.TB, cfg pool.Config) *pool.Pool {
+func newClient(t testing.TB, cfg client.Config) *client.Client {
 	t.Helper()
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
-	p, err := pool.New(cfg)
+	p, err := client.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	return p

@@ -1,4 +1,4 @@
-package pool_test
+package client_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/invoke"
-	"github.com/rfaas-go/rfaas/invoke/pool"
+	"github.com/rfaas-go/rfaas/invoke/client"
 )
 
 // numbers are inputs 0 to n-1, in memory that is used again.
@@ -27,10 +27,10 @@ func numbers(n int) iter.Seq[[]byte] {
 
 func TestMap(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
-		p := newSite(t, "loopback:").open(pool.Config{Lanes: 2, Mode: mode})
+		p := newSite(t, "loopback:").open(client.Config{Lanes: 2, Mode: mode})
 		for _, unordered := range []bool{false, true} {
 			seen := map[int]bool{}
-			for r, err := range pool.Map(soon(t), p, "echo", numbers(200), pool.MapOptions{Unordered: unordered}) {
+			for r, err := range client.Map(soon(t), p, "echo", numbers(200), client.MapOptions{Unordered: unordered}) {
 				require.NoError(t, err)
 				require.Equal(t, fmt.Sprint(r.Index), string(r.Output))
 				require.False(t, seen[r.Index])
@@ -55,16 +55,16 @@ func TestMapErrors(t *testing.T) {
 		}
 		return copy(out, in), nil
 	})
-	p := s.open(pool.Config{Lanes: 2})
+	p := s.open(client.Config{Lanes: 2})
 	n := 0
-	for r, err := range pool.Map(soon(t), p, "odd", numbers(20), pool.MapOptions{}) {
+	for r, err := range client.Map(soon(t), p, "odd", numbers(20), client.MapOptions{}) {
 		require.Equal(t, n, r.Index)
 		require.Equal(t, n%2 == 1, err != nil)
 		n++
 	}
 	require.Equal(t, 20, n)
 	n = 0
-	for _, err := range pool.Map(soon(t), p, "odd", numbers(20), pool.MapOptions{StopOnError: true}) {
+	for _, err := range client.Map(soon(t), p, "odd", numbers(20), client.MapOptions{StopOnError: true}) {
 		if n++; err != nil {
 			require.ErrorIs(t, err, invoke.ErrFunction)
 		}
@@ -75,7 +75,7 @@ func TestMapErrors(t *testing.T) {
 	inputs := func(yield func([]byte, error) bool) {
 		_ = yield([]byte("0"), nil) && yield(nil, broken) && yield([]byte("2"), nil)
 	}
-	for r, err := range pool.MapErr(soon(t), p, "odd", inputs, pool.MapOptions{}) {
+	for r, err := range client.MapErr(soon(t), p, "odd", inputs, client.MapOptions{}) {
 		if r.Index == 1 {
 			require.Equal(t, broken, err)
 		} else {
@@ -91,7 +91,7 @@ func TestMapErrors(t *testing.T) {
 func TestMapWindow(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "loopback:")
-	p := s.open(pool.Config{Lanes: 2})
+	p := s.open(client.Config{Lanes: 2})
 	taken, stopped := 0, false
 	inputs := func(yield func([]byte) bool) {
 		defer func() { stopped = true }()
@@ -102,7 +102,7 @@ func TestMapWindow(t *testing.T) {
 		}
 	}
 	handed := 0
-	for _, err := range pool.Map(soon(t), p, "echo", inputs, pool.MapOptions{Window: 5}) {
+	for _, err := range client.Map(soon(t), p, "echo", inputs, client.MapOptions{Window: 5}) {
 		require.NoError(t, err)
 		handed++
 		require.LessOrEqual(t, taken, handed+5)
@@ -117,7 +117,7 @@ func TestMapWindow(t *testing.T) {
 	go func() { <-entered; cancel() }()
 	var last error
 	n := 0
-	for _, err := range pool.Map(ctx, p, "gate", numbers(100), pool.MapOptions{Window: 3}) {
+	for _, err := range client.Map(ctx, p, "gate", numbers(100), client.MapOptions{Window: 3}) {
 		last = err
 		require.ErrorIs(t, err, context.Canceled)
 		n++
@@ -140,7 +140,7 @@ func TestMapWindowCountsResults(t *testing.T) {
 		others <- struct{}{}
 		return copy(out, in), nil
 	})
-	p := s.open(pool.Config{Lanes: 2})
+	p := s.open(client.Config{Lanes: 2})
 	taken, handed := 0, 0
 	inputs := func(yield func([]byte) bool) {
 		for in := range numbers(20) {
@@ -152,7 +152,7 @@ func TestMapWindowCountsResults(t *testing.T) {
 			}
 		}
 	}
-	for _, err := range pool.Map(soon(t), p, "first", inputs, pool.MapOptions{Window: 5}) {
+	for _, err := range client.Map(soon(t), p, "first", inputs, client.MapOptions{Window: 5}) {
 		require.NoError(t, err)
 		handed++
 	}
@@ -164,7 +164,7 @@ func TestMapLeft(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "loopback:")
 	entered, _ := s.gate("gate")
-	p := s.open(pool.Config{})
+	p := s.open(client.Config{})
 	inputs := func(yield func([]byte, error) bool) {
 		for in := range numbers(20) {
 			if !yield(in, nil) {
@@ -174,7 +174,7 @@ func TestMapLeft(t *testing.T) {
 		receive(t, entered)
 		yield(nil, errors.New("the only result"))
 	}
-	for r, err := range pool.MapErr(soon(t), p, "gate", inputs, pool.MapOptions{Unordered: true}) {
+	for r, err := range client.MapErr(soon(t), p, "gate", inputs, client.MapOptions{Unordered: true}) {
 		require.Equal(t, 20, r.Index)
 		require.Error(t, err)
 		require.Equal(t, 19, p.Stats().Waiting)
@@ -188,9 +188,9 @@ func TestMapTimeout(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		s := newSite(t, "loopback:")
 		s.gate("gate")
-		p := s.open(pool.Config{Lanes: 2, Mode: mode})
+		p := s.open(client.Config{Lanes: 2, Mode: mode})
 		n := 0
-		for _, err := range pool.Map(soon(t), p, "gate", numbers(5), pool.MapOptions{Timeout: 5e6}) {
+		for _, err := range client.Map(soon(t), p, "gate", numbers(5), client.MapOptions{Timeout: 5e6}) {
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			n++
 		}

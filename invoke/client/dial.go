@@ -1,0 +1,71 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Dial makes a client of the workers that serve at these addresses, over the device.
+// An address is that of a worker's listener with its network in front: "unix:/path",
+// "unix:@name" or "tcp:host:port". Dial returns when one of the workers is connected,
+// others follow, also those that are not there yet. It fails if all fail at first,
+// and says why. The context bounds Dial only. New has more to choose from.
+func Dial(ctx context.Context, dev *transport.Device, addresses ...string) (*Client, error) {
+	places := make([]place, len(addresses))
+	for i, a := range addresses {
+		var err error
+		if places[i], err = parseAddress(a); err != nil {
+			return nil, err
+		}
+	}
+	if len(places) == 0 {
+		return nil, errors.New("client: dial: no addresses of workers were given")
+	}
+	tried := make(chan error, len(places))
+	first := make([]bool, len(places)) // by its lane
+	cl, err := New(Config{
+		Lanes: len(places),
+		Dial: func(ctx context.Context, lane int) (Worker, error) {
+			conn, err := invoke.Dial(ctx, dev, places[lane].network, places[lane].address, invoke.ClientConfig{Mode: invoke.Warm})
+			if !first[lane] {
+				first[lane] = true
+				tried <- err
+			}
+			return Worker{Client: conn}, err
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	var failures []error
+	for range places {
+		select {
+		case err = <-tried:
+		case <-ctx.Done():
+			cl.Close()
+			return nil, fmt.Errorf("client: dial %s: %w", strings.Join(addresses, ", "), errors.Join(append(failures, ctx.Err())...))
+		}
+		if err == nil {
+			return cl, nil
+		}
+		failures = append(failures, err)
+	}
+	cl.Close()
+	return nil, fmt.Errorf("client: no worker can be reached: %w", errors.Join(failures...))
+}
+
+// place is where a worker is.
+type place struct{ network, address string }
+
+func parseAddress(s string) (place, error) {
+	network, address, ok := strings.Cut(s, ":")
+	if !ok || address == "" || network != "unix" && network != "tcp" {
+		return place{}, fmt.Errorf("client: address %q: it has to be like unix:/path, unix:@name or tcp:host:port", s)
+	}
+	return place{network, address}, nil
+}
