@@ -110,7 +110,7 @@ func (e *end) connect(ctx context.Context, s *session, c endConfig) error {
 		if err != nil {
 			return err
 		}
-		request, err := e.device.Receive(ctx, stream)
+		request, err := transport.Receive(ctx, stream)
 		if err != nil {
 			return err
 		}

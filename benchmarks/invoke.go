@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // The invocation tests call a function that does nothing, so that what they
@@ -113,7 +114,7 @@ func (w *invokeWorkers) start(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		request, err := s.device.Receive(ctx, stream)
+		request, err := transport.Receive(ctx, stream)
 		if err != nil {
 			return err
 		}

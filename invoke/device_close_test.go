@@ -59,7 +59,7 @@ func newTwoDevices(t *testing.T, url string) *twoDevices {
 	require.NoError(t, registry.Register("touching", touching(d.entered)))
 	worker, err := invoke.NewWorker(d.worker, registry, invoke.WorkerConfig{})
 	require.NoError(t, err)
-	d.listener, err = d.worker.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	d.listener, err = transport.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	require.NoError(t, err)
 	go func() { d.served <- worker.Serve(context.Background(), d.listener) }()
 	d.c, err = invoke.Dial(soon(t), d.client, "unix", d.listener.Addr().String(), invoke.ClientConfig{})

@@ -40,7 +40,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	listener, err := dev.Listen("unix", filepath.Join(dir, "worker"))
+	listener, err := transport.Listen("unix", filepath.Join(dir, "worker"))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func serve(t testing.TB, url string, cfg invoke.WorkerConfig) *stand {
 	var err error
 	s.worker, err = invoke.NewWorker(dev, s.registry, cfg)
 	require.NoError(t, err)
-	listener, err := dev.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	listener, err := transport.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	require.NoError(t, err)
 	s.address = listener.Addr().String()
 	go func() { s.served <- s.worker.Serve(context.Background(), listener) }()

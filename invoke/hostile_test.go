@@ -277,7 +277,7 @@ func TestHostileWorker(t *testing.T) {
 		"send": func(*session, uint64) transport.WorkRequest { return transport.Send(0, transport.Span{}) },
 	} {
 		dev, address, stop := honestWorker(t, WorkerConfig{})
-		listener, err := dev.Listen("unix", filepath.Join(t.TempDir(), "h"))
+		listener, err := transport.Listen("unix", filepath.Join(t.TempDir(), "h"))
 		require.NoError(t, err)
 		_ = address
 		dialed := make(chan *Client, 1)
@@ -325,7 +325,7 @@ func honestWorker(t *testing.T, cfg WorkerConfig) (dev *transport.Device, addres
 	require.NoError(t, r.Register("zeros", func(_ context.Context, _, out []byte) (int, error) { return len(out), nil }))
 	w, err := NewWorker(dev, r, cfg)
 	require.NoError(t, err)
-	l, err := dev.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	l, err := transport.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	require.NoError(t, err)
 	served := make(chan error, 1)
 	go func() { served <- w.Serve(context.Background(), l) }()

@@ -63,7 +63,7 @@ func playWorker(address string) error {
 	if err != nil {
 		return err
 	}
-	l, err := dev.Listen("unix", address)
+	l, err := transport.Listen("unix", address)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func TestEmptyRegistry(t *testing.T) {
 	near, far := socketPair(t)
 	admitted := make(chan error, 1)
 	go func() {
-		request, err := dev.Receive(soon(t), far)
+		request, err := transport.Receive(soon(t), far)
 		if err == nil {
 			err = w.Admit(soon(t), request)
 		}
@@ -121,7 +121,7 @@ func TestNotAWorker(t *testing.T) {
 	for _, private := range []string{"", "hello", "rfiv\x03\x00 of the future"} {
 		near, far := socketPair(t)
 		go func() {
-			request, err := dev.Receive(soon(t), far)
+			request, err := transport.Receive(soon(t), far)
 			if err != nil {
 				t.Error(err)
 				return

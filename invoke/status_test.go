@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // TestStatuses has one function for every way in which a call can end.
@@ -120,7 +121,7 @@ func TestGoexit(t *testing.T) {
 	}))
 	w, err := invoke.NewWorker(dev, r, invoke.WorkerConfig{})
 	require.NoError(t, err)
-	l, err := dev.Listen("unix", t.TempDir()+"/s")
+	l, err := transport.Listen("unix", t.TempDir()+"/s")
 	require.NoError(t, err)
 	ended := make(chan struct{})
 	go func() {

@@ -32,6 +32,9 @@ type ConnConfig struct {
 // MaxPrivateData is the most private data, in bytes, that one end can give.
 const MaxPrivateData = 4096
 
+// errIncomplete is the error of a ConnConfig without what it cannot do without.
+var errIncomplete = fmt.Errorf("%w: ConnConfig needs Domain, SendQueue and RecvQueue", ErrInvalid)
+
 // Defaults of ConnConfig.
 const defaultDepth = 64
 
@@ -39,6 +42,7 @@ const defaultDepth = 64
 type Peer struct {
 	Address     net.Addr     // of the set-up stream
 	Provider    string       // the peer's Device.Name
+	Wire        string       // what its queue pairs speak: Capabilities.Wire
 	PrivateData []byte       // not to be modified
 	Credentials *Credentials // on Unix sockets: vouched for by the kernel
 }
@@ -139,7 +143,7 @@ func (d *Device) checkConfig(cfg *ConnConfig) error {
 	}
 	switch {
 	case cfg.Domain == nil || cfg.SendQueue == nil || cfg.RecvQueue == nil:
-		return fmt.Errorf("%w: ConnConfig needs Domain, SendQueue and RecvQueue", ErrInvalid)
+		return errIncomplete
 	case cfg.Domain.dev != d || cfg.SendQueue.dev != d || cfg.RecvQueue.dev != d:
 		return fmt.Errorf("%w: Domain, SendQueue and RecvQueue must be made from the device that connects", ErrInvalid)
 	case cfg.Shared != nil && (cfg.Shared.pd != cfg.Domain || cfg.Shared.queue != cfg.RecvQueue):

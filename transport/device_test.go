@@ -49,7 +49,7 @@ func TestInventory(t *testing.T) {
 	require.NoError(t, err)
 	region, err := pd.Alloc(4096, transport.LocalOnly)
 	require.NoError(t, err)
-	l, err := peer.Dev.Listen("tcp", "127.0.0.1:0")
+	l, err := transport.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
 	accepted := accept(t.Context(), l, peer.Config())

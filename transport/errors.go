@@ -60,12 +60,15 @@ func (s Scope) String() string {
 // damage goes.
 type OpError struct {
 	Op       string // "open", "alloc", "post write", "connect", ...
-	Provider string // the scheme of the provider's URL
+	Provider string // the scheme of the provider's URL; empty if no device has to do with it
 	Scope    Scope
 	Err      error
 }
 
 func (e *OpError) Error() string {
+	if e.Provider == "" {
+		return fmt.Sprintf("transport: %s: %v", e.Op, e.Err)
+	}
 	return fmt.Sprintf("transport: %s: %s: %v", e.Provider, e.Op, e.Err)
 }
 

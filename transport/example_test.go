@@ -19,7 +19,7 @@ func Example() {
 	defer server.Close()
 	memory, err := serverDomain.Alloc(4096, transport.RemoteWrite)
 	check(err)
-	listener, err := server.Listen("tcp", "127.0.0.1:0")
+	listener, err := transport.Listen("tcp", "127.0.0.1:0")
 	check(err)
 	defer listener.Close()
 	accepted := make(chan error, 1)

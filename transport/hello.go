@@ -3,6 +3,7 @@ package transport
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -30,6 +31,13 @@ func (h hello) encode() []byte {
 	}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(h.private)))
 	return append(b, h.private...)
+}
+
+// peer is the peer at the other end of a stream that says this of itself.
+func (h hello) peer(stream net.Conn) Peer {
+	p := peerOf(stream)
+	p.Provider, p.Wire, p.PrivateData = h.device, h.wire, h.private
+	return p
 }
 
 func decodeHello(b []byte) (hello, error) {

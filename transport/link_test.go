@@ -107,7 +107,7 @@ func TestLinkRefusesOtherProtocols(t *testing.T) {
 	} {
 		a, b2 := net.Pipe()
 		go func() { a.Write(b); a.Close() }()
-		_, err := (&Device{}).receive(newLink(b2))
+		_, err := receive(newLink(b2))
 		if strings.HasPrefix(text, "connection refused") {
 			require.ErrorIs(t, err, ErrRejected)
 		}

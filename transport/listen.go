@@ -26,9 +26,9 @@ const (
 	pendingRequests = 128
 )
 
-// Listener waits for peers that Dial.
+// Listener waits for peers that Dial. It belongs to no device: whoever looks at a
+// Request decides on which it is accepted, or that another process goes on with it.
 type Listener struct {
-	dev      *Device
 	listener net.Listener
 	requests chan *Request
 	closed   chan struct{}
@@ -36,19 +36,19 @@ type Listener struct {
 	readers  sync.WaitGroup
 }
 
-// Listen waits for peers on a network and address as for Dial.
-func (d *Device) Listen(network, address string) (*Listener, error) {
+// Listen waits for peers on a network and address as for Device.Dial.
+func Listen(network, address string) (*Listener, error) {
 	inner, err := net.Listen(network, address)
 	if err != nil {
-		return nil, d.opError("listen on "+network+" "+address, ScopeDevice, err)
+		return nil, &OpError{Op: "listen on " + network + " " + address, Scope: ScopeRequest, Err: err}
 	}
-	return d.Serve(inner), nil
+	return Serve(inner), nil
 }
 
 // Serve makes a Listener of a net.Listener (with TLS, say), which belongs to it
 // from then on.
-func (d *Device) Serve(inner net.Listener) *Listener {
-	l := &Listener{dev: d, listener: inner, requests: make(chan *Request), closed: make(chan struct{})}
+func Serve(inner net.Listener) *Listener {
+	l := &Listener{listener: inner, requests: make(chan *Request), closed: make(chan struct{})}
 	l.readers.Add(1)
 	go l.accept()
 	return l
@@ -97,7 +97,7 @@ func (l *Listener) receive(stream net.Conn) {
 		case <-ctx.Done():
 		}
 	}()
-	r, err := l.dev.Receive(ctx, stream)
+	r, err := Receive(ctx, stream)
 	if err != nil {
 		return // the peer was told; to this end it never existed
 	}
@@ -115,7 +115,7 @@ func (l *Listener) Accept(ctx context.Context) (*Request, error) {
 	case r := <-l.requests:
 		return r, nil
 	case <-l.closed:
-		return nil, l.dev.opError("accept", ScopeDevice, ErrClosed)
+		return nil, &OpError{Op: "accept", Scope: ScopeRequest, Err: ErrClosed}
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

@@ -68,7 +68,7 @@ func TestListenAndDial(t *testing.T) {
 		t.Run(network, func(t *testing.T) {
 			t.Parallel()
 			a, b := newEnds(t)
-			l, err := b.Dev.Listen(network, address)
+			l, err := transport.Listen(network, address)
 			require.NoError(t, err)
 			defer l.Close()
 			accepted := accept(t.Context(), l, b.Config())
@@ -90,7 +90,7 @@ func TestServeTLS(t *testing.T) {
 	client, server := tlsConfigs(t)
 	inner, err := tls.Listen("tcp", "127.0.0.1:0", server)
 	require.NoError(t, err)
-	l := b.Dev.Serve(inner)
+	l := transport.Serve(inner)
 	defer l.Close()
 	plain, err := net.Dial("tcp", l.Addr().String()) // does not even begin a handshake
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestServeTLS(t *testing.T) {
 func TestSilentDialers(t *testing.T) {
 	t.Parallel()
 	a, b := newEnds(t)
-	l, err := b.Dev.Listen("tcp", "127.0.0.1:0")
+	l, err := transport.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	for i := range 50 {
 		c, err := net.Dial("tcp", l.Addr().String())
@@ -131,7 +131,7 @@ func TestSilentDialers(t *testing.T) {
 func TestAcceptEnds(t *testing.T) {
 	t.Parallel()
 	e := pairtest.NewEnd(t, "loopback:")
-	l, err := e.Dev.Listen("tcp", "127.0.0.1:0")
+	l, err := transport.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancelled := accept(ctx, l, e.Config())
@@ -146,8 +146,8 @@ func TestAcceptEnds(t *testing.T) {
 // TestCloseDropsWhoWaits: a dialer whose request nobody accepted is told.
 func TestCloseDropsWhoWaits(t *testing.T) {
 	t.Parallel()
-	a, b := newEnds(t)
-	l, err := b.Dev.Listen("tcp", "127.0.0.1:0")
+	a := pairtest.NewEnd(t, "loopback:")
+	l, err := transport.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	dialed := make(chan error, 1)
 	cfg := a.Config()
@@ -167,8 +167,8 @@ func TestCloseDropsWhoWaits(t *testing.T) {
 func TestListenErrors(t *testing.T) {
 	t.Parallel()
 	e := pairtest.NewEnd(t, "loopback:")
-	_, err := e.Dev.Listen("tcp", "127.0.0.1:99999")
-	require.ErrorContains(t, err, "transport: loopback: listen on tcp 127.0.0.1:99999: ")
+	_, err := transport.Listen("tcp", "127.0.0.1:99999")
+	require.ErrorContains(t, err, "transport: listen on tcp 127.0.0.1:99999: ")
 	_, err = e.Dev.Dial(t.Context(), "unix", "/nowhere/at/all", e.Config())
 	require.ErrorContains(t, err, "transport: loopback: dial unix /nowhere/at/all: ")
 }

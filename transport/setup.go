@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync/atomic"
 )
 
 // Set-up of a connection, over a stream that both ends trust:
@@ -64,14 +63,13 @@ func (c *Conn) dial(ctx context.Context, cfg ConnConfig) error {
 		return err
 	}
 	h, err := decodeHello(payload)
-	if err == nil {
-		err = c.dev.checkWire(h)
-	}
 	if err != nil {
 		return err
 	}
-	c.peer = peerOf(c.link.stream)
-	c.peer.Provider, c.peer.PrivateData = h.device, h.private
+	c.peer = h.peer(c.link.stream)
+	if err := c.dev.checkWire(c.peer); err != nil {
+		return err
+	}
 	if err := authorize(ctx, cfg, c.peer); err != nil {
 		return err
 	}
@@ -83,80 +81,12 @@ func (d *Device) hello(cfg ConnConfig) hello {
 }
 
 // checkWire refuses a peer whose queue pairs speak another protocol.
-func (d *Device) checkWire(peer hello) error {
-	if peer.wire == d.caps.Wire {
+func (d *Device) checkWire(peer Peer) error {
+	if peer.Wire == d.caps.Wire {
 		return nil
 	}
 	return fmt.Errorf("%w: the peer speaks %q (device %s), this end %q (device %s); use one transport on both ends",
-		ErrNotSupported, peer.wire, peer.device, d.caps.Wire, d.name)
-}
-
-// Request is a peer that wants to connect.
-type Request struct {
-	dev  *Device
-	link *link
-	peer Peer
-
-	answered atomic.Bool // accepted or rejected
-}
-
-// Receive reads a connection request from an established stream whose other end
-// calls Connect. The stream belongs to the Request from then on, also when
-// Receive fails. Servers use Listen, which does it for them.
-func (d *Device) Receive(ctx context.Context, stream net.Conn) (*Request, error) {
-	l := newLink(stream)
-	unbind := l.bind(ctx)
-	r, err := d.receive(l)
-	if err = unbind(err); err != nil {
-		l.reject(Rejection{Reason: err.Error()})
-		return nil, d.opError("receive a connection request from "+peerOf(stream).String(), ScopeConnection, err)
-	}
-	return r, nil
-}
-
-func (d *Device) receive(l *link) (*Request, error) {
-	payload, fds, err := l.expect(frameHello)
-	closeFDs(fds)
-	if err != nil {
-		return nil, err
-	}
-	h, err := decodeHello(payload)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.checkWire(h); err != nil {
-		return nil, err
-	}
-	r := &Request{dev: d, link: l, peer: peerOf(l.stream)}
-	r.peer.Provider, r.peer.PrivateData = h.device, h.private
-	return r, nil
-}
-
-// Peer is what the dialer says, and the kernel vouches, for itself.
-func (r *Request) Peer() Peer { return r.peer }
-
-// Accept makes the connection. The context bounds the set-up only. A Request is
-// accepted or rejected once; after that Accept fails with ErrInvalid.
-func (r *Request) Accept(ctx context.Context, cfg ConnConfig) (*Conn, error) {
-	fail := func(err error) (*Conn, error) {
-		return nil, r.dev.opError("accept "+r.peer.String(), ScopeConnection, err)
-	}
-	if !r.answered.CompareAndSwap(false, true) {
-		return fail(errAnswered)
-	}
-	err := authorize(ctx, cfg, r.peer)
-	var c *Conn
-	if err == nil {
-		c, err = r.dev.setUp(ctx, r.link, cfg, func(c *Conn, ctx context.Context, cfg ConnConfig) error {
-			c.peer = r.peer
-			return c.answer(ctx, cfg)
-		})
-	}
-	if err != nil {
-		r.link.reject(Rejection{Reason: err.Error()})
-		return fail(err)
-	}
-	return c, nil
+		ErrNotSupported, peer.Wire, peer.Provider, d.caps.Wire, d.name)
 }
 
 // answer is the listener's part of the set-up.
@@ -166,26 +96,6 @@ func (c *Conn) answer(ctx context.Context, cfg ConnConfig) error {
 	}
 	return c.qp.Connect(ctx, c.link)
 }
-
-// Reject refuses the connection: the dialer gets a *RejectedError with what it is
-// told. A request that was accepted or rejected before is an ErrInvalid; data beyond
-// MaxRejectionData an ErrOutOfRange, and the request still wants an answer.
-func (r *Request) Reject(why Rejection) error {
-	var err error
-	switch {
-	case len(why.Data) > MaxRejectionData:
-		err = fmt.Errorf("%w: %d bytes of data; at most %d", ErrOutOfRange, len(why.Data), MaxRejectionData)
-	case !r.answered.CompareAndSwap(false, true):
-		err = errAnswered
-	default:
-		r.link.reject(why)
-		return nil
-	}
-	return r.dev.opError("reject "+r.peer.String(), ScopeRequest, err)
-}
-
-// errAnswered is the error of a second answer to a request.
-var errAnswered = fmt.Errorf("%w: the request was accepted or rejected before", ErrInvalid)
 
 func authorize(ctx context.Context, cfg ConnConfig, peer Peer) error {
 	if cfg.Authorize != nil {

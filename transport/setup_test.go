@@ -122,7 +122,7 @@ func TestReject(t *testing.T) {
 	why := transport.Rejection{Code: 4711, Reason: "come back tomorrow", Data: []byte("at nine")}
 	requests := make(chan *transport.Request, 1)
 	go func() {
-		r, err := b.Dev.Receive(context.Background(), sb)
+		r, err := transport.Receive(context.Background(), sb)
 		if err == nil {
 			big := transport.Rejection{Data: make([]byte, transport.MaxRejectionData+1)}
 			assert.ErrorIs(t, r.Reject(big), transport.ErrOutOfRange)
@@ -141,7 +141,7 @@ func TestReject(t *testing.T) {
 	require.NotNil(t, r)
 	_, err = r.Accept(t.Context(), b.Config())
 	require.ErrorIs(t, err, transport.ErrInvalid)
-	require.ErrorContains(t, err, "the request was accepted or rejected before")
+	require.ErrorContains(t, err, "the request was accepted, rejected or detached before")
 }
 
 // TestMismatch: ends that do not speak the same are told apart by both.
@@ -201,7 +201,7 @@ func TestCancelledSetUp(t *testing.T) {
 		"the dialer says nothing": func(ctx context.Context, cancel func(), e *pairtest.End) error {
 			_, sb := net.Pipe()
 			cancel()
-			_, err := e.Dev.Receive(ctx, sb)
+			_, err := transport.Receive(ctx, sb)
 			return err
 		},
 		"the dialer stops in the middle": func(ctx context.Context, cancel func(), e *pairtest.End) error {
@@ -209,7 +209,7 @@ func TestCancelledSetUp(t *testing.T) {
 			defer sa.Close()
 			sa.Write([]byte{0, 0, 0, 100, 1})
 			time.AfterFunc(time.Millisecond, cancel)
-			_, err := e.Dev.Receive(ctx, sb)
+			_, err := transport.Receive(ctx, sb)
 			return err
 		},
 		"the dialer does not go on after the accept": func(ctx context.Context, cancel func(), e *pairtest.End) error {
@@ -225,7 +225,7 @@ func TestCancelledSetUp(t *testing.T) {
 			otherCtx, otherCancel := context.WithCancel(context.Background())
 			defer otherCancel()
 			go other.Dev.Connect(otherCtx, sa, cfg)
-			r, err := e.Dev.Receive(context.Background(), sb)
+			r, err := transport.Receive(context.Background(), sb)
 			require.NoError(t, err)
 			_, err = r.Accept(ctx, e.Config())
 			return err
@@ -253,7 +253,7 @@ func FuzzReceive(f *testing.F) {
 	dev, err := transport.Open("loopback:")
 	require.NoError(f, err)
 	f.Cleanup(func() { dev.Close() })
-	f.Add([]byte("\x00\x00\x00\x1b\x01\x00\x00\x00rfaas\x01\x0aloopback/1\x08loopback\x00\x00"))
+	f.Add([]byte("\x00\x00\x00\x1c\x01\x00\x00\x00rfaas\x01\x0aloopback/1\x08loopback\x00\x00"))
 	f.Add([]byte("\x00\x00\x00\x05\x03\x00\x00\x00later"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		sa, sb := net.Pipe()
@@ -261,7 +261,7 @@ func FuzzReceive(f *testing.F) {
 			sa.Write(data)
 			sa.Close()
 		}()
-		r, err := dev.Receive(context.Background(), sb)
+		r, err := transport.Receive(context.Background(), sb)
 		switch {
 		case err == nil:
 			require.Equal(t, "pipe", r.Peer().Address.String())

@@ -33,7 +33,7 @@ func TestPeerIsReadySooner(t *testing.T) {
 	release := make(chan struct{})
 	received := make(chan error, 1)
 	go func() {
-		r, err := a.Dev.Receive(t.Context(), heldStream{sa, release})
+		r, err := transport.Receive(t.Context(), heldStream{sa, release})
 		if err == nil {
 			a.Conn, err = r.Accept(t.Context(), a.Config())
 		}

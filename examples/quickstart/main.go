@@ -25,7 +25,7 @@ func main() {
 			return copy(out, append(bytes.ToUpper(in), " by "+os.Args[1]...)), nil
 		}, invoke.Idempotent(true))
 		worker := must(invoke.NewWorker(device, functions, invoke.WorkerConfig{}))
-		fmt.Println(worker.Serve(ctx, must(device.Listen("unix", "@quickstart-"+os.Args[1]))))
+		fmt.Println(worker.Serve(ctx, must(transport.Listen("unix", "@quickstart-"+os.Args[1]))))
 		return
 	}
 	workers := must(client.Dial(ctx, device, "unix:@quickstart-one", "unix:@quickstart-two"))

@@ -95,7 +95,7 @@ func SetUp(a, b *End, ca, cb transport.ConnConfig, sa, sb net.Conn) (connA, conn
 	go func() {
 		defer close(accepted)
 		var r *transport.Request
-		if r, errB = b.Dev.Receive(ctx, sb); errB == nil {
+		if r, errB = transport.Receive(ctx, sb); errB == nil {
 			connB, errB = r.Accept(ctx, cb)
 		}
 	}()

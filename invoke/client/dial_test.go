@@ -9,13 +9,14 @@ import (
 
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/client"
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // serve has a worker of the site at an address, until it is ended.
 func (s *site) serve(network, address string) (at string, end func()) {
 	worker, err := invoke.NewWorker(s.dev, s.registry, s.config)
 	require.NoError(s.t, err)
-	listener, err := s.dev.Listen(network, address)
+	listener, err := transport.Listen(network, address)
 	require.NoError(s.t, err)
 	served := make(chan struct{})
 	go func() { worker.Serve(context.Background(), listener); close(served) }()

@@ -79,7 +79,7 @@ func startWorker(dev *transport.Device, address string) (stop func()) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	listener, err := dev.Listen("unix", address)
+	listener, err := transport.Listen("unix", address)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func (s *site) dial(ctx context.Context, lane int) (client.Worker, error) {
 	if err != nil {
 		return client.Worker{}, err
 	}
-	listener, err := s.dev.Listen("unix", filepath.Join(s.dir, strconv.FormatInt(s.dials.Add(1), 10)))
+	listener, err := transport.Listen("unix", filepath.Join(s.dir, strconv.FormatInt(s.dials.Add(1), 10)))
 	if err != nil {
 		return client.Worker{}, errors.Join(err, worker.Close())
 	}

@@ -172,7 +172,7 @@ func (x *execution) setUp() (*Setup, error) {
 	if x.device, err = transport.Open(c.Setup.Transport); err != nil {
 		return nil, err
 	}
-	if x.listener, err = x.device.Listen("unix", newAddress()); err != nil {
+	if x.listener, err = transport.Listen("unix", newAddress()); err != nil {
 		return nil, err
 	}
 	ready := answer{Address: x.listener.Addr().String()}

@@ -174,7 +174,7 @@ func TestPeerGone(t *testing.T) {
 	accepted := make(chan *transport.Conn, 1)
 	go func() {
 		defer close(accepted)
-		r, err := b.Dev.Receive(context.Background(), sb)
+		r, err := transport.Receive(context.Background(), sb)
 		if err != nil {
 			return
 		}

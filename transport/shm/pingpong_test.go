@@ -39,7 +39,7 @@ func pair(t testing.TB) (a, b *end) {
 	defer cancel()
 	done := make(chan error)
 	go func() {
-		r, err := ends[1].dev.Receive(ctx, streams[1])
+		r, err := transport.Receive(ctx, streams[1])
 		if err == nil {
 			ends[1].conn, err = r.Accept(ctx, ends[1].config())
 		}

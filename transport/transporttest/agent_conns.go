@@ -18,7 +18,7 @@ type listenReply struct {
 }
 
 var listen = define("listen", func(a *agent, args listenArgs) (listenReply, error) {
-	l, err := a.dev.Listen(args.Network, args.Address)
+	l, err := transport.Listen(args.Network, args.Address)
 	if err != nil {
 		return listenReply{}, err
 	}
