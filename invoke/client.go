@@ -27,6 +27,8 @@ type ClientConfig struct {
 	SpareBytes int64
 	// Mode is how the client waits for replies.
 	Mode Mode
+	// Name is what errors and logs call the worker; as its peer if empty.
+	Name string
 	// Token is handed to the worker's Authorize hook: at most MaxTokenBytes.
 	Token []byte
 	// Authorize, if set, is asked whether the worker is the right one: see
@@ -188,7 +190,9 @@ func (c *Client) connect(wish layout, cfg ClientConfig, connect func(transport.C
 	if err != nil {
 		return err
 	}
-	c.worker = c.conn.Peer().String()
+	if c.worker = cfg.Name; c.worker == "" {
+		c.worker = c.conn.Peer().String()
+	}
 	if theirs, err = decodeHello(c.conn.Peer().PrivateData); err != nil {
 		return err
 	}

@@ -63,11 +63,16 @@ type Directory struct {
 type command struct {
 	Setup      *Setup      `json:",omitempty"`
 	Assignment *Assignment `json:",omitempty"`
+	Client     *arrival    `json:",omitempty"`
+}
+
+// arrival is a client; its stream comes along.
+type arrival struct {
+	Hello []byte // see transport.Adopt
 }
 
 // answer is a message of an executor.
 type answer struct {
-	Address  string          `json:",omitempty"` // to a Setup: where clients will connect
 	Confined *confine.Report `json:",omitempty"` // to a Setup: how the executor is isolated
 	Failed   string          `json:",omitempty"` // why the order cannot be carried out
 }
@@ -178,7 +183,7 @@ func receivedFiles(oob []byte) ([]*os.File, error) {
 	files := make([]*os.File, len(fds))
 	for i, fd := range fds {
 		unix.CloseOnExec(fd)
-		files[i] = os.NewFile(uintptr(fd), "code")
+		files[i] = os.NewFile(uintptr(fd), "from the supervisor")
 	}
 	return files, nil
 }

@@ -6,30 +6,96 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Dial connects to the executor as a client, and makes sure that it is the executor
-// that answers. The config's Token and Authorize are set here.
+// Dial connects to the executor as a client, over a stream that nobody else has. The
+// config's Token and Name are set here.
 func (e *Executor) Dial(ctx context.Context, dev *transport.Device, cfg invoke.ClientConfig) (*invoke.Client, error) {
-	cfg.Token, cfg.Authorize = e.assignment.Token, e.authenticate
-	network, address := e.Address()
-	return invoke.Dial(ctx, dev, network, address, cfg)
+	cfg.Token, cfg.Name = e.assignment.Token, fmt.Sprintf("process %d", e.PID())
+	near, far, err := streamPair()
+	if err != nil {
+		return nil, fmt.Errorf("executor (process %d): dial: %w", e.PID(), err)
+	}
+	admitted := make(chan error, 1)
+	go func() {
+		r, err := transport.Receive(ctx, far)
+		if err == nil {
+			err = e.Admit(ctx, r)
+		}
+		admitted <- err
+	}()
+	c, err := invoke.Connect(ctx, dev, near, cfg)
+	if refused := <-admitted; refused != nil && err != nil { // the client has seen the end of the stream only
+		err = refused
+	}
+	return c, err
 }
 
-// authenticate makes sure that the address is still the executor's: another process
-// could take it when the executor is gone. The kernel says who listens there.
-func (e *Executor) authenticate(_ context.Context, worker transport.Peer) error {
-	if c := worker.Credentials; c == nil || c.PID != e.PID() {
-		return fmt.Errorf("executor: the process at the address is another one than process %d, which was started for it", e.PID())
+// streamPair makes both ends of a stream.
+func streamPair() (near, far net.Conn, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socketpair: %w", err)
+	}
+	var conns [2]net.Conn
+	for i, fd := range fds {
+		f := os.NewFile(uintptr(fd), "stream to an executor")
+		conn, connErr := net.FileConn(f)
+		f.Close()
+		conns[i], err = conn, errors.Join(err, connErr)
+	}
+	if err != nil {
+		for _, c := range conns {
+			if c != nil {
+				c.Close()
+			}
+		}
+		return nil, nil, err
+	}
+	return conns[0], conns[1], nil
+}
+
+// Admit hands a peer that wants to connect to the executor, which admits it if it has
+// the token. Where the peer was accepted does not matter, so all executors of a
+// supervisor can have one address. An error means that the executor did not get it;
+// what becomes of it otherwise the peer is told.
+func (e *Executor) Admit(ctx context.Context, r *transport.Request) error {
+	stream, hello, err := r.Detach()
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	if err := e.pass(ctx, stream, hello); err != nil {
+		return fmt.Errorf("executor (process %d): handing %v to it: %w", e.PID(), r.Peer(), err)
 	}
 	return nil
 }
 
-// Address is where the executor waits for clients, as net.Dial takes it.
-func (e *Executor) Address() (network, address string) { return "unix", e.address }
+// pass gives the executor the stream of a client, and what was read from it.
+func (e *Executor) pass(ctx context.Context, stream net.Conn, hello []byte) error {
+	filer, ok := stream.(interface{ File() (*os.File, error) })
+	if !ok {
+		return fmt.Errorf("a %T has no descriptor", stream)
+	}
+	f, err := filer.File()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	e.passing.Lock()
+	defer e.passing.Unlock()
+	e.control.conn.SetWriteDeadline(time.Time{})
+	defer context.AfterFunc(ctx, func() { e.control.conn.SetWriteDeadline(past) })()
+	return e.control.send(command{Client: &arrival{Hello: hello}}, f)
+}
 
 // Token is what other processes have to present to the executor, as
 // invoke.ClientConfig's Token. Keep it from those that are not to use it.
@@ -44,8 +110,7 @@ func newToken() []byte {
 }
 
 // authorize admits clients with the assignment's token. Whose process a client is
-// does not matter: a confined executor has a user of its own, and anybody on the
-// machine finds its address.
+// does not matter: a confined executor has a user of its own.
 func (a *Assignment) authorize(_ context.Context, _ transport.Peer, token []byte) error {
 	if subtle.ConstantTimeCompare(a.Token, token) == 1 {
 		return nil

@@ -1,42 +1,80 @@
 package executor
 
 import (
+	"context"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// An executor is for who has its token, and a client notices that somebody else is at
-// the executor's address.
-func TestDialTheRightOne(t *testing.T) {
+// An executor is for who has its token, however many want to connect at once.
+func TestDialWithToken(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range map[string]Config{"confined": {Confine: confined()}, "not confined": {}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := supervise(t, cfg)
-			a, b := begin(t, s, own1("echo")), begin(t, s, own1("echo"))
+			o := own1("echo")
+			o.Clients = 5
+			a, b := begin(t, s, o), begin(t, s, own1("echo"))
 			require.NotEqual(t, a.Token(), b.Token())
 			device, err := transport.Open("shm:")
 			require.NoError(t, err)
 			defer device.Close()
 			for _, token := range [][]byte{nil, a.Token()[1:], b.Token()} {
-				network, address := a.Address()
-				_, err := invoke.Dial(t.Context(), device, network, address, invoke.ClientConfig{Token: token, Authorize: a.authenticate})
+				near, far, err := streamPair()
+				require.NoError(t, err)
+				go func() {
+					if r, err := transport.Receive(t.Context(), far); assert.NoError(t, err) {
+						assert.NoError(t, a.Admit(t.Context(), r))
+					}
+				}()
+				_, err = invoke.Connect(t.Context(), device, near, invoke.ClientConfig{Token: token})
 				require.ErrorContains(t, err, "the client's token is not that of the assignment")
 			}
-			assignment := own1("echo")
-			assignment.Token = a.Token()
-			impostor, address := begin(t, s, assignment), a.address
-			a.address = impostor.address
-			_, err = a.Dial(t.Context(), device, invoke.ClientConfig{})
-			require.ErrorContains(t, err, "another one than process")
-			a.address = address
-			c, err := a.Dial(t.Context(), device, invoke.ClientConfig{})
-			require.NoError(t, err)
-			require.NoError(t, c.Close())
+			var clients sync.WaitGroup
+			for range o.Clients {
+				clients.Go(func() {
+					c, err := a.Dial(t.Context(), device, invoke.ClientConfig{})
+					if !assert.NoError(t, err) {
+						return
+					}
+					defer c.Close()
+					echo, err := c.Function(t.Context(), "echo")
+					if !assert.NoError(t, err) {
+						return
+					}
+					out := make([]byte, 5)
+					_, err = c.Call(t.Context(), echo, []byte("hello"), out)
+					assert.NoError(t, err)
+					assert.Equal(t, "hello", string(out))
+				})
+			}
+			clients.Wait()
 		})
 	}
+}
+
+// Who dials an executor that is gone, or hands it a client, is told.
+func TestDialTheDead(t *testing.T) {
+	t.Parallel()
+	s := supervise(t, Config{})
+	e := begin(t, s, own1("echo"))
+	device, err := transport.Open("shm:")
+	require.NoError(t, err)
+	defer device.Close()
+	e.Kill()
+	<-e.Ended()
+	_, err = e.Dial(t.Context(), device, invoke.ClientConfig{})
+	require.Error(t, err)
+	require.Empty(t, device.Inventory())
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = begin(t, s, own1("echo")).Dial(ended, device, invoke.ClientConfig{})
+	require.ErrorIs(t, err, context.Canceled)
 }

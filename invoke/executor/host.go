@@ -2,13 +2,12 @@ package executor
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	goruntime "runtime"
 	"slices"
@@ -113,7 +112,6 @@ type execution struct {
 	ready    bool            // clients can connect
 
 	device   *transport.Device
-	listener *transport.Listener
 	module   runtime.Module
 	files    []*os.File // the code, and what it was compiled to if that came along
 	registry *invoke.Registry
@@ -135,14 +133,10 @@ func (x *execution) serve(ctx context.Context) error {
 	if err := x.load(ctx, c.Assignment); err != nil {
 		return err
 	}
-	log := x.host.Logger
-	if log != nil {
-		log = log.With("process", os.Getpid())
-	}
 	worker, err := invoke.NewWorker(x.device, x.registry, invoke.WorkerConfig{
 		Slots: c.Assignment.Slots, SlotBytes: c.Assignment.SlotBytes, MaxClients: max(c.Assignment.Clients, 1),
 		CallBytes: c.Assignment.callBytes(), ClientBytes: c.Assignment.PayloadBytes, TotalBytes: c.Assignment.PayloadBytes,
-		Mode: setup.Mode, Logger: log, Authorize: c.Assignment.authorize,
+		Mode: setup.Mode, Logger: x.log(), Authorize: c.Assignment.authorize,
 	})
 	if err != nil {
 		return err
@@ -154,8 +148,8 @@ func (x *execution) serve(ctx context.Context) error {
 	x.ready = true
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go x.awaitEnd(cancel)
-	return worker.Serve(ctx, x.listener)
+	go x.obey(ctx, worker, cancel)
+	return worker.Serve(ctx, nil)
 }
 
 // setUp makes what every assignment needs, and then isolates the process, if it is
@@ -172,10 +166,7 @@ func (x *execution) setUp() (*Setup, error) {
 	if x.device, err = transport.Open(c.Setup.Transport); err != nil {
 		return nil, err
 	}
-	if x.listener, err = transport.Listen("unix", newAddress()); err != nil {
-		return nil, err
-	}
-	ready := answer{Address: x.listener.Addr().String()}
+	var ready answer
 	if x.policy != nil {
 		report, err := confine.Enter(*x.policy)
 		if err != nil {
@@ -184,14 +175,6 @@ func (x *execution) setUp() (*Setup, error) {
 		ready.Confined = &report
 	}
 	return c.Setup, x.control.send(ready)
-}
-
-// newAddress is an address that leaves nothing in the file system, and that
-// nobody else has.
-func newAddress() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return "@rfaas-" + hex.EncodeToString(b[:])
 }
 
 // load makes the functions of an assignment callable.
@@ -247,13 +230,25 @@ func (o own) Function(entry string) (invoke.Function, error) {
 // Close implements runtime.Module.
 func (o own) Close() error { return nil }
 
-// awaitEnd waits until the supervisor wants no more, or is gone.
-func (x *execution) awaitEnd(cancel context.CancelFunc) {
+// obey admits the clients that the supervisor hands down, until it wants no more, or
+// is gone.
+func (x *execution) obey(ctx context.Context, worker *invoke.Worker, cancel context.CancelFunc) {
 	for {
 		var c command
-		if _, err := x.control.receive(&c); err != nil {
+		files, err := x.control.receive(&c)
+		if err != nil {
 			break
 		}
+		if c.Client == nil || len(files) != 1 {
+			continue
+		}
+		stream, err := net.FileConn(files[0])
+		files[0].Close()
+		if err != nil {
+			x.log().Error("a client's stream cannot be used", "reason", err)
+			continue
+		}
+		go x.admit(ctx, worker, stream, c.Client.Hello)
 	}
 	cancel()
 	time.AfterFunc(grace, func() {
@@ -265,6 +260,25 @@ func (x *execution) awaitEnd(cancel context.CancelFunc) {
 	})
 }
 
+// admit makes a client of a peer that the supervisor has accepted, if it may be one.
+func (x *execution) admit(ctx context.Context, worker *invoke.Worker, stream net.Conn, hello []byte) {
+	r, err := transport.Adopt(stream, hello)
+	if err == nil {
+		err = worker.Admit(ctx, r)
+	}
+	if err != nil {
+		x.log().Info("client refused", "reason", err)
+	}
+}
+
+// log is the host's logger, for what the worker does not log itself.
+func (x *execution) log() *slog.Logger {
+	if x.host.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return x.host.Logger.With("process", os.Getpid())
+}
+
 // close frees what was made.
 func (x *execution) close() {
 	if x.module != nil {
@@ -272,9 +286,6 @@ func (x *execution) close() {
 	}
 	for _, f := range x.files {
 		f.Close()
-	}
-	if x.listener != nil {
-		x.listener.Close()
 	}
 	if x.device != nil {
 		x.device.Close()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	goruntime "runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -24,8 +25,8 @@ type Executor struct {
 	progress *progress
 	output   *output
 
-	address    string
 	assignment Assignment // once it has one
+	passing    sync.Mutex // held while clients are handed down
 
 	confined *confine.Process // nil if it is not
 	remains  error            // what could not be removed; set before ended is closed
@@ -193,7 +194,6 @@ func (e *Executor) setUp(ctx context.Context, setup *Setup) error {
 	if err != nil {
 		return err
 	}
-	e.address = a.Address
 	if e.confined == nil {
 		return nil
 	}

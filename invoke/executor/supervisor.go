@@ -117,7 +117,7 @@ func (o *Order) files() []*os.File {
 }
 
 // Start has an executor take an assignment, a spare one if there is one, and
-// returns when it waits for clients. The context bounds the start only. An error
+// returns when it can have clients. The context bounds the start only. An error
 // of the code's (it cannot be loaded, it has no such function) is an *OrderError.
 func (s *Supervisor) Start(ctx context.Context, o Order) (*Executor, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
@@ -134,7 +134,7 @@ func (s *Supervisor) Start(ctx context.Context, o Order) (*Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.log.Info("executor started", "process", e.PID(), "runtime", o.Assignment.Runtime, "address", e.address)
+	s.log.Info("executor started", "process", e.PID(), "runtime", o.Assignment.Runtime)
 	if report, ok := e.Confinement(); ok {
 		s.log.Info("executor is confined", "process", e.PID(), "measures", report)
 	}
