@@ -125,7 +125,7 @@ type firstResult struct {
 
 // once goes the way once.
 func (x *firstResult) once(ctx context.Context, counts bool) error {
-	o := x.function.order(x.params.SizeBytes, executor.AnyCore)
+	o := x.function.order(x.params, executor.AnyCore)
 	if x.result.Cache == CacheEmpty {
 		code, err := unseen(o.Code)
 		if err != nil {

@@ -28,11 +28,12 @@ type Function struct {
 func (f *Function) runtime() string { return f.Order.Assignment.Runtime }
 
 // order is what an executor is told that runs it on a core.
-func (f *Function) order(size, core int) executor.Order {
+func (f *Function) order(p params, core int) executor.Order {
 	o := f.Order
 	o.Core = core
 	a := &o.Assignment
-	a.Slots, a.SlotBytes, a.Clients = 1, invokeSlotBytes(size), 1
+	size := p.SizeBytes
+	a.Slots, a.SlotBytes, a.Clients, a.Mode = 1, invokeSlotBytes(size), 1, invokeMode(p.Mode)
 	if size > a.SlotBytes { // then the input and the room for the result go beside it
 		const page = 4096
 		a.PayloadBytes = 2 * int64((size+page-1)/page*page)
@@ -71,7 +72,7 @@ func testsOfFunctions() []string {
 // supervise makes a supervisor of the function's executors. Some are kept ready.
 func (f *Function) supervise(p params, spares int) (*executor.Supervisor, error) {
 	c := f.Executors
-	c.Setup, c.Spares = executor.Setup{Transport: p.Transport, Mode: invokeMode(p.Mode)}, spares
+	c.Setup, c.Spares = executor.Setup{Transports: []string{p.Transport}}, spares
 	return executor.New(c)
 }
 

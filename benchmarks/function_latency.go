@@ -82,7 +82,7 @@ type functionLatency struct {
 
 // turn makes n calls that count.
 func (l *functionLatency) turn(ctx context.Context, n int) (err error) {
-	c, _, err := begin(ctx, l.device, l.supervisor, l.function.order(l.params.SizeBytes, l.params.PeerCPU), l.params)
+	c, _, err := begin(ctx, l.device, l.supervisor, l.function.order(l.params, l.params.PeerCPU), l.params)
 	if err != nil {
 		return err
 	}

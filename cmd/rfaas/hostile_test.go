@@ -49,7 +49,7 @@ func newHostileSite(t *testing.T) *hostileSite {
 	require.NoError(t, err)
 	policy := confine.DefaultPolicy()
 	s.supervisor, err = executor.New(executor.Config{
-		Command: []string{executor.ThisProgram, executorName}, Setup: executor.Setup{Transport: "shm:", Mode: invoke.Warm},
+		Command: []string{executor.ThisProgram, executorName}, Setup: executor.Setup{Transports: []string{"shm:"}},
 		Confine: &policy, Spares: 1, Output: &s.printed,
 	})
 	require.NoError(t, err)
@@ -71,7 +71,7 @@ func (s *hostileSite) start(t *testing.T, function string, limit time.Duration) 
 	t.Helper()
 	e, err := s.supervisor.Start(t.Context(), executor.Order{Core: executor.AnyCore, Code: s.code, Assignment: executor.Assignment{
 		Runtime: runtime.Native, Functions: []executor.Function{{Name: function, Entry: function}}, Slots: 1, SlotBytes: 4096,
-		MemoryBytes: hostileMemory, TimeLimit: limit,
+		Mode: invoke.Warm, MemoryBytes: hostileMemory, TimeLimit: limit,
 	}})
 	require.NoError(t, err)
 	c, err := e.Dial(t.Context(), s.device, invoke.ClientConfig{Slots: 1, SlotBytes: 4096, Mode: invoke.Warm})

@@ -43,7 +43,7 @@ func (c *invocation) start(ctx context.Context, function *function) (err error) 
 	}
 	c.supervisor, err = executor.New(executor.Config{
 		Command: append([]string{executor.ThisProgram}, executorArgs(log)...),
-		Setup:   executor.Setup{Transport: f.transport, Mode: f.mode},
+		Setup:   executor.Setup{Transports: []string{f.transport}},
 		Confine: function.confinement(f.code.trust),
 		Output:  c.program.meter, Logger: log.log,
 	})
@@ -51,7 +51,7 @@ func (c *invocation) start(ctx context.Context, function *function) (err error) 
 		return notIsolated(err)
 	}
 	order := function.order()
-	order.Core = cores[0]
+	order.Core, order.Assignment.Mode = cores[0], f.mode
 	c.client, err = client.New(client.Config{
 		Mode: f.mode, MaxDials: 1, Attempts: 1,
 		Dial: func(ctx context.Context, _ int) (client.Worker, error) {

@@ -123,7 +123,7 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	}
 	supervisor, err := executor.New(executor.Config{
 		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...),
-		Setup:   executor.Setup{Transport: f.transport, Mode: f.mode},
+		Setup:   executor.Setup{Transports: []string{f.transport}},
 		Confine: function.confinement(f.code.trust),
 		Output:  p.meter, Logger: p.logging.log,
 	})

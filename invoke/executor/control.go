@@ -22,16 +22,19 @@ const (
 
 // Setup is what an executor needs to know to be ready for any assignment.
 type Setup struct {
-	Transport string      // URL of the device that clients connect to
-	Mode      invoke.Mode // how it waits for calls
+	// Transports are the URLs of the devices that clients can connect to. Executors
+	// open them before they isolate themselves; each assignment uses one.
+	Transports []string
 }
 
 // Assignment is what an executor is for.
 type Assignment struct {
-	Runtime   string     // one of invoke/runtime's names
-	Functions []Function // what it offers
-	Slots     int        // see invoke.WorkerConfig
-	SlotBytes int        // see invoke.WorkerConfig
+	Transport string      // one of Setup's; the first if empty
+	Mode      invoke.Mode // how it waits for calls
+	Runtime   string      // one of invoke/runtime's names
+	Functions []Function  // what it offers
+	Slots     int         // see invoke.WorkerConfig
+	SlotBytes int         // see invoke.WorkerConfig
 	// PayloadBytes is the most that the executor sets aside for inputs and results
 	// beyond the slots, of all clients together; 0: there are none. It does not count
 	// to MemoryBytes.
@@ -63,6 +66,7 @@ type Directory struct {
 type command struct {
 	Setup      *Setup      `json:",omitempty"`
 	Assignment *Assignment `json:",omitempty"`
+	Pinned     bool        `json:",omitempty"` // with an Assignment: to one processor
 	Client     *arrival    `json:",omitempty"`
 }
 

@@ -1,11 +1,13 @@
 package executor
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -70,6 +72,37 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// pinProcess restricts all threads of a process to a processor. New ones have what
+// the thread has that makes them, so it is done when there are no more to be found.
+func pinProcess(pid, core int) error {
+	var set unix.CPUSet
+	set.Set(core)
+	for pinned := map[string]bool{}; ; {
+		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		if err != nil {
+			return fmt.Errorf("pinning process %d: %w", pid, err)
+		}
+		more := false
+		for _, t := range tasks {
+			if pinned[t.Name()] {
+				continue
+			}
+			more = true
+			tid, err := strconv.Atoi(t.Name())
+			if err == nil {
+				err = unix.SchedSetaffinity(tid, &set)
+			}
+			if err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("pinning thread %s of process %d to core %d: %w", t.Name(), pid, core, err)
+			}
+			pinned[t.Name()] = true
+		}
+		if !more {
+			return nil
+		}
+	}
 }
 
 // pinThread restricts the calling thread to a processor.

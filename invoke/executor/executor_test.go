@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,6 +21,7 @@ import (
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 	"github.com/rfaas-go/rfaas/transport"
+	_ "github.com/rfaas-go/rfaas/transport/loopback"
 	_ "github.com/rfaas-go/rfaas/transport/shm"
 )
 
@@ -94,7 +96,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-var setup = Setup{Transport: "shm:", Mode: invoke.DefaultMode}
+var setup = Setup{Transports: []string{"shm:"}}
 
 // functions are what foreign code could do to the process that it runs in.
 var functions = map[string]invoke.Function{
@@ -379,7 +381,7 @@ func TestStartFails(t *testing.T) {
 		_, err := s.Start(t.Context(), Order{Assignment: own1("echo"), Core: AnyCore})
 		require.ErrorContains(t, err, want)
 	}
-	s, err := New(Config{Setup: Setup{Transport: "nothing:"}})
+	s, err := New(Config{Setup: Setup{Transports: []string{"nothing:"}}})
 	require.NoError(t, err)
 	defer s.Close(0)
 	_, err = s.Start(t.Context(), Order{Assignment: own1("echo"), Core: AnyCore})
@@ -416,6 +418,58 @@ func TestClose(t *testing.T) {
 	require.NoError(t, err)
 	c.Stop(10 * time.Millisecond)
 	require.Equal(t, Fate{Cause: Signaled, Signal: syscall.SIGKILL}, requireEnds(t, c))
+}
+
+// A spare takes an order for any of the transports, and for a core: all its threads
+// are on it then.
+func TestSpareFitsOrder(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range map[string]Config{"confined": {Confine: confined()}, "not confined": {}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg.Spares, cfg.Setup = 1, Setup{Transports: []string{"loopback:", "shm:"}}
+			s, err := New(cfg)
+			require.NoError(t, err)
+			defer s.Close(0)
+			require.Eventually(t, func() bool { return s.Spares() == 1 }, patience, time.Millisecond)
+			s.mu.Lock()
+			spare := s.spares[0]
+			s.mu.Unlock()
+			cores, err := AllowedCores()
+			require.NoError(t, err)
+			o := Order{Assignment: own1("echo"), Core: cores[len(cores)-1]}
+			o.Assignment.Transport = "shm:"
+			e, err := s.Start(t.Context(), o)
+			require.NoError(t, err)
+			require.Same(t, spare, e)
+			require.Equal(t, o.Core, e.Core())
+			tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", e.PID()))
+			require.NoError(t, err)
+			require.Greater(t, len(tasks), 1)
+			for _, task := range tasks {
+				tid, err := strconv.Atoi(task.Name())
+				require.NoError(t, err)
+				var set unix.CPUSet
+				require.NoError(t, unix.SchedGetaffinity(tid, &set))
+				require.True(t, set.IsSet(o.Core) && set.Count() == 1, "thread %d", tid)
+			}
+			out, err := call(t, e, "echo", "x")
+			require.NoError(t, err)
+			require.Equal(t, "x", out)
+
+			o.Assignment.Transport = "softroce:"
+			_, err = s.Start(t.Context(), o)
+			require.ErrorContains(t, err, `the transport "softroce:" is not offered; there are: loopback:, shm:`)
+			o.Assignment.Transport = "" // the first
+			e, err = s.Start(t.Context(), o)
+			require.NoError(t, err)
+			device, err := transport.Open("shm:")
+			require.NoError(t, err)
+			defer device.Close()
+			_, err = e.Dial(t.Context(), device, invoke.ClientConfig{})
+			require.ErrorContains(t, err, `the peer speaks "shm/2"`)
+		})
+	}
 }
 
 // Spares are taken, replaced, and replaced when they die.

@@ -62,10 +62,7 @@ func (h *Host) Run(ctx context.Context) error {
 	defer control.close()
 	defer progress.close()
 	if goruntime.GOMAXPROCS(0) == 1 {
-		// A pinned executor has one processor. With a scheduler of one place, the
-		// polling loop would leave sockets to the runtime's monitor, which looks at
-		// them every 10 ms: so long would a first call take.
-		goruntime.GOMAXPROCS(2)
+		shareProcessor()
 	}
 	x := &execution{host: h, control: control, progress: progress}
 	policy, err := confine.Inherited()
@@ -85,6 +82,11 @@ func (h *Host) Run(ctx context.Context) error {
 	}
 	return err
 }
+
+// shareProcessor is for an executor that is pinned to one processor. With a scheduler
+// of one place, the polling loop would leave sockets to the runtime's monitor, which
+// looks at them every 10 ms: so long would a first call take.
+func shareProcessor() { goruntime.GOMAXPROCS(2) }
 
 // inherited takes the descriptors that a supervisor gives.
 func inherited() (*control, *progress, error) {
@@ -111,7 +113,7 @@ type execution struct {
 	policy   *confine.Policy // nil if the executor is not to be confined
 	ready    bool            // clients can connect
 
-	device   *transport.Device
+	devices  []*transport.Device // of Setup's transports
 	module   runtime.Module
 	files    []*os.File // the code, and what it was compiled to if that came along
 	registry *invoke.Registry
@@ -130,13 +132,20 @@ func (x *execution) serve(ctx context.Context) error {
 	if c.Assignment == nil {
 		return errors.New("an assignment was expected")
 	}
+	if c.Pinned {
+		shareProcessor()
+	}
+	device, err := x.device(setup, c.Assignment)
+	if err != nil {
+		return err
+	}
 	if err := x.load(ctx, c.Assignment); err != nil {
 		return err
 	}
-	worker, err := invoke.NewWorker(x.device, x.registry, invoke.WorkerConfig{
+	worker, err := invoke.NewWorker(device, x.registry, invoke.WorkerConfig{
 		Slots: c.Assignment.Slots, SlotBytes: c.Assignment.SlotBytes, MaxClients: max(c.Assignment.Clients, 1),
 		CallBytes: c.Assignment.callBytes(), ClientBytes: c.Assignment.PayloadBytes, TotalBytes: c.Assignment.PayloadBytes,
-		Mode: setup.Mode, Logger: x.log(), Authorize: c.Assignment.authorize,
+		Mode: c.Assignment.Mode, Logger: x.log(), Authorize: c.Assignment.authorize,
 	})
 	if err != nil {
 		return err
@@ -162,9 +171,12 @@ func (x *execution) setUp() (*Setup, error) {
 	if c.Setup == nil {
 		return nil, errors.New("a set-up was expected")
 	}
-	var err error
-	if x.device, err = transport.Open(c.Setup.Transport); err != nil {
-		return nil, err
+	for _, url := range c.Setup.Transports {
+		device, err := transport.Open(url)
+		if err != nil {
+			return nil, err
+		}
+		x.devices = append(x.devices, device)
 	}
 	var ready answer
 	if x.policy != nil {
@@ -175,6 +187,18 @@ func (x *execution) setUp() (*Setup, error) {
 		ready.Confined = &report
 	}
 	return c.Setup, x.control.send(ready)
+}
+
+// device is that of the assignment's transport.
+func (x *execution) device(setup *Setup, a *Assignment) (*transport.Device, error) {
+	i := 0
+	if a.Transport != "" {
+		i = slices.Index(setup.Transports, a.Transport)
+	}
+	if i < 0 || i >= len(x.devices) {
+		return nil, fmt.Errorf("the transport %q is not offered; there are: %s", a.Transport, strings.Join(setup.Transports, ", "))
+	}
+	return x.devices[i], nil
 }
 
 // load makes the functions of an assignment callable.
@@ -287,7 +311,7 @@ func (x *execution) close() {
 	for _, f := range x.files {
 		f.Close()
 	}
-	if x.device != nil {
-		x.device.Close()
+	for _, d := range x.devices {
+		d.Close()
 	}
 }

@@ -174,7 +174,7 @@ func startAndCall(s *Supervisor) error {
 			return fmt.Errorf("no namespaces: %s", detail)
 		}
 	}
-	device, err := transport.Open(setup.Transport)
+	device, err := transport.Open(setup.Transports[0])
 	if err != nil {
 		return err
 	}

@@ -213,7 +213,13 @@ func (e *Executor) assign(ctx context.Context, o Order) error {
 			return err
 		}
 	}
-	if _, err := e.ask(ctx, command{Assignment: &o.Assignment}, o.files()...); err != nil {
+	if o.Core != e.core { // a spare
+		if err := pinProcess(e.PID(), o.Core); err != nil {
+			return err
+		}
+		e.core = o.Core
+	}
+	if _, err := e.ask(ctx, command{Assignment: &o.Assignment, Pinned: o.Core != AnyCore}, o.files()...); err != nil {
 		return err
 	}
 	go e.watchControl()

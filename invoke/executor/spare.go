@@ -29,9 +29,6 @@ func (s *Supervisor) takeSpare(o *Order) *Executor {
 // an order. What it is confined by cannot be made wider, but for a limit of memory by
 // control group.
 func (e *Executor) fits(o *Order) bool {
-	if o.Core != AnyCore {
-		return false
-	}
 	if e.confined == nil {
 		return true
 	}

@@ -27,7 +27,7 @@ type Config struct {
 	// Setup is what all executors begin with.
 	Setup Setup
 	// Spares is how many executors are kept ready for an assignment: one that names no
-	// core and no directories.
+	// directories.
 	Spares int
 	// Confine isolates executors before they load code; nil does not, which is for
 	// code that is trusted as this program is. If a measure that it requires cannot be
@@ -101,7 +101,7 @@ type Order struct {
 	// may trust: the runtime's Loader knows the form. It remains the caller's. nil: the
 	// executor compiles it if need be.
 	Compiled *os.File
-	// Core is the processor to run on, or AnyCore, as spares are.
+	// Core is the processor to run on, or AnyCore.
 	Core int
 }
 

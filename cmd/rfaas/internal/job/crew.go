@@ -63,7 +63,7 @@ func hire(cfg *Config, cores []int) (*crew, error) {
 func (c *crew) start(ctx context.Context, lane int) (client.Worker, error) {
 	m := c.members[lane]
 	order := c.cfg.Order
-	order.Core = m.core
+	order.Core, order.Assignment.Mode = m.core, c.cfg.Mode
 	w, err := callee.Start(ctx, callee.Config{
 		Supervisor: c.cfg.Supervisor, Order: order, Device: c.cfg.Device, InputBytes: c.cfg.InputBytes, ResultBytes: c.cfg.ResultBytes,
 	})
