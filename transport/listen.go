@@ -3,7 +3,9 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -14,6 +16,9 @@ import (
 func (d *Device) Dial(ctx context.Context, network, address string, cfg ConnConfig) (*Conn, error) {
 	var dialer net.Dialer
 	stream, err := dialer.DialContext(ctx, network, address)
+	if errors.Is(err, os.ErrDeadlineExceeded) { // the dialer's own deadline is the context's
+		err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	}
 	if err != nil {
 		return nil, d.opError("dial "+network+" "+address, ScopeConnection, err)
 	}

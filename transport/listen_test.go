@@ -7,13 +7,16 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"math/big"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/internal/pairtest"
 	"github.com/rfaas-go/rfaas/transport"
@@ -162,6 +165,31 @@ func TestCloseDropsWhoWaits(t *testing.T) {
 	}
 	require.NoError(t, l.Close())
 	require.Error(t, <-dialed)
+}
+
+// A dial that ends with its context says so, however far it came: here the network
+// does not answer.
+func TestDialEndsWithContext(t *testing.T) {
+	t.Parallel()
+	e := pairtest.NewEnd(t, "loopback:")
+	full, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(full)
+	require.NoError(t, unix.Bind(full, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	require.NoError(t, unix.Listen(full, 0))
+	at, err := unix.Getsockname(full)
+	require.NoError(t, err)
+	address := fmt.Sprintf("127.0.0.1:%d", at.(*unix.SockaddrInet4).Port)
+	for range 20 { // until its queue is full
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		_, err := e.Dev.Dial(ctx, "tcp", address, e.Config())
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		if strings.Contains(err.Error(), "i/o timeout") {
+			return
+		}
+	}
+	t.Fatal("every dial was answered")
 }
 
 func TestListenErrors(t *testing.T) {
