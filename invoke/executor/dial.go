@@ -64,37 +64,56 @@ func streamPair() (near, far net.Conn, err error) {
 }
 
 // Admit hands a peer that wants to connect to the executor, which admits it if it has
-// the token. Where the peer was accepted does not matter, so all executors of a
-// supervisor can have one address. An error means that the executor did not get it;
-// what becomes of it otherwise the peer is told.
+// the token. An error means that the executor did not get it; what becomes of it
+// otherwise the peer is told.
 func (e *Executor) Admit(ctx context.Context, r *transport.Request) error {
 	stream, hello, err := r.Detach()
 	if err != nil {
 		return err
 	}
-	defer stream.Close()
-	if err := e.pass(ctx, stream, hello); err != nil {
+	file, err := descriptor(stream)
+	if err == nil {
+		err = e.pass(ctx, file, hello)
+		file.Close()
+	}
+	if err != nil {
+		stream.Close() // ends a relay, too
 		return fmt.Errorf("executor (process %d): handing %v to it: %w", e.PID(), r.Peer(), err)
 	}
 	return nil
 }
 
-// pass gives the executor the stream of a client, and what was read from it.
-func (e *Executor) pass(ctx context.Context, stream net.Conn, hello []byte) error {
-	filer, ok := stream.(interface{ File() (*os.File, error) })
-	if !ok {
-		return fmt.Errorf("a %T has no descriptor", stream)
+// descriptor is a stream for another process, in place of this one. If it is no
+// socket, what goes over it is copied as long as it lasts.
+func descriptor(stream net.Conn) (*os.File, error) {
+	if socket, ok := stream.(interface{ File() (*os.File, error) }); ok {
+		f, err := socket.File()
+		if err == nil {
+			stream.Close()
+		}
+		return f, err
 	}
-	f, err := filer.File()
+	near, far, err := streamPair()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer f.Close()
+	defer far.Close()
+	f, err := far.(*net.UnixConn).File()
+	if err != nil {
+		near.Close()
+		return nil, err
+	}
+	go relay(stream, near)
+	return f, nil
+}
+
+// pass gives the executor the stream of a client, and what was read from it.
+func (e *Executor) pass(ctx context.Context, stream *os.File, hello []byte) error {
 	e.passing.Lock()
 	defer e.passing.Unlock()
 	e.control.conn.SetWriteDeadline(time.Time{})
 	defer context.AfterFunc(ctx, func() { e.control.conn.SetWriteDeadline(past) })()
-	return e.control.send(command{Client: &arrival{Hello: hello}}, f)
+	return e.control.send(command{Client: &arrival{Hello: hello}}, stream)
 }
 
 // Token is what other processes have to present to the executor, as

@@ -13,14 +13,21 @@
 //
 // # Between supervisor and executor
 //
-// The executor's descriptor 3 is one end of a Unix socket pair. Down come two
-// commands, JSON: a Setup, which transport to open, and an Assignment, what to
-// load, with the code as a sealed memory file; up comes an answer to each. Its end
+// The executor's descriptor 3 is one end of a Unix socket pair. Down come
+// commands, JSON: a Setup, which transports to open, and an Assignment, what to
+// load, with the code as a sealed memory file; up comes an answer to each. Then
+// clients come down, each as the stream over which it was accepted. The pair's end
 // asks the executor to end. Descriptor 4 is the progress page, see progress. What
 // functions print goes to pipes that the supervisor reads, whatever comes.
 //
 // A spare executor has had its Setup and waits for its Assignment: what costs
-// time, the start of the process and the device, is done.
+// time, the start of the process and its devices, is done.
+//
+// # Clients
+//
+// An executor listens nowhere. In the supervisor's process Executor.Dial connects to
+// it; others reach all executors of a supervisor at the address where it does Serve,
+// and say with their token which one they want.
 //
 // No executor outlives its supervisor's process, however that ends: the kernel
 // kills it (PR_SET_PDEATHSIG), and its socket ends.

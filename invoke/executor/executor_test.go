@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"strconv"
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 {
 		switch os.Args[1] {
 		case "executor":
-			h := Host{Functions: functions, Runtimes: map[string]Loader{"text": loadText}}
+			h := Host{Functions: functions, Runtimes: map[string]Loader{"text": loadText}, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 			if err := h.Run(context.Background()); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				os.Exit(1)
@@ -58,6 +59,12 @@ func TestMain(m *testing.M) {
 				}
 			}
 			time.Sleep(time.Minute)
+		case "reachable":
+			beReachable()
+			os.Exit(0)
+		case "reaching":
+			reach()
+			os.Exit(0)
 		case "obstinate":
 			time.Sleep(time.Minute)
 		case "starting supervisor":

@@ -1,0 +1,297 @@
+package executor
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/invoke"
+	_ "github.com/rfaas-go/rfaas/softroce"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Clients reach executors at their supervisor's address, each the one whose token it
+// has, also after others have ended.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range map[string]Config{"confined": {Confine: confined()}, "not confined": {}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := supervise(t, cfg)
+			l, err := transport.Listen("unix", "@"+t.Name()+fmt.Sprint(os.Getpid()))
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			served := make(chan error)
+			go func() { served <- s.Serve(ctx, l) }()
+			device, err := transport.Open("shm:")
+			require.NoError(t, err)
+			defer device.Close()
+			dial := func(token []byte) (*invoke.Client, error) {
+				return invoke.Dial(t.Context(), device, "unix", l.Addr().String(), invoke.ClientConfig{Token: token})
+			}
+			pid := func(token []byte) string {
+				c, err := dial(token)
+				if !assert.NoError(t, err) {
+					return ""
+				}
+				defer c.Close()
+				f, err := c.Function(t.Context(), "pid")
+				assert.NoError(t, err)
+				out := make([]byte, 20)
+				n, err := c.Call(t.Context(), f, nil, out)
+				assert.NoError(t, err)
+				return string(out[:n])
+			}
+			a, b := begin(t, s, own1("pid")), begin(t, s, own1("pid"))
+			same := map[string]bool{}
+			var mu sync.Mutex
+			var clients sync.WaitGroup
+			for range 2 { // as many as each takes
+				for _, e := range []*Executor{a, b} {
+					clients.Go(func() {
+						answer := fmt.Sprint(e.PID(), " ", pid(e.Token()))
+						mu.Lock()
+						defer mu.Unlock()
+						same[answer] = true
+					})
+				}
+			}
+			clients.Wait()
+			require.Len(t, same, 2, "each token leads to one executor: %v", same)
+
+			token := a.Token()
+			a.Kill()
+			require.Eventually(t, func() bool { return s.holder(token) == nil }, patience, time.Millisecond)
+			for _, stranger := range [][]byte{nil, token, token[1:]} {
+				_, err := dial(stranger)
+				require.ErrorIs(t, err, invoke.ErrRevoked)
+				require.ErrorContains(t, err, "no executor here has the client's token")
+			}
+			_, err = device.Dial(t.Context(), "unix", l.Addr().String(), rawConfig(t, device))
+			require.ErrorIs(t, err, transport.ErrRejected)
+			require.ErrorContains(t, err, "does not speak the protocol of remote invocation")
+			require.NotEmpty(t, pid(b.Token()))
+			cancel()
+			require.ErrorIs(t, <-served, context.Canceled)
+			require.NoError(t, l.Close())
+		})
+	}
+}
+
+// rawConfig is of a connection that is no client's.
+func rawConfig(t *testing.T, device *transport.Device) transport.ConnConfig {
+	domain, err := device.NewProtectionDomain()
+	require.NoError(t, err)
+	queue, err := device.NewQueue(128)
+	require.NoError(t, err)
+	t.Cleanup(func() { queue.Close(); domain.Close() })
+	return transport.ConnConfig{Domain: domain, SendQueue: queue, RecvQueue: queue}
+}
+
+// The end of either side of a relay ends the other one.
+func TestRelay(t *testing.T) {
+	t.Parallel()
+	for i := range 2 {
+		var ends, middle [2]net.Conn
+		for k := range ends {
+			var err error
+			ends[k], middle[k], err = streamPair()
+			require.NoError(t, err)
+		}
+		done := make(chan struct{})
+		go func() { relay(middle[0], middle[1]); close(done) }()
+		for k := range ends {
+			_, err := fmt.Fprint(ends[k], "hello")
+			require.NoError(t, err)
+			got := make([]byte, 5)
+			_, err = io.ReadFull(ends[1-k], got)
+			require.NoError(t, err)
+			require.Equal(t, "hello", string(got))
+		}
+		require.NoError(t, ends[i].Close())
+		_, err := ends[1-i].Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF)
+		<-done
+		ends[1-i].Close()
+	}
+}
+
+// place is where a supervisor's clients find an executor.
+type place struct {
+	Device, TCP, TLS   string
+	Token, Certificate []byte
+}
+
+// reachVariable tells a process that reaches an executor of another what it needs.
+const reachVariable = "EXECUTOR_TEST_REACH"
+
+const (
+	reachable = "10.81.0.1"
+	reaching  = "10.81.0.2"
+)
+
+// A client in another network namespace calls an isolated executor over softroce,
+// with its set-up over TCP and over TLS.
+func TestReachedFromAnotherHost(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("making network namespaces needs root")
+	}
+	names := map[string]string{reachable: fmt.Sprintf("executor-a-%d", os.Getpid()), reaching: fmt.Sprintf("executor-b-%d", os.Getpid())}
+	ip := func(args ...string) {
+		out, err := exec.Command("ip", args...).CombinedOutput()
+		require.NoError(t, err, "ip %v: %s", args, out)
+	}
+	for _, name := range names {
+		ip("netns", "add", name)
+		t.Cleanup(func() { ip("netns", "delete", name) })
+	}
+	ip("-n", names[reachable], "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", names[reaching])
+	for address, name := range names {
+		ip("-n", name, "address", "add", address+"/24", "dev", "wire")
+		ip("-n", name, "link", "set", "wire", "up")
+	}
+	reachIn(t, place{Device: "softroce://" + reaching + "?trust-network"}, "softroce://"+reachable+"?trust-network",
+		[]string{"nsenter", "--net=/run/netns/" + names[reachable]}, []string{"nsenter", "--net=/run/netns/" + names[reaching]})
+}
+
+// reachIn has a process that supervises an isolated executor, and another one that
+// calls it, each behind a prefix.
+func reachIn(t *testing.T, p place, transport string, there, here []string) {
+	t.Helper()
+	program := func(prefix []string, role, variable string) *exec.Cmd {
+		args := append(append([]string(nil), prefix...), os.Args[0], role)
+		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+		cmd.Env = append(os.Environ(), reachVariable+"="+variable)
+		cmd.Stderr = t.Output()
+		return cmd
+	}
+	supervisor := program(there, "reachable", transport)
+	in, err := supervisor.StdinPipe()
+	require.NoError(t, err)
+	out, err := supervisor.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, supervisor.Start())
+	defer supervisor.Wait()
+	defer in.Close()
+	device := p.Device
+	require.NoError(t, json.NewDecoder(out).Decode(&p))
+	p.Device = device
+	text, err := json.Marshal(p)
+	require.NoError(t, err)
+	said, err := program(here, "reaching", string(text)).Output()
+	require.NoError(t, err)
+	require.Equal(t, "TCP: hello\nTLS: hello\n", string(said))
+}
+
+// beReachable is a process with an isolated executor, until its input ends.
+func beReachable() {
+	fail := func(err error) {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "reachable:", err)
+			os.Exit(1)
+		}
+	}
+	url := os.Getenv(reachVariable)
+	s, err := New(Config{Setup: Setup{Transports: []string{url}}, Confine: confined(), Output: os.Stderr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	fail(err)
+	defer s.Close(time.Second)
+	o := own1("echo")
+	e, err := s.Start(context.Background(), Order{Assignment: o, Core: AnyCore})
+	fail(err)
+	host, _, _ := strings.Cut(strings.TrimPrefix(url, "softroce://"), "?")
+	if net.ParseIP(host) == nil {
+		host = "127.0.0.1"
+	}
+	certificate, key := certify(fail, host)
+	plain, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	fail(err)
+	secure, err := tls.Listen("tcp", net.JoinHostPort(host, "0"), &tls.Config{Certificates: []tls.Certificate{key}})
+	fail(err)
+	for _, l := range []net.Listener{plain, secure} {
+		go s.Serve(context.Background(), transport.Serve(l))
+	}
+	fail(json.NewEncoder(os.Stdout).Encode(place{TCP: plain.Addr().String(), TLS: secure.Addr().String(), Token: e.Token(), Certificate: certificate}))
+	io.Copy(io.Discard, os.Stdin)
+}
+
+// certify makes a certificate for a host.
+func certify(fail func(error), host string) (certificate []byte, key tls.Certificate) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	fail(err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.ParseIP(host)}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	certificate, err = x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	fail(err)
+	return certificate, tls.Certificate{Certificate: [][]byte{certificate}, PrivateKey: private}
+}
+
+// reach calls the executor of another process.
+func reach() {
+	err := func() error {
+		var p place
+		if err := json.Unmarshal([]byte(os.Getenv(reachVariable)), &p); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		device, err := transport.Open(p.Device)
+		if err != nil {
+			return err
+		}
+		defer device.Close()
+		certificate, err := x509.ParseCertificate(p.Certificate)
+		if err != nil {
+			return err
+		}
+		roots := x509.NewCertPool()
+		roots.AddCert(certificate)
+		for _, way := range []struct {
+			name string
+			dial func() (net.Conn, error)
+		}{
+			{"TCP", func() (net.Conn, error) { return net.Dial("tcp", p.TCP) }},
+			{"TLS", func() (net.Conn, error) { return tls.Dial("tcp", p.TLS, &tls.Config{RootCAs: roots}) }},
+		} {
+			stream, err := way.dial()
+			if err != nil {
+				return err
+			}
+			c, err := invoke.Connect(ctx, device, stream, invoke.ClientConfig{Token: p.Token})
+			if err != nil {
+				return err
+			}
+			f, err := c.Function(ctx, "echo")
+			out := make([]byte, 5)
+			if err == nil {
+				_, err = c.Call(ctx, f, []byte("hello"), out)
+			}
+			if err := errors.Join(err, c.Close()); err != nil {
+				return err
+			}
+			fmt.Printf("%s: %s\n", way.name, out)
+		}
+		return nil
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "reaching:", err)
+		os.Exit(1)
+	}
+}
