@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
@@ -25,7 +26,7 @@ type invocation struct {
 	client     *client.Client  // of one worker
 	notStarted error           // why there is none
 	length     int             // of the input
-	failed     bool            // a call did, whose function may still run
+	failed     atomic.Bool     // a call did, whose function may still run
 	took       []time.Duration // by calls
 	within     []time.Duration // by the function, in each of them
 }
@@ -90,7 +91,7 @@ func (c *invocation) carryOut(ctx context.Context, function *function, in *invok
 			},
 		}, invoke.CallOptions{Timeout: c.flags.timeout})
 		if err != nil {
-			c.failed = true
+			c.failed.Store(true)
 			return c.explain(err)
 		}
 		c.took, c.within = append(c.took, r.Elapsed), append(c.within, r.Timing.Execution)
@@ -130,7 +131,7 @@ const invokeEndGrace = 2 * time.Second
 
 // grace is how long the executor has to end by itself.
 func (c *invocation) grace() time.Duration {
-	if c.failed {
+	if c.failed.Load() {
 		return 0
 	}
 	return invokeEndGrace
