@@ -63,7 +63,7 @@ func (l *lane) drive() error {
 		if err := l.conn.Err(); err != nil {
 			return l.gone(err)
 		}
-		if time.Since(since) < l.client.spin {
+		if time.Since(since) < l.client.spin && !l.withCallers() {
 			continue
 		}
 		if answered, err = l.sleep(); err != nil {
@@ -71,6 +71,12 @@ func (l *lane) drive() error {
 		}
 		since, looks = time.Now(), 0
 	}
+}
+
+// withCallers reports whether all that the lane has taken is in the hands of callers:
+// there is nothing to poll for, and they need the processor.
+func (l *lane) withCallers() bool {
+	return len(l.flights)+len(l.lent) > 0 && l.quarantined == 0 && !slices.ContainsFunc(l.flights, func(f flight) bool { return f.sent })
 }
 
 // busy reports whether the worker has calls of this lane.
@@ -97,9 +103,11 @@ func (l *lane) fill() (sent bool, err error) {
 	}
 }
 
-// room reports whether this lane could take a call.
+// room reports whether this lane could take a call. A result that a caller still has
+// counts, so that the memory for calls in place is bounded: to touch new memory takes
+// longer than to wait for what is warm.
 func (l *lane) room() bool {
-	return !l.retiring && len(l.flights) < l.depth && l.quarantined == 0 &&
+	return !l.retiring && len(l.flights)+len(l.lent) < l.depth && l.quarantined == 0 &&
 		(len(l.flights) == 0 || l.pending < l.client.cfg.Ahead) && (l.busies == 0 || !time.Now().Before(l.resting))
 }
 
