@@ -72,7 +72,7 @@ type command struct {
 
 // arrival is a client; its stream comes along.
 type arrival struct {
-	Hello []byte // see transport.Adopt
+	Hello []byte `json:",omitempty"` // that was read from it: see transport.Adopt
 }
 
 // answer is a message of an executor.

@@ -21,22 +21,15 @@ import (
 func (e *Executor) Dial(ctx context.Context, dev *transport.Device, cfg invoke.ClientConfig) (*invoke.Client, error) {
 	cfg.Token, cfg.Name = e.assignment.Token, fmt.Sprintf("process %d", e.PID())
 	near, far, err := streamPair()
+	if err == nil {
+		if err = e.pass(ctx, far, nil); err != nil {
+			near.Close()
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("executor (process %d): dial: %w", e.PID(), err)
 	}
-	admitted := make(chan error, 1)
-	go func() {
-		r, err := transport.Receive(ctx, far)
-		if err == nil {
-			err = e.Admit(ctx, r)
-		}
-		admitted <- err
-	}()
-	c, err := invoke.Connect(ctx, dev, near, cfg)
-	if refused := <-admitted; refused != nil && err != nil { // the client has seen the end of the stream only
-		err = refused
-	}
-	return c, err
+	return invoke.Connect(ctx, dev, near, cfg)
 }
 
 // streamPair makes both ends of a stream.
@@ -71,10 +64,9 @@ func (e *Executor) Admit(ctx context.Context, r *transport.Request) error {
 	if err != nil {
 		return err
 	}
-	file, err := descriptor(stream)
+	socket, err := socketOf(stream)
 	if err == nil {
-		err = e.pass(ctx, file, hello)
-		file.Close()
+		err = e.pass(ctx, socket, hello)
 	}
 	if err != nil {
 		stream.Close() // ends a relay, too
@@ -83,37 +75,36 @@ func (e *Executor) Admit(ctx context.Context, r *transport.Request) error {
 	return nil
 }
 
-// descriptor is a stream for another process, in place of this one. If it is no
-// socket, what goes over it is copied as long as it lasts.
-func descriptor(stream net.Conn) (*os.File, error) {
-	if socket, ok := stream.(interface{ File() (*os.File, error) }); ok {
-		f, err := socket.File()
-		if err == nil {
-			stream.Close()
-		}
-		return f, err
+// socketOf is a stream for another process, in place of this one. If it is no socket,
+// what goes over it is copied as long as it lasts.
+func socketOf(stream net.Conn) (net.Conn, error) {
+	if _, ok := stream.(filer); ok {
+		return stream, nil
 	}
 	near, far, err := streamPair()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		go relay(stream, near)
 	}
-	defer far.Close()
-	f, err := far.(*net.UnixConn).File()
-	if err != nil {
-		near.Close()
-		return nil, err
-	}
-	go relay(stream, near)
-	return f, nil
+	return far, err
 }
 
-// pass gives the executor the stream of a client, and what was read from it.
-func (e *Executor) pass(ctx context.Context, stream *os.File, hello []byte) error {
+// filer is a socket.
+type filer interface{ File() (*os.File, error) }
+
+// pass gives the executor the stream of a client, and what was read from it, if
+// anything was. The stream is not this process's any more afterwards.
+func (e *Executor) pass(ctx context.Context, stream net.Conn, hello []byte) error {
+	defer stream.Close()
+	f, err := stream.(filer).File()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
 	e.passing.Lock()
 	defer e.passing.Unlock()
 	e.control.conn.SetWriteDeadline(time.Time{})
 	defer context.AfterFunc(ctx, func() { e.control.conn.SetWriteDeadline(past) })()
-	return e.control.send(command{Client: &arrival{Hello: hello}}, stream)
+	return e.control.send(command{Client: &arrival{Hello: hello}}, f)
 }
 
 // Token is what other processes have to present to the executor, as

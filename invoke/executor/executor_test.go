@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"strconv"
@@ -31,7 +30,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 {
 		switch os.Args[1] {
 		case "executor":
-			h := Host{Functions: functions, Runtimes: map[string]Loader{"text": loadText}, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+			h := Host{Functions: functions, Runtimes: map[string]Loader{"text": loadText}}
 			if err := h.Run(context.Background()); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				os.Exit(1)

@@ -286,7 +286,15 @@ func (x *execution) obey(ctx context.Context, worker *invoke.Worker, cancel cont
 
 // admit makes a client of a peer that the supervisor has accepted, if it may be one.
 func (x *execution) admit(ctx context.Context, worker *invoke.Worker, stream net.Conn, hello []byte) {
-	r, err := transport.Adopt(stream, hello)
+	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
+	defer cancel()
+	var r *transport.Request
+	var err error
+	if len(hello) > 0 {
+		r, err = transport.Adopt(stream, hello)
+	} else {
+		r, err = transport.Receive(ctx, stream)
+	}
 	if err == nil {
 		err = worker.Admit(ctx, r)
 	}

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -211,7 +210,7 @@ func beReachable() {
 		}
 	}
 	url := os.Getenv(reachVariable)
-	s, err := New(Config{Setup: Setup{Transports: []string{url}}, Confine: confined(), Output: os.Stderr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	s, err := New(Config{Setup: Setup{Transports: []string{url}}, Confine: confined(), Output: os.Stderr})
 	fail(err)
 	defer s.Close(time.Second)
 	o := own1("echo")
