@@ -1,16 +1,11 @@
-// Run `quickstart one` and `quickstart two` in two terminals, and `quickstart` in a
-// third one. A worker that you end meanwhile takes no call along.
+// A thousand calls at once. A worker that you end meanwhile takes none along.
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"sync"
-	"time"
 
-	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/client"
 	"github.com/rfaas-go/rfaas/transport"
 	_ "github.com/rfaas-go/rfaas/transport/shm"
@@ -18,16 +13,6 @@ import (
 
 func main() {
 	ctx, device := context.Background(), must(transport.Open("shm:"))
-	if len(os.Args) > 1 { // a worker
-		functions := invoke.NewRegistry()
-		functions.Register("upper", func(_ context.Context, in, out []byte) (int, error) {
-			time.Sleep(time.Millisecond) // as if it were hard
-			return copy(out, append(bytes.ToUpper(in), " by "+os.Args[1]...)), nil
-		}, invoke.Idempotent(true))
-		worker := must(invoke.NewWorker(device, functions, invoke.WorkerConfig{}))
-		fmt.Println(worker.Serve(ctx, must(transport.Listen("unix", "@quickstart-"+os.Args[1]))))
-		return
-	}
 	workers := must(client.Dial(ctx, device, "unix:@quickstart-one", "unix:@quickstart-two"))
 	var callers sync.WaitGroup
 	for i := range 1000 {

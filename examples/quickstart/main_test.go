@@ -18,30 +18,33 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The README shows this program, to the letter; what it shows has at most 45
+// The README shows these programs, to the letter; what it shows of each has at most 30
 // lines without the helper at the end.
 func TestReadmeShowsThis(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
-	source, err := os.ReadFile("main.go")
-	require.NoError(t, err)
-	_, after, found := strings.Cut(string(readme), "<!-- examples/quickstart/main.go -->\n```go\n")
-	require.True(t, found)
-	shown, _, found := strings.Cut(after, "```")
-	require.True(t, found)
-	program, _, found := strings.Cut(string(source), "\nfunc must[")
-	require.True(t, found)
-	require.Equal(t, program, shown)
-	require.LessOrEqual(t, strings.Count(shown, "\n"), 45)
+	for _, file := range []string{"main.go", "worker/main.go"} {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		_, after, found := strings.Cut(string(readme), "<!-- examples/quickstart/"+file+" -->\n```go\n")
+		require.True(t, found)
+		shown, _, found := strings.Cut(after, "```")
+		require.True(t, found)
+		program, _, found := strings.Cut(string(source), "\nfunc must[")
+		require.True(t, found)
+		require.Equal(t, program, shown)
+		require.LessOrEqual(t, strings.Count(shown, "\n"), 30)
+	}
 }
 
 // The program does what it says: a thousand calls over two workers, both of which do
 // their part, and one is killed half-way.
 func TestThreeProcesses(t *testing.T) {
-	binary, name := build(t)
+	name := "@quickstart-" + rand.Text() + "-" // the one that they show is everybody's on this machine
+	caller, worker := build(t, ".", 2, name), build(t, "worker", 1, name)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	start := func(args ...string) (*exec.Cmd, io.Reader) {
+	start := func(binary string, args ...string) (*exec.Cmd, io.Reader) {
 		cmd := exec.CommandContext(ctx, binary, args...)
 		cmd.Stderr = t.Output()
 		out, err := cmd.StdoutPipe()
@@ -50,11 +53,11 @@ func TestThreeProcesses(t *testing.T) {
 		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 		return cmd, out
 	}
-	one, _ := start("one")
-	two, _ := start("two")
-	for _, worker := range []string{"one", "two"} {
+	one, _ := start(worker, "one")
+	two, _ := start(worker, "two")
+	for _, each := range []string{"one", "two"} {
 		for { // until it listens
-			stream, err := net.Dial("unix", name+worker)
+			stream, err := net.Dial("unix", name+each)
 			if err == nil {
 				stream.Close()
 				break
@@ -63,14 +66,14 @@ func TestThreeProcesses(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}
-	_, out := start()
+	_, out := start(caller)
 	by := map[string]int{}
 	seen := map[string]bool{}
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		call, worker, ok := strings.Cut(lines.Text(), " by ")
+		call, each, ok := strings.Cut(lines.Text(), " by ")
 		require.True(t, ok, lines.Text())
 		seen[call] = true
-		if by[worker]++; len(seen) == 500 {
+		if by[each]++; len(seen) == 500 {
 			require.NoError(t, two.Process.Kill())
 			t.Logf("of the first half, %d by one and %d by two", by["one"], by["two"])
 			require.InDelta(t, 250, by["one"], 100)
@@ -82,25 +85,24 @@ func TestThreeProcesses(t *testing.T) {
 	require.Nil(t, one.ProcessState)
 }
 
-// build makes the program with a socket name of its own: the one that it shows is
-// everybody's on this machine.
-func build(t *testing.T) (binary, name string) {
+// build makes a program, with another name of the sockets in the places where it has
+// the one that is shown.
+func build(t *testing.T, folder string, places int, name string) (binary string) {
 	t.Helper()
 	const shown = "@quickstart-"
 	dir := t.TempDir()
-	source, err := os.ReadFile("main.go")
+	original, err := filepath.Abs(filepath.Join(folder, "main.go"))
 	require.NoError(t, err)
-	require.Equal(t, 3, strings.Count(string(source), shown))
-	name = "@quickstart-" + rand.Text() + "-"
+	source, err := os.ReadFile(original)
+	require.NoError(t, err)
+	require.Equal(t, places, strings.Count(string(source), shown))
 	own := strings.ReplaceAll(string(source), shown, name)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(own), 0o600))
-	original, err := filepath.Abs("main.go")
-	require.NoError(t, err)
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: filepath.Join(dir, "main.go")}})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
 	binary = filepath.Join(dir, "quickstart")
-	out, err := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, "./"+folder).CombinedOutput()
 	require.NoError(t, err, string(out))
-	return binary, name
+	return binary
 }
