@@ -92,6 +92,30 @@ func TestInPlaceMemory(t *testing.T) {
 	require.LessOrEqual(t, len(s.dev.Inventory()), before+1) // a result's may be on its way back when the next call begins
 }
 
+// A result that its caller still has takes a place of its lane: memory for calls in
+// place is bounded by Config.Depth.
+func TestInPlaceTakesItsPlace(t *testing.T) {
+	modes(t, func(t *testing.T, mode invoke.Mode) {
+		s := newSite(t, "loopback:")
+		p := s.open(client.Config{Mode: mode, Depth: 1})
+		taking, proceed, done := make(chan struct{}), make(chan struct{}), make(chan error, 2)
+		first := echoing([]byte("first"), new([]byte))
+		first.Take = func([]byte) error { close(taking); <-proceed; return nil }
+		go func() { _, err := p.CallInPlace(soon(t), "echo", first); done <- err }()
+		receive(t, taking)
+		var filled atomic.Bool
+		second := echoing([]byte("second"), new([]byte))
+		second.Fill = func([]byte) (int, error) { filled.Store(true); return 6, nil }
+		go func() { _, err := p.CallInPlace(soon(t), "echo", second); done <- err }()
+		eventually(t, "the second call to wait", func() bool { return p.Stats().Waiting == 1 || filled.Load() })
+		stays(t, "it has no memory yet", func() bool { return !filled.Load() })
+		close(proceed)
+		require.NoError(t, receive(t, done))
+		require.NoError(t, receive(t, done))
+		require.True(t, filled.Load())
+	})
+}
+
 // What callers do wrong ends their call, and no other one.
 func TestInPlaceFailures(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {

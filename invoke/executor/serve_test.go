@@ -127,6 +127,7 @@ func TestRelay(t *testing.T) {
 			require.Equal(t, "hello", string(got))
 		}
 		require.NoError(t, ends[i].Close())
+		require.NoError(t, ends[1-i].SetReadDeadline(time.Now().Add(patience)))
 		_, err := ends[1-i].Read(make([]byte, 1))
 		require.ErrorIs(t, err, io.EOF)
 		<-done
