@@ -55,6 +55,7 @@ const grace = time.Second
 // asks it to end or is gone. An error was told to the supervisor if there still is
 // one. Run it in main, early, in a process that does nothing else.
 func (h *Host) Run(ctx context.Context) error {
+	policy, confineErr := confine.Inherited() // first: the process may start anew here
 	control, progress, err := inherited()
 	if err != nil {
 		return err
@@ -65,15 +66,16 @@ func (h *Host) Run(ctx context.Context) error {
 		shareProcessor()
 	}
 	x := &execution{host: h, control: control, progress: progress}
-	policy, err := confine.Inherited()
-	switch {
-	case err == nil:
-		x.policy = &policy
-	case !errors.Is(err, confine.ErrNoHost):
-		return err
-	}
 	defer x.close()
-	err = x.serve(ctx)
+	switch {
+	case confineErr == nil:
+		x.policy = &policy
+		err = x.serve(ctx)
+	case errors.Is(confineErr, confine.ErrNoHost):
+		err = x.serve(ctx)
+	default:
+		err = confineErr
+	}
 	if err != nil && !x.ready && !errors.Is(err, io.EOF) {
 		control.send(answer{Failed: err.Error()})
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/rfaas-go/rfaas/invoke"
 	_ "github.com/rfaas-go/rfaas/softroce"
 	"github.com/rfaas-go/rfaas/transport"
+	_ "github.com/rfaas-go/rfaas/verbs"
 )
 
 // Clients reach executors at their supervisor's address, each the one whose token it
@@ -171,6 +172,17 @@ func TestReachedFromAnotherHost(t *testing.T) {
 	}
 	reachIn(t, place{Device: "softroce://" + reaching + "?trust-network"}, "softroce://"+reachable+"?trust-network",
 		[]string{"nsenter", "--net=/run/netns/" + names[reachable]}, []string{"nsenter", "--net=/run/netns/" + names[reaching]})
+}
+
+// An isolated executor works over the kernel's driver: it makes its objects, and posts,
+// after it has isolated itself.
+func TestReachedOverVerbs(t *testing.T) {
+	device := os.Getenv("RXE_DEVICE")
+	if device == "" {
+		t.Skip("no RDMA device: run it with ci/rxe/run")
+	}
+	url := "verbs://" + device
+	reachIn(t, place{Device: url}, url, nil, nil)
 }
 
 // reachIn has a process that supervises an isolated executor, and another one that

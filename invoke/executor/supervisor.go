@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,6 +81,9 @@ func New(cfg Config) (*Supervisor, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Confine != nil {
+		policy := *cfg.Confine
+		policy.Verbs = policy.Verbs || slices.ContainsFunc(cfg.Setup.Transports, isVerbs)
+		s.cfg.Confine = &policy
 		var err error
 		if s.host, err = confine.NewHost(confine.HostConfig{Logger: cfg.Logger}); err != nil {
 			return nil, fmt.Errorf("executor: %w", err)
@@ -188,6 +192,12 @@ func (s *Supervisor) policy(a *Assignment) *confine.Policy {
 		}
 	}
 	return &p
+}
+
+// isVerbs says whether a transport is the kernel's, decorated or not.
+func isVerbs(url string) bool {
+	scheme, _, _ := strings.Cut(url, ":")
+	return scheme[strings.LastIndexByte(scheme, '+')+1:] == "verbs"
 }
 
 // prepare starts an executor without an assignment.

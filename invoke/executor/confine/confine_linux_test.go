@@ -155,14 +155,16 @@ func ways(t *testing.T, f func(t *testing.T, h *Host, p Policy)) {
 	for _, w := range []struct {
 		name    string
 		without []Measure
+		verbs   bool
 	}{
-		{"namespaces", nil},
-		{"without namespaces", []Measure{Namespaces}},
+		{"namespaces", nil, false},
+		{"without namespaces", []Measure{Namespaces}, false},
+		{"started anew", nil, true},
 	} {
 		t.Run(w.name, func(t *testing.T) {
 			h := newHost(t)
 			p := policyFor(h)
-			p.Without = w.without
+			p.Without, p.Verbs = w.without, w.verbs
 			if w.without == nil {
 				needNamespaces(t, h)
 			}

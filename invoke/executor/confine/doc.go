@@ -12,7 +12,7 @@
 //	h, err := NewHost(HostConfig{})
 //	p, err := h.Prepare(cmd, policy)
 //	err = p.Start() // instead of cmd.Start
-//	                                               policy, err := Inherited()
+//	                                               policy, err := Inherited() // first of all
 //	                                               opens its device, listens
 //	                                               report, err := Enter(policy)
 //	p.Entered(report)
@@ -43,6 +43,10 @@
 //     ENOSYS, so that libraries fall back; calls of another architecture's kernel
 //     interface end the process. There are no new sockets, processes, programs,
 //     namespaces, mounts, or signals to others. Sockets that are open go on working.
+//
+// A process with Policy.Verbs opens its devices under Landlock, so it keeps the right to
+// open InfiniBand's: its code can make queue pairs of its own and talk to whoever the
+// fabric lets it.
 //
 // What none of this prevents: sending from an unconnected datagram socket that is
 // open to any address (a packet filter of the machine's can), using all that the

@@ -28,13 +28,34 @@ var inheritance = sync.OnceValues(func() (*handover, error) {
 })
 
 // Inherited is the policy that the Host was given for this process. It takes it out
-// of the environment. An error wraps ErrNoHost if there is none.
+// of the environment. An error wraps ErrNoHost if there is none. With Policy.Verbs,
+// this is where the program is started anew: call it first.
 func Inherited() (Policy, error) {
 	h, err := inheritance()
+	if err == nil && h.Policy.Verbs && !h.Anew {
+		err = h.startAnew()
+	}
 	if err != nil {
 		return Policy{}, fmt.Errorf("confine: %w", err)
 	}
 	return h.Policy, nil
+}
+
+// startAnew takes the measures that change credentials, and returns only with an error.
+func (h *handover) startAnew() error {
+	var err error
+	if h.Report, err = h.restrict(&h.Policy); err != nil {
+		return err
+	}
+	h.Anew = true
+	text, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	if err := os.Setenv(handoverName, string(text)); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: starting the program anew: %w", ErrNotConfined, unix.Exec(ownProgram, os.Args, os.Environ()))
 }
 
 var enterOnce sync.Once
@@ -57,15 +78,34 @@ func Enter(p Policy) (Report, error) {
 func enter(p *Policy) (Report, error) {
 	h, err := inheritance()
 	var r Report
-	if err != nil {
+	switch {
+	case err != nil:
 		for _, m := range prepared {
 			r.note(m, "", err)
 		}
-		h = &handover{}
-	} else {
+		h = &handover{Report: r}
+		fallthrough
+	case !h.Anew:
+		if r, err = h.restrict(p); err != nil {
+			return r, err
+		}
+	default:
 		r = h.Report
-		h.verify(&r)
 	}
+	r.apply(p, NoCore, func() (string, error) {
+		if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+			return "", err
+		}
+		return "", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	})
+	r.apply(p, Seccomp, func() (string, error) { return filterSyscalls(p) })
+	return r, r.missing(p, entered)
+}
+
+// restrict takes the measures that outlive the start of a program.
+func (h *handover) restrict(p *Policy) (Report, error) {
+	r := h.Report
+	h.verify(&r)
 	if err := r.missing(p, prepared); err != nil {
 		return r, err
 	}
@@ -97,14 +137,7 @@ func enter(p *Policy) (Report, error) {
 	r.apply(p, ResourceLimit, func() (string, error) { return setLimits(p, h.UID > 0, r.Applied(MemoryLimit)) })
 	r.apply(p, NoPrivileges, dropPrivileges)
 	r.apply(p, Landlock, func() (string, error) { return restrictFiles(p, tmp) })
-	r.apply(p, NoCore, func() (string, error) {
-		if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-			return "", err
-		}
-		return "", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	})
-	r.apply(p, Seccomp, func() (string, error) { return filterSyscalls(p) })
-	return r, r.missing(p, entered)
+	return r, nil
 }
 
 // verify looks whether the process is where its Host says.

@@ -5,6 +5,8 @@ package confine
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	landlocksys "github.com/landlock-lsm/go-landlock/landlock/syscall"
@@ -14,8 +16,13 @@ import (
 var (
 	libraryFolders = []string{"/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64", "/nix/store"}
 	libraryFiles   = []string{"/etc/ld.so.cache", "/dev/urandom"}
-	plainDevices   = []string{"/dev/null", "/dev/zero", "/dev/full"}
+	// And what libibverbs looks for devices in; links lead from there.
+	verbsFolders = []string{"/etc/libibverbs.d", "/sys/class/infiniband", "/sys/class/infiniband_verbs"}
+	plainDevices = []string{"/dev/null", "/dev/zero", "/dev/full"}
 )
+
+// ownProgram is that of this process, wherever its file is.
+const ownProgram = "/proc/self/exe"
 
 // landlockVersion is the kernel's, or an error.
 func landlockVersion() (int, error) {
@@ -37,6 +44,12 @@ func restrictFiles(p *Policy, tmp string) (string, error) {
 		landlock.RODirs(libraryFolders...).IgnoreIfMissing(),
 		landlock.ROFiles(libraryFiles...).IgnoreIfMissing(),
 		landlock.RWFiles(plainDevices...).IgnoreIfMissing(),
+	}
+	if p.Verbs {
+		rules = append(rules,
+			landlock.ROFiles(ownProgram),
+			landlock.RODirs(verbsPaths()...).IgnoreIfMissing(),
+			landlock.RWDirs("/dev/infiniband").WithIoctlDev().IgnoreIfMissing())
 	}
 	add := func(paths []string, folders, files func(...string) landlock.FSRule) error {
 		for _, path := range paths {
@@ -68,8 +81,32 @@ func restrictFiles(p *Policy, tmp string) (string, error) {
 	// could not signal each other.
 	config := landlock.V11
 	config.Scoped = 0
-	if err := config.BestEffort().Restrict(rules...); err != nil {
+	restrict := config.BestEffort().Restrict
+	if p.Verbs {
+		restrict = config.BestEffort().RestrictPaths // its sockets are not open yet; the filter allows no others
+	}
+	if err := restrict(rules...); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("version %d", version), nil
+}
+
+// verbsPaths are verbsFolders and the folders of the devices.
+func verbsPaths() []string {
+	paths := slices.Clone(verbsFolders)
+	for _, folder := range verbsFolders[1:] {
+		entries, _ := filepath.Glob(filepath.Join(folder, "*"))
+		for _, entry := range entries {
+			for _, link := range []string{entry, filepath.Join(entry, "device")} {
+				target, err := filepath.EvalSymlinks(link)
+				if err != nil {
+					continue
+				}
+				if info, err := os.Stat(target); err == nil && info.IsDir() {
+					paths = append(paths, target)
+				}
+			}
+		}
+	}
+	return paths
 }

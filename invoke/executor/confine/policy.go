@@ -61,6 +61,11 @@ type Policy struct {
 	ReadPaths  []string // files and folders to read and execute, beyond the system's libraries
 	WritePaths []string // files and folders to read and write
 
+	// Verbs is for processes that use InfiniBand's kernel interface. It takes writes only
+	// from the very credentials that opened a device, and dropping privileges makes new
+	// ones, in each thread others: so Inherited does that, and starts the program anew.
+	Verbs bool
+
 	// Syscalls are allowed beyond the filter's own, by the numbers of
 	// golang.org/x/sys/unix for this architecture.
 	Syscalls []uint32

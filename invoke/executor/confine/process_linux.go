@@ -50,6 +50,7 @@ type handover struct {
 	UID        int      // 0: as the supervisor
 	Namespaces bool
 	Tmp        string // folder for temporary files; "": a file system of its own at /tmp
+	Anew       bool   // see Policy.Verbs: it was done, the Report has it
 }
 
 // handoverName is the environment variable.
