@@ -60,6 +60,7 @@ var arrows = []rule{
 	{"invoke/executor", "transport", "executors open a device by its URL"},
 	{"invoke/executor", "internal/pages", "words of the progress page"},
 	{"invoke/executor", "internal/order", "the progress page is written at every call"},
+	{"alloc/lease", "transport", "a piece of a package is named by its remote span"},
 	{"benchmarks", "transport", "measures transports through the front"},
 	{"benchmarks", "invoke", "measures invocations"},
 	{"benchmarks", "invoke/executor", "measures functions where they run: in executors"},
@@ -83,6 +84,7 @@ var arrows = []rule{
 var external = []rule{
 	{"transport/...", "golang.org/x/sys", "an embedder of a transport must not pull in the rest; x/sys has the system calls"},
 	{"invoke/...", "golang.org/x/sys", "as transport, which it builds on"},
+	{"alloc/lease", "golang.org/x/sys", "as transport, which it imports"},
 	{"internal/pages", "golang.org/x/sys", "maps memory"},
 	{"internal/pairtest", "golang.org/x/sys", "as transport, whose ends it connects"},
 	{"softroce/...", "golang.org/x/sys", "as transport, which it is a provider of"},

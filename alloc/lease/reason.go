@@ -1,0 +1,67 @@
+package lease
+
+import "fmt"
+
+// Reason says why there is no lease, or why there is one no more.
+type Reason uint16
+
+// The reasons. Those of a Refusal first.
+const (
+	NoReason Reason = iota
+	NoCores
+	NoMemory
+	OverQuota
+	NodeDraining
+	TooMuch // more than the node has in all
+	Malformed
+	CodeRefused
+	CodeComing // it is being looked for, or sent by somebody else: ask again
+	Unknown    // there is no such lease, or it is another tenant's
+
+	// Why a lease ended, or is about to.
+	Released
+	Expired
+	Revoked    // the owner of the node wants the cores back
+	AgentEnds  // the agent is being ended
+	WorkerDied // of a worker only
+
+	reasonCount
+)
+
+var reasonNames = [reasonCount]string{
+	"none", "no free cores", "no free memory", "over the tenant's quota", "the node is draining", "more than the node has",
+	"malformed request", "the code cannot be run", "the code is on its way", "no such lease",
+	"released", "expired", "revoked by the node's owner", "the agent ends", "the worker's process ended",
+}
+
+// String is the reason for people.
+func (r Reason) String() string {
+	if r < reasonCount {
+		return reasonNames[r]
+	}
+	return fmt.Sprintf("reason %d", uint16(r))
+}
+
+// Passing says whether asking again, here, may help.
+func (r Reason) Passing() bool {
+	return r == NoCores || r == NoMemory || r == OverQuota || r == CodeComing
+}
+
+// RefusedError is a request that was refused.
+type RefusedError struct {
+	Node   string // the agent's name
+	Reason Reason
+	Free   Capacity
+	Text   string // what else the agent said
+}
+
+func (e *RefusedError) Error() string {
+	s := fmt.Sprintf("node %s refuses a lease: %v", e.Node, e.Reason)
+	if e.Text != "" {
+		s += ": " + e.Text
+	}
+	if e.Reason == NoCores || e.Reason == NoMemory {
+		s += fmt.Sprintf("; free: %v", e.Free)
+	}
+	return s
+}
