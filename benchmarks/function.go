@@ -30,7 +30,7 @@ func (f *Function) runtime() string { return f.Order.Assignment.Runtime }
 // order is what an executor is told that runs it on a core.
 func (f *Function) order(p params, core int) executor.Order {
 	o := f.Order
-	o.Core = core
+	o.Cores = executor.On(core)
 	a := &o.Assignment
 	size := p.SizeBytes
 	a.Slots, a.SlotBytes, a.Clients, a.Mode = 1, invokeSlotBytes(size), 1, invokeMode(p.Mode)

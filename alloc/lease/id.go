@@ -33,22 +33,34 @@ type Secret [SecretBytes]byte
 // String does not tell it: secrets do not belong into logs.
 func (Secret) String() string { return "(secret)" }
 
-// Token is what a client of a worker has to present, 26 bytes: the secret, the ID, and
-// the number of the worker from 0.
-func Token(id ID, secret Secret, worker int) []byte {
-	b := append(make([]byte, 0, TokenBytes), secret[:]...)
-	b = order.AppendUint64(b, uint64(id))
-	return order.AppendUint16(b, uint16(worker))
+// Token is what a client of a worker presents: which lease, which of its workers, and
+// that it may.
+type Token struct {
+	Lease  ID
+	Secret Secret
+	Worker int // from 0
+	// Attempt counts the connections to the worker. Each gets a process that had no
+	// client before: one whose connection was lost may still be executing a call.
+	Attempt uint32
+}
+
+// Encode makes TokenBytes of it.
+func (t *Token) Encode() []byte {
+	b := append(make([]byte, 0, TokenBytes), t.Secret[:]...)
+	b = order.AppendUint64(b, uint64(t.Lease))
+	b = order.AppendUint16(b, uint16(t.Worker))
+	return order.AppendUint32(b, t.Attempt)
 }
 
 // TokenBytes is the length of a token.
-const TokenBytes = SecretBytes + 10
+const TokenBytes = SecretBytes + 14
 
 // ParseToken takes a token apart; ok is false if it is none.
-func ParseToken(b []byte) (id ID, secret Secret, worker int, ok bool) {
+func ParseToken(b []byte) (t Token, ok bool) {
 	if len(b) != TokenBytes {
-		return 0, Secret{}, 0, false
+		return Token{}, false
 	}
-	copy(secret[:], b)
-	return ID(order.Uint64(b[SecretBytes:])), secret, int(order.Uint16(b[SecretBytes+8:])), true
+	copy(t.Secret[:], b)
+	t.Lease, t.Worker, t.Attempt = ID(order.Uint64(b[SecretBytes:])), int(order.Uint16(b[SecretBytes+8:])), order.Uint32(b[SecretBytes+10:])
+	return t, true
 }

@@ -48,11 +48,13 @@ func (k Kind) String() string {
 // them; the others are zero.
 type Message struct {
 	Kind   Kind
-	Number uint32 // Request, Renew: the client's; Grant, Refusal, Need, Renewed: that of what is answered
+	Number uint32 // Request, Renew: the client's; Grant, Refusal, Need, Renewed: that of what is answered; Lost: the attempt
 	Lease  ID     // Grant, Renew, Renewed, Release, Ended, Notice, Lost
 	Secret Secret // Grant, Renew, Release
 	Reason Reason // Refusal, Ended, Notice, Lost
 	Worker int    // Lost: from 0
+	// Process is the process id of what was lost; 0 if there was none.
+	Process int
 	// Life is how long the lease is to live (Request, Renew) or lives (Grant, Renewed),
 	// after how long it is worth to ask again (Refusal), or what time is left (Notice).
 	Life  time.Duration
@@ -94,6 +96,7 @@ var order = binary.LittleEndian
 //	72  8  polling time, ns
 //	80 32  digest
 //	112 4  free cores
+//	116 4  process
 //	120 8  free memory
 //	128 8  offset
 //	136 8  total
@@ -120,6 +123,7 @@ func (m *Message) Encode(b []byte) {
 	order.PutUint64(b[72:], uint64(t.Spin))
 	copy(b[80:112], t.Digest[:])
 	order.PutUint32(b[112:], uint32(m.Free.Cores))
+	order.PutUint32(b[116:], uint32(m.Process))
 	order.PutUint64(b[120:], uint64(m.Free.MemoryBytes))
 	order.PutUint64(b[128:], uint64(m.Offset))
 	order.PutUint64(b[136:], uint64(m.Total))
@@ -149,7 +153,7 @@ func (m *Message) Decode(b []byte) error {
 	}
 	*m = Message{
 		Kind: Kind(b[0]), Reason: Reason(order.Uint16(b[2:])), Number: order.Uint32(b[4:]), Lease: ID(order.Uint64(b[8:])),
-		Life: time.Duration(order.Uint64(b[32:])), Worker: int(order.Uint16(b[40:])),
+		Life: time.Duration(order.Uint64(b[32:])), Worker: int(order.Uint16(b[40:])), Process: int(order.Uint32(b[116:])),
 		Terms: Terms{
 			Workers: int(order.Uint16(b[42:])), Cores: int(order.Uint16(b[44:])), Slots: int(order.Uint16(b[46:])), SlotBytes: int(order.Uint32(b[48:])),
 			MemoryBytes: int64(order.Uint64(b[56:])), PayloadBytes: int64(order.Uint64(b[64:])), Spin: time.Duration(order.Uint64(b[72:])),

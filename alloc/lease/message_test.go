@@ -15,7 +15,7 @@ import (
 // full is a message with something in every field.
 func full() Message {
 	return Message{
-		Kind: Request, Number: 7, Lease: NewID(3, 5), Secret: Secret{1, 2, 3}, Reason: NoMemory, Worker: 4, Life: time.Second,
+		Kind: Request, Number: 7, Lease: NewID(3, 5), Secret: Secret{1, 2, 3}, Reason: NoMemory, Worker: 4, Process: 5, Life: time.Second,
 		Terms: Terms{Workers: 1, Cores: 2, MemoryBytes: 3, Slots: 4, SlotBytes: 5, PayloadBytes: 6, Spin: 7, Digest: [32]byte{31: 9}},
 		Free:  Capacity{8, 9}, Offset: 10, Total: 11, Memory: transport.RemoteSpan{Addr: 12, Len: 13, Key: 14}, Text: "why",
 	}
@@ -115,14 +115,13 @@ func TestToken(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 100 {
-		id, worker := ID(random.Uint64()), random.IntN(MaxWorkers)
-		secret := Secret{0: byte(random.Uint32()), 15: byte(random.Uint32())}
-		token := Token(id, secret, worker)
-		gotID, gotSecret, gotWorker, ok := ParseToken(token)
+		id := ID(random.Uint64())
+		token := Token{id, Secret{0: byte(random.Uint32()), 15: byte(random.Uint32())}, random.IntN(MaxWorkers), random.Uint32()}
+		got, ok := ParseToken(token.Encode())
 		require.True(t, ok)
-		require.Equal(t, []any{id, secret, worker}, []any{gotID, gotSecret, gotWorker})
+		require.Equal(t, token, got)
 		require.Equal(t, id, NewID(id.Epoch(), id.Count()))
-		_, _, _, ok = ParseToken(token[1:])
+		_, ok = ParseToken(token.Encode()[1:])
 		require.False(t, ok)
 	}
 	require.NotContains(t, (Secret{1}).String(), "1")

@@ -347,10 +347,11 @@ func (n *Node) Fenced(id ID) {
 	n.send(l.session, Message{Kind: Ended, Lease: id, Reason: l.reason, Text: l.text})
 }
 
-// LostWorker tells a lease's tenant that a worker's process has ended.
-func (n *Node) LostWorker(id ID, worker int, how string) {
+// LostWorker tells a lease's tenant that the process has ended that a worker had for an
+// attempt.
+func (n *Node) LostWorker(id ID, worker int, attempt uint32, process int, how string) {
 	if l := n.leases[id]; l != nil && l.State != Fencing {
-		n.send(l.session, Message{Kind: Lost, Lease: id, Worker: worker, Reason: WorkerDied, Text: how})
+		n.send(l.session, Message{Kind: Lost, Lease: id, Worker: worker, Number: attempt, Process: process, Reason: WorkerDied, Text: how})
 	}
 }
 

@@ -69,7 +69,7 @@ const (
 // start has an executor that offers one function, and a client of it.
 func (s *hostileSite) start(t *testing.T, function string, limit time.Duration) (*executor.Executor, *invoke.Client, *invoke.Handle) {
 	t.Helper()
-	e, err := s.supervisor.Start(t.Context(), executor.Order{Core: executor.AnyCore, Code: s.code, Assignment: executor.Assignment{
+	e, err := s.supervisor.Start(t.Context(), executor.Order{Code: s.code, Assignment: executor.Assignment{
 		Runtime: runtime.Native, Functions: []executor.Function{{Name: function, Entry: function}}, Slots: 1, SlotBytes: 4096,
 		Mode: invoke.Warm, MemoryBytes: hostileMemory, TimeLimit: limit,
 	}})

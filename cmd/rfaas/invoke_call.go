@@ -52,7 +52,7 @@ func (c *invocation) start(ctx context.Context, function *function) (err error) 
 		return notIsolated(err)
 	}
 	order := function.order()
-	order.Core, order.Assignment.Mode = cores[0], f.mode
+	order.Cores, order.Assignment.Mode = executor.On(cores[0]), f.mode
 	c.client, err = client.New(client.Config{
 		Mode: f.mode, MaxDials: 1, Attempts: 1,
 		Dial: func(ctx context.Context, _ int) (client.Worker, error) {

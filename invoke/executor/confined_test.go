@@ -139,7 +139,7 @@ func TestMemoryLimitOfPayloads(t *testing.T) {
 func TestNotConfined(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, Config{Confine: confined(), Command: []string{ThisProgram, "careless"}})
-	_, err := s.Start(t.Context(), Order{Assignment: own1("echo"), Core: AnyCore})
+	_, err := s.Start(t.Context(), Order{Assignment: own1("echo")})
 	require.ErrorIs(t, err, confine.ErrNotConfined)
 }
 
@@ -226,10 +226,10 @@ func TestSpareFits(t *testing.T) {
 		e.Stop(patience)
 	}
 	folder.Directories[0].Host = "usr"
-	_, err := s.Start(t.Context(), Order{Assignment: folder, Core: AnyCore})
+	_, err := s.Start(t.Context(), Order{Assignment: folder})
 	require.ErrorContains(t, err, `the directory "usr": give an absolute path`)
 	folder.Directories[0].Host = "/nowhere"
-	_, err = s.Start(t.Context(), Order{Assignment: folder, Core: AnyCore})
+	_, err = s.Start(t.Context(), Order{Assignment: folder})
 	require.ErrorContains(t, err, "a path of the policy")
 	require.ErrorContains(t, err, "stat /nowhere: no such file or directory")
 }

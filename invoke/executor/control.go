@@ -66,7 +66,8 @@ type Directory struct {
 type command struct {
 	Setup      *Setup      `json:",omitempty"`
 	Assignment *Assignment `json:",omitempty"`
-	Pinned     bool        `json:",omitempty"` // with an Assignment: to one processor
+	Cores      int         `json:",omitempty"` // with an Assignment: how many it is pinned to; 0: none
+	Drain      bool        `json:",omitempty"` // take no more calls
 	Client     *arrival    `json:",omitempty"`
 }
 

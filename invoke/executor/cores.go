@@ -74,11 +74,28 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// pinProcess restricts all threads of a process to a processor. New ones have what
+// On is the processors of an Order that is to run on one, or anywhere if that is
+// AnyCore.
+func On(core int) []int {
+	if core == AnyCore {
+		return nil
+	}
+	return []int{core}
+}
+
+// setOf is what the kernel calls them.
+func setOf(cores []int) *unix.CPUSet {
+	set := &unix.CPUSet{}
+	for _, core := range cores {
+		set.Set(core)
+	}
+	return set
+}
+
+// pinProcess restricts all threads of a process to processors. New ones have what
 // the thread has that makes them, so it is done when there are no more to be found.
-func pinProcess(pid, core int) error {
-	var set unix.CPUSet
-	set.Set(core)
+func pinProcess(pid int, cores []int) error {
+	set := setOf(cores)
 	for pinned := map[string]bool{}; ; {
 		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 		if err != nil {
@@ -92,10 +109,10 @@ func pinProcess(pid, core int) error {
 			more = true
 			tid, err := strconv.Atoi(t.Name())
 			if err == nil {
-				err = unix.SchedSetaffinity(tid, &set)
+				err = unix.SchedSetaffinity(tid, set)
 			}
 			if err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("pinning thread %s of process %d to core %d: %w", t.Name(), pid, core, err)
+				return fmt.Errorf("pinning thread %s of process %d to cores %v: %w", t.Name(), pid, cores, err)
 			}
 			pinned[t.Name()] = true
 		}
@@ -105,15 +122,13 @@ func pinProcess(pid, core int) error {
 	}
 }
 
-// pinThread restricts the calling thread to a processor.
-func pinThread(core int) error {
-	if core == AnyCore {
+// pinThread restricts the calling thread to processors, if there are any.
+func pinThread(cores []int) error {
+	if len(cores) == 0 {
 		return nil
 	}
-	var set unix.CPUSet
-	set.Set(core)
-	if err := unix.SchedSetaffinity(0, &set); err != nil {
-		return fmt.Errorf("pinning to core %d: %w", core, err)
+	if err := unix.SchedSetaffinity(0, setOf(cores)); err != nil {
+		return fmt.Errorf("pinning to cores %v: %w", cores, err)
 	}
 	return nil
 }

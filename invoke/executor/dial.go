@@ -107,6 +107,15 @@ func (e *Executor) pass(ctx context.Context, stream net.Conn, hello []byte) erro
 	return e.control.send(command{Client: &arrival{Hello: hello}}, f)
 }
 
+// Drain makes the executor answer new calls with invoke.StatusRevoked. It does not wait
+// for the call that runs.
+func (e *Executor) Drain() error {
+	e.passing.Lock()
+	defer e.passing.Unlock()
+	e.control.conn.SetWriteDeadline(time.Time{})
+	return e.control.send(command{Drain: true})
+}
+
 // Token is what other processes have to present to the executor, as
 // invoke.ClientConfig's Token. Keep it from those that are not to use it.
 func (e *Executor) Token() []byte { return e.assignment.Token }

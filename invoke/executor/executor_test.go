@@ -81,7 +81,7 @@ func TestMain(m *testing.M) {
 			if err != nil {
 				panic(err)
 			}
-			e, err := s.Start(context.Background(), Order{Assignment: own1("echo"), Core: AnyCore})
+			e, err := s.Start(context.Background(), Order{Assignment: own1("echo")})
 			if err != nil {
 				fmt.Println(err)
 				os.Exit(1)
@@ -193,7 +193,7 @@ func supervise(t *testing.T, cfg Config) *Supervisor {
 
 func begin(t *testing.T, s *Supervisor, a Assignment) *Executor {
 	t.Helper()
-	e, err := s.Start(t.Context(), Order{Assignment: a, Core: AnyCore})
+	e, err := s.Start(t.Context(), Order{Assignment: a})
 	require.NoError(t, err)
 	return e
 }
@@ -245,7 +245,7 @@ func TestCallsAndStop(t *testing.T) {
 	require.Equal(t, "ended with exit status 0", e.fate.String())
 	e.Stop(patience) // once more does no harm
 	s.Close(patience)
-	_, err := s.Start(t.Context(), Order{Assignment: own1("echo"), Core: AnyCore})
+	_, err := s.Start(t.Context(), Order{Assignment: own1("echo")})
 	require.ErrorIs(t, err, ErrClosed)
 	require.Empty(t, said.text.String())
 }
@@ -341,7 +341,7 @@ func TestRuntimes(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, Config{})
 	order := func(kind, code string, functions ...Function) Order {
-		o := Order{Assignment: Assignment{Runtime: kind, Functions: functions, Slots: 1, SlotBytes: 4096}, Core: AnyCore}
+		o := Order{Assignment: Assignment{Runtime: kind, Functions: functions, Slots: 1, SlotBytes: 4096}}
 		if code != "" {
 			f, err := SealedCode("test", strings.NewReader(code))
 			require.NoError(t, err)
@@ -384,13 +384,13 @@ func TestStartFails(t *testing.T) {
 		if kind != "exiting" {
 			s.cfg.Command[0] = "/nowhere/" + kind
 		}
-		_, err := s.Start(t.Context(), Order{Assignment: own1("echo"), Core: AnyCore})
+		_, err := s.Start(t.Context(), Order{Assignment: own1("echo")})
 		require.ErrorContains(t, err, want)
 	}
 	s, err := New(Config{Setup: Setup{Transports: []string{"nothing:"}}})
 	require.NoError(t, err)
 	defer s.Close(0)
-	_, err = s.Start(t.Context(), Order{Assignment: own1("echo"), Core: AnyCore})
+	_, err = s.Start(t.Context(), Order{Assignment: own1("echo")})
 	require.ErrorContains(t, err, "nothing")
 }
 
@@ -400,7 +400,7 @@ func TestStartIsGivenUp(t *testing.T) {
 	s := supervise(t, Config{Command: []string{"/proc/self/exe", "silent"}})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(50*time.Millisecond, func() { cancel(errors.New("no longer wanted")) })
-	_, err := s.Start(ctx, Order{Assignment: own1("echo"), Core: AnyCore})
+	_, err := s.Start(ctx, Order{Assignment: own1("echo")})
 	require.ErrorContains(t, err, "no longer wanted")
 	require.Eventually(t, func() bool {
 		s.mu.Lock()
@@ -420,7 +420,7 @@ func TestClose(t *testing.T) {
 	s.Close(patience)
 	require.Equal(t, Fate{Cause: Exited}, requireEnds(t, a))
 	require.Equal(t, Fate{Cause: Exited, ExitStatus: 1, Function: "forever"}, requireEnds(t, b))
-	c, err := (&Supervisor{cfg: Config{Command: []string{ThisProgram, "obstinate"}, Output: io.Discard}}).start(AnyCore, nil)
+	c, err := (&Supervisor{cfg: Config{Command: []string{ThisProgram, "obstinate"}, Output: io.Discard}}).start(nil, nil)
 	require.NoError(t, err)
 	c.Stop(10 * time.Millisecond)
 	require.Equal(t, Fate{Cause: Signaled, Signal: syscall.SIGKILL}, requireEnds(t, c))
@@ -443,12 +443,12 @@ func TestSpareFitsOrder(t *testing.T) {
 			s.mu.Unlock()
 			cores, err := AllowedCores()
 			require.NoError(t, err)
-			o := Order{Assignment: own1("echo"), Core: cores[len(cores)-1]}
+			o := Order{Assignment: own1("echo"), Cores: On(cores[len(cores)-1])}
 			o.Assignment.Transport = "shm:"
 			e, err := s.Start(t.Context(), o)
 			require.NoError(t, err)
 			require.Same(t, spare, e)
-			require.Equal(t, o.Core, e.Core())
+			require.Equal(t, o.Cores, e.Cores())
 			tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", e.PID()))
 			require.NoError(t, err)
 			require.Greater(t, len(tasks), 1)
@@ -457,7 +457,7 @@ func TestSpareFitsOrder(t *testing.T) {
 				require.NoError(t, err)
 				var set unix.CPUSet
 				require.NoError(t, unix.SchedGetaffinity(tid, &set))
-				require.True(t, set.IsSet(o.Core) && set.Count() == 1, "thread %d", tid)
+				require.True(t, set.IsSet(o.Cores[0]) && set.Count() == 1, "thread %d", tid)
 			}
 			out, err := call(t, e, "echo", "x")
 			require.NoError(t, err)
@@ -513,9 +513,9 @@ func TestStartOnCore(t *testing.T) {
 	allowed, err := AllowedCores()
 	require.NoError(t, err)
 	core := allowed[len(allowed)-1]
-	e, err := supervise(t, Config{}).Start(t.Context(), Order{Assignment: own1("echo"), Core: core})
+	e, err := supervise(t, Config{}).Start(t.Context(), Order{Assignment: own1("echo"), Cores: On(core)})
 	require.NoError(t, err)
-	require.Equal(t, core, e.Core())
+	require.Equal(t, On(core), e.Cores())
 	var set, want unix.CPUSet
 	want.Set(core)
 	require.NoError(t, unix.SchedGetaffinity(e.PID(), &set))

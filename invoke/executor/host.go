@@ -63,7 +63,7 @@ func (h *Host) Run(ctx context.Context) error {
 	defer control.close()
 	defer progress.close()
 	if goruntime.GOMAXPROCS(0) == 1 {
-		shareProcessor()
+		useProcessors(1)
 	}
 	x := &execution{host: h, control: control, progress: progress}
 	defer x.close()
@@ -85,10 +85,10 @@ func (h *Host) Run(ctx context.Context) error {
 	return err
 }
 
-// shareProcessor is for an executor that is pinned to one processor. With a scheduler
-// of one place, the polling loop would leave sockets to the runtime's monitor, which
-// looks at them every 10 ms: so long would a first call take.
-func shareProcessor() { goruntime.GOMAXPROCS(2) }
+// useProcessors is for an executor that is pinned to so many. With a scheduler of one
+// place, the polling loop would leave sockets to the runtime's monitor, which looks at
+// them every 10 ms: so long would a first call take.
+func useProcessors(n int) { goruntime.GOMAXPROCS(max(n, 2)) }
 
 // inherited takes the descriptors that a supervisor gives.
 func inherited() (*control, *progress, error) {
@@ -134,8 +134,8 @@ func (x *execution) serve(ctx context.Context) error {
 	if c.Assignment == nil {
 		return errors.New("an assignment was expected")
 	}
-	if c.Pinned {
-		shareProcessor()
+	if c.Cores > 0 {
+		useProcessors(c.Cores)
 	}
 	device, err := x.device(setup, c.Assignment)
 	if err != nil {
@@ -264,6 +264,10 @@ func (x *execution) obey(ctx context.Context, worker *invoke.Worker, cancel cont
 		files, err := x.control.receive(&c)
 		if err != nil {
 			break
+		}
+		if c.Drain {
+			go worker.Drain(ctx)
+			continue
 		}
 		if c.Client == nil || len(files) != 1 {
 			continue

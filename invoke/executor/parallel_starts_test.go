@@ -164,7 +164,7 @@ func superviseStarts() error {
 
 // startAndCall starts an executor, calls it once, and ends it.
 func startAndCall(s *Supervisor) error {
-	e, err := s.Start(context.Background(), Order{Assignment: own1("echo"), Core: AnyCore})
+	e, err := s.Start(context.Background(), Order{Assignment: own1("echo")})
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 // Executor is a process that executes functions. Its methods may be called from
 // anywhere.
 type Executor struct {
-	core     int
+	cores    []int // nil: any
 	process  *os.Process
 	control  *control
 	progress *progress
@@ -45,8 +45,8 @@ type Executor struct {
 const outputDelay = time.Second
 
 // start starts a process, confined by the policy if there is one.
-func (s *Supervisor) start(core int, policy *confine.Policy) (e *Executor, err error) {
-	e = &Executor{core: core, ended: make(chan struct{}), output: newOutput(s.cfg.Output)}
+func (s *Supervisor) start(cores []int, policy *confine.Policy) (e *Executor, err error) {
+	e = &Executor{cores: cores, ended: make(chan struct{}), output: newOutput(s.cfg.Output)}
 	control, controlFile, err := controlPair()
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (s *Supervisor) start(core int, policy *confine.Policy) (e *Executor, err e
 // executor inherits the thread's processor, and would be killed at its end.
 func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
 	goruntime.LockOSThread() // never unlocked: the thread ends with the goroutine
-	err := pinThread(e.core)
+	err := pinThread(e.cores)
 	switch {
 	case err != nil:
 	case e.confined != nil:
@@ -213,13 +213,13 @@ func (e *Executor) assign(ctx context.Context, o Order) error {
 			return err
 		}
 	}
-	if o.Core != e.core { // a spare
-		if err := pinProcess(e.PID(), o.Core); err != nil {
+	if len(o.Cores) > 0 && len(e.cores) == 0 { // a spare
+		if err := pinProcess(e.PID(), o.Cores); err != nil {
 			return err
 		}
-		e.core = o.Core
+		e.cores = o.Cores
 	}
-	if _, err := e.ask(ctx, command{Assignment: &o.Assignment, Pinned: o.Core != AnyCore}, o.files()...); err != nil {
+	if _, err := e.ask(ctx, command{Assignment: &o.Assignment, Cores: len(o.Cores)}, o.files()...); err != nil {
 		return err
 	}
 	go e.watchControl()
@@ -235,8 +235,8 @@ func (e *Executor) assign(ctx context.Context, o Order) error {
 // PID is the process id.
 func (e *Executor) PID() int { return e.process.Pid }
 
-// Core is the processor that the executor was started on, or AnyCore.
-func (e *Executor) Core() int { return e.core }
+// Cores are the processors that the executor runs on, nil for any.
+func (e *Executor) Cores() []int { return e.cores }
 
 // Confinement says how the executor is isolated; ok is false if it is not.
 func (e *Executor) Confinement() (r confine.Report, ok bool) {

@@ -227,7 +227,7 @@ func beReachable() {
 	fail(err)
 	defer s.Close(time.Second)
 	o := own1("echo")
-	e, err := s.Start(context.Background(), Order{Assignment: o, Core: AnyCore})
+	e, err := s.Start(context.Background(), Order{Assignment: o})
 	fail(err)
 	host, _, _ := strings.Cut(strings.TrimPrefix(url, "softroce://"), "?")
 	if net.ParseIP(host) == nil {

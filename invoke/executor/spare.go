@@ -60,7 +60,7 @@ func (s *Supervisor) keepSpares() {
 		case <-s.keep:
 		}
 		for s.missing() {
-			e, err := s.prepare(s.life, AnyCore, s.cfg.Confine)
+			e, err := s.prepare(s.life, nil, s.cfg.Confine)
 			if err != nil {
 				if s.life.Err() != nil {
 					return

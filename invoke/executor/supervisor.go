@@ -107,8 +107,8 @@ type Order struct {
 	// may trust: the runtime's Loader knows the form. It remains the caller's. nil: the
 	// executor compiles it if need be.
 	Compiled *os.File
-	// Core is the processor to run on, or AnyCore.
-	Core int
+	// Cores are the processors to run on: see On. nil for any.
+	Cores []int
 }
 
 // files are what goes with the assignment.
@@ -160,7 +160,7 @@ func (s *Supervisor) assigned(ctx context.Context, o Order) (*Executor, error) {
 		spare := e != nil
 		if !spare {
 			var err error
-			if e, err = s.prepare(ctx, o.Core, s.policy(&o.Assignment)); err != nil {
+			if e, err = s.prepare(ctx, o.Cores, s.policy(&o.Assignment)); err != nil {
 				return nil, err
 			}
 		}
@@ -201,8 +201,8 @@ func isVerbs(url string) bool {
 }
 
 // prepare starts an executor without an assignment.
-func (s *Supervisor) prepare(ctx context.Context, core int, policy *confine.Policy) (*Executor, error) {
-	e, err := s.spawn(core, policy)
+func (s *Supervisor) prepare(ctx context.Context, cores []int, policy *confine.Policy) (*Executor, error) {
+	e, err := s.spawn(cores, policy)
 	if err != nil {
 		return nil, err
 	}
@@ -214,13 +214,13 @@ func (s *Supervisor) prepare(ctx context.Context, core int, policy *confine.Poli
 }
 
 // spawn starts the process and enters it into the supervisor's account.
-func (s *Supervisor) spawn(core int, policy *confine.Policy) (*Executor, error) {
+func (s *Supervisor) spawn(cores []int, policy *confine.Policy) (*Executor, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, ErrClosed
 	}
-	e, err := s.start(core, policy)
+	e, err := s.start(cores, policy)
 	if err != nil {
 		return nil, fmt.Errorf("executor: starting one: %w", err)
 	}

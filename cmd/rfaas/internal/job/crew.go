@@ -63,7 +63,7 @@ func hire(cfg *Config, cores []int) (*crew, error) {
 func (c *crew) start(ctx context.Context, lane int) (client.Worker, error) {
 	m := c.members[lane]
 	order := c.cfg.Order
-	order.Core, order.Assignment.Mode = m.core, c.cfg.Mode
+	order.Cores, order.Assignment.Mode = executor.On(m.core), c.cfg.Mode
 	w, err := callee.Start(ctx, callee.Config{
 		Supervisor: c.cfg.Supervisor, Order: order, Device: c.cfg.Device, InputBytes: c.cfg.InputBytes, ResultBytes: c.cfg.ResultBytes,
 	})
@@ -84,7 +84,7 @@ func (c *crew) start(ctx context.Context, lane int) (client.Worker, error) {
 		m.replaced++
 	}
 	m.pid, m.failures = w.Executor.PID(), 0
-	c.cfg.Log.Info("worker started", "worker", m.number, "process", m.pid, "core", coreName(w.Executor.Core()))
+	c.cfg.Log.Info("worker started", "worker", m.number, "process", m.pid, "core", coreName(m.core))
 	worker := w.Worker(c.grace)
 	worker.Fate = func(context.Context) error {
 		loss := w.Fate()
