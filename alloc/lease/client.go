@@ -33,22 +33,23 @@ const (
 	WasTaken              // a piece: Offset
 	WasEnded              // Reason; the lease is not held any more
 	WasNoticed            // Reason, After: the time left
-	WasLost               // Worker, Text
+	WasLost               // Worker, Number (the attempt), Process, Text
 	WasDraining           // the node gives no more leases
 )
 
 // Event is what a Client tells its driver.
 type Event struct {
-	Kind   EventKind
-	Number uint32 // of the request
-	Lease  *Held  // WasGranted, WasEnded, WasNoticed, WasLost
-	Reason Reason
-	Worker int
-	After  time.Duration
-	Free   Capacity
-	Digest [32]byte
-	Offset int64
-	Text   string
+	Kind    EventKind
+	Number  uint32 // of the request; of the attempt
+	Lease   *Held  // WasGranted, WasEnded, WasNoticed, WasLost
+	Reason  Reason
+	Worker  int
+	Process int
+	After   time.Duration
+	Free    Capacity
+	Digest  [32]byte
+	Offset  int64
+	Text    string
 }
 
 // Client is a tenant's side of what it has at one node, over one connection after the
@@ -205,7 +206,7 @@ func (c *Client) Receive(now time.Duration, m *Message) error {
 		}
 	case Lost:
 		if h != nil && m.Worker < h.Terms.Workers {
-			c.events = append(c.events, Event{Kind: WasLost, Lease: h, Worker: m.Worker, Reason: m.Reason, Text: m.Text})
+			c.events = append(c.events, Event{Kind: WasLost, Lease: h, Worker: m.Worker, Number: m.Number, Process: m.Process, Reason: m.Reason, Text: m.Text})
 		}
 	case Draining:
 		c.events = append(c.events, Event{Kind: WasDraining, Text: m.Text})

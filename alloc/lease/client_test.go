@@ -78,12 +78,12 @@ func TestClientReconnects(t *testing.T) {
 func TestClientIsTold(t *testing.T) {
 	t.Parallel()
 	c, h := granted(t, 30*time.Second)
-	require.NoError(t, c.Receive(time.Second, &Message{Kind: Lost, Lease: h.ID, Worker: 1, Reason: WorkerDied, Text: "killed"}))
+	require.NoError(t, c.Receive(time.Second, &Message{Kind: Lost, Lease: h.ID, Worker: 1, Number: 3, Process: 44, Reason: WorkerDied, Text: "killed"}))
 	require.NoError(t, c.Receive(time.Second, &Message{Kind: Lost, Lease: h.ID, Worker: 2}))
 	require.NoError(t, c.Receive(2*time.Second, &Message{Kind: Notice, Lease: h.ID, Reason: Revoked, Life: 5 * time.Second}))
 	require.NoError(t, c.Receive(2*time.Second, &Message{Kind: Draining}))
 	require.Equal(t, []Event{
-		{Kind: WasLost, Lease: h, Worker: 1, Reason: WorkerDied, Text: "killed"},
+		{Kind: WasLost, Lease: h, Worker: 1, Number: 3, Process: 44, Reason: WorkerDied, Text: "killed"},
 		{Kind: WasNoticed, Lease: h, Reason: Revoked, After: 5 * time.Second},
 		{Kind: WasDraining},
 	}, c.Events(nil))

@@ -97,6 +97,27 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// An executor that is drained tells its clients so, and takes no more.
+func TestDrained(t *testing.T) {
+	t.Parallel()
+	e := begin(t, supervise(t, Config{}), own1("echo"))
+	device, err := transport.Open("shm:")
+	require.NoError(t, err)
+	defer device.Close()
+	c, err := e.Dial(t.Context(), device, invoke.ClientConfig{})
+	require.NoError(t, err)
+	defer c.Close()
+	f, err := c.Function(t.Context(), "echo")
+	require.NoError(t, err)
+	require.NoError(t, e.Drain())
+	require.Eventually(t, func() bool {
+		_, err := c.Call(t.Context(), f, []byte("hello"), make([]byte, 5))
+		return errors.Is(err, invoke.ErrRevoked)
+	}, patience, time.Millisecond)
+	_, err = e.Dial(t.Context(), device, invoke.ClientConfig{})
+	require.ErrorIs(t, err, invoke.ErrRevoked)
+}
+
 // rawConfig is of a connection that is no client's.
 func rawConfig(t *testing.T, device *transport.Device) transport.ConnConfig {
 	domain, err := device.NewProtectionDomain()
