@@ -73,6 +73,8 @@ const (
 	// MaxTextBytes is the most text that a message has room for; the rest is cut off.
 	MaxTextBytes = MessageBytes - textOffset
 	textOffset   = 168
+	// PieceBytes is how large a piece of a package may be.
+	PieceBytes = 1 << 20
 )
 
 var order = binary.LittleEndian

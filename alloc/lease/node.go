@@ -349,9 +349,9 @@ func (n *Node) Fenced(id ID) {
 
 // LostWorker tells a lease's tenant that the process has ended that a worker had for an
 // attempt.
-func (n *Node) LostWorker(id ID, worker int, attempt uint32, process int, how string) {
+func (n *Node) LostWorker(id ID, worker int, attempt uint32, process int, why Reason, how string) {
 	if l := n.leases[id]; l != nil && l.State != Fencing {
-		n.send(l.session, Message{Kind: Lost, Lease: id, Worker: worker, Number: attempt, Process: process, Reason: WorkerDied, Text: how})
+		n.send(l.session, Message{Kind: Lost, Lease: id, Worker: worker, Number: attempt, Process: process, Reason: why, Text: how})
 	}
 }
 

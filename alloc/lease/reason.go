@@ -21,9 +21,14 @@ const (
 	// Why a lease ended, or is about to.
 	Released
 	Expired
-	Revoked    // the owner of the node wants the cores back
-	AgentEnds  // the agent is being ended
-	WorkerDied // of a worker only
+	Revoked   // the owner of the node wants the cores back
+	AgentEnds // the agent is being ended
+
+	// Why the process of a worker ended.
+	WorkerDied
+	WorkerOverran     // a function went past the room for its result
+	WorkerOutOfMemory // it used up the memory of its lease or package
+	WorkerOverstayed  // a call took longer than its package allows
 
 	reasonCount
 )
@@ -31,7 +36,7 @@ const (
 var reasonNames = [reasonCount]string{
 	"none", "no free cores", "no free memory", "over the tenant's quota", "the node is draining", "more than the node has",
 	"malformed request", "the code cannot be run", "the code is on its way", "no such lease",
-	"released", "expired", "revoked by the node's owner", "the agent ends", "the worker's process ended",
+	"released", "expired", "revoked by the node's owner", "the agent ends", "the worker's process ended", "a function went past the room for its result", "the worker used up its memory", "a call took too long",
 }
 
 // String is the reason for people.

@@ -20,7 +20,7 @@ import (
 // config's Token and Name are set here.
 func (e *Executor) Dial(ctx context.Context, dev *transport.Device, cfg invoke.ClientConfig) (*invoke.Client, error) {
 	cfg.Token, cfg.Name = e.assignment.Token, fmt.Sprintf("process %d", e.PID())
-	near, far, err := streamPair()
+	near, far, err := StreamPair()
 	if err == nil {
 		if err = e.pass(ctx, far, nil); err != nil {
 			near.Close()
@@ -32,8 +32,9 @@ func (e *Executor) Dial(ctx context.Context, dev *transport.Device, cfg invoke.C
 	return invoke.Connect(ctx, dev, near, cfg)
 }
 
-// streamPair makes both ends of a stream.
-func streamPair() (near, far net.Conn, err error) {
+// StreamPair makes both ends of a stream within this machine. They are sockets, so that
+// either can be handed to another process.
+func StreamPair() (near, far net.Conn, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("socketpair: %w", err)
@@ -81,7 +82,7 @@ func socketOf(stream net.Conn) (net.Conn, error) {
 	if _, ok := stream.(filer); ok {
 		return stream, nil
 	}
-	near, far, err := streamPair()
+	near, far, err := StreamPair()
 	if err == nil {
 		go relay(stream, near)
 	}

@@ -27,7 +27,7 @@ func TestDialWithToken(t *testing.T) {
 			require.NoError(t, err)
 			defer device.Close()
 			for _, token := range [][]byte{nil, a.Token()[1:], b.Token()} {
-				near, far, err := streamPair()
+				near, far, err := StreamPair()
 				require.NoError(t, err)
 				go func() {
 					if r, err := transport.Receive(t.Context(), far); assert.NoError(t, err) {

@@ -9,6 +9,13 @@ const (
 	compileBytes = 256 << 20
 )
 
+// Overhead is about what an executor takes beside its code's memory: for itself, for the
+// slots of one client, and for payloads beyond them. For who plans with it.
+func Overhead(slots, slotBytes int, payloadBytes int64) int64 {
+	a := Assignment{MemoryBytes: 1, Slots: slots, SlotBytes: slotBytes, PayloadBytes: payloadBytes}
+	return a.memoryLimit(0)
+}
+
 // callBytes is the most that a call may have beyond the slots, as invoke.WorkerConfig
 // has it.
 func (a *Assignment) callBytes() int64 {

@@ -259,6 +259,17 @@ func (e *Executor) Fate() (f Fate, ok bool) {
 	}
 }
 
+// Remains says, when the process has ended, what could not be removed of it: processes
+// that it has started, control groups.
+func (e *Executor) Remains() error {
+	select {
+	case <-e.ended:
+		return e.remains
+	default:
+		return nil
+	}
+}
+
 // Kill ends the process at once. It does not wait for its end.
 func (e *Executor) Kill() {
 	e.process.Kill() // an error means that it has ended

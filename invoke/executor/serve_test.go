@@ -135,7 +135,7 @@ func TestRelay(t *testing.T) {
 		var ends, middle [2]net.Conn
 		for k := range ends {
 			var err error
-			ends[k], middle[k], err = streamPair()
+			ends[k], middle[k], err = StreamPair()
 			require.NoError(t, err)
 		}
 		done := make(chan struct{})

@@ -1,0 +1,306 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/invoke/executor"
+)
+
+// Agent offers the cores of a node. Its methods may be called from anywhere.
+type Agent struct {
+	cfg       Config
+	log       *slog.Logger
+	begun     time.Time
+	endpoints []*endpoint
+
+	life   context.Context
+	end    context.CancelFunc
+	ending sync.WaitGroup // goroutines
+
+	alarm chan struct{} // something is due earlier
+
+	mu          sync.Mutex
+	closed      bool
+	node        *lease.Node
+	armed       time.Duration // when the timer goes off
+	sessions    map[lease.Session]*session
+	lastSession lease.Session
+	workers     map[lease.ID][]*worker
+	programs    map[[32]byte]*Program
+	supervisors map[bool]*executor.Supervisor // by whether they isolate
+	idle        chan struct{}                 // closed when there are no leases; nil: nobody waits
+	secrets     *mathrand.ChaCha8
+	actions     []lease.Action // of settle
+}
+
+// New makes an agent, which serves nobody before Serve.
+func New(cfg Config) (*Agent, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	var seed [32]byte
+	rand.Read(seed[:])
+	a := &Agent{
+		cfg: cfg, log: cfg.Logger, begun: time.Now(), alarm: make(chan struct{}, 1),
+		sessions: map[lease.Session]*session{}, workers: map[lease.ID][]*worker{}, programs: map[[32]byte]*Program{},
+		supervisors: map[bool]*executor.Supervisor{}, secrets: mathrand.NewChaCha8(seed),
+	}
+	a.node = lease.NewNode(lease.NodeConfig{
+		Epoch: cfg.Epoch, Cores: cfg.Cores, MemoryBytes: cfg.MemoryBytes, Overhead: overhead,
+		MaxLife: cfg.MaxLife, Notice: cfg.Notice, Quota: cfg.Quota, Secret: a.secret,
+	})
+	a.life, a.end = context.WithCancel(context.Background())
+	for _, url := range cfg.Transports {
+		e, err := newEndpoint(a, url)
+		if err != nil {
+			a.Close()
+			return nil, err
+		}
+		a.endpoints = append(a.endpoints, e)
+		a.ending.Go(e.poll)
+	}
+	a.ending.Go(a.keepTime)
+	return a, nil
+}
+
+// secret makes one; a.mu is held. ChaCha8 is a cryptographic generator: what it has made
+// tells nothing about what it will.
+func (a *Agent) secret() (s lease.Secret) {
+	a.secrets.Read(s[:])
+	return s
+}
+
+// overhead is what a worker's platform needs: its process, and memory for calls.
+func overhead(t *lease.Terms) int64 { return executor.Overhead(t.Slots, t.SlotBytes, t.PayloadBytes) }
+
+// now is the agent's clock.
+func (a *Agent) now() time.Duration { return time.Since(a.begun) }
+
+// Offer adds a program that the agent has from the beginning, under a digest; zero is
+// for the functions that come with it. It belongs to the agent, also after an error.
+func (a *Agent) Offer(digest [32]byte, p *Program) error {
+	if _, err := a.supervisor(p); err != nil {
+		p.close()
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.programs[digest] = p
+	a.node.Found(a.now(), digest, true, "")
+	return nil
+}
+
+// supervisor starts the executors of a program.
+func (a *Agent) supervisor(p *Program) (*executor.Supervisor, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s := a.supervisors[!p.Trusted]; s != nil {
+		return s, nil
+	}
+	cfg := executor.Config{
+		Command: a.cfg.Command, Setup: executor.Setup{Transports: a.cfg.Transports}, Output: a.cfg.Output, Logger: a.cfg.Logger, Spares: a.cfg.Spares,
+	}
+	if !p.Trusted {
+		cfg.Confine = a.cfg.Confine
+	}
+	s, err := executor.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	a.supervisors[!p.Trusted] = s
+	return s, nil
+}
+
+// enter says that the agent was not closed yet; then a.ending.Done has to follow.
+func (a *Agent) enter() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.ending.Add(1)
+	}
+	return !a.closed
+}
+
+// with calls the state machine and carries out what it wants.
+func (a *Agent) with(f func(n *lease.Node, now time.Duration)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f(a.node, a.now())
+	a.settle()
+}
+
+// settle carries out what the state machine wants, which may make it want more. a.mu is
+// held.
+func (a *Agent) settle() {
+	for {
+		a.actions = a.node.Actions(a.actions[:0])
+		if len(a.actions) == 0 {
+			break
+		}
+		for i := range a.actions {
+			a.carryOut(&a.actions[i])
+		}
+	}
+	if a.idle != nil && len(a.workers) == 0 {
+		close(a.idle)
+		a.idle = nil
+	}
+	if next := a.node.Tick(a.now()); next < a.armed {
+		a.armed = next
+		select {
+		case a.alarm <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (a *Agent) carryOut(do *lease.Action) {
+	switch l := do.Lease; do.Do {
+	case lease.DoSend:
+		if s := a.sessions[do.Session]; s != nil {
+			s.send(&do.Message)
+		}
+	case lease.DoBegin:
+		a.workers[l.ID] = newWorkers(a, l)
+		a.log.Debug("lease granted", "lease", l.ID, "tenant", l.Tenant, "workers", l.Terms.Workers, "cores", l.Cores)
+	case lease.DoDrain:
+		for _, w := range a.workers[l.ID] {
+			a.ending.Go(w.drain)
+		}
+	case lease.DoFence:
+		a.fence(l)
+	case lease.DoFind:
+		digest := do.Message.Terms.Digest
+		a.ending.Go(func() { a.find(digest) })
+	case lease.DoPull:
+		if s := a.sessions[do.Session]; s != nil {
+			m := do.Message
+			a.ending.Go(func() { s.pull(&m) })
+		}
+	}
+}
+
+// fence ends the processes of a lease, and then the lease.
+func (a *Agent) fence(l *lease.Lease) {
+	workers := a.workers[l.ID]
+	used := false
+	for _, w := range workers {
+		used = w.bar() || used
+	}
+	if !used {
+		delete(a.workers, l.ID)
+		a.node.Fenced(l.ID)
+		return
+	}
+	a.ending.Go(func() {
+		var errs []error
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		for _, w := range workers {
+			all.Go(func() {
+				if err := w.kill(); err != nil {
+					mu.Lock()
+					errs = append(errs, err)
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		if len(errs) > 0 {
+			a.log.Error("cores of an ended lease stay out of stock, as something may still run on them", "lease", l.ID, "cores", l.Cores, "reason", errors.Join(errs...))
+			return
+		}
+		a.with(func(n *lease.Node, _ time.Duration) {
+			delete(a.workers, l.ID)
+			n.Fenced(l.ID)
+		})
+	})
+}
+
+// keepTime does what is due.
+func (a *Agent) keepTime() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-a.life.Done():
+			return
+		case <-a.alarm:
+		case <-timer.C:
+		}
+		a.mu.Lock()
+		a.settle()
+		a.armed = a.node.Tick(a.now())
+		a.settle()
+		wait := min(a.armed-a.now(), time.Hour)
+		a.mu.Unlock()
+		timer.Reset(max(wait, 0))
+	}
+}
+
+// Drain gives no more leases and ends those that there are, with notice. It returns when
+// there are none, or with the context's error.
+func (a *Agent) Drain(ctx context.Context, why lease.Reason, text string) error {
+	a.mu.Lock()
+	a.node.Drain(a.now(), why, text)
+	if a.idle == nil {
+		a.idle = make(chan struct{})
+	}
+	idle := a.idle
+	a.settle()
+	a.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("agent: drain: %w", context.Cause(ctx))
+	}
+}
+
+// Free is what there is for new leases.
+func (a *Agent) Free() lease.Capacity {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.node.Free()
+}
+
+// Close ends everything at once: leases, their processes, sessions. It returns when
+// nothing is left.
+func (a *Agent) Close() error {
+	a.mu.Lock()
+	a.closed = true
+	a.end()
+	for _, workers := range a.workers {
+		for _, w := range workers {
+			w.bar()
+		}
+	}
+	supervisors := a.supervisors
+	a.supervisors = map[bool]*executor.Supervisor{}
+	sessions := a.sessions
+	a.sessions = map[lease.Session]*session{}
+	a.mu.Unlock()
+	for _, s := range supervisors {
+		s.Close(0)
+	}
+	var errs []error
+	for _, s := range sessions {
+		errs = append(errs, s.close())
+	}
+	a.ending.Wait()
+	for _, e := range a.endpoints {
+		errs = append(errs, e.close())
+	}
+	for _, p := range a.programs {
+		p.close()
+	}
+	return errors.Join(errs...)
+}

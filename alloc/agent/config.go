@@ -1,0 +1,137 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/invoke/executor"
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
+	"github.com/rfaas-go/rfaas/invoke/pack"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Config describes an agent.
+type Config struct {
+	// Name is the node's: see lease.CheckName.
+	Name string
+	// Transports are URLs of what tenants and clients of workers can use.
+	Transports []string
+	// Cores are what is offered, by processor; executor.AnyCore, as often as is wanted,
+	// stands for one that the kernel chooses.
+	Cores []int
+	// MemoryBytes is what is offered.
+	MemoryBytes int64
+	// MaxLife and Notice are those of lease.NodeConfig.
+	MaxLife, Notice time.Duration
+	// Quota is that of lease.NodeConfig.
+	Quota func(tenant string) lease.Capacity
+	// Epoch is the boot epoch: see NextEpoch.
+	Epoch uint64
+	// Authenticate says who a peer is, with its greeting: the tenant, or an error, which
+	// the peer is told. By default everybody on this machine is the tenant that it says,
+	// and nobody else is anybody.
+	Authenticate func(peer transport.Peer, h *lease.Hello) (tenant string, err error)
+	// Packages keeps the packages that tenants send. nil: they cannot send any.
+	Packages *pack.Cache
+	// MaxPackageBytes bounds a package: 1 GiB if 0.
+	MaxPackageBytes int64
+	// Compile compiles code of a package in advance, for executors that may not write to a
+	// cache. It returns nil if there is nothing to do. May be nil.
+	Compile func(ctx context.Context, m *pack.Manifest, code *os.File) (*os.File, error)
+	// Directories are what packages may ask of the node's files, by name.
+	Directories map[string]pack.Grant
+
+	// Command, Output and Logger are those of executor.Config, Spares the number for each
+	// kind of program.
+	Command []string
+	Output  io.Writer
+	Logger  *slog.Logger
+	Spares  int
+	// Confine is how executors of packages are isolated; nil: as confine.DefaultPolicy
+	// says.
+	Confine *confine.Policy
+	// Hot is how long the agent polls for messages before it sleeps: 20 us if 0.
+	Hot time.Duration
+}
+
+const (
+	defaultPackageBytes = 1 << 30
+	defaultHot          = 20 * time.Microsecond
+)
+
+func (c *Config) complete() error {
+	if err := lease.CheckName(c.Name); err != nil {
+		return fmt.Errorf("agent: the name of the node: %w", err)
+	}
+	if len(c.Transports) == 0 {
+		return errors.New("agent: no transports: name those that tenants can use")
+	}
+	if c.MaxPackageBytes == 0 {
+		c.MaxPackageBytes = defaultPackageBytes
+	}
+	if c.Hot == 0 {
+		c.Hot = defaultHot
+	}
+	if c.Authenticate == nil {
+		c.Authenticate = local
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Confine == nil {
+		policy := confine.DefaultPolicy()
+		c.Confine = &policy
+	}
+	if c.Epoch > lease.MaxEpoch {
+		return fmt.Errorf("agent: the epoch %d is larger than %d", c.Epoch, lease.MaxEpoch)
+	}
+	return nil
+}
+
+// local authenticates who is on this machine.
+func local(peer transport.Peer, h *lease.Hello) (string, error) {
+	switch a := peer.Address.(type) {
+	case *net.UnixAddr:
+		if uid := os.Getuid(); peer.Credentials != nil && (peer.Credentials.UID == uid || peer.Credentials.UID == 0) {
+			return h.Name, nil
+		}
+		return "", errors.New("this agent serves its own user only")
+	case *net.TCPAddr:
+		if a.IP.IsLoopback() {
+			return h.Name, nil
+		}
+	}
+	return "", errors.New("this agent serves its own machine only")
+}
+
+// Program is code that workers run. Its files belong to the agent from when it has the
+// program.
+type Program struct {
+	Runtime   string              // one of invoke/runtime's names
+	Functions []executor.Function // what it offers
+	Code      *os.File            // see executor.Order
+	Compiled  *os.File
+	// MemoryBytes and TimeLimit bound it, beside what the lease says. 0: they do not.
+	MemoryBytes int64
+	TimeLimit   time.Duration
+	Directories []executor.Directory
+	// Trusted: as the agent itself. It is not isolated.
+	Trusted bool
+
+	received time.Duration // when it came as a package; 0: Offer
+}
+
+func (p *Program) close() {
+	for _, f := range []*os.File{p.Code, p.Compiled} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}

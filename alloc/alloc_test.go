@@ -1,0 +1,429 @@
+package alloc_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/alloc"
+	"github.com/rfaas-go/rfaas/alloc/agent"
+	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/client"
+	"github.com/rfaas-go/rfaas/invoke/executor"
+	"github.com/rfaas-go/rfaas/invoke/pack"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
+	"github.com/rfaas-go/rfaas/transport"
+	_ "github.com/rfaas-go/rfaas/transport/shm"
+)
+
+// patience bounds what happens at once unless the machine is very busy.
+const patience = 30 * time.Second
+
+// functions are what the agents of the tests come with, and what their packages have.
+var functions = map[string]invoke.Function{
+	"echo": func(_ context.Context, in, out []byte) (int, error) { return copy(out, in), nil },
+	"pid":  func(_ context.Context, _, out []byte) (int, error) { return copy(out, strconv.Itoa(os.Getpid())), nil },
+	"nap": func(_ context.Context, in, out []byte) (int, error) {
+		time.Sleep(time.Duration(binary.LittleEndian.Uint64(in)))
+		return copy(out, in), nil
+	},
+	"crash": func(context.Context, []byte, []byte) (int, error) {
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	},
+}
+
+// Executors of the tests are the test binary.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == "executor" {
+		load := func(context.Context, executor.Code) (runtime.Module, error) { return module{}, nil }
+		h := executor.Host{Functions: functions, Runtimes: map[string]executor.Loader{runtime.Wasm: load}}
+		if err := h.Run(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// module stands for what a package was loaded to: its code is not looked at.
+type module struct{}
+
+func (module) Function(entry string) (invoke.Function, error) { return functions[entry], nil }
+func (module) Close() error                                   { return nil }
+
+// log is of a test.
+func log(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// site is an agent of a test.
+type site struct {
+	*agent.Agent
+	address string
+	cancel  context.CancelFunc
+	ended   sync.WaitGroup
+}
+
+// newSite starts an agent with cores that the kernel chooses.
+func newSite(t *testing.T, cores int, edit func(*agent.Config)) *site {
+	t.Helper()
+	cfg := agent.Config{Name: "node", Transports: []string{"shm:"}, MemoryBytes: 64 << 30, Epoch: 1, Logger: log(t), Output: io.Discard}
+	for range cores {
+		cfg.Cores = append(cfg.Cores, executor.AnyCore)
+	}
+	if edit != nil {
+		edit(&cfg)
+	}
+	a, err := agent.New(cfg)
+	require.NoError(t, err)
+	p := &agent.Program{Runtime: runtime.Go, Trusted: true}
+	for name := range functions {
+		p.Functions = append(p.Functions, executor.Function{Name: name, Entry: name, Idempotent: name != "crash"})
+	}
+	require.NoError(t, a.Offer([32]byte{}, p))
+	l, err := transport.Listen("unix", fmt.Sprintf("@%s-%d", t.Name(), siteNumber()))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &site{Agent: a, address: "unix:" + l.Addr().String(), cancel: cancel}
+	s.ended.Go(func() { s.Serve(ctx, l) })
+	t.Cleanup(func() {
+		cancel()
+		s.ended.Wait()
+		require.NoError(t, l.Close())
+		require.NoError(t, a.Close())
+	})
+	return s
+}
+
+var siteNumber = func() func() int {
+	var mu sync.Mutex
+	n := os.Getpid() * 1000
+	return func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		return n
+	}
+}()
+
+func newClient(t *testing.T, sites ...*site) *alloc.Client {
+	t.Helper()
+	device, err := transport.Open("shm:")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, device.Close()) })
+	cfg := alloc.Config{Device: device, Tenant: "tenant", Logger: log(t)}
+	for _, s := range sites {
+		cfg.Agents = append(cfg.Agents, s.address)
+	}
+	c, err := alloc.Open(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	return c
+}
+
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func newPool(t *testing.T, c *alloc.Client, o alloc.Order) *alloc.Pool {
+	t.Helper()
+	o.Calls.Logger = log(t)
+	p, err := c.Lease(soon(t), o)
+	require.NoError(t, err)
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+// free waits until so many cores of a site are free.
+func free(t *testing.T, s *site, cores int) {
+	t.Helper()
+	require.Eventually(t, func() bool { return s.Free().Cores == cores }, patience, time.Millisecond, "%v", s.Free())
+}
+
+func pid(t *testing.T, p *alloc.Pool) int {
+	out := make([]byte, 20)
+	n, err := p.Call(soon(t), "pid", nil, out)
+	require.NoError(t, err)
+	number, err := strconv.Atoi(string(out[:n]))
+	require.NoError(t, err)
+	return number
+}
+
+func TestLeaseCallRelease(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 3, nil)
+	c := newClient(t, s)
+	p := newPool(t, c, alloc.Order{Workers: 2})
+	require.Equal(t, 1, s.Free().Cores)
+	out := make([]byte, 5)
+	n, err := p.Call(soon(t), "echo", []byte("hello"), out)
+	require.NoError(t, err)
+	require.Equal(t, "hello", string(out[:n]))
+	require.NoError(t, p.Close())
+	free(t, s, 3)
+}
+
+// Forty leases in a row, over one connection.
+func TestLeasesInARow(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, nil)
+	c := newClient(t, s)
+	seen := map[int]bool{}
+	for range 40 {
+		p := newPool(t, c, alloc.Order{})
+		seen[pid(t, p)] = true
+		require.NoError(t, p.Close())
+	}
+	free(t, s, 1)
+	require.Len(t, seen, 40, "each has a process of its own")
+}
+
+// Nobody gets what others have, and whoever waits gets it when it is free.
+func TestFullNode(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 2, nil)
+	c := newClient(t, s)
+	p := newPool(t, c, alloc.Order{Workers: 2})
+	pid(t, p)
+	brief, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err := c.Lease(brief, alloc.Order{})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	refused := (*lease.RefusedError)(nil)
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, lease.NoCores, refused.Reason)
+	_, err = c.Lease(soon(t), alloc.Order{Workers: 1, Cores: 3})
+	require.ErrorContains(t, err, "node node refuses a lease: more than the node has: it has 2 cores")
+	got := make(chan error)
+	go func() {
+		q, err := c.Lease(soon(t), alloc.Order{})
+		if err == nil {
+			err = q.Close()
+		}
+		got <- err
+	}()
+	require.NoError(t, p.Close())
+	require.NoError(t, <-got)
+	free(t, s, 2)
+}
+
+// A process that ends is replaced, within the lease, and its client is told how it
+// ended.
+func TestWorkerDies(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, nil)
+	p := newPool(t, newClient(t, s), alloc.Order{})
+	first := pid(t, p)
+	_, err := p.Call(soon(t), "crash", nil, nil)
+	lost := (*alloc.LostError)(nil)
+	require.ErrorAs(t, err, &lost)
+	require.Equal(t, first, lost.Process)
+	require.Equal(t, lease.WorkerDied, lost.Reason)
+	require.Equal(t, `killed by signal 9 (killed) while function "crash" ran`, lost.How)
+	require.NotEqual(t, first, pid(t, p))
+	require.Equal(t, 0, s.Free().Cores, "it is the same lease")
+}
+
+// A worker that overstays is left, and a new process is there before its function ends.
+func TestWorkerOverstays(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, nil)
+	p := newPool(t, newClient(t, s), alloc.Order{Calls: client.Config{Overtime: time.Nanosecond}})
+	first := pid(t, p)
+	long := binary.LittleEndian.AppendUint64(nil, uint64(time.Hour))
+	brief, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err := p.Call(brief, "nap", long, nil)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NotEqual(t, first, pid(t, p))
+	require.ErrorIs(t, syscall.Kill(first, 0), syscall.ESRCH, "the one before is gone")
+}
+
+// A lease that nobody renews ends, with its processes.
+func TestClientGoes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, nil)
+	c := newClient(t, s)
+	p := newPool(t, c, alloc.Order{Life: time.Second})
+	first := pid(t, p)
+	require.NoError(t, c.Close()) // as if it had died: nothing is given back
+	require.Equal(t, 0, s.Free().Cores, "it outlives the connection")
+	free(t, s, 1)
+	require.ErrorIs(t, syscall.Kill(first, 0), syscall.ESRCH)
+}
+
+// Leases are renewed as long as there is a client.
+func TestRenewal(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, nil)
+	p := newPool(t, newClient(t, s), alloc.Order{Life: 300 * time.Millisecond})
+	first := pid(t, p)
+	for begun := time.Now(); time.Since(begun) < time.Second; time.Sleep(10 * time.Millisecond) {
+		require.Equal(t, 0, s.Free().Cores)
+	}
+	require.Equal(t, first, pid(t, p))
+}
+
+// When a node is drained, what runs may finish, and calls go on elsewhere.
+func TestDrainedNode(t *testing.T) {
+	t.Parallel()
+	a := newSite(t, 1, func(cfg *agent.Config) { cfg.Name, cfg.Notice = "a", patience })
+	b := newSite(t, 2, func(cfg *agent.Config) { cfg.Name = "b" })
+	var mu sync.Mutex
+	nodes := map[string]int{}
+	p := newPool(t, newClient(t, a, b), alloc.Order{Workers: 2, OnWorker: func(_ int, node string) {
+		mu.Lock()
+		defer mu.Unlock()
+		nodes[node]++
+	}})
+	nap := binary.LittleEndian.AppendUint64(nil, uint64(100*time.Millisecond))
+	var calls []*client.Future
+	for range 2 {
+		f, err := p.Go(soon(t), "nap", nap, invoke.CallOptions{Room: 8})
+		require.NoError(t, err)
+		calls = append(calls, f)
+	}
+	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return nodes["a"] == 1 && nodes["b"] == 1 }, patience, time.Millisecond, "spread")
+	drained := make(chan error)
+	go func() { drained <- a.Drain(soon(t), lease.Revoked, "maintenance") }()
+	for _, f := range calls {
+		_, err := f.Wait(soon(t))
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool {
+		_, err := p.Call(soon(t), "echo", []byte("x"), make([]byte, 1))
+		require.NoError(t, err)
+		return b.Free().Cores == 0
+	}, patience, time.Millisecond, "both are at b")
+	require.NoError(t, <-drained)
+	require.Equal(t, 0, a.Free().Cores, "it gives no more")
+}
+
+// wasmModule is one whose export "echo" has the type of an entry point. It is not run.
+const wasmModule = "\x00asm\x01\x00\x00\x00\x01\x16\x03`\x04\x7f\x7f\x7f\x7f\x01\x7f`\x01\x7f\x01\x7f`\x04\x7f\x7f~\x7f\x01\x7f\x02\t\x01\x03env\x01f\x00\x00\x03\x04\x03\x00\x01\x02\x05\x03\x01\x00\x01\a\x1f\x03\x04echo\x00\x01\x06memory\x02\x00\vrfaas_alloc\x00\x02\n\x10\x03\x04\x00A\x00\v\x04\x00A\x00\v\x04\x00A\x00\v"
+
+func newPackage(t *testing.T, more int) *pack.Package {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "code.wasm"), []byte(wasmModule), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "data"), bytes.Repeat([]byte(t.Name()), more/len(t.Name())+1), 0o600))
+	p, err := pack.Build(dir, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+// Code that an agent lacks is sent to it: once, also if two want it at the same time, and
+// it is there after the agent has started anew.
+func TestPackageIsSent(t *testing.T) {
+	t.Parallel()
+	cache, err := pack.OpenCache(t.TempDir(), pack.CacheConfig{Logger: log(t)})
+	require.NoError(t, err)
+	withCache := func(cfg *agent.Config) { cfg.Packages = cache }
+	s := newSite(t, 3, withCache)
+	p := newPackage(t, 3<<20)
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			pool := newPool(t, newClient(t, s), alloc.Order{Package: p})
+			out := make([]byte, 5)
+			if _, err := pool.Call(soon(t), "echo", []byte("hello"), out); err != nil || string(out) != "hello" {
+				t.Errorf("%q, %v", out, err)
+			}
+		})
+	}
+	both.Wait()
+	again := newSite(t, 1, withCache)
+	pool := newPool(t, newClient(t, again), alloc.Order{Digest: p.Digest()})
+	_, err = pool.Call(soon(t), "echo", nil, nil)
+	require.NoError(t, err)
+
+	unknown := newPackage(t, 1)
+	_, err = newClient(t, s).Lease(soon(t), alloc.Order{Digest: unknown.Digest()})
+	require.ErrorContains(t, err, "does not have the package "+unknown.Digest().String()+", which was not given here")
+	_, err = newClient(t, newSite(t, 1, nil)).Lease(soon(t), alloc.Order{Package: unknown})
+	require.ErrorContains(t, err, "the code cannot be run: this agent takes no packages")
+	_, err = newClient(t, newSite(t, 1, func(cfg *agent.Config) { cfg.Packages, cfg.MaxPackageBytes = cache, 1000 })).Lease(soon(t), alloc.Order{Package: newPackage(t, 2000)})
+	require.ErrorContains(t, err, "this agent takes up to 1000")
+}
+
+// Whoever has no token of a lease, or that of one that has ended, gets to no worker.
+func TestStrangers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, nil)
+	c := newClient(t, s)
+	p := newPool(t, c, alloc.Order{})
+	pid(t, p)
+	dial := func(token []byte) error {
+		conn, err := invoke.Dial(soon(t), c.Device(), "unix", s.address[len("unix:"):], invoke.ClientConfig{Token: token})
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}
+	guessed := lease.Token{Lease: lease.NewID(1, 1)}
+	for _, token := range [][]byte{nil, []byte("token"), guessed.Encode()} {
+		err := dial(token)
+		require.ErrorIs(t, err, invoke.ErrRevoked)
+		require.ErrorContains(t, err, "no lease here has the client's token")
+	}
+	pid(t, p)
+	domain, err := c.Device().NewProtectionDomain()
+	require.NoError(t, err)
+	defer domain.Close()
+	queue, err := c.Device().NewQueue(128)
+	require.NoError(t, err)
+	defer queue.Close()
+	_, err = c.Device().Dial(soon(t), "unix", s.address[len("unix:"):], transport.ConnConfig{Domain: domain, SendQueue: queue, RecvQueue: queue})
+	require.ErrorIs(t, err, transport.ErrRejected)
+}
+
+// An agent that was killed and started anew has forgotten its leases; its clients get
+// others.
+func TestAgentStartsAnew(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	state, err := agent.OpenState(folder)
+	require.NoError(t, err)
+	_, err = agent.OpenState(folder)
+	require.ErrorContains(t, err, "is another agent's")
+	require.NoError(t, state.Close())
+	next, err := agent.OpenState(folder)
+	require.NoError(t, err)
+	require.Equal(t, state.Epoch+1, next.Epoch)
+	require.NoError(t, next.Close())
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "epoch"), []byte("many"), 0o600))
+	_, err = agent.OpenState(folder)
+	require.ErrorContains(t, err, "write a number there that is larger than all before")
+}
+
+// A closed client says so to those who wait.
+func TestClosedClient(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, &site{address: "unix:@nobody-listens-here"})
+	waiting := make(chan error)
+	go func() {
+		_, err := c.Lease(context.Background(), alloc.Order{})
+		waiting <- err
+	}()
+	time.Sleep(time.Millisecond)
+	require.NoError(t, c.Close())
+	require.True(t, errors.Is(<-waiting, alloc.ErrClosed))
+}

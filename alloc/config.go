@@ -1,0 +1,131 @@
+package alloc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/client"
+	"github.com/rfaas-go/rfaas/invoke/pack"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Config describes a client.
+type Config struct {
+	// Device is what agents and workers are reached over. It remains the caller's.
+	Device *transport.Device
+	// Agents are addresses: "unix:/path", "unix:@name", "tcp:host:port".
+	Agents []string
+	// Dial opens a stream to an address of Agents, for agents and for their workers. By
+	// default it is what the address says.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
+	// Tenant is who pays, Token what proves it. By default the tenant is the user's name,
+	// which is enough for an agent on this machine.
+	Tenant string
+	Token  []byte
+	// Logger is told of leases that come and go. May be nil.
+	Logger *slog.Logger
+}
+
+func (c *Config) complete() error {
+	if len(c.Agents) == 0 {
+		return errors.New("alloc: no agents: name the addresses of some")
+	}
+	for _, a := range c.Agents {
+		if network, address, ok := strings.Cut(a, ":"); !ok || address == "" || network != "unix" && network != "tcp" {
+			return fmt.Errorf("alloc: the address %q of an agent: give unix:PATH, unix:@NAME or tcp:HOST:PORT", a)
+		}
+	}
+	if c.Dial == nil {
+		c.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			network, at, _ := strings.Cut(address, ":")
+			return new(net.Dialer).DialContext(ctx, network, at)
+		}
+	}
+	if c.Tenant == "" {
+		c.Tenant = "nobody"
+		if u, err := user.Current(); err == nil && lease.CheckName(u.Username) == nil {
+			c.Tenant = u.Username
+		}
+	}
+	if err := lease.CheckName(c.Tenant); err != nil {
+		return fmt.Errorf("alloc: the tenant: %w", err)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// Order is what is wanted.
+type Order struct {
+	// Workers is how many processes execute calls, each one call at a time: 1 if 0.
+	Workers int
+	// Cores is how many cores each has for itself: 1 if 0.
+	Cores int
+	// MemoryBytes is what the code of each worker may use; 0: what its package says.
+	MemoryBytes int64
+	// Package is the code; an agent that lacks it is sent it. It remains the caller's, open
+	// until the pool is closed. nil: what has the Digest; if that is zero, the functions
+	// that come with the agents.
+	Package *pack.Package
+	Digest  pack.Digest
+	// Slots, SlotBytes and PayloadBytes are those of invoke.WorkerConfig: 8 slots of 64 KiB,
+	// and nothing beyond them, if 0.
+	Slots, SlotBytes int
+	PayloadBytes     int64
+	// Mode is how workers wait for calls.
+	Mode invoke.Mode
+	// Life is how long a lease goes on when nothing is heard of the client: 10 s if 0.
+	Life time.Duration
+	// Pack: few nodes with many workers each. Otherwise they are spread.
+	Pack bool
+	// Calls says how calls are made over the workers; its Lanes and Dial are set here.
+	Calls client.Config
+	// OnWorker is told of workers that come, in place of those before: may be nil. It is
+	// called on goroutines of the pool.
+	OnWorker func(lane int, node string)
+}
+
+const (
+	defaultSlots     = 8
+	defaultSlotBytes = 64 << 10
+	defaultLife      = 10 * time.Second
+)
+
+// complete fills in what was not chosen.
+func (o *Order) complete() {
+	choose := func(n *int, otherwise int) {
+		if *n == 0 {
+			*n = otherwise
+		}
+	}
+	choose(&o.Workers, 1)
+	choose(&o.Cores, 1)
+	choose(&o.Slots, defaultSlots)
+	choose(&o.SlotBytes, defaultSlotBytes)
+	if o.Life == 0 {
+		o.Life = defaultLife
+	}
+	if o.Package != nil {
+		o.Digest = o.Package.Digest()
+		if o.MemoryBytes == 0 {
+			o.MemoryBytes = o.Package.Manifest().MemoryBytes
+		}
+	}
+}
+
+// terms are the order's for a number of workers.
+func (o *Order) terms(workers int) lease.Terms {
+	return lease.Terms{
+		Workers: workers, Cores: o.Cores, MemoryBytes: o.MemoryBytes, Slots: o.Slots, SlotBytes: o.SlotBytes, PayloadBytes: o.PayloadBytes,
+		Spin: o.Mode.Spin(), Digest: o.Digest,
+	}
+}

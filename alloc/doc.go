@@ -1,0 +1,19 @@
+// Package alloc leases cores of other machines, and calls functions there.
+//
+//	c, err := alloc.Open(ctx, alloc.Config{Device: device, Agents: []string{"unix:@node"}})
+//	pool, err := c.Lease(ctx, alloc.Order{Workers: 2, Package: p})
+//	n, err := pool.Call(ctx, "resize", in, out)
+//	pool.Close()
+//
+// A Client asks agents directly: no scheduler is in between. A Pool is an
+// invoke/client.Client over the workers of its leases, safe to use from any goroutine; it
+// renews the leases, and replaces those that are revoked or lost.
+//
+// # Which node
+//
+// Of two nodes chosen at random that one is asked first which has fewer of the pool's
+// workers already, or else more free cores, as far as that is known; with Order.Pack it is
+// the other one, and a node gets all that it has room for before the next one is
+// asked. Who refuses says what is free. When nobody has room, the client asks again, after
+// a pause that grows and is different each time, until the context ends.
+package alloc

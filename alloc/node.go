@@ -1,0 +1,365 @@
+package alloc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/rfaas-go/rfaas/alloc/internal/link"
+	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// node is an agent, and the connection to it.
+type node struct {
+	client  *Client
+	address string
+	domain  *transport.ProtectionDomain
+	queue   *transport.Queue
+	begun   time.Time
+	alarm   chan struct{}
+
+	mu        sync.Mutex
+	state     *lease.Client
+	link      *link.Link // nil: not connected
+	name      string     // what the agent calls itself
+	free      lease.Capacity
+	draining  bool
+	failure   error         // why it is not connected
+	up        chan struct{} // closed when it is connected
+	tried     chan struct{} // closed when it was tried to connect
+	armed     time.Duration
+	answers   map[uint32]chan lease.Event // by number of the request
+	granted   map[lease.ID]*grant
+	messages  []lease.Message
+	events    []lease.Event
+	uploading sync.Mutex // one package at a time
+	taken     chan lease.Event
+}
+
+// grant is a lease that is held.
+type grant struct {
+	node    *node
+	id      lease.ID
+	secret  lease.Secret
+	workers int
+	leaving chan struct{} // closed: use it no more
+
+	mu     sync.Mutex
+	losses map[lost]lease.Event
+	news   chan struct{} // closed when there is a loss
+	users  int           // workers that somebody has
+}
+
+// lost names a process of a worker.
+type lost struct {
+	worker  int
+	attempt uint32
+}
+
+func newNode(c *Client, address string) (*node, error) {
+	n := &node{
+		client: c, address: address, begun: time.Now(), alarm: make(chan struct{}, 1), name: address,
+		state: lease.NewClient(), up: make(chan struct{}), tried: make(chan struct{}), answers: map[uint32]chan lease.Event{}, granted: map[lease.ID]*grant{},
+		failure: errors.New("there is no connection yet"),
+	}
+	var err error
+	if n.domain, err = c.cfg.Device.NewProtectionDomain(); err == nil {
+		n.queue, err = c.cfg.Device.NewQueue(2 * link.Completions) // of the connection before, too
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("alloc: %w", err), n.release())
+	}
+	return n, nil
+}
+
+func (n *node) release() error {
+	var errs []error
+	if n.queue != nil {
+		errs = append(errs, n.queue.Close())
+	}
+	if n.domain != nil {
+		errs = append(errs, n.domain.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (n *node) now() time.Duration { return time.Since(n.begun) }
+
+const (
+	dialTimeout = 10 * time.Second
+	// The pause between two connections.
+	leastPause, mostPause = 10 * time.Millisecond, 2 * time.Second
+	// spin is how long to poll for an answer before sleeping.
+	spin = 20 * time.Microsecond
+)
+
+// run connects, and connects again.
+func (n *node) run() {
+	life := n.client.life
+	n.client.ending.Go(n.keepTime)
+	for pause := leastPause; life.Err() == nil; {
+		begun := time.Now()
+		err := n.connect(life)
+		if !isClosed(n.tried) {
+			close(n.tried)
+		}
+		if err == nil {
+			err = n.poll(life)
+		}
+		n.disconnect(err)
+		if time.Since(begun) > mostPause {
+			pause = leastPause
+		}
+		select {
+		case <-time.After(pause - rand.N(pause/2+1)):
+		case <-life.Done():
+		}
+		pause = min(2*pause, mostPause)
+	}
+}
+
+func (n *node) connect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	stream, err := n.client.cfg.Dial(ctx, n.address)
+	if err != nil {
+		return err
+	}
+	cfg := link.Config(n.domain, n.queue)
+	cfg.PrivateData = (&lease.Hello{Name: n.client.cfg.Tenant, Token: n.client.cfg.Token}).Encode()
+	var h lease.Hello
+	cfg.Authorize = func(_ context.Context, peer transport.Peer) error { return h.Decode(peer.PrivateData) }
+	conn, err := n.client.cfg.Device.Connect(ctx, stream, cfg)
+	if err != nil {
+		return err
+	}
+	l, err := link.New(conn, n.domain)
+	if err == nil {
+		err = l.Start()
+	}
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.link, n.name, n.free, n.draining = l, h.Name, h.Free, false
+	n.state.Connected(n.now(), h.Epoch)
+	close(n.up)
+	n.settle()
+	n.client.log.Info("agent connected", "node", h.Name, "address", n.address, "free", h.Free.String())
+	return nil
+}
+
+// poll takes what the agent sends until the connection ends.
+func (n *node) poll(ctx context.Context) error {
+	var completions [2 * link.Completions]transport.Completion
+	var m lease.Message
+	l := n.link
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() { l.Conn.Close() })()
+	go func() {
+		select {
+		case <-l.Conn.Done():
+			cancel(l.Conn.Err())
+		case <-ctx.Done():
+		}
+	}()
+	for {
+		k, err := n.queue.Wait(ctx, completions[:], spin)
+		if err != nil {
+			return context.Cause(ctx)
+		}
+		for i := range completions[:k] {
+			c := &completions[i]
+			if c.Conn != l.Conn.ID() {
+				continue // of the one before
+			}
+			got, err := l.Completed(c, &m)
+			if err == nil && got {
+				n.mu.Lock()
+				err = n.state.Receive(n.now(), &m)
+				n.settle()
+				n.mu.Unlock()
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// disconnect forgets the connection; leases live on.
+func (n *node) disconnect(why error) {
+	n.mu.Lock()
+	l := n.link
+	n.link, n.failure = nil, why
+	if l != nil {
+		n.up = make(chan struct{})
+	}
+	n.state.Disconnected(fmt.Sprint(why))
+	n.settle()
+	n.mu.Unlock()
+	if l != nil {
+		n.client.log.Info("agent disconnected", "node", n.name, "reason", why)
+		l.Close()
+	}
+}
+
+// settle carries out what the state machine wants. n.mu is held.
+func (n *node) settle() {
+	n.messages = n.state.Messages(n.messages[:0])
+	for i := range n.messages {
+		if n.link == nil {
+			break
+		}
+		if err := n.link.Send(&n.messages[i]); err != nil {
+			conn := n.link.Conn
+			go conn.Close() // poll finds out
+			break
+		}
+	}
+	n.events = n.state.Events(n.events[:0])
+	for i := range n.events {
+		n.happened(&n.events[i])
+	}
+	if next := n.state.Tick(n.now()); next < n.armed {
+		n.armed = next
+		select {
+		case n.alarm <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// happened takes an event. n.mu is held.
+func (n *node) happened(e *lease.Event) {
+	switch e.Kind {
+	case lease.WasGranted, lease.WasRefused, lease.WasNeeded:
+		if e.Kind == lease.WasRefused && (e.Reason == lease.NoCores || e.Reason == lease.NoMemory) {
+			n.free = e.Free
+		}
+		if e.Kind == lease.WasGranted {
+			t := &e.Lease.Terms
+			n.free.Cores = max(n.free.Cores-t.Workers*t.Cores, 0)
+			n.granted[e.Lease.ID] = &grant{node: n, id: e.Lease.ID, secret: e.Lease.Secret, workers: t.Workers, users: t.Workers, leaving: make(chan struct{}), losses: map[lost]lease.Event{}, news: make(chan struct{})}
+		}
+		if answer, ok := n.answers[e.Number]; ok {
+			delete(n.answers, e.Number)
+			answer <- *e
+		} else if e.Kind == lease.WasGranted {
+			n.state.Return(e.Lease.ID) // whoever asked did not wait
+			delete(n.granted, e.Lease.ID)
+		} else if n.taken != nil {
+			select {
+			case n.taken <- *e:
+			default:
+			}
+		}
+	case lease.WasTaken:
+		if n.taken != nil {
+			select {
+			case n.taken <- *e:
+			default:
+			}
+		}
+	case lease.WasNoticed, lease.WasEnded:
+		g := n.granted[e.Lease.ID]
+		if g == nil {
+			return
+		}
+		if e.Kind == lease.WasEnded {
+			delete(n.granted, e.Lease.ID)
+			n.free.Cores += e.Lease.Terms.Workers * e.Lease.Terms.Cores
+		}
+		if !isClosed(g.leaving) {
+			close(g.leaving)
+		}
+		n.client.log.Info("lease ends", "node", n.name, "lease", e.Lease.ID, "reason", e.Reason.String(), "text", e.Text, "left", e.After)
+	case lease.WasLost:
+		if g := n.granted[e.Lease.ID]; g != nil {
+			g.lost(e)
+		}
+	case lease.WasDraining:
+		n.draining = true
+		n.client.log.Info("node drains", "node", n.name)
+	}
+}
+
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// keepTime does what is due.
+func (n *node) keepTime() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-n.client.life.Done():
+			return
+		case <-n.alarm:
+		case <-timer.C:
+		}
+		n.mu.Lock()
+		n.armed = n.state.Tick(n.now())
+		n.settle()
+		wait := min(n.armed-n.now(), time.Hour)
+		n.mu.Unlock()
+		timer.Reset(max(wait, 0))
+	}
+}
+
+// lost notes how a process of a worker ended.
+func (g *grant) lost(e *lease.Event) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.losses[lost{e.Worker, e.Number}] = *e
+	close(g.news)
+	g.news = make(chan struct{})
+}
+
+// fate is how the process of an attempt ended; ok is false if it is not known when the
+// context ends.
+func (g *grant) fate(ctx context.Context, worker int, attempt uint32) (e lease.Event, ok bool) {
+	for {
+		g.mu.Lock()
+		e, ok = g.losses[lost{worker, attempt}]
+		delete(g.losses, lost{worker, attempt})
+		news := g.news
+		g.mu.Unlock()
+		if ok {
+			return e, true
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return e, false
+		}
+	}
+}
+
+// giveBack returns the lease.
+func (g *grant) giveBack() {
+	n := g.node
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.granted[g.id] == nil {
+		return
+	}
+	delete(n.granted, g.id)
+	if !isClosed(g.leaving) {
+		close(g.leaving)
+	}
+	n.state.Return(g.id)
+	n.settle()
+}

@@ -1,0 +1,224 @@
+package alloc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/client"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Pool calls functions on leased workers. Its methods may be called from anywhere.
+type Pool struct {
+	*client.Client
+	owner *Client
+	order Order
+
+	closing sync.Once
+	err     error
+
+	mu    sync.Mutex
+	seats []*seat // of the lanes; nil: it has none yet
+	spare []*seat // leased, and nobody's yet
+}
+
+// seat is a worker of a lease, for one lane.
+type seat struct {
+	grant    *grant
+	worker   int
+	attempts atomic.Uint32 // of connections
+}
+
+// Lease gets workers and makes a pool of them. It returns when all that the order wants
+// are leased; their processes start when they are connected to. The context bounds
+// Lease only. If it ends, what was got is given back, and the error says who refused and
+// why.
+func (c *Client) Lease(ctx context.Context, o Order) (*Pool, error) {
+	o.complete()
+	p := &Pool{owner: c, order: o, seats: make([]*seat, o.Workers)}
+	for missing := o.Workers; missing > 0; missing = o.Workers - len(p.spare) {
+		g, err := c.acquire(ctx, &p.order, missing, p.nodes())
+		if err != nil {
+			p.giveBack()
+			return nil, fmt.Errorf("alloc: %d of %d workers were to be had: %w", len(p.spare), o.Workers, err)
+		}
+		p.add(g)
+	}
+	cfg := o.Calls
+	cfg.Lanes, cfg.Dial = o.Workers, p.dial
+	var err error
+	if p.Client, err = client.New(cfg); err != nil {
+		p.giveBack()
+		return nil, err
+	}
+	return p, nil
+}
+
+// nodes is how many workers the pool has by node.
+func (p *Pool) nodes() map[*node]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	count := map[*node]int{}
+	for _, s := range slices.Concat(p.seats, p.spare) {
+		if s != nil && !isClosed(s.grant.leaving) {
+			count[s.grant.node]++
+		}
+	}
+	return count
+}
+
+// add makes seats of a lease.
+func (p *Pool) add(g *grant) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range g.workers {
+		p.spare = append(p.spare, &seat{grant: g, worker: i})
+	}
+}
+
+// Close ends calls that wait or run, and gives the leases back.
+func (p *Pool) Close() error {
+	p.closing.Do(func() {
+		p.err = p.Client.Close()
+		p.giveBack()
+	})
+	return p.err
+}
+
+func (p *Pool) giveBack() {
+	p.mu.Lock()
+	all := slices.Concat(p.spare, p.seats)
+	p.spare = nil
+	clear(p.seats)
+	p.mu.Unlock()
+	for _, s := range all {
+		if s != nil {
+			s.grant.giveBack()
+		}
+	}
+}
+
+// dial connects a lane to its worker, or to one in its place.
+func (p *Pool) dial(ctx context.Context, lane int) (client.Worker, error) {
+	s, err := p.seat(ctx, lane)
+	if err != nil {
+		return client.Worker{}, err
+	}
+	n := s.grant.node
+	attempt := s.attempts.Add(1)
+	token := lease.Token{Lease: s.grant.id, Secret: s.grant.secret, Worker: s.worker, Attempt: attempt}
+	stream, err := p.owner.cfg.Dial(ctx, n.address)
+	if err != nil {
+		return client.Worker{}, err
+	}
+	name := fmt.Sprintf("worker %d of lease %v at node %s", s.worker, s.grant.id, n.name)
+	conn, err := invoke.Connect(ctx, p.owner.cfg.Device, stream, invoke.ClientConfig{
+		Slots: p.order.Slots, SlotBytes: p.order.SlotBytes, Mode: invoke.Warm, Token: token.Encode(), Name: name,
+	})
+	if err != nil {
+		if errors.Is(err, invoke.ErrRevoked) {
+			p.leave(lane, s)
+		}
+		if r := (*transport.RejectedError)(nil); errors.As(err, &r) {
+			err = &StartError{Node: n.name, Reason: r.Reason}
+		}
+		return client.Worker{}, err
+	}
+	if p.order.OnWorker != nil {
+		p.order.OnWorker(lane, n.name)
+	}
+	return client.Worker{Client: conn, Fate: func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, fatePatience)
+		defer cancel()
+		e, ok := s.grant.fate(ctx, s.worker, attempt)
+		switch {
+		case ok:
+			return &LostError{Node: n.name, Process: e.Process, Reason: e.Reason, How: e.Text}
+		case isClosed(s.grant.leaving):
+			return &LostError{Node: n.name, Reason: lease.Revoked, How: "its lease has ended"}
+		}
+		return &LostError{Node: n.name, How: fmt.Sprint(conn.Err())}
+	}}, nil
+}
+
+// fatePatience is how long the news of a process's end may come after the end of its
+// connection.
+const fatePatience = 300 * time.Millisecond
+
+// seat is the worker of a lane.
+func (p *Pool) seat(ctx context.Context, lane int) (*seat, error) {
+	p.mu.Lock()
+	s := p.seats[lane]
+	p.mu.Unlock()
+	if s != nil {
+		if !isClosed(s.grant.leaving) {
+			return s, nil
+		}
+		p.leave(lane, s)
+	}
+	for {
+		p.mu.Lock()
+		for len(p.spare) > 0 {
+			s := p.spare[0]
+			p.spare = p.spare[1:]
+			if isClosed(s.grant.leaving) {
+				continue
+			}
+			p.seats[lane] = s
+			p.mu.Unlock()
+			return s, nil
+		}
+		p.mu.Unlock()
+		g, err := p.owner.acquire(ctx, &p.order, 1, p.nodes())
+		if err != nil {
+			return nil, err
+		}
+		p.add(g)
+	}
+}
+
+// leave gives a lane's worker up. A lease without users is given back.
+func (p *Pool) leave(lane int, s *seat) {
+	p.mu.Lock()
+	if p.seats[lane] == s {
+		p.seats[lane] = nil
+	}
+	p.mu.Unlock()
+	s.grant.mu.Lock()
+	s.grant.users--
+	unused := s.grant.users == 0
+	s.grant.mu.Unlock()
+	if unused {
+		s.grant.giveBack()
+	}
+}
+
+// StartError says that a worker could not be started.
+type StartError struct {
+	Node   string
+	Reason string // what the agent says
+}
+
+func (e *StartError) Error() string { return fmt.Sprintf("node %s: %s", e.Node, e.Reason) }
+
+// LostError says that a worker was lost, and with it the call that it had.
+type LostError struct {
+	Node    string
+	Process int          // 0: not known
+	Reason  lease.Reason // NoReason: not known
+	How     string
+}
+
+func (e *LostError) Error() string {
+	if e.Process == 0 {
+		return fmt.Sprintf("a worker at node %s was lost: %s", e.Node, e.How)
+	}
+	return fmt.Sprintf("worker process %d at node %s was lost: %s", e.Process, e.Node, e.How)
+}
