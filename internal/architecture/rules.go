@@ -60,6 +60,8 @@ var arrows = []rule{
 	{"invoke/executor", "transport", "executors open a device by its URL"},
 	{"invoke/executor", "internal/pages", "words of the progress page"},
 	{"invoke/executor", "internal/order", "the progress page is written at every call"},
+	{"accounting", "internal/pages", "words of its pages"},
+	{"accounting", "internal/order", "the words are written at every call"},
 	{"benchmarks", "transport", "measures transports through the front"},
 	{"benchmarks", "invoke", "measures invocations"},
 	{"benchmarks", "invoke/executor", "measures functions where they run: in executors"},
@@ -93,6 +95,7 @@ var external = []rule{
 	{"invoke/executor", "kernel.org/pub/linux/libs/security/libcap/psx", "confine's"},
 	{"invoke/executor/confine", "github.com/landlock-lsm/go-landlock", "limits on files"},
 	{"invoke/executor/confine", "kernel.org/pub/linux/libs/security/libcap/psx", "go-landlock imports it"},
+	{"accounting", "golang.org/x/sys", "maps pages, locks and syncs ledgers"},
 	{"verbs/...", "golang.org/x/sys", "as transport, which it is a provider of"},
 }
 

@@ -1,0 +1,17 @@
+package accounting
+
+import (
+	"os"
+	"testing"
+)
+
+const asHelper = "RFAAS_ACCOUNTING_TEST_HELPER" // what the test binary does as another process
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(asHelper) {
+	case "page":
+		writePage()
+	default:
+		os.Exit(m.Run())
+	}
+}
