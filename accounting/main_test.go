@@ -11,6 +11,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(asHelper) {
 	case "page":
 		writePage()
+	case "ledger":
+		appendForever()
 	default:
 		os.Exit(m.Run())
 	}

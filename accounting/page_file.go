@@ -27,7 +27,7 @@ func CreatePage(folder string, header PageHeader) (*PageFile, error) {
 		return nil, fmt.Errorf("accounting: page: tenant: %w", err)
 	}
 	path := filepath.Join(folder, header.name())
-	file, err := createWhole(path, header.encode())
+	file, err := createWhole(path, header.encode(), false) // a sync would slow grants
 	if err != nil {
 		return nil, fmt.Errorf("accounting: %w", err)
 	}
