@@ -159,13 +159,14 @@ func (b *billing) use(key series, day time.Time, used Usage) {
 	if key.lease == 0 {
 		a.whole, days = true, a.tenant
 	}
-	if !used.IsZero() {
-		days[day] = days[day].Add(used)
-	}
+	days[day] = days[day].Add(used)
 }
 
 // add adds usage to the row that it belongs to.
 func (b *billing) add(key series, day time.Time, used Usage) {
+	if used.IsZero() {
+		return
+	}
 	row := Row{Day: day, Claimed: key.claimed}
 	if b.by.Tenant {
 		row.Tenant = key.tenant
@@ -191,9 +192,8 @@ func (b *billing) bill() Bill {
 	}
 	bill := Bill{By: b.by}
 	for row, used := range b.rows {
-		if row.Usage = used; !used.IsZero() {
-			bill.Rows = append(bill.Rows, row)
-		}
+		row.Usage = used
+		bill.Rows = append(bill.Rows, row)
 	}
 	slices.SortFunc(bill.Rows, compareRows)
 	return bill

@@ -190,6 +190,24 @@ func TestBillAddsUp(t *testing.T) {
 	}
 }
 
+// Leases that used nothing in the period have no row.
+func TestBillLeavesZerosOut(t *testing.T) {
+	t.Parallel()
+	since := Filter{Since: time.Date(2026, 3, 4, 10, 30, 0, 0, time.UTC)}
+	require.Equal(t, []string{"alice,n2,1,3,false 100"}, lines(t, mustMakeBill(t, By{Lease: true}, since, someEntries...)))
+	require.Empty(t, lines(t, mustMakeBill(t, By{}, Filter{}, calls("2026-03-01 10:00:00", "n1", "alice", 0, 0))))
+}
+
+// Days are of UTC, whatever the zone of an entry's time.
+func TestBillDaysAreUTC(t *testing.T) {
+	t.Parallel()
+	e := someEntries[3] // 23:59:59
+	for _, hours := range []int{-14, 1, 14} {
+		e.At = e.At.In(time.FixedZone("", hours*3600))
+		require.Equal(t, []string{"2026-03-01,false 12"}, lines(t, mustMakeBill(t, By{Day: true}, Filter{}, e)))
+	}
+}
+
 func TestBillErrors(t *testing.T) {
 	t.Parallel()
 	good := someEntries[0]

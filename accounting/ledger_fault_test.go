@@ -67,6 +67,7 @@ func TestLedgerFullDisk(t *testing.T) {
 		{"half a record", 100, nil, nil, unix.ENOSPC},
 		{"one record of two", 224, nil, nil, unix.ENOSPC},
 		{"the sync fails", enough, unix.EIO, nil, unix.EIO},
+		{"whole records cannot be cut off at once", enough, unix.EIO, unix.EDQUOT, unix.EIO},
 		{"the tail cannot be cut off at once", 300, nil, unix.EDQUOT, unix.EDQUOT},
 	} {
 		t.Run(c.what, func(t *testing.T) {

@@ -2,8 +2,10 @@ package accounting
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -181,8 +183,30 @@ func TestLedgerLock(t *testing.T) {
 	_, err := OpenLedger(path, LedgerConfig{})
 	require.ErrorIs(t, err, ErrLedgerInUse)
 	require.ErrorContains(t, err, path)
+
+	// A child process between fork and exec has the file open, too.
+	inherited, err := unix.Dup(int(l.file.(diskFile).Fd()))
+	require.NoError(t, err)
+	defer unix.Close(inherited)
 	require.NoError(t, l.Close())
 	mustOpenLedger(t, path)
+}
+
+// A reader does not look at what is appended after it began.
+func TestLedgerReadsUpToSize(t *testing.T) {
+	t.Parallel()
+	b := writeLedger(t, 1, 1, 1)
+	for n := range 4 {
+		for _, size := range []int64{recordAt(uint64(n)), recordAt(uint64(n)) + 100} {
+			count, err := scanLedger(bytes.NewReader(b), size, func(uint64, Entry) error { return nil })
+			require.NoError(t, err)
+			require.EqualValues(t, n, count)
+		}
+	}
+	b[recordAt(1)]++
+	count, err := scanLedger(bytes.NewReader(b), recordAt(2), func(uint64, Entry) error { return nil })
+	require.NoError(t, err)
+	require.EqualValues(t, 1, count)
 }
 
 // Of many that make one ledger at the same time, one has it.
@@ -225,6 +249,10 @@ func TestLedgerAppendedByMany(t *testing.T) {
 				}
 			}
 		})
+	}
+	for range 20 { // meanwhile
+		_, err := readAll(path)
+		require.NoError(t, err)
 	}
 	wg.Wait()
 	got, err := readAll(path)
@@ -380,6 +408,16 @@ func TestLedgerImpossibleRecords(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, build(record{testEntry(0), 0}, record{bad, 1}, record{testEntry(2), 2}), 0o600))
 	_, err := OpenLedger(path, LedgerConfig{})
 	require.ErrorContains(t, err, "the record at byte 240 is bad")
+
+	for _, at := range []int{recordClaimedAt, recordClaimedAt + 1, recordNodeAt + 10, recordBytes - 1} { // bytes that must be 0, or 1
+		b := build(record{testEntry(0), 0}, record{testEntry(1), 1})
+		first := b[recordAt(0):recordAt(1)]
+		first[at] = 2
+		binary.LittleEndian.PutUint32(first, crc32.Checksum(first[4:], crc32.MakeTable(crc32.Castagnoli)))
+		require.NoError(t, os.WriteFile(path, b, 0o600))
+		_, err := OpenLedger(path, LedgerConfig{})
+		require.ErrorContains(t, err, "the record at byte 16 is bad")
+	}
 
 	require.NoError(t, os.WriteFile(path, build(record{testEntry(1), 0}, record{testEntry(0), 1}), 0o600))
 	_, err = OpenLedger(path, LedgerConfig{})

@@ -238,6 +238,25 @@ func TestOpenPageOddFiles(t *testing.T) {
 	}
 }
 
+// Pages are removed while others are listed.
+func TestListPagesRemovedMeanwhile(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	var files []*PageFile
+	for worker := range uint32(3) {
+		files = append(files, mustCreatePage(t, folder, PageHeader{Worker: worker, Tenant: "alice"}))
+	}
+	var workers []uint32
+	for info, err := range ListPages(folder) {
+		require.NoError(t, err)
+		workers = append(workers, info.Header.Worker)
+		if len(workers) == 1 {
+			require.NoError(t, files[1].Remove())
+		}
+	}
+	require.Equal(t, []uint32{0, 2}, workers)
+}
+
 func TestMapPageRefuses(t *testing.T) {
 	t.Parallel()
 	f := mustCreatePage(t, t.TempDir(), testHeader)
