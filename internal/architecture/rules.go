@@ -76,6 +76,8 @@ var arrows = []rule{
 	{"alloc/agent", "invoke/pack", "the node's cache of packages"},
 	{"alloc/agent", "transport", "one device for each transport that it offers"},
 	{"alloc/lease", "transport", "a piece of a package is named by its remote span"},
+	{"accounting", "internal/pages", "words of its pages"},
+	{"accounting", "internal/order", "the words are written at every call"},
 	{"benchmarks", "transport", "measures transports through the front"},
 	{"benchmarks", "invoke", "measures invocations"},
 	{"benchmarks", "invoke/executor", "measures functions where they run: in executors"},
@@ -112,6 +114,7 @@ var external = []rule{
 	{"invoke/executor", "kernel.org/pub/linux/libs/security/libcap/psx", "confine's"},
 	{"invoke/executor/confine", "github.com/landlock-lsm/go-landlock", "limits on files"},
 	{"invoke/executor/confine", "kernel.org/pub/linux/libs/security/libcap/psx", "go-landlock imports it"},
+	{"accounting", "golang.org/x/sys", "maps pages, locks and syncs ledgers"},
 	{"verbs/...", "golang.org/x/sys", "as transport, which it is a provider of"},
 }
 

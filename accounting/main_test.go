@@ -1,0 +1,19 @@
+package accounting
+
+import (
+	"os"
+	"testing"
+)
+
+const asHelper = "RFAAS_ACCOUNTING_TEST_HELPER" // what the test binary does as another process
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(asHelper) {
+	case "page":
+		writePage()
+	case "ledger":
+		appendForever()
+	default:
+		os.Exit(m.Run())
+	}
+}
