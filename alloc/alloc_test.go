@@ -289,10 +289,10 @@ func TestDrainedNode(t *testing.T) {
 	b := newSite(t, 2, func(cfg *agent.Config) { cfg.Name = "b" })
 	var mu sync.Mutex
 	nodes := map[string]int{}
-	p := newPool(t, newClient(t, a, b), alloc.Order{Workers: 2, OnWorker: func(_ int, node string) {
+	p := newPool(t, newClient(t, a, b), alloc.Order{Workers: 2, OnWorker: func(_ int, w alloc.Worker) {
 		mu.Lock()
 		defer mu.Unlock()
-		nodes[node]++
+		nodes[w.Node]++
 	}})
 	nap := binary.LittleEndian.AppendUint64(nil, uint64(100*time.Millisecond))
 	var calls []*client.Future

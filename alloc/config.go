@@ -89,9 +89,16 @@ type Order struct {
 	Pack bool
 	// Calls says how calls are made over the workers; its Lanes and Dial are set here.
 	Calls client.Config
-	// OnWorker is told of workers that come, in place of those before: may be nil. It is
-	// called on goroutines of the pool.
-	OnWorker func(lane int, node string)
+	// OnWorker is told of the worker that a lane gets, in place of one before; may be nil.
+	// It is called on the lane's goroutine.
+	OnWorker func(lane int, w Worker)
+}
+
+// Worker is a process of a lease.
+type Worker struct {
+	Node   string
+	Lease  lease.ID
+	Number int // from 0
 }
 
 const (

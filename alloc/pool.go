@@ -125,14 +125,14 @@ func (p *Pool) dial(ctx context.Context, lane int) (client.Worker, error) {
 	if err != nil {
 		if errors.Is(err, invoke.ErrRevoked) {
 			p.leave(lane, s)
+			return client.Worker{}, err
 		}
-		if r := (*transport.RejectedError)(nil); errors.As(err, &r) {
-			err = &StartError{Node: n.name, Reason: r.Reason}
-		}
-		return client.Worker{}, err
+		why := s.notStarted(ctx, attempt, err)
+		p.owner.log.Warn("worker failed to start", "lane", lane, "node", n.name, "lease", s.grant.id, "worker", s.worker, "reason", why)
+		return client.Worker{}, &StartError{Node: n.name, Reason: why}
 	}
 	if p.order.OnWorker != nil {
-		p.order.OnWorker(lane, n.name)
+		p.order.OnWorker(lane, Worker{n.name, s.grant.id, s.worker})
 	}
 	return client.Worker{Client: conn, Fate: func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, fatePatience)
@@ -146,6 +146,20 @@ func (p *Pool) dial(ctx context.Context, lane int) (client.Worker, error) {
 		}
 		return &LostError{Node: n.name, How: fmt.Sprint(conn.Err())}
 	}}, nil
+}
+
+// notStarted is why there was no connection to a worker's process: what the agent says,
+// or how the process ended.
+func (s *seat) notStarted(ctx context.Context, attempt uint32, err error) string {
+	if r := (*transport.RejectedError)(nil); errors.As(err, &r) {
+		return r.Reason
+	}
+	ctx, cancel := context.WithTimeout(ctx, fatePatience)
+	defer cancel()
+	if e, ok := s.grant.fate(ctx, s.worker, attempt); ok {
+		return fmt.Sprintf("executor (process %d): %s", e.Process, e.Text)
+	}
+	return err.Error()
 }
 
 // fatePatience is how long the news of a process's end may come after the end of its

@@ -200,13 +200,17 @@ func (a *Agent) fence(l *lease.Lease) {
 		a.node.Fenced(l.ID)
 		return
 	}
+	grace := time.Duration(0)
+	if l.Reason() == lease.Released {
+		grace = releaseGrace
+	}
 	a.ending.Go(func() {
 		var errs []error
 		var all sync.WaitGroup
 		var mu sync.Mutex
 		for _, w := range workers {
 			all.Go(func() {
-				if err := w.kill(); err != nil {
+				if err := w.fence(grace); err != nil {
 					mu.Lock()
 					errs = append(errs, err)
 					mu.Unlock()

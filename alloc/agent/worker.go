@@ -99,7 +99,7 @@ func (w *worker) processFor(ctx context.Context, attempt uint32, url string) (*e
 		if attempt < w.attempt {
 			return nil, errOld
 		}
-		if err := w.stop(); err != nil {
+		if err := w.stop(0); err != nil {
 			return nil, fmt.Errorf("the worker's last process left something: %w", err)
 		}
 	}
@@ -175,6 +175,24 @@ func (w *worker) watch(e *executor.Executor, attempt uint32) {
 	})
 }
 
+// Process is the process of a worker, or the last one that it had, and its processors;
+// 0 if it had none or there is no such lease.
+func (a *Agent) Process(id lease.ID, number int) (pid int, cores []int) {
+	a.mu.Lock()
+	workers := a.workers[id]
+	a.mu.Unlock()
+	if number >= len(workers) {
+		return 0, nil
+	}
+	w := workers[number]
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.process == nil {
+		return 0, nil
+	}
+	return w.process.PID(), w.process.Cores()
+}
+
 // causeOf is a fate's reason in the protocol.
 func causeOf(f executor.Fate) lease.Reason {
 	switch {
@@ -188,22 +206,26 @@ func causeOf(f executor.Fate) lease.Reason {
 	return lease.WorkerDied
 }
 
+// releaseGrace is how long the process of a lease that was given back may take to end by
+// itself.
+const releaseGrace = 100 * time.Millisecond
+
 // stop ends the process, and all that it has started. w.mu is held.
-func (w *worker) stop() error {
-	w.process.Stop(0)
+func (w *worker) stop(grace time.Duration) error {
+	w.process.Stop(grace)
 	w.remains = errors.Join(w.remains, w.process.Remains())
 	w.process = nil
 	return w.remains
 }
 
-// kill ends the process after bar. An error says what is left.
-func (w *worker) kill() error {
+// fence ends the process after bar. An error says what is left.
+func (w *worker) fence(grace time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.process == nil {
 		return w.remains
 	}
-	return w.stop()
+	return w.stop(grace)
 }
 
 // drain has the process take no more calls.

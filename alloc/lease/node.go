@@ -47,7 +47,7 @@ var stateNames = []string{"granted", "draining", "fencing"}
 func (s State) String() string { return stateNames[s] }
 
 // Lease is a lease at its node. It belongs to the Node: a driver reads what does not
-// change (all but State, Expires and why).
+// change (all but State, Expires and the reason).
 type Lease struct {
 	ID      ID
 	Tenant  string
@@ -63,6 +63,9 @@ type Lease struct {
 	reason  Reason  // of the end or of the notice
 	text    string
 }
+
+// Reason is why the lease ends.
+func (l *Lease) Reason() Reason { return l.reason }
 
 // WorkerCores are the cores of a worker.
 func (l *Lease) WorkerCores(worker int) []int {

@@ -9,6 +9,7 @@ import (
 	"github.com/rfaas-go/rfaas/benchmarks"
 	"github.com/rfaas-go/rfaas/examples/echo"
 	"github.com/rfaas-go/rfaas/invoke/executor"
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
 
 // benchFunctionsHelp is about the tests that call functions.
@@ -52,6 +53,24 @@ func (f *benchFlags) openFunctions(ctx context.Context, p *program) (found []ben
 		})
 	}
 	return found, close, nil
+}
+
+// confinement is how executors of the function are isolated: not at all if it is this
+// program's own.
+func (f *function) confinement(trust bool) *confine.Policy {
+	if f.code == nil || trust {
+		return nil
+	}
+	policy := confine.DefaultPolicy()
+	return &policy
+}
+
+// order is what is wanted of an executor of the function.
+func (f *function) order() executor.Order {
+	p := f.describe()
+	return executor.Order{Code: p.Code, Compiled: p.Compiled, Assignment: executor.Assignment{
+		Runtime: p.Runtime, Functions: p.Functions, MemoryBytes: p.MemoryBytes, TimeLimit: p.TimeLimit, Directories: p.Directories,
+	}}
 }
 
 // ownCache has this process, and those that it starts, keep compiled code in a

@@ -5,36 +5,33 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
+	"github.com/rfaas-go/rfaas/alloc"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/local"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/client"
-	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
 // invocation is a function to be called from the command line.
 type invocation struct {
-	flags      *invokeFlags
-	name       string // the function's
-	moreRoom   string // see function.moreRoom
-	program    *program
-	device     *transport.Device
-	supervisor *executor.Supervisor
-	client     *client.Client  // of one worker
-	notStarted error           // why there is none
-	length     int             // of the input
-	failed     atomic.Bool     // a call did, whose function may still run
-	took       []time.Duration // by calls
-	within     []time.Duration // by the function, in each of them
+	flags    *invokeFlags
+	name     string // the function's
+	moreRoom string // see function.moreRoom
+	program  *program
+	device   *transport.Device
+	node     *local.Node
+	pool     *alloc.Pool     // of one worker
+	length   int             // of the input
+	took     []time.Duration // by calls
+	within   []time.Duration // by the function, in each of them
 }
 
 // start has an executor made for an input of so many bytes. end has to follow, also
 // when it fails.
 func (c *invocation) start(ctx context.Context, function *function) (err error) {
-	f, log := c.flags, &c.program.logging
+	f := c.flags
 	if c.device, err = openForWorkers(f.transport); err != nil {
 		return err
 	}
@@ -42,29 +39,12 @@ func (c *invocation) start(ctx context.Context, function *function) (err error) 
 	if err != nil {
 		return err
 	}
-	c.supervisor, err = executor.New(executor.Config{
-		Command: append([]string{executor.ThisProgram}, executorArgs(log)...),
-		Setup:   executor.Setup{Transports: []string{f.transport}},
-		Confine: function.confinement(f.code.trust),
-		Output:  c.program.meter, Logger: log.log,
-	})
-	if err != nil {
-		return notIsolated(err)
+	if c.node, err = c.program.startNode(ctx, function, f.code.trust, c.device, f.transport, cores[:1]); err != nil {
+		return err
 	}
-	order := function.order()
-	order.Cores, order.Assignment.Mode = executor.On(cores[0]), f.mode
-	c.client, err = client.New(client.Config{
-		Mode: f.mode, MaxDials: 1, Attempts: 1,
-		Dial: func(ctx context.Context, _ int) (client.Worker, error) {
-			w, err := callee.Start(ctx, callee.Config{
-				Supervisor: c.supervisor, Order: order, Device: c.device, InputBytes: c.length, ResultBytes: c.room(function),
-			})
-			if c.notStarted = err; err != nil {
-				return client.Worker{}, err
-			}
-			return w.Worker(c.grace), nil
-		},
-	})
+	o := alloc.Order{Slots: 1, Mode: f.mode, Calls: client.Config{Mode: f.mode, MaxDials: 1, Attempts: 1}}
+	o.SlotBytes, o.PayloadBytes = local.Room(c.length, c.room(function))
+	c.pool, err = c.node.Lease(ctx, o)
 	return err
 }
 
@@ -80,7 +60,7 @@ func (c *invocation) carryOut(ctx context.Context, function *function, in *invok
 	n := c.flags.repeat
 	c.took, c.within = make([]time.Duration, 0, n), make([]time.Duration, 0, n)
 	for range n {
-		r, err := c.client.CallInPlace(ctx, c.name, client.InPlace{
+		r, err := c.pool.CallInPlace(ctx, c.name, client.InPlace{
 			InputBytes: c.length, ResultBytes: c.room(function),
 			Fill: func(memory []byte) (int, error) { return c.length, in.load(memory[:c.length]) },
 			Take: func(result []byte) error {
@@ -91,7 +71,6 @@ func (c *invocation) carryOut(ctx context.Context, function *function, in *invok
 			},
 		}, invoke.CallOptions{Timeout: c.flags.timeout})
 		if err != nil {
-			c.failed.Store(true)
 			return c.explain(err)
 		}
 		c.took, c.within = append(c.took, r.Elapsed), append(c.within, r.Timing.Execution)
@@ -106,10 +85,14 @@ func (c *invocation) explain(err error) error {
 		return err // of writing
 	}
 	if errors.Is(err, client.ErrNoWorker) {
-		return c.notStarted
+		why := c.pool.Stats().Lanes[0].Err
+		if notStarted, ok := errors.AsType[*alloc.StartError](why); ok {
+			return errors.New(notStarted.Reason)
+		}
+		return why
 	}
-	if lost, ok := errors.AsType[*callee.LostError](err); ok {
-		return fmt.Errorf("executor (process %d): %w", lost.PID, lost.How)
+	if lost, ok := errors.AsType[*alloc.LostError](err); ok {
+		return fmt.Errorf("executor (process %d): %s", lost.Process, local.How(lost))
 	}
 	e, ok := errors.AsType[*invoke.Error](err)
 	if !ok {
@@ -119,31 +102,20 @@ func (c *invocation) explain(err error) error {
 	case invoke.StatusFunctionError:
 		return fmt.Errorf("%s: %s", c.name, e.Message)
 	case invoke.StatusTooLarge:
-		return fmt.Errorf("%s: %s", c.name, callee.TooLarge(e, c.moreRoom))
+		return fmt.Errorf("%s: %s", c.name, local.TooLarge(e, c.moreRoom))
 	case invoke.StatusDeadlineExceeded:
 		return fmt.Errorf("%s: not done in time: %s; allow more with --timeout (%v), or more to the package (rfaas pack --time-limit)", c.name, e.Message, c.flags.timeout)
 	}
 	return fmt.Errorf("%s: %v: %s", c.name, e.Status, e.Message)
 }
 
-// invokeEndGrace is how long an executor may take to end by itself.
-const invokeEndGrace = 2 * time.Second
-
-// grace is how long the executor has to end by itself.
-func (c *invocation) grace() time.Duration {
-	if c.failed.Load() {
-		return 0
-	}
-	return invokeEndGrace
-}
-
 // end closes the connection and ends what was started.
 func (c *invocation) end() {
-	if c.client != nil {
-		c.client.Close()
+	if c.pool != nil {
+		c.pool.Close()
 	}
-	if c.supervisor != nil {
-		c.supervisor.Close(0)
+	if c.node != nil {
+		c.node.Close()
 	}
 	if c.device != nil {
 		if err := c.device.Close(); err != nil {

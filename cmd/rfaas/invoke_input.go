@@ -9,7 +9,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/local"
 )
 
 // invokeInput is the input of a call.
@@ -75,7 +75,7 @@ func (f *invokeFlags) drain(name string, r io.Reader) (*invokeInput, error) {
 
 func (in *invokeInput) tooLong(most int64) error {
 	size := byteSize(most)
-	if most == callee.MaxBytes {
+	if most == local.MaxBytes {
 		return fmt.Errorf("%s: too large: more than %s, which is the most that a call takes", in.name, size.String())
 	}
 	return fmt.Errorf("%s: too large: more than %s; allow more with --slot-bytes", in.name, size.String())

@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rfaas-go/rfaas/alloc/agent"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/local"
 	"github.com/rfaas-go/rfaas/invoke/executor"
-	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/invoke/pack"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // code is what a function is loaded from, if it does not come with the program.
@@ -29,7 +31,9 @@ type code struct {
 }
 
 func (c *code) close() {
-	c.file.Close()
+	if c.file != nil {
+		c.file.Close()
+	}
 	if c.compiled != nil {
 		c.compiled.Close()
 	}
@@ -166,26 +170,36 @@ func choose(path string, functions []pack.Function, wanted string) (pack.Functio
 	return pack.Function{}, fmt.Errorf("%s has no function %q; there are: %s", path, wanted, strings.Join(names, ", "))
 }
 
-// confinement is how executors of the function are isolated: not at all if it is this
-// program's own.
-func (f *function) confinement(trust bool) *confine.Policy {
-	if f.code == nil || trust {
-		return nil
+// program is what workers of the function run. Its files are the taker's.
+func (f *function) program(trust bool) *agent.Program {
+	p := f.describe()
+	p.Trusted = trust || f.code == nil
+	if c := f.code; c != nil {
+		c.file, c.compiled = nil, nil
 	}
-	policy := confine.DefaultPolicy()
-	return &policy
+	return p
 }
 
-// order is what is wanted of an executor of the function.
-func (f *function) order() executor.Order {
-	a := executor.Assignment{Runtime: runtime.Go}
+// describe is the program of the function, whose files are the function's.
+func (f *function) describe() *agent.Program {
 	own := executor.Function{Name: f.name, Entry: f.name, Idempotent: f.idempotent}
-	o := executor.Order{}
+	p := &agent.Program{Runtime: runtime.Go}
 	if c := f.code; c != nil {
-		own.Entry, o.Code, o.Compiled, a.Directories = c.entry, c.file, c.compiled, c.directories
-		a.Runtime, a.MemoryBytes, a.TimeLimit = c.runtime, c.limits.MemoryBytes, c.limits.TimeLimit.Duration
+		own.Entry, p.Code, p.Compiled, p.Directories = c.entry, c.file, c.compiled, c.directories
+		p.Runtime, p.MemoryBytes, p.TimeLimit = c.runtime, c.limits.MemoryBytes, c.limits.TimeLimit.Duration
 	}
-	a.Functions = []executor.Function{own}
-	o.Assignment = a
-	return o
+	p.Functions = []executor.Function{own}
+	return p
+}
+
+// startNode starts an agent in this process that has the function, and its client.
+func (p *program) startNode(ctx context.Context, f *function, trust bool, device *transport.Device, url string, cores []int) (*local.Node, error) {
+	n, err := local.Start(ctx, local.Config{
+		Program: f.program(trust), Transport: url, Device: device, Cores: cores,
+		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...), Output: p.meter, Logger: p.logging.log,
+	})
+	if err != nil && f.code != nil && !trust {
+		err = notIsolated(err)
+	}
+	return n, err
 }

@@ -87,7 +87,8 @@ func TestRoceCapture(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("x.pcap: %d packets: %d RoCEv2, 0 bad ICRC, 0 malformed, 0 cut off, 0 other\n", count, count), stdout)
 }
 
-// Not all ends can have RoCE's port; dump is told of the others.
+// Not all ends can have RoCE's port; dump is told of the others: the client's, the agent's and
+// the worker's.
 func TestRoceCaptureOtherPorts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -97,7 +98,7 @@ func TestRoceCaptureOtherPorts(t *testing.T) {
 	require.Equal(t, "a", stdout)
 	count, _, _ := captureCounts(t, stderr, "x.pcap")
 	require.Positive(t, count)
-	hint := regexp.MustCompile(`(?m)^rfaas roce capture: not all packets go to RoCE's port 4791: read them with 'rfaas (roce dump --port 4791,\d+,\d+ x\.pcap)', and in Wireshark choose Decode As, InfiniBand$`).FindStringSubmatch(stderr)
+	hint := regexp.MustCompile(`(?m)^rfaas roce capture: not all packets go to RoCE's port 4791: read them with 'rfaas (roce dump --port 4791,\d+,\d+,\d+ x\.pcap)', and in Wireshark choose Decode As, InfiniBand$`).FindStringSubmatch(stderr)
 	require.NotNil(t, hint, stderr)
 
 	status, stdout, stderr = run(t, dir, append(strings.Fields(hint[1]), "-q")...)

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/local"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
@@ -22,7 +22,7 @@ memory that its package allows; and both for as much as the package says
 
 // checkSlotBytes refuses what --slot-bytes cannot be; 0 is what it is if not given.
 func checkSlotBytes(asked byteSize) error {
-	if most := byteSize(callee.MaxBytes); asked < 0 || asked > most {
+	if most := byteSize(local.MaxBytes); asked < 0 || asked > most {
 		return usageError("--slot-bytes %s: must be 1 to %s", asked.String(), most.String())
 	}
 	return nil
@@ -33,7 +33,7 @@ func mostInput(asked byteSize) int64 {
 	if asked > 0 {
 		return int64(asked)
 	}
-	return callee.MaxBytes
+	return local.MaxBytes
 }
 
 // room is how long the result for an input of up to n bytes may be; asked is what
@@ -43,7 +43,7 @@ func (f *function) room(n int64, asked byteSize) int {
 		return int(asked)
 	}
 	if f.code == nil {
-		return int(min(max(f.resultBytes(n), leastRoom), callee.MaxBytes))
+		return int(min(max(f.resultBytes(n), leastRoom), local.MaxBytes))
 	}
 	limits := &f.code.limits
 	own := max(int64(limits.SlotBytes), leastRoom)
@@ -51,7 +51,7 @@ func (f *function) room(n int64, asked byteSize) int {
 	if f.code.runtime == runtime.Wasm {
 		room = max(own, min(room, limits.MemoryBytes/4))
 	}
-	return int(min(room, callee.MaxBytes))
+	return int(min(room, local.MaxBytes))
 }
 
 // moreRoom is how the user gives a result more room.

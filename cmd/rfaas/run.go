@@ -9,7 +9,6 @@ import (
 
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/job"
 	"github.com/rfaas-go/rfaas/invoke"
-	"github.com/rfaas-go/rfaas/invoke/executor"
 )
 
 // runFlags are the flags of run.
@@ -121,20 +120,15 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	if err != nil {
 		return asUsage(err)
 	}
-	supervisor, err := executor.New(executor.Config{
-		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...),
-		Setup:   executor.Setup{Transports: []string{f.transport}},
-		Confine: function.confinement(f.code.trust),
-		Output:  p.meter, Logger: p.logging.log,
-	})
+	node, err := p.startNode(cmd.Context(), function, f.code.trust, device, f.transport, cores)
 	if err != nil {
-		return notIsolated(err)
+		return err
 	}
-	defer supervisor.Close(0) // the job has ended its own
+	defer node.Close()
 	report := f.carryOut(cmd, p, plan, job.Config{
-		Function: function.name, Supervisor: supervisor, Order: function.order(),
+		Function: function.name, Lease: node.Lease, Process: node.Process,
 		InputBytes: max(int(plan.LargestBytes), leastInput), ResultBytes: function.room(plan.LargestBytes, f.slotBytes), MoreRoom: function.moreRoom(),
-		Device: device, Cores: cores, Mode: f.mode, Timeout: f.timeout,
+		Workers: len(cores), Mode: f.mode, Timeout: f.timeout,
 		Stdout: cmd.OutOrStdout(), Log: p.logging.log,
 	})
 	if note != "" {

@@ -91,6 +91,7 @@ var arrows = []rule{
 	{"cmd/rfaas/...", "softroce/...", "programs wire everything: rfaas roce dump decodes captures"},
 	{"cmd/rfaas/internal/pingpong", "internal/roceaddr", "translates set-up messages for a tool that has its own"},
 	{"cmd/rfaas/...", "invoke/...", "programs wire everything"},
+	{"cmd/rfaas/...", "alloc/...", "programs wire everything"},
 	{"cmd/rfaas/...", "benchmarks", "programs wire everything"},
 	{"cmd/rfaas/...", "examples/...", "the functions that come with the program"},
 	{"cmd/rfaas/...", "cmd/rfaas/...", "the program's own parts"},

@@ -12,7 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/local"
 )
 
 // Stdin is the name that stands for the standard input.
@@ -100,7 +100,7 @@ func (in *Input) load(buf []byte) (n int, err error) {
 
 // tooLarge is the error for an input that is longer than allowed.
 func tooLarge(size, limit int64) error {
-	if limit == callee.MaxBytes {
+	if limit == local.MaxBytes {
 		return fmt.Errorf("too large: %d bytes, a call takes at most %d", size, limit)
 	}
 	return fmt.Errorf("too large: %d bytes, at most %d are allowed; allow more with --slot-bytes", size, limit)

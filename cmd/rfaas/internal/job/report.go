@@ -29,10 +29,11 @@ type Outcome struct {
 
 // WorkerReport is what one worker did.
 type WorkerReport struct {
-	Number   int // from 1
-	PID      int // of its last process
-	Core     int // executor.AnyCore if it was not pinned
-	Calls    int // answered
+	Number   int    // from 1
+	PID      int    // of its last process
+	Core     int    // executor.AnyCore if it was not pinned
+	Node     string // that it is on
+	Calls    int    // answered
 	Busy     time.Duration
 	Replaced int   // how often its process was lost and another one started
 	Lost     error // why there was no worker in the end

@@ -8,22 +8,22 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rfaas-go/rfaas/alloc"
 	"github.com/rfaas-go/rfaas/invoke"
-	"github.com/rfaas-go/rfaas/invoke/executor"
-	"github.com/rfaas-go/rfaas/transport"
 )
 
 // Config says how to run a plan.
 type Config struct {
-	Function   string // to call
-	Supervisor *executor.Supervisor
-	Order      executor.Order // of each worker, on a core of Cores
+	Function string // to call
+	// Lease gets workers; what the order says of the package is the caller's to add.
+	Lease func(ctx context.Context, o alloc.Order) (*alloc.Pool, error)
+	// Process is the process of a worker, and its processors; may be nil.
+	Process func(w alloc.Worker) (pid int, cores []int)
 	// InputBytes and ResultBytes are what there is room for.
 	InputBytes, ResultBytes int
 	MoreRoom                string // how the user gives a result more room
 
-	Device  *transport.Device
-	Cores   []int // of the workers, one each; executor.AnyCore leaves it open
+	Workers int
 	Mode    invoke.Mode
 	Timeout time.Duration // of a call; 0 for none
 	Stdout  io.Writer     // gets the results of a plan without a directory
@@ -75,12 +75,12 @@ func Run(stop, abort context.Context, plan *Plan, cfg Config) *Report {
 // work tries the inputs, one for each worker at a time, and tells what the workers
 // did.
 func (r *run) work() []WorkerReport {
-	n := min(len(r.cfg.Cores), len(r.source.inputs))
+	n := min(r.cfg.Workers, len(r.source.inputs))
 	if n == 0 || r.source.stop.Err() != nil {
 		return nil
 	}
 	var err error
-	if r.crew, err = hire(&r.cfg, r.cfg.Cores[:n]); err != nil {
+	if r.crew, err = hire(r.abort, &r.cfg, n); err != nil {
 		r.source.halt(err)
 		return nil
 	}
@@ -101,7 +101,7 @@ func (r *run) work() []WorkerReport {
 		})
 	}
 	callers.Wait()
-	return r.crew.dismiss(r.abort.Err() != nil)
+	return r.crew.dismiss()
 }
 
 // note records what became of an input.

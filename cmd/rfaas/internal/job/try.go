@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/callee"
+	"github.com/rfaas-go/rfaas/alloc"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/local"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/client"
 )
@@ -17,7 +18,7 @@ var errInterrupted = errors.New("interrupted")
 func (r *run) process(in *Input) (o Outcome, tried bool) {
 	o = Outcome{Input: in, State: Failed}
 	delivered := false
-	result, err := r.crew.client.CallInPlace(r.abort, r.cfg.Function, client.InPlace{
+	result, err := r.crew.pool.CallInPlace(r.abort, r.cfg.Function, client.InPlace{
 		InputBytes: r.cfg.InputBytes, ResultBytes: r.cfg.ResultBytes,
 		Fill: func(memory []byte) (int, error) {
 			if o.Attempts++; o.Attempts > 1 {
@@ -55,19 +56,24 @@ func (r *run) reason(err error) string {
 		return err.Error() // of delivery
 	}
 	tries := failed.Attempts
-	loss, lost := errors.AsType[*callee.LostError](failed.Err)
+	loss, lost := errors.AsType[*alloc.LostError](failed.Err)
 	e, answered := errors.AsType[*invoke.Error](failed.Err)
 	switch {
 	case r.abort.Err() != nil:
 		return errInterrupted.Error()
 	case lost && len(tries) < maxAttempts:
-		return fmt.Sprintf("%v; not tried again, because %s is not declared idempotent", loss, r.cfg.Function)
+		return fmt.Sprintf("%s; not tried again, because %s is not declared idempotent", lossOf(loss), r.cfg.Function)
 	case lost:
-		return fmt.Sprintf("tried %d times, and its worker was lost each time: %v", len(tries), loss)
+		return fmt.Sprintf("tried %d times, and its worker was lost each time: %s", len(tries), lossOf(loss))
 	case answered:
 		return r.cfg.describe(e).Error()
 	}
 	return failed.Err.Error()
+}
+
+// lossOf is a lost worker in words for the summary.
+func lossOf(e *alloc.LostError) string {
+	return fmt.Sprintf("worker process %d was lost: %s", e.Process, local.How(e))
 }
 
 // describe is a failed call in words for the summary.
@@ -76,7 +82,7 @@ func (c *Config) describe(e *invoke.Error) error {
 	case invoke.StatusFunctionError:
 		return errors.New(e.Message)
 	case invoke.StatusTooLarge:
-		return errors.New(callee.TooLarge(e, c.MoreRoom))
+		return errors.New(local.TooLarge(e, c.MoreRoom))
 	case invoke.StatusDeadlineExceeded:
 		return fmt.Errorf("not done within %v; allow more time with --timeout", c.Timeout)
 	}

@@ -1,0 +1,81 @@
+// Package local leases workers of an agent in this process: what a command does that is
+// not told of a cluster.
+package local
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/rfaas-go/rfaas/alloc"
+	"github.com/rfaas-go/rfaas/alloc/agent"
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// Config says what the node has.
+type Config struct {
+	Program   *agent.Program // what its workers run; the agent's from then on
+	Transport string         // URL
+	Device    *transport.Device
+	Cores     []int           // a worker can be had for each
+	Command   []string        // see agent.Config
+	Confine   *confine.Policy // likewise
+	Output    io.Writer
+	Logger    *slog.Logger
+}
+
+// Node is an agent and its only tenant.
+type Node struct {
+	*alloc.Client
+	agent *agent.Agent
+}
+
+const (
+	// life is that of leases: agent and tenant are one process, and end together. It may
+	// be stopped for a while, and goes on then.
+	life = 365 * 24 * time.Hour
+	// memory is not scarce: what executors may use has limits of its own.
+	memory = 1 << 50
+)
+
+// Start starts an agent that has the program, and a client of it.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	a, err := agent.New(agent.Config{
+		Name: "local", Transports: []string{cfg.Transport}, Cores: cfg.Cores, MemoryBytes: memory, MaxLife: life, Epoch: 1,
+		Command: cfg.Command, Output: cfg.Output, Logger: cfg.Logger, Confine: cfg.Confine,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Offer([32]byte{}, cfg.Program); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	n := &Node{agent: a}
+	n.Client, err = alloc.Open(ctx, alloc.Config{
+		Device: cfg.Device, Agents: []string{"unix:@local"}, Logger: cfg.Logger,
+		Dial: func(context.Context, string) (net.Conn, error) { return a.Stream() },
+	})
+	if err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return n, nil
+}
+
+// Lease is alloc.Client.Lease.
+func (n *Node) Lease(ctx context.Context, o alloc.Order) (*alloc.Pool, error) {
+	o.Life = life
+	return n.Client.Lease(ctx, o)
+}
+
+// Process is the process that a worker has, or had last, and its processors; 0 if there
+// was none.
+func (n *Node) Process(w alloc.Worker) (pid int, cores []int) {
+	return n.agent.Process(w.Lease, w.Number)
+}
+
+// Close ends workers, agent and client.
+func (n *Node) Close() error { return errors.Join(n.Client.Close(), n.agent.Close()) }
