@@ -1,0 +1,2 @@
+// Package manager tells clients which nodes there are and what they offer.
+package manager

@@ -1,0 +1,179 @@
+package manager
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A watcher is told what changed before it came, then at once what changes, and
+// every few seconds that nothing does.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var p pipes
+		m, _ := run(t, p.listen(), Config{Life: 1})
+		requireRegister := func(n Node) {
+			_, err := m.register(n)
+			require.NoError(t, err)
+		}
+		n := testNode("a", 1)
+		requireRegister(n)
+		lines := open(t, p.http(t), "http://m")
+		require.Equal(t, Change{Revision: 1, Kind: Added, Node: n}, readLine(t, lines))
+		require.Equal(t, Change{Revision: 1}, readLine(t, lines), "now it knows all")
+		start := time.Now()
+		n.FreeCores--
+		requireRegister(n)
+		require.Equal(t, Change{Revision: 2, Kind: Changed, Node: n}, readLine(t, lines))
+		n.Draining = true
+		requireRegister(n)
+		require.Equal(t, Change{Revision: 3, Kind: Draining, Node: n}, readLine(t, lines))
+		require.Zero(t, time.Since(start))
+
+		require.Equal(t, Change{Revision: 3}, readLine(t, lines))
+		require.Equal(t, heartbeatInterval, time.Since(start))
+		require.Equal(t, Change{Revision: 4, Kind: Gone, Node: n}, readLine(t, lines))
+		require.Equal(t, defaultTimeToLive, time.Since(start), "it did not renew")
+	})
+}
+
+// Who does not read is cut off when the backlog is full, and holds up nobody.
+func TestWatcherThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var p pipes
+		var log journal
+		m, _ := run(t, p.listen(), Config{Life: 1, Logger: log.logger()})
+		n := testNode("a", 1)
+		_, err := m.register(n)
+		require.NoError(t, err)
+		m.maxBacklogBytes = 10 * len(m.registry.log[0].line)
+		c := p.http(t)
+		silent, reads := open(t, c, "http://m"), open(t, c, "http://m")
+		synctest.Wait()
+		readLine(t, reads)
+		readLine(t, reads)
+		for i := range 30 {
+			n.FreeCores = i % 3
+			_, err := m.register(n)
+			require.NoError(t, err)
+			require.EqualValues(t, 2+i, readLine(t, reads).Revision)
+			synctest.Wait()
+			require.Equal(t, i >= 9, strings.Contains(log.String(), errBacklog.Error()), "change %d", i)
+		}
+		require.Equal(t, 1, strings.Count(log.String(), "watcher is cut off"))
+		_, err = io.ReadAll(silent)
+		require.Error(t, err, "the stream is broken off")
+		require.Len(t, m.watchers, 1)
+	})
+}
+
+// Who does not even take off heartbeats is cut off, too.
+func TestWatcherThatTakesNoHeartbeats(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var p pipes
+		var log journal
+		m, _ := run(t, p.listen(), Config{Life: 1, Logger: log.logger()})
+		open(t, p.http(t), "http://m")
+		time.Sleep(maxHeartbeats*heartbeatInterval + 1)
+		require.NotContains(t, log.String(), "cut off")
+		time.Sleep(heartbeatInterval)
+		synctest.Wait()
+		require.Contains(t, log.String(), errHeartbeat.Error())
+		require.Empty(t, m.watchers)
+	})
+}
+
+// The same over a socket, which has buffers in the kernel.
+func TestWatcherThatDoesNotReadItsSocket(t *testing.T) {
+	t.Parallel()
+	l := loopback(t)
+	var log journal
+	m, _ := run(t, l, Config{Life: 1, Logger: log.logger()})
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	open(t, &http.Client{Transport: transport}, "http://"+l.Addr().String())
+	n := largest()
+	for i := 0; !strings.Contains(log.String(), errBacklog.Error()); i++ {
+		require.Less(t, i, 1<<16, "64 Ki changes went into the kernel's buffers")
+		n.FreeCores = i % 2
+		_, err := m.register(n)
+		require.NoError(t, err)
+	}
+}
+
+func TestTooManyWatchers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var p pipes
+		m, _ := run(t, p.listen(), Config{Life: 1})
+		m.maxWatchers = 1
+		c := p.http(t)
+		open(t, c, "http://m")
+		answer, err := c.Get("http://m/v1/watch?life=0000000000000001&revision=0")
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		require.Equal(t, http.StatusServiceUnavailable, answer.StatusCode)
+	})
+}
+
+// Watches end with the manager, whether their clients read or not.
+func TestCloseEndsWatches(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var p pipes
+		m, _ := run(t, p.listen(), Config{Life: 1})
+		c := p.http(t)
+		reads, _ := open(t, c, "http://m"), open(t, c, "http://m")
+		readLine(t, reads)
+		synctest.Wait()
+		require.NoError(t, m.Close())
+		_, err := reads.ReadByte()
+		require.Error(t, err)
+		require.Empty(t, m.watchers)
+	})
+}
+
+// Watchers that come and go leave no goroutine and no descriptor behind.
+func TestWatchersLeaveNothing(t *testing.T) { // not parallel: it counts what the process has
+	l := loopback(t)
+	m, _ := run(t, l, Config{Life: 1})
+	_, err := m.register(testNode("a", 1))
+	require.NoError(t, err)
+	traces := func() string {
+		runtime.GC()
+		fds, err := os.ReadDir("/proc/self/fd")
+		require.NoError(t, err)
+		return fmt.Sprintf("%d goroutines, %d descriptors", runtime.NumGoroutine(), len(fds))
+	}
+	round := func() {
+		transport := &http.Transport{}
+		defer transport.CloseIdleConnections()
+		answer, err := (&http.Client{Transport: transport}).Get("http://" + l.Addr().String() + "/v1/watch?life=0000000000000001&revision=0")
+		require.NoError(t, err)
+		_, err = answer.Body.Read(make([]byte, 1))
+		require.NoError(t, err)
+		answer.Body.Close()
+	}
+	round()
+	settled := ""
+	require.Eventually(t, func() bool {
+		was := settled
+		settled = traces()
+		return was == settled
+	}, patience, 50*time.Millisecond)
+	for range 50 {
+		round()
+	}
+	require.Eventually(t, func() bool { return traces() == settled }, patience, 10*time.Millisecond, "before: %s", settled)
+}
