@@ -25,6 +25,7 @@ const patience = 60 * time.Second
 type pipes struct {
 	mu       sync.Mutex
 	listener *pipeListener // nil while nobody listens
+	conns    []net.Conn
 }
 
 type pipeListener struct {
@@ -50,12 +51,25 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
 	case l.conns <- server:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.conns = append(p.conns, client)
 		return client, nil
 	case <-l.closed:
 		return nil, errors.New("nobody listens any more")
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// breakAll breaks all connections.
+func (p *pipes) breakAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		c.Close()
+	}
+	p.conns = nil
 }
 
 func (l *pipeListener) Accept() (net.Conn, error) {
@@ -148,4 +162,48 @@ func readLine(t *testing.T, r *bufio.Reader) Change {
 	c, err := decodeLine(line)
 	require.NoError(t, err)
 	return c
+}
+
+// client is a client of the manager behind the pipes.
+func (p *pipes) client(t *testing.T) *Client {
+	t.Helper()
+	c, err := NewClient("http://m", p.http(t))
+	require.NoError(t, err)
+	c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	return c
+}
+
+// background runs something until the test ends, or stop.
+func background(t *testing.T, do func(context.Context) error) (stop func() error) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- do(ctx) }()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	t.Cleanup(func() { _ = stop() })
+	return stop
+}
+
+// awaitView waits until a view is as it should be.
+func awaitView(t *testing.T, v *View, ok func() bool) {
+	t.Helper()
+	for timeout := time.After(patience); ; {
+		changed := v.Changed()
+		if ok() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			_, why := v.Stale()
+			require.FailNow(t, "the view does not become as it should be", "%v, stale: %v", v.Nodes(), why)
+		}
+	}
+}
+
+func isCurrent(v *View) bool {
+	_, why := v.Stale()
+	return why == nil
 }
