@@ -56,5 +56,5 @@
 //
 // Nodes 16384, 8 KiB of JSON each; watchers 32768; the changes of the last 16 MiB are
 // there to resume from. Who listens with a Manager should bound the time of a
-// request's head (http.Server.ReadHeaderTimeout); the rest is bounded here.
+// request's head and of idle connections (http.Server.ReadHeaderTimeout, IdleTimeout); the rest is bounded here.
 package manager

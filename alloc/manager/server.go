@@ -49,7 +49,7 @@ const (
 
 	maxBodyBytes  = 64 << 10
 	bodyTimeout   = 10 * time.Second // to arrive
-	answerTimeout = time.Minute      // for a snapshot to be taken off
+	answerTimeout = time.Minute      // to be taken off
 )
 
 // Manager is the HTTP handler that answers agents and callers; the package says what
@@ -116,7 +116,11 @@ func newManager(cfg Config) *Manager {
 
 // ServeHTTP answers a request. A watch lasts until its client ends it, does not
 // read, or Close.
-func (m *Manager) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.mux.ServeHTTP(w, r) }
+func (m *Manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// The server lifts it after the request. Not every ResponseWriter has deadlines.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	m.mux.ServeHTTP(w, r)
+}
 
 // Close ends all watches, and refuses what comes later. It returns when nothing of
 // the manager's own runs; requests may still be ending.
@@ -212,10 +216,14 @@ func refuse(w http.ResponseWriter, err error) {
 }
 
 func answer(w http.ResponseWriter, status int, body []byte) {
+	out := http.NewResponseController(w)
+	_ = out.SetWriteDeadline(time.Now().Add(answerTimeout))
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	w.Write(body) // a client that went away is no longer to be told
+	w.Write(body)                         // a client that went away is no longer to be told
+	_ = out.Flush()                       // within the deadline,
+	_ = out.SetWriteDeadline(time.Time{}) // which the server would not lift
 }
 
 // handle has a request answered for whoever has the role.
@@ -226,6 +234,10 @@ func (m *Manager) handle(pattern string, role Role, do func(http.ResponseWriter,
 				refuse(w, &refusal{http.StatusForbidden, fmt.Errorf("%s %s is for the role %s: %w", r.Method, clip(r.URL.Path), role, err)})
 				return
 			}
+		}
+		if r.ContentLength != 0 && r.Method != http.MethodPut {
+			refuse(w, bad("%s %s has a body: must have none", r.Method, clip(r.URL.Path)))
+			return
 		}
 		if err := do(w, r); err != nil {
 			refuse(w, err)
@@ -241,8 +253,6 @@ type answerRegistered struct {
 }
 
 func (m *Manager) put(w http.ResponseWriter, r *http.Request) error {
-	// Not every ResponseWriter has deadlines; the server's own hold in any case.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return &refusal{http.StatusRequestEntityTooLarge, fmt.Errorf("the body has more than %d bytes, which no node needs", maxBodyBytes)}
@@ -305,12 +315,7 @@ func number(r *http.Request, name string) (uint64, error) {
 }
 
 func (m *Manager) list(w http.ResponseWriter, _ *http.Request) error {
-	body := m.current()
-	deadlines := http.NewResponseController(w)
-	_ = deadlines.SetWriteDeadline(time.Now().Add(answerTimeout))
-	answer(w, http.StatusOK, body)
-	_ = deadlines.Flush() // within the deadline, which is not to hold for the next answer
-	_ = deadlines.SetWriteDeadline(time.Time{})
+	answer(w, http.StatusOK, m.current())
 	return nil
 }
 

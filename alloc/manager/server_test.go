@@ -3,11 +3,13 @@ package manager
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -72,6 +74,7 @@ func TestRefusals(t *testing.T) {
 		{"PUT", "/v1/nodes/a", node("a", 4), 409, "node a, epoch 4: the node is registered with a higher epoch, 5: this agent should end"},
 		{"PUT", "/v1/nodes/b", node("b", 5), 507, "there are too many nodes"},
 		{"PUT", "/v1/nodes/a", strings.Repeat(" ", maxBodyBytes+1), 413, "more than 65536 bytes"},
+		{"GET", "/v1/nodes", "x", 400, "GET /v1/nodes has a body: must have none"},
 		{"DELETE", "/v1/nodes/a", "", 400, "epoch: \"\": must be a decimal number"},
 		{"DELETE", "/v1/nodes/a?epoch=x", "", 400, "epoch: \"x\""},
 		{"DELETE", "/v1/nodes/a%20b?epoch=1", "", 400, "without spaces"},
@@ -137,4 +140,33 @@ func TestClosedRefuses(t *testing.T) {
 	require.NoError(t, m.Close())
 	require.Equal(t, http.StatusServiceUnavailable, ask(m, "PUT", "/v1/nodes/a", string(encode(testNode("a", 1)))).Code)
 	require.Equal(t, http.StatusServiceUnavailable, ask(m, "GET", "/v1/watch?life=0000000000000001&revision=0", "").Code)
+}
+
+// A client that stops in the middle of a request, or does not take its answer, holds
+// nothing for long.
+func TestClientsThatStop(t *testing.T) {
+	t.Parallel()
+	for name, request := range map[string]string{
+		"in a body":              "PUT /v1/nodes/a HTTP/1.1\r\nHost: m\r\nContent-Length: 9\r\n\r\n{",
+		"in a body of a watch":   "GET /v1/watch HTTP/1.1\r\nHost: m\r\nContent-Length: 9\r\n\r\n{",
+		"in a body for nothing":  "PUT /v1/nodes HTTP/1.1\r\nHost: m\r\nContent-Length: 9\r\n\r\n{",
+		"instead of its answer":  "GET /v1/nodes HTTP/1.1\r\nHost: m\r\n\r\n",
+		"instead of its refusal": "GET /v1/nodes?epoch HTTP/1.1\r\nHost: m\r\nContent-Length: 1\r\n\r\n ",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var p pipes
+				run(t, p.listen(), Config{})
+				c, err := p.dial(t.Context(), "", "")
+				require.NoError(t, err)
+				defer c.Close()
+				_, err = io.WriteString(c, request)
+				require.NoError(t, err)
+				time.Sleep(bodyTimeout + answerTimeout + 5*time.Second)
+				_, err = c.Write([]byte("x"))
+				require.ErrorIs(t, err, io.ErrClosedPipe, "the server has closed it")
+			})
+		})
+	}
 }
