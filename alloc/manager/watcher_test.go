@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
@@ -101,21 +102,35 @@ func TestWatcherThatTakesNoHeartbeats(t *testing.T) {
 	})
 }
 
-// The same over a socket, which has buffers in the kernel.
+// The same over sockets, which have buffers in the kernel, and over HTTP/2, which has
+// windows.
 func TestWatcherThatDoesNotReadItsSocket(t *testing.T) {
 	t.Parallel()
-	l := loopback(t)
-	var log journal
-	m, _ := run(t, l, Config{Life: 1, Logger: log.logger()})
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	open(t, &http.Client{Transport: transport}, "http://"+l.Addr().String())
-	n := largest()
-	for i := 0; !strings.Contains(log.String(), errBacklog.Error()); i++ {
-		require.Less(t, i, 1<<16, "64 Ki changes went into the kernel's buffers")
-		n.FreeCores = i % 2
-		_, err := m.register(n)
-		require.NoError(t, err)
+	for protocol := 1; protocol <= 2; protocol++ {
+		t.Run(fmt.Sprintf("HTTP %d", protocol), func(t *testing.T) {
+			t.Parallel()
+			var log journal
+			m := start(t, Config{Life: 1, Logger: log.logger()})
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.ProtoMajor == protocol {
+					m.ServeHTTP(w, r)
+				}
+			}))
+			server.EnableHTTP2 = protocol == 2
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			silent := open(t, server.Client(), server.URL)
+			require.Equal(t, Change{}, readLine(t, silent))
+			n := largest()
+			for i := 0; !strings.Contains(log.String(), errBacklog.Error()); i++ {
+				require.Less(t, i, 1<<16, "64 Ki changes went into the buffers")
+				n.FreeCores = i % 2
+				_, err := m.register(n)
+				require.NoError(t, err)
+			}
+			_, err := io.ReadAll(silent)
+			require.Error(t, err, "the stream is broken off")
+		})
 	}
 }
 
@@ -143,10 +158,17 @@ func TestCloseEndsWatches(t *testing.T) {
 		c := p.http(t)
 		reads, _ := open(t, c, "http://m"), open(t, c, "http://m")
 		readLine(t, reads)
-		synctest.Wait()
+		for i := range 2 { // one of the watchers does not take them
+			n := testNode("a", 1)
+			n.FreeCores = i
+			_, err := m.register(n)
+			require.NoError(t, err)
+			readLine(t, reads)
+		}
 		require.NoError(t, m.Close())
 		_, err := reads.ReadByte()
 		require.Error(t, err)
+		synctest.Wait()
 		require.Zero(t, m.watching())
 	})
 }
