@@ -95,6 +95,9 @@ func (p *pipes) http(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
+// serverTimeout is how long a request and its answer may take.
+const serverTimeout = 2 * answerTimeout
+
 // run serves a manager until stop, which leaves nothing of it.
 func run(t *testing.T, l net.Listener, cfg Config) (m *Manager, stop func()) {
 	t.Helper()
@@ -103,7 +106,7 @@ func run(t *testing.T, l net.Listener, cfg Config) (m *Manager, stop func()) {
 	}
 	m, err := New(cfg)
 	require.NoError(t, err)
-	server := &http.Server{Handler: m, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug)}
+	server := &http.Server{Handler: m, ReadTimeout: serverTimeout, WriteTimeout: serverTimeout, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug)}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	stop = sync.OnceFunc(func() {

@@ -101,6 +101,21 @@ func TestViewWhileTheManagerIsAway(t *testing.T) {
 		back := time.Now()
 		awaitView(t, &v, func() bool { return isCurrent(&v) && len(v.Nodes()) == 0 })
 		require.LessOrEqual(t, time.Since(back), 2*maxBackoff)
+
+		changed := v.Changed()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		select {
+		case <-changed:
+			require.Fail(t, "heartbeats are to keep the view current")
+		default:
+		}
+		broken := time.Now()
+		p.breakAll()
+		<-changed
+		require.False(t, isCurrent(&v))
+		awaitView(t, &v, func() bool { return isCurrent(&v) })
+		require.LessOrEqual(t, time.Since(broken), minBackoff, "it was not away for long")
 		require.ErrorIs(t, end(), context.Canceled)
 		_, why = v.Stale()
 		require.ErrorIs(t, why, context.Canceled)
@@ -160,24 +175,35 @@ func scripted(t *testing.T, p *pipes, watch func(w io.Writer, nth int)) (snapsho
 	return snapshots
 }
 
-// A manager that says nothing any more, without ending the connection, is noticed.
+// A manager that says nothing, or nothing any more, without ending the connection, is
+// noticed.
 func TestSilence(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var p pipes
-		snapshots := scripted(t, &p, func(w io.Writer, _ int) { fmt.Fprintln(w, `{"revision":1}`) })
-		var v View
-		c := p.client(t)
-		start := time.Now()
-		background(t, func(ctx context.Context) error { return c.Watch(ctx, &v) })
-		awaitView(t, &v, func() bool { return isCurrent(&v) })
-		awaitView(t, &v, func() bool { return !isCurrent(&v) })
-		since, why := v.Stale()
-		require.ErrorIs(t, why, errSilence)
-		require.Equal(t, maxSilence, since.Sub(start))
-		awaitView(t, &v, func() bool { return isCurrent(&v) })
-		require.Equal(t, 1, *snapshots, "it resumes")
-	})
+	for _, first := range []string{"", `{"revision":1}` + "\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			var p pipes
+			snapshots := scripted(t, &p, func(w io.Writer, nth int) {
+				if nth > 1 {
+					first = `{"revision":1}` + "\n"
+				}
+				io.WriteString(w, first)
+			})
+			var v View
+			c := p.client(t)
+			start := time.Now()
+			background(t, func(ctx context.Context) error { return c.Watch(ctx, &v) })
+			var since time.Time
+			awaitView(t, &v, func() bool {
+				since, _ = v.Stale()
+				return !since.IsZero()
+			})
+			_, why := v.Stale()
+			require.ErrorIs(t, why, errSilence)
+			require.Equal(t, maxSilence, since.Sub(start))
+			awaitView(t, &v, func() bool { return isCurrent(&v) })
+			require.Equal(t, 1, *snapshots, "it resumes")
+		})
+	}
 }
 
 // What is wrong with a stream makes a new snapshot necessary, or a new connection.

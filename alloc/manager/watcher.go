@@ -92,7 +92,6 @@ func (m *Manager) admit(w *watcher, life, revision uint64) ([][]byte, error) {
 	if m.closed {
 		return nil, errClosed
 	}
-	m.expire(m.cfg.Clock())
 	changes, err := m.registry.Since(life, revision)
 	if err != nil {
 		return nil, err

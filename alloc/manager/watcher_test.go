@@ -44,6 +44,9 @@ func TestWatch(t *testing.T) {
 		require.Equal(t, heartbeatInterval, time.Since(start))
 		require.Equal(t, Change{Revision: 4, Kind: Gone, Node: n}, readLine(t, lines))
 		require.Equal(t, defaultTimeToLive, time.Since(start), "it did not renew")
+		for time.Since(start) < 3*serverTimeout { // which is not for watches
+			require.Equal(t, Change{Revision: 4}, readLine(t, lines))
+		}
 	})
 }
 
@@ -52,6 +55,28 @@ func (m *Manager) watching() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.watchers)
+}
+
+// A backlog is bounded with what is being written, and empty when that is done.
+func TestBacklog(t *testing.T) {
+	t.Parallel()
+	w := &watcher{wake: make(chan struct{}, 1)}
+	line := []byte("12345\n")
+	for range 2 {
+		require.NoError(t, w.append(line, false, 18))
+		require.NoError(t, w.append(line, false, 18))
+		lines, ended := w.take()
+		require.Len(t, lines, 2)
+		require.False(t, ended)
+		require.NoError(t, w.append(line, false, 18))
+		lines, _ = w.take()
+		require.Len(t, lines, 1)
+		w.written()
+	}
+	for range 3 {
+		require.NoError(t, w.append(line, false, 18))
+	}
+	require.ErrorIs(t, w.append(line, false, 18), errBacklog)
 }
 
 // Who does not read is cut off when the backlog is full, and holds up nobody.
@@ -204,5 +229,5 @@ func TestWatchersLeaveNothing(t *testing.T) { // not parallel: it counts what th
 	for range 50 {
 		round()
 	}
-	require.Eventually(t, func() bool { return traces() == settled }, patience, 10*time.Millisecond, "before: %s", settled)
+	require.Eventually(t, func() bool { return m.watching() == 0 && traces() == settled }, patience, 10*time.Millisecond, "before: %s", settled)
 }
