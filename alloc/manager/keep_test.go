@@ -2,6 +2,8 @@ package manager
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -119,5 +121,36 @@ func TestKeepGivesUp(t *testing.T) {
 		require.ErrorIs(t, c.Keep(t.Context(), func() Node { return testNode("a", 4) }, nil), ErrLowerEpoch)
 		require.ErrorContains(t, c.Keep(t.Context(), func() Node { return testNode("a", 0) }, nil), "epoch: is 0")
 		require.Len(t, m.nodes(), 1)
+	})
+}
+
+// A node whose registration may have arrived is deregistered, too.
+func TestKeepEndsWhileItAsks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var p pipes
+		var mu sync.Mutex
+		var asked []string
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			asked = append(asked, r.Method)
+			mu.Unlock()
+			if _, err := io.ReadAll(r.Body); err == nil && r.Method == http.MethodPut {
+				<-r.Context().Done()
+			}
+			io.WriteString(w, "{}")
+		})}
+		l, done := p.listen(), make(chan struct{})
+		go func() { defer close(done); server.Serve(l) }()
+		t.Cleanup(func() { server.Close(); <-done })
+		c := p.client(t)
+		end := background(t, func(ctx context.Context) error {
+			return c.Keep(ctx, func() Node { return testNode("a", 1) }, nil)
+		})
+		synctest.Wait()
+		require.NoError(t, end())
+		mu.Lock()
+		defer mu.Unlock()
+		require.Equal(t, []string{http.MethodPut, http.MethodDelete}, asked)
 	})
 }

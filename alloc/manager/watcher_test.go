@@ -21,7 +21,8 @@ func TestWatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var p pipes
-		m, _ := run(t, p.listen(), Config{Life: 1})
+		const timeToLive = heartbeatInterval + 2*time.Second // so that heartbeats do not expire nodes by chance
+		m, _ := run(t, p.listen(), Config{Life: 1, TimeToLive: timeToLive})
 		requireRegister := func(n Node) {
 			_, err := m.register(n)
 			require.NoError(t, err)
@@ -43,7 +44,7 @@ func TestWatch(t *testing.T) {
 		require.Equal(t, Change{Revision: 3}, readLine(t, lines))
 		require.Equal(t, heartbeatInterval, time.Since(start))
 		require.Equal(t, Change{Revision: 4, Kind: Gone, Node: n}, readLine(t, lines))
-		require.Equal(t, defaultTimeToLive, time.Since(start), "it did not renew")
+		require.Equal(t, timeToLive, time.Since(start), "it did not renew")
 		for time.Since(start) < 3*serverTimeout { // which is not for watches
 			require.Equal(t, Change{Revision: 4}, readLine(t, lines))
 		}
