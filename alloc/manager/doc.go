@@ -24,7 +24,9 @@
 // PUT adds a node, or renews it: it is to be sent again after D, and the node is gone
 // when that has not happened for three times D. Nodes are in memory only. A manager
 // that starts again has a new life L (16 hexadecimal digits) and knows no nodes until
-// they renew; so for up to D after its start a snapshot may lack some.
+// they renew, which takes D at most, or the 5 s that a Client waits at most for a
+// manager that is away. Until then a snapshot lacks some: a node that is not there is
+// not necessarily gone.
 //
 // N counts the changes of a life. A line of a watch ends in a line feed, and is one of
 //
