@@ -1,0 +1,81 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// leaveTimeout bounds the good-bye of an agent that ends.
+const leaveTimeout = 2 * time.Second
+
+// Keep keeps a node registered until the context ends, and then deregisters it, as
+// far as the manager can be reached. It renews as often as the manager asks, at once
+// when something arrives on changed, and it asks a manager that is away until it is
+// back. What node returns is sent each time; node is called by this goroutine only.
+// changed may be nil; it should hold 1, so that its sender need not wait. Changes
+// that come while a request is under way are told by one more request.
+//
+// It returns nil when the context has ended, and an error if asking again would not
+// help: the node fails its Check, the manager refuses it as such, or ErrLowerEpoch.
+func (c *Client) Keep(ctx context.Context, node func() Node, changed <-chan struct{}) error {
+	var b backoff
+	manager := presence{client: c}
+	for {
+		n := node()
+		if err := n.Check(); err != nil {
+			return fmt.Errorf("manager: node %q: %w", clip(n.ID), err)
+		}
+		wait, err := c.Register(ctx, n)
+		if ctx.Err() != nil {
+			c.leave(ctx, n)
+			return nil
+		}
+		if a, ok := errors.AsType[*answered](err); ok && (a.status == http.StatusBadRequest || a.status == http.StatusConflict) {
+			return err
+		}
+		news := changed
+		if err != nil {
+			wait, news = b.next(), nil // news do not shorten the wait for a manager that is away
+		} else {
+			b.reset()
+		}
+		manager.is(err)
+		if !until(ctx, wait, &news) {
+			c.leave(ctx, n)
+			return nil
+		}
+		if err == nil {
+			changed = news
+		}
+	}
+}
+
+// until waits for a time or for news, whose channel becomes nil when it is closed,
+// and reports whether the context has not ended meanwhile.
+func until(ctx context.Context, d time.Duration, news *<-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case _, open := <-*news:
+		if !open {
+			*news = nil
+		}
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// leave deregisters a node; if that fails it expires.
+func (c *Client) leave(ctx context.Context, n Node) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer cancel()
+	if err := c.Deregister(ctx, n.ID, n.Epoch); err != nil && c.Logger != nil {
+		c.Logger.Info("node could not be deregistered; it will expire", "node", n.ID, "error", err)
+	}
+}
