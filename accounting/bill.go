@@ -6,6 +6,8 @@ import (
 	"iter"
 	"slices"
 	"time"
+
+	"github.com/rfaas-go/rfaas/internal/names"
 )
 
 // By says what has rows of its own in a bill. What is not asked for is added up; with
@@ -55,7 +57,7 @@ type Row struct {
 // period. Rows in which nothing was used are left out.
 //
 // The first error of the entries is returned. Values that go backward and names that
-// CheckName refuses are errors, too.
+// names.Check refuses are errors, too.
 func MakeBill(entries iter.Seq2[Entry, error], by By, filter Filter) (Bill, error) {
 	if by.Lease {
 		by.Tenant, by.Node = true, true
@@ -77,7 +79,7 @@ func MakeBill(entries iter.Seq2[Entry, error], by By, filter Filter) (Bill, erro
 
 func (f Filter) check() error {
 	if f.Tenant != "" {
-		if err := CheckName(f.Tenant); err != nil {
+		if err := names.Check(f.Tenant); err != nil {
 			return fmt.Errorf("tenant: %w", err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strconv"
 	"time"
+
+	"github.com/rfaas-go/rfaas/internal/names"
 )
 
 // The columns of rows that are not quantities.
@@ -61,7 +63,7 @@ func (b Bill) check() error {
 			if name == "" {
 				continue
 			}
-			if err := CheckName(name); err != nil {
+			if err := names.Check(name); err != nil {
 				return fmt.Errorf("accounting: bill: row %d: %w", i, err)
 			}
 		}

@@ -4,14 +4,16 @@ import (
 	"cmp"
 	"fmt"
 	"time"
+
+	"github.com/rfaas-go/rfaas/internal/names"
 )
 
 // Entry is what a lease, or a tenant as a whole, has used on a node in an epoch.
 type Entry struct {
 	At      time.Time // when it was so: UTC, whole seconds
-	Node    string    // passes CheckName
+	Node    string    // passes names.Check
 	Epoch   uint64    // of the node's agent
-	Tenant  string    // passes CheckName
+	Tenant  string    // passes names.Check
 	Lease   uint64    // 0: of the tenant as a whole
 	Claimed bool      // what the tenant's own code says, not measured
 	Usage   Usage     // cumulative, from the beginning of the lease or the epoch
@@ -53,10 +55,10 @@ const maxSeconds = 253402300799
 
 // check checks all but the usage.
 func (e *Entry) check() error {
-	if err := CheckName(e.Node); err != nil {
+	if err := names.Check(e.Node); err != nil {
 		return fmt.Errorf("node: %w", err)
 	}
-	if err := CheckName(e.Tenant); err != nil {
+	if err := names.Check(e.Tenant); err != nil {
 		return fmt.Errorf("tenant: %w", err)
 	}
 	if s := e.At.Unix(); s <= 0 || s > maxSeconds {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/internal/names"
 )
 
 // PageFile is a page as the agent has it: a file, which it does not map. Any goroutine
@@ -23,7 +25,7 @@ type PageFile struct {
 // all, also when the process is killed; after a power failure it may be damaged. A
 // page that is there already is fs.ErrExist. It is to be closed or removed.
 func CreatePage(folder string, header PageHeader) (*PageFile, error) {
-	if err := CheckName(header.Tenant); err != nil {
+	if err := names.Check(header.Tenant); err != nil {
 		return nil, fmt.Errorf("accounting: page: tenant: %w", err)
 	}
 	path := filepath.Join(folder, header.name())

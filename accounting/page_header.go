@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+
+	"github.com/rfaas-go/rfaas/internal/names"
 )
 
 // PageBytes is the size of a page.
@@ -37,7 +39,7 @@ type PageHeader struct {
 	Epoch  uint64 // of the agent that granted the lease
 	Lease  uint64
 	Worker uint32 // its number within the lease
-	Tenant string // passes CheckName
+	Tenant string // passes names.Check
 }
 
 // name is that of the page's file. It has all of the header, since code of the tenant
@@ -55,7 +57,7 @@ func (h PageHeader) encode() []byte {
 	binary.LittleEndian.PutUint32(b[pageWorkerAt:], h.Worker)
 	binary.LittleEndian.PutUint64(b[pageEpochAt:], h.Epoch)
 	binary.LittleEndian.PutUint64(b[pageLeaseAt:], h.Lease)
-	copy(b[pageTenantAt:pageTenantAt+MaxNameBytes], h.Tenant)
+	copy(b[pageTenantAt:pageTenantAt+names.MaxBytes], h.Tenant)
 	return b
 }
 
@@ -74,9 +76,9 @@ func decodePage(b []byte) (h PageHeader, u Usage, err error) {
 		Epoch:  binary.LittleEndian.Uint64(b[pageEpochAt:]),
 		Lease:  binary.LittleEndian.Uint64(b[pageLeaseAt:]),
 		Worker: binary.LittleEndian.Uint32(b[pageWorkerAt:]),
-		Tenant: string(bytes.TrimRight(b[pageTenantAt:pageTenantAt+MaxNameBytes], "\x00")),
+		Tenant: string(bytes.TrimRight(b[pageTenantAt:pageTenantAt+names.MaxBytes], "\x00")),
 	}
-	if err := CheckName(h.Tenant); err != nil {
+	if err := names.Check(h.Tenant); err != nil {
 		return h, u, fmt.Errorf("%w: tenant: %w", ErrPageDamaged, err)
 	}
 	// What is neither header nor words is zero.

@@ -7,6 +7,8 @@ import (
 	"hash/crc32"
 	"strings"
 	"time"
+
+	"github.com/rfaas-go/rfaas/internal/names"
 )
 
 // A ledger is a header and records of one size, so that a damaged one does not hide
@@ -24,8 +26,8 @@ const (
 	recordLeaseAt     = 32
 	recordUsageAt     = 40
 	recordNodeAt      = recordUsageAt + 8*Quantities // filled up with zeros, as the tenant
-	recordTenantAt    = recordNodeAt + MaxNameBytes
-	recordBytes       = recordTenantAt + MaxNameBytes
+	recordTenantAt    = recordNodeAt + names.MaxBytes
+	recordBytes       = recordTenantAt + names.MaxBytes
 	ledgerHeaderBytes = int64(len(ledgerHeader))
 )
 
@@ -69,7 +71,7 @@ func decodeRecord(b []byte) (r record, err error) {
 	if len(b) != recordBytes || binary.LittleEndian.Uint32(b) != crc32.Checksum(b[recordClaimedAt:], castagnoli) {
 		return r, errRecord
 	}
-	name := func(at int) string { return strings.TrimRight(string(b[at:at+MaxNameBytes]), "\x00") }
+	name := func(at int) string { return strings.TrimRight(string(b[at:at+names.MaxBytes]), "\x00") }
 	r = record{
 		Entry: Entry{
 			At:      time.Unix(int64(binary.LittleEndian.Uint64(b[recordSecondsAt:])), 0).UTC(),

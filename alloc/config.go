@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/internal/names"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/client"
 	"github.com/rfaas-go/rfaas/invoke/pack"
@@ -51,11 +52,11 @@ func (c *Config) complete() error {
 	}
 	if c.Tenant == "" {
 		c.Tenant = "nobody"
-		if u, err := user.Current(); err == nil && lease.CheckName(u.Username) == nil {
+		if u, err := user.Current(); err == nil && names.Check(u.Username) == nil {
 			c.Tenant = u.Username
 		}
 	}
-	if err := lease.CheckName(c.Tenant); err != nil {
+	if err := names.Check(c.Tenant); err != nil {
 		return fmt.Errorf("alloc: the tenant: %w", err)
 	}
 	if c.Logger == nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/internal/names"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/invoke/pack"
@@ -19,7 +20,7 @@ import (
 
 // Config describes an agent.
 type Config struct {
-	// Name is the node's: see lease.CheckName.
+	// Name is the node's: 1 to 64 letters, digits and marks.
 	Name string
 	// Transports are URLs of what tenants and clients of workers can use.
 	Transports []string
@@ -67,7 +68,7 @@ const (
 )
 
 func (c *Config) complete() error {
-	if err := lease.CheckName(c.Name); err != nil {
+	if err := names.Check(c.Name); err != nil {
 		return fmt.Errorf("agent: the name of the node: %w", err)
 	}
 	if len(c.Transports) == 0 {

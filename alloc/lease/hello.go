@@ -3,6 +3,8 @@ package lease
 import (
 	"errors"
 	"fmt"
+
+	"github.com/rfaas-go/rfaas/internal/names"
 )
 
 // Version is that of the protocol. Ends of different versions refuse each other.
@@ -20,7 +22,7 @@ const Version = 1
 //	34  .. name, then token
 type Hello struct {
 	Version int
-	Name    string // the tenant's, the node's: see CheckName
+	Name    string // the tenant's, the node's: see names.Check
 	Epoch   uint64
 	Free    Capacity
 	Token   []byte // of the tenant: at most MaxTokenBytes
@@ -30,9 +32,7 @@ const (
 	helloMagic = "rfls"
 	helloBytes = 34
 
-	// MaxNameBytes bounds names of tenants and nodes, MaxTokenBytes what tenants prove
-	// with that they are.
-	MaxNameBytes  = 64
+	// MaxTokenBytes bounds what tenants prove with that they are.
 	MaxTokenBytes = 512
 )
 
@@ -80,19 +80,8 @@ func (h *Hello) Decode(b []byte) error {
 		return errors.New("lease: greeting with impossible numbers")
 	}
 	h.Free = Capacity{int(cores), int64(memory)}
-	return CheckName(h.Name)
-}
-
-// CheckName says what is wrong with the name of a tenant or node: 1 to 64 bytes of
-// printable ASCII without space, comma, quote, slash or backslash.
-func CheckName(name string) error {
-	if len(name) < 1 || len(name) > MaxNameBytes {
-		return fmt.Errorf("lease: a name of %d bytes, must have 1 to %d", len(name), MaxNameBytes)
-	}
-	for _, c := range []byte(name) {
-		if c <= ' ' || c >= 0x7f || c == ',' || c == '"' || c == '\'' || c == '/' || c == '\\' {
-			return fmt.Errorf("lease: the name %q: letters, digits and marks of ASCII, without space, comma, quote, slash or backslash", name)
-		}
+	if err := names.Check(h.Name); err != nil {
+		return fmt.Errorf("lease: greeting: %w", err)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/names"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -90,7 +91,7 @@ func TestHello(t *testing.T) {
 	other := (*VersionError)(nil)
 	require.ErrorAs(t, got.Decode(b[:6]), &other, "of another version nothing else is looked at")
 	require.EqualError(t, other, "the peer speaks version 2 of the protocol of leases, this end version 1; use one release on both ends")
-	for _, name := range []string{"", "a b", "a,b", "a/b", "ä", "a\n", strings.Repeat("a", MaxNameBytes+1)} {
+	for _, name := range []string{"", "a b", "a,b", "a/b", "ä", "a\n", strings.Repeat("a", names.MaxBytes+1)} {
 		require.Error(t, got.Decode((&Hello{Name: name}).Encode()), "%q", name)
 	}
 	for n := range h.Encode() {

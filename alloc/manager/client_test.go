@@ -67,8 +67,8 @@ func TestNamedErrorsArrive(t *testing.T) {
 	_, err = c.Register(t.Context(), testNode("b", 1))
 	require.ErrorIs(t, err, ErrTooManyNodes)
 	_, err = c.Register(t.Context(), testNode("", 1))
-	require.ErrorContains(t, err, "id: has 0 bytes")
-	require.ErrorContains(t, c.Deregister(t.Context(), "..", 1), `id: ".."`)
+	require.ErrorContains(t, err, "id: the name is empty")
+	require.ErrorContains(t, c.Deregister(t.Context(), "..", 1), `id: the name ".."`)
 }
 
 func TestAnswersThatAreWrong(t *testing.T) {

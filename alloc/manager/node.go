@@ -7,7 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/rfaas-go/rfaas/internal/names"
 )
 
 // Limits of a Node. They let no string through that JSON would have to escape
@@ -32,7 +33,7 @@ const (
 // be read only.
 type Node struct {
 	// ID names the node: 1 to 64 bytes of printable ASCII without spaces, commas,
-	// quotes, slashes and backslashes.
+	// quotes, slashes and backslashes, and not =, +, - or @ as the first one.
 	ID string `json:"id"`
 	// Epoch is the agent's boot epoch, at least 1: it grows with every start of the
 	// agent.
@@ -90,14 +91,8 @@ func (n *Node) Check() error {
 }
 
 func checkID(id string) error {
-	if err := checkText("id", id, 1); err != nil {
-		return err
-	}
-	if i := strings.IndexAny(id, " ,'`/"); i >= 0 {
-		return fmt.Errorf("id: %q has %q in it: must be without spaces, commas, quotes and slashes", id, id[i])
-	}
-	if id == "." || id == ".." {
-		return fmt.Errorf("id: %q: is what URLs have for folders: choose another", id)
+	if err := names.Check(id); err != nil {
+		return fmt.Errorf("id: %w", err)
 	}
 	return nil
 }

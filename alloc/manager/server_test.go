@@ -77,7 +77,7 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/v1/nodes", "x", 400, "GET /v1/nodes has a body: must have none"},
 		{"DELETE", "/v1/nodes/a", "", 400, "epoch: \"\": must be a decimal number"},
 		{"DELETE", "/v1/nodes/a?epoch=x", "", 400, "epoch: \"x\""},
-		{"DELETE", "/v1/nodes/a%20b?epoch=1", "", 400, "without spaces"},
+		{"DELETE", "/v1/nodes/a%20b?epoch=1", "", 400, "without space"},
 		{"DELETE", "/v1/nodes/a?epoch=4", "", 409, "a higher epoch, 5"},
 		{"GET", "/v1/watch?revision=0", "", 400, "life: \"\": must be 16 hexadecimal digits"},
 		{"GET", "/v1/watch?life=+000000000000001&revision=0", "", 400, "life:"},

@@ -1,4 +1,4 @@
-package accounting
+package names
 
 import (
 	"strings"
@@ -7,15 +7,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestCheckName(t *testing.T) {
+func TestCheck(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"a", "node-17.cluster/rack:3", "x=1", "O(1)|~", "..", strings.Repeat("n", MaxNameBytes)} {
-		require.NoError(t, CheckName(name), name)
+	for _, name := range []string{"a", "node-17.cluster:3", "x=1", "O(1)|~", "...", strings.Repeat("n", MaxBytes)} {
+		require.NoError(t, Check(name), name)
 	}
 	for name, why := range map[string]string{
 		"":                        "the name is empty: it must have 1 to 64 characters",
 		strings.Repeat("n", 65):   "has 65 bytes: at most 64 are allowed",
 		"a b":                     "has the byte 0x20 at 1",
+		"a/b":                     "has the byte 0x2f at 1",
+		`a\b`:                     "has the byte 0x5c at 1",
+		"..":                      "is what paths have for folders",
 		"a,b":                     "has the byte 0x2c at 1",
 		`a"`:                      "has the byte 0x22 at 1",
 		"a'":                      "has the byte 0x27 at 1",
@@ -32,6 +35,6 @@ func TestCheckName(t *testing.T) {
 		"a\xffb":                  "has the byte 0xff at 1",
 		strings.Repeat("é\n", 99): "bytes: at most 64",
 	} {
-		require.ErrorContains(t, CheckName(name), why, "%q", name)
+		require.ErrorContains(t, Check(name), why, "%q", name)
 	}
 }
