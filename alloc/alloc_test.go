@@ -225,6 +225,15 @@ func TestFullNode(t *testing.T) {
 	free(t, s, 2)
 }
 
+// Who can do with fewer workers gets those that there are.
+func TestAtLeast(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 2, nil)
+	p := newPool(t, newClient(t, s), alloc.Order{Workers: 5, AtLeast: 1})
+	require.Len(t, p.Stats().Lanes, 2)
+	pid(t, p)
+}
+
 // A process that ends is replaced, within the lease, and its client is told how it
 // ended.
 func TestWorkerDies(t *testing.T) {

@@ -53,12 +53,10 @@ func (n *node) ask(ctx context.Context, o *Order, workers int) (*grant, error) {
 // request sends a request and waits for what ends it.
 func (n *node) request(ctx context.Context, t lease.Terms, life time.Duration) (lease.Event, error) {
 	answer := make(chan lease.Event, 1)
-	n.mu.Lock()
-	if n.link == nil {
-		err := n.failure
-		n.mu.Unlock()
+	if err := n.connected(ctx); err != nil {
 		return lease.Event{}, fmt.Errorf("alloc: the agent at %s: %w", n.address, err)
 	}
+	n.mu.Lock()
 	number := n.state.Ask(n.now(), t, life)
 	n.answers[number] = answer
 	n.settle()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os/user"
 	"strings"
 	"time"
@@ -24,6 +25,10 @@ type Config struct {
 	Device *transport.Device
 	// Agents are addresses: "unix:/path", "unix:@name", "tcp:host:port".
 	Agents []string
+	// Manager is the URL of one that knows agents, instead of Agents; HTTP is what to ask
+	// it with, see manager.NewClient.
+	Manager string
+	HTTP    *http.Client
 	// Dial opens a stream to an address of Agents, for agents and for their workers. By
 	// default it is what the address says.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
@@ -36,8 +41,8 @@ type Config struct {
 }
 
 func (c *Config) complete() error {
-	if len(c.Agents) == 0 {
-		return errors.New("alloc: no agents: name the addresses of some")
+	if (len(c.Agents) == 0) == (c.Manager == "") {
+		return errors.New("alloc: name either the addresses of agents, or a manager's URL")
 	}
 	for _, a := range c.Agents {
 		if network, address, ok := strings.Cut(a, ":"); !ok || address == "" || network != "unix" && network != "tcp" {
@@ -69,6 +74,9 @@ func (c *Config) complete() error {
 type Order struct {
 	// Workers is how many processes execute calls, each one call at a time: 1 if 0.
 	Workers int
+	// AtLeast is with how many workers the pool begins when there are no more to be had at
+	// once: all if 0.
+	AtLeast int
 	// Cores is how many cores each has for itself: 1 if 0.
 	Cores int
 	// MemoryBytes is what the code of each worker may use; 0: what its package says.
@@ -86,6 +94,8 @@ type Order struct {
 	Mode invoke.Mode
 	// Life is how long a lease goes on when nothing is heard of the client: 10 s if 0.
 	Life time.Duration
+	// Labels are what a node must have: see manager.Node.
+	Labels map[string]string
 	// Pack: few nodes with many workers each. Otherwise they are spread.
 	Pack bool
 	// Calls says how calls are made over the workers; its Lanes and Dial are set here.
@@ -116,6 +126,7 @@ func (o *Order) complete() {
 		}
 	}
 	choose(&o.Workers, 1)
+	choose(&o.AtLeast, o.Workers)
 	choose(&o.Cores, 1)
 	choose(&o.Slots, defaultSlots)
 	choose(&o.SlotBytes, defaultSlotBytes)

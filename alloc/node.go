@@ -10,6 +10,7 @@ import (
 
 	"github.com/rfaas-go/rfaas/alloc/internal/link"
 	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/alloc/manager"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -22,14 +23,20 @@ type node struct {
 	begun   time.Time
 	alarm   chan struct{}
 
+	life    context.Context
+	end     context.CancelFunc
+	running sync.WaitGroup
+	starts  sync.Once
+
 	mu        sync.Mutex
 	state     *lease.Client
 	link      *link.Link // nil: not connected
 	name      string     // what the agent calls itself
+	labels    map[string]string
 	free      lease.Capacity
 	draining  bool
+	away      bool          // the manager does not list it any more
 	failure   error         // why it is not connected
-	up        chan struct{} // closed when it is connected
 	tried     chan struct{} // closed when it was tried to connect
 	armed     time.Duration
 	answers   map[uint32]chan lease.Event // by number of the request
@@ -63,9 +70,10 @@ type lost struct {
 func newNode(c *Client, address string) (*node, error) {
 	n := &node{
 		client: c, address: address, begun: time.Now(), alarm: make(chan struct{}, 1), name: address,
-		state: lease.NewClient(), up: make(chan struct{}), tried: make(chan struct{}), answers: map[uint32]chan lease.Event{}, granted: map[lease.ID]*grant{},
+		state: lease.NewClient(), tried: make(chan struct{}), answers: map[uint32]chan lease.Event{}, granted: map[lease.ID]*grant{},
 		failure: errors.New("there is no connection yet"),
 	}
+	n.life, n.end = context.WithCancel(c.life)
 	var err error
 	if n.domain, err = c.cfg.Device.NewProtectionDomain(); err == nil {
 		n.queue, err = c.cfg.Device.NewQueue(2 * link.Completions) // of the connection before, too
@@ -87,6 +95,60 @@ func (n *node) release() error {
 	return errors.Join(errs...)
 }
 
+// start begins to connect; once.
+func (n *node) start() {
+	n.starts.Do(func() {
+		n.running.Add(2)
+		n.client.ending.Go(func() { defer n.running.Done(); n.run() })
+		n.client.ending.Go(func() { defer n.running.Done(); n.keepTime() })
+	})
+}
+
+// stop ends it, when nobody uses it any more.
+func (n *node) stop() {
+	n.end()
+	n.running.Wait()
+	if err := n.release(); err != nil {
+		n.client.log.Warn("a node is left behind", "node", n.name, "reason", err)
+	}
+}
+
+// list takes what the manager says of the node.
+func (n *node) list(m *manager.Node) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.name, n.labels, n.away = m.ID, m.Labels, false
+	n.free, n.draining = lease.Capacity{Cores: m.FreeCores, MemoryBytes: m.FreeBytes}, m.Draining
+}
+
+// unlist says that the manager does not name the node any more, and whether it can be
+// forgotten. Leases that it has granted live on: only the manager may have lost it.
+func (n *node) unlist() (unused bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.away = true
+	return len(n.granted) == 0 && len(n.answers) == 0
+}
+
+// connected waits until the node was tried to connect to. An error says why that did not
+// succeed.
+func (n *node) connected(ctx context.Context) error {
+	n.start()
+	select {
+	case <-n.tried:
+	case <-n.life.Done():
+		return ErrClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.link == nil {
+		return n.failure
+	}
+	return nil
+}
+
 func (n *node) now() time.Duration { return time.Since(n.begun) }
 
 const (
@@ -99,18 +161,16 @@ const (
 
 // run connects, and connects again.
 func (n *node) run() {
-	life := n.client.life
-	n.client.ending.Go(n.keepTime)
+	life := n.life
 	for pause := leastPause; life.Err() == nil; {
 		begun := time.Now()
 		err := n.connect(life)
-		if !isClosed(n.tried) {
-			close(n.tried)
-		}
 		if err == nil {
+			n.wasTried(nil)
 			err = n.poll(life)
 		}
 		n.disconnect(err)
+		n.wasTried(err)
 		if time.Since(begun) > mostPause {
 			pause = leastPause
 		}
@@ -119,6 +179,18 @@ func (n *node) run() {
 		case <-life.Done():
 		}
 		pause = min(2*pause, mostPause)
+	}
+}
+
+// wasTried says that there was an attempt to connect.
+func (n *node) wasTried(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err != nil {
+		n.failure = err
+	}
+	if !isClosed(n.tried) {
+		close(n.tried)
 	}
 }
 
@@ -148,7 +220,6 @@ func (n *node) connect(ctx context.Context) error {
 	defer n.mu.Unlock()
 	n.link, n.name, n.free, n.draining = l, h.Name, h.Free, false
 	n.state.Connected(n.now(), h.Epoch)
-	close(n.up)
 	n.settle()
 	n.client.log.Info("agent connected", "node", h.Name, "address", n.address, "free", h.Free.String())
 	return nil
@@ -193,14 +264,18 @@ func (n *node) poll(ctx context.Context) error {
 	}
 }
 
+// sending says that a message has not arrived yet.
+func (n *node) sending() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.link != nil && n.link.Conn.Err() == nil && !n.link.Idle()
+}
+
 // disconnect forgets the connection; leases live on.
 func (n *node) disconnect(why error) {
 	n.mu.Lock()
 	l := n.link
 	n.link, n.failure = nil, why
-	if l != nil {
-		n.up = make(chan struct{})
-	}
 	n.state.Disconnected(fmt.Sprint(why))
 	n.settle()
 	n.mu.Unlock()
@@ -305,7 +380,7 @@ func (n *node) keepTime() {
 	defer timer.Stop()
 	for {
 		select {
-		case <-n.client.life.Done():
+		case <-n.life.Done():
 			return
 		case <-n.alarm:
 		case <-timer.C:

@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/rfaas-go/rfaas/alloc/lease"
 )
 
 // acquire leases up to a number of workers, at least one. ours is how many there are of
-// the pool by node.
-func (c *Client) acquire(ctx context.Context, o *Order, workers int, ours map[*node]int) (*grant, error) {
+// the pool by node; once: each node is asked no more than once.
+func (c *Client) acquire(ctx context.Context, o *Order, workers int, ours map[*node]int, once bool) (*grant, error) {
 	const least, most = 2 * time.Millisecond, time.Second
 	var refusals error // of the last round that came to an end
 	for pause := least; ; pause = min(2*pause, most) {
@@ -30,6 +31,9 @@ func (c *Client) acquire(ctx context.Context, o *Order, workers int, ours map[*n
 		if refused := (*lease.RefusedError)(nil); errors.As(err, &refused) && after < 0 {
 			return nil, err // it is no use
 		}
+		if once {
+			return nil, err
+		}
 		select {
 		case <-time.After(wait/2 + rand.N(wait/2+1)):
 		case <-ctx.Done():
@@ -45,14 +49,18 @@ func (c *Client) acquire(ctx context.Context, o *Order, workers int, ours map[*n
 func (c *Client) round(ctx context.Context, o *Order, workers int, ours map[*node]int) (g *grant, after time.Duration, err error) {
 	var errs []error
 	after = -1
-	for _, n := range c.inOrder(ctx, o, ours) {
+	all := c.inOrder(ctx, o, ours)
+	if len(all) == 0 {
+		return nil, 0, c.nobody(o)
+	}
+	for _, n := range all {
 		want := workers
 		n.mu.Lock()
 		if o.Cores > 0 && n.free.Cores/o.Cores > 0 {
 			want = min(want, n.free.Cores/o.Cores)
 		}
-		if !o.Pack && len(c.nodes) > 1 {
-			want = min(want, (workers+len(c.nodes)-1)/len(c.nodes))
+		if !o.Pack && len(all) > 1 {
+			want = min(want, (workers+len(all)-1)/len(all))
 		}
 		n.mu.Unlock()
 		g, err := n.ask(ctx, o, want)
@@ -74,18 +82,42 @@ func (c *Client) round(ctx context.Context, o *Order, workers int, ours map[*nod
 	return nil, after, errors.Join(errs...)
 }
 
+// nobody is why there is no node to ask.
+func (c *Client) nobody(o *Order) error {
+	if c.view != nil {
+		if _, why := c.view.Stale(); why != nil {
+			return fmt.Errorf("alloc: no nodes are known; the manager at %s: %w", c.cfg.Manager, why)
+		}
+		if len(o.Labels) > 0 {
+			return fmt.Errorf("alloc: no node has the labels %v and gives leases", o.Labels)
+		}
+		return fmt.Errorf("alloc: the manager at %s knows no node that gives leases over %s", c.cfg.Manager, c.cfg.Device.Name())
+	}
+	return errors.New("alloc: all nodes are draining")
+}
+
 // inOrder is in which order nodes are asked: the better one of two, then the others. It
 // waits for the first one to be there.
 func (c *Client) inOrder(ctx context.Context, o *Order, ours map[*node]int) []*node {
 	c.await(ctx)
-	all := make([]*node, 0, len(c.nodes))
-	for _, i := range rand.Perm(len(c.nodes)) {
-		all = append(all, c.nodes[i])
-	}
+	all := slices.DeleteFunc(c.all(), func(n *node) bool { return !n.suits(o) })
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	if len(all) > 1 && o.better(all[1], all[0], ours) {
 		all[0], all[1] = all[1], all[0]
 	}
 	return all
+}
+
+// suits says whether a node may be asked.
+func (n *node) suits(o *Order) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for name, value := range o.Labels {
+		if got, ok := n.labels[name]; !ok || got != value {
+			return false
+		}
+	}
+	return !n.away && !n.draining
 }
 
 // better says whether a is to be asked before b.
@@ -100,13 +132,10 @@ func (o *Order) better(a, b *node, ours map[*node]int) bool {
 	return roomA != roomB && roomA > roomB != o.Pack
 }
 
-// room is how many cores the node is said to have free, -1 if it cannot be asked.
+// room is how many cores the node is said to have free.
 func (n *node) room() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.link == nil || n.draining {
-		return -1
-	}
 	return n.free.Cores
 }
 
@@ -117,39 +146,35 @@ const (
 	othersPatience = 200 * time.Millisecond
 )
 
-// await waits until an agent is connected and the others were tried, not for ever.
+// await waits until there is an agent to ask and the other ones of Config.Agents were
+// tried, not for ever.
 func (c *Client) await(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, firstPatience)
 	defer cancel()
 	defer context.AfterFunc(c.life, cancel)()
-	up := make(chan struct{}, len(c.nodes))
-	for _, n := range c.nodes {
-		n.mu.Lock()
-		now := n.up
-		n.mu.Unlock()
-		if isClosed(now) {
-			up <- struct{}{}
-			continue
-		}
-		go func() {
+	if c.view != nil {
+		for changed := c.view.Changed(); len(c.all()) == 0; changed = c.view.Changed() {
 			select {
-			case <-now:
-				up <- struct{}{}
+			case <-changed:
 			case <-ctx.Done():
+				return
 			}
-		}()
-	}
-	select {
-	case <-up:
-	case <-ctx.Done():
+		}
 		return
 	}
-	others := time.NewTimer(othersPatience)
-	defer others.Stop()
-	for _, n := range c.nodes {
+	all := c.all()
+	tried := make(chan error, len(all))
+	for _, n := range all {
+		go func() { tried <- n.connected(ctx) }()
+	}
+	var others <-chan time.Time // until then
+	for range all {
 		select {
-		case <-n.tried:
-		case <-others.C:
+		case err := <-tried:
+			if err == nil && others == nil {
+				others = time.After(othersPatience)
+			}
+		case <-others:
 			return
 		case <-ctx.Done():
 			return

@@ -42,17 +42,23 @@ type seat struct {
 // why.
 func (c *Client) Lease(ctx context.Context, o Order) (*Pool, error) {
 	o.complete()
-	p := &Pool{owner: c, order: o, seats: make([]*seat, o.Workers)}
+	p := &Pool{owner: c, order: o}
 	for missing := o.Workers; missing > 0; missing = o.Workers - len(p.spare) {
-		g, err := c.acquire(ctx, &p.order, missing, p.nodes())
+		enough := len(p.spare) >= o.AtLeast
+		g, err := c.acquire(ctx, &p.order, missing, p.nodes(), enough)
+		if err != nil && enough {
+			break
+		}
 		if err != nil {
+			got := len(p.spare)
 			p.giveBack()
-			return nil, fmt.Errorf("alloc: %d of %d workers were to be had: %w", len(p.spare), o.Workers, err)
+			return nil, fmt.Errorf("alloc: %d of %d workers were to be had: %w", got, o.Workers, err)
 		}
 		p.add(g)
 	}
+	p.seats = make([]*seat, len(p.spare))
 	cfg := o.Calls
-	cfg.Lanes, cfg.Dial = o.Workers, p.dial
+	cfg.Lanes, cfg.Dial = len(p.seats), p.dial
 	var err error
 	if p.Client, err = client.New(cfg); err != nil {
 		p.giveBack()
@@ -190,7 +196,7 @@ func (p *Pool) seat(ctx context.Context, lane int) (*seat, error) {
 			return s, nil
 		}
 		p.mu.Unlock()
-		g, err := p.owner.acquire(ctx, &p.order, 1, p.nodes())
+		g, err := p.owner.acquire(ctx, &p.order, 1, p.nodes(), false)
 		if err != nil {
 			return nil, err
 		}

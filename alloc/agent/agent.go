@@ -25,12 +25,14 @@ type Agent struct {
 	end    context.CancelFunc
 	ending sync.WaitGroup // goroutines
 
-	alarm chan struct{} // something is due earlier
+	alarm   chan struct{} // something is due earlier
+	changed chan struct{} // there is something new to tell the manager
 
 	mu          sync.Mutex
 	closed      bool
 	node        *lease.Node
-	armed       time.Duration // when the timer goes off
+	told        lease.Capacity // that was free
+	armed       time.Duration  // when the timer goes off
 	sessions    map[lease.Session]*session
 	lastSession lease.Session
 	workers     map[lease.ID][]*worker
@@ -49,7 +51,7 @@ func New(cfg Config) (*Agent, error) {
 	var seed [32]byte
 	rand.Read(seed[:])
 	a := &Agent{
-		cfg: cfg, log: cfg.Logger, begun: time.Now(), alarm: make(chan struct{}, 1),
+		cfg: cfg, log: cfg.Logger, begun: time.Now(), alarm: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		sessions: map[lease.Session]*session{}, workers: map[lease.ID][]*worker{}, programs: map[[32]byte]*Program{},
 		supervisors: map[bool]*executor.Supervisor{}, secrets: mathrand.NewChaCha8(seed),
 	}
@@ -147,6 +149,13 @@ func (a *Agent) settle() {
 		}
 		for i := range a.actions {
 			a.carryOut(&a.actions[i])
+		}
+	}
+	if free := a.node.Free(); free != a.told {
+		a.told = free
+		select {
+		case a.changed <- struct{}{}:
+		default:
 		}
 	}
 	if a.idle != nil && len(a.workers) == 0 {

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/rfaas-go/rfaas/alloc/internal/link"
@@ -94,3 +95,19 @@ func (e *endpoint) poll() {
 }
 
 func (e *endpoint) close() error { return e.device.Close() }
+
+// Transport is what an agent offers.
+type Transport struct {
+	Scheme   string // of the URL, without decorators
+	UnixOnly bool   // connections are set up over Unix sockets only
+}
+
+// Transports are those of the agent.
+func (a *Agent) Transports() []Transport {
+	var all []Transport
+	for _, e := range a.endpoints {
+		scheme := e.device.Name()
+		all = append(all, Transport{scheme[strings.LastIndexByte(scheme, '+')+1:], e.device.Capabilities().Features.Has(transport.FeatureUnixSocket)})
+	}
+	return all
+}

@@ -1,6 +1,10 @@
 package lease
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // ID names a lease for good: the boot epoch of the agent that granted it, 24 bits, and
 // a counter of 40 bits.
@@ -23,6 +27,17 @@ func (id ID) Count() uint64 { return uint64(id) & (1<<countBits - 1) }
 
 // String is "EPOCH-COUNT".
 func (id ID) String() string { return fmt.Sprintf("%d-%d", id.Epoch(), id.Count()) }
+
+// ParseID reads what String writes.
+func ParseID(text string) (ID, error) {
+	first, second, _ := strings.Cut(text, "-")
+	epoch, err := strconv.ParseUint(first, 10, 24)
+	count, err2 := strconv.ParseUint(second, 10, countBits)
+	if err != nil || err2 != nil {
+		return 0, fmt.Errorf("lease: %.64q is no ID of a lease: it is EPOCH-COUNT, as in 3-17", text)
+	}
+	return NewID(epoch, count), nil
+}
 
 // SecretBytes is the length of a Secret.
 const SecretBytes = 16

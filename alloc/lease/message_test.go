@@ -124,6 +124,13 @@ func TestToken(t *testing.T) {
 		require.Equal(t, id, NewID(id.Epoch(), id.Count()))
 		_, ok = ParseToken(token.Encode()[1:])
 		require.False(t, ok)
+		parsed, err := ParseID(id.String())
+		require.NoError(t, err)
+		require.Equal(t, id, parsed)
 	}
 	require.NotContains(t, (Secret{1}).String(), "1")
+	for _, text := range []string{"", "1", "1-", "-1", "1-2-3", "16777216-1", "x-1"} {
+		_, err := ParseID(text)
+		require.ErrorContains(t, err, "is no ID of a lease", text)
+	}
 }

@@ -40,6 +40,9 @@ type Node struct {
 	Epoch uint64 `json:"epoch"`
 	// Addresses are where the agent listens, 1 to 8.
 	Addresses []Address `json:"addresses"`
+	// Admin is the URL at which the agent answers its owner: see agent.Agent.ServeHTTP.
+	// Empty if it does not.
+	Admin string `json:"admin,omitempty"`
 	// Labels are the operator's words about the node, 32 at most. Names have 1 to 64
 	// bytes and values 64 at most, of printable ASCII without quotes and backslashes.
 	Labels map[string]string `json:"labels,omitempty"`
@@ -77,6 +80,12 @@ func (n *Node) Check() error {
 		return errors.New("epoch: is 0: must be the agent's boot epoch, 1 or more")
 	}
 	if err := n.checkAddresses(); err != nil {
+		return err
+	}
+	if len(n.Admin) > maxAddressBytes {
+		return fmt.Errorf("admin: has %d bytes: must have %d at most", len(n.Admin), maxAddressBytes)
+	}
+	if err := checkPrintable("admin", n.Admin); err != nil {
 		return err
 	}
 	if err := n.checkLabels(); err != nil {

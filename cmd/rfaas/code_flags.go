@@ -81,6 +81,17 @@ func (f *codeFlags) mount(c *code) error {
 	return nil
 }
 
+// notElsewhere is an error about flags that mean nothing where others' nodes run the code.
+func (f *codeFlags) notElsewhere() error {
+	switch {
+	case f.trust:
+		return usageError("--trust-code: it is for the nodes of a cluster to say whom they trust; leave it out, or --manager")
+	case len(f.directories) > 0:
+		return usageError("--wasi-directory: directories are the nodes' to give; leave it out, or --manager")
+	}
+	return nil
+}
+
 // unused is an error about flags that mean nothing to a function.
 func (f *codeFlags) unused(function string) error {
 	if len(f.directories) > 0 {

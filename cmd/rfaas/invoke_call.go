@@ -21,7 +21,7 @@ type invocation struct {
 	moreRoom string // see function.moreRoom
 	program  *program
 	device   *transport.Device
-	node     *local.Node
+	from     *leaser
 	pool     *alloc.Pool     // of one worker
 	length   int             // of the input
 	took     []time.Duration // by calls
@@ -35,16 +35,13 @@ func (c *invocation) start(ctx context.Context, function *function) (err error) 
 	if c.device, err = openForWorkers(f.transport); err != nil {
 		return err
 	}
-	cores, _, err := (&runFlags{workers: 1, mode: f.mode}).place(1)
-	if err != nil {
-		return err
-	}
-	if c.node, err = c.program.startNode(ctx, function, f.code.trust, c.device, f.transport, cores[:1]); err != nil {
+	source := &runFlags{workers: 1, mode: f.mode, manager: f.manager, transport: f.transport, code: f.code}
+	if c.from, _, _, err = source.source(ctx, c.program, function, c.device, 1); err != nil {
 		return err
 	}
 	o := alloc.Order{Slots: 1, Mode: f.mode, Calls: client.Config{Mode: f.mode, MaxDials: 1, Attempts: 1}}
 	o.SlotBytes, o.PayloadBytes = local.Room(c.length, c.room(function))
-	c.pool, err = c.node.Lease(ctx, o)
+	c.pool, err = c.from.lease(ctx, o)
 	return err
 }
 
@@ -114,8 +111,8 @@ func (c *invocation) end() {
 	if c.pool != nil {
 		c.pool.Close()
 	}
-	if c.node != nil {
-		c.node.Close()
+	if c.from != nil {
+		c.from.close()
 	}
 	if c.device != nil {
 		if err := c.device.Close(); err != nil {

@@ -26,11 +26,17 @@ type code struct {
 	limits  pack.Manifest
 	bare    bool // not from a package
 
+	archive *pack.Package // open
+	release func() error  // closes it
+
 	directories []executor.Directory // what it is given
 	compiled    *os.File             // sealed; nil if there is none
 }
 
 func (c *code) close() {
+	if c.release != nil {
+		c.release()
+	}
 	if c.file != nil {
 		c.file.Close()
 	}
@@ -104,12 +110,14 @@ func packagedFunction(path, wanted string) (*function, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.Close()
 	f, err := functionOf(p, path, wanted)
-	if err == nil {
-		f.code.bare = filepath.Ext(path) == ".wasm"
+	if err != nil {
+		p.Close()
+		return nil, err
 	}
-	return f, err
+	f.code.bare = filepath.Ext(path) == ".wasm"
+	f.code.release = p.Close
+	return f, nil
 }
 
 // cachedFunction takes a function of a package in the cache, which is in use until
@@ -129,8 +137,13 @@ func cachedFunction(digest, wanted string) (*function, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	defer p.Close()
-	return functionOf(p.Package, digest, wanted)
+	f, err := functionOf(p.Package, digest, wanted)
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	f.code.release = p.Close
+	return f, nil
 }
 
 // functionOf takes a function of a package, by its name or because it is the only
@@ -152,7 +165,7 @@ func functionOf(p *pack.Package, path, wanted string) (*function, error) {
 	}
 	return &function{
 		name: chosen.Name, idempotent: chosen.Idempotent,
-		code: &code{runtime: m.Runtime, entry: chosen.Entry, file: file, limits: m},
+		code: &code{runtime: m.Runtime, entry: chosen.Entry, file: file, limits: m, archive: p},
 	}, nil
 }
 
@@ -193,7 +206,7 @@ func (f *function) describe() *agent.Program {
 }
 
 // startNode starts an agent in this process that has the function, and its client.
-func (p *program) startNode(ctx context.Context, f *function, trust bool, device *transport.Device, url string, cores []int) (*local.Node, error) {
+func (p *program) startNode(ctx context.Context, f *function, trust bool, device *transport.Device, url string, cores []int) (*leaser, error) {
 	n, err := local.Start(ctx, local.Config{
 		Program: f.program(trust), Transport: url, Device: device, Cores: cores,
 		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...), Output: p.meter, Logger: p.logging.log,
@@ -201,5 +214,12 @@ func (p *program) startNode(ctx context.Context, f *function, trust bool, device
 	if err != nil && f.code != nil && !trust {
 		err = notIsolated(err)
 	}
-	return n, err
+	if err != nil {
+		return nil, err
+	}
+	return &leaser{lease: n.Lease, process: n.Process, close: func() {
+		if err := n.Close(); err != nil {
+			p.logging.log.Warn("the node in this process does not end in good order", "reason", err)
+		}
+	}}, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/job"
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // runFlags are the flags of run.
@@ -16,6 +18,7 @@ type runFlags struct {
 	function  string
 	output    string
 	transport string
+	manager   string
 	workers   int
 	mode      invoke.Mode
 	timeout   time.Duration
@@ -36,8 +39,9 @@ func (p *program) runCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Use:                   "run -f FUNCTION [-o DIR] INPUT...",
 		Short:                 "Call a function with each of many files",
-		Long: `run starts workers, processes that execute functions, calls the function once
-for each INPUT, and writes the results. An INPUT of - is the standard input.
+		Long: `run leases workers, processes that execute functions, calls the function once for
+each INPUT, and writes the results. An INPUT of - is the standard input. The
+workers are this machine's, or with --manager those of a cluster.
 
 Functions:
 ` + list.String() + `
@@ -80,6 +84,7 @@ second one ends at once. There is a summary in both cases.
 	flags.SortFlags = false
 	flags.StringVarP(&f.function, "function", "f", "", "the `FUNCTION` to call")
 	flags.StringVarP(&f.output, "output", "o", "", "`DIR` for the results, created if need be; - for the standard output")
+	flags.StringVar(&f.manager, "manager", "", managerUsage+"; lease workers of its nodes (default: of this machine)")
 	flags.IntVar(&f.workers, "workers", 0, "start `N` workers (default: one for each core)")
 	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the workers; see 'rfaas devices'")
 	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
@@ -109,10 +114,6 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 			p.logging.log.Warn("the transport does not close in good order", "reason", err)
 		}
 	}()
-	cores, note, err := f.place(len(inputs))
-	if err != nil {
-		return err
-	}
 	plan, err := job.NewPlan(job.PlanConfig{
 		Names: inputs, Stdin: cmd.InOrStdin(), Directory: f.directory(),
 		Extension: function.extension, LimitBytes: mostInput(f.slotBytes),
@@ -120,15 +121,15 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	if err != nil {
 		return asUsage(err)
 	}
-	node, err := p.startNode(cmd.Context(), function, f.code.trust, device, f.transport, cores)
+	from, workers, note, err := f.source(cmd.Context(), p, function, device, len(inputs))
 	if err != nil {
 		return err
 	}
-	defer node.Close()
+	defer from.close()
 	report := f.carryOut(cmd, p, plan, job.Config{
-		Function: function.name, Lease: node.Lease, Process: node.Process,
+		Function: function.name, Lease: from.lease, Process: from.process,
 		InputBytes: max(int(plan.LargestBytes), leastInput), ResultBytes: function.room(plan.LargestBytes, f.slotBytes), MoreRoom: function.moreRoom(),
-		Workers: len(cores), Mode: f.mode, Timeout: f.timeout,
+		Workers: workers, Mode: f.mode, Timeout: f.timeout,
 		Stdout: cmd.OutOrStdout(), Log: p.logging.log,
 	})
 	if note != "" {
@@ -148,6 +149,29 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 		return &exitError{exitFailed, nil}
 	}
 	return nil
+}
+
+// source is where workers are leased, and for how many there is something to do. note
+// remarks on it.
+func (f *runFlags) source(ctx context.Context, p *program, function *function, device *transport.Device, inputs int) (from *leaser, workers int, note string, err error) {
+	if f.manager == "" {
+		cores, note, err := f.place(inputs)
+		if err != nil {
+			return nil, 0, "", err
+		}
+		from, err = p.startNode(ctx, function, f.code.trust, device, f.transport, cores)
+		return from, len(cores), note, err
+	}
+	if err := f.code.notElsewhere(); err != nil {
+		return nil, 0, "", err
+	}
+	if workers = f.workers; workers == 0 {
+		if workers, err = freeCores(ctx, f.manager); err != nil {
+			return nil, 0, "", err
+		}
+	}
+	from, err = p.cluster(ctx, f.manager, device, function.archive())
+	return from, min(workers, inputs), "", err
 }
 
 // carryOut runs the plan, and shows how it goes.

@@ -47,3 +47,11 @@ func versionText(info *debug.BuildInfo) string {
 	}
 	return fmt.Sprintf("rfaas %s (%s), %s, %s/%s", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
+
+// versionNumber is the version alone.
+func versionNumber() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

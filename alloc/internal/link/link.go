@@ -151,6 +151,13 @@ func (l *Link) sent(place int) error {
 	return l.post(&m)
 }
 
+// Idle says that all that was sent has arrived.
+func (l *Link) Idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed || len(l.free) == Depth
+}
+
 // Read reads memory of the peer's. It waits for the completion, which somebody has to
 // poll. One goroutine at a time.
 func (l *Link) Read(local transport.Span, remote transport.RemoteSpan) error {

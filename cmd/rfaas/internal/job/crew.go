@@ -38,7 +38,7 @@ func hire(ctx context.Context, cfg *Config, workers int) (*crew, error) {
 		c.members[i] = WorkerReport{Number: i + 1, Core: executor.AnyCore}
 	}
 	o := alloc.Order{
-		Workers: workers, Slots: 1, Mode: cfg.Mode,
+		Workers: workers, AtLeast: 1, Slots: 1, Mode: cfg.Mode,
 		Calls: client.Config{
 			Mode: cfg.Mode, MaxDials: maxStarts, BackoffMin: startPause, Attempts: maxAttempts, Logger: cfg.Log,
 			Overtime: time.Nanosecond, // who goes on after its time is up is replaced
@@ -47,8 +47,13 @@ func hire(ctx context.Context, cfg *Config, workers int) (*crew, error) {
 	}
 	o.SlotBytes, o.PayloadBytes = local.Room(cfg.InputBytes, cfg.ResultBytes)
 	var err error
-	c.pool, err = cfg.Lease(ctx, o)
-	return c, err
+	if c.pool, err = cfg.Lease(ctx, o); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.members = c.members[:len(c.pool.Stats().Lanes)]
+	return c, nil
 }
 
 // seat notes the worker that a lane has got.

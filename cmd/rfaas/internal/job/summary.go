@@ -3,6 +3,7 @@ package job
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,10 @@ func percentiles(h *hdrhistogram.Histogram) string {
 }
 
 func (r *Report) writeWorkers(b *strings.Builder) {
+	if slices.ContainsFunc(r.Workers, func(w WorkerReport) bool { return w.PID == 0 && w.Node != "" }) {
+		r.writeRemoteWorkers(b)
+		return
+	}
 	b.WriteString("  worker  process  core  calls  busy  replaced\n")
 	for i := range r.Workers {
 		w := &r.Workers[i]
@@ -66,6 +71,20 @@ func (r *Report) writeWorkers(b *strings.Builder) {
 		}
 		busy := 100 * w.Busy.Seconds() / max(r.Elapsed, time.Microsecond).Seconds()
 		fmt.Fprintf(b, "  %6d  %7s  %4s  %5d  %3.0f%%  %8d\n", w.Number, pid, coreName(w.Core), w.Calls, busy, w.Replaced)
+	}
+}
+
+// writeRemoteWorkers tells of workers whose processes are their nodes' business.
+func (r *Report) writeRemoteWorkers(b *strings.Builder) {
+	width := len("node")
+	for i := range r.Workers {
+		width = max(width, len(r.Workers[i].Node))
+	}
+	fmt.Fprintf(b, "  worker  %-*s  calls  busy  replaced\n", width, "node")
+	for i := range r.Workers {
+		w := &r.Workers[i]
+		busy := 100 * w.Busy.Seconds() / max(r.Elapsed, time.Microsecond).Seconds()
+		fmt.Fprintf(b, "  %6d  %-*s  %5d  %3.0f%%  %8d\n", w.Number, width, w.Node, w.Calls, busy, w.Replaced)
 	}
 }
 

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rfaas-go/rfaas/alloc"
+	"github.com/rfaas-go/rfaas/invoke/pack"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// leaser leases workers that have a function: of a node in this process, or of a cluster.
+type leaser struct {
+	lease   func(ctx context.Context, o alloc.Order) (*alloc.Pool, error)
+	process func(w alloc.Worker) (pid int, cores []int) // nil if that is not known
+	close   func()
+}
+
+// cluster leases from the nodes that a manager knows.
+func (p *program) cluster(ctx context.Context, at string, device *transport.Device, code *pack.Package) (*leaser, error) {
+	c, err := alloc.Open(ctx, alloc.Config{Device: device, Manager: at, Logger: p.logging.log})
+	if err != nil {
+		return nil, usageError("--manager %s: %w", at, err)
+	}
+	return &leaser{
+		lease: func(ctx context.Context, o alloc.Order) (*alloc.Pool, error) {
+			o.Package = code
+			return c.Lease(ctx, o)
+		},
+		close: func() {
+			if err := c.Close(); err != nil {
+				p.logging.log.Warn("connections to agents do not close in good order", "reason", err)
+			}
+		},
+	}, nil
+}
+
+// freeCores is how many workers of one core there can be in a cluster.
+func freeCores(ctx context.Context, at string) (int, error) {
+	m, err := managerAt(at)
+	if err != nil {
+		return 0, err
+	}
+	s, err := m.Nodes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	free := 0
+	for _, n := range s.Nodes {
+		if !n.Draining {
+			free += n.FreeCores
+		}
+	}
+	if free == 0 {
+		return 0, fmt.Errorf("no core of the cluster is free ('rfaas nodes' shows it); say with --workers for how many to wait")
+	}
+	return free, nil
+}
+
+// archive is the package that a cluster is sent, nil for a function that comes with the
+// program.
+func (f *function) archive() *pack.Package {
+	if f.code == nil {
+		return nil
+	}
+	return f.code.archive
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/alloc/manager"
+)
+
+// testCluster is a manager and its agents on this machine.
+type testCluster struct {
+	t       *testing.T
+	url     string
+	manager *started
+	agents  map[string]*started
+}
+
+// newCluster starts a manager.
+func newCluster(t *testing.T) *testCluster {
+	t.Helper()
+	c := &testCluster{t: t, agents: map[string]*started{}, manager: start(t, t.TempDir(), "manager", "--listen", "127.0.0.1:0")}
+	said := c.said(c.manager, `manager at (http://127\.0\.0\.1:\d+)\n`)
+	c.url = said[1]
+	return c
+}
+
+// said waits until a program has printed something.
+func (c *testCluster) said(s *started, pattern string) (found []string) {
+	c.t.Helper()
+	require.True(c.t, eventually(programTimeout, func() bool {
+		found = regexp.MustCompile(pattern).FindStringSubmatch(s.stdout.String())
+		return found != nil
+	}), "%s%s", &s.stdout, &s.stderr)
+	return found
+}
+
+// agent starts an agent; its state and cache are the test's own.
+func (c *testCluster) agent(name string, args ...string) *started {
+	c.t.Helper()
+	dir := c.t.TempDir()
+	s := startWith(c.t, dir, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "XDG_STATE_HOME="+dir, "XDG_CACHE_HOME="+dir) },
+		append([]string{"agent", "--name", name, "--manager", c.url, "--listen", "unix:" + dir + "/socket"}, args...)...)
+	c.said(s, "node "+name+": ")
+	c.agents[name] = s
+	require.True(c.t, eventually(programTimeout, func() bool { return c.nodes()[name].ID != "" }), "%s", &s.stderr)
+	return s
+}
+
+// nodes are those that the manager knows.
+func (c *testCluster) nodes() map[string]manager.Node {
+	c.t.Helper()
+	status, stdout, stderr := run(c.t, c.t.TempDir(), "nodes", "--manager", c.url, "--json")
+	require.Equal(c.t, exitOK, status, stderr)
+	nodes := map[string]manager.Node{}
+	for line := range strings.Lines(stdout) {
+		var n manager.Node
+		require.NoError(c.t, json.Unmarshal([]byte(line), &n))
+		nodes[n.ID] = n
+	}
+	return nodes
+}
+
+// end ends all, agents first, and looks that nothing remains.
+func (c *testCluster) end() {
+	c.t.Helper()
+	for name, s := range c.agents {
+		s.signal(syscall.SIGTERM)
+		require.Equal(c.t, exitOK, s.wait(), "%s: %s", name, &s.stderr)
+	}
+	for name := range c.nodes() {
+		require.NotContains(c.t, c.agents, name, "who ends says so")
+	}
+	c.manager.signal(syscall.SIGTERM)
+	require.Equal(c.t, exitOK, c.manager.wait(), "%s", &c.manager.stderr)
+}
+
+// A cluster on one machine does what run does; one agent is killed in the middle of it,
+// and one drained: every result is there, and nothing was done twice in the output.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	killed := c.agent("killed", "--cores", "1")
+	c.agent("drained", "--cores", "1", "--notice", "30s")
+	dir := t.TempDir()
+	const count = 300
+	s := start(t, dir, append([]string{"run", "--manager", c.url, "-f", "test-work", "--workers", "2", "-o", "out"}, inputs(t, dir, count)...)...)
+	results := func(n int) {
+		t.Helper()
+		require.True(t, eventually(programTimeout, func() bool { return len(names(t, dir, "out")) >= n }), "%s%s", &s.stdout, &s.stderr)
+	}
+	results(50)
+	c.agent("further", "--cores", "2")
+	killed.signal(syscall.SIGKILL)
+	results(120)
+	status, _, stderr := run(t, dir, "drain", "drained", "--manager", c.url, "--reason", "a test")
+	require.Equal(t, exitOK, status, stderr)
+
+	require.Equal(t, exitOK, s.wait(), "%s%s", &s.stdout, &s.stderr)
+	require.Equal(t, -1, killed.wait())
+	delete(c.agents, "killed")
+	require.Len(t, names(t, dir, "out"), count)
+	for i := range count {
+		require.Equal(t, worked(fmt.Sprint("input ", i)), read(t, dir, "out", fmt.Sprintf("%04d", i)))
+	}
+	require.Contains(t, s.stdout.String(), fmt.Sprintf("test-work: %d of %d inputs done, in ", count, count))
+	require.Regexp(t, `(?m)^  worker  node     calls  busy  replaced\n       1  further `, s.stdout.String())
+	require.True(t, eventually(programTimeout, func() bool {
+		nodes := c.nodes()
+		return nodes["drained"].Draining && nodes["further"].FreeCores == 2
+	}), "%v", c.nodes())
+	c.end()
+}
+
+// Leases are listed, and ended, while their workers execute.
+func TestLeaseListAndEnd(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.agent("a", "--cores", "1", "--notice", "100ms")
+	dir := t.TempDir()
+	gate := write(t, dir, "gate", dir+"/open")
+	s := start(t, dir, "invoke", "test-gate", "--manager", c.url, "--in", gate)
+	require.True(t, eventually(programTimeout, func() bool { return len(names(t, dir, ".")) == 2 }))
+	list := func() []nodeLease {
+		t.Helper()
+		status, stdout, stderr := run(t, dir, "lease", "list", "--manager", c.url, "--json")
+		require.Equal(t, exitOK, status, stderr)
+		var all []nodeLease
+		for line := range strings.Lines(stdout) {
+			var l nodeLease
+			require.NoError(t, json.Unmarshal([]byte(line), &l))
+			all = append(all, l)
+		}
+		return all
+	}
+	leases := list()
+	require.Len(t, leases, 1)
+	require.Equal(t, "granted", leases[0].State)
+	require.Len(t, leases[0].Processes, 1)
+	status, stdout, stderr := run(t, dir, "lease", "list", "--manager", c.url)
+	require.Equal(t, exitOK, status, stderr)
+	require.Regexp(t, `(?m)^a     1-1    \S+ +1        1      0\.\d GiB  granted  `, stdout)
+
+	status, _, stderr = run(t, dir, "lease", "end", "a", "1-7", "--manager", c.url)
+	require.Equal(t, exitFailed, status)
+	require.Equal(t, "rfaas lease end: node a: there is no lease 1-7\n", stderr)
+	status, _, stderr = run(t, dir, "lease", "end", "b", "1-1", "--manager", c.url)
+	require.Equal(t, exitFailed, status)
+	require.Equal(t, "rfaas lease end: the manager knows no node \"b\"; 'rfaas nodes' shows those that it does\n", stderr)
+	status, _, stderr = run(t, dir, "lease", "end", "a", leases[0].ID, "--manager", c.url, "--reason", "a test")
+	require.Equal(t, exitOK, status, stderr)
+	require.Equal(t, exitFailed, s.wait())
+	require.Contains(t, s.stderr.String(), "its lease has ended")
+	require.True(t, eventually(programTimeout, func() bool { return len(list()) == 0 }))
+	c.end()
+}
+
+// Whoever names a manager that is not there, or wants of others what is theirs to say, is
+// told so.
+func TestClusterMistakes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "a", "a")
+	nobody := "http://127.0.0.1:1"
+	for _, c := range []struct {
+		status int
+		want   string
+		args   []string
+	}{
+		{exitUsage, "which manager? name it with --manager URL", []string{"nodes"}},
+		{exitFailed, "connection refused", []string{"nodes", "--manager", nobody}},
+		{exitFailed, "connection refused", []string{"run", "-f", "echo", "--manager", nobody, "a"}},
+		{exitUsage, "--trust-code: it is for the nodes of a cluster to say", []string{"run", "-f", "echo", "--manager", nobody, "--trust-code", "a"}},
+		{exitUsage, "which NODE?", []string{"drain", "--manager", nobody}},
+		{exitUsage, "--listen 10.0.0.1:80: this release serves its own machine only", []string{"manager", "--listen", "10.0.0.1:80"}},
+		{exitUsage, "--listen nowhere: give unix:PATH", []string{"agent", "--listen", "nowhere", "--state", "state"}},
+		{exitUsage, "--cores 100000: must be 1 to", []string{"agent", "--cores", "100000", "--state", "state"}},
+		{exitFailed, "the name of the node: the name \"a b\"", []string{"agent", "--name", "a b", "--state", "state"}},
+	} {
+		status, _, stderr := run(t, dir, c.args...)
+		require.Equal(t, c.status, status, "%v: %s", c.args, stderr)
+		require.Contains(t, stderr, c.want, "%v", c.args)
+	}
+}
+
+// What run says when a cluster has no room is clear, and it goes on when there is some.
+func TestClusterIsFull(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.agent("a", "--cores", "1")
+	dir := t.TempDir()
+	gate := write(t, dir, "gate", dir+"/open")
+	s := start(t, dir, "invoke", "test-gate", "--manager", c.url, "--in", gate)
+	require.True(t, eventually(programTimeout, func() bool { return c.nodes()["a"].FreeCores == 0 }))
+	write(t, dir, "b", "b")
+	status, _, stderr := run(t, dir, "run", "-f", "echo", "--manager", c.url, "-o", "out", "b")
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, stderr, "no core of the cluster is free ('rfaas nodes' shows it); say with --workers for how many to wait")
+	waiting := start(t, dir, "run", "-f", "echo", "--manager", c.url, "--workers", "1", "-o", "out", "b")
+	time.Sleep(10 * time.Millisecond)
+	write(t, dir, "open", "")
+	require.Equal(t, exitOK, s.wait(), "%s", &s.stderr)
+	require.Equal(t, exitOK, waiting.wait(), "%s", &waiting.stderr)
+	c.end()
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rfaas-go/rfaas/alloc/agent"
+	"github.com/rfaas-go/rfaas/alloc/manager"
+)
+
+func (p *program) leaseCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "lease",
+		Short: "List and end the leases of nodes",
+		Long:  `lease lists the leases that there are at the nodes of a cluster, and ends some.`,
+		Example: `  rfaas lease list --manager http://` + defaultManagerAddress + `
+  rfaas lease end node-1 3-17 --manager http://` + defaultManagerAddress,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return usageError("which command? there are: list, end") },
+	}
+	cmd.AddCommand(p.leaseListCommand(), p.leaseEndCommand())
+	return cmd
+}
+
+// ownerTimeout bounds a request to an agent.
+const ownerTimeout = 10 * time.Second
+
+func (p *program) leaseListCommand() *cobra.Command {
+	var at string
+	var asJSON bool
+	cmd := &cobra.Command{
+		DisableFlagsInUseLine: true,
+		Use:                   "list --manager URL [NODE...]",
+		Short:                 "List leases",
+		Long:                  `list lists the leases at all nodes, or at some.`,
+		Example:               `  rfaas lease list --manager http://` + defaultManagerAddress,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			nodes, err := nodesNamed(cmd.Context(), at, names)
+			if err != nil {
+				return err
+			}
+			var all []nodeLease
+			var errs []error
+			for i := range nodes {
+				var answer struct {
+					Leases []agent.LeaseInfo `json:"leases"`
+				}
+				if err := askOwner(cmd.Context(), &nodes[i], http.MethodGet, "/v1/leases", &answer); err != nil {
+					errs = append(errs, err)
+				}
+				for _, l := range answer.Leases {
+					all = append(all, nodeLease{nodes[i].ID, l})
+				}
+			}
+			return errors.Join(append([]error{writeLeases(cmd.OutOrStdout(), all, asJSON)}, errs...)...)
+		},
+	}
+	cmd.Flags().StringVar(&at, "manager", "", managerUsage)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line instead of text")
+	return cmd
+}
+
+// nodeLease is a lease as it is listed. Its JSON is for scripts.
+type nodeLease struct {
+	Node string `json:"node"`
+	agent.LeaseInfo
+}
+
+func writeLeases(w io.Writer, all []nodeLease, asJSON bool) error {
+	if asJSON {
+		e := json.NewEncoder(w)
+		for _, l := range all {
+			if err := e.Encode(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "node\tlease\ttenant\tworkers\tcores\tmemory\tstate\tage\tleft")
+	for _, l := range all {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%v\t%v\n", l.Node, l.ID, l.Tenant, l.Workers, l.Cores, gib(l.MemoryBytes), l.State, l.Age.Round(time.Second), l.Left.Round(time.Second))
+	}
+	return t.Flush()
+}
+
+func (p *program) leaseEndCommand() *cobra.Command {
+	var at, reason string
+	cmd := &cobra.Command{
+		DisableFlagsInUseLine: true,
+		Use:                   "end NODE LEASE... --manager URL",
+		Short:                 "End leases, with notice",
+		Long: `end gives leases of a node notice: calls that run may finish, within the time that
+the agent gives; then their processes are ended. Tenants are told the reason, and
+get workers elsewhere if they can.`,
+		Example: `  rfaas lease end node-1 3-17 --manager http://` + defaultManagerAddress,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return usageError("which ones? give a NODE and the LEASEs, as 'rfaas lease list' shows them")
+			}
+			nodes, err := nodesNamed(cmd.Context(), at, args[:1])
+			if err != nil {
+				return err
+			}
+			var errs []error
+			for _, id := range args[1:] {
+				path := "/v1/leases/" + url.PathEscape(id) + "?reason=" + url.QueryEscape(reason)
+				errs = append(errs, askOwner(cmd.Context(), &nodes[0], http.MethodDelete, path, nil))
+			}
+			return errors.Join(errs...)
+		},
+	}
+	cmd.Flags().StringVar(&at, "manager", "", managerUsage)
+	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` that tenants are told")
+	return cmd
+}
+
+func (p *program) drainCommand() *cobra.Command {
+	var at, reason string
+	cmd := &cobra.Command{
+		DisableFlagsInUseLine: true,
+		Use:                   "drain NODE... --manager URL",
+		Short:                 "Take the cores of nodes back, with notice",
+		Long: `drain has nodes give no more leases, and gives those that there are notice. Their
+agents go on, to be ended when 'rfaas nodes' shows that all their cores are free.`,
+		Example: `  rfaas drain node-1 --manager http://` + defaultManagerAddress + ` --reason "new kernel tonight"`,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			if len(names) == 0 {
+				return usageError("which NODE? 'rfaas nodes' shows them")
+			}
+			nodes, err := nodesNamed(cmd.Context(), at, names)
+			if err != nil {
+				return err
+			}
+			var errs []error
+			for i := range nodes {
+				errs = append(errs, askOwner(cmd.Context(), &nodes[i], http.MethodPost, "/v1/drain?reason="+url.QueryEscape(reason), nil))
+			}
+			return errors.Join(errs...)
+		},
+	}
+	cmd.Flags().StringVar(&at, "manager", "", managerUsage)
+	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` that tenants are told")
+	return cmd
+}
+
+// nodesNamed are nodes that a manager knows, all of them if there are no names.
+func nodesNamed(ctx context.Context, at string, names []string) ([]manager.Node, error) {
+	m, err := managerAt(at)
+	if err != nil {
+		return nil, err
+	}
+	s, err := m.Nodes(ctx)
+	if err != nil || len(names) == 0 {
+		return s.Nodes, err
+	}
+	var found []manager.Node
+	for _, name := range names {
+		i := 0
+		for i < len(s.Nodes) && s.Nodes[i].ID != name {
+			i++
+		}
+		if i == len(s.Nodes) {
+			return nil, fmt.Errorf("the manager knows no node %q; 'rfaas nodes' shows those that it does", name)
+		}
+		found = append(found, s.Nodes[i])
+	}
+	return found, nil
+}
+
+// askOwner sends an agent a request of its owner.
+func askOwner(ctx context.Context, n *manager.Node, method, path string, into any) error {
+	if n.Admin == "" {
+		return fmt.Errorf("node %s: it does not say where its owner can ask", n.ID)
+	}
+	ctx, cancel := context.WithTimeout(ctx, ownerTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, n.Admin+path, nil)
+	if err != nil {
+		return fmt.Errorf("node %s: %w", n.ID, err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return fmt.Errorf("node %s: %w", n.ID, err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, 16<<20))
+	if err != nil {
+		return fmt.Errorf("node %s: %w", n.ID, err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		var why struct {
+			Error string `json:"error"`
+		}
+		if json.Unmarshal(body, &why) != nil || why.Error == "" {
+			why.Error = answer.Status
+		}
+		return fmt.Errorf("node %s: %s", n.ID, why.Error)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(body, into)
+}
