@@ -264,6 +264,13 @@ func (n *node) poll(ctx context.Context) error {
 	}
 }
 
+// isConnected says whether there is a connection to the agent.
+func (n *node) isConnected() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.link != nil && n.link.Conn.Err() == nil
+}
+
 // sending says that a message has not arrived yet.
 func (n *node) sending() bool {
 	n.mu.Lock()

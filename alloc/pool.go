@@ -121,8 +121,9 @@ func (p *Pool) dial(ctx context.Context, lane int) (client.Worker, error) {
 	attempt := s.attempts.Add(1)
 	token := lease.Token{Lease: s.grant.id, Secret: s.grant.secret, Worker: s.worker, Attempt: attempt}
 	stream, err := p.owner.cfg.Dial(ctx, n.address)
-	if err != nil {
-		return client.Worker{}, err
+	if err != nil { // whatever becomes of the lease, it is of no use here
+		p.leave(lane, s)
+		return client.Worker{}, fmt.Errorf("alloc: node %s: %w", n.name, err)
 	}
 	name := fmt.Sprintf("worker %d of lease %v at node %s", s.worker, s.grant.id, n.name)
 	conn, err := invoke.Connect(ctx, p.owner.cfg.Device, stream, invoke.ClientConfig{
@@ -132,6 +133,9 @@ func (p *Pool) dial(ctx context.Context, lane int) (client.Worker, error) {
 		if errors.Is(err, invoke.ErrRevoked) {
 			p.leave(lane, s)
 			return client.Worker{}, err
+		}
+		if !n.isConnected() { // the agent has gone, not the process
+			p.leave(lane, s)
 		}
 		why := s.notStarted(ctx, attempt, err)
 		p.owner.log.Warn("worker failed to start", "lane", lane, "node", n.name, "lease", s.grant.id, "worker", s.worker, "reason", why)

@@ -45,13 +45,13 @@ func (p *program) agentCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Use:                   "agent [--manager URL]",
 		Short:                 "Lease this machine's cores",
-		Long: `agent offers cores of this machine. Tenants lease them directly from it, and call
-functions in the processes that it starts for them: those that come with rfaas,
-and those of packages, which clients send along and which are isolated.
+		Long: `agent offers cores of this machine. Tenants lease them directly from it, and
+call functions in the processes that it starts for them: those that come with
+rfaas, and those of packages, which clients send along and which are isolated.
 
-It goes on until Ctrl-C or SIGTERM. Then it gives no more leases, and those that
-there are have the time of the notice to end; with a second signal all ends at
-once. 'rfaas drain' does the same from elsewhere.
+It goes on until Ctrl-C or SIGTERM. Then it gives no more leases, and those
+that there are have the time of the notice to end; with a second signal all
+ends at once. 'rfaas drain' does the same from elsewhere.
 
 When it is ready it prints its name and where it listens.`,
 		Example: `  A cluster on one machine:

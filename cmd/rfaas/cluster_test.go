@@ -111,7 +111,8 @@ func TestCluster(t *testing.T) {
 		require.Equal(t, worked(fmt.Sprint("input ", i)), read(t, dir, "out", fmt.Sprintf("%04d", i)))
 	}
 	require.Contains(t, s.stdout.String(), fmt.Sprintf("test-work: %d of %d inputs done, in ", count, count))
-	require.Regexp(t, `(?m)^  worker  node     calls  busy  replaced\n       1  further `, s.stdout.String())
+	require.Regexp(t, `(?m)^  worker  node +calls  busy  replaced$`, s.stdout.String())
+	require.Regexp(t, `(?m)^ +\d  further +\d+ +\d+% +1$`, s.stdout.String())
 	require.True(t, eventually(programTimeout, func() bool {
 		nodes := c.nodes()
 		return nodes["drained"].Draining && nodes["further"].FreeCores == 2

@@ -99,9 +99,9 @@ func (p *program) leaseEndCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Use:                   "end NODE LEASE... --manager URL",
 		Short:                 "End leases, with notice",
-		Long: `end gives leases of a node notice: calls that run may finish, within the time that
-the agent gives; then their processes are ended. Tenants are told the reason, and
-get workers elsewhere if they can.`,
+		Long: `end gives leases of a node notice: calls that run may finish, within the time
+that the agent gives; then their processes are ended. Tenants are told the
+reason, and get workers elsewhere if they can.`,
 		Example: `  rfaas lease end node-1 3-17 --manager http://` + defaultManagerAddress,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
@@ -130,8 +130,9 @@ func (p *program) drainCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Use:                   "drain NODE... --manager URL",
 		Short:                 "Take the cores of nodes back, with notice",
-		Long: `drain has nodes give no more leases, and gives those that there are notice. Their
-agents go on, to be ended when 'rfaas nodes' shows that all their cores are free.`,
+		Long: `drain has nodes give no more leases, and gives those that there are notice.
+Their agents go on, to be ended when 'rfaas nodes' shows that all their cores
+are free.`,
 		Example: `  rfaas drain node-1 --manager http://` + defaultManagerAddress + ` --reason "new kernel tonight"`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			if len(names) == 0 {

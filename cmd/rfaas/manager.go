@@ -24,8 +24,8 @@ func (p *program) managerCommand() *cobra.Command {
 		Short:                 "Tell clients which nodes there are",
 		Long: `manager tells clients which nodes there are, and what of them is free. Agents
 register with it ('rfaas agent --manager URL'), clients ask it ('rfaas run
---manager URL') and then lease from the agents directly: what runs goes on while
-the manager is away, and agents register again when it is back.
+--manager URL') and then lease from the agents directly: what runs goes on
+while the manager is away, and agents register again when it is back.
 
 It goes on until Ctrl-C or SIGTERM. When it listens it prints its URL.`,
 		Example: `  rfaas manager

@@ -39,9 +39,9 @@ func (p *program) runCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Use:                   "run -f FUNCTION [-o DIR] INPUT...",
 		Short:                 "Call a function with each of many files",
-		Long: `run leases workers, processes that execute functions, calls the function once for
-each INPUT, and writes the results. An INPUT of - is the standard input. The
-workers are this machine's, or with --manager those of a cluster.
+		Long: `run leases workers, processes that execute functions, calls the function once
+for each INPUT, and writes the results. An INPUT of - is the standard input.
+The workers are this machine's, or with --manager those of a cluster.
 
 Functions:
 ` + list.String() + `
