@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rfaas-go/rfaas/alloc/internal/link"
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/alloc/manager"
+	"github.com/rfaas-go/rfaas/internal/link"
 	"github.com/rfaas-go/rfaas/transport"
 )
 

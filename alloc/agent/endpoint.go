@@ -6,8 +6,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/rfaas-go/rfaas/alloc/internal/link"
 	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/internal/link"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
