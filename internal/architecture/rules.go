@@ -66,6 +66,8 @@ var arrows = []rule{
 	{"alloc/agent", "internal/names", "names of tenants and nodes"},
 	{"alloc/manager", "internal/names", "names of tenants and nodes"},
 	{"alloc", "alloc/lease", "the protocol's client"},
+	{"alloc", "alloc/manager", "follows the nodes that a manager knows"},
+	{"alloc/agent", "alloc/manager", "registers its node"},
 	{"alloc", "internal/link", "messages to agents"},
 	{"alloc", "invoke", "connects to leased workers"},
 	{"alloc", "invoke/client", "a pool is a client over leased workers"},
