@@ -20,7 +20,8 @@ type PageFile struct {
 	file   *os.File
 }
 
-// CreatePage makes the file of a page in a folder, which must exist, with all words 0.
+// CreatePage makes the file of a page in a folder, which must exist, with all words 0;
+// without a folder ("") it is in memory, and ends with who has it open.
 // The name is made of the header's fields. The file is there as a whole or not at
 // all, also when the process is killed; after a power failure it may be damaged. A
 // page that is there already is fs.ErrExist. It is to be closed or removed.
@@ -29,9 +30,29 @@ func CreatePage(folder string, header PageHeader) (*PageFile, error) {
 		return nil, fmt.Errorf("accounting: page: tenant: %w", err)
 	}
 	path := filepath.Join(folder, header.name())
+	if folder == "" {
+		return createInMemory(path, header)
+	}
 	file, err := createWhole(path, header.encode(), false) // a sync would slow grants
 	if err != nil {
 		return nil, fmt.Errorf("accounting: %w", err)
+	}
+	return &PageFile{header, path, file}, nil
+}
+
+// createInMemory makes a page that no folder has. Its name is that of its file all the same.
+func createInMemory(path string, header PageHeader) (*PageFile, error) {
+	fd, err := unix.MemfdCreate("page", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("accounting: memory for a page: memfd_create: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), path)
+	if _, err = file.Write(header.encode()); err == nil {
+		_, err = unix.FcntlInt(file.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("accounting: memory for a page: %w", err)
 	}
 	return &PageFile{header, path, file}, nil
 }
@@ -119,4 +140,10 @@ func (p *PageFile) Usage() (Usage, error) {
 func (p *PageFile) Close() error { return p.file.Close() }
 
 // Remove closes the file and removes it.
-func (p *PageFile) Remove() error { return errors.Join(p.file.Close(), os.Remove(p.path)) }
+func (p *PageFile) Remove() error {
+	err := p.file.Close()
+	if filepath.Dir(p.path) == "." { // it is in memory
+		return err
+	}
+	return errors.Join(err, os.Remove(p.path))
+}

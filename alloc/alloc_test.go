@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/accounting"
 	"github.com/rfaas-go/rfaas/alloc"
 	"github.com/rfaas-go/rfaas/alloc/agent"
 	"github.com/rfaas-go/rfaas/alloc/lease"
@@ -51,7 +52,7 @@ var functions = map[string]invoke.Function{
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "executor" {
 		load := func(context.Context, executor.Code) (runtime.Module, error) { return module{}, nil }
-		h := executor.Host{Functions: functions, Runtimes: map[string]executor.Loader{runtime.Wasm: load}}
+		h := executor.Host{Functions: functions, Runtimes: map[string]executor.Loader{runtime.Wasm: load}, NewMeter: agent.NewMeter}
 		if err := h.Run(context.Background()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -421,6 +422,57 @@ func TestAgentStartsAnew(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "epoch"), []byte("many"), 0o600))
 	_, err = agent.OpenState(folder)
 	require.ErrorContains(t, err, "write a number there that is larger than all before")
+}
+
+// What a lease has cost is what was done: exactly, where it was counted, and the time
+// that the lease was there, in the pool, and in the node's ledger.
+func TestMetering(t *testing.T) {
+	t.Parallel()
+	state, err := agent.OpenState(t.TempDir())
+	require.NoError(t, err)
+	defer state.Close()
+	s := newSite(t, 2, func(cfg *agent.Config) { cfg.State = state })
+	c := newClient(t, s)
+	begun := time.Now()
+	p := newPool(t, c, alloc.Order{Workers: 2})
+	leased := time.Now()
+	const calls, bytes = 100, 10
+	for range calls {
+		_, err := p.Call(soon(t), "echo", make([]byte, bytes), make([]byte, bytes))
+		require.NoError(t, err)
+	}
+	returned := time.Now()
+	require.NoError(t, p.Close())
+	ended := time.Now()
+	u, claimed := p.Usage()
+	require.False(t, claimed)
+	require.EqualValues(t, calls, u[accounting.Invocations])
+	require.EqualValues(t, calls*bytes, u[accounting.BytesIn])
+	require.EqualValues(t, calls*bytes, u[accounting.BytesOut])
+	require.Positive(t, u[accounting.ExecutedTime])
+	require.Positive(t, u[accounting.PolledTime])
+	require.GreaterOrEqual(t, u[accounting.CoreTime], uint64(2*returned.Sub(leased)))
+	require.LessOrEqual(t, u[accounting.CoreTime], uint64(2*ended.Sub(begun)))
+	require.Positive(t, u[accounting.MemoryTime])
+
+	idle := newPool(t, c, alloc.Order{Workers: 2})
+	_, err = c.Lease(soon(t), alloc.Order{Workers: 3})
+	require.Error(t, err, "it costs nothing")
+	require.NoError(t, idle.Close())
+	cores, _ := idle.Usage()
+	require.Positive(t, cores[accounting.CoreTime])
+	require.Zero(t, cores[accounting.Invocations])
+	var bill accounting.Bill
+	require.Eventually(t, func() bool {
+		bill, err = accounting.MakeBill(accounting.ReadLedger(state.LedgerPath()), accounting.By{Tenant: true}, accounting.Filter{})
+		return err == nil && len(bill.Rows) == 1 && bill.Rows[0].Usage == u.Add(cores)
+	}, patience, 10*time.Millisecond, "%v", bill)
+	require.Equal(t, "tenant", bill.Rows[0].Tenant)
+	require.Eventually(t, func() bool {
+		pages, err := filepath.Glob(filepath.Join(state.Folder, "pages", "*"))
+		require.NoError(t, err)
+		return len(pages) == 0
+	}, patience, time.Millisecond)
 }
 
 // A closed client says so to those who wait.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rfaas-go/rfaas/accounting"
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/alloc/manager"
 	"github.com/rfaas-go/rfaas/internal/link"
@@ -41,6 +42,7 @@ type node struct {
 	armed     time.Duration
 	answers   map[uint32]chan lease.Event // by number of the request
 	granted   map[lease.ID]*grant
+	returned  map[lease.ID]*grant // given back, and not ended yet
 	messages  []lease.Message
 	events    []lease.Event
 	uploading sync.Mutex // one package at a time
@@ -54,6 +56,10 @@ type grant struct {
 	secret  lease.Secret
 	workers int
 	leaving chan struct{} // closed: use it no more
+	ended   chan struct{} // closed: the agent has ended it, or will not be heard of it
+
+	usage   accounting.Usage // what it has cost, when it has ended
+	claimed bool             // its counts are what its own code says
 
 	mu     sync.Mutex
 	losses map[lost]lease.Event
@@ -70,7 +76,7 @@ type lost struct {
 func newNode(c *Client, address string) (*node, error) {
 	n := &node{
 		client: c, address: address, begun: time.Now(), alarm: make(chan struct{}, 1), name: address,
-		state: lease.NewClient(), tried: make(chan struct{}), answers: map[uint32]chan lease.Event{}, granted: map[lease.ID]*grant{},
+		state: lease.NewClient(), tried: make(chan struct{}), answers: map[uint32]chan lease.Event{}, granted: map[lease.ID]*grant{}, returned: map[lease.ID]*grant{},
 		failure: errors.New("there is no connection yet"),
 	}
 	n.life, n.end = context.WithCancel(c.life)
@@ -283,6 +289,10 @@ func (n *node) disconnect(why error) {
 	n.mu.Lock()
 	l := n.link
 	n.link, n.failure = nil, why
+	for id, g := range n.returned {
+		delete(n.returned, id)
+		close(g.ended)
+	}
 	n.state.Disconnected(fmt.Sprint(why))
 	n.settle()
 	n.mu.Unlock()
@@ -328,7 +338,7 @@ func (n *node) happened(e *lease.Event) {
 		if e.Kind == lease.WasGranted {
 			t := &e.Lease.Terms
 			n.free.Cores = max(n.free.Cores-t.Workers*t.Cores, 0)
-			n.granted[e.Lease.ID] = &grant{node: n, id: e.Lease.ID, secret: e.Lease.Secret, workers: t.Workers, users: t.Workers, leaving: make(chan struct{}), losses: map[lost]lease.Event{}, news: make(chan struct{})}
+			n.granted[e.Lease.ID] = &grant{node: n, id: e.Lease.ID, secret: e.Lease.Secret, workers: t.Workers, users: t.Workers, leaving: make(chan struct{}), ended: make(chan struct{}), losses: map[lost]lease.Event{}, news: make(chan struct{})}
 		}
 		if answer, ok := n.answers[e.Number]; ok {
 			delete(n.answers, e.Number)
@@ -352,11 +362,17 @@ func (n *node) happened(e *lease.Event) {
 	case lease.WasNoticed, lease.WasEnded:
 		g := n.granted[e.Lease.ID]
 		if g == nil {
+			g = n.returned[e.Lease.ID]
+		}
+		if g == nil {
 			return
 		}
 		if e.Kind == lease.WasEnded {
 			delete(n.granted, e.Lease.ID)
+			delete(n.returned, e.Lease.ID)
 			n.free.Cores += e.Lease.Terms.Workers * e.Lease.Terms.Cores
+			g.usage, g.claimed = e.Usage, e.Claimed
+			close(g.ended)
 		}
 		if !isClosed(g.leaving) {
 			close(g.leaving)
@@ -441,6 +457,11 @@ func (g *grant) giveBack() {
 	delete(n.granted, g.id)
 	if !isClosed(g.leaving) {
 		close(g.leaving)
+	}
+	if n.link == nil {
+		close(g.ended) // it will expire
+	} else {
+		n.returned[g.id] = g
 	}
 	n.state.Return(g.id)
 	n.settle()

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rfaas-go/rfaas/accounting"
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/client"
@@ -24,9 +25,10 @@ type Pool struct {
 	closing sync.Once
 	err     error
 
-	mu    sync.Mutex
-	seats []*seat // of the lanes; nil: it has none yet
-	spare []*seat // leased, and nobody's yet
+	mu     sync.Mutex
+	seats  []*seat  // of the lanes; nil: it has none yet
+	spare  []*seat  // leased, and nobody's yet
+	grants []*grant // all that there were
 }
 
 // seat is a worker of a lease, for one lane.
@@ -84,18 +86,46 @@ func (p *Pool) nodes() map[*node]int {
 func (p *Pool) add(g *grant) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.grants = append(p.grants, g)
 	for i := range g.workers {
 		p.spare = append(p.spare, &seat{grant: g, worker: i})
 	}
 }
 
-// Close ends calls that wait or run, and gives the leases back.
+// Close ends calls that wait or run, gives the leases back, and waits until they have
+// ended, a few seconds at most.
 func (p *Pool) Close() error {
 	p.closing.Do(func() {
 		p.err = p.Client.Close()
 		p.giveBack()
+		late := time.NewTimer(endPatience)
+		defer late.Stop()
+		for _, g := range p.grants {
+			select {
+			case <-g.ended:
+			case <-late.C:
+				return
+			}
+		}
 	})
 	return p.err
+}
+
+// endPatience is how long Close waits for the end of leases.
+const endPatience = 3 * time.Second
+
+// Usage is what the pool's leases have cost that have ended, as their agents say: all
+// of them after Close, if their agents could be heard. claimed: some of the counts are what
+// the code itself says.
+func (p *Pool) Usage() (sum accounting.Usage, claimed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, g := range p.grants {
+		if isClosed(g.ended) {
+			sum, claimed = sum.Add(g.usage), claimed || g.claimed
+		}
+	}
+	return sum, claimed
 }
 
 func (p *Pool) giveBack() {

@@ -3,6 +3,7 @@ package invoke
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/rfaas-go/rfaas/transport"
@@ -38,8 +39,10 @@ type loop struct {
 	tally       tally
 	unpublished int // calls
 
-	tick  tickLength
-	delay int64 // replyDelay in ticks
+	tick   tickLength
+	delay  int64 // replyDelay in ticks
+	spin   int64 // most that the loop polls before it sleeps, in ticks
+	polled int64 // without calls, not told to a meter yet, in ticks
 }
 
 const (
@@ -78,6 +81,11 @@ func (l *loop) init(w *Worker) {
 	l.ctx = &callContext{closing: w.life.Done()}
 	l.tick = calibrated()
 	l.delay = int64(replyDelay) << tickShift / int64(l.tick)
+	l.spin = math.MaxInt64
+	if spin := w.spin; spin != transport.Hot {
+		l.spin = int64(min(spin, time.Second)) << tickShift / int64(l.tick)
+	}
+	l.call.started = ticks()
 }
 
 // serve runs until the worker is closed.
@@ -133,6 +141,7 @@ func (l *loop) wait() error {
 	l.next, l.count = 0, n
 	if n > 0 {
 		l.noticed = ticks()
+		l.polled += min(l.noticed-l.call.started, l.spin)
 		l.call.started = l.noticed
 	}
 	if n > 1 {
@@ -269,8 +278,12 @@ func (l *loop) account(f *registered, h *replyHeader) {
 	} else {
 		l.tally.errors++
 	}
-	if m := k.session.meter; m != nil {
-		m.Executed(Execution{Function: f.name, Status: h.status, BytesIn: int(k.length), BytesOut: out, Execution: h.execution, Queue: h.queue})
+	if m := k.session.meter; m != nil && k.function != lookupFunction {
+		m.Executed(Execution{
+			Function: f.name, Status: h.status, BytesIn: int(k.length), BytesOut: out, Execution: h.execution, Queue: h.queue,
+			Polled: time.Duration(l.tick.ns(l.polled)),
+		})
+		l.polled = 0
 	}
 	if l.unpublished++; l.unpublished >= publishEvery {
 		l.publish()

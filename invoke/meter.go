@@ -2,8 +2,8 @@ package invoke
 
 import "time"
 
-// Meter is told of every call that a worker has executed for one client, for
-// accounting. It is called on the worker's own goroutine, right after the reply
+// Meter is told of every call of a function that a worker has executed for one client,
+// for accounting. It is called on the worker's own goroutine, right after the reply
 // was staged: a few nanoseconds are all it should take.
 type Meter interface {
 	Executed(Execution)
@@ -17,4 +17,5 @@ type Execution struct {
 	BytesOut  int           // of the result
 	Execution time.Duration // in the function
 	Queue     time.Duration // from the worker's noticing the request to its start
+	Polled    time.Duration // that the worker polled before it, since its last call
 }

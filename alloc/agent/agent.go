@@ -18,6 +18,7 @@ import (
 type Agent struct {
 	cfg       Config
 	log       *slog.Logger
+	meter     *metering
 	begun     time.Time
 	endpoints []*endpoint
 
@@ -55,6 +56,10 @@ func New(cfg Config) (*Agent, error) {
 		sessions: map[lease.Session]*session{}, workers: map[lease.ID][]*worker{}, programs: map[[32]byte]*Program{},
 		supervisors: map[bool]*executor.Supervisor{}, secrets: mathrand.NewChaCha8(seed),
 	}
+	var err error
+	if a.meter, err = newMetering(cfg.Name, cfg.Epoch, cfg.State, cfg.Logger); err != nil {
+		return nil, fmt.Errorf("agent: %w", err)
+	}
 	a.node = lease.NewNode(lease.NodeConfig{
 		Epoch: cfg.Epoch, Cores: cfg.Cores, MemoryBytes: cfg.MemoryBytes, Overhead: overhead,
 		MaxLife: cfg.MaxLife, Notice: cfg.Notice, Quota: cfg.Quota, Secret: a.secret,
@@ -70,6 +75,7 @@ func New(cfg Config) (*Agent, error) {
 		a.ending.Go(e.poll)
 	}
 	a.ending.Go(a.keepTime)
+	a.ending.Go(a.keepAccounts)
 	return a, nil
 }
 
@@ -179,6 +185,7 @@ func (a *Agent) carryOut(do *lease.Action) {
 		}
 	case lease.DoBegin:
 		a.workers[l.ID] = newWorkers(a, l)
+		a.meter.begin(l, l.Begun)
 		a.log.Debug("lease granted", "lease", l.ID, "tenant", l.Tenant, "workers", l.Terms.Workers, "cores", l.Cores)
 	case lease.DoDrain:
 		for _, w := range a.workers[l.ID] {
@@ -205,8 +212,7 @@ func (a *Agent) fence(l *lease.Lease) {
 		used = w.bar() || used
 	}
 	if !used {
-		delete(a.workers, l.ID)
-		a.node.Fenced(l.ID)
+		a.fenced(a.node, l, 0)
 		return
 	}
 	grace := time.Duration(0)
@@ -231,11 +237,54 @@ func (a *Agent) fence(l *lease.Lease) {
 			a.log.Error("cores of an ended lease stay out of stock, as something may still run on them", "lease", l.ID, "cores", l.Cores, "reason", errors.Join(errs...))
 			return
 		}
-		a.with(func(n *lease.Node, _ time.Duration) {
-			delete(a.workers, l.ID)
-			n.Fenced(l.ID)
-		})
+		cpu := time.Duration(0)
+		for _, w := range workers {
+			cpu += w.cpuTime()
+		}
+		a.with(func(n *lease.Node, _ time.Duration) { a.fenced(n, l, cpu) })
 	})
+}
+
+// fenced gives back what a lease had, nothing of which runs any more. a.mu is held.
+func (a *Agent) fenced(n *lease.Node, l *lease.Lease, cpu time.Duration) {
+	delete(a.workers, l.ID)
+	usage, claimed := a.meter.end(l.ID, a.now(), cpu)
+	n.Fenced(l.ID, usage, claimed)
+}
+
+// progressEvery is how much of a lease's time is lost to the accounts, at most, when the
+// agent is killed.
+const progressEvery = time.Second
+
+// keepAccounts brings pages up to date and writes ended leases to the ledger.
+func (a *Agent) keepAccounts() {
+	ticker := time.NewTicker(progressEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-a.life.Done():
+			return
+		case <-a.meter.wake:
+		case <-ticker.C:
+			a.mu.Lock()
+			leases := a.node.Leases()
+			workers := map[lease.ID][]*worker{}
+			for _, l := range leases {
+				workers[l.ID] = a.workers[l.ID]
+			}
+			a.mu.Unlock()
+			for id, all := range workers {
+				cpu := time.Duration(0)
+				for _, w := range all {
+					cpu += w.cpuTime()
+				}
+				a.meter.progress(id, a.now(), cpu)
+			}
+		}
+		if err := a.meter.settle(); err != nil {
+			a.log.Error("ended leases cannot be written to the ledger, and will be later", "reason", err)
+		}
+	}
 }
 
 // keepTime does what is due.
@@ -309,6 +358,16 @@ func (a *Agent) Close() error {
 		errs = append(errs, s.close())
 	}
 	a.ending.Wait()
+	a.mu.Lock()
+	for _, l := range a.node.Leases() { // whose processes were ended with the supervisors
+		cpu := time.Duration(0)
+		for _, w := range a.workers[l.ID] {
+			cpu += w.cpuTime()
+		}
+		a.meter.end(l.ID, a.now(), cpu)
+	}
+	a.mu.Unlock()
+	errs = append(errs, a.meter.close())
 	for _, e := range a.endpoints {
 		errs = append(errs, e.close())
 	}

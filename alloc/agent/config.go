@@ -33,7 +33,10 @@ type Config struct {
 	MaxLife, Notice time.Duration
 	// Quota is that of lease.NodeConfig.
 	Quota func(tenant string) lease.Capacity
-	// Epoch is the boot epoch: see NextEpoch.
+	// State is what outlives the agent: its boot epochs, pages and ledger. It remains the
+	// caller's, open until the agent is closed. nil: nothing does, and Epoch is the number
+	// of this start.
+	State *State
 	Epoch uint64
 	// Authenticate says who a peer is, with its greeting: the tenant, or an error, which
 	// the peer is told. By default everybody on this machine is the tenant that it says,
@@ -89,6 +92,9 @@ func (c *Config) complete() error {
 	if c.Confine == nil {
 		policy := confine.DefaultPolicy()
 		c.Confine = &policy
+	}
+	if c.State != nil {
+		c.Epoch = c.State.Epoch
 	}
 	if c.Epoch > lease.MaxEpoch {
 		return fmt.Errorf("agent: the epoch %d is larger than %d", c.Epoch, lease.MaxEpoch)

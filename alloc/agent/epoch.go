@@ -85,6 +85,12 @@ func syncFolder(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// LedgerPath is where the ledger of the agent is.
+func (s *State) LedgerPath() string { return LedgerPath(s.Folder) }
+
+// LedgerPath is where the ledger of the agent with a state folder is.
+func LedgerPath(folder string) string { return filepath.Join(folder, "ledger") }
+
 // Close lets another agent have the folder.
 func (s *State) Close() error {
 	// A child that is just being started has the descriptor, too, until it executes.

@@ -10,6 +10,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -26,8 +27,9 @@ type worker struct {
 
 	mu      sync.Mutex // held while a process starts
 	process *executor.Executor
-	attempt uint32 // that it is for
-	remains error  // of processes before it
+	attempt uint32        // that it is for
+	remains error         // of processes before it
+	cpu     time.Duration // of processes before it
 }
 
 func newWorkers(a *Agent, l *lease.Lease) []*worker {
@@ -106,6 +108,9 @@ func (w *worker) processFor(ctx context.Context, attempt uint32, url string) (*e
 	order, supervisor, err := w.order(attempt, url)
 	if err != nil {
 		return nil, err
+	}
+	if order.Page, err = w.agent.meter.page(w.lease.ID, w.number, order.Assignment.Runtime == runtime.Native, w.agent.now()); err != nil {
+		return nil, fmt.Errorf("the page of the worker's accounts: %w", err)
 	}
 	e, err := supervisor.Start(ctx, order)
 	if err != nil {
@@ -214,6 +219,7 @@ const releaseGrace = 100 * time.Millisecond
 func (w *worker) stop(grace time.Duration) error {
 	w.process.Stop(grace)
 	w.remains = errors.Join(w.remains, w.process.Remains())
+	w.cpu += w.process.CPUTime()
 	w.process = nil
 	return w.remains
 }
@@ -226,6 +232,19 @@ func (w *worker) fence(grace time.Duration) error {
 		return w.remains
 	}
 	return w.stop(grace)
+}
+
+// cpuTime is the processor time of the worker's processes so far; not of one that is just
+// starting.
+func (w *worker) cpuTime() time.Duration {
+	if !w.mu.TryLock() {
+		return 0 // it grows later
+	}
+	defer w.mu.Unlock()
+	if w.process == nil {
+		return w.cpu
+	}
+	return w.cpu + w.process.CPUTime()
 }
 
 // drain has the process take no more calls.

@@ -49,6 +49,8 @@ type Event struct {
 	Free    Capacity
 	Digest  [32]byte
 	Offset  int64
+	Usage   [UsageWords]uint64 // WasEnded
+	Claimed bool               // likewise
 	Text    string
 }
 
@@ -61,6 +63,7 @@ type Client struct {
 	epoch     uint64
 	asked     map[uint32]asked
 	leases    map[ID]*Held
+	returned  map[ID]*Held // whose end was not heard of
 	messages  []Message
 	events    []Event
 }
@@ -73,7 +76,7 @@ type asked struct {
 
 // NewClient makes a client that holds nothing.
 func NewClient() *Client {
-	return &Client{asked: map[uint32]asked{}, leases: map[ID]*Held{}}
+	return &Client{asked: map[uint32]asked{}, leases: map[ID]*Held{}, returned: map[ID]*Held{}}
 }
 
 // Messages takes what is to be sent, appended to buf.
@@ -109,6 +112,7 @@ func (c *Client) Connected(now time.Duration, epoch uint64) {
 // renewed before there is another connection.
 func (c *Client) Disconnected(why string) {
 	c.connected = false
+	clear(c.returned)
 	for number := range c.asked {
 		delete(c.asked, number)
 		c.events = append(c.events, Event{Kind: WasRefused, Number: number, Reason: Unknown, Text: why})
@@ -141,11 +145,13 @@ func (c *Client) SendPiece(m Message) {
 	c.messages = append(c.messages, m)
 }
 
-// Return gives a lease back. It is not held any more.
+// Return gives a lease back. It is not held any more. The event of its end follows, if
+// the agent can be heard.
 func (c *Client) Return(id ID) {
 	if h := c.leases[id]; h != nil {
 		delete(c.leases, id)
 		if c.connected {
+			c.returned[id] = h
 			c.messages = append(c.messages, Message{Kind: Release, Lease: id, Secret: h.Secret})
 		}
 	}
@@ -201,9 +207,15 @@ func (c *Client) Receive(now time.Duration, m *Message) error {
 			c.events = append(c.events, Event{Kind: WasNoticed, Lease: h, Reason: m.Reason, After: m.Life, Text: m.Text})
 		}
 	case Ended:
-		if h != nil {
-			c.ended(h, m.Reason, m.Text)
+		if h == nil {
+			h = c.returned[m.Lease]
 		}
+		if h == nil {
+			return nil
+		}
+		delete(c.leases, h.ID)
+		delete(c.returned, h.ID)
+		c.events = append(c.events, Event{Kind: WasEnded, Lease: h, Reason: m.Reason, Text: m.Text, Usage: m.Usage, Claimed: m.Claimed})
 	case Lost:
 		if h != nil && m.Worker < h.Terms.Workers {
 			c.events = append(c.events, Event{Kind: WasLost, Lease: h, Worker: m.Worker, Number: m.Number, Process: m.Process, Reason: m.Reason, Text: m.Text})

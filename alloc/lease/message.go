@@ -64,7 +64,11 @@ type Message struct {
 	// the length of the archive.
 	Offset, Total int64
 	Memory        transport.RemoteSpan // Piece: where to read it
-	Text          string               // Refusal, Ended, Notice, Lost: for people, at most MaxTextBytes
+	// Usage is what the lease has cost (Ended): the words of accounting.Usage. Claimed: the
+	// counts are what its own code says.
+	Usage   [UsageWords]uint64
+	Claimed bool
+	Text    string // Refusal, Ended, Notice, Lost: for people, at most MaxTextBytes
 }
 
 const (
@@ -72,7 +76,9 @@ const (
 	MessageBytes = 512
 	// MaxTextBytes is the most text that a message has room for; the rest is cut off.
 	MaxTextBytes = MessageBytes - textOffset
-	textOffset   = 168
+	textOffset   = 224
+	// UsageWords is how many words a Usage has.
+	UsageWords = 7
 	// PieceBytes is how large a piece of a package may be.
 	PieceBytes = 1 << 20
 )
@@ -103,7 +109,9 @@ var order = binary.LittleEndian
 //	128 8  offset
 //	136 8  total
 //	144 16 where to read
-//	168 .. text
+//	160 56 usage
+//	216 1  claimed
+//	224 .. text
 func (m *Message) Encode(b []byte) {
 	clear(b[:MessageBytes])
 	t := &m.Terms
@@ -130,6 +138,12 @@ func (m *Message) Encode(b []byte) {
 	order.PutUint64(b[128:], uint64(m.Offset))
 	order.PutUint64(b[136:], uint64(m.Total))
 	m.Memory.AppendTo(b[144:144])
+	for i, u := range m.Usage {
+		order.PutUint64(b[160+8*i:], u)
+	}
+	if m.Claimed {
+		b[216] = 1
+	}
 	copy(b[textOffset:], text)
 }
 
@@ -165,6 +179,10 @@ func (m *Message) Decode(b []byte) error {
 	}
 	copy(m.Secret[:], b[16:])
 	copy(m.Terms.Digest[:], b[80:])
+	for i := range m.Usage {
+		m.Usage[i] = order.Uint64(b[160+8*i:])
+	}
+	m.Claimed = b[216] == 1
 	m.Memory, _ = transport.DecodeRemoteSpan(b[144:])
 	n := int(order.Uint16(b[52:]))
 	switch {

@@ -19,6 +19,7 @@ func full() Message {
 		Kind: Request, Number: 7, Lease: NewID(3, 5), Secret: Secret{1, 2, 3}, Reason: NoMemory, Worker: 4, Process: 5, Life: time.Second,
 		Terms: Terms{Workers: 1, Cores: 2, MemoryBytes: 3, Slots: 4, SlotBytes: 5, PayloadBytes: 6, Spin: 7, Digest: [32]byte{31: 9}},
 		Free:  Capacity{8, 9}, Offset: 10, Total: 11, Memory: transport.RemoteSpan{Addr: 12, Len: 13, Key: 14}, Text: "why",
+		Usage: [UsageWords]uint64{0: 1, 6: 7}, Claimed: true,
 	}
 }
 

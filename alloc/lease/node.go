@@ -331,8 +331,8 @@ func (n *Node) end(l *Lease, why Reason, text string) {
 }
 
 // Fenced tells that nothing of a lease runs any more. Its cores and its memory are
-// stock again, and its tenant is told.
-func (n *Node) Fenced(id ID) {
+// stock again, and its tenant is told, also what it has cost: see Message.Usage.
+func (n *Node) Fenced(id ID, usage [UsageWords]uint64, claimed bool) {
 	l := n.leases[id]
 	if l == nil || l.State != Fencing {
 		return
@@ -347,7 +347,7 @@ func (n *Node) Fenced(id ID) {
 		delete(n.tenants, l.Tenant)
 	}
 	n.withhold()
-	n.send(l.session, Message{Kind: Ended, Lease: id, Reason: l.reason, Text: l.text})
+	n.send(l.session, Message{Kind: Ended, Lease: id, Reason: l.reason, Usage: usage, Claimed: claimed, Text: l.text})
 }
 
 // LostWorker tells a lease's tenant that the process has ended that a worker had for an

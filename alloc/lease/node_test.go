@@ -70,10 +70,10 @@ func TestGrantAndRelease(t *testing.T) {
 	actions := tell(t, n, 0, 1, Message{Kind: Release, Lease: l.ID, Secret: l.Secret})
 	require.Equal(t, []Action{{Do: DoFence, Lease: l}}, actions)
 	require.Equal(t, 1, n.Free().Cores, "no core is free before the fence")
-	n.Fenced(l.ID)
+	n.Fenced(l.ID, [UsageWords]uint64{}, false)
 	require.Equal(t, 3, n.Free().Cores)
 	require.Equal(t, []Action{{Do: DoSend, Session: 1, Message: Message{Kind: Ended, Lease: l.ID, Reason: Released}}}, n.Actions(nil))
-	n.Fenced(l.ID)
+	n.Fenced(l.ID, [UsageWords]uint64{}, false)
 	require.Equal(t, 3, n.Free().Cores, "and not twice")
 }
 
@@ -141,7 +141,7 @@ func TestLifeOfALease(t *testing.T) {
 	n.Tick(20 * time.Second)
 	require.Equal(t, []Action{{Do: DoFence, Lease: l}}, n.Actions(nil))
 	require.Equal(t, Message{Kind: Ended, Lease: l.ID, Number: 4, Reason: Expired}, tell(t, n, 20*time.Second, 3, renew)[0].Message, "too late")
-	n.Fenced(l.ID)
+	n.Fenced(l.ID, [UsageWords]uint64{}, false)
 	require.Equal(t, Session(3), n.Actions(nil)[0].Session, "whoever renewed it last is told")
 }
 
@@ -186,7 +186,7 @@ func TestReclaim(t *testing.T) {
 	n.Reclaim(0, 3, "load")
 	require.Equal(t, Granted, old.State, "what is coming counts")
 	n.Tick(time.Second)
-	n.Fenced(young.ID)
+	n.Fenced(young.ID, [UsageWords]uint64{}, false)
 	require.Equal(t, 0, n.Free().Cores, "it is the owner's")
 	n.Reclaim(time.Second, 0, "")
 	require.Equal(t, 3, n.Free().Cores)

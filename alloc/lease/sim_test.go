@@ -111,7 +111,7 @@ func (s *simulation) settle() {
 			s.fencing[id] = true
 			s.after(s.upTo(100*time.Millisecond), func() {
 				if s.node == node {
-					node.Fenced(id)
+					node.Fenced(id, [UsageWords]uint64{}, false)
 					s.settle()
 				}
 			})

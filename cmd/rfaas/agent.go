@@ -88,7 +88,7 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 		return err
 	}
 	defer state.Close()
-	cfg.Epoch = state.Epoch
+	cfg.State = state
 	if cfg.Packages, err = openPackageCache(p.logging.log); err != nil {
 		return err
 	}

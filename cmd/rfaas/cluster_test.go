@@ -191,6 +191,53 @@ func TestClusterMistakes(t *testing.T) {
 	}
 }
 
+// An agent that is killed in the middle of leases has billed what was done, within a
+// second of time, when it was started anew; nothing of it is left.
+func TestKilledAgentIsSettled(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	dir := t.TempDir()
+	at := func() *started { return c.agent("a", "--cores", "1", "--state", dir+"/state") }
+	first := at()
+	const count = 300
+	s := start(t, dir, append([]string{"run", "--manager", c.url, "-f", "test-work", "-o", "out"}, inputs(t, dir, count)...)...)
+	require.True(t, eventually(programTimeout, func() bool { return len(names(t, dir, "out")) >= 60 }), "%s%s", &s.stdout, &s.stderr)
+	first.signal(syscall.SIGKILL)
+	require.Equal(t, -1, first.wait())
+	done := len(names(t, dir, "out"))
+	at()
+	require.Equal(t, exitOK, s.wait(), "%s%s", &s.stdout, &s.stderr)
+	require.Len(t, names(t, dir, "out"), count)
+	var rows []struct {
+		Epoch       uint64 `json:"epoch"`
+		Invocations uint64 `json:"invocations"`
+		CoreNS      uint64 `json:"core_ns"`
+	}
+	require.True(t, eventually(programTimeout, func() bool {
+		status, stdout, stderr := run(t, dir, "bill", "--state", "state", "--by", "lease", "--format", "json")
+		require.Equal(t, exitOK, status, stderr)
+		rows = rows[:0]
+		for line := range strings.Lines(stdout) {
+			rows = append(rows, struct {
+				Epoch       uint64 `json:"epoch"`
+				Invocations uint64 `json:"invocations"`
+				CoreNS      uint64 `json:"core_ns"`
+			}{})
+			require.NoError(t, json.Unmarshal([]byte(line), &rows[len(rows)-1]))
+		}
+		return len(rows) == 2
+	}), "%v", rows)
+	require.EqualValues(t, 1, rows[0].Epoch)
+	require.GreaterOrEqual(t, rows[0].Invocations, uint64(done-1), "what was done before")
+	require.EqualValues(t, 2, rows[1].Epoch)
+	sum := rows[0].Invocations + rows[1].Invocations
+	require.GreaterOrEqual(t, sum, uint64(count))
+	require.LessOrEqual(t, sum, uint64(count+1), "the call that was lost may have been made twice")
+	require.Positive(t, rows[1].CoreNS)
+	require.Empty(t, names(t, dir, "state/pages"))
+	c.end()
+}
+
 // What run says when a cluster has no room is clear, and it goes on when there is some.
 func TestClusterIsFull(t *testing.T) {
 	t.Parallel()

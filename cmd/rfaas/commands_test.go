@@ -22,7 +22,7 @@ import (
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, command := range []string{"", "run", "bench", "invoke", "devices", "version", "roce", "roce dump", "roce capture", "manager", "agent", "nodes", "lease", "lease list", "lease end", "drain"} {
+	for _, command := range []string{"", "run", "bench", "invoke", "devices", "version", "roce", "roce dump", "roce capture", "manager", "agent", "nodes", "lease", "lease list", "lease end", "drain", "bill"} {
 		t.Run("rfaas "+command, func(t *testing.T) {
 			t.Parallel()
 			args := append(strings.Fields(command), "--help")

@@ -67,6 +67,7 @@ type command struct {
 	Setup      *Setup      `json:",omitempty"`
 	Assignment *Assignment `json:",omitempty"`
 	Cores      int         `json:",omitempty"` // with an Assignment: how many it is pinned to; 0: none
+	Metered    bool        `json:",omitempty"` // with an Assignment: the last of its files is Order.Page
 	Drain      bool        `json:",omitempty"` // take no more calls
 	Client     *arrival    `json:",omitempty"`
 }
@@ -90,7 +91,7 @@ const maxMessageBytes = 128 << 10
 var errNonsense = errors.New("an answer was expected, and something else came")
 
 // maxFiles is how many descriptors a message can bring along.
-const maxFiles = 2
+const maxFiles = 3
 
 // control is an end of the socket pair: JSON messages, one a packet, which may
 // bring descriptors along. One goroutine sends, one receives.

@@ -28,6 +28,9 @@ type Host struct {
 	Runtimes map[string]Loader
 	// Functions are the program's own, in Go: what the runtime "go" has.
 	Functions map[string]invoke.Function
+	// NewMeter makes what counts calls for an Order with a Page, which is closed when it
+	// returns. May be nil.
+	NewMeter func(page *os.File) (invoke.Meter, error)
 	// Logger is told of clients, and of functions that crash. May be nil.
 	Logger *slog.Logger
 }
@@ -137,6 +140,10 @@ func (x *execution) serve(ctx context.Context) error {
 	if c.Cores > 0 {
 		useProcessors(c.Cores)
 	}
+	meter, err := x.meter(&c)
+	if err != nil {
+		return err
+	}
 	device, err := x.device(setup, c.Assignment)
 	if err != nil {
 		return err
@@ -147,7 +154,7 @@ func (x *execution) serve(ctx context.Context) error {
 	worker, err := invoke.NewWorker(device, x.registry, invoke.WorkerConfig{
 		Slots: c.Assignment.Slots, SlotBytes: c.Assignment.SlotBytes, MaxClients: max(c.Assignment.Clients, 1),
 		CallBytes: c.Assignment.callBytes(), ClientBytes: c.Assignment.PayloadBytes, TotalBytes: c.Assignment.PayloadBytes,
-		Mode: c.Assignment.Mode, Logger: x.log(), Authorize: c.Assignment.authorize,
+		Mode: c.Assignment.Mode, Logger: x.log(), Authorize: c.Assignment.authorize, NewMeter: meter,
 	})
 	if err != nil {
 		return err
@@ -201,6 +208,26 @@ func (x *execution) device(setup *Setup, a *Assignment) (*transport.Device, erro
 		return nil, fmt.Errorf("the transport %q is not offered; there are: %s", a.Transport, strings.Join(setup.Transports, ", "))
 	}
 	return x.devices[i], nil
+}
+
+// meter is what counts the calls of all clients, nil if nothing does. It is made before
+// there is code that could reach the page's descriptor.
+func (x *execution) meter(c *command) (func(transport.Peer, []byte) invoke.Meter, error) {
+	if !c.Metered || len(x.files) == 0 {
+		return nil, nil
+	}
+	last := len(x.files) - 1
+	page := x.files[last]
+	x.files = x.files[:last]
+	defer page.Close()
+	if x.host.NewMeter == nil {
+		return nil, nil
+	}
+	m, err := x.host.NewMeter(page)
+	if err != nil {
+		return nil, err
+	}
+	return func(transport.Peer, []byte) invoke.Meter { return m }, nil
 }
 
 // load makes the functions of an assignment callable.

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
@@ -38,6 +40,7 @@ type Executor struct {
 	silenced   atomic.Bool // it is being killed for that
 	ended      chan struct{}
 	fate       Fate // set before ended is closed
+	cpu        time.Duration
 }
 
 // outputDelay bounds how long an executor's output is read after its end, in case
@@ -114,6 +117,7 @@ func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
 	if e.confined != nil {
 		usage, e.remains = e.confined.Close()
 	}
+	e.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	e.fate = e.judge(status, usage)
 	e.output.end(cmd.Process.Pid)
@@ -219,7 +223,7 @@ func (e *Executor) assign(ctx context.Context, o Order) error {
 		}
 		e.cores = o.Cores
 	}
-	if _, err := e.ask(ctx, command{Assignment: &o.Assignment, Cores: len(o.Cores)}, o.files()...); err != nil {
+	if _, err := e.ask(ctx, command{Assignment: &o.Assignment, Cores: len(o.Cores), Metered: o.Page != nil}, o.files()...); err != nil {
 		return err
 	}
 	go e.watchControl()
@@ -257,6 +261,22 @@ func (e *Executor) Fate() (f Fate, ok bool) {
 	default:
 		return Fate{}, false
 	}
+}
+
+// CPUTime is the processor time that the process has taken so far, by the kernel's count.
+func (e *Executor) CPUTime() time.Duration {
+	select {
+	case <-e.ended:
+		return e.cpu
+	default:
+	}
+	// The clock of a process: see clock_getcpuclockid(3).
+	const scheduled = 2
+	var t unix.Timespec
+	if unix.ClockGettime(int32(^e.PID())<<3|scheduled, &t) != nil {
+		return 0 // it has just ended
+	}
+	return time.Duration(t.Nano())
 }
 
 // Remains says, when the process has ended, what could not be removed of it: processes

@@ -107,19 +107,16 @@ type Order struct {
 	// may trust: the runtime's Loader knows the form. It remains the caller's. nil: the
 	// executor compiles it if need be.
 	Compiled *os.File
+	// Page, if there is one, is what the executor's Host.NewMeter writes to. It remains the
+	// caller's.
+	Page *os.File
 	// Cores are the processors to run on: see On. nil for any.
 	Cores []int
 }
 
 // files are what goes with the assignment.
 func (o *Order) files() []*os.File {
-	switch {
-	case o.Code == nil:
-		return nil
-	case o.Compiled == nil:
-		return []*os.File{o.Code}
-	}
-	return []*os.File{o.Code, o.Compiled}
+	return slices.DeleteFunc([]*os.File{o.Code, o.Compiled, o.Page}, func(f *os.File) bool { return f == nil })
 }
 
 // Start has an executor take an assignment, a spare one if there is one, and

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rfaas-go/rfaas/accounting"
 	"github.com/rfaas-go/rfaas/alloc"
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/local"
 	"github.com/rfaas-go/rfaas/invoke/client"
@@ -75,10 +76,11 @@ func (c *crew) seat(lane int, w alloc.Worker, process func(alloc.Worker) (int, [
 }
 
 // dismiss gives the workers back, and tells what each did.
-func (c *crew) dismiss() (reports []WorkerReport) {
+func (c *crew) dismiss() (reports []WorkerReport, cost accounting.Usage, claimed bool) {
 	c.pool.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	cost, claimed = c.pool.Usage()
 	for i, lane := range c.pool.Stats().Lanes {
 		r := c.members[i]
 		r.Calls, r.Busy = int(lane.Calls), lane.Busy
@@ -91,7 +93,7 @@ func (c *crew) dismiss() (reports []WorkerReport) {
 		}
 		reports = append(reports, r)
 	}
-	return reports
+	return reports, cost, claimed
 }
 
 func coreName(core int) string {

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/rfaas-go/rfaas/accounting"
 )
 
 // State is what became of an input.
@@ -45,7 +47,9 @@ type Report struct {
 	Directory string // of the results; empty for the standard output
 	Outcomes  []Outcome
 	Workers   []WorkerReport
-	Elapsed   time.Duration // from the start to the last outcome
+	Cost      accounting.Usage // of the leases
+	Claimed   bool             // its counts are what the function's code says
+	Elapsed   time.Duration    // from the start to the last outcome
 	// Stopped is why inputs were not tried, if it was not the caller's wish.
 	Stopped error
 	// Interrupted is the caller's: the run was ended early by its wish.

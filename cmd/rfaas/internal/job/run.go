@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rfaas-go/rfaas/accounting"
 	"github.com/rfaas-go/rfaas/alloc"
 	"github.com/rfaas-go/rfaas/invoke"
 )
@@ -44,6 +45,8 @@ type run struct {
 	mu       sync.Mutex
 	outcomes map[*Input]Outcome
 	ended    time.Time // of the last outcome
+	cost     accounting.Usage
+	claimed  bool
 }
 
 // Run calls the function with all inputs of the plan. When stop ends no more
@@ -74,7 +77,7 @@ func Run(stop, abort context.Context, plan *Plan, cfg Config) *Report {
 
 // work tries the inputs, one for each worker at a time, and tells what the workers
 // did.
-func (r *run) work() []WorkerReport {
+func (r *run) work() (workers []WorkerReport) {
 	n := min(r.cfg.Workers, len(r.source.inputs))
 	if n == 0 || r.source.stop.Err() != nil {
 		return nil
@@ -101,7 +104,8 @@ func (r *run) work() []WorkerReport {
 		})
 	}
 	callers.Wait()
-	return r.crew.dismiss()
+	workers, r.cost, r.claimed = r.crew.dismiss()
+	return workers
 }
 
 // note records what became of an input.
@@ -125,7 +129,7 @@ func (r *run) deliver(in *Input, result []byte) error {
 }
 
 func (r *run) report(began time.Time, workers []WorkerReport) *Report {
-	report := &Report{Function: r.cfg.Function, Directory: r.plan.Directory, Workers: workers, Elapsed: r.ended.Sub(began), Stopped: r.source.halted()}
+	report := &Report{Function: r.cfg.Function, Directory: r.plan.Directory, Workers: workers, Elapsed: r.ended.Sub(began), Stopped: r.source.halted(), Cost: r.cost, Claimed: r.claimed}
 	for _, in := range r.plan.Inputs {
 		o, tried := r.outcomes[in]
 		if !tried {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/rfaas-go/rfaas/accounting"
 )
 
 // WriteSummary writes the report for people to read. It ends with what needs
@@ -21,6 +23,7 @@ func (r *Report) WriteSummary(w io.Writer) error {
 	if len(r.Workers) > 0 {
 		r.writeWorkers(&b)
 	}
+	r.writeCost(&b)
 	r.writeRemarks(&b)
 	r.writeFailures(&b)
 	_, err := io.WriteString(w, b.String())
@@ -86,6 +89,22 @@ func (r *Report) writeRemoteWorkers(b *strings.Builder) {
 		busy := 100 * w.Busy.Seconds() / max(r.Elapsed, time.Microsecond).Seconds()
 		fmt.Fprintf(b, "  %6d  %-*s  %5d  %3.0f%%  %8d\n", w.Number, width, w.Node, w.Calls, busy, w.Replaced)
 	}
+}
+
+// writeCost tells what the leases have cost.
+func (r *Report) writeCost(b *strings.Builder) {
+	u := &r.Cost
+	if u[accounting.CoreTime] == 0 {
+		return
+	}
+	claimed := ""
+	if r.Claimed {
+		claimed = " (counted by the function's own code)"
+	}
+	const mibMSPerGiBS = 1024 * 1000
+	fmt.Fprintf(b, "  bill        %s core-s, %s GiB-s; %d calls%s, %s s in functions, %s s polled\n",
+		significant(float64(u[accounting.CoreTime])/1e9), significant(float64(u[accounting.MemoryTime])/mibMSPerGiBS), u[accounting.Invocations], claimed,
+		significant(float64(u[accounting.ExecutedTime])/1e9), significant(float64(u[accounting.PolledTime])/1e9))
 }
 
 func (r *Report) writeRemarks(b *strings.Builder) {

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rfaas-go/rfaas/accounting"
+	"github.com/rfaas-go/rfaas/alloc/agent"
+)
+
+// billFlags are the flags of bill.
+type billFlags struct {
+	name, state string
+	by          []string
+	tenant      string
+	since       string
+	until       string
+	format      string
+}
+
+func (p *program) billCommand() *cobra.Command {
+	f := &billFlags{}
+	cmd := &cobra.Command{
+		DisableFlagsInUseLine: true,
+		Use:                   "bill [--name NAME | --state DIR]",
+		Short:                 "Show what tenants have used",
+		Long: `bill shows what the leases of a node have cost, from the ledger that its agent
+keeps: cores and memory for as long as they were leased, the time in functions
+and the time polled for calls, and calls with their bytes. Leases that have
+ended are there within a second; the agent may run or not.
+
+What native code says of itself is marked as claimed: it could say anything.
+What is measured is the agent's and the kernel's.`,
+		Example: `  rfaas bill
+  rfaas bill --by tenant,day --format csv > bill.csv
+  rfaas bill --by lease --tenant alice --since 2026-11-01`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.OutOrStdout()) },
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.name, "name", "", "`NAME` of the node (default: that of the machine)")
+	flags.StringVar(&f.state, "state", "", "`DIR` of its agent's state (default: as for 'rfaas agent')")
+	flags.StringSliceVar(&f.by, "by", []string{"tenant"}, "a row for each of `WHAT`: tenant, lease, node, day, or several of them")
+	flags.StringVar(&f.tenant, "tenant", "", "only this `TENANT`")
+	flags.StringVar(&f.since, "since", "", "from this `DAY` on, as in 2026-11-29")
+	flags.StringVar(&f.until, "until", "", "before this `DAY`")
+	flags.StringVar(&f.format, "format", "table", "`FORMAT`: table, csv, json")
+	return cmd
+}
+
+func (f *billFlags) run(out io.Writer) error {
+	by, filter, err := f.selection()
+	if err != nil {
+		return err
+	}
+	if f.state == "" {
+		if f.name == "" {
+			if f.name, err = os.Hostname(); err != nil {
+				return usageError("which node? name it with --name: %w", err)
+			}
+		}
+		if f.state, err = stateFolder(f.name); err != nil {
+			return err
+		}
+	}
+	bill, err := accounting.MakeBill(accounting.ReadLedger(agent.LedgerPath(f.state)), by, filter)
+	if err != nil {
+		return err
+	}
+	switch f.format {
+	case "csv":
+		return bill.WriteCSV(out)
+	case "json":
+		return bill.WriteJSON(out)
+	}
+	return bill.WriteTable(out)
+}
+
+// selection reads the flags.
+func (f *billFlags) selection() (by accounting.By, filter accounting.Filter, err error) {
+	for _, what := range f.by {
+		switch what {
+		case "tenant":
+			by.Tenant = true
+		case "lease":
+			by.Lease = true
+		case "node":
+			by.Node = true
+		case "day":
+			by.Day = true
+		default:
+			return by, filter, usageError("--by %s: must be of tenant, lease, node, day", strings.Join(f.by, ","))
+		}
+	}
+	if f.format != "table" && f.format != "csv" && f.format != "json" {
+		return by, filter, usageError("--format %s: must be table, csv or json", f.format)
+	}
+	filter.Tenant = f.tenant
+	for _, d := range []struct {
+		flag, text string
+		into       *time.Time
+	}{{"--since", f.since, &filter.Since}, {"--until", f.until, &filter.Until}} {
+		if d.text == "" {
+			continue
+		}
+		if *d.into, err = time.Parse(time.DateOnly, d.text); err != nil {
+			return by, filter, usageError("%s %s: must be a day, as in 2026-11-29", d.flag, d.text)
+		}
+	}
+	return by, filter, nil
+}
