@@ -1,0 +1,238 @@
+package words
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/accounting"
+	"github.com/rfaas-go/rfaas/transport"
+	_ "github.com/rfaas-go/rfaas/transport/faulty"
+	_ "github.com/rfaas-go/rfaas/transport/loopback"
+	_ "github.com/rfaas-go/rfaas/transport/shm"
+)
+
+const patience = 30 * time.Second
+
+func log(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
+
+// books are what an agent of a test knows.
+type books struct {
+	mu       sync.Mutex
+	accounts []Account
+}
+
+func (b *books) all() []Account {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]Account(nil), b.accounts...)
+}
+
+// use adds something to one of the accounts, or to a new one.
+func (b *books) use(random *rand.Rand) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.accounts) == 0 || random.IntN(50) == 0 {
+		b.accounts = append(b.accounts, Account{Epoch: uint64(len(b.accounts)/3 + 1), Tenant: fmt.Sprintf("tenant-%d", len(b.accounts)%3)})
+	}
+	a := &b.accounts[random.IntN(len(b.accounts))]
+	a.Measured[random.IntN(accounting.Quantities)] += random.Uint64N(1000)
+	if random.IntN(3) == 0 {
+		a.Claimed[random.IntN(accounting.Quantities)] += random.Uint64N(1000)
+	}
+}
+
+// bank is a manager of a test.
+type bank struct {
+	t      *testing.T
+	url    string
+	path   string // of the ledger
+	ledger *accounting.Ledger
+	device *transport.Device
+	addr   string
+	stop   func(crash bool)
+}
+
+// open starts a server.
+func (b *bank) open() {
+	b.t.Helper()
+	var err error
+	b.ledger, err = accounting.OpenLedger(b.path, accounting.LedgerConfig{})
+	require.NoError(b.t, err)
+	b.device, err = transport.Open(b.url)
+	require.NoError(b.t, err)
+	s := NewServer(ServerConfig{Devices: []*transport.Device{b.device}, Ledger: b.ledger, Every: 5 * time.Millisecond, Logger: log(b.t)})
+	l, err := transport.Listen("unix", b.addr)
+	require.NoError(b.t, err)
+	serving, stopServing := context.WithCancel(context.Background())
+	keeping, stopKeeping := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	all.Go(func() { _ = s.Serve(serving, l) })
+	all.Go(func() { s.Keep(keeping) })
+	b.stop = func(crash bool) {
+		if crash { // nothing is written any more
+			require.NoError(b.t, b.ledger.Close())
+		}
+		stopServing()
+		stopKeeping()
+		all.Wait()
+		require.NoError(b.t, l.Close())
+		b.device.Close()
+		if !crash {
+			require.NoError(b.t, b.ledger.Close())
+		}
+	}
+}
+
+// totals are what the ledger says.
+func (b *bank) totals() map[account][kinds]accounting.Usage {
+	b.t.Helper()
+	all := map[account][kinds]accounting.Usage{}
+	for e, err := range accounting.ReadLedger(b.path) {
+		require.NoError(b.t, err)
+		v := all[account{e.Epoch, e.Tenant}]
+		kind := 0
+		if e.Claimed {
+			kind = 1
+		}
+		v[kind] = e.Usage
+		all[account{e.Epoch, e.Tenant}] = v
+	}
+	return all
+}
+
+// wanted is the same of the books.
+func (b *books) wanted() map[account][kinds]accounting.Usage {
+	all := map[account][kinds]accounting.Usage{}
+	for _, a := range b.all() {
+		if !a.Measured.IsZero() || !a.Claimed.IsZero() {
+			all[account{a.Epoch, a.Tenant}] = [kinds]accounting.Usage{a.Measured, a.Claimed}
+		}
+	}
+	return all
+}
+
+// Whatever breaks, each thing that was used is told once: connections that are lost in
+// the middle of adds, a manager that is killed with words that were not written, an agent
+// that starts anew.
+func TestExactlyOnce(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"loopback:", "shm:", "faulty+loopback:?loss=0.003&delay=0.1", "faulty+shm:?loss=0.003&queue-full=0.1"} {
+		t.Run(url, func(t *testing.T) {
+			t.Parallel()
+			seed := rand.Uint64()
+			t.Log("seed", seed)
+			random := rand.New(rand.NewPCG(seed, 0))
+			if url[0] == 'f' {
+				url += fmt.Sprintf("&seed=%d", seed%1000+1)
+			}
+			b := &bank{t: t, url: url, path: filepath.Join(t.TempDir(), "ledger"), addr: fmt.Sprintf("@words-%d", rand.Uint64())}
+			b.open()
+			var k books
+			var stopAgent func()
+			agent := func() {
+				// One device for both ends, where they are one process by nature.
+				ctx, cancel := context.WithCancel(context.Background())
+				ended := make(chan struct{})
+				device := b.device
+				go func() {
+					defer close(ended)
+					Report(ctx, ReporterConfig{
+						Device: device, Node: "node", Epoch: 1, Accounts: k.all, Every: 2 * time.Millisecond, Logger: log(t),
+						Dial: func(context.Context) (net.Conn, error) { return net.Dial("unix", b.addr) },
+					})
+				}()
+				stopAgent = func() { cancel(); <-ended }
+			}
+			agent()
+			for i := range 400 {
+				k.use(random)
+				switch {
+				case i%100 == 99:
+					stopAgent()
+					b.stop(i%200 == 99)
+					b.open()
+					agent()
+				case random.IntN(10) == 0:
+					time.Sleep(time.Duration(random.IntN(3)) * time.Millisecond)
+				}
+			}
+			require.Eventually(t, func() bool { return equal(b.totals(), k.wanted()) }, patience, 5*time.Millisecond, "seed %d", seed)
+			stopAgent()
+			b.stop(false)
+			require.Equal(t, k.wanted(), b.totals())
+		})
+	}
+}
+
+func equal(a, b map[account][kinds]accounting.Usage) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k := range a {
+		if a[k] != b[k] {
+			return false
+		}
+	}
+	return true
+}
+
+// Two agents with words of their own, and one that comes again takes the place of itself.
+func TestAgentsApart(t *testing.T) {
+	t.Parallel()
+	b := &bank{t: t, url: "loopback:", path: filepath.Join(t.TempDir(), "ledger"), addr: fmt.Sprintf("@words-%d", rand.Uint64())}
+	b.open()
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for _, node := range []string{"a", "b", "a"} {
+		all.Go(func() {
+			Report(ctx, ReporterConfig{
+				Device: b.device, Node: node, Epoch: 1, Every: time.Millisecond,
+				Accounts: func() []Account { return []Account{{Epoch: 1, Tenant: node, Measured: accounting.Usage{5}}} },
+				Dial:     func(context.Context) (net.Conn, error) { return net.Dial("unix", b.addr) },
+			})
+		})
+	}
+	require.Eventually(t, func() bool { return len(b.totals()) == 2 }, patience, time.Millisecond)
+	time.Sleep(20 * time.Millisecond) // while the two fight for the place
+	cancel()
+	all.Wait()
+	b.stop(false)
+	for k, v := range b.totals() {
+		require.Equal(t, [kinds]accounting.Usage{{5}}, v, "%v", k)
+	}
+}
+
+func FuzzHello(f *testing.F) {
+	f.Add((&hello{"node", 3, []byte("token")}).encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if h, err := decodeHello(b); err == nil {
+			again, err := decodeHello(h.encode())
+			require.NoError(t, err)
+			require.Equal(t, h, again)
+		}
+	})
+}
+
+func FuzzMessage(f *testing.F) {
+	b := make([]byte, messageBytes)
+	(&message{3, "tenant", 4}).encode(b)
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if m, err := decodeMessage(b); err == nil {
+			c := make([]byte, messageBytes)
+			m.encode(c)
+			again, err := decodeMessage(c)
+			require.NoError(t, err)
+			require.Equal(t, m, again)
+		}
+	})
+}
