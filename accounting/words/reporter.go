@@ -31,6 +31,8 @@ type ReporterConfig struct {
 	// Accounts are the values of now, which never get less. Those that were told before may
 	// be left out.
 	Accounts func() []Account
+	// Told is called when the manager has all of an account. May be nil.
+	Told func(Account)
 	// Every is how often they are told: 1 s if 0.
 	Every time.Duration
 	// Logger may be nil.
@@ -188,6 +190,9 @@ func (r *reporter) tell(ctx context.Context) error {
 		}
 		if err := r.add(ctx, w, [kinds]accounting.Usage{a.Measured, a.Claimed}); err != nil {
 			return fmt.Errorf("tenant %s, epoch %d: %w", a.Tenant, a.Epoch, err)
+		}
+		if r.cfg.Told != nil {
+			r.cfg.Told(a)
 		}
 	}
 	return nil

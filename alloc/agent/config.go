@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/alloc/manager"
 	"github.com/rfaas-go/rfaas/internal/names"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
@@ -42,6 +43,11 @@ type Config struct {
 	// the peer is told. By default everybody on this machine is the tenant that it says,
 	// and nobody else is anybody.
 	Authenticate func(peer transport.Peer, h *lease.Hello) (tenant string, err error)
+	// DialManager opens a stream to where a manager wants to be told what was used,
+	// ManagerToken is what the agent proves with there who it is. By default it is what the
+	// address says, without TLS.
+	DialManager  func(ctx context.Context, at manager.Address) (net.Conn, error)
+	ManagerToken []byte
 	// Packages keeps the packages that tenants send. nil: they cannot send any.
 	Packages *pack.Cache
 	// MaxPackageBytes bounds a package: 1 GiB if 0.
@@ -92,6 +98,11 @@ func (c *Config) complete() error {
 	if c.Confine == nil {
 		policy := confine.DefaultPolicy()
 		c.Confine = &policy
+	}
+	if c.DialManager == nil {
+		c.DialManager = func(ctx context.Context, at manager.Address) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, at.Network, at.Address)
+		}
 	}
 	if c.State != nil {
 		c.Epoch = c.State.Epoch

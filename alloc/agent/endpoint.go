@@ -102,12 +102,17 @@ type Transport struct {
 	UnixOnly bool   // connections are set up over Unix sockets only
 }
 
+// scheme is that of the endpoint's URL, without decorators.
+func (e *endpoint) scheme() string {
+	name := e.device.Name()
+	return name[strings.LastIndexByte(name, '+')+1:]
+}
+
 // Transports are those of the agent.
 func (a *Agent) Transports() []Transport {
 	var all []Transport
 	for _, e := range a.endpoints {
-		scheme := e.device.Name()
-		all = append(all, Transport{scheme[strings.LastIndexByte(scheme, '+')+1:], e.device.Capabilities().Features.Has(transport.FeatureUnixSocket)})
+		all = append(all, Transport{e.scheme(), e.device.Capabilities().Features.Has(transport.FeatureUnixSocket)})
 	}
 	return all
 }

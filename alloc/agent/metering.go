@@ -2,15 +2,21 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/rfaas-go/rfaas/accounting"
+	"github.com/rfaas-go/rfaas/accounting/words"
 	"github.com/rfaas-go/rfaas/alloc/lease"
 )
 
@@ -24,10 +30,20 @@ type metering struct {
 	folder string             // of the pages; "": they are in memory
 	ledger *accounting.Ledger // nil: nothing is kept
 
-	mu     sync.Mutex
-	leases map[lease.ID]*metered
-	queue  []*metered // ended, and not in the ledger yet
-	wake   chan struct{}
+	told string // a file with the last epoch all of which the manager was told
+
+	mu       sync.Mutex
+	leases   map[lease.ID]*metered
+	queue    []*metered // ended, and not in the ledger yet
+	writing  []*metered // of them: on the way there
+	wake     chan struct{}
+	ledgered map[account]*words.Account // what the ledger has, and the manager may lack
+}
+
+// account is what the manager adds up.
+type account struct {
+	epoch  uint64
+	tenant string
 }
 
 // metered is a lease.
@@ -42,6 +58,7 @@ type metered struct {
 	last    []accounting.Usage // what pages said last
 	file    *accounting.PageFile
 	own     *accounting.Page // nil: it was not used yet
+	noted   accounting.Usage // what own says
 
 	measured, counted accounting.Usage // of an ended lease
 }
@@ -55,7 +72,7 @@ const (
 // newMetering settles what an earlier life of the agent has left in its state, if there
 // is one.
 func newMetering(node string, epoch uint64, state *State, log *slog.Logger) (*metering, error) {
-	m := &metering{node: node, epoch: epoch, log: log, leases: map[lease.ID]*metered{}, wake: make(chan struct{}, 1)}
+	m := &metering{node: node, epoch: epoch, log: log, leases: map[lease.ID]*metered{}, wake: make(chan struct{}, 1), ledgered: map[account]*words.Account{}}
 	if state == nil {
 		return m, nil
 	}
@@ -67,10 +84,99 @@ func newMetering(node string, epoch uint64, state *State, log *slog.Logger) (*me
 	if m.ledger, err = accounting.OpenLedger(state.LedgerPath(), accounting.LedgerConfig{Logger: log}); err != nil {
 		return nil, err
 	}
-	if err := m.settleRemains(); err != nil {
+	err = m.settleRemains()
+	if err == nil {
+		m.told = filepath.Join(state.Folder, "told")
+		err = m.recall()
+	}
+	if err != nil {
 		return nil, errors.Join(err, m.ledger.Close())
 	}
 	return m, nil
+}
+
+// recall finds what the ledger has of epochs that the manager was not told all of.
+func (m *metering) recall() error {
+	text, err := os.ReadFile(m.told)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	told, _ := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64) // 0: all are told again, to no effect
+	for _, e := range m.ledger.Totals() {
+		if e.Epoch > told && e.Lease != 0 {
+			m.enter(e)
+		}
+	}
+	return nil
+}
+
+// enter counts an entry of the ledger. m.mu is held.
+func (m *metering) enter(e accounting.Entry) {
+	k := account{e.Epoch, e.Tenant}
+	a := m.ledgered[k]
+	if a == nil {
+		a = &words.Account{Epoch: e.Epoch, Tenant: e.Tenant}
+		m.ledgered[k] = a
+	}
+	if e.Claimed {
+		a.Claimed = a.Claimed.Add(e.Usage)
+	} else {
+		a.Measured = a.Measured.Add(e.Usage)
+	}
+}
+
+// accounts are what the manager is to know: what the ledger has, and what pages have of
+// leases that are not there yet. Both outlive this process, so that nothing is told that
+// its next life would not know of.
+func (m *metering) accounts() []words.Account {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := map[account]words.Account{}
+	for k, a := range m.ledgered {
+		all[k] = *a
+	}
+	add := func(l *metered) {
+		if l.own == nil {
+			return
+		}
+		k := account{l.id.Epoch(), l.tenant}
+		a := all[k]
+		a.Epoch, a.Tenant, a.Measured = k.epoch, k.tenant, a.Measured.Add(l.noted)
+		for _, u := range l.last {
+			if l.claimed {
+				a.Claimed = a.Claimed.Add(u)
+			} else {
+				a.Measured = a.Measured.Add(u)
+			}
+		}
+		all[k] = a
+	}
+	for _, l := range m.leases {
+		add(l)
+	}
+	for _, l := range slices.Concat(m.queue, m.writing) {
+		add(l)
+	}
+	return slices.Collect(maps.Values(all))
+}
+
+// wasTold forgets accounts of earlier epochs that the manager has, and writes down when
+// it has all of them.
+func (m *metering) wasTold(a words.Account) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a.Epoch >= m.epoch || m.ledgered[account{a.Epoch, a.Tenant}] == nil {
+		return
+	}
+	delete(m.ledgered, account{a.Epoch, a.Tenant})
+	for k := range m.ledgered {
+		if k.epoch < m.epoch {
+			return
+		}
+	}
+	if err := os.WriteFile(m.told, fmt.Appendln(nil, m.epoch-1), 0o600); err != nil { // else they are told again
+		m.log.Warn("which epochs the manager knows cannot be written down", "reason", err)
+	}
 }
 
 // settleRemains enters the pages of leases of an earlier life into the ledger.
@@ -94,6 +200,9 @@ func (m *metering) settleRemains() error {
 		} else {
 			l.counted = l.counted.Add(info.Usage)
 		}
+	}
+	for _, e := range m.ledger.Totals() { // it was killed between the entry and the end of the pages
+		delete(remains, lease.ID(e.Lease))
 	}
 	for _, l := range remains {
 		m.log.Info("a lease of an earlier life of the agent is settled", "lease", l.id, "tenant", l.tenant)
@@ -171,7 +280,8 @@ func (l *metered) measure(now, cpu time.Duration) (u accounting.Usage) {
 // note writes that to the agent's own page. m.mu is held.
 func (l *metered) note(now, cpu time.Duration) {
 	for q, v := range l.measure(now, cpu) {
-		if q := accounting.Quantity(q); v > l.own.Usage()[q] {
+		if q := accounting.Quantity(q); v > l.noted[q] {
+			l.noted[q] = v
 			l.own.Store(q, v)
 		}
 	}
@@ -252,7 +362,7 @@ func (m *metering) entries(l *metered) []accounting.Entry {
 func (m *metering) settle() error {
 	m.mu.Lock()
 	queue := m.queue
-	m.queue = nil
+	m.queue, m.writing = nil, queue
 	m.mu.Unlock()
 	if len(queue) == 0 {
 		return nil
@@ -263,10 +373,16 @@ func (m *metering) settle() error {
 	}
 	if err := m.ledger.Append(all...); err != nil {
 		m.mu.Lock()
-		m.queue = append(queue, m.queue...)
+		m.queue, m.writing = append(queue, m.queue...), nil
 		m.mu.Unlock()
 		return err
 	}
+	m.mu.Lock()
+	m.writing = nil
+	for _, e := range all {
+		m.enter(e)
+	}
+	m.mu.Unlock()
 	for _, l := range queue {
 		m.remove(l)
 	}

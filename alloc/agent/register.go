@@ -2,8 +2,11 @@ package agent
 
 import (
 	"context"
+	"net"
+	"sync"
 	"time"
 
+	"github.com/rfaas-go/rfaas/accounting/words"
 	"github.com/rfaas-go/rfaas/alloc/manager"
 )
 
@@ -34,7 +37,45 @@ func (a *Agent) Register(ctx context.Context, m *manager.Client, about manager.N
 			}
 		}
 	}()
+	var reporting sync.WaitGroup
+	defer reporting.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	reporting.Go(func() { a.report(ctx, m) })
 	return m.Keep(ctx, func() manager.Node { return a.describe(about) }, changed)
+}
+
+// report tells the manager what was used, if it wants to know.
+func (a *Agent) report(ctx context.Context, m *manager.Client) {
+	for len(m.Accounting()) == 0 {
+		select {
+		case <-time.After(pace):
+		case <-ctx.Done():
+			return
+		}
+	}
+	e, address := a.accountingAt(m.Accounting())
+	if e == nil {
+		a.log.Error("the manager keeps accounts, and none of its transports is one of this agent: it is not told what is used", "manager", m.Accounting(), "agent", a.cfg.Transports)
+		return
+	}
+	words.Report(ctx, words.ReporterConfig{
+		Device: e.device, Node: a.cfg.Name, Epoch: a.cfg.Epoch, Token: a.cfg.ManagerToken, Logger: a.log,
+		Accounts: a.meter.accounts, Told: a.meter.wasTold,
+		Dial: func(ctx context.Context) (net.Conn, error) { return a.cfg.DialManager(ctx, address) },
+	})
+}
+
+// accountingAt is an address that this agent can reach, and over what.
+func (a *Agent) accountingAt(all []manager.Address) (*endpoint, manager.Address) {
+	for _, address := range all {
+		for _, e := range a.endpoints {
+			if e.scheme() == address.Transport {
+				return e, address
+			}
+		}
+	}
+	return nil, manager.Address{}
 }
 
 // describe completes what is told of the node.

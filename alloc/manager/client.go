@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,6 +32,8 @@ type Client struct {
 
 	base string
 	http *http.Client
+
+	accounting atomic.Pointer[[]Address]
 }
 
 // NewClient makes a client of the manager at a URL, such as http://host:8080, to
@@ -73,7 +76,17 @@ func (c *Client) Register(ctx context.Context, n Node) (renewAfter time.Duration
 	if renewAfter < minTimeToLive/3 || renewAfter > maxTimeToLive {
 		return 0, fmt.Errorf("manager: PUT at %s: renew_after_ns: is %d: must be %d to %d", c.base, a.RenewAfterNS, minTimeToLive/3, maxTimeToLive)
 	}
+	c.accounting.Store(&a.Accounting)
 	return renewAfter, nil
+}
+
+// Accounting are the addresses at which the manager wants to be told what was used, as
+// the answer to the last registration had them.
+func (c *Client) Accounting() []Address {
+	if a := c.accounting.Load(); a != nil {
+		return *a
+	}
+	return nil
 }
 
 // Deregister removes a node that registered with this epoch or an earlier one, if it

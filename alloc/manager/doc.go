@@ -16,7 +16,7 @@
 // JSON over HTTP. ID is a Node's.
 //
 //	request                          body  answer
-//	PUT    /v1/nodes/ID              Node  {"life":L,"revision":N,"renew_after_ns":D}
+//	PUT    /v1/nodes/ID              Node  {"life":L,"revision":N,"renew_after_ns":D,"accounting":[Address...]}
 //	DELETE /v1/nodes/ID?epoch=E            {}
 //	GET    /v1/nodes                       {"life":L,"revision":N,"nodes":[Node...]}
 //	GET    /v1/watch?life=L&revision=N     a line for each change after N, as they come

@@ -36,6 +36,9 @@ type Config struct {
 	// the request's TLS state, headers and path, and may be called by several
 	// goroutines at once. If it is nil, everybody may do everything.
 	Authorize func(*http.Request, Role) error
+	// Accounting is told to agents: the addresses at which they say what was used. May be
+	// empty.
+	Accounting []Address
 	// TimeToLive is how long a node stays that does not renew: 100 ms to 1 h, 10 s if
 	// 0.
 	TimeToLive time.Duration
@@ -250,6 +253,8 @@ type answerRegistered struct {
 	Life         string `json:"life"`
 	Revision     uint64 `json:"revision"`
 	RenewAfterNS int64  `json:"renew_after_ns"`
+	// Accounting is where agents tell what was used: see accounting/words.
+	Accounting []Address `json:"accounting,omitempty"`
 }
 
 func (m *Manager) put(w http.ResponseWriter, r *http.Request) error {
@@ -270,7 +275,7 @@ func (m *Manager) put(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer(w, http.StatusOK, encode(answerRegistered{formatLife(m.cfg.Life), revision, int64(m.cfg.TimeToLive / 3)}))
+	answer(w, http.StatusOK, encode(answerRegistered{formatLife(m.cfg.Life), revision, int64(m.cfg.TimeToLive / 3), m.cfg.Accounting}))
 	return nil
 }
 

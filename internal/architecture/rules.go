@@ -67,6 +67,10 @@ var arrows = []rule{
 	{"alloc/manager", "internal/names", "names of tenants and nodes"},
 	{"alloc", "alloc/lease", "the protocol's client"},
 	{"alloc", "accounting", "what a pool's leases have cost"},
+	{"accounting/words", "accounting", "quantities, and the ledger that words go to"},
+	{"accounting/words", "transport", "adds over its connections"},
+	{"accounting/words", "internal/names", "names of nodes and tenants"},
+	{"alloc/agent", "accounting/words", "tells a manager what was used"},
 	{"alloc/agent", "accounting", "pages of workers, ledger of the node"},
 	{"alloc/agent", "invoke/runtime", "native code could write its pages"},
 	{"cmd/rfaas/...", "accounting", "programs wire everything"},
@@ -127,7 +131,7 @@ var external = []rule{
 	{"invoke/executor", "kernel.org/pub/linux/libs/security/libcap/psx", "confine's"},
 	{"invoke/executor/confine", "github.com/landlock-lsm/go-landlock", "limits on files"},
 	{"invoke/executor/confine", "kernel.org/pub/linux/libs/security/libcap/psx", "go-landlock imports it"},
-	{"accounting", "golang.org/x/sys", "maps pages, locks and syncs ledgers"},
+	{"accounting/...", "golang.org/x/sys", "maps pages, locks and syncs ledgers"},
 	{"verbs/...", "golang.org/x/sys", "as transport, which it is a provider of"},
 }
 
