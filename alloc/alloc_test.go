@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -195,6 +196,45 @@ func TestLeasesInARow(t *testing.T) {
 	}
 	free(t, s, 1)
 	require.Len(t, seen, 40, "each has a process of its own")
+}
+
+// Seventy thousand calls over one connection.
+func TestManyCalls(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, nil)
+	p := newPool(t, newClient(t, s), alloc.Order{})
+	var callers sync.WaitGroup
+	const callerCount, each = 7, 10_000
+	for range callerCount {
+		callers.Go(func() {
+			in, out := []byte("hello"), make([]byte, 5)
+			for range each {
+				if _, err := p.Call(t.Context(), "echo", in, out); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	callers.Wait()
+	require.EqualValues(t, callerCount*each, p.Stats().Calls)
+	require.NoError(t, p.Close())
+	u, _ := p.Usage()
+	require.EqualValues(t, callerCount*each, u[accounting.Invocations])
+}
+
+// Peers that connect and say nothing hold nobody up.
+func TestSilentPeers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, nil)
+	for range 12 {
+		silent, err := net.Dial("unix", s.address[len("unix:"):])
+		require.NoError(t, err)
+		defer silent.Close()
+	}
+	p := newPool(t, newClient(t, s), alloc.Order{})
+	pid(t, p)
+	require.NoError(t, p.Close())
 }
 
 // Nobody gets what others have, and whoever waits gets it when it is free.

@@ -238,6 +238,28 @@ func TestKilledAgentIsSettled(t *testing.T) {
 	c.end()
 }
 
+// A client that is stopped past the life of its leases has lost them when it wakes up:
+// its processes are gone, the cores are others', and its work goes on with new ones.
+func TestStoppedClient(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.agent("a", "--cores", "1", "--max-life", "300ms")
+	dir := t.TempDir()
+	const count = 200
+	s := start(t, dir, append([]string{"run", "--manager", c.url, "-f", "test-work", "-o", "out"}, inputs(t, dir, count)...)...)
+	require.True(t, eventually(programTimeout, func() bool { return len(names(t, dir, "out")) >= 50 }), "%s%s", &s.stdout, &s.stderr)
+	s.signal(syscall.SIGSTOP)
+	require.True(t, eventually(programTimeout, func() bool { return c.nodes()["a"].FreeCores == 1 }), "%v", c.nodes())
+	write(t, dir, "b", "b")
+	status, _, stderr := run(t, dir, "run", "-f", "echo", "--manager", c.url, "--workers", "1", "-o", "other", "b")
+	require.Equal(t, exitOK, status, stderr)
+	s.signal(syscall.SIGCONT)
+	require.Equal(t, exitOK, s.wait(), "%s%s", &s.stdout, &s.stderr)
+	require.Len(t, names(t, dir, "out"), count)
+	require.Regexp(t, `(?m)^  lost and replaced: 1 worker process; tried again: \d+ inputs?$`, s.stdout.String())
+	c.end()
+}
+
 // What run says when a cluster has no room is clear, and it goes on when there is some.
 func TestClusterIsFull(t *testing.T) {
 	t.Parallel()

@@ -99,6 +99,8 @@ var arrows = []rule{
 	{"benchmarks", "invoke/runtime", "names of runtimes"},
 	{"examples/photos/generate", "examples/photos", "a program and the package it is for"},
 	{"examples/quickstart/worker", "invoke", "what the README shows"},
+	{"examples/lease", "alloc", "an embedder's program"},
+	{"examples/lease", "transport/...", "an embedder's program"},
 	{"examples/quickstart", "invoke/client", "what the README shows"},
 	{"examples/quickstart", "transport/...", "what the README shows"},
 	{"examples/quickstart/worker", "transport/...", "what the README shows"},
