@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,9 +21,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/accounting"
+	"github.com/rfaas-go/rfaas/accounting/words"
 	"github.com/rfaas-go/rfaas/alloc"
 	"github.com/rfaas-go/rfaas/alloc/agent"
 	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/alloc/manager"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/client"
 	"github.com/rfaas-go/rfaas/invoke/executor"
@@ -513,6 +516,90 @@ func TestMetering(t *testing.T) {
 		require.NoError(t, err)
 		return len(pages) == 0
 	}, patience, time.Millisecond)
+}
+
+// What was used at a node arrives in the manager's ledger, also what an agent that is gone
+// had not told: by the next one with its state.
+func TestManagerIsTold(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	ledger, err := accounting.OpenLedger(filepath.Join(folder, "ledger"), accounting.LedgerConfig{Logger: log(t)})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, ledger.Close()) }()
+	device, err := transport.Open("shm:")
+	require.NoError(t, err)
+	defer device.Close()
+	server := words.NewServer(words.ServerConfig{Devices: []*transport.Device{device}, Ledger: ledger, Every: 10 * time.Millisecond, Logger: log(t)})
+	l, err := transport.Listen("unix", fmt.Sprintf("@%s-%d", t.Name(), siteNumber()))
+	require.NoError(t, err)
+	defer l.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer cancel()
+	all.Go(func() { server.Serve(ctx, l) })
+	all.Go(func() { server.Keep(ctx) })
+	m, err := manager.New(manager.Config{Logger: log(t), Accounting: []manager.Address{{Network: "unix", Address: l.Addr().String(), Transport: "shm"}}})
+	require.NoError(t, err)
+	defer m.Close()
+	web := httptest.NewServer(m)
+	defer web.Close()
+	url := web.URL
+
+	calls := func(state *agent.State, told bool) {
+		t.Helper()
+		s := newSite(t, 1, func(cfg *agent.Config) { cfg.State = state })
+		registered, leave := context.WithCancel(ctx)
+		var registering sync.WaitGroup
+		if told {
+			mc, err := manager.NewClient(url, nil)
+			require.NoError(t, err)
+			registering.Go(func() {
+				about := manager.Node{Addresses: []manager.Address{{Network: "unix", Address: s.address[len("unix:"):], Transport: "shm"}}}
+				if err := s.Register(registered, mc, about); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		p := newPool(t, newClient(t, s), alloc.Order{})
+		for range 10 {
+			_, err := p.Call(soon(t), "echo", []byte("x"), make([]byte, 1))
+			require.NoError(t, err)
+		}
+		require.NoError(t, p.Close())
+		if told {
+			require.Eventually(t, func() bool {
+				var u accounting.Usage
+				for _, e := range ledger.Totals() {
+					u = u.Add(e.Usage)
+				}
+				return u[accounting.Invocations] == 10*state.Epoch
+			}, patience, 10*time.Millisecond)
+		}
+		leave()
+		registering.Wait()
+		s.cancel()
+		s.ended.Wait()
+		require.NoError(t, s.Close())
+	}
+	for _, told := range []bool{false, true, true} {
+		state, err := agent.OpenState(filepath.Join(folder, "state"))
+		require.NoError(t, err)
+		calls(state, told)
+		require.NoError(t, state.Close())
+	}
+	byEpoch := map[uint64]uint64{}
+	for _, e := range ledger.Totals() {
+		require.Zero(t, e.Lease)
+		require.Equal(t, "node", e.Node)
+		require.Equal(t, "tenant", e.Tenant)
+		require.Positive(t, e.Usage[accounting.CoreTime])
+		byEpoch[e.Epoch] += e.Usage[accounting.Invocations]
+	}
+	require.Equal(t, map[uint64]uint64{1: 10, 2: 10, 3: 10}, byEpoch)
+	told, err := os.ReadFile(filepath.Join(folder, "state", "told"))
+	require.NoError(t, err)
+	require.Equal(t, "2\n", string(told))
 }
 
 // A closed client says so to those who wait.
