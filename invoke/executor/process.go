@@ -27,6 +27,7 @@ type Executor struct {
 	progress *progress
 	output   *output
 
+	assigning  sync.Mutex // against attend
 	assignment Assignment // once it has one
 	passing    sync.Mutex // held while clients are handed down
 
@@ -131,6 +132,8 @@ func (e *Executor) judge(status syscall.WaitStatus, usage confine.Usage) Fate {
 	if e.confined != nil && e.confined.Report().Applied(confine.Namespaces) {
 		f.unveil()
 	}
+	e.assigning.Lock()
+	defer e.assigning.Unlock()
 	_, running, number := e.progress.look()
 	if running && number < uint64(len(e.assignment.Functions)) {
 		f.Function = e.assignment.Functions[number].Name
@@ -211,7 +214,9 @@ func (e *Executor) setUp(ctx context.Context, setup *Setup) error {
 
 // assign gives the executor its assignment and begins to watch it.
 func (e *Executor) assign(ctx context.Context, o Order) error {
+	e.assigning.Lock()
 	e.assignment = o.Assignment
+	e.assigning.Unlock()
 	if e.confined != nil {
 		if err := e.limitMemory(); err != nil {
 			return err
