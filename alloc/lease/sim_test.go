@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/internal/effort"
 )
 
 // simulation is a node and tenants with a network between them that delays, and breaks
@@ -224,7 +226,7 @@ func (s *simulation) something() {
 // a lease before its node ends it unless it is revoked, and in the end all is stock again.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(20) {
+	for seed := range uint64(effort.Of(6, 100)) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			s := &simulation{t: t, random: rand.New(rand.NewPCG(seed, 0)), fencing: map[ID]bool{}, revoked: map[ID]bool{}}
