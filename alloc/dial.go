@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -48,29 +49,48 @@ func (c *Config) dial(ctx context.Context, address string) (net.Conn, error) {
 	return stream, nil
 }
 
+// explain adds to an error of the set-up what may be the matter: TLS hangs up on what it
+// does not understand.
+func explain(address string, err error) error {
+	if strings.HasPrefix(address, networkTCP+":") && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
+		return fmt.Errorf("%w; does the agent speak TLS? then its address is tls:HOST:PORT", err)
+	}
+	return err
+}
+
 // checkPeer refuses who is at the other end of a stream without TLS, before it is told
 // anything.
 func checkPeer(stream net.Conn) error {
-	switch s := stream.(type) {
-	case *net.TCPConn:
-		if a, ok := s.RemoteAddr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
-			return errors.New("it is beyond the loopback, where others can listen: agents there are reached with TLS, at tls:HOST:PORT")
+	switch a := stream.RemoteAddr().(type) {
+	case *net.TCPAddr:
+		if a.IP.IsLoopback() {
+			return nil
 		}
-	case *net.UnixConn:
-		raw, err := s.SyscallConn()
-		if err != nil {
-			return err
-		}
-		var peer *unix.Ucred
-		if failed := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); failed != nil {
-			return failed
-		}
-		if err != nil {
-			return fmt.Errorf("asking who listens there: %w", err)
-		}
-		if uid := os.Geteuid(); int(peer.Uid) != uid && peer.Uid != 0 {
-			return fmt.Errorf("user %d listens there: must be user %d, who asks, or root", peer.Uid, uid)
-		}
+		return errors.New("it is beyond the loopback, where others can listen: agents there are reached with TLS, at tls:HOST:PORT")
+	case *net.UnixAddr:
+		return checkListener(stream.(*net.UnixConn))
+	}
+	return fmt.Errorf("who is at %v?", stream.RemoteAddr())
+}
+
+// checkListener refuses a Unix socket at which somebody else listens: whoever is first can
+// take its name.
+func checkListener(stream *net.UnixConn) error {
+	raw, err := stream.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peer *unix.Ucred
+	if failed := raw.Control(func(fd uintptr) {
+		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); failed != nil {
+		return failed
+	}
+	if err != nil {
+		return fmt.Errorf("asking who listens there: %w", err)
+	}
+	if uid := os.Geteuid(); int(peer.Uid) != uid && peer.Uid != 0 {
+		return fmt.Errorf("user %d listens there: must be user %d, who asks, or root", peer.Uid, uid)
 	}
 	return nil
 }

@@ -211,7 +211,7 @@ func (n *node) connect(ctx context.Context) error {
 		defer n.mu.Unlock()
 		return &lease.RefusedError{Node: n.name, Reason: lease.Stranger, Text: r.Reason}
 	} else if err != nil {
-		return err
+		return explain(n.address, err)
 	}
 	l, err := link.New(conn, n.domain)
 	if err == nil {

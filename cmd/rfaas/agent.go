@@ -71,7 +71,7 @@ are. --token-file is this node's own, for the manager.`,
   One that others can reach:
     rfaas agent --name n1 --manager https://head.example.org:7470 --token-file n1.token --tls-ca ca.crt \\
       --listen tcp:n1.example.org:7471 --admin n1.example.org:7472 \\
-      --tls-cert n1.crt --tls-key n1.key --tokens tokens --transport 'softroce://192.0.2.7?trust-network'`,
+      --tls-cert n1.crt --tls-key n1.key --tokens tokens --transport 'softroce://192.0.2.7:0?trust-network'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, p) },
 	}
@@ -144,7 +144,7 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 	if serving.tokens != nil {
 		owner = serving.tokens.forOwners(a)
 	}
-	go serveHTTP(life, admin, owner, func() {})
+	go p.serveHTTP(life, admin, owner, func() {})
 	if f.manager != "" {
 		m, err := manager.NewClient(f.manager, as.http)
 		if err != nil {
@@ -306,7 +306,7 @@ func (f *agentFlags) serve(ctx context.Context, a *agent.Agent, p *program, serv
 		}
 	}
 	if len(about.Addresses) == 0 {
-		return about, usageError("--listen %s: none of the transports %s works there; shm needs unix:, and beyond the loopback softroce needs an address: softroce://ADDRESS?trust-network", strings.Join(f.listen, " "), strings.Join(f.transports, " "))
+		return about, usageError("--listen %s: none of the transports %s works there; shm needs unix:, and beyond the loopback softroce needs an address: softroce://ADDRESS:0?trust-network", strings.Join(f.listen, " "), strings.Join(f.transports, " "))
 	}
 	return about, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os/signal"
@@ -71,13 +72,14 @@ func (p *program) serveManager(cmd *cobra.Command, address string, flags *server
 		l.Close()
 		return err
 	}
-	return serveHTTP(ctx, l, m, func() { m.Close() })
+	return p.serveHTTP(ctx, l, m, func() { m.Close() })
 }
 
-// serveHTTP serves until the context ends. The listener is closed.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, hangUp func()) error {
+// serveHTTP serves until the context ends. The listener is closed. What goes wrong with
+// one connection, a TLS handshake with a stranger, is for the log.
+func (p *program) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, hangUp func()) error {
 	const headTimeout, idleTimeout, grace = 10 * time.Second, 2 * time.Minute, time.Second
-	s := &http.Server{Handler: h, ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(p.logging.log.Handler(), slog.LevelInfo)}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()
 	select {
