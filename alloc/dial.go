@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/alloc/lease"
 )
 
 // networks are the schemes of agents' addresses.
@@ -44,9 +46,22 @@ func (c *Config) dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 	if err := checkPeer(stream); err != nil {
 		stream.Close()
-		return nil, fmt.Errorf("%s: %w", address, err)
+		return nil, &distrustError{fmt.Errorf("%s: %w", address, err)}
 	}
 	return stream, nil
+}
+
+// distrustError is why nothing is said to who listens at an address.
+type distrustError struct{ error }
+
+// lasting says whether an error of a node's is there to stay, whenever it is asked again.
+func lasting(err error) bool {
+	if refused, ok := errors.AsType[*lease.RefusedError](err); ok {
+		return !refused.Reason.Passing()
+	}
+	_, distrusted := errors.AsType[*distrustError](err)
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	return distrusted || certificate
 }
 
 // explain adds to an error of the set-up what may be the matter: TLS hangs up on what it

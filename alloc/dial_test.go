@@ -1,6 +1,7 @@
 package alloc
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -95,6 +96,30 @@ func TestDialTLS(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, stream.Close())
 	}
+}
+
+// Who leases from an agent that is not to be trusted is told so at once, and does not wait
+// for it to become another one.
+func TestLeaseOfNobody(t *testing.T) {
+	t.Parallel()
+	s := newTLSServer(t)
+	device, err := transport.Open("loopback:")
+	require.NoError(t, err)
+	defer device.Close()
+	c, err := Open(t.Context(), Config{Device: device, Agents: []string{"tls:" + s.Listener.Addr().String()}})
+	require.NoError(t, err)
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	_, err = c.Lease(ctx, Order{})
+	require.NotErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "alloc: the agent at tls:127.0.0.1:")
+	require.ErrorContains(t, err, "certificate signed by unknown authority")
+
+	require.True(t, lasting(fmt.Errorf("a: %w", &distrustError{io.EOF})))
+	require.True(t, lasting(&lease.RefusedError{Reason: lease.Stranger}))
+	require.False(t, lasting(&lease.RefusedError{Reason: lease.NoCores}))
+	require.False(t, lasting(io.EOF))
 }
 
 // elsewhere is a stream to an address.
