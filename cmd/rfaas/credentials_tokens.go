@@ -109,6 +109,9 @@ func parseTokenLine(fields []string) (knownToken, error) {
 	if !slices.Contains(roles, k.role) {
 		return knownToken{}, errors.New("begins with no ROLE: must be tenant, node or owner")
 	}
+	if checkToken(k.name) == nil {
+		return knownToken{}, errors.New("has a token where the name is to be: must be ROLE NAME TOKEN")
+	}
 	if err := rules.Check(k.name); err != nil {
 		return knownToken{}, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/alloc/manager"
+	rules "github.com/rfaas-go/rfaas/internal/names"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -56,6 +57,7 @@ func TestTokensFile(t *testing.T) {
 		"# x\nboss a " + secret:                     "2: begins with no ROLE: must be tenant, node or owner",
 		secret + " tenant a":                        "1: begins with no ROLE",
 		"tenant a/b " + secret:                      "1: the name \"a/b\" has the byte 0x2f",
+		"tenant -" + secret[1:] + " alice":          "1: has a token where the name is to be",
 		"tenant a secret!":                          "1: the token is neither hex nor base64url; make one with 'openssl rand -hex 32'",
 		"tenant a " + secret[2:]:                    "1: the token has 31 bytes: must have 32 or more",
 		"tenant a " + base64url[1:]:                 "1: the token has 31 bytes",
@@ -202,16 +204,21 @@ func TestOwnersOnly(t *testing.T) {
 func FuzzParseTokens(f *testing.F) {
 	f.Add([]byte("tenant alice " + testToken(1) + "\n# x\nnode n " + testToken(2)))
 	f.Add([]byte("owner o AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA_-="))
-	f.Add([]byte("tenant"))
+	f.Add([]byte("tenant -" + testToken(1)[1:] + " alice"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		known, err := parseTokens(text)
 		if err != nil {
+			for _, field := range strings.Fields(string(text)) {
+				if checkToken(field) == nil {
+					require.NotContains(t, err.Error(), field, "it would be in a log")
+				}
+			}
 			return
 		}
 		require.NotEmpty(t, known.known)
 		for _, k := range known.known {
 			require.Contains(t, roles, k.role)
-			require.NotEmpty(t, k.name)
+			require.NoError(t, rules.Check(k.name))
 		}
 	})
 }
