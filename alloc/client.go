@@ -112,6 +112,9 @@ func (c *Client) addressOf(n *manager.Node) string {
 	scheme = scheme[strings.LastIndexByte(scheme, '+')+1:] // without decorators
 	for _, a := range n.Addresses {
 		if a.Transport == scheme {
+			if a.TLS && a.Network == networkTCP {
+				return networkTLS + ":" + a.Address
+			}
 			return a.Network + ":" + a.Address
 		}
 	}

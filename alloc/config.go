@@ -2,13 +2,13 @@ package alloc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os/user"
-	"strings"
 	"time"
 
 	"github.com/rfaas-go/rfaas/alloc/lease"
@@ -23,17 +23,23 @@ import (
 type Config struct {
 	// Device is what agents and workers are reached over. It remains the caller's.
 	Device *transport.Device
-	// Agents are addresses: "unix:/path", "unix:@name", "tcp:host:port".
+	// Agents are addresses: "unix:/path", "unix:@name", "tcp:host:port" of the loopback,
+	// "tls:host:port".
 	Agents []string
 	// Manager is the URL of one that knows agents, instead of Agents; HTTP is what to ask
 	// it with, see manager.NewClient.
 	Manager string
 	HTTP    *http.Client
-	// Dial opens a stream to an address of Agents, for agents and for their workers. By
-	// default it is what the address says.
+	// Dial opens a stream to an address as in Agents, for agents and for their workers. By
+	// default it is what the address says; it refuses to reach beyond the loopback without
+	// TLS, and Unix sockets at which another user but root listens.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
-	// Tenant is who pays, Token what proves it. By default the tenant is the user's name,
-	// which is enough for an agent on this machine.
+	// TLS is for agents that are reached with it; nil: as tls.Config's zero value. It must
+	// not be changed afterwards. HTTP has its own.
+	TLS *tls.Config
+	// Tenant is who pays, Token what proves it: at most lease.MaxTokenBytes, which agents
+	// see. By default the tenant is the user's name, which is enough for an agent on this
+	// machine.
 	Tenant string
 	Token  []byte
 	// Logger is told of leases that come and go. May be nil.
@@ -45,15 +51,12 @@ func (c *Config) complete() error {
 		return errors.New("alloc: name either the addresses of agents, or a manager's URL")
 	}
 	for _, a := range c.Agents {
-		if network, address, ok := strings.Cut(a, ":"); !ok || address == "" || network != "unix" && network != "tcp" {
-			return fmt.Errorf("alloc: the address %q of an agent: give unix:PATH, unix:@NAME or tcp:HOST:PORT", a)
+		if err := checkAddress(a); err != nil {
+			return err
 		}
 	}
 	if c.Dial == nil {
-		c.Dial = func(ctx context.Context, address string) (net.Conn, error) {
-			network, at, _ := strings.Cut(address, ":")
-			return new(net.Dialer).DialContext(ctx, network, at)
-		}
+		c.Dial = c.dial
 	}
 	if c.Tenant == "" {
 		c.Tenant = "nobody"
@@ -63,6 +66,9 @@ func (c *Config) complete() error {
 	}
 	if err := names.Check(c.Tenant); err != nil {
 		return fmt.Errorf("alloc: the tenant: %w", err)
+	}
+	if len(c.Token) > lease.MaxTokenBytes {
+		return fmt.Errorf("alloc: the token has %d bytes: must have %d at most", len(c.Token), lease.MaxTokenBytes)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -212,8 +212,12 @@ func (n *node) connect(ctx context.Context) error {
 	var h lease.Hello
 	cfg.Authorize = func(_ context.Context, peer transport.Peer) error { return h.Decode(peer.PrivateData) }
 	conn, err := n.client.cfg.Device.Connect(ctx, stream, cfg)
-	if err != nil {
-		return err
+	if r, ok := errors.AsType[*transport.RejectedError](err); ok && r.Code == uint32(lease.Stranger) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return &lease.RefusedError{Node: n.name, Reason: lease.Stranger, Text: r.Reason}
+	} else if err != nil {
+		return explain(n.address, err)
 	}
 	l, err := link.New(conn, n.domain)
 	if err == nil {

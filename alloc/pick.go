@@ -28,10 +28,7 @@ func (c *Client) acquire(ctx context.Context, o *Order, workers int, ours map[*n
 		if after > 0 {
 			wait = min(max(after, least), pause)
 		}
-		if refused := (*lease.RefusedError)(nil); errors.As(err, &refused) && after < 0 {
-			return nil, err // it is no use
-		}
-		if once {
+		if once || after < 0 { // it is no use
 			return nil, err
 		}
 		select {
@@ -75,7 +72,7 @@ func (c *Client) round(ctx context.Context, o *Order, workers int, ours map[*nod
 			return nil, 0, err
 		}
 		errs = append(errs, err)
-		if !errors.As(err, &refused) || refused.Reason.Passing() {
+		if !lasting(err) {
 			after = 0
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"time"
 
@@ -40,8 +39,7 @@ type Config struct {
 	State *State
 	Epoch uint64
 	// Authenticate says who a peer is, with its greeting: the tenant, or an error, which
-	// the peer is told. By default everybody on this machine is the tenant that it says,
-	// and nobody else is anybody.
+	// the peer is told. It is called by several goroutines at once. Default: Local.
 	Authenticate func(peer transport.Peer, h *lease.Hello) (tenant string, err error)
 	// DialManager opens a stream to where a manager wants to be told what was used,
 	// ManagerToken is what the agent proves with there who it is. By default it is what the
@@ -90,7 +88,7 @@ func (c *Config) complete() error {
 		c.Hot = defaultHot
 	}
 	if c.Authenticate == nil {
-		c.Authenticate = local
+		c.Authenticate = Local
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -111,22 +109,6 @@ func (c *Config) complete() error {
 		return fmt.Errorf("agent: the epoch %d is larger than %d", c.Epoch, lease.MaxEpoch)
 	}
 	return nil
-}
-
-// local authenticates who is on this machine.
-func local(peer transport.Peer, h *lease.Hello) (string, error) {
-	switch a := peer.Address.(type) {
-	case *net.UnixAddr:
-		if uid := os.Getuid(); peer.Credentials != nil && (peer.Credentials.UID == uid || peer.Credentials.UID == 0) {
-			return h.Name, nil
-		}
-		return "", errors.New("this agent serves its own user only")
-	case *net.TCPAddr:
-		if a.IP.IsLoopback() {
-			return h.Name, nil
-		}
-	}
-	return "", errors.New("this agent serves its own machine only")
 }
 
 // Program is code that workers run. Its files belong to the agent from when it has the

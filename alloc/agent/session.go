@@ -37,7 +37,8 @@ func (a *Agent) open(ctx context.Context, r *transport.Request) error {
 	}
 	tenant, err := a.cfg.Authenticate(peer, &h)
 	if err != nil {
-		return reject(err)
+		_ = r.Reject(transport.Rejection{Code: uint32(lease.Stranger), Reason: err.Error()})
+		return err
 	}
 	e := a.endpointFor(peer)
 	if e == nil {

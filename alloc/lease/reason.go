@@ -30,6 +30,9 @@ const (
 	WorkerOutOfMemory // it used up the memory of its lease or package
 	WorkerOverstayed  // a call took longer than its package allows
 
+	// Stranger is the code of the rejection of whoever does not prove who it is.
+	Stranger
+
 	reasonCount
 )
 
@@ -37,6 +40,7 @@ var reasonNames = [reasonCount]string{
 	"none", "no free cores", "no free memory", "over the tenant's quota", "the node is draining", "more than the node has",
 	"malformed request", "the code cannot be run", "the code is on its way", "no such lease",
 	"released", "expired", "revoked by the node's owner", "the agent ends", "the worker's process ended", "a function went past the room for its result", "the worker used up its memory", "a call took too long",
+	"it does not know who asks",
 }
 
 // String is the reason for people.

@@ -208,7 +208,11 @@ type presence struct {
 func (p *presence) is(err error) {
 	if p.client.Logger != nil && (err != nil) != p.away {
 		if err != nil {
-			p.client.Logger.Warn("manager is away", "url", p.client.base, "error", err)
+			what := "manager is away"
+			if _, ok := errors.AsType[*answered](err); ok {
+				what = "manager refuses"
+			}
+			p.client.Logger.Warn(what, "url", p.client.base, "error", err)
 		} else {
 			p.client.Logger.Info("manager is back", "url", p.client.base)
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +39,9 @@ type agentFlags struct {
 	notice     time.Duration
 	maxLife    time.Duration
 	spares     int
+	trust      bool // the network
+	serving    serverFlags
+	asking     clientFlags // of the manager
 }
 
 func (p *program) agentCommand() *cobra.Command {
@@ -53,11 +58,20 @@ It goes on until Ctrl-C or SIGTERM. Then it gives no more leases, and those
 that there are have the time of the notice to end; with a second signal all
 ends at once. 'rfaas drain' does the same from elsewhere.
 
-When it is ready it prints its name and where it listens.`,
+When it is ready it prints its name and where it listens.
+
+` + tokensHelp + `
+Tenants and the owner need one each; over Unix sockets the kernel says who they
+are. --token-file is this node's own, for the manager.`,
 		Example: `  A cluster on one machine:
     rfaas manager &
     rfaas agent --manager http://` + defaultManagerAddress + ` --cores 2 &
-    rfaas run --manager http://` + defaultManagerAddress + ` -f thumbnailer -o thumbnails photos/*.jpg`,
+    rfaas run --manager http://` + defaultManagerAddress + ` -f thumbnailer -o thumbnails photos/*.jpg
+
+  One that others can reach:
+    rfaas agent --name n1 --manager https://head.example.org:7470 --token-file n1.token --tls-ca ca.crt \\
+      --listen tcp:n1.example.org:7471 --admin n1.example.org:7472 \\
+      --tls-cert n1.crt --tls-key n1.key --tokens tokens --transport 'softroce://192.0.2.7:0?trust-network'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, p) },
 	}
@@ -71,15 +85,26 @@ When it is ready it prints its name and where it listens.`,
 	flags.Var(&f.memory, "memory", "offer so much memory, `SIZE` (default: three quarters of the machine's)")
 	flags.StringToStringVar(&f.labels, "label", nil, "`NAME=VALUE` that clients can ask for; repeat it for more")
 	flags.StringVar(&f.state, "state", "", "`DIR` for what outlives the agent (default: rfaas/agent-NAME in $XDG_STATE_HOME, or ~/.local/state)")
-	flags.StringVar(&f.admin, "admin", "127.0.0.1:0", "`ADDRESS` at which the owner can list and end leases")
+	flags.StringVar(&f.admin, "admin", "127.0.0.1:0", "`ADDRESS` at which the owner can list and end leases, host:port")
 	flags.DurationVar(&f.notice, "notice", 5*time.Second, "`TIME` that a lease has when it is revoked")
 	flags.DurationVar(&f.maxLife, "max-life", time.Minute, "longest `TIME` for which a lease goes on without a word of its client")
 	flags.IntVar(&f.spares, "spares", 1, "keep `N` processes ready for leases")
+	f.serving.add(flags)
+	f.asking.add(flags)
+	flags.BoolVar(&f.trust, "trust-network", false, trustUsage)
 	return cmd
 }
 
 func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
-	cfg, err := f.config(p)
+	serving, err := f.serving.open()
+	if err != nil {
+		return err
+	}
+	as, err := f.asking.open()
+	if err != nil {
+		return err
+	}
+	cfg, err := f.config(p, serving)
 	if err != nil {
 		return err
 	}
@@ -104,26 +129,30 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 		fmt.Fprintf(p.meter, "%s: draining: leases have %v; Ctrl-C again ends at once\n", cmd.CommandPath(), f.notice)
 	})
 	defer release()
-	serving, stopServing := context.WithCancel(atOnce)
+	life, stopServing := context.WithCancel(atOnce)
 	defer stopServing()
-	about, err := f.serve(serving, a, p)
+	about, err := f.serve(life, a, p, serving)
 	if err != nil {
 		return err
 	}
-	admin, err := net.Listen("tcp", f.admin)
+	admin, at, err := serving.listen(f.admin)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --admin", err)
 	}
-	about.Admin = "http://" + admin.Addr().String()
-	go serveHTTP(serving, admin, a, func() {})
+	about.Admin = serving.scheme() + "://" + at
+	var owner http.Handler = a
+	if serving.tokens != nil {
+		owner = serving.tokens.forOwners(a)
+	}
+	go p.serveHTTP(life, admin, owner, func() {})
 	if f.manager != "" {
-		m, err := manager.NewClient(f.manager, nil)
+		m, err := manager.NewClient(f.manager, as.http)
 		if err != nil {
 			return usageError("--manager %s: %w", f.manager, err)
 		}
 		m.Logger = p.logging.log
 		registered := make(chan error, 1)
-		go func() { registered <- a.Register(serving, m, about) }()
+		go func() { registered <- a.Register(life, m, about) }()
 		defer func() { stopServing(); err = errors.Join(err, <-registered) }()
 	}
 	if err := f.announce(cmd.OutOrStdout(), about); err != nil {
@@ -146,7 +175,7 @@ func ownProgram() *agent.Program {
 }
 
 // config checks the flags and fills in what was not said.
-func (f *agentFlags) config(p *program) (agent.Config, error) {
+func (f *agentFlags) config(p *program, serving *serverCredentials) (agent.Config, error) {
 	if f.name == "" {
 		name, err := os.Hostname()
 		if err != nil {
@@ -160,8 +189,13 @@ func (f *agentFlags) config(p *program) (agent.Config, error) {
 	if len(f.transports) == 0 {
 		f.transports = []string{"shm:"}
 	}
-	if err := onlyThisMachine("--admin", f.admin); err != nil {
+	if err := f.checkAddresses(serving); err != nil {
 		return agent.Config{}, err
+	}
+	for _, t := range f.transports {
+		if err := checkTrust(t, f.trust); err != nil {
+			return agent.Config{}, err
+		}
 	}
 	allowed, err := executor.AllowedCores()
 	if err != nil {
@@ -188,11 +222,41 @@ func (f *agentFlags) config(p *program) (agent.Config, error) {
 	if f.notice < 0 || f.maxLife <= 0 || f.spares < 0 {
 		return agent.Config{}, usageError("--notice, --max-life and --spares: must not be negative, nor --max-life 0")
 	}
-	return agent.Config{
+	cfg := agent.Config{
 		Name: f.name, Transports: f.transports, Cores: allowed[:f.cores], MemoryBytes: int64(f.memory), MaxLife: f.maxLife, Notice: f.notice,
 		Compile: compilePackage, Spares: f.spares,
 		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...), Output: p.meter, Logger: p.logging.log,
-	}, nil
+	}
+	if serving.tokens != nil {
+		cfg.Authenticate = serving.tokens.authenticate
+	}
+	return cfg, nil
+}
+
+// checkAddresses refuses those where the agent cannot listen, or not so that others find
+// it: clients are told them as they are written.
+func (f *agentFlags) checkAddresses(serving *serverCredentials) error {
+	check := func(flag, address string) error {
+		if err := serving.permit(flag, address); err != nil {
+			return err
+		}
+		if host, _, _ := net.SplitHostPort(address); isAny(host) {
+			return usageError("%s %s: clients are told this address: give the one at which they reach this machine", flag, address)
+		}
+		return nil
+	}
+	for _, text := range f.listen {
+		network, address, ok := strings.Cut(text, ":")
+		if !ok || network != "unix" && network != "tcp" {
+			return usageError("--listen %s: give unix:PATH, unix:@NAME or tcp:HOST:PORT", text)
+		}
+		if network == "tcp" {
+			if err := check("--listen", address); err != nil {
+				return err
+			}
+		}
+	}
+	return check("--admin", f.admin)
 }
 
 // stateFolder is where an agent's state is kept.
@@ -219,19 +283,11 @@ func compilePackage(ctx context.Context, m *pack.Manifest, file *os.File) (*os.F
 }
 
 // serve listens at all addresses, and says where, for each transport that works there.
-func (f *agentFlags) serve(ctx context.Context, a *agent.Agent, p *program) (about manager.Node, err error) {
+func (f *agentFlags) serve(ctx context.Context, a *agent.Agent, p *program, serving *serverCredentials) (about manager.Node, err error) {
 	about.Labels, about.Version = f.labels, versionNumber()
 	for _, text := range f.listen {
-		network, address, ok := strings.Cut(text, ":")
-		if !ok || network != "unix" && network != "tcp" {
-			return about, usageError("--listen %s: give unix:PATH, unix:@NAME or tcp:HOST:PORT", text)
-		}
-		if network == "tcp" {
-			if err := onlyThisMachine("--listen", address); err != nil {
-				return about, err
-			}
-		}
-		l, err := transport.Listen(network, address)
+		network, address, _ := strings.Cut(text, ":")
+		l, at, err := listenForPeers(network, address, serving)
 		if err != nil {
 			return about, fmt.Errorf("--listen %s: %w", text, err)
 		}
@@ -241,16 +297,41 @@ func (f *agentFlags) serve(ctx context.Context, a *agent.Agent, p *program) (abo
 				p.logging.log.Error("no more peers are taken", "address", text, "reason", err)
 			}
 		}()
-		for _, t := range a.Transports() {
-			if network == "unix" || !t.UnixOnly {
-				about.Addresses = append(about.Addresses, manager.Address{Network: network, Address: l.Addr().String(), Transport: t.Scheme})
+		for i, t := range a.Transports() {
+			if network == "unix" || !t.UnixOnly && reaches(f.transports[i], address) {
+				about.Addresses = append(about.Addresses, manager.Address{
+					Network: network, Address: at, Transport: t.Scheme, TLS: network == "tcp" && serving.tls != nil,
+				})
 			}
 		}
 	}
 	if len(about.Addresses) == 0 {
-		return about, usageError("--listen %s: none of the transports %s works there; shm needs unix:", strings.Join(f.listen, " "), strings.Join(f.transports, " "))
+		return about, usageError("--listen %s: none of the transports %s works there; shm needs unix:, and beyond the loopback softroce needs an address: softroce://ADDRESS:0?trust-network", strings.Join(f.listen, " "), strings.Join(f.transports, " "))
 	}
 	return about, nil
+}
+
+// listenForPeers listens for tenants and clients of workers. at is what to tell them.
+func listenForPeers(network, address string, serving *serverCredentials) (l *transport.Listener, at string, err error) {
+	if network != "tcp" {
+		if l, err = transport.Listen(network, address); err != nil {
+			return nil, "", err
+		}
+		return l, l.Addr().String(), nil
+	}
+	inner, at, err := serving.listen(address)
+	if err != nil {
+		return nil, "", err
+	}
+	return transport.Serve(inner), at, nil
+}
+
+// reaches says whether who reaches a TCP address of this machine can reach a transport
+// that is open here: softroce is at the loopback if its URL does not say otherwise.
+func reaches(transport, address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	u, err := url.Parse(transport)
+	return isLoopback(host) || schemeOf(transport) != "softroce" || err == nil && u.Host != "" && !isLoopback(u.Hostname())
 }
 
 // announce says that the agent is ready.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rfaas-go/rfaas/alloc"
+	"github.com/rfaas-go/rfaas/alloc/manager"
 	"github.com/rfaas-go/rfaas/invoke/pack"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -17,10 +18,12 @@ type leaser struct {
 }
 
 // cluster leases from the nodes that a manager knows.
-func (p *program) cluster(ctx context.Context, at string, device *transport.Device, code *pack.Package) (*leaser, error) {
-	c, err := alloc.Open(ctx, alloc.Config{Device: device, Manager: at, Logger: p.logging.log})
+func (p *program) cluster(ctx context.Context, at *managerFlags, as *clientCredentials, device *transport.Device, code *pack.Package) (*leaser, error) {
+	c, err := alloc.Open(ctx, alloc.Config{
+		Device: device, Manager: at.url, HTTP: as.http, TLS: as.tls, Token: []byte(as.token), Logger: p.logging.log,
+	})
 	if err != nil {
-		return nil, usageError("--manager %s: %w", at, err)
+		return nil, usageError("--manager %s: %w", at.url, err)
 	}
 	return &leaser{
 		lease: func(ctx context.Context, o alloc.Order) (*alloc.Pool, error) {
@@ -36,17 +39,9 @@ func (p *program) cluster(ctx context.Context, at string, device *transport.Devi
 }
 
 // freeCores is how many workers of one core there can be in a cluster.
-func freeCores(ctx context.Context, at string) (int, error) {
-	m, err := managerAt(at)
-	if err != nil {
-		return 0, err
-	}
-	s, err := m.Nodes(ctx)
-	if err != nil {
-		return 0, err
-	}
+func freeCores(nodes []manager.Node) (int, error) {
 	free := 0
-	for _, n := range s.Nodes {
+	for _, n := range nodes {
 		if !n.Draining {
 			free += n.FreeCores
 		}

@@ -180,7 +180,7 @@ func TestClusterMistakes(t *testing.T) {
 		{exitFailed, "connection refused", []string{"run", "-f", "echo", "--manager", nobody, "a"}},
 		{exitUsage, "--trust-code: it is for the nodes of a cluster to say", []string{"run", "-f", "echo", "--manager", nobody, "--trust-code", "a"}},
 		{exitUsage, "which NODE?", []string{"drain", "--manager", nobody}},
-		{exitUsage, "--listen 10.0.0.1:80: this release serves its own machine only", []string{"manager", "--listen", "10.0.0.1:80"}},
+		{exitUsage, "--listen 10.0.0.1:80: is beyond the loopback, where others can reach it: give --tls-cert and --tls-key and --tokens as well", []string{"manager", "--listen", "10.0.0.1:80"}},
 		{exitUsage, "--listen nowhere: give unix:PATH", []string{"agent", "--listen", "nowhere", "--state", "state"}},
 		{exitUsage, "--cores 100000: must be 1 to", []string{"agent", "--cores", "100000", "--state", "state"}},
 		{exitFailed, "the name of the node: the name \"a b\"", []string{"agent", "--name", "a b", "--state", "state"}},

@@ -22,7 +22,8 @@ type invokeFlags struct {
 	hasData   bool
 	output    string
 	transport string
-	manager   string
+	cluster   managerFlags
+	trust     bool // the network
 	mode      invoke.Mode
 	timeout   time.Duration
 	slotBytes byteSize
@@ -86,7 +87,8 @@ The call is not repeated, whatever happens. For many inputs there is
 	flags.StringVar(&f.data, "data", "", "`TEXT` to be the input")
 	flags.StringVarP(&f.output, "output", "o", "", "`FILE` for the result; - for the standard output")
 	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the function's process; see 'rfaas devices'")
-	flags.StringVar(&f.manager, "manager", "", managerUsage+"; lease the worker of one of its nodes (default: of this machine)")
+	flags.BoolVar(&f.trust, "trust-network", false, trustUsage)
+	f.cluster.add(flags, "; lease the worker of one of its nodes (default: of this machine)")
 	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
 	flags.Var(&f.slotBytes, "slot-bytes", slotBytesUsage)

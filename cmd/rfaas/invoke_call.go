@@ -35,7 +35,7 @@ func (c *invocation) start(ctx context.Context, function *function) (err error) 
 	if c.device, err = openForWorkers(f.transport); err != nil {
 		return err
 	}
-	source := &runFlags{workers: 1, mode: f.mode, manager: f.manager, transport: f.transport, code: f.code}
+	source := &runFlags{workers: 1, mode: f.mode, cluster: f.cluster, trust: f.trust, transport: f.transport, code: f.code}
 	if c.from, _, _, err = source.source(ctx, c.program, function, c.device, 1); err != nil {
 		return err
 	}

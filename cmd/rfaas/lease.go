@@ -35,7 +35,7 @@ func (p *program) leaseCommand() *cobra.Command {
 const ownerTimeout = 10 * time.Second
 
 func (p *program) leaseListCommand() *cobra.Command {
-	var at string
+	var at managerFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		DisableFlagsInUseLine: true,
@@ -44,7 +44,7 @@ func (p *program) leaseListCommand() *cobra.Command {
 		Long:                  `list lists the leases at all nodes, or at some.`,
 		Example:               `  rfaas lease list --manager http://` + defaultManagerAddress,
 		RunE: func(cmd *cobra.Command, names []string) error {
-			nodes, err := nodesNamed(cmd.Context(), at, names)
+			nodes, as, err := p.nodesNamed(cmd.Context(), &at, names)
 			if err != nil {
 				return err
 			}
@@ -54,7 +54,7 @@ func (p *program) leaseListCommand() *cobra.Command {
 				var answer struct {
 					Leases []agent.LeaseInfo `json:"leases"`
 				}
-				if err := askOwner(cmd.Context(), &nodes[i], http.MethodGet, "/v1/leases", &answer); err != nil {
+				if err := askOwner(cmd.Context(), as, &nodes[i], http.MethodGet, "/v1/leases", &answer); err != nil {
 					errs = append(errs, err)
 				}
 				for _, l := range answer.Leases {
@@ -64,7 +64,7 @@ func (p *program) leaseListCommand() *cobra.Command {
 			return errors.Join(append([]error{writeLeases(cmd.OutOrStdout(), all, asJSON)}, errs...)...)
 		},
 	}
-	cmd.Flags().StringVar(&at, "manager", "", managerUsage)
+	at.add(cmd.Flags(), "")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line instead of text")
 	return cmd
 }
@@ -94,7 +94,8 @@ func writeLeases(w io.Writer, all []nodeLease, asJSON bool) error {
 }
 
 func (p *program) leaseEndCommand() *cobra.Command {
-	var at, reason string
+	var at managerFlags
+	var reason string
 	cmd := &cobra.Command{
 		DisableFlagsInUseLine: true,
 		Use:                   "end NODE LEASE... --manager URL",
@@ -107,25 +108,26 @@ reason, and get workers elsewhere if they can.`,
 			if len(args) < 2 {
 				return usageError("which ones? give a NODE and the LEASEs, as 'rfaas lease list' shows them")
 			}
-			nodes, err := nodesNamed(cmd.Context(), at, args[:1])
+			nodes, as, err := p.nodesNamed(cmd.Context(), &at, args[:1])
 			if err != nil {
 				return err
 			}
 			var errs []error
 			for _, id := range args[1:] {
 				path := "/v1/leases/" + url.PathEscape(id) + "?reason=" + url.QueryEscape(reason)
-				errs = append(errs, askOwner(cmd.Context(), &nodes[0], http.MethodDelete, path, nil))
+				errs = append(errs, askOwner(cmd.Context(), as, &nodes[0], http.MethodDelete, path, nil))
 			}
 			return errors.Join(errs...)
 		},
 	}
-	cmd.Flags().StringVar(&at, "manager", "", managerUsage)
+	at.add(cmd.Flags(), "")
 	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` that tenants are told")
 	return cmd
 }
 
 func (p *program) drainCommand() *cobra.Command {
-	var at, reason string
+	var at managerFlags
+	var reason string
 	cmd := &cobra.Command{
 		DisableFlagsInUseLine: true,
 		Use:                   "drain NODE... --manager URL",
@@ -138,31 +140,31 @@ are free.`,
 			if len(names) == 0 {
 				return usageError("which NODE? 'rfaas nodes' shows them")
 			}
-			nodes, err := nodesNamed(cmd.Context(), at, names)
+			nodes, as, err := p.nodesNamed(cmd.Context(), &at, names)
 			if err != nil {
 				return err
 			}
 			var errs []error
 			for i := range nodes {
-				errs = append(errs, askOwner(cmd.Context(), &nodes[i], http.MethodPost, "/v1/drain?reason="+url.QueryEscape(reason), nil))
+				errs = append(errs, askOwner(cmd.Context(), as, &nodes[i], http.MethodPost, "/v1/drain?reason="+url.QueryEscape(reason), nil))
 			}
 			return errors.Join(errs...)
 		},
 	}
-	cmd.Flags().StringVar(&at, "manager", "", managerUsage)
+	at.add(cmd.Flags(), "")
 	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` that tenants are told")
 	return cmd
 }
 
 // nodesNamed are nodes that a manager knows, all of them if there are no names.
-func nodesNamed(ctx context.Context, at string, names []string) ([]manager.Node, error) {
-	m, err := managerAt(at)
+func (p *program) nodesNamed(ctx context.Context, at *managerFlags, names []string) ([]manager.Node, *clientCredentials, error) {
+	m, as, err := at.open(p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s, err := m.Nodes(ctx)
 	if err != nil || len(names) == 0 {
-		return s.Nodes, err
+		return s.Nodes, as, err
 	}
 	var found []manager.Node
 	for _, name := range names {
@@ -171,15 +173,15 @@ func nodesNamed(ctx context.Context, at string, names []string) ([]manager.Node,
 			i++
 		}
 		if i == len(s.Nodes) {
-			return nil, fmt.Errorf("the manager knows no node %q; 'rfaas nodes' shows those that it does", name)
+			return nil, nil, fmt.Errorf("the manager knows no node %q; 'rfaas nodes' shows those that it does", name)
 		}
 		found = append(found, s.Nodes[i])
 	}
-	return found, nil
+	return found, as, nil
 }
 
 // askOwner sends an agent a request of its owner.
-func askOwner(ctx context.Context, n *manager.Node, method, path string, into any) error {
+func askOwner(ctx context.Context, as *clientCredentials, n *manager.Node, method, path string, into any) error {
 	if n.Admin == "" {
 		return fmt.Errorf("node %s: it does not say where its owner can ask", n.ID)
 	}
@@ -189,7 +191,7 @@ func askOwner(ctx context.Context, n *manager.Node, method, path string, into an
 	if err != nil {
 		return fmt.Errorf("node %s: %w", n.ID, err)
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := as.http.Do(r)
 	if err != nil {
 		return fmt.Errorf("node %s: %w", n.ID, err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os/signal"
@@ -18,51 +19,67 @@ const defaultManagerAddress = "127.0.0.1:7470"
 
 func (p *program) managerCommand() *cobra.Command {
 	var listen string
+	var serving serverFlags
 	cmd := &cobra.Command{
 		DisableFlagsInUseLine: true,
-		Use:                   "manager [--listen ADDRESS]",
+		Use:                   "manager [--listen ADDRESS] [--tls-cert FILE --tls-key FILE --tokens FILE]",
 		Short:                 "Tell clients which nodes there are",
 		Long: `manager tells clients which nodes there are, and what of them is free. Agents
 register with it ('rfaas agent --manager URL'), clients ask it ('rfaas run
 --manager URL') and then lease from the agents directly: what runs goes on
 while the manager is away, and agents register again when it is back.
 
-It goes on until Ctrl-C or SIGTERM. When it listens it prints its URL.`,
+It goes on until Ctrl-C or SIGTERM. When it listens it prints its URL.
+
+` + tokensHelp + `
+An agent registers with the token of the node that it is; clients may have one
+of any role.`,
 		Example: `  rfaas manager
-  rfaas manager --listen 127.0.0.1:0`,
+  rfaas manager --listen 127.0.0.1:0
+  rfaas manager --listen head.example.org:7470 --tls-cert head.crt --tls-key head.key --tokens tokens`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.serveManager(cmd, listen) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.serveManager(cmd, listen, &serving) },
 	}
 	cmd.Flags().StringVar(&listen, "listen", defaultManagerAddress, "`ADDRESS` to listen at, host:port; port 0 for any")
+	serving.add(cmd.Flags())
 	return cmd
 }
 
-func (p *program) serveManager(cmd *cobra.Command, address string) error {
-	if err := onlyThisMachine("--listen", address); err != nil {
+func (p *program) serveManager(cmd *cobra.Command, address string, flags *serverFlags) error {
+	serving, err := flags.open()
+	if err != nil {
 		return err
+	}
+	if err := serving.permit("--listen", address); err != nil {
+		return err
+	}
+	cfg := manager.Config{Logger: p.logging.log}
+	if serving.tokens != nil {
+		cfg.Authorize = serving.tokens.authorize
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
 	defer stop()
-	m, err := manager.New(manager.Config{Logger: p.logging.log})
+	m, err := manager.New(cfg)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	l, err := net.Listen("tcp", address)
+	l, at, err := serving.listen(address)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --listen", err)
 	}
-	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "manager at http://%v\n", l.Addr()); err != nil {
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "manager at %s://%s\n", serving.scheme(), at); err != nil {
 		l.Close()
 		return err
 	}
-	return serveHTTP(ctx, l, m, func() { m.Close() })
+	return p.serveHTTP(ctx, l, m, func() { m.Close() })
 }
 
-// serveHTTP serves until the context ends. The listener is closed.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, hangUp func()) error {
+// serveHTTP serves until the context ends. The listener is closed. What goes wrong with
+// one connection, a TLS handshake with a stranger, is for the log.
+func (p *program) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, hangUp func()) error {
 	const headTimeout, idleTimeout, grace = 10 * time.Second, 2 * time.Minute, time.Second
-	s := &http.Server{Handler: h, ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(p.logging.log.Handler(), slog.LevelInfo)}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()
 	select {
@@ -77,17 +94,5 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, hangUp func(
 		s.Close()
 	}
 	<-ended
-	return nil
-}
-
-// onlyThisMachine refuses addresses that others could reach: who they are is not asked.
-func onlyThisMachine(flag, address string) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return usageError("%s %s: %w; give host:port, as in %s", flag, address, err, defaultManagerAddress)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return usageError("%s %s: this release serves its own machine only, as it does not ask who others are: give an address of the loopback, as in %s", flag, address, defaultManagerAddress)
-	}
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 const managerUsage = "`URL` of the manager, as in http://" + defaultManagerAddress
 
 func (p *program) nodesCommand() *cobra.Command {
-	var url string
+	var at managerFlags
 	var watch, asJSON bool
 	cmd := &cobra.Command{
 		DisableFlagsInUseLine: true,
@@ -32,11 +32,10 @@ it goes on, and prints a line for each change until Ctrl-C.`,
   rfaas nodes --manager http://` + defaultManagerAddress + ` --json | jq -r 'select(.free_cores > 0) | .id'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, err := managerAt(url)
+			m, _, err := at.open(p)
 			if err != nil {
 				return err
 			}
-			m.Logger = p.logging.log
 			if watch {
 				ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
 				defer stop()
@@ -50,22 +49,10 @@ it goes on, and prints a line for each change until Ctrl-C.`,
 		},
 	}
 	cmd.Flags().SortFlags = false
-	cmd.Flags().StringVar(&url, "manager", "", managerUsage)
+	at.add(cmd.Flags(), "")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "print changes as they come")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line instead of text")
 	return cmd
-}
-
-// managerAt is a client of the manager at a URL.
-func managerAt(url string) (*manager.Client, error) {
-	if url == "" {
-		return nil, usageError("which manager? name it with --manager URL, as in http://%s", defaultManagerAddress)
-	}
-	m, err := manager.NewClient(url, nil)
-	if err != nil {
-		return nil, usageError("--manager %s: %w", url, err)
-	}
-	return m, nil
 }
 
 func writeNodes(w io.Writer, nodes []manager.Node, asJSON bool) error {

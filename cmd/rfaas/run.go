@@ -18,7 +18,8 @@ type runFlags struct {
 	function  string
 	output    string
 	transport string
-	manager   string
+	cluster   managerFlags
+	trust     bool // the network
 	workers   int
 	mode      invoke.Mode
 	timeout   time.Duration
@@ -84,9 +85,10 @@ second one ends at once. There is a summary in both cases.
 	flags.SortFlags = false
 	flags.StringVarP(&f.function, "function", "f", "", "the `FUNCTION` to call")
 	flags.StringVarP(&f.output, "output", "o", "", "`DIR` for the results, created if need be; - for the standard output")
-	flags.StringVar(&f.manager, "manager", "", managerUsage+"; lease workers of its nodes (default: of this machine)")
+	f.cluster.add(flags, "; lease workers of its nodes (default: of this machine)")
 	flags.IntVar(&f.workers, "workers", 0, "start `N` workers (default: one for each core)")
 	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the workers; see 'rfaas devices'")
+	flags.BoolVar(&f.trust, "trust-network", false, trustUsage)
 	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
 	flags.Var(&f.slotBytes, "slot-bytes", slotBytesUsage)
@@ -154,7 +156,7 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 // source is where workers are leased, and for how many there is something to do. note
 // remarks on it.
 func (f *runFlags) source(ctx context.Context, p *program, function *function, device *transport.Device, inputs int) (from *leaser, workers int, note string, err error) {
-	if f.manager == "" {
+	if f.cluster.url == "" {
 		cores, note, err := f.place(inputs)
 		if err != nil {
 			return nil, 0, "", err
@@ -165,12 +167,23 @@ func (f *runFlags) source(ctx context.Context, p *program, function *function, d
 	if err := f.code.notElsewhere(); err != nil {
 		return nil, 0, "", err
 	}
+	if err := checkTrust(f.transport, f.trust); err != nil {
+		return nil, 0, "", err
+	}
+	m, as, err := f.cluster.open(p)
+	if err != nil {
+		return nil, 0, "", err
+	}
+	s, err := m.Nodes(ctx) // whoever is not let in is told at once
+	if err != nil {
+		return nil, 0, "", err
+	}
 	if workers = f.workers; workers == 0 {
-		if workers, err = freeCores(ctx, f.manager); err != nil {
+		if workers, err = freeCores(s.Nodes); err != nil {
 			return nil, 0, "", err
 		}
 	}
-	from, err = p.cluster(ctx, f.manager, device, function.archive())
+	from, err = p.cluster(ctx, &f.cluster, as, device, function.archive())
 	return from, min(workers, inputs), "", err
 }
 

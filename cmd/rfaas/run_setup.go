@@ -52,8 +52,7 @@ func isTerminal(w io.Writer) bool {
 
 // openForWorkers opens a transport that reaches other processes.
 func openForWorkers(url string) (*transport.Device, error) {
-	provider, _, _ := strings.Cut(url, ":")
-	provider = provider[strings.LastIndexByte(provider, '+')+1:] // behind decorators
+	provider := schemeOf(url)
 	if !slices.Contains(transport.Schemes(), provider) {
 		return nil, usageError("--transport %s: unknown transport %q; there are: %s", url, provider, strings.Join(transport.Schemes(), ", "))
 	}

@@ -1,0 +1,111 @@
+package alloc
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/alloc/lease"
+)
+
+// networks are the schemes of agents' addresses.
+const (
+	networkUnix = "unix"
+	networkTCP  = "tcp" // of this machine only
+	networkTLS  = "tls" // TLS over TCP
+)
+
+// checkAddress checks one of Config.Agents.
+func checkAddress(a string) error {
+	switch network, address, ok := strings.Cut(a, ":"); {
+	case !ok || address == "":
+	case network == networkUnix, network == networkTCP, network == networkTLS:
+		return nil
+	}
+	return fmt.Errorf("alloc: the address %q of an agent: give unix:PATH, unix:@NAME, tcp:HOST:PORT or tls:HOST:PORT", a)
+}
+
+// dial is the Config.Dial of those who give none. Agents are who they seem: on this
+// machine their user is the client's or root, beyond it they have a certificate.
+func (c *Config) dial(ctx context.Context, address string) (net.Conn, error) {
+	network, at, _ := strings.Cut(address, ":")
+	if network == networkTLS {
+		d := tls.Dialer{Config: c.TLS}
+		return d.DialContext(ctx, "tcp", at)
+	}
+	stream, err := new(net.Dialer).DialContext(ctx, network, at)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPeer(stream); err != nil {
+		stream.Close()
+		return nil, &distrustError{fmt.Errorf("%s: %w", address, err)}
+	}
+	return stream, nil
+}
+
+// distrustError is why nothing is said to who listens at an address.
+type distrustError struct{ error }
+
+// lasting says whether an error of a node's is there to stay, whenever it is asked again.
+func lasting(err error) bool {
+	if refused, ok := errors.AsType[*lease.RefusedError](err); ok {
+		return !refused.Reason.Passing()
+	}
+	_, distrusted := errors.AsType[*distrustError](err)
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	return distrusted || certificate
+}
+
+// explain adds to an error of the set-up what may be the matter: TLS hangs up on what it
+// does not understand.
+func explain(address string, err error) error {
+	if strings.HasPrefix(address, networkTCP+":") && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
+		return fmt.Errorf("%w; does the agent speak TLS? then its address is tls:HOST:PORT", err)
+	}
+	return err
+}
+
+// checkPeer refuses who is at the other end of a stream without TLS, before it is told
+// anything.
+func checkPeer(stream net.Conn) error {
+	switch a := stream.RemoteAddr().(type) {
+	case *net.TCPAddr:
+		if a.IP.IsLoopback() {
+			return nil
+		}
+		return errors.New("it is beyond the loopback, where others can listen: agents there are reached with TLS, at tls:HOST:PORT")
+	case *net.UnixAddr:
+		return checkListener(stream.(*net.UnixConn))
+	}
+	return fmt.Errorf("who is at %v?", stream.RemoteAddr())
+}
+
+// checkListener refuses a Unix socket at which somebody else listens: whoever is first can
+// take its name.
+func checkListener(stream *net.UnixConn) error {
+	raw, err := stream.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peer *unix.Ucred
+	if failed := raw.Control(func(fd uintptr) {
+		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); failed != nil {
+		return failed
+	}
+	if err != nil {
+		return fmt.Errorf("asking who listens there: %w", err)
+	}
+	if uid := os.Geteuid(); int(peer.Uid) != uid && peer.Uid != 0 {
+		return fmt.Errorf("user %d listens there: must be user %d, who asks, or root", peer.Uid, uid)
+	}
+	return nil
+}

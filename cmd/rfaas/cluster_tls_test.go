@@ -1,0 +1,200 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/alloc/manager"
+)
+
+// ownNetwork tells the test binary that it has a network of its own.
+const ownNetwork = "RFAAS_TEST_OWN_NETWORK"
+
+const beyond = "192.0.2.7" // of a network for documentation
+
+// inOwnNetwork runs a test in a network namespace with an address that is not the
+// loopback's, and says whether this is the process in it.
+func inOwnNetwork(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(ownNetwork) == t.Name() {
+		for _, args := range [][]string{{"link", "set", "lo", "up"}, {"address", "add", beyond + "/32", "dev", "lo"}} {
+			out, err := exec.Command("ip", args...).CombinedOutput()
+			require.NoError(t, err, "%s", out)
+		}
+		return true
+	}
+	if os.Getuid() != 0 && os.Getenv("CI") != "true" {
+		t.Skip("a network of its own needs root")
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", fmt.Sprintf("-test.v=%t", testing.Verbose()))
+	cmd.Env = append(os.Environ(), ownNetwork+"="+t.Name())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return false
+}
+
+// secureCluster is a manager and an agent, n1, that others can reach. Its files are ca,
+// tokens, and a token's for each name.
+type secureCluster struct {
+	*testCluster
+	dir string
+}
+
+func newSecureCluster(t *testing.T, host, device string) *secureCluster {
+	t.Helper()
+	dir := t.TempDir()
+	newAuthority(t, dir).server("server", time.Now().Add(time.Hour), host)
+	of := map[string]string{"alice": "tenant", "n1": "node", "n2": "node", "olga": "owner"}
+	var known string
+	n := 0
+	for name, role := range of {
+		n++
+		known += fmt.Sprintln(role, name, testToken(n))
+		secret(t, dir, name, testToken(n)+"\n")
+	}
+	secret(t, dir, "tokens", known)
+	secret(t, dir, "stranger", testToken(99))
+	c := &secureCluster{dir: dir}
+	serving := []string{"--tls-cert", dir + "/server.crt", "--tls-key", dir + "/server.key", "--tokens", dir + "/tokens"}
+	c.testCluster = &testCluster{t: t, agents: map[string]*started{}, manager: start(t, dir, append([]string{"manager", "--listen", host + ":0"}, serving...)...)}
+	c.url = c.said(c.manager, `manager at (https://`+host+`:\d+)\n`)[1]
+	s := startWith(t, dir, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+dir) }, append([]string{
+		"agent", "--name", "n1", "--state", dir + "/state", "--cores", "1", "--listen", "tcp:" + host + ":0", "--admin", host + ":0", "--transport", device,
+		"--manager", c.url, "--tls-ca", dir + "/ca", "--token-file", dir + "/n1"}, serving...)...)
+	c.said(s, `node n1: .* owner at https://`+host+`:\d+\n  softroce over tcp:`+host+`:`)
+	c.agents["n1"] = s
+	require.True(t, eventually(programTimeout, func() bool { return c.known() != nil }), "%s", &s.stderr)
+	return c
+}
+
+// as are the flags of who asks.
+func (c *secureCluster) as(name string) []string {
+	return []string{"--manager", c.url, "--tls-ca", c.dir + "/ca", "--token-file", c.dir + "/" + name}
+}
+
+// known is what the manager knows of n1.
+func (c *secureCluster) known() *manager.Node {
+	c.t.Helper()
+	status, stdout, stderr := run(c.t, c.dir, append([]string{"nodes", "--json"}, c.as("alice")...)...)
+	require.Equal(c.t, exitOK, status, stderr)
+	if stdout == "" {
+		return nil
+	}
+	var n manager.Node
+	require.NoError(c.t, json.Unmarshal([]byte(stdout), &n))
+	require.Equal(c.t, "n1", n.ID)
+	return &n
+}
+
+// works has alice call a function, and strangers not.
+func (c *secureCluster) works(device string) {
+	t, dir := c.t, c.dir
+	t.Helper()
+	require.True(t, c.known().Addresses[0].TLS)
+	call := append([]string{"invoke", "test-gate", "--transport", device, "--in", write(t, dir, "gate", dir+"/open")}, c.as("alice")...)
+	calling := start(t, dir, call...)
+	var leases []nodeLease
+	require.True(t, eventually(programTimeout, func() bool {
+		status, stdout, stderr := run(t, dir, append([]string{"lease", "list", "--json"}, c.as("olga")...)...)
+		require.Equal(t, exitOK, status, stderr)
+		if stdout == "" {
+			return false
+		}
+		leases = make([]nodeLease, 1)
+		require.NoError(t, json.Unmarshal([]byte(stdout), &leases[0]))
+		return true
+	}), "%s", &calling.stderr)
+	require.Equal(t, "alice", leases[0].Tenant, "whatever the user's name is")
+
+	invoke := []string{"invoke", "echo", "--data", "x", "--transport", device}
+	for _, strange := range []struct {
+		who, want string
+		args      []string
+	}{
+		{"stranger", "the token is not known here", invoke},
+		{"n1", "node n1 refuses a lease: it does not know who asks: the token is that of the node n1, and one of a tenant is needed here", invoke},
+		{"olga", "the token is that of the owner olga, and one of a tenant is needed here", invoke},
+		{"alice", "node n1: the token is that of the tenant alice, and one of an owner is needed here", []string{"drain", "n1"}},
+		{"n1", "node n1: the token is that of the node n1, and one of an owner is needed here", []string{"lease", "end", "n1", leases[0].ID}},
+	} {
+		status, stdout, stderr := run(t, dir, append(strange.args, c.as(strange.who)...)...)
+		require.Equal(t, exitFailed, status)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, strange.want)
+	}
+	status, _, stderr := run(t, dir, append(invoke, "--manager", c.url, "--tls-ca", dir+"/ca")...)
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, stderr, "there is no token, and one of a tenant or a node or an owner is needed here: give it with --token-file")
+
+	for who, want := range map[string]string{
+		"n2":    `the token is that of the node n2, and not of \"n9\"`,
+		"alice": "the token is that of the tenant alice, and one of a node is needed here",
+	} {
+		s := start(t, dir, append([]string{"agent", "--name", "n9", "--state", dir + "/" + who + "-state", "--cores", "1"}, c.as(who)...)...)
+		require.True(t, eventually(programTimeout, func() bool { return s.stderr.String() != "" }))
+		require.Contains(t, s.stderr.String(), "manager refuses")
+		require.Contains(t, s.stderr.String(), want)
+		s.signal(syscall.SIGTERM)
+		require.Equal(t, exitOK, s.wait())
+	}
+	write(t, dir, "open", "")
+	require.Equal(t, exitOK, calling.wait(), "%s", &calling.stderr)
+}
+
+// end drains the node, as its owner, and ends all.
+func (c *secureCluster) end() {
+	c.t.Helper()
+	status, _, stderr := run(c.t, c.dir, append([]string{"drain", "n1"}, c.as("olga")...)...)
+	require.Equal(c.t, exitOK, status, stderr)
+	require.True(c.t, eventually(programTimeout, func() bool { return c.known().Draining }))
+	for _, s := range []*started{c.agents["n1"], c.manager} {
+		s.signal(syscall.SIGTERM)
+		require.Equal(c.t, exitOK, s.wait(), "%s", &s.stderr)
+		require.NotContains(c.t, s.stderr.String(), "level=")
+	}
+}
+
+// With certificates and tokens a cluster is what it is without.
+func TestClusterOverTLS(t *testing.T) {
+	t.Parallel()
+	const device = "softroce://127.0.0.1:0"
+	c := newSecureCluster(t, "127.0.0.1", device)
+	c.works(device)
+	c.end()
+}
+
+// And so it is where others can reach it.
+func TestClusterBeyondLoopback(t *testing.T) {
+	t.Parallel()
+	if !inOwnNetwork(t) {
+		return
+	}
+	const device = "softroce://" + beyond + ":0?trust-network"
+	c := newSecureCluster(t, beyond, device)
+	c.works(device)
+	status, _, stderr := run(t, c.dir, "nodes", "--manager", "http"+c.url[len("https"):])
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, stderr, "it is beyond the loopback, where others can listen: write https://")
+	agent := []string{"agent", "--name", "n3", "--state", c.dir + "/n3", "--listen", "tcp:" + beyond + ":0"}
+	serving := []string{"--tls-cert", c.dir + "/server.crt", "--tls-key", c.dir + "/server.key", "--tokens", c.dir + "/tokens"}
+	for want, args := range map[string][]string{
+		"give --tls-cert and --tls-key and --tokens as well":                                agent,
+		"whoever can send and read packets on the network of 192.0.2.7":                     append(append(agent, "--transport", "softroce://"+beyond), serving...),
+		"beyond the loopback softroce needs an address: softroce://ADDRESS:0?trust-network": append(append(agent, "--transport", "softroce:"), serving...),
+		"--listen 0.0.0.0:1: clients are told this address: give the one at which they":     append([]string{"agent", "--listen", "tcp:0.0.0.0:1"}, serving...),
+		"--transport verbs:: RoCE packets are neither encrypted nor authenticated: whoever": {"agent", "--transport", "verbs:"},
+	} {
+		status, _, stderr := run(t, c.dir, args...)
+		require.NotEqual(t, exitOK, status)
+		require.Contains(t, stderr, want)
+	}
+	c.end()
+}

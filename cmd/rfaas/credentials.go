@@ -1,0 +1,255 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/rfaas-go/rfaas/alloc/manager"
+)
+
+// serverFlags are what a server proves with who it is, and knows others by.
+type serverFlags struct{ cert, key, tokens string }
+
+const tokensHelp = `Beyond the loopback --tls-cert, --tls-key and --tokens are needed. The file of
+tokens has lines of ROLE NAME TOKEN, and may be readable by its owner only. A
+ROLE is tenant, node or owner; '` + makeToken + `' makes a TOKEN.`
+
+func (f *serverFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.cert, "tls-cert", "", "`FILE` with the certificate of this server, PEM: TCP is TLS then")
+	flags.StringVar(&f.key, "tls-key", "", "`FILE` with the key of the certificate, PEM")
+	flags.StringVar(&f.tokens, "tokens", "", "`FILE` with the tokens of who may connect over TCP")
+}
+
+// serverCredentials are the content of the files; what was not named is nil.
+type serverCredentials struct {
+	tls    *tls.Config
+	tokens *tokens
+}
+
+func (f *serverFlags) open() (*serverCredentials, error) {
+	c := &serverCredentials{}
+	if (f.cert == "") != (f.key == "") {
+		return nil, usageError("--tls-cert and --tls-key: one is of no use without the other")
+	}
+	if f.cert != "" {
+		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			return nil, fmt.Errorf("--tls-cert %s, --tls-key %s: %w", f.cert, f.key, err)
+		}
+		if end := pair.Leaf.NotAfter; time.Now().After(end) {
+			return nil, fmt.Errorf("--tls-cert %s: the certificate has expired, on %v", f.cert, end.Format(time.DateTime))
+		}
+		c.tls = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}
+	}
+	if f.tokens != "" {
+		var err error
+		if c.tokens, err = readTokens(f.tokens); err != nil {
+			return nil, fmt.Errorf("--tokens: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// permit refuses an address that others can reach, if they could not be told from
+// strangers, or could listen.
+func (c *serverCredentials) permit(flag, address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return usageError("%s %s: %w; give host:port, as in %s", flag, address, err, defaultManagerAddress)
+	}
+	var missing []string
+	if c.tls == nil {
+		missing = append(missing, "--tls-cert and --tls-key")
+	}
+	if c.tokens == nil {
+		missing = append(missing, "--tokens")
+	}
+	if isLoopback(host) || len(missing) == 0 {
+		return nil
+	}
+	return usageError("%s %s: is beyond the loopback, where others can reach it: give %s as well, or an address as %s", flag, address, strings.Join(missing, " and "), defaultManagerAddress)
+}
+
+// isLoopback says whether a host can be nothing else.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// isAny says whether a host stands for all addresses of the machine.
+func isAny(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
+}
+
+// scheme is that of URLs of the server.
+func (c *serverCredentials) scheme() string {
+	if c.tls != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// listen listens at a TCP address, with TLS if there is a certificate. at is what to tell
+// others: the host as it was written, for which the certificate is.
+func (c *serverCredentials) listen(address string) (l net.Listener, at string, err error) {
+	if l, err = net.Listen("tcp", address); err != nil {
+		return nil, "", err
+	}
+	at = l.Addr().String()
+	if host, _, err := net.SplitHostPort(address); err == nil && !isAny(host) {
+		_, port, _ := net.SplitHostPort(at)
+		at = net.JoinHostPort(host, port)
+	}
+	if c.tls != nil {
+		l = tls.NewListener(l, c.tls)
+	}
+	return l, at, nil
+}
+
+// clientFlags are what a client proves with who it is, and knows servers by.
+type clientFlags struct{ tokenFile, tlsCA string }
+
+func (f *clientFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.tokenFile, "token-file", "", "`FILE` with the token that says who this is")
+	flags.StringVar(&f.tlsCA, "tls-ca", "", "`FILE` with the certificates that servers' are to be signed by, PEM (default: the system's)")
+}
+
+// clientCredentials are the content of the files.
+type clientCredentials struct {
+	token string // empty: none
+	tls   *tls.Config
+	http  *http.Client
+}
+
+func (f *clientFlags) open() (*clientCredentials, error) {
+	c := &clientCredentials{tls: &tls.Config{MinVersion: tls.VersionTLS13}}
+	if f.tlsCA != "" {
+		text, err := os.ReadFile(f.tlsCA)
+		if err != nil {
+			return nil, fmt.Errorf("--tls-ca: %w", err)
+		}
+		c.tls.RootCAs = x509.NewCertPool()
+		if !c.tls.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("--tls-ca %s: there is no certificate in it, PEM as in -----BEGIN CERTIFICATE-----", f.tlsCA)
+		}
+	}
+	if f.tokenFile != "" {
+		var err error
+		if c.token, err = readToken(f.tokenFile); err != nil {
+			return nil, fmt.Errorf("--token-file: %w", err)
+		}
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = c.tls
+	c.http = &http.Client{
+		Transport: &bearer{token: c.token, inner: t},
+		// Neither a manager nor an agent sends anybody elsewhere, least of all with a token.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c, nil
+}
+
+// bearer adds a token to requests. Nothing goes beyond the loopback without TLS.
+type bearer struct {
+	token string
+	inner http.RoundTripper
+}
+
+// speaksTLS is what net/http's server says to plain HTTP on a TLS connection.
+const speaksTLS = "Client sent an HTTP request to an HTTPS server."
+
+func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	plain := r.URL.Scheme != "https"
+	if plain && !isLoopback(r.URL.Hostname()) {
+		closeBody(r)
+		return nil, errors.New("it is beyond the loopback, where others can listen: write https://")
+	}
+	if b.token != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+b.token)
+	}
+	answer, err := b.inner.RoundTrip(r)
+	if err != nil || !plain || answer.StatusCode != http.StatusBadRequest || answer.Header.Get("Content-Type") != "" {
+		return answer, err
+	}
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
+	answer.Body.Close()
+	if err == nil && strings.TrimSpace(string(text)) == speaksTLS {
+		err = errors.New("it speaks TLS: write https://")
+	} else if err == nil {
+		err = fmt.Errorf("%s, and %.200q", answer.Status, text)
+	}
+	return nil, err
+}
+
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		r.Body.Close()
+	}
+}
+
+// managerFlags name a manager, and what to ask it with.
+type managerFlags struct {
+	url string
+	clientFlags
+}
+
+func (f *managerFlags) add(flags *pflag.FlagSet, more string) {
+	flags.StringVar(&f.url, "manager", "", managerUsage+more)
+	f.clientFlags.add(flags)
+}
+
+// open is a client of the manager.
+func (f *managerFlags) open(p *program) (*manager.Client, *clientCredentials, error) {
+	if f.url == "" {
+		return nil, nil, usageError("which manager? name it with --manager URL, as in http://%s", defaultManagerAddress)
+	}
+	c, err := f.clientFlags.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := manager.NewClient(f.url, c.http)
+	if err != nil {
+		return nil, nil, usageError("--manager %s: %w", f.url, err)
+	}
+	m.Logger = p.logging.log
+	return m, c, nil
+}
+
+// trustUsage is the help of the flag that lets devices be used whose packets nobody
+// protects.
+const trustUsage = "use RDMA devices although packets are neither encrypted nor authenticated"
+
+// checkTrust refuses a transport that is a network's, unless that network is trusted. Of
+// softroce: its own URL says so.
+func checkTrust(url string, trusted bool) error {
+	if trusted || schemeOf(url) != "verbs" {
+		return nil
+	}
+	return usageError("--transport %s: RoCE packets are neither encrypted nor authenticated: whoever can send and read packets on the device's network can read and write the memory that is registered here; if you trust that network, add --trust-network", url)
+}
+
+// schemeOf is the scheme of a transport's URL, without decorators.
+func schemeOf(url string) string {
+	scheme, _, _ := strings.Cut(url, ":")
+	return scheme[strings.LastIndexByte(scheme, '+')+1:]
+}
+
+// refuseRequest answers as agents and managers do.
+func refuseRequest(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+}
