@@ -160,6 +160,9 @@ func (p *Pool) dial(ctx context.Context, lane int) (client.Worker, error) {
 		Slots: p.order.Slots, SlotBytes: p.order.SlotBytes, Mode: invoke.Warm, Token: token.Encode(), Name: name,
 	})
 	if err != nil {
+		if p.owner.life.Err() != nil || ctx.Err() != nil {
+			return client.Worker{}, err // nobody wants it any more
+		}
 		if errors.Is(err, invoke.ErrRevoked) {
 			p.leave(lane, s)
 			return client.Worker{}, err
