@@ -57,7 +57,7 @@ func (l *leaseLatency) run(ctx context.Context, n int, out *samples) error {
 		if err := l.pace.ended(ctx, i); err != nil {
 			return err
 		}
-		held, err := l.ask(ctx, l.terms)
+		held, err := l.ask(ctx, last, l.terms)
 		if err != nil {
 			return err
 		}

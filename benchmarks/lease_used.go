@@ -134,7 +134,7 @@ func (u *usedLeases) once(ctx context.Context) (took steps, err error) {
 		Spin: spinOf(u.params.Mode),
 	}
 	t0 := clock()
-	held, err := u.lessee.ask(ctx, terms)
+	held, err := u.lessee.ask(ctx, t0, terms)
 	if err != nil {
 		return took, err
 	}

@@ -21,6 +21,7 @@ type lessee struct {
 	link   *link.Link
 	state  *lease.Client
 	spin   time.Duration
+	now    time.Duration // of the last request: what is answered within moments needs no other
 
 	ended       lease.ID // that the agent told of last
 	message     lease.Message
@@ -64,13 +65,14 @@ func (l *lessee) connect(ctx context.Context, d *transport.Device, stream net.Co
 	if l.link, err = link.New(conn, l.domain); err != nil {
 		return errors.Join(err, conn.Close())
 	}
-	l.state.Connected(time.Duration(clock()), hello.Epoch)
+	l.state.Connected(l.now, hello.Epoch)
 	return l.link.Start()
 }
 
-// ask gets a lease.
-func (l *lessee) ask(ctx context.Context, t lease.Terms) (*lease.Held, error) {
-	number := l.state.Ask(time.Duration(clock()), t, leaseLife)
+// ask gets a lease. now is what clock says, so that it is not read twice.
+func (l *lessee) ask(ctx context.Context, now int64, t lease.Terms) (*lease.Held, error) {
+	l.now = time.Duration(now)
+	number := l.state.Ask(l.now, t, leaseLife)
 	for {
 		if err := l.exchange(ctx); err != nil {
 			return nil, err
@@ -128,7 +130,7 @@ func (l *lessee) receive() error {
 	if l.message.Kind == lease.Ended {
 		l.ended = l.message.Lease
 	}
-	return l.state.Receive(time.Duration(clock()), &l.message)
+	return l.state.Receive(l.now, &l.message)
 }
 
 // close ends the connection. The agent learns of it, and leases live on there.
