@@ -42,7 +42,7 @@ func (s *session) prepare(ctx context.Context, rawURL string) error {
 	if err == nil && t.serve == nil {
 		err = fmt.Errorf("%s has no peer", t.name)
 	}
-	if err == nil && t.bare && rawURL != "" { // asked for from another machine
+	if err == nil && (t.bare || t.needsFunctions()) && rawURL != "" { // asked for from another machine
 		err = fmt.Errorf("%s measures one machine", t.name)
 	}
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/rfaas-go/rfaas/invoke/executor"
@@ -54,7 +53,7 @@ func coldStart(ctx context.Context, r *runner, _ *test, p params) ([]Result, err
 			}
 			defer supervisor.Close(0)
 			for _, cache := range f.caches() {
-				x := &firstResult{function: f, device: device, supervisor: supervisor, spares: spares, params: p, out: newSamples(), result: ofFunction(f, device, p)}
+				x := &firstResult{function: f, device: device, supervisor: supervisor, spares: spares, params: p, tally: newTally(ofFunction(f, device, p), steps.sum)}
 				x.result.Start, x.result.Cache = start, cache
 				all = append(all, x)
 			}
@@ -118,9 +117,7 @@ type firstResult struct {
 	supervisor *executor.Supervisor
 	spares     int // that it keeps
 	params     params
-	out        *samples
-	took       []steps
-	result     Result
+	*tally
 }
 
 // once goes the way once.
@@ -140,37 +137,9 @@ func (x *firstResult) once(ctx context.Context, counts bool) error {
 	}
 	x.result.PeerPID = c.executor.PID()
 	if counts {
-		x.out.add(took.sum())
-		x.took = append(x.took, took)
+		x.add(took)
 	}
 	return c.end(endGrace)
-}
-
-// summary is the result of all rounds.
-func (x *firstResult) summary() Result {
-	r, ns := x.result, int64(0)
-	for _, t := range x.took {
-		ns += t.sum()
-	}
-	n := float64(len(x.took))
-	r.RTT, r.distribution = x.out.roundTrips(), x.out.bars()
-	r.OpsPerSecond, r.BytesPerSecond = rate(n, ns), rate(n*float64(x.params.SizeBytes), ns)
-	r.Steps = &Steps{
-		Start:   x.median(func(t steps) int64 { return t.start }),
-		Connect: x.median(func(t steps) int64 { return t.connect }),
-		Call:    x.median(func(t steps) int64 { return t.call }),
-	}
-	return r
-}
-
-func (x *firstResult) median(of func(steps) int64) int64 {
-	all := make([]int64, len(x.took))
-	for i, t := range x.took {
-		all[i] = of(t)
-	}
-	slices.Sort(all)
-	last := len(all) - 1
-	return (all[last/2] + all[(last+1)/2]) / 2
 }
 
 // unseen is a WebAssembly module like this one that nobody has compiled before: it

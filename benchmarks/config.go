@@ -120,7 +120,7 @@ func (t *test) params(c Config, size int) (params, error) {
 	if p.Iterations == 0 {
 		p.Iterations = t.iterations(size, p.Mode)
 	}
-	p.Warmup = clamp(p.Iterations/10, 1, 10_000)
+	p.Warmup = warmup(p.Iterations)
 	if p.Depth == 0 {
 		p.Depth = max(t.defaultDepth, 1)
 	}
@@ -129,6 +129,9 @@ func (t *test) params(c Config, size int) (params, error) {
 	}
 	return p, t.check(p)
 }
+
+// warmup is how many operations come before those that are measured.
+func warmup(iterations int) int { return clamp(iterations/10, 1, 10_000) }
 
 // check refuses values out of range. Both sides check: a peer trusts nobody.
 func (t *test) check(p params) error {

@@ -20,11 +20,15 @@ const forever = 2_000_000_000
 // peers are the tests that have a peer in a process of its own, by mode.
 func peers() (all []Config) {
 	for _, info := range Tests() {
-		if info.Name == "baseline-memcpy-bw" || info.NeedsFunctions {
+		if t, _ := find(info.Name); t.serve == nil {
 			continue
 		}
+		var functions []Function
+		if info.NeedsFunctions {
+			functions = []Function{golang("echo")}
+		}
 		for _, mode := range info.Modes {
-			all = append(all, Config{Test: info.Name, Mode: mode, Iterations: forever})
+			all = append(all, Config{Test: info.Name, Mode: mode, Iterations: forever, Functions: functions})
 		}
 	}
 	return all

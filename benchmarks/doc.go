@@ -58,6 +58,17 @@
 // its place; the sender sends the same bytes again and again, which its caches
 // hold.
 //
+// # Leases
+//
+// In lease-lat the peer is an agent that polls, and the measuring side drives the
+// protocol itself, on the measuring thread. A sample is the time from sending a
+// request until the grant is there, and from sending the release until the agent has
+// said that the lease ended: two round trips of messages of 512 bytes. Nobody
+// connects to the worker, so no process starts. The results of its companions follow,
+// of the same run: send-lat with messages of that size, leases that are used
+// (lease-used, with Steps; lease-first-call), and cold-start. For these the agent is
+// in the measuring process, as the supervisor of cold-start is.
+//
 // # Counters
 //
 // An adapter may have a method

@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/alloc/agent"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
@@ -46,7 +51,7 @@ func (t *test) checkFunctions(c Config) error {
 	switch {
 	case len(c.Functions) == 0 && t.needsFunctions():
 		return flagErrorf("--function: %s needs one", t.name)
-	case len(c.Functions) > 0 && t.functions == nil:
+	case len(c.Functions) > 0 && !t.takesFunctions():
 		return flagErrorf("--function: %s calls none; those that do: %s", t.name, strings.Join(testsOfFunctions(), ", "))
 	case len(c.Functions) > 0 && c.Connect != "":
 		return flagErrorf("--connect: functions are measured on this machine only")
@@ -62,7 +67,7 @@ func (t *test) checkFunctions(c Config) error {
 func testsOfFunctions() []string {
 	var names []string
 	for _, t := range table {
-		if t.functions != nil {
+		if t.takesFunctions() {
 			names = append(names, t.name)
 		}
 	}
@@ -98,11 +103,6 @@ type callee struct {
 	in, out  []byte
 }
 
-// steps is how long the parts of the way to a first result took, in nanoseconds.
-type steps struct{ start, connect, call int64 }
-
-func (s steps) sum() int64 { return s.start + s.connect + s.call }
-
 // begin has the supervisor start an executor, connects to it and calls the
 // function once. The caller is to end what it returns.
 func begin(ctx context.Context, d *transport.Device, s *executor.Supervisor, o executor.Order, p params) (c *callee, took steps, err error) {
@@ -120,7 +120,7 @@ func begin(ctx context.Context, d *transport.Device, s *executor.Supervisor, o e
 	if _, err = c.client.Call(ctx, c.function, c.in, c.out); err != nil {
 		return nil, took, c.abort(err)
 	}
-	return c, steps{t1 - t0, t2 - t1, clock() - t2}, nil
+	return c, steps{start: t1 - t0, connect: t2 - t1, call: clock() - t2}, nil
 }
 
 func (c *callee) connect(ctx context.Context, d *transport.Device, o executor.Order, p params) (err error) {
@@ -183,3 +183,37 @@ func ofFunction(f *Function, d *transport.Device, p params) Result {
 
 // isWasm tells whether a function is compiled when it is loaded.
 func (f *Function) isWasm() bool { return f.runtime() == runtime.Wasm }
+
+// program is the function as an agent has it, with files of its own.
+func (f *Function) program() (*agent.Program, error) {
+	a := &f.Order.Assignment
+	p := &agent.Program{
+		Runtime: a.Runtime, Functions: a.Functions, MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, Directories: a.Directories,
+		Trusted: f.Executors.Confine == nil,
+	}
+	var err error
+	if p.Code, err = duplicate(f.Order.Code); err != nil {
+		return nil, err
+	}
+	if p.Compiled, err = duplicate(f.Order.Compiled); err != nil {
+		closeFiles(programFiles(p))
+		return nil, err
+	}
+	return p, nil
+}
+
+func programFiles(p *agent.Program) []*os.File {
+	return slices.DeleteFunc([]*os.File{p.Code, p.Compiled}, func(f *os.File) bool { return f == nil })
+}
+
+// duplicate is another descriptor of a file, which may be nil.
+func duplicate(f *os.File) (*os.File, error) {
+	if f == nil {
+		return nil, nil
+	}
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s: another descriptor: %w", f.Name(), err)
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}

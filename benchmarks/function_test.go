@@ -276,12 +276,13 @@ func TestFunctionsRefused(t *testing.T) {
 	two := golang("echo")
 	two.Order.Assignment.Functions = append(two.Order.Assignment.Functions, executor.Function{Name: "another"})
 	for want, c := range map[string]Config{
-		"--function: cold-start needs one":                                            {Test: "cold-start"},
-		"--function: write-lat calls none; those that do: invoke-lat, cold-start":     {Test: "write-lat", Functions: []Function{golang("echo")}},
-		"--connect: functions are measured on this machine only":                      {Test: "invoke-lat", Functions: []Function{golang("echo")}, Connect: "localhost:1"},
-		"--transport: loopback does not leave the process, and functions run in ":     {Test: "cold-start", Functions: []Function{golang("echo")}, Transport: "loopback:"},
-		"benchmarks: the order of echo has 2 functions instead of one":                {Test: "cold-start", Functions: []Function{two}},
-		"--mode hot: cold-start runs in mode adaptive, warm only (one that polls tak": {Test: "cold-start", Functions: []Function{golang("echo")}, Mode: Hot},
+		"--function: cold-start needs one":                                               {Test: "cold-start"},
+		"--function: write-lat calls none; those that do: invoke-lat, lease-lat, lease-": {Test: "write-lat", Functions: []Function{golang("echo")}},
+		"--function: lease-lat needs one":                                                {Test: leaseLat},
+		"--connect: functions are measured on this machine only":                         {Test: "invoke-lat", Functions: []Function{golang("echo")}, Connect: "localhost:1"},
+		"--transport: loopback does not leave the process, and functions run in ":        {Test: "cold-start", Functions: []Function{golang("echo")}, Transport: "loopback:"},
+		"benchmarks: the order of echo has 2 functions instead of one":                   {Test: "cold-start", Functions: []Function{two}},
+		"--mode hot: cold-start runs in mode adaptive, warm only (one that polls tak":    {Test: "cold-start", Functions: []Function{golang("echo")}, Mode: Hot},
 	} {
 		results, err := Run(t.Context(), c)
 		require.ErrorContains(t, err, want)
@@ -324,7 +325,7 @@ func TestTableOfFunctions(t *testing.T) {
 		Result{Test: "invoke-lat", Transport: "shm", Mode: Hot, SizeBytes: 64, Iterations: 5, RTT: rtt, Function: "f.so:echo", Runtime: "native",
 			RoundP50: make([]int64, 7), Beside: &Difference{"echo", -3, 41, 60}},
 		Result{Test: "cold-start", Transport: "shm", Mode: Adaptive, SizeBytes: 64, Iterations: 5, RTT: rtt, Function: "f.wasm", Runtime: "wasm",
-			Start: StartSpare, Cache: CacheEmpty, Steps: &Steps{1_200_000, 340_000, 5600}},
+			Start: StartSpare, Cache: CacheEmpty, Steps: &Steps{Start: 1_200_000, Connect: 340_000, Call: 5600}},
 		Result{Test: "baseline-shm-lat", Transport: "none", Mode: Hot, SizeBytes: 64, Iterations: 5, RTT: rtt}))
 	require.Equal(t, `              test   function  runtime  start  cache  transport      mode  size  iterations     min     p50     p99   p99.9     max  rate  bandwidth  allocs/op
         invoke-lat       echo       go      -      -        shm       hot  64 B           5  100 ns  200 ns  300 ns  400 ns  500 ns  0 /s      0 B/s          0

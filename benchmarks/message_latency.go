@@ -16,13 +16,16 @@ func init() {
 		measure: newWriteImmLatency, serve: newWriteImmLatency,
 	})
 	add(&test{
-		name:  "send-lat",
+		name:  sendLat,
 		about: "round trip of a send each way, into receives posted in advance",
 		modes: allModes, defaultSize: 64, minSize: 1, maxSize: maxSize,
 		iterations: latencyIterations, baseline: answered,
 		measure: newSendLatency, serve: newSendLatency,
 	})
 }
+
+// sendLat is what leases are compared with.
+const sendLat = "send-lat"
 
 // messageLatency is either side of write-imm-lat and of send-lat: messages that
 // complete receives.

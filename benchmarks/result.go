@@ -35,7 +35,7 @@ type Result struct {
 	// nanoseconds, and Beside what they are beside those of the first function.
 	RoundP50 []int64     `json:"round_p50_ns,omitempty"`
 	Beside   *Difference `json:"beside_ns,omitempty"`
-	// Of cold-start only: how the executor was started (StartCold, StartSpare), what
+	// Of first results and used leases: how the executor was started (StartCold, StartSpare), what
 	// was in the cache of compiled code (CacheFilled, CacheEmpty; empty for what
 	// needs none), and the parts of the time.
 	Start string `json:"start,omitempty"`
@@ -55,12 +55,15 @@ type Difference struct {
 	Max int64  `json:"max"`
 }
 
-// Steps are the parts of the time to a first result, the median of each, in
-// nanoseconds.
+// Steps are the parts of the time to a first result, and of a lease that is used, the
+// median of each, in nanoseconds. With a lease the executor starts when it is connected
+// to: Start is 0, and Connect has that, too.
 type Steps struct {
-	Start   int64 `json:"start"`   // until the executor has loaded the code and listens
-	Connect int64 `json:"connect"` // and look the function up
+	Lease   int64 `json:"lease,omitempty"` // until it is granted
+	Start   int64 `json:"start,omitempty"` // until the executor has loaded the code and listens
+	Connect int64 `json:"connect"`         // and look the function up
 	Call    int64 `json:"call"`
+	Fence   int64 `json:"fence,omitempty"` // from the call's result until the lease's cores are free
 }
 
 // name is the result's subject.

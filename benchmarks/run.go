@@ -61,6 +61,9 @@ func (r *runner) all(ctx context.Context, plan []params) error {
 				return err
 			}
 		}
+		if err := r.addCompanions(ctx, p); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -68,15 +71,33 @@ func (r *runner) all(ctx context.Context, plan []params) error {
 // addAll measures p, with each of the functions if there are any, and adds the
 // results.
 func (r *runner) addAll(ctx context.Context, p params) error {
-	if len(r.config.Functions) == 0 {
-		return r.add(ctx, p)
-	}
 	t, err := find(p.Test)
 	if err != nil {
 		return err
 	}
+	if t.functions == nil || len(r.config.Functions) == 0 {
+		return r.add(ctx, p)
+	}
 	results, err := t.functions(ctx, r, t, p)
 	return r.take(p, err, results...)
+}
+
+// addCompanions measures what the test of p is compared with.
+func (r *runner) addCompanions(ctx context.Context, p params) error {
+	t, err := find(p.Test)
+	if err != nil {
+		return err
+	}
+	for _, name := range t.companions {
+		companion, err := find(name)
+		if err != nil {
+			return err
+		}
+		if err := r.addAll(ctx, companion.companion(p)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // add measures p and adds its result.

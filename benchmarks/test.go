@@ -43,6 +43,10 @@ type test struct {
 	// functions measures Config.Functions, instead of measure and serve, if there
 	// are any. A test without measure needs some.
 	functions func(ctx context.Context, r *runner, t *test, p params) ([]Result, error)
+
+	// companions are the tests whose results follow, of the same size and in the same
+	// mode if they have it: what its own is compared with.
+	companions []string
 }
 
 // side is one of the two ends of a test, set up and ready to run.
@@ -70,7 +74,7 @@ func add(t *test) {
 var order = []string{
 	"write-lat", "write-imm-lat", "send-lat", "read-lat", "atomic-lat",
 	"write-bw", "read-bw", "send-bw",
-	"invoke-lat", "invoke-rate", "invoke-bw", "lease-lat", "cold-start",
+	"invoke-lat", "invoke-rate", "invoke-bw", "lease-lat", "lease-used", "lease-first-call", "cold-start",
 	"baseline-shm-lat", "baseline-block-lat", "baseline-memcpy-bw", "baseline-udp-lat", "baseline-udp-bw",
 }
 
@@ -98,12 +102,36 @@ type TestInfo struct {
 func Tests() []TestInfo {
 	infos := make([]TestInfo, len(table))
 	for i, t := range table {
-		infos[i] = TestInfo{t.name, t.about, slices.Clone(t.modes), t.defaultSize, t.bandwidth, t.functions != nil, t.needsFunctions()}
+		infos[i] = TestInfo{t.name, t.about, slices.Clone(t.modes), t.defaultSize, t.bandwidth, t.takesFunctions(), t.needsFunctions()}
 	}
 	return infos
 }
 
-func (t *test) needsFunctions() bool { return t.measure == nil }
+func (t *test) takesFunctions() bool {
+	return t.functions != nil || t.hasCompanion((*test).takesFunctions)
+}
+
+func (t *test) needsFunctions() bool {
+	return t.measure == nil || t.hasCompanion((*test).needsFunctions)
+}
+
+func (t *test) hasCompanion(that func(*test) bool) bool {
+	return slices.ContainsFunc(t.companions, func(name string) bool {
+		companion, err := find(name)
+		return err == nil && that(companion)
+	})
+}
+
+// companion is what is measured of a companion beside p.
+func (t *test) companion(p params) params {
+	p.Test, p.SizeBytes, p.Depth, p.Workers = t.name, clamp(p.SizeBytes, t.minSize, t.maxSize), 1, 1
+	if !slices.Contains(t.modes, p.Mode) {
+		p.Mode = t.modes[0]
+	}
+	p.Iterations = min(p.Iterations, t.iterations(p.SizeBytes, p.Mode))
+	p.Warmup = warmup(p.Iterations)
+	return p
+}
 
 func find(name string) (*test, error) {
 	var names []string

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -41,6 +42,9 @@ func WriteTable(w io.Writer, results ...Result) error {
 				return err
 			}
 		}
+	}
+	if err := writeRatios(w, results); err != nil {
+		return err
 	}
 	return writeFunctions(w, results)
 }
@@ -80,11 +84,43 @@ func writeFunctions(w io.Writer, results []Result) error {
 			_, err = fmt.Fprintf(w, "%s, %s: %+d ns to %s (median of %d rounds; %+d to %+d)\n",
 				r.name(), formatBytes(r.SizeBytes), d.P50, d.To, len(r.RoundP50), d.Min, d.Max)
 		}
-		if s := r.Steps; s != nil && err == nil {
-			_, err = fmt.Fprintf(w, "%s, %s: executor %s, connection %s, first call %s (medians)\n",
-				r.name(), formatBytes(r.SizeBytes), formatTime(float64(s.Start)), formatTime(float64(s.Connect)), formatTime(float64(s.Call)))
+		if r.Steps != nil && err == nil {
+			_, err = fmt.Fprintf(w, "%s, %s: %s (medians)\n", r.name(), formatBytes(r.SizeBytes), r.Steps.text())
 		}
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// text lists the parts that there are.
+func (s *Steps) text() string {
+	var parts []string
+	for _, part := range []struct {
+		name string
+		ns   int64
+	}{{"lease", s.Lease}, {"executor", s.Start}, {"connection", s.Connect}, {"first call", s.Call}, {"release and fence", s.Fence}} {
+		if part.ns > 0 {
+			parts = append(parts, part.name+" "+formatTime(float64(part.ns)))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// writeRatios writes how long leases take beside messages, of the same size.
+func writeRatios(w io.Writer, results []Result) error {
+	for _, l := range results {
+		if l.Test != leaseLat {
+			continue
+		}
+		i := slices.IndexFunc(results, func(s Result) bool {
+			return s.Test == sendLat && s.Transport == l.Transport && s.Mode == l.Mode && s.SizeBytes == l.SizeBytes
+		})
+		if i < 0 || results[i].RTT.P50 == 0 {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%s on %s, %s: grant and release take %.2f x %s (p50)\n", l.Test, l.Transport, l.Mode, float64(l.RTT.P50)/float64(results[i].RTT.P50), sendLat); err != nil {
 			return err
 		}
 	}

@@ -52,6 +52,9 @@ Tests:
     gcc -O2 -shared -fPIC -o functions.so examples/native/src/functions.c
     rfaas bench invoke-lat cold-start -f functions.so:echo -f echo.wasm
 
+  What does a lease cost, beside a message and beside a start without one?
+    rfaas bench lease-lat
+
   For a script:
     rfaas bench invoke-lat invoke-rate --json
 
@@ -75,7 +78,7 @@ Tests:
 	flags.StringVar(&f.config.Mode, "mode", "", "`MODE` of waiting: hot polls, warm sleeps, adaptive polls and then sleeps (default: the test's)")
 	flags.IntVar(&f.config.Depth, "depth", 0, "keep `N` operations in flight, in tests that have several")
 	flags.IntVar(&f.config.Workers, "workers", 0, "start `N` workers, in tests that have several")
-	flags.StringArrayVarP(&f.functions, "function", "f", nil, "call this `FUNCTION`, or one of a FILE (FILE or FILE:NAME), in invoke-lat and cold-start; may be repeated")
+	flags.StringArrayVarP(&f.functions, "function", "f", nil, "call this `FUNCTION`, or one of a FILE (FILE or FILE:NAME), in invoke-lat, cold-start and the tests of leases; may be repeated")
 	f.code.addTrust(flags)
 	flags.BoolVar(&f.config.Baseline, "baseline", false, "measure the bare medium after each size")
 	flags.BoolVar(&f.asJSON, "json", false, "one JSON object a line instead of a table")

@@ -50,14 +50,28 @@ func TestBenchFunctions(t *testing.T) {
 	require.Empty(t, benchResults(t, dir, "invoke-lat", "--iterations", "1", "--mode", "warm")[0].Function)
 }
 
+// lease-lat has all that leases are compared with in one run, of the program's own echo.
+func TestBenchLeases(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for _, r := range benchResults(t, t.TempDir(), "lease-lat", "--mode", "adaptive", "--iterations", "2") {
+		got = append(got, fmt.Sprint(r.Test, " ", r.Function, " ", r.Start))
+		require.Positive(t, r.RTT.P50)
+	}
+	require.Equal(t, []string{
+		"lease-lat  ", "send-lat  ", "lease-used echo cold", "lease-first-call echo cold", "lease-first-call echo spare",
+		"cold-start echo cold", "cold-start echo spare",
+	}, got)
+}
+
 func TestBenchFunctionsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
-		"--function: write-lat calls none; those that do: invoke-lat, cold-start": {"invoke-lat", "write-lat", "-f", "echo"},
-		`rfaas bench: unknown function "nothing"; there are: thumbnailer`:         {"invoke-lat", "-f", "nothing"},
-		"open nothing.so: no such file or directory":                              {"cold-start", "-f", "nothing.so"},
-		"--transport: loopback does not leave the process, and functions run":     {"cold-start", "--transport", "loopback:"},
+		"--function: write-lat calls none; those that do: invoke-lat, lease-lat, lease-": {"invoke-lat", "write-lat", "-f", "echo"},
+		`rfaas bench: unknown function "nothing"; there are: thumbnailer`:                {"invoke-lat", "-f", "nothing"},
+		"open nothing.so: no such file or directory":                                     {"cold-start", "-f", "nothing.so"},
+		"--transport: loopback does not leave the process, and functions run":            {"cold-start", "--transport", "loopback:"},
 	} {
 		status, stdout, stderr := run(t, dir, append([]string{"bench"}, args...)...)
 		require.Equal(t, exitUsage, status, stderr)
