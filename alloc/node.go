@@ -123,8 +123,17 @@ func (n *node) stop() {
 func (n *node) list(m *manager.Node) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.name, n.labels, n.away = m.ID, m.Labels, false
+	n.called(m.ID)
+	n.labels, n.away = m.Labels, false
 	n.free, n.draining = lease.Capacity{Cores: m.FreeCores, MemoryBytes: m.FreeBytes}, m.Draining
+}
+
+// called takes the node's name, and leaves one that stays the same alone: errors and logs
+// read it without the lock. n.mu is held.
+func (n *node) called(name string) {
+	if n.name != name {
+		n.name = name
+	}
 }
 
 // unlist says that the manager does not name the node any more, and whether it can be
@@ -228,7 +237,8 @@ func (n *node) connect(ctx context.Context) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.link, n.name, n.free, n.draining = l, h.Name, h.Free, false
+	n.called(h.Name)
+	n.link, n.free, n.draining = l, h.Free, false
 	n.state.Connected(n.now(), h.Epoch)
 	n.settle()
 	n.client.log.Info("agent connected", "node", h.Name, "address", n.address, "free", h.Free.String())
