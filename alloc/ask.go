@@ -26,26 +26,26 @@ func (n *node) ask(ctx context.Context, o *Order, workers int) (*grant, error) {
 			g := n.granted[e.Lease.ID]
 			n.mu.Unlock()
 			if g == nil {
-				return nil, fmt.Errorf("alloc: node %s: the lease has ended already", n.name)
+				return nil, fmt.Errorf("alloc: node %s: the lease has ended already", n.name())
 			}
 			return g, nil
 		case e.Kind == lease.WasNeeded:
 			if o.Package == nil {
-				return nil, &lease.RefusedError{Node: n.name, Reason: lease.CodeRefused, Text: fmt.Sprintf("it does not have the package %v, which was not given here either", o.Digest)}
+				return nil, &lease.RefusedError{Node: n.name(), Reason: lease.CodeRefused, Text: fmt.Sprintf("it does not have the package %v, which was not given here either", o.Digest)}
 			}
 			if err := n.sendPackage(ctx, o.Package); err != nil {
-				return nil, fmt.Errorf("alloc: sending the package to node %s: %w", n.name, err)
+				return nil, fmt.Errorf("alloc: sending the package to node %s: %w", n.name(), err)
 			}
 		case e.Reason == lease.CodeComing:
 			select {
 			case <-time.After(e.After):
 			case <-ctx.Done():
-				return nil, fmt.Errorf("alloc: node %s: waiting for the package: %w", n.name, context.Cause(ctx))
+				return nil, fmt.Errorf("alloc: node %s: waiting for the package: %w", n.name(), context.Cause(ctx))
 			}
 		case e.Reason == lease.Unknown:
-			return nil, fmt.Errorf("alloc: node %s: %s", n.name, e.Text)
+			return nil, fmt.Errorf("alloc: node %s: %s", n.name(), e.Text)
 		default:
-			return nil, &lease.RefusedError{Node: n.name, Reason: e.Reason, Free: e.Free, Text: e.Text}
+			return nil, &lease.RefusedError{Node: n.name(), Reason: e.Reason, Free: e.Free, Text: e.Text}
 		}
 	}
 }
@@ -73,7 +73,7 @@ func (n *node) request(ctx context.Context, t lease.Terms, life time.Duration) (
 	case e := <-answer: // it came in the end
 		return e, nil
 	default:
-		return lease.Event{}, fmt.Errorf("alloc: node %s does not answer: %w", n.name, context.Cause(ctx))
+		return lease.Event{}, fmt.Errorf("alloc: node %s does not answer: %w", n.name(), context.Cause(ctx))
 	}
 }
 
@@ -127,7 +127,7 @@ func (n *node) sendPackage(ctx context.Context, p *pack.Package) error {
 		select {
 		case e := <-taken:
 			if e.Kind != lease.WasTaken {
-				return &lease.RefusedError{Node: n.name, Reason: e.Reason, Text: e.Text}
+				return &lease.RefusedError{Node: n.name(), Reason: e.Reason, Text: e.Text}
 			}
 			offset = e.Offset
 		case <-done:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rfaas-go/rfaas/accounting"
@@ -27,12 +28,12 @@ type node struct {
 	life    context.Context
 	end     context.CancelFunc
 	running sync.WaitGroup
+	title   atomic.Pointer[string] // what the agent calls itself
 	starts  sync.Once
 
 	mu        sync.Mutex
 	state     *lease.Client
 	link      *link.Link // nil: not connected
-	name      string     // what the agent calls itself
 	labels    map[string]string
 	free      lease.Capacity
 	draining  bool
@@ -75,10 +76,11 @@ type lost struct {
 
 func newNode(c *Client, address string) (*node, error) {
 	n := &node{
-		client: c, address: address, begun: time.Now(), alarm: make(chan struct{}, 1), name: address,
+		client: c, address: address, begun: time.Now(), alarm: make(chan struct{}, 1),
 		state: lease.NewClient(), tried: make(chan struct{}), answers: map[uint32]chan lease.Event{}, granted: map[lease.ID]*grant{}, returned: map[lease.ID]*grant{},
 		failure: errors.New("there is no connection yet"),
 	}
+	n.title.Store(&n.address)
 	n.life, n.end = context.WithCancel(c.life)
 	var err error
 	if n.domain, err = c.cfg.Device.NewProtectionDomain(); err == nil {
@@ -115,7 +117,7 @@ func (n *node) stop() {
 	n.end()
 	n.running.Wait()
 	if err := n.release(); err != nil {
-		n.client.log.Warn("a node is left behind", "node", n.name, "reason", err)
+		n.client.log.Warn("a node is left behind", "node", n.name(), "reason", err)
 	}
 }
 
@@ -123,18 +125,13 @@ func (n *node) stop() {
 func (n *node) list(m *manager.Node) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.called(m.ID)
+	n.title.Store(&m.ID)
 	n.labels, n.away = m.Labels, false
 	n.free, n.draining = lease.Capacity{Cores: m.FreeCores, MemoryBytes: m.FreeBytes}, m.Draining
 }
 
-// called takes the node's name, and leaves one that stays the same alone: errors and logs
-// read it without the lock. n.mu is held.
-func (n *node) called(name string) {
-	if n.name != name {
-		n.name = name
-	}
-}
+// name is what the agent calls itself, or its address.
+func (n *node) name() string { return *n.title.Load() }
 
 // unlist says that the manager does not name the node any more, and whether it can be
 // forgotten. Leases that it has granted live on: only the manager may have lost it.
@@ -224,7 +221,7 @@ func (n *node) connect(ctx context.Context) error {
 	if r, ok := errors.AsType[*transport.RejectedError](err); ok && r.Code == uint32(lease.Stranger) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		return &lease.RefusedError{Node: n.name, Reason: lease.Stranger, Text: r.Reason}
+		return &lease.RefusedError{Node: n.name(), Reason: lease.Stranger, Text: r.Reason}
 	} else if err != nil {
 		return explain(n.address, err)
 	}
@@ -237,7 +234,7 @@ func (n *node) connect(ctx context.Context) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.called(h.Name)
+	n.title.Store(&h.Name)
 	n.link, n.free, n.draining = l, h.Free, false
 	n.state.Connected(n.now(), h.Epoch)
 	n.settle()
@@ -311,7 +308,7 @@ func (n *node) disconnect(why error) {
 	n.settle()
 	n.mu.Unlock()
 	if l != nil {
-		n.client.log.Info("agent disconnected", "node", n.name, "reason", why)
+		n.client.log.Info("agent disconnected", "node", n.name(), "reason", why)
 		l.Close()
 	}
 }
@@ -391,14 +388,14 @@ func (n *node) happened(e *lease.Event) {
 		if !isClosed(g.leaving) {
 			close(g.leaving)
 		}
-		n.client.log.Info("lease ends", "node", n.name, "lease", e.Lease.ID, "reason", e.Reason.String(), "text", e.Text, "left", e.After)
+		n.client.log.Info("lease ends", "node", n.name(), "lease", e.Lease.ID, "reason", e.Reason.String(), "text", e.Text, "left", e.After)
 	case lease.WasLost:
 		if g := n.granted[e.Lease.ID]; g != nil {
 			g.lost(e)
 		}
 	case lease.WasDraining:
 		n.draining = true
-		n.client.log.Info("node drains", "node", n.name)
+		n.client.log.Info("node drains", "node", n.name())
 	}
 }
 

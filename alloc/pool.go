@@ -153,9 +153,9 @@ func (p *Pool) dial(ctx context.Context, lane int) (client.Worker, error) {
 	stream, err := p.owner.cfg.Dial(ctx, n.address)
 	if err != nil { // whatever becomes of the lease, it is of no use here
 		p.leave(lane, s)
-		return client.Worker{}, fmt.Errorf("alloc: node %s: %w", n.name, err)
+		return client.Worker{}, fmt.Errorf("alloc: node %s: %w", n.name(), err)
 	}
-	name := fmt.Sprintf("worker %d of lease %v at node %s", s.worker, s.grant.id, n.name)
+	name := fmt.Sprintf("worker %d of lease %v at node %s", s.worker, s.grant.id, n.name())
 	conn, err := invoke.Connect(ctx, p.owner.cfg.Device, stream, invoke.ClientConfig{
 		Slots: p.order.Slots, SlotBytes: p.order.SlotBytes, Mode: invoke.Warm, Token: token.Encode(), Name: name,
 	})
@@ -171,11 +171,11 @@ func (p *Pool) dial(ctx context.Context, lane int) (client.Worker, error) {
 			p.leave(lane, s)
 		}
 		why := s.notStarted(ctx, attempt, err)
-		p.owner.log.Warn("worker failed to start", "lane", lane, "node", n.name, "lease", s.grant.id, "worker", s.worker, "reason", why)
-		return client.Worker{}, &StartError{Node: n.name, Reason: why}
+		p.owner.log.Warn("worker failed to start", "lane", lane, "node", n.name(), "lease", s.grant.id, "worker", s.worker, "reason", why)
+		return client.Worker{}, &StartError{Node: n.name(), Reason: why}
 	}
 	if p.order.OnWorker != nil {
-		p.order.OnWorker(lane, Worker{n.name, s.grant.id, s.worker})
+		p.order.OnWorker(lane, Worker{n.name(), s.grant.id, s.worker})
 	}
 	return client.Worker{Client: conn, Fate: func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, fatePatience)
@@ -183,11 +183,11 @@ func (p *Pool) dial(ctx context.Context, lane int) (client.Worker, error) {
 		e, ok := s.grant.fate(ctx, s.worker, attempt)
 		switch {
 		case ok:
-			return &LostError{Node: n.name, Process: e.Process, Reason: e.Reason, How: e.Text}
+			return &LostError{Node: n.name(), Process: e.Process, Reason: e.Reason, How: e.Text}
 		case isClosed(s.grant.leaving):
-			return &LostError{Node: n.name, Reason: lease.Revoked, How: "its lease has ended"}
+			return &LostError{Node: n.name(), Reason: lease.Revoked, How: "its lease has ended"}
 		}
-		return &LostError{Node: n.name, How: fmt.Sprint(conn.Err())}
+		return &LostError{Node: n.name(), How: fmt.Sprint(conn.Err())}
 	}}, nil
 }
 

@@ -141,13 +141,14 @@ func (a *Agent) enter() bool {
 func (a *Agent) with(f func(n *lease.Node, now time.Duration)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	f(a.node, a.now())
-	a.settle()
+	now := a.now()
+	f(a.node, now)
+	a.settle(now)
 }
 
 // settle carries out what the state machine wants, which may make it want more. a.mu is
 // held.
-func (a *Agent) settle() {
+func (a *Agent) settle(now time.Duration) {
 	for {
 		a.actions = a.node.Actions(a.actions[:0])
 		if len(a.actions) == 0 {
@@ -168,7 +169,7 @@ func (a *Agent) settle() {
 		close(a.idle)
 		a.idle = nil
 	}
-	if next := a.node.Tick(a.now()); next < a.armed {
+	if next := a.node.Tick(now); next < a.armed {
 		a.armed = next
 		select {
 		case a.alarm <- struct{}{}:
@@ -186,7 +187,9 @@ func (a *Agent) carryOut(do *lease.Action) {
 	case lease.DoBegin:
 		a.workers[l.ID] = newWorkers(a, l)
 		a.meter.begin(l, l.Begun)
-		a.log.Debug("lease granted", "lease", l.ID, "tenant", l.Tenant, "workers", l.Terms.Workers, "cores", l.Cores)
+		if a.log.Enabled(a.life, slog.LevelDebug) {
+			a.log.Debug("lease granted", "lease", l.ID, "tenant", l.Tenant, "workers", l.Terms.Workers, "cores", l.Cores)
+		}
 	case lease.DoDrain:
 		for _, w := range a.workers[l.ID] {
 			a.ending.Go(w.drain)
@@ -299,10 +302,10 @@ func (a *Agent) keepTime() {
 		case <-timer.C:
 		}
 		a.mu.Lock()
-		a.settle()
-		a.armed = a.node.Tick(a.now())
-		a.settle()
-		wait := min(a.armed-a.now(), time.Hour)
+		now := a.now()
+		a.armed = a.node.Tick(now)
+		a.settle(now)
+		wait := min(a.armed-now, time.Hour)
 		a.mu.Unlock()
 		timer.Reset(max(wait, 0))
 	}
@@ -317,7 +320,7 @@ func (a *Agent) Drain(ctx context.Context, why lease.Reason, text string) error 
 		a.idle = make(chan struct{})
 	}
 	idle := a.idle
-	a.settle()
+	a.settle(a.now())
 	a.mu.Unlock()
 	select {
 	case <-idle:

@@ -104,7 +104,7 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg, err := f.config(p, serving)
+	cfg, err := f.config(p, serving, as)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func ownProgram() *agent.Program {
 }
 
 // config checks the flags and fills in what was not said.
-func (f *agentFlags) config(p *program, serving *serverCredentials) (agent.Config, error) {
+func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCredentials) (agent.Config, error) {
 	if f.name == "" {
 		name, err := os.Hostname()
 		if err != nil {
@@ -227,6 +227,7 @@ func (f *agentFlags) config(p *program, serving *serverCredentials) (agent.Confi
 		Compile: compilePackage, Spares: f.spares,
 		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...), Output: p.meter, Logger: p.logging.log,
 	}
+	cfg.DialManager, cfg.ManagerToken = as.dialAccounts, []byte(as.token)
 	if serving.tokens != nil {
 		cfg.Authenticate = serving.tokens.authenticate
 	}
@@ -260,16 +261,19 @@ func (f *agentFlags) checkAddresses(serving *serverCredentials) error {
 }
 
 // stateFolder is where an agent's state is kept.
-func stateFolder(name string) (string, error) {
+func stateFolder(name string) (string, error) { return stateHome("agent-" + name) }
+
+// stateHome is where this user's state is kept, of one kind.
+func stateHome(of string) (string, error) {
 	folder := os.Getenv("XDG_STATE_HOME")
 	if folder == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", fmt.Errorf("there is no place for the agent's state: %w; give one with --state", err)
+			return "", fmt.Errorf("there is no place for state: %w; give one with --state", err)
 		}
 		folder = filepath.Join(home, ".local", "state")
 	}
-	return filepath.Join(folder, "rfaas", "agent-"+name), nil
+	return filepath.Join(folder, "rfaas", of), nil
 }
 
 // compilePackage compiles WebAssembly for executors, which have no cache.
@@ -314,6 +318,11 @@ func (f *agentFlags) serve(ctx context.Context, a *agent.Agent, p *program, serv
 // listenForPeers listens for tenants and clients of workers. at is what to tell them.
 func listenForPeers(network, address string, serving *serverCredentials) (l *transport.Listener, at string, err error) {
 	if network != "tcp" {
+		if address[:min(1, len(address))] != "@" { // others are told it, who are elsewhere
+			if address, err = filepath.Abs(address); err != nil {
+				return nil, "", err
+			}
+		}
 		if l, err = transport.Listen(network, address); err != nil {
 			return nil, "", err
 		}

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +19,7 @@ import (
 
 // billFlags are the flags of bill.
 type billFlags struct {
+	manager     managerFlags
 	name, state string
 	by          []string
 	tenant      string
@@ -26,7 +32,7 @@ func (p *program) billCommand() *cobra.Command {
 	f := &billFlags{}
 	cmd := &cobra.Command{
 		DisableFlagsInUseLine: true,
-		Use:                   "bill [--name NAME | --state DIR]",
+		Use:                   "bill [--manager URL | --name NAME | --state DIR]",
 		Short:                 "Show what tenants have used",
 		Long: `bill shows what the leases of a node have cost, from the ledger that its agent
 keeps: cores and memory for as long as they were leased, the time in functions
@@ -37,12 +43,14 @@ What native code says of itself is marked as claimed: it could say anything.
 What is measured is the agent's and the kernel's.`,
 		Example: `  rfaas bill
   rfaas bill --by tenant,day --format csv > bill.csv
+  rfaas bill --manager http://` + defaultManagerAddress + ` --by tenant,node
   rfaas bill --by lease --tenant alice --since 2026-11-01`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
+	f.manager.add(flags, "; of all its nodes (default: of this one)")
 	flags.StringVar(&f.name, "name", "", "`NAME` of the node (default: that of the machine)")
 	flags.StringVar(&f.state, "state", "", "`DIR` of its agent's state (default: as for 'rfaas agent')")
 	flags.StringSliceVar(&f.by, "by", []string{"tenant"}, "a row for each of `WHAT`: tenant, lease, node, day, or several of them")
@@ -53,10 +61,12 @@ What is measured is the agent's and the kernel's.`,
 	return cmd
 }
 
-func (f *billFlags) run(out io.Writer) error {
-	by, filter, err := f.selection()
-	if err != nil {
+func (f *billFlags) run(ctx context.Context, out io.Writer) (err error) {
+	if _, _, err := f.selection(); err != nil {
 		return err
+	}
+	if f.manager.url != "" {
+		return f.ask(ctx, out)
 	}
 	if f.state == "" {
 		if f.name == "" {
@@ -68,7 +78,16 @@ func (f *billFlags) run(out io.Writer) error {
 			return err
 		}
 	}
-	bill, err := accounting.MakeBill(accounting.ReadLedger(agent.LedgerPath(f.state)), by, filter)
+	return f.write(out, agent.LedgerPath(f.state))
+}
+
+// write writes the bill from a ledger.
+func (f *billFlags) write(out io.Writer, ledger string) error {
+	by, filter, err := f.selection()
+	if err != nil {
+		return err
+	}
+	bill, err := accounting.MakeBill(accounting.ReadLedger(ledger), by, filter)
 	if err != nil {
 		return err
 	}
@@ -79,6 +98,27 @@ func (f *billFlags) run(out io.Writer) error {
 		return bill.WriteJSON(out)
 	}
 	return bill.WriteTable(out)
+}
+
+// ask has a manager make the bill.
+func (f *billFlags) ask(ctx context.Context, out io.Writer) error {
+	if f.state != "" || f.name != "" {
+		return usageError("--manager, --state and --name: the bill is either a cluster's or a node's")
+	}
+	if slices.Contains(f.by, "lease") {
+		return usageError("--by lease: only nodes know their leases: ask one of them, without --manager")
+	}
+	as, err := f.manager.clientFlags.open()
+	if err != nil {
+		return err
+	}
+	q := url.Values{"by": f.by, "tenant": {f.tenant}, "since": {f.since}, "until": {f.until}, "format": {f.format}}
+	text, err := as.do(ctx, http.MethodGet, strings.TrimSuffix(f.manager.url, "/")+billPath+"?"+q.Encode())
+	if err != nil {
+		return fmt.Errorf("--manager %s: %w", f.manager.url, err)
+	}
+	_, err = out.Write(text)
+	return err
 }
 
 // selection reads the flags.

@@ -26,7 +26,7 @@ type testCluster struct {
 // newCluster starts a manager.
 func newCluster(t *testing.T) *testCluster {
 	t.Helper()
-	c := &testCluster{t: t, agents: map[string]*started{}, manager: start(t, t.TempDir(), "manager", "--listen", "127.0.0.1:0")}
+	c := &testCluster{t: t, agents: map[string]*started{}, manager: start(t, t.TempDir(), "manager", "--listen", "127.0.0.1:0", "--state", "state")}
 	said := c.said(c.manager, `manager at (http://127\.0\.0\.1:\d+)\n`)
 	c.url = said[1]
 	return c
@@ -90,7 +90,7 @@ func TestCluster(t *testing.T) {
 	killed := c.agent("killed", "--cores", "1")
 	c.agent("drained", "--cores", "1", "--notice", "30s")
 	dir := t.TempDir()
-	const count = 300
+	const count = 600
 	s := start(t, dir, append([]string{"run", "--manager", c.url, "-f", "test-work", "--workers", "2", "-o", "out"}, inputs(t, dir, count)...)...)
 	results := func(n int) {
 		t.Helper()
@@ -199,7 +199,7 @@ func TestKilledAgentIsSettled(t *testing.T) {
 	dir := t.TempDir()
 	at := func() *started { return c.agent("a", "--cores", "1", "--state", dir+"/state") }
 	first := at()
-	const count = 300
+	const count = 600
 	s := start(t, dir, append([]string{"run", "--manager", c.url, "-f", "test-work", "-o", "out"}, inputs(t, dir, count)...)...)
 	require.True(t, eventually(programTimeout, func() bool { return len(names(t, dir, "out")) >= 60 }), "%s%s", &s.stdout, &s.stderr)
 	first.signal(syscall.SIGKILL)
@@ -235,6 +235,17 @@ func TestKilledAgentIsSettled(t *testing.T) {
 	require.LessOrEqual(t, sum, uint64(count+1), "the call that was lost may have been made twice")
 	require.Positive(t, rows[1].CoreNS)
 	require.Empty(t, names(t, dir, "state/pages"))
+	var told string
+	require.True(t, eventually(programTimeout, func() bool {
+		status, stdout, stderr := run(t, dir, "bill", "--manager", c.url, "--by", "node", "--format", "json")
+		require.Equal(t, exitOK, status, stderr)
+		told = stdout
+		var row struct {
+			Node        string `json:"node"`
+			Invocations uint64 `json:"invocations"`
+		}
+		return stdout != "" && json.Unmarshal([]byte(stdout), &row) == nil && row.Node == "a" && row.Invocations == sum
+	}), "the manager was told all of it: %d, and not %s%s", sum, told, &c.agents["a"].stderr)
 	c.end()
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -64,7 +65,8 @@ func newSecureCluster(t *testing.T, host, device string) *secureCluster {
 	secret(t, dir, "stranger", testToken(99))
 	c := &secureCluster{dir: dir}
 	serving := []string{"--tls-cert", dir + "/server.crt", "--tls-key", dir + "/server.key", "--tokens", dir + "/tokens"}
-	c.testCluster = &testCluster{t: t, agents: map[string]*started{}, manager: start(t, dir, append([]string{"manager", "--listen", host + ":0"}, serving...)...)}
+	c.testCluster = &testCluster{t: t, agents: map[string]*started{}, manager: start(t, dir, append([]string{
+		"manager", "--listen", host + ":0", "--state", dir + "/ledger", "--accounting", "tcp:" + host + ":0", "--transport", device}, serving...)...)}
 	c.url = c.said(c.manager, `manager at (https://`+host+`:\d+)\n`)[1]
 	s := startWith(t, dir, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+dir) }, append([]string{
 		"agent", "--name", "n1", "--state", dir + "/state", "--cores", "1", "--listen", "tcp:" + host + ":0", "--admin", host + ":0", "--transport", device,
@@ -155,6 +157,11 @@ func (c *secureCluster) end() {
 	status, _, stderr := run(c.t, c.dir, append([]string{"drain", "n1"}, c.as("olga")...)...)
 	require.Equal(c.t, exitOK, status, stderr)
 	require.True(c.t, eventually(programTimeout, func() bool { return c.known().Draining }))
+	require.True(c.t, eventually(programTimeout, func() bool {
+		status, stdout, stderr := run(c.t, c.dir, append([]string{"bill", "--by", "tenant,node", "--format", "csv"}, c.as("alice")...)...)
+		require.Equal(c.t, exitOK, status, stderr)
+		return strings.Contains(stdout, "\nalice,n1,")
+	}), "%s", &c.agents["n1"].stderr)
 	for _, s := range []*started{c.agents["n1"], c.manager} {
 		s.signal(syscall.SIGTERM)
 		require.Equal(c.t, exitOK, s.wait(), "%s", &s.stderr)

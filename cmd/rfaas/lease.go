@@ -187,18 +187,34 @@ func askOwner(ctx context.Context, as *clientCredentials, n *manager.Node, metho
 	}
 	ctx, cancel := context.WithTimeout(ctx, ownerTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, n.Admin+path, nil)
+	body, err := as.do(ctx, method, n.Admin+path)
 	if err != nil {
 		return fmt.Errorf("node %s: %w", n.ID, err)
 	}
-	answer, err := as.http.Do(r)
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(body, into)
+}
+
+// maxAnswerBytes bounds what is read of an answer.
+const maxAnswerBytes = 16 << 20
+
+// do sends a request without a body, and reads the answer. One that is an error says why
+// in JSON.
+func (c *clientCredentials) do(ctx context.Context, method, url string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
-		return fmt.Errorf("node %s: %w", n.ID, err)
+		return nil, err
+	}
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return nil, err
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, 16<<20))
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswerBytes))
 	if err != nil {
-		return fmt.Errorf("node %s: %w", n.ID, err)
+		return nil, err
 	}
 	if answer.StatusCode != http.StatusOK {
 		var why struct {
@@ -207,10 +223,7 @@ func askOwner(ctx context.Context, as *clientCredentials, n *manager.Node, metho
 		if json.Unmarshal(body, &why) != nil || why.Error == "" {
 			why.Error = answer.Status
 		}
-		return fmt.Errorf("node %s: %s", n.ID, why.Error)
+		return nil, errors.New(why.Error)
 	}
-	if into == nil {
-		return nil
-	}
-	return json.Unmarshal(body, into)
+	return body, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -20,6 +21,7 @@ const defaultManagerAddress = "127.0.0.1:7470"
 func (p *program) managerCommand() *cobra.Command {
 	var listen string
 	var serving serverFlags
+	var accounts accountFlags
 	cmd := &cobra.Command{
 		DisableFlagsInUseLine: true,
 		Use:                   "manager [--listen ADDRESS] [--tls-cert FILE --tls-key FILE --tokens FILE]",
@@ -27,7 +29,8 @@ func (p *program) managerCommand() *cobra.Command {
 		Long: `manager tells clients which nodes there are, and what of them is free. Agents
 register with it ('rfaas agent --manager URL'), clients ask it ('rfaas run
 --manager URL') and then lease from the agents directly: what runs goes on
-while the manager is away, and agents register again when it is back.
+while the manager is away, and agents register again when it is back. Agents
+tell it what tenants have used, which 'rfaas bill --manager URL' shows.
 
 It goes on until Ctrl-C or SIGTERM. When it listens it prints its URL.
 
@@ -38,14 +41,19 @@ of any role.`,
   rfaas manager --listen 127.0.0.1:0
   rfaas manager --listen head.example.org:7470 --tls-cert head.crt --tls-key head.key --tokens tokens`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.serveManager(cmd, listen, &serving) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.serveManager(cmd, listen, &serving, &accounts) },
 	}
 	cmd.Flags().StringVar(&listen, "listen", defaultManagerAddress, "`ADDRESS` to listen at, host:port; port 0 for any")
-	serving.add(cmd.Flags())
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&accounts.state, "state", "", "`DIR` for the ledger of what was used (default: rfaas/manager in $XDG_STATE_HOME, or ~/.local/state)")
+	flags.StringVar(&accounts.listen, "accounting", "", "`ADDRESS` at which agents tell what was used: unix:PATH, unix:@NAME or tcp:HOST:PORT (default: a socket in --state)")
+	flags.StringArrayVar(&accounts.transports, "transport", nil, "`URL` of a transport over which they tell it; repeat it for more (default: shm:)")
+	serving.add(flags)
 	return cmd
 }
 
-func (p *program) serveManager(cmd *cobra.Command, address string, flags *serverFlags) error {
+func (p *program) serveManager(cmd *cobra.Command, address string, flags *serverFlags, keep *accountFlags) (err error) {
 	serving, err := flags.open()
 	if err != nil {
 		return err
@@ -53,7 +61,12 @@ func (p *program) serveManager(cmd *cobra.Command, address string, flags *server
 	if err := serving.permit("--listen", address); err != nil {
 		return err
 	}
-	cfg := manager.Config{Logger: p.logging.log}
+	a, err := keep.open(p, serving)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+	cfg := manager.Config{Logger: p.logging.log, Accounting: a.addresses}
 	if serving.tokens != nil {
 		cfg.Authorize = serving.tokens.authorize
 	}
@@ -72,7 +85,7 @@ func (p *program) serveManager(cmd *cobra.Command, address string, flags *server
 		l.Close()
 		return err
 	}
-	return p.serveHTTP(ctx, l, m, func() { m.Close() })
+	return p.serveHTTP(ctx, l, a.withBill(m, cfg.Authorize), func() { m.Close() })
 }
 
 // serveHTTP serves until the context ends. The listener is closed. What goes wrong with

@@ -47,7 +47,7 @@ func TestCluster(t *testing.T) {
 		t.Cleanup(func() { cmd.Process.Signal(os.Interrupt); cmd.Wait() })
 		return bufio.NewReader(out)
 	}
-	line, err := start("manager", "--listen", "127.0.0.1:0").ReadString('\n')
+	line, err := start("manager", "--listen", "127.0.0.1:0", "--state", dir+"/manager").ReadString('\n')
 	require.NoError(t, err)
 	var url string
 	_, err = fmt.Sscanf(line, "manager at %s", &url)

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/rfaas-go/rfaas/accounting"
+	"github.com/rfaas-go/rfaas/accounting/words"
+	"github.com/rfaas-go/rfaas/alloc/manager"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// accounts are what a manager knows of what was used.
+type accounts struct {
+	program   *program
+	ledger    *accounting.Ledger
+	path      string
+	devices   []*transport.Device
+	listener  *transport.Listener
+	server    *words.Server
+	addresses []manager.Address
+	stop      context.CancelFunc
+	serving   sync.WaitGroup
+}
+
+// accountFlags say where accounts are kept, and where agents tell them.
+type accountFlags struct {
+	state, listen string
+	transports    []string
+}
+
+// open opens the ledger and listens for agents.
+func (f *accountFlags) open(p *program, serving *serverCredentials) (_ *accounts, err error) {
+	if f.state == "" {
+		if f.state, err = stateHome("manager"); err != nil {
+			return nil, err
+		}
+	}
+	if len(f.transports) == 0 {
+		f.transports = []string{"shm:"}
+	}
+	if err := os.MkdirAll(f.state, 0o700); err != nil {
+		return nil, fmt.Errorf("--state: %w", err)
+	}
+	a := &accounts{program: p, path: filepath.Join(f.state, "ledger")}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if a.ledger, err = accounting.OpenLedger(a.path, accounting.LedgerConfig{Logger: p.logging.log}); err != nil {
+		return nil, err
+	}
+	for _, url := range f.transports {
+		d, err := openForWorkers(url)
+		if err != nil {
+			return nil, err
+		}
+		a.devices = append(a.devices, d)
+	}
+	return a, a.serve(f, serving)
+}
+
+// serve takes agents at the address.
+func (a *accounts) serve(f *accountFlags, serving *serverCredentials) error {
+	network, address := "unix", filepath.Join(f.state, "accounting")
+	if f.listen != "" {
+		var ok bool
+		if network, address, ok = strings.Cut(f.listen, ":"); !ok || network != "unix" && network != "tcp" {
+			return usageError("--accounting %s: give unix:PATH, unix:@NAME or tcp:HOST:PORT", f.listen)
+		}
+	} else if err := os.Remove(address); err != nil && !errors.Is(err, os.ErrNotExist) { // of a manager that was killed: the ledger is ours
+		return err
+	}
+	if network == "tcp" {
+		if err := serving.permit("--accounting", address); err != nil {
+			return err
+		}
+	}
+	l, at, err := listenForPeers(network, address, serving)
+	if err != nil {
+		return fmt.Errorf("--accounting %s:%s: %w", network, address, err)
+	}
+	a.listener = l
+	for _, d := range a.devices {
+		if c := d.Capabilities(); network == "unix" || !c.Features.Has(transport.FeatureUnixSocket) {
+			a.addresses = append(a.addresses, manager.Address{Network: network, Address: at, Transport: schemeOf(d.Name() + ":"), TLS: network == "tcp" && serving.tls != nil})
+		}
+	}
+	if len(a.addresses) == 0 {
+		return usageError("--accounting %s:%s: none of the transports %s works there; shm needs unix:", network, address, strings.Join(f.transports, " "))
+	}
+	cfg := words.ServerConfig{Devices: a.devices, Ledger: a.ledger, Logger: a.program.logging.log}
+	if serving.tokens != nil && network == "tcp" {
+		cfg.Authorize = serving.tokens.authorizeNode
+	}
+	a.server = words.NewServer(cfg)
+	ctx, stop := context.WithCancel(context.Background())
+	a.stop = stop
+	a.serving.Go(func() {
+		if err := a.server.Serve(ctx, l); err != nil && ctx.Err() == nil {
+			a.program.logging.log.Error("no more agents can tell what was used", "reason", err)
+		}
+	})
+	a.serving.Go(func() { a.server.Keep(ctx) })
+	return nil
+}
+
+// authorizeNode is a words.ServerConfig's: nodes have accounts under their own names only.
+func (t *tokens) authorizeNode(_ transport.Peer, node string, token []byte) error {
+	who, err := t.identify(token, nodeRole)
+	if err == nil && who.name != node {
+		err = fmt.Errorf("the token is that of the %v, and not of %.64q", who, node)
+	}
+	return err
+}
+
+// close writes what there is and gives everything back.
+func (a *accounts) close() error {
+	if a.stop != nil {
+		a.stop()
+		a.serving.Wait()
+	}
+	var errs []error
+	if a.listener != nil {
+		errs = append(errs, a.listener.Close())
+	}
+	for _, d := range a.devices {
+		errs = append(errs, d.Close())
+	}
+	if a.ledger != nil {
+		errs = append(errs, a.ledger.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// billPath is where a manager answers what tenants have used.
+const billPath = "/v1/bill"
+
+// withBill adds the bill to a manager's answers.
+func (a *accounts) withBill(m *manager.Manager, authorize func(*http.Request, manager.Role) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != billPath {
+			m.ServeHTTP(w, r)
+			return
+		}
+		if authorize != nil {
+			if err := authorize(r, manager.Caller); err != nil {
+				refuseRequest(w, http.StatusForbidden, err)
+				return
+			}
+		}
+		q := r.URL.Query()
+		f := &billFlags{by: q["by"], tenant: q.Get("tenant"), since: q.Get("since"), until: q.Get("until"), format: q.Get("format")}
+		var text strings.Builder
+		if err := f.write(&text, a.path); err != nil {
+			refuseRequest(w, http.StatusBadRequest, err)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = io.WriteString(w, text.String())
+	})
+}
+
+// dialAccounts opens a stream to where a manager wants to be told what was used.
+func (c *clientCredentials) dialAccounts(ctx context.Context, at manager.Address) (net.Conn, error) {
+	if at.TLS {
+		return (&tls.Dialer{Config: c.tls}).DialContext(ctx, at.Network, at.Address)
+	}
+	if host, _, _ := net.SplitHostPort(at.Address); at.Network == "tcp" && !isLoopback(host) {
+		return nil, fmt.Errorf("%s: it is beyond the loopback, and has no TLS", at.Address)
+	}
+	return new(net.Dialer).DialContext(ctx, at.Network, at.Address)
+}
