@@ -32,8 +32,8 @@ func TestRunWritesAFileForEachInput(t *testing.T) {
 	require.Regexp(t, `(?m)^  call        p50 [0-9.]+ .?s, p90 [0-9.]+ .?s, p99 [0-9.]+ .?s, max [0-9.]+ .?s$`, stdout)
 	require.Regexp(t, `(?m)^  function    p50 [0-9.]+ .?s, p90 [0-9.]+ .?s, p99 [0-9.]+ .?s, max [0-9.]+ .?s$`, stdout)
 	require.Regexp(t, `(?m)^  worker  process  core  calls  busy  replaced$`, stdout)
-	require.Regexp(t, `(?m)^       1 +\d+ +(\d+|any) +\d+ +\d+% +0$`, stdout)
-	require.Regexp(t, `(?m)^       2 +\d+ +(\d+|any) +\d+ +\d+% +0$`, stdout)
+	require.Regexp(t, `(?m)^       1 +(\d+|-) +(\d+|any) +\d+ +\d+% +0$`, stdout)
+	require.Regexp(t, `(?m)^       2 +(\d+|-) +(\d+|any) +\d+ +\d+% +0$`, stdout)
 }
 
 func TestRunReplacesFormerResults(t *testing.T) {
