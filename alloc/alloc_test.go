@@ -182,6 +182,9 @@ func TestLeaseCallRelease(t *testing.T) {
 	n, err := p.Call(soon(t), "echo", []byte("hello"), out)
 	require.NoError(t, err)
 	require.Equal(t, "hello", string(out[:n]))
+	require.Eventually(t, func() bool { return len(s.Leases()[0].Processes) == 2 }, patience, time.Millisecond)
+	processes := s.Leases()[0].Processes
+	require.NotEqual(t, processes[0], processes[1], "each worker is a process")
 	require.NoError(t, p.Close())
 	free(t, s, 3)
 }

@@ -26,8 +26,8 @@
 // # Clients
 //
 // An executor listens nowhere. In the supervisor's process Executor.Dial connects to
-// it; others reach all executors of a supervisor at the address where it does Serve,
-// and say with their token which one they want.
+// it; others are accepted by whoever has the address, see alloc/agent, which hands those
+// with the executor's token to Executor.Admit.
 //
 // No executor outlives its supervisor's process, however that ends: the kernel
 // kills it (PR_SET_PDEATHSIG), and its socket ends.

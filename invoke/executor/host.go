@@ -317,6 +317,9 @@ func (x *execution) obey(ctx context.Context, worker *invoke.Worker, cancel cont
 	})
 }
 
+// admitTimeout bounds the set-up of a client.
+const admitTimeout = 10 * time.Second
+
 // admit makes a client of a peer that the supervisor has accepted, if it may be one.
 func (x *execution) admit(ctx context.Context, worker *invoke.Worker, stream net.Conn, hello []byte) {
 	ctx, cancel := context.WithTimeout(ctx, admitTimeout)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,11 +53,10 @@ type Supervisor struct {
 	ending sync.WaitGroup // executors that were not reaped yet, and the keeper
 	keep   chan struct{}  // the keeper is to look
 
-	mu      sync.Mutex
-	closed  bool
-	alive   map[*Executor]struct{}
-	holders map[string]*Executor // by the token of their assignment
-	spares  []*Executor
+	mu     sync.Mutex
+	closed bool
+	alive  map[*Executor]struct{}
+	spares []*Executor
 }
 
 // ErrClosed means that the supervisor was closed.
@@ -76,7 +74,7 @@ func New(cfg Config) (*Supervisor, error) {
 	if cfg.Output == nil {
 		cfg.Output = io.Discard
 	}
-	s := &Supervisor{cfg: cfg, log: cfg.Logger, alive: map[*Executor]struct{}{}, holders: map[string]*Executor{}, keep: make(chan struct{}, 1)}
+	s := &Supervisor{cfg: cfg, log: cfg.Logger, alive: map[*Executor]struct{}{}, keep: make(chan struct{}, 1)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -137,11 +135,6 @@ func (s *Supervisor) Start(ctx context.Context, o Order) (*Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	if _, alive := s.alive[e]; alive {
-		s.holders[string(e.assignment.Token)] = e
-	}
-	s.mu.Unlock()
 	s.log.Info("executor started", "process", e.PID(), "runtime", o.Assignment.Runtime)
 	if report, ok := e.Confinement(); ok {
 		s.log.Info("executor is confined", "process", e.PID(), "measures", report)
@@ -230,7 +223,6 @@ func (s *Supervisor) spawn(cores []int, policy *confine.Policy) (*Executor, erro
 		s.log.Info("executor ended", "process", e.PID(), "how", e.fate.String())
 		s.mu.Lock()
 		delete(s.alive, e)
-		maps.DeleteFunc(s.holders, func(_ string, holder *Executor) bool { return holder == e })
 		s.mu.Unlock()
 	})
 	return e, nil

@@ -16,7 +16,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,74 +27,6 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 	_ "github.com/rfaas-go/rfaas/verbs"
 )
-
-// Clients reach executors at their supervisor's address, each the one whose token it
-// has, also after others have ended.
-func TestServe(t *testing.T) {
-	t.Parallel()
-	for name, cfg := range map[string]Config{"confined": {Confine: confined()}, "not confined": {}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := supervise(t, cfg)
-			l, err := transport.Listen("unix", "@"+t.Name()+fmt.Sprint(os.Getpid()))
-			require.NoError(t, err)
-			ctx, cancel := context.WithCancel(t.Context())
-			served := make(chan error)
-			go func() { served <- s.Serve(ctx, l) }()
-			device, err := transport.Open("shm:")
-			require.NoError(t, err)
-			defer device.Close()
-			dial := func(token []byte) (*invoke.Client, error) {
-				return invoke.Dial(t.Context(), device, "unix", l.Addr().String(), invoke.ClientConfig{Token: token})
-			}
-			pid := func(token []byte) string {
-				c, err := dial(token)
-				if !assert.NoError(t, err) {
-					return ""
-				}
-				defer c.Close()
-				f, err := c.Function(t.Context(), "pid")
-				assert.NoError(t, err)
-				out := make([]byte, 20)
-				n, err := c.Call(t.Context(), f, nil, out)
-				assert.NoError(t, err)
-				return string(out[:n])
-			}
-			a, b := begin(t, s, own1("pid")), begin(t, s, own1("pid"))
-			same := map[string]bool{}
-			var mu sync.Mutex
-			var clients sync.WaitGroup
-			for range 2 { // as many as each takes
-				for _, e := range []*Executor{a, b} {
-					clients.Go(func() {
-						answer := fmt.Sprint(e.PID(), " ", pid(e.Token()))
-						mu.Lock()
-						defer mu.Unlock()
-						same[answer] = true
-					})
-				}
-			}
-			clients.Wait()
-			require.Len(t, same, 2, "each token leads to one executor: %v", same)
-
-			token := a.Token()
-			a.Kill()
-			require.Eventually(t, func() bool { return s.holder(token) == nil }, patience, time.Millisecond)
-			for _, stranger := range [][]byte{nil, token, token[1:]} {
-				_, err := dial(stranger)
-				require.ErrorIs(t, err, invoke.ErrRevoked)
-				require.ErrorContains(t, err, "no executor here has the client's token")
-			}
-			_, err = device.Dial(t.Context(), "unix", l.Addr().String(), rawConfig(t, device))
-			require.ErrorIs(t, err, transport.ErrRejected)
-			require.ErrorContains(t, err, "does not speak the protocol of remote invocation")
-			require.NotEmpty(t, pid(b.Token()))
-			cancel()
-			require.ErrorIs(t, <-served, context.Canceled)
-			require.NoError(t, l.Close())
-		})
-	}
-}
 
 // An executor that is drained tells its clients so, and takes no more.
 func TestDrained(t *testing.T) {
@@ -116,16 +47,6 @@ func TestDrained(t *testing.T) {
 	}, patience, time.Millisecond)
 	_, err = e.Dial(t.Context(), device, invoke.ClientConfig{})
 	require.ErrorIs(t, err, invoke.ErrRevoked)
-}
-
-// rawConfig is of a connection that is no client's.
-func rawConfig(t *testing.T, device *transport.Device) transport.ConnConfig {
-	domain, err := device.NewProtectionDomain()
-	require.NoError(t, err)
-	queue, err := device.NewQueue(128)
-	require.NoError(t, err)
-	t.Cleanup(func() { queue.Close(); domain.Close() })
-	return transport.ConnConfig{Domain: domain, SendQueue: queue, RecvQueue: queue}
 }
 
 // The end of either side of a relay ends the other one.
@@ -260,7 +181,17 @@ func beReachable() {
 	secure, err := tls.Listen("tcp", net.JoinHostPort(host, "0"), &tls.Config{Certificates: []tls.Certificate{key}})
 	fail(err)
 	for _, l := range []net.Listener{plain, secure} {
-		go s.Serve(context.Background(), transport.Serve(l))
+		go func() {
+			for peers := transport.Serve(l); ; {
+				r, err := peers.Accept(context.Background())
+				fail(err)
+				go func() {
+					if err := e.Admit(context.Background(), r); err != nil {
+						fmt.Fprintln(os.Stderr, "reachable:", err)
+					}
+				}()
+			}
+		}()
 	}
 	fail(json.NewEncoder(os.Stdout).Encode(place{TCP: plain.Addr().String(), TLS: secure.Addr().String(), Token: e.Token(), Certificate: certificate}))
 	io.Copy(io.Discard, os.Stdin)
