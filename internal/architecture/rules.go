@@ -73,7 +73,7 @@ var arrows = []rule{
 	{"alloc/agent", "accounting/words", "tells a manager what was used"},
 	{"alloc/agent", "accounting", "pages of workers, ledger of the node"},
 	{"alloc/agent", "invoke/runtime", "native code could write its pages"},
-	{"cmd/rfaas/...", "accounting", "programs wire everything"},
+	{"cmd/rfaas/...", "accounting/...", "programs wire everything"},
 	{"alloc", "alloc/manager", "follows the nodes that a manager knows"},
 	{"alloc/agent", "alloc/manager", "registers its node"},
 	{"alloc", "internal/link", "messages to agents"},
