@@ -34,10 +34,11 @@ func (p *program) billCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Use:                   "bill [--manager URL | --name NAME | --state DIR]",
 		Short:                 "Show what tenants have used",
-		Long: `bill shows what the leases of a node have cost, from the ledger that its agent
-keeps: cores and memory for as long as they were leased, the time in functions
-and the time polled for calls, and calls with their bytes. Leases that have
-ended are there within a second; the agent may run or not.
+		Long: `bill shows what leases have cost, from the ledger that the agent of a node
+keeps, or that of a manager, for all of its nodes: cores and memory for as
+long as they were leased, the time in functions and the time polled for calls,
+and calls with their bytes. Leases that have ended are there within a second,
+at a manager within three; the agent may run or not.
 
 What native code says of itself is marked as claimed: it could say anything.
 What is measured is the agent's and the kernel's.`,
