@@ -254,36 +254,46 @@ func (l *loop) reply(f *registered, status Status, n int) {
 	}
 	h.encode(k.slot.reply)
 	l.stage(status, n)
+	if k.session.meter != nil {
+		l.meter(f, &h) // first: what a client has was counted, also when the process is killed then
+	}
 	if l.length == 1 {
 		l.since = end
 	}
 	if l.length == replyBatch || end-l.since > l.delay || l.next == l.count {
 		l.flush()
 	}
-	l.account(f, &h)
+	l.account(&h)
 	l.took(k.function, end-k.started)
 	k.started = end
 }
 
-// account counts an executed call.
-func (l *loop) account(f *registered, h *replyHeader) {
+// meter tells the session's meter, if it has one, of an executed call.
+func (l *loop) meter(f *registered, h *replyHeader) {
 	k := &l.call
-	l.tally.calls++
-	l.tally.bytesIn += uint64(k.length)
-	l.tally.busy += uint64(h.execution)
+	if k.session.meter == nil || k.function == lookupFunction {
+		return
+	}
 	out := 0
 	if h.status == StatusOK {
 		out = int(h.bytes)
-		l.tally.bytesOut += uint64(out)
+	}
+	k.session.meter.Executed(Execution{
+		Function: f.name, Status: h.status, BytesIn: int(k.length), BytesOut: out, Execution: h.execution, Queue: h.queue,
+		Polled: time.Duration(l.tick.ns(l.polled)),
+	})
+	l.polled = 0
+}
+
+// account counts an executed call.
+func (l *loop) account(h *replyHeader) {
+	l.tally.calls++
+	l.tally.bytesIn += uint64(l.call.length)
+	l.tally.busy += uint64(h.execution)
+	if h.status == StatusOK {
+		l.tally.bytesOut += uint64(h.bytes)
 	} else {
 		l.tally.errors++
-	}
-	if m := k.session.meter; m != nil && k.function != lookupFunction {
-		m.Executed(Execution{
-			Function: f.name, Status: h.status, BytesIn: int(k.length), BytesOut: out, Execution: h.execution, Queue: h.queue,
-			Polled: time.Duration(l.tick.ns(l.polled)),
-		})
-		l.polled = 0
 	}
 	if l.unpublished++; l.unpublished >= publishEvery {
 		l.publish()

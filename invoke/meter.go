@@ -3,8 +3,8 @@ package invoke
 import "time"
 
 // Meter is told of every call of a function that a worker has executed for one client,
-// for accounting. It is called on the worker's own goroutine, right after the reply
-// was staged: a few nanoseconds are all it should take.
+// for accounting. It is called on the worker's own goroutine, before the reply is posted:
+// a few nanoseconds are all it should take.
 type Meter interface {
 	Executed(Execution)
 }

@@ -294,7 +294,9 @@ func (l *loop) executeTransfer(t *transfer) {
 		end := ticks()
 		t.phase, t.moved, t.bytes = phaseWriting, 0, uint32(n)
 		t.execution, t.queue = time.Duration(l.tick.ns(end-k.started)), time.Duration(l.tick.ns(k.started-t.noticed))
-		l.account(f, &replyHeader{status: StatusOK, bytes: t.bytes, execution: t.execution, queue: t.queue})
+		h := &replyHeader{status: StatusOK, bytes: t.bytes, execution: t.execution, queue: t.queue}
+		l.meter(f, h)
+		l.account(h)
 	}
 }
 

@@ -105,7 +105,11 @@ func (e *Executor) pass(ctx context.Context, stream net.Conn, hello []byte) erro
 	defer e.passing.Unlock()
 	e.control.conn.SetWriteDeadline(time.Time{})
 	defer context.AfterFunc(ctx, func() { e.control.conn.SetWriteDeadline(past) })()
-	return e.control.send(command{Client: &arrival{Hello: hello}}, f)
+	err = e.control.send(command{Client: &arrival{Hello: hello}}, f)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx) // that is why it took no longer
+	}
+	return err
 }
 
 // Drain makes the executor answer new calls with invoke.StatusRevoked. It does not wait
