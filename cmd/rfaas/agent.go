@@ -323,7 +323,13 @@ func listenForPeers(network, address string, serving *serverCredentials) (l *tra
 				return nil, "", err
 			}
 		}
-		if l, err = transport.Listen(network, address); err != nil {
+		l, err = transport.Listen(network, address)
+		if errors.Is(err, unix.EADDRINUSE) && forsaken(address) {
+			if err = os.Remove(address); err == nil {
+				l, err = transport.Listen(network, address)
+			}
+		}
+		if err != nil {
 			return nil, "", err
 		}
 		return l, l.Addr().String(), nil
@@ -333,6 +339,20 @@ func listenForPeers(network, address string, serving *serverCredentials) (l *tra
 		return nil, "", err
 	}
 	return transport.Serve(inner), at, nil
+}
+
+// forsaken says whether a path is a socket at which nobody listens any more: whoever did
+// was killed.
+func forsaken(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().Type() != os.ModeSocket {
+		return false
+	}
+	stream, err := net.Dial("unix", path)
+	if err == nil {
+		stream.Close()
+	}
+	return errors.Is(err, unix.ECONNREFUSED)
 }
 
 // reaches says whether who reaches a TCP address of this machine can reach a transport

@@ -19,6 +19,7 @@ import (
 type testCluster struct {
 	t       *testing.T
 	url     string
+	dir     string // of the agents' sockets
 	manager *started
 	agents  map[string]*started
 }
@@ -26,7 +27,7 @@ type testCluster struct {
 // newCluster starts a manager.
 func newCluster(t *testing.T) *testCluster {
 	t.Helper()
-	c := &testCluster{t: t, agents: map[string]*started{}, manager: start(t, t.TempDir(), "manager", "--listen", "127.0.0.1:0", "--state", "state")}
+	c := &testCluster{t: t, dir: t.TempDir(), agents: map[string]*started{}, manager: start(t, t.TempDir(), "manager", "--listen", "127.0.0.1:0", "--state", "state")}
 	said := c.said(c.manager, `manager at (http://127\.0\.0\.1:\d+)\n`)
 	c.url = said[1]
 	return c
@@ -47,7 +48,7 @@ func (c *testCluster) agent(name string, args ...string) *started {
 	c.t.Helper()
 	dir := c.t.TempDir()
 	s := startWith(c.t, dir, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "XDG_STATE_HOME="+dir, "XDG_CACHE_HOME="+dir) },
-		append([]string{"agent", "--name", name, "--manager", c.url, "--listen", "unix:" + dir + "/socket"}, args...)...)
+		append([]string{"agent", "--name", name, "--manager", c.url, "--listen", "unix:" + c.dir + "/" + name}, args...)...)
 	c.said(s, "node "+name+": ")
 	c.agents[name] = s
 	require.True(c.t, eventually(programTimeout, func() bool { return c.nodes()[name].ID != "" }), "%s", &s.stderr)

@@ -78,8 +78,6 @@ func (a *accounts) serve(f *accountFlags, serving *serverCredentials) error {
 		if network, address, ok = strings.Cut(f.listen, ":"); !ok || network != "unix" && network != "tcp" {
 			return usageError("--accounting %s: give unix:PATH, unix:@NAME or tcp:HOST:PORT", f.listen)
 		}
-	} else if err := os.Remove(address); err != nil && !errors.Is(err, os.ErrNotExist) { // of a manager that was killed: the ledger is ours
-		return err
 	}
 	if network == "tcp" {
 		if err := serving.permit("--accounting", address); err != nil {
