@@ -74,6 +74,11 @@ func New(cfg Config) (*Agent, error) {
 		a.endpoints = append(a.endpoints, e)
 		a.ending.Go(e.poll)
 	}
+	if cfg.Packages != nil { // what isolates also removes what an agent that was killed has left
+		if _, err := a.supervisor(&Program{}); err != nil {
+			a.log.Warn("packages cannot be isolated here, and are refused", "reason", err)
+		}
+	}
 	a.ending.Go(a.keepTime)
 	a.ending.Go(a.keepAccounts)
 	return a, nil
