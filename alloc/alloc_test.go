@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -386,11 +387,30 @@ func newPackage(t *testing.T, more int) *pack.Package {
 	return p
 }
 
+// lockedBuffer is what several goroutines write.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
 // Code that an agent lacks is sent to it: once, also if two want it at the same time, and
 // it is there after the agent has started anew.
 func TestPackageIsSent(t *testing.T) {
 	t.Parallel()
-	cache, err := pack.OpenCache(t.TempDir(), pack.CacheConfig{Logger: log(t)})
+	var puts lockedBuffer
+	cache, err := pack.OpenCache(t.TempDir(), pack.CacheConfig{Logger: slog.New(slog.NewTextHandler(&puts, nil))})
 	require.NoError(t, err)
 	withCache := func(cfg *agent.Config) { cfg.Packages = cache }
 	s := newSite(t, 3, withCache)
@@ -406,6 +426,7 @@ func TestPackageIsSent(t *testing.T) {
 		})
 	}
 	both.Wait()
+	require.Equal(t, 1, strings.Count(puts.String(), "package put into the cache"), "%s", puts.String())
 	again := newSite(t, 1, withCache)
 	pool := newPool(t, newClient(t, again), alloc.Order{Digest: p.Digest()})
 	_, err = pool.Call(soon(t), "echo", nil, nil)

@@ -19,7 +19,7 @@ import (
 type testCluster struct {
 	t       *testing.T
 	url     string
-	dir     string // of the agents' sockets
+	dir     string // of the agents' sockets and temporary files
 	manager *started
 	agents  map[string]*started
 }
@@ -47,7 +47,9 @@ func (c *testCluster) said(s *started, pattern string) (found []string) {
 func (c *testCluster) agent(name string, args ...string) *started {
 	c.t.Helper()
 	dir := c.t.TempDir()
-	s := startWith(c.t, dir, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "XDG_STATE_HOME="+dir, "XDG_CACHE_HOME="+dir) },
+	s := startWith(c.t, dir, func(cmd *exec.Cmd) {
+		cmd.Env = append(cmd.Env, "XDG_STATE_HOME="+dir, "XDG_CACHE_HOME="+dir, "TMPDIR="+c.dir)
+	},
 		append([]string{"agent", "--name", name, "--manager", c.url, "--listen", "unix:" + c.dir + "/" + name}, args...)...)
 	c.said(s, "node "+name+": ")
 	c.agents[name] = s
@@ -248,6 +250,7 @@ func TestKilledAgentIsSettled(t *testing.T) {
 		return stdout != "" && json.Unmarshal([]byte(stdout), &row) == nil && row.Node == "a" && row.Invocations == sum
 	}), "the manager was told all of it: %d, and not %s%s", sum, told, &c.agents["a"].stderr)
 	c.end()
+	require.Empty(t, names(t, c.dir, "."), "the next agent has removed what the killed one left, too")
 }
 
 // A client that is stopped past the life of its leases has lost them when it wakes up:
