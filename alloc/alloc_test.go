@@ -563,7 +563,7 @@ func TestManagerIsTold(t *testing.T) {
 	defer cancel()
 	all.Go(func() { server.Serve(ctx, l) })
 	all.Go(func() { server.Keep(ctx) })
-	m, err := manager.New(manager.Config{Logger: log(t), Accounting: []manager.Address{{Network: "unix", Address: l.Addr().String(), Transport: "shm"}}})
+	m, err := manager.New(manager.Config{Logger: log(t), Accounting: []manager.Address{{Network: "unix", Address: l.Addr().String(), Transport: "shm", Wire: device.Capabilities().Wire}}})
 	require.NoError(t, err)
 	defer m.Close()
 	web := httptest.NewServer(m)
@@ -579,7 +579,7 @@ func TestManagerIsTold(t *testing.T) {
 			mc, err := manager.NewClient(url, nil)
 			require.NoError(t, err)
 			registering.Go(func() {
-				about := manager.Node{Addresses: []manager.Address{{Network: "unix", Address: s.address[len("unix:"):], Transport: "shm"}}}
+				about := manager.Node{Addresses: []manager.Address{{Network: "unix", Address: s.address[len("unix:"):], Transport: "shm", Wire: device.Capabilities().Wire}}}
 				if err := s.Register(registered, mc, about); err != nil {
 					t.Error(err)
 				}

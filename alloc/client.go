@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -108,10 +107,9 @@ func (c *Client) update(list []manager.Node) {
 
 // addressOf is where a node is reached over the client's device, empty if it is not.
 func (c *Client) addressOf(n *manager.Node) string {
-	scheme := c.cfg.Device.Name()
-	scheme = scheme[strings.LastIndexByte(scheme, '+')+1:] // without decorators
+	wire := c.cfg.Device.Capabilities().Wire
 	for _, a := range n.Addresses {
-		if a.Transport == scheme {
+		if a.Wire == wire {
 			if a.TLS && a.Network == networkTCP {
 				return networkTLS + ":" + a.Address
 			}

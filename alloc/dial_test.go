@@ -47,7 +47,7 @@ func TestListedAddress(t *testing.T) {
 		"tcp:host:1": {Network: "tcp", Address: "host:1"},
 		"unix:@a":    {Network: "unix", Address: "@a"},
 	} {
-		a.Transport = "loopback"
+		a.Wire = device.Capabilities().Wire
 		require.Equal(t, want, c.addressOf(&manager.Node{Addresses: []manager.Address{a}}))
 	}
 }

@@ -99,6 +99,7 @@ func (e *endpoint) close() error { return e.device.Close() }
 // Transport is what an agent offers.
 type Transport struct {
 	Scheme   string // of the URL, without decorators
+	Wire     string // transport.Capabilities.Wire
 	UnixOnly bool   // connections are set up over Unix sockets only
 }
 
@@ -112,7 +113,8 @@ func (e *endpoint) scheme() string {
 func (a *Agent) Transports() []Transport {
 	var all []Transport
 	for _, e := range a.endpoints {
-		all = append(all, Transport{e.scheme(), e.device.Capabilities().Features.Has(transport.FeatureUnixSocket)})
+		c := e.device.Capabilities()
+		all = append(all, Transport{e.scheme(), c.Wire, c.Features.Has(transport.FeatureUnixSocket)})
 	}
 	return all
 }

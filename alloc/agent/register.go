@@ -70,7 +70,7 @@ func (a *Agent) report(ctx context.Context, m *manager.Client) {
 func (a *Agent) accountingAt(all []manager.Address) (*endpoint, manager.Address) {
 	for _, address := range all {
 		for _, e := range a.endpoints {
-			if e.scheme() == address.Transport {
+			if e.device.Capabilities().Wire == address.Wire {
 				return e, address
 			}
 		}

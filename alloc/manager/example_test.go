@@ -30,7 +30,7 @@ func Example() {
 	go client.Keep(ctx, func() manager.Node {
 		return manager.Node{
 			ID: "node-1", Epoch: 1, Cores: 8, FreeCores: 6, MemoryBytes: 16 << 30, FreeBytes: 12 << 30,
-			Addresses: []manager.Address{{Network: "tcp", Address: "10.0.0.1:7000", Transport: "softroce"}},
+			Addresses: []manager.Address{{Network: "tcp", Address: "10.0.0.1:7000", Transport: "softroce", Wire: "rocev2-rc/1"}},
 		}
 	}, nil)
 

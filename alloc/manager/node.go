@@ -65,8 +65,11 @@ type Address struct {
 	// Address is a host and a port, or a path from the root (or an abstract name,
 	// with an @).
 	Address string `json:"address"`
-	// Transport is the URL scheme of the transport, such as "shm" or "softroce".
+	// Transport is the URL scheme of the transport, such as "shm" or "softroce", for
+	// people. Who connects needs one of the same Wire, which is what
+	// transport.Capabilities says.
 	Transport string `json:"transport"`
+	Wire      string `json:"wire"`
 	// TLS means that the stream is TLS.
 	TLS bool `json:"tls,omitempty"`
 }
@@ -164,6 +167,9 @@ func (a *Address) check() error {
 		}
 	default:
 		return fmt.Errorf("network: %q: must be tcp or unix", clip(a.Network))
+	}
+	if err := checkText("wire", a.Wire, 1); err != nil {
+		return err
 	}
 	return checkScheme(a.Transport)
 }

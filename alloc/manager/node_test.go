@@ -11,7 +11,7 @@ import (
 func testNode(id string, epoch uint64) Node {
 	return Node{
 		ID: id, Epoch: epoch, Cores: 4, FreeCores: 2, MemoryBytes: 1 << 30, FreeBytes: 1 << 20, Version: "v1",
-		Addresses: []Address{{Network: "unix", Address: "/run/" + id, Transport: "shm"}},
+		Addresses: []Address{{Network: "unix", Address: "/run/" + id, Transport: "shm", Wire: "shm/2"}},
 	}
 }
 
@@ -23,7 +23,7 @@ func largest() Node {
 		MemoryBytes: maxMemoryBytes, FreeBytes: maxMemoryBytes, Draining: true, Labels: map[string]string{},
 	}
 	for range maxAddresses {
-		n.Addresses = append(n.Addresses, Address{"tcp", strings.Repeat("h", 254) + ":65535", strings.Repeat("s", maxSchemeBytes), true})
+		n.Addresses = append(n.Addresses, Address{"tcp", strings.Repeat("h", 254) + ":65535", strings.Repeat("s", maxSchemeBytes), text, true})
 	}
 	for i := range maxLabels {
 		n.Labels[fmt.Sprintf("%02d", i)+text[2:]] = text
@@ -45,29 +45,30 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", maxNameBytes+1)
 	for want, change := range map[string]func(*Node){
-		"id: the name is empty":                      func(n *Node) { n.ID = "" },
-		`id: the name ".." is`:                       func(n *Node) { n.ID = ".." },
-		"epoch: is 0":                                func(n *Node) { n.Epoch = 0 },
-		"addresses: there are 0":                     func(n *Node) { n.Addresses = nil },
-		"addresses: there are 9":                     func(n *Node) { n.Addresses = make([]Address, 9) },
-		"addresses[0].address: has 300 bytes":        func(n *Node) { n.Addresses[0].Address = strings.Repeat("x", 300) },
-		`addresses[0].address: byte 0 is '\x00'`:     func(n *Node) { n.Addresses[0].Address = "\x00x" },
-		`addresses[0].network: "udp"`:                func(n *Node) { n.Addresses[0].Network = "udp" },
-		`addresses[0].address: "x": must be a path`:  func(n *Node) { n.Addresses[0].Address = "x" },
-		`addresses[0].address: "/x": must be host`:   func(n *Node) { n.Addresses[0] = Address{"tcp", "/x", "shm", false} },
-		`addresses[0].address: ":1": must be host`:   func(n *Node) { n.Addresses[0] = Address{"tcp", ":1", "shm", false} },
-		`addresses[0].address: "h:0": must be host`:  func(n *Node) { n.Addresses[0] = Address{"tcp", "h:0", "shm", false} },
-		`addresses[0].transport: "": must be a URL`:  func(n *Node) { n.Addresses[0].Transport = "" },
-		`addresses[0].transport: "Shm": must be`:     func(n *Node) { n.Addresses[0].Transport = "Shm" },
-		"labels: there are 33":                       func(n *Node) { n.Labels = many(33) },
-		`labels: the name "": has 0 bytes`:           func(n *Node) { n.Labels = map[string]string{"": "x"} },
-		"labels.a: has 65 bytes":                     func(n *Node) { n.Labels = map[string]string{"a": long} },
-		`labels.a: byte 0 is '\t'`:                   func(n *Node) { n.Labels = map[string]string{"a": "\t"} },
-		"version: has 65 bytes":                      func(n *Node) { n.Version = long },
-		"cores: is -1: must be 0 to 65536":           func(n *Node) { n.Cores, n.FreeCores = -1, 0 },
-		"free_cores: is 5: must be 0 to 4":           func(n *Node) { n.FreeCores = 5 },
-		"memory_bytes: is 2251799813685248: must be": func(n *Node) { n.MemoryBytes = 2 << 50 },
-		"free_bytes: is -1: must be 0":               func(n *Node) { n.FreeBytes = -1 },
+		"id: the name is empty":                       func(n *Node) { n.ID = "" },
+		`id: the name ".." is`:                        func(n *Node) { n.ID = ".." },
+		"epoch: is 0":                                 func(n *Node) { n.Epoch = 0 },
+		"addresses: there are 0":                      func(n *Node) { n.Addresses = nil },
+		"addresses: there are 9":                      func(n *Node) { n.Addresses = make([]Address, 9) },
+		"addresses[0].address: has 300 bytes":         func(n *Node) { n.Addresses[0].Address = strings.Repeat("x", 300) },
+		`addresses[0].address: byte 0 is '\x00'`:      func(n *Node) { n.Addresses[0].Address = "\x00x" },
+		`addresses[0].network: "udp"`:                 func(n *Node) { n.Addresses[0].Network = "udp" },
+		`addresses[0].address: "x": must be a path`:   func(n *Node) { n.Addresses[0].Address = "x" },
+		`addresses[0].address: "/x": must be host`:    func(n *Node) { n.Addresses[0] = Address{"tcp", "/x", "shm", "w/1", false} },
+		`addresses[0].address: ":1": must be host`:    func(n *Node) { n.Addresses[0] = Address{"tcp", ":1", "shm", "w/1", false} },
+		`addresses[0].address: "h:0": must be host`:   func(n *Node) { n.Addresses[0] = Address{"tcp", "h:0", "shm", "w/1", false} },
+		`addresses[0].wire: has 0 bytes: must have 1`: func(n *Node) { n.Addresses[0].Wire = "" },
+		`addresses[0].transport: "": must be a URL`:   func(n *Node) { n.Addresses[0].Transport = "" },
+		`addresses[0].transport: "Shm": must be`:      func(n *Node) { n.Addresses[0].Transport = "Shm" },
+		"labels: there are 33":                        func(n *Node) { n.Labels = many(33) },
+		`labels: the name "": has 0 bytes`:            func(n *Node) { n.Labels = map[string]string{"": "x"} },
+		"labels.a: has 65 bytes":                      func(n *Node) { n.Labels = map[string]string{"a": long} },
+		`labels.a: byte 0 is '\t'`:                    func(n *Node) { n.Labels = map[string]string{"a": "\t"} },
+		"version: has 65 bytes":                       func(n *Node) { n.Version = long },
+		"cores: is -1: must be 0 to 65536":            func(n *Node) { n.Cores, n.FreeCores = -1, 0 },
+		"free_cores: is 5: must be 0 to 4":            func(n *Node) { n.FreeCores = 5 },
+		"memory_bytes: is 2251799813685248: must be":  func(n *Node) { n.MemoryBytes = 2 << 50 },
+		"free_bytes: is -1: must be 0":                func(n *Node) { n.FreeBytes = -1 },
 	} {
 		n := testNode("a", 1)
 		require.NoError(t, n.Check())
@@ -110,7 +111,7 @@ func TestDecodeNodeRefuses(t *testing.T) {
 func FuzzDecodeNode(f *testing.F) {
 	f.Add(encode(testNode("a", 1)))
 	f.Add(encode(largest()))
-	f.Add([]byte(`{"id":"a","addresses":[{"network":"tcp","address":"[::1]:1","transport":"softroce","tls":true}]}`))
+	f.Add([]byte(`{"id":"a","addresses":[{"network":"tcp","address":"[::1]:1","transport":"softroce","wire":"w/1","tls":true}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		n, err := decodeNode(data)
 		if err != nil {

@@ -304,7 +304,7 @@ func (f *agentFlags) serve(ctx context.Context, a *agent.Agent, p *program, serv
 		for i, t := range a.Transports() {
 			if network == "unix" || !t.UnixOnly && reaches(f.transports[i], address) {
 				about.Addresses = append(about.Addresses, manager.Address{
-					Network: network, Address: at, Transport: t.Scheme, TLS: network == "tcp" && serving.tls != nil,
+					Network: network, Address: at, Transport: t.Scheme, Wire: t.Wire, TLS: network == "tcp" && serving.tls != nil,
 				})
 			}
 		}

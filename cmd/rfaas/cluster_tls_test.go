@@ -42,17 +42,39 @@ func inOwnNetwork(t *testing.T) bool {
 	return false
 }
 
+// seat is where a server runs.
+type seat struct {
+	host, device string
+	namespace    string   // of the network; empty: this one
+	flags        []string // what it needs besides
+}
+
+// enter has a command run in the seat's network.
+func (s *seat) enter(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if s.namespace == "" {
+		return
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd.Path, err = exec.LookPath("ip")
+	require.NoError(t, err)
+	cmd.Args = append([]string{"ip", "netns", "exec", s.namespace, self}, cmd.Args[1:]...)
+}
+
 // secureCluster is a manager and an agent, n1, that others can reach. Its files are ca,
 // tokens, and a token's for each name.
 type secureCluster struct {
 	*testCluster
-	dir string
+	dir  string
+	head seat // of the manager, and of who asks
 }
 
-func newSecureCluster(t *testing.T, host, device string) *secureCluster {
+// newSecureCluster has a manager and an agent in their seats.
+func newSecureCluster(t *testing.T, head, node seat) *secureCluster {
 	t.Helper()
 	dir := t.TempDir()
-	newAuthority(t, dir).server("server", time.Now().Add(time.Hour), host)
+	newAuthority(t, dir).server("server", time.Now().Add(time.Hour), head.host, node.host)
 	of := map[string]string{"alice": "tenant", "n1": "node", "n2": "node", "olga": "owner"}
 	var known string
 	n := 0
@@ -63,18 +85,35 @@ func newSecureCluster(t *testing.T, host, device string) *secureCluster {
 	}
 	secret(t, dir, "tokens", known)
 	secret(t, dir, "stranger", testToken(99))
-	c := &secureCluster{dir: dir}
+	c := &secureCluster{testCluster: &testCluster{t: t}, dir: dir, head: head}
 	serving := []string{"--tls-cert", dir + "/server.crt", "--tls-key", dir + "/server.key", "--tokens", dir + "/tokens"}
-	c.testCluster = &testCluster{t: t, agents: map[string]*started{}, manager: start(t, dir, append([]string{
-		"manager", "--listen", host + ":0", "--state", dir + "/ledger", "--accounting", "tcp:" + host + ":0", "--transport", device}, serving...)...)}
-	c.url = c.said(c.manager, `manager at (https://`+host+`:\d+)\n`)[1]
-	s := startWith(t, dir, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+dir) }, append([]string{
-		"agent", "--name", "n1", "--state", dir + "/state", "--cores", "1", "--listen", "tcp:" + host + ":0", "--admin", host + ":0", "--transport", device,
-		"--manager", c.url, "--tls-ca", dir + "/ca", "--token-file", dir + "/n1"}, serving...)...)
-	c.said(s, `node n1: .* owner at https://`+host+`:\d+\n  softroce over tcp:`+host+`:`)
+	c.testCluster = &testCluster{t: t, agents: map[string]*started{}, manager: c.start(append(append([]string{
+		"manager", "--listen", head.host + ":0", "--state", dir + "/ledger", "--accounting", "tcp:" + head.host + ":0", "--transport", head.device}, serving...), head.flags...)...)}
+	c.url = c.said(c.manager, `manager at (https://`+head.host+`:\d+)\n`)[1]
+	s := startWith(t, dir, func(cmd *exec.Cmd) {
+		cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+dir)
+		node.enter(t, cmd)
+	}, append(append([]string{
+		"agent", "--name", "n1", "--state", dir + "/state", "--cores", "1", "--listen", "tcp:" + node.host + ":0", "--admin", node.host + ":0", "--transport", node.device,
+		"--manager", c.url, "--tls-ca", dir + "/ca", "--token-file", dir + "/n1"}, serving...), node.flags...)...)
+	c.said(s, `node n1: .* owner at https://`+node.host+`:\d+\n  `+schemeOf(node.device)+` over tcp:`+node.host+`:`)
 	c.agents["n1"] = s
 	require.True(t, eventually(programTimeout, func() bool { return c.known() != nil }), "%s", &s.stderr)
 	return c
+}
+
+// start starts the program where the manager is.
+func (c *secureCluster) start(args ...string) *started {
+	c.t.Helper()
+	return startWith(c.t, c.dir, func(cmd *exec.Cmd) { c.head.enter(c.t, cmd) }, args...)
+}
+
+// run runs it there.
+func (c *secureCluster) run(args ...string) (status int, stdout, stderr string) {
+	c.t.Helper()
+	s := c.start(args...)
+	status = s.wait()
+	return status, s.stdout.String(), s.stderr.String()
 }
 
 // as are the flags of who asks.
@@ -85,7 +124,7 @@ func (c *secureCluster) as(name string) []string {
 // known is what the manager knows of n1.
 func (c *secureCluster) known() *manager.Node {
 	c.t.Helper()
-	status, stdout, stderr := run(c.t, c.dir, append([]string{"nodes", "--json"}, c.as("alice")...)...)
+	status, stdout, stderr := c.run(append([]string{"nodes", "--json"}, c.as("alice")...)...)
 	require.Equal(c.t, exitOK, status, stderr)
 	if stdout == "" {
 		return nil
@@ -154,14 +193,10 @@ func (c *secureCluster) works(device string) {
 // end drains the node, as its owner, and ends all.
 func (c *secureCluster) end() {
 	c.t.Helper()
-	status, _, stderr := run(c.t, c.dir, append([]string{"drain", "n1"}, c.as("olga")...)...)
+	status, _, stderr := c.run(append([]string{"drain", "n1"}, c.as("olga")...)...)
 	require.Equal(c.t, exitOK, status, stderr)
 	require.True(c.t, eventually(programTimeout, func() bool { return c.known().Draining }))
-	require.True(c.t, eventually(programTimeout, func() bool {
-		status, stdout, stderr := run(c.t, c.dir, append([]string{"bill", "--by", "tenant,node", "--format", "csv"}, c.as("alice")...)...)
-		require.Equal(c.t, exitOK, status, stderr)
-		return strings.Contains(stdout, "\nalice,n1,")
-	}), "%s", &c.agents["n1"].stderr)
+	c.bill()
 	for _, s := range []*started{c.agents["n1"], c.manager} {
 		s.signal(syscall.SIGTERM)
 		require.Equal(c.t, exitOK, s.wait(), "%s", &s.stderr)
@@ -169,11 +204,24 @@ func (c *secureCluster) end() {
 	}
 }
 
+// bill waits until alice has one, and returns it.
+func (c *secureCluster) bill() (text string) {
+	c.t.Helper()
+	require.True(c.t, eventually(programTimeout, func() bool {
+		var status int
+		var stderr string
+		status, text, stderr = c.run(append([]string{"bill", "--by", "tenant,node", "--format", "csv"}, c.as("alice")...)...)
+		require.Equal(c.t, exitOK, status, stderr)
+		return strings.Contains(text, "\nalice,n1,")
+	}), "%s", &c.agents["n1"].stderr)
+	return text
+}
+
 // With certificates and tokens a cluster is what it is without.
 func TestClusterOverTLS(t *testing.T) {
 	t.Parallel()
 	const device = "softroce://127.0.0.1:0"
-	c := newSecureCluster(t, "127.0.0.1", device)
+	c := newSecureCluster(t, seat{host: "127.0.0.1", device: device}, seat{host: "127.0.0.1", device: device})
 	c.works(device)
 	c.end()
 }
@@ -185,7 +233,7 @@ func TestClusterBeyondLoopback(t *testing.T) {
 		return
 	}
 	const device = "softroce://" + beyond + ":0?trust-network"
-	c := newSecureCluster(t, beyond, device)
+	c := newSecureCluster(t, seat{host: beyond, device: device}, seat{host: beyond, device: device})
 	c.works(device)
 	status, _, stderr := run(t, c.dir, "nodes", "--manager", "http"+c.url[len("https"):])
 	require.Equal(t, exitFailed, status)

@@ -91,7 +91,7 @@ func (a *accounts) serve(f *accountFlags, serving *serverCredentials) error {
 	a.listener = l
 	for _, d := range a.devices {
 		if c := d.Capabilities(); network == "unix" || !c.Features.Has(transport.FeatureUnixSocket) {
-			a.addresses = append(a.addresses, manager.Address{Network: network, Address: at, Transport: schemeOf(d.Name() + ":"), TLS: network == "tcp" && serving.tls != nil})
+			a.addresses = append(a.addresses, manager.Address{Network: network, Address: at, Transport: schemeOf(d.Name() + ":"), Wire: c.Wire, TLS: network == "tcp" && serving.tls != nil})
 		}
 	}
 	if len(a.addresses) == 0 {

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"encoding/csv"
+	"fmt"
+	"image/jpeg"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/examples/photos"
+)
+
+// An agent leases workers over the kernel's RDMA driver, to a client that is at the other
+// end of a cable and has none: both speak RoCE. So does the manager, who keeps the accounts.
+func TestRxeDeviceLeases(t *testing.T) {
+	m := needRDMA(t)
+	const count = 20
+	beyond := seat{host: m.peerAddress, device: "softroce://" + m.peerAddress + ":0?trust-network", namespace: m.peer}
+	c := newSecureCluster(t, beyond, seat{host: m.address, device: "verbs://" + m.device, flags: []string{"--trust-network"}})
+	require.Equal(t, "verbs", c.known().Addresses[0].Transport)
+	paths, err := photos.Write(filepath.Join(c.dir, "photos"), count, 240, 160, 7)
+	require.NoError(t, err)
+
+	status, stdout, stderr := c.run(slices.Concat([]string{"run", "-f", "thumbnailer", "-o", "thumbnails", "--transport", beyond.device}, c.as("alice"), paths)...)
+	require.Equal(t, exitOK, status, "%s%s", stdout, stderr)
+	require.Contains(t, stdout, fmt.Sprintf("thumbnailer: %d of %[1]d inputs done, in ", count))
+	require.Len(t, names(t, c.dir, "thumbnails"), count)
+	for _, path := range paths {
+		f, err := os.Open(filepath.Join(c.dir, "thumbnails", filepath.Base(path)))
+		require.NoError(t, err)
+		_, err = jpeg.DecodeConfig(f)
+		require.NoError(t, err, path)
+		require.NoError(t, f.Close())
+	}
+	rows, err := csv.NewReader(strings.NewReader(c.bill())).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	require.Equal(t, fmt.Sprint(count), rows[1][slices.Index(rows[0], "invocations")], "%v", rows)
+	c.end()
+}
