@@ -182,7 +182,10 @@ func (m *metering) wasTold(a words.Account) {
 // settleRemains enters the pages of leases of an earlier life into the ledger.
 func (m *metering) settleRemains() error {
 	remains := map[lease.ID]*metered{}
-	var paths []string
+	paths, err := filepath.Glob(filepath.Join(m.folder, accounting.TempPrefix+"*"))
+	if err != nil {
+		return err
+	}
 	for info, err := range accounting.ListPages(m.folder) {
 		paths = append(paths, info.Path)
 		if err != nil {
