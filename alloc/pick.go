@@ -150,14 +150,17 @@ func (c *Client) await(ctx context.Context) {
 	defer cancel()
 	defer context.AfterFunc(c.life, cancel)()
 	if c.view != nil {
-		for changed := c.view.Changed(); len(c.all()) == 0; changed = c.view.Changed() {
+		for { // not for the view: what it has is taken a little later
+			there, news := c.anyNode()
+			if there {
+				return
+			}
 			select {
-			case <-changed:
+			case <-news:
 			case <-ctx.Done():
 				return
 			}
 		}
-		return
 	}
 	all := c.all()
 	tried := make(chan error, len(all))
