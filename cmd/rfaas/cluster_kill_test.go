@@ -156,8 +156,8 @@ func (k *killedCluster) check(l *killedLoad) {
 	}
 	reported := 0
 	for line := range strings.Lines(stdout) {
-		name, _, ok := strings.Cut(line, ": ")
-		if name, ok = strings.CutPrefix(name, "  in/"); ok {
+		name, _, _ := strings.Cut(line, ": ")
+		if name, ok := strings.CutPrefix(name, "  in/"); ok {
 			require.Contains(t, line, why)
 			require.NotContains(t, done, name, "reported, and done all the same")
 			reported++
