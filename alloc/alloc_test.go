@@ -273,6 +273,25 @@ func TestFullNode(t *testing.T) {
 	free(t, s, 2)
 }
 
+// Who wants more workers than a full node has in all, and begins with fewer, waits.
+func TestFullNodeIsSmall(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, nil)
+	c := newClient(t, s)
+	p := newPool(t, c, alloc.Order{})
+	pid(t, p)
+	order := alloc.Order{Workers: 2, AtLeast: 1}
+	brief, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err := c.Lease(brief, order)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, p.Close())
+	q, err := c.Lease(soon(t), order)
+	require.NoError(t, err)
+	pid(t, q)
+	require.NoError(t, q.Close())
+}
+
 // Who can do with fewer workers gets those that there are.
 func TestAtLeast(t *testing.T) {
 	t.Parallel()

@@ -24,8 +24,9 @@ type Client struct {
 	end    context.CancelFunc
 	ending sync.WaitGroup
 
-	mu    sync.Mutex
-	nodes map[string]*node // by address
+	mu     sync.Mutex
+	nodes  map[string]*node // by address
+	listed chan struct{}    // closed when nodes were taken from the view next
 }
 
 // ErrClosed means that the client, or the pool, was closed.
@@ -37,7 +38,7 @@ func Open(_ context.Context, cfg Config) (*Client, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, log: cfg.Logger, nodes: map[string]*node{}}
+	c := &Client{cfg: cfg, log: cfg.Logger, nodes: map[string]*node{}, listed: make(chan struct{})}
 	c.life, c.end = context.WithCancel(context.Background())
 	for _, address := range cfg.Agents {
 		n, err := newNode(c, address)
@@ -103,6 +104,15 @@ func (c *Client) update(list []manager.Node) {
 			c.ending.Go(n.stop)
 		}
 	}
+	close(c.listed)
+	c.listed = make(chan struct{})
+}
+
+// anyNode says whether there is a node; news is closed when that may have changed.
+func (c *Client) anyNode() (there bool, news <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.nodes) > 0, c.listed
 }
 
 // addressOf is where a node is reached over the client's device, empty if it is not.

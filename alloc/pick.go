@@ -61,9 +61,8 @@ func (c *Client) round(ctx context.Context, o *Order, workers int, ours map[*nod
 		}
 		n.mu.Unlock()
 		g, err := n.ask(ctx, o, want)
-		refused := (*lease.RefusedError)(nil)
-		if errors.As(err, &refused) && refused.Reason == lease.NoCores && refused.Free.Cores >= o.Cores && refused.Free.Cores/o.Cores < want {
-			g, err = n.ask(ctx, o, refused.Free.Cores/o.Cores)
+		if fewer := o.fewer(want, err); fewer > 0 {
+			g, err = n.ask(ctx, o, fewer)
 		}
 		if err == nil {
 			return g, 0, nil
@@ -77,6 +76,20 @@ func (c *Client) round(ctx context.Context, o *Order, workers int, ours map[*nod
 		}
 	}
 	return nil, after, errors.Join(errs...)
+}
+
+// fewer is for how many workers to ask a node at once that refused some more, 0 for none.
+func (o *Order) fewer(refused int, err error) int {
+	why := (*lease.RefusedError)(nil)
+	switch {
+	case !errors.As(err, &why):
+		return 0
+	case why.Reason == lease.NoCores && why.Free.Cores/o.Cores < refused:
+		return why.Free.Cores / o.Cores
+	case why.Reason == lease.TooMuch && refused > 1: // one may be had, now or later
+		return 1
+	}
+	return 0
 }
 
 // nobody is why there is no node to ask.
@@ -150,14 +163,17 @@ func (c *Client) await(ctx context.Context) {
 	defer cancel()
 	defer context.AfterFunc(c.life, cancel)()
 	if c.view != nil {
-		for changed := c.view.Changed(); len(c.all()) == 0; changed = c.view.Changed() {
+		for { // not for the view: what it has is taken a little later
+			there, news := c.anyNode()
+			if there {
+				return
+			}
 			select {
-			case <-changed:
+			case <-news:
 			case <-ctx.Done():
 				return
 			}
 		}
-		return
 	}
 	all := c.all()
 	tried := make(chan error, len(all))

@@ -31,7 +31,8 @@ type ReporterConfig struct {
 	// Accounts are the values of now, which never get less. Those that were told before may
 	// be left out.
 	Accounts func() []Account
-	// Told is called when the manager has all of an account. May be nil.
+	// Told is called when the manager's ledger has all of an account of an earlier epoch.
+	// May be nil.
 	Told func(Account)
 	// Every is how often they are told: 1 s if 0.
 	Every time.Duration
@@ -191,14 +192,19 @@ func (r *reporter) tell(ctx context.Context) error {
 		if err := r.add(ctx, w, [kinds]accounting.Usage{a.Measured, a.Claimed}); err != nil {
 			return fmt.Errorf("tenant %s, epoch %d: %w", a.Tenant, a.Epoch, err)
 		}
-		if r.cfg.Told != nil {
-			r.cfg.Told(a)
+		if r.cfg.Told == nil || a.Epoch >= r.cfg.Epoch {
+			continue
 		}
+		if _, err := r.open(ctx, k); err != nil {
+			return err // it is told again
+		}
+		r.cfg.Told(a)
 	}
 	return nil
 }
 
-// open asks for a row and reads it.
+// open asks for a row and reads it. Where it was asked for before, the manager has written
+// what it says before it answers.
 func (r *reporter) open(ctx context.Context, k account) (*row, error) {
 	if err := r.region.Hold(); err != nil {
 		return nil, err

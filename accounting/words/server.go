@@ -122,7 +122,7 @@ func (s *Server) Keep(ctx context.Context) {
 		case <-ctx.Done():
 			over = true
 		}
-		if err := s.write(); err != nil {
+		if err := s.writeAll(); err != nil {
 			s.log.Error("what was used cannot be written to the ledger, and will be later", "reason", err)
 		}
 		if over {
@@ -131,21 +131,35 @@ func (s *Server) Keep(ctx context.Context) {
 	}
 }
 
-// write appends what has changed, for each agent by itself: what one does to its words
+// writeAll appends what has changed, for each agent by itself: what one does to its words
 // is nothing to the others.
-func (s *Server) write() error {
+func (s *Server) writeAll() error {
 	s.mu.Lock()
 	agents := slices.Collect(maps.Values(s.agents))
 	s.mu.Unlock()
 	var errs []error
 	for _, w := range agents {
-		s.mu.Lock()
-		if s.agents[w.node] == w {
-			errs = append(errs, s.keep(w.values()))
-		}
-		s.mu.Unlock()
+		errs = append(errs, s.write(w))
 	}
 	return errors.Join(errs...)
+}
+
+// write writes what an agent's words say, if it is connected still.
+func (s *Server) write(w *words) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.agents[w.node] != w {
+		return nil
+	}
+	return s.keep(w.values())
+}
+
+// has says whether there is a row for a tenant.
+func (w *words) has(epoch uint64, tenant string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, there := w.rows[key{node: w.node, epoch: epoch, tenant: tenant}]
+	return there
 }
 
 // values are what the words say.
@@ -342,7 +356,7 @@ func (s *Server) attend(ctx context.Context, w *words) {
 				continue
 			}
 			if err := s.answer(w, int(c.ID), int(c.Bytes)); err != nil {
-				s.log.Warn("an agent breaks the protocol of accounting", "node", w.node, "reason", err)
+				s.log.Warn("the connection of an agent for accounting ends", "node", w.node, "reason", err)
 				return
 			}
 		}
@@ -353,7 +367,7 @@ func (w *words) span(place int) transport.Span {
 	return w.places.Span(place*messageBytes, messageBytes)
 }
 
-// answer gives a row.
+// answer gives a row. What an agent that has it already has told is in the ledger then.
 func (s *Server) answer(w *words, place, length int) error {
 	if err := w.places.Hold(); err != nil {
 		return err
@@ -363,6 +377,11 @@ func (s *Server) answer(w *words, place, length int) error {
 	m, err := decodeMessage(memory[place*messageBytes:][:length])
 	if err != nil {
 		return err
+	}
+	if w.has(m.epoch, m.tenant) { // it is asked for again to know that what was told is kept
+		if err := s.write(w); err != nil {
+			return fmt.Errorf("what was used cannot be written to the ledger, and the agent will tell it again: %w", err)
+		}
 	}
 	m.row = s.row(w, m.epoch, m.tenant)
 	reply := messages + place

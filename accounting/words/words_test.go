@@ -58,6 +58,7 @@ type bank struct {
 	ledger *accounting.Ledger
 	device *transport.Device
 	addr   string
+	every  time.Duration // how often it writes the ledger
 	stop   func(crash bool)
 }
 
@@ -69,7 +70,7 @@ func (b *bank) open() {
 	require.NoError(b.t, err)
 	b.device, err = transport.Open(b.url)
 	require.NoError(b.t, err)
-	s := NewServer(ServerConfig{Devices: []*transport.Device{b.device}, Ledger: b.ledger, Every: 5 * time.Millisecond, Logger: log(b.t)})
+	s := NewServer(ServerConfig{Devices: []*transport.Device{b.device}, Ledger: b.ledger, Every: b.every, Logger: log(b.t)})
 	l, err := transport.Listen("unix", b.addr)
 	require.NoError(b.t, err)
 	serving, stopServing := context.WithCancel(context.Background())
@@ -134,7 +135,7 @@ func TestExactlyOnce(t *testing.T) {
 			if url[0] == 'f' {
 				url += fmt.Sprintf("&seed=%d", seed%1000+1)
 			}
-			b := &bank{t: t, url: url, path: filepath.Join(t.TempDir(), "ledger"), addr: fmt.Sprintf("@words-%d", rand.Uint64())}
+			b := &bank{t: t, url: url, path: filepath.Join(t.TempDir(), "ledger"), addr: fmt.Sprintf("@words-%d", rand.Uint64()), every: 5 * time.Millisecond}
 			b.open()
 			var k books
 			var stopAgent func()
@@ -188,7 +189,7 @@ func equal(a, b map[account][kinds]accounting.Usage) bool {
 // Two agents with words of their own, and one that comes again takes the place of itself.
 func TestAgentsApart(t *testing.T) {
 	t.Parallel()
-	b := &bank{t: t, url: "loopback:", path: filepath.Join(t.TempDir(), "ledger"), addr: fmt.Sprintf("@words-%d", rand.Uint64())}
+	b := &bank{t: t, url: "loopback:", path: filepath.Join(t.TempDir(), "ledger"), addr: fmt.Sprintf("@words-%d", rand.Uint64()), every: 5 * time.Millisecond}
 	b.open()
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -209,6 +210,31 @@ func TestAgentsApart(t *testing.T) {
 	for k, v := range b.totals() {
 		require.Equal(t, [kinds]accounting.Usage{{5}}, v, "%v", k)
 	}
+}
+
+// What an agent is told that it may forget is in the ledger of a manager that is killed
+// in that moment.
+func TestToldIsKept(t *testing.T) {
+	t.Parallel()
+	b := &bank{t: t, url: "loopback:", path: filepath.Join(t.TempDir(), "ledger"), addr: fmt.Sprintf("@words-%d", rand.Uint64()), every: time.Hour}
+	b.open()
+	ctx, cancel := context.WithCancel(t.Context())
+	told, ended := make(chan Account, 1), make(chan struct{})
+	ofBefore, ofNow := Account{Epoch: 1, Tenant: "a", Measured: accounting.Usage{5}}, Account{Epoch: 2, Tenant: "a", Measured: accounting.Usage{7}}
+	go func() {
+		defer close(ended)
+		Report(ctx, ReporterConfig{
+			Device: b.device, Node: "a", Epoch: 2, Every: time.Hour, Logger: log(t),
+			Accounts: func() []Account { return []Account{ofNow, ofBefore} },
+			Told:     func(a Account) { told <- a },
+			Dial:     func(context.Context) (net.Conn, error) { return net.Dial("unix", b.addr) },
+		})
+	}()
+	require.Equal(t, ofBefore, <-told, "that of now is told again, and not forgotten")
+	b.stop(true)
+	cancel()
+	<-ended
+	require.Equal(t, [kinds]accounting.Usage{{5}}, b.totals()[account{1, "a"}])
 }
 
 func FuzzHello(f *testing.F) {
