@@ -79,6 +79,10 @@ func New(cfg Config) (*Agent, error) {
 			a.log.Warn("packages cannot be isolated here, and are refused", "reason", err)
 		}
 	}
+	if err := a.watchLoad(); err != nil {
+		a.Close()
+		return nil, err
+	}
 	a.ending.Go(a.keepTime)
 	a.ending.Go(a.keepAccounts)
 	return a, nil
