@@ -12,6 +12,7 @@ import (
 
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/invoke/executor"
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // Agent offers the cores of a node. Its methods may be called from anywhere.
@@ -28,6 +29,8 @@ type Agent struct {
 
 	alarm   chan struct{} // something is due earlier
 	changed chan struct{} // there is something new to tell the manager
+
+	isolation isolation // of packages
 
 	mu          sync.Mutex
 	closed      bool
@@ -79,6 +82,10 @@ func New(cfg Config) (*Agent, error) {
 			a.log.Warn("packages cannot be isolated here, and are refused", "reason", err)
 		}
 	}
+	if err := a.watchLoad(); err != nil {
+		a.Close()
+		return nil, err
+	}
 	a.ending.Go(a.keepTime)
 	a.ending.Go(a.keepAccounts)
 	return a, nil
@@ -115,6 +122,9 @@ func (a *Agent) Offer(digest [32]byte, p *Program) error {
 func (a *Agent) supervisor(p *Program) (*executor.Supervisor, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.closed { // nobody would end it
+		return nil, transport.ErrClosed
+	}
 	if s := a.supervisors[!p.Trusted]; s != nil {
 		return s, nil
 	}

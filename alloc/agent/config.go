@@ -34,6 +34,13 @@ type Config struct {
 	MaxLife, Notice time.Duration
 	// Quota is that of lease.NodeConfig.
 	Quota func(tenant string) lease.Capacity
+	// YieldLoad is how many cores' worth of processor time others than the agent and what it
+	// runs may use, on the processors that this process may use, before the agent gives
+	// cores back: one for each that they use beyond it, in part or whole, as a mean over 5 s.
+	// Leases end for it with notice. Less than 0.1 stands for 0.1. All that this process has
+	// started counts as the agent's; it has to be able to see it in /proc. The agent calls
+	// Reclaim itself, so nobody else should. nil: the load is not looked at.
+	YieldLoad *float64
 	// State is what outlives the agent: its boot epochs, pages and ledger. It remains the
 	// caller's, open until the agent is closed. nil: nothing does, and Epoch is the number
 	// of this start.
@@ -68,6 +75,8 @@ type Config struct {
 	Confine *confine.Policy
 	// Hot is how long the agent polls for messages before it sleeps: 20 us if 0.
 	Hot time.Duration
+
+	load loadWatch // tests have another one
 }
 
 const (
@@ -102,6 +111,12 @@ func (c *Config) complete() error {
 		c.DialManager = func(ctx context.Context, at manager.Address) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, at.Network, at.Address)
 		}
+	}
+	if c.YieldLoad != nil && !(*c.YieldLoad >= 0) {
+		return fmt.Errorf("agent: YieldLoad: %v cores: must be 0 or more, or nil", *c.YieldLoad)
+	}
+	if c.load.window == 0 {
+		c.load = loadWatch{window: loadWindow, interval: loadInterval}
 	}
 	if c.State != nil {
 		c.Epoch = c.State.Epoch

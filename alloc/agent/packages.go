@@ -29,6 +29,9 @@ func (a *Agent) find(digest [32]byte) {
 // take makes a program of a package. The package is done with.
 func (a *Agent) take(digest [32]byte, installed *pack.Installed) (there bool, refused string) {
 	defer installed.Close()
+	if refused := a.refuseNative(a.life, installed.Package.Manifest().Runtime); refused != "" {
+		return false, refused
+	}
 	p, err := a.load(a.life, installed.Package)
 	if err != nil {
 		return false, err.Error()

@@ -38,6 +38,8 @@ type agentFlags struct {
 	admin      string
 	notice     time.Duration
 	maxLife    time.Duration
+	yieldLoad  float64
+	yields     bool // yieldLoad was given
 	spares     int
 	trust      bool // the network
 	serving    serverFlags
@@ -88,6 +90,7 @@ are. --token-file is this node's own, for the manager.`,
 	flags.StringVar(&f.admin, "admin", "127.0.0.1:0", "`ADDRESS` at which the owner can list and end leases, host:port")
 	flags.DurationVar(&f.notice, "notice", 5*time.Second, "`TIME` that a lease has when it is revoked")
 	flags.DurationVar(&f.maxLife, "max-life", time.Minute, "longest `TIME` for which a lease goes on without a word of its client")
+	flags.Float64Var(&f.yieldLoad, "yield-load", 0, "give cores back, with notice, when other programs use more than `CORES` of those that this process may use, over 5 s (default: they are not looked at)")
 	flags.IntVar(&f.spares, "spares", 1, "keep `N` processes ready for leases")
 	f.serving.add(flags)
 	f.asking.add(flags)
@@ -96,6 +99,7 @@ are. --token-file is this node's own, for the manager.`,
 }
 
 func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
+	f.yields = cmd.Flags().Changed("yield-load")
 	serving, err := f.serving.open()
 	if err != nil {
 		return err
@@ -226,6 +230,12 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 		Name: f.name, Transports: f.transports, Cores: allowed[:f.cores], MemoryBytes: int64(f.memory), MaxLife: f.maxLife, Notice: f.notice,
 		Compile: compilePackage, Spares: f.spares,
 		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...), Output: p.meter, Logger: p.logging.log,
+	}
+	if f.yields {
+		if !(f.yieldLoad >= 0) {
+			return agent.Config{}, usageError("--yield-load %v: must be a number of cores, 0 or more", f.yieldLoad)
+		}
+		cfg.YieldLoad = &f.yieldLoad
 	}
 	cfg.DialManager, cfg.ManagerToken = as.dialAccounts, []byte(as.token)
 	if serving.tokens != nil {

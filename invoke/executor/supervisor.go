@@ -203,6 +203,21 @@ func (s *Supervisor) prepare(ctx context.Context, cores []int, policy *confine.P
 	return e, nil
 }
 
+// Confinement says how executors are isolated that are started for nothing in particular:
+// it starts one, and ends it. Without Config.Confine nothing is reported. The context
+// bounds the start.
+func (s *Supervisor) Confinement(ctx context.Context) (confine.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	e, err := s.prepare(ctx, nil, s.cfg.Confine)
+	if err != nil {
+		return confine.Report{}, err
+	}
+	defer e.discard()
+	report, _ := e.Confinement()
+	return report, nil
+}
+
 // spawn starts the process and enters it into the supervisor's account.
 func (s *Supervisor) spawn(cores []int, policy *confine.Policy) (*Executor, error) {
 	s.mu.Lock()
