@@ -29,7 +29,7 @@ func TestAwaitFirstNode(t *testing.T) {
 		synctest.Wait()
 		c.update(nil)
 		synctest.Wait()
-		c.update([]manager.Node{{ID: "a", Addresses: []manager.Address{{Network: "unix", Address: "@a", Transport: "loopback"}}}})
+		c.update([]manager.Node{{ID: "a", Addresses: []manager.Address{{Network: "unix", Address: "@a", Wire: device.Capabilities().Wire}}}})
 		<-done
 		require.Zero(t, time.Since(begun))
 		for _, n := range c.all() {

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	mathrand "math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/alloc/manager"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -30,7 +32,8 @@ type Agent struct {
 	alarm   chan struct{} // something is due earlier
 	changed chan struct{} // there is something new to tell the manager
 
-	isolation isolation // of packages
+	isolation isolation     // of packages
+	processes atomic.Uint64 // that were started
 
 	mu          sync.Mutex
 	closed      bool
@@ -45,6 +48,8 @@ type Agent struct {
 	idle        chan struct{}                 // closed when there are no leases; nil: nobody waits
 	secrets     *mathrand.ChaCha8
 	actions     []lease.Action // of settle
+	counts      counts
+	manager     *manager.Client // while Register runs
 }
 
 // New makes an agent, which serves nobody before Serve.
@@ -58,6 +63,7 @@ func New(cfg Config) (*Agent, error) {
 		cfg: cfg, log: cfg.Logger, begun: time.Now(), alarm: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		sessions: map[lease.Session]*session{}, workers: map[lease.ID][]*worker{}, programs: map[[32]byte]*Program{},
 		supervisors: map[bool]*executor.Supervisor{}, secrets: mathrand.NewChaCha8(seed),
+		counts: newCounts(),
 	}
 	var err error
 	if a.meter, err = newMetering(cfg.Name, cfg.Epoch, cfg.State, cfg.Logger); err != nil {
@@ -196,6 +202,9 @@ func (a *Agent) settle(now time.Duration) {
 func (a *Agent) carryOut(do *lease.Action) {
 	switch l := do.Lease; do.Do {
 	case lease.DoSend:
+		if do.Message.Kind == lease.Refusal {
+			a.counts.refused[do.Message.Reason]++
+		}
 		if s := a.sessions[do.Session]; s != nil {
 			s.send(&do.Message)
 		}
@@ -268,6 +277,7 @@ func (a *Agent) fenced(n *lease.Node, l *lease.Lease, cpu time.Duration) {
 	delete(a.workers, l.ID)
 	usage, claimed := a.meter.end(l.ID, a.now(), cpu)
 	n.Fenced(l.ID, usage, claimed)
+	a.counts.ended[l.Reason()]++
 }
 
 // progressEvery is how much of a lease's time is lost to the accounts, at most, when the

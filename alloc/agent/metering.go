@@ -37,7 +37,8 @@ type metering struct {
 	queue    []*metered // ended, and not in the ledger yet
 	writing  []*metered // of them: on the way there
 	wake     chan struct{}
-	ledgered map[account]*words.Account // what the ledger has, and the manager may lack
+	ledgered map[account]*words.Account // what ended leases have used, and the manager may lack
+	reported report
 }
 
 // account is what the manager adds up.
@@ -72,7 +73,7 @@ const (
 // newMetering settles what an earlier life of the agent has left in its state, if there
 // is one.
 func newMetering(node string, epoch uint64, state *State, log *slog.Logger) (*metering, error) {
-	m := &metering{node: node, epoch: epoch, log: log, leases: map[lease.ID]*metered{}, wake: make(chan struct{}, 1), ledgered: map[account]*words.Account{}}
+	m := &metering{node: node, epoch: epoch, log: log, leases: map[lease.ID]*metered{}, wake: make(chan struct{}, 1), ledgered: map[account]*words.Account{}, reported: report{last: map[account]words.Account{}}}
 	if state == nil {
 		return m, nil
 	}
@@ -110,7 +111,8 @@ func (m *metering) recall() error {
 	return nil
 }
 
-// enter counts an entry of the ledger. m.mu is held.
+// enter counts an entry of the ledger, or what would be one if there was a ledger. m.mu
+// is held.
 func (m *metering) enter(e accounting.Entry) {
 	k := account{e.Epoch, e.Tenant}
 	a := m.ledgered[k]
@@ -339,6 +341,10 @@ func (m *metering) end(id lease.ID, now, cpu time.Duration) (total accounting.Us
 	}
 	if m.ledger == nil {
 		m.remove(l)
+		e := accounting.Entry{Epoch: id.Epoch(), Tenant: l.tenant, Usage: l.measured}
+		m.enter(e)
+		e.Claimed, e.Usage = l.claimed, l.counted
+		m.enter(e)
 	} else {
 		m.queue = append(m.queue, l)
 		select {

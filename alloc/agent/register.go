@@ -42,6 +42,8 @@ func (a *Agent) Register(ctx context.Context, m *manager.Client, about manager.N
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	reporting.Go(func() { a.report(ctx, m) })
+	a.setManager(m)
+	defer a.setManager(nil)
 	return m.Keep(ctx, func() manager.Node { return a.describe(about) }, changed)
 }
 
@@ -61,7 +63,7 @@ func (a *Agent) report(ctx context.Context, m *manager.Client) {
 	}
 	words.Report(ctx, words.ReporterConfig{
 		Device: e.device, Node: a.cfg.Name, Epoch: a.cfg.Epoch, Token: a.cfg.ManagerToken, Logger: a.log,
-		Accounts: a.meter.accounts, Told: a.meter.wasTold,
+		Accounts: a.meter.toReport, Told: a.meter.wasReported,
 		Dial: func(ctx context.Context) (net.Conn, error) { return a.cfg.DialManager(ctx, address) },
 	})
 }

@@ -37,6 +37,7 @@ func (a *Agent) open(ctx context.Context, r *transport.Request) error {
 	}
 	tenant, err := a.cfg.Authenticate(peer, &h)
 	if err != nil {
+		a.count(func(c *counts) { c.refused[lease.Stranger]++ })
 		_ = r.Reject(transport.Rejection{Code: uint32(lease.Stranger), Reason: err.Error()})
 		return err
 	}

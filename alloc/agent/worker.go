@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rfaas-go/rfaas/alloc/lease"
@@ -28,6 +29,7 @@ type worker struct {
 	mu      sync.Mutex // held while a process starts
 	process *executor.Executor
 	attempt uint32        // that it is for
+	stopped *atomic.Bool  // the agent has ended it, and not it itself
 	remains error         // of processes before it
 	cpu     time.Duration // of processes before it
 }
@@ -116,9 +118,11 @@ func (w *worker) processFor(ctx context.Context, attempt uint32, url string) (*e
 	if err != nil {
 		return nil, err
 	}
-	w.process, w.attempt = e, attempt
+	w.process, w.attempt, w.stopped = e, attempt, new(atomic.Bool)
+	w.agent.processes.Add(1)
 	w.agent.log.Info("worker started", "lease", w.lease.ID, "worker", w.number, "process", e.PID(), "cores", e.Cores())
-	w.agent.ending.Go(func() { w.watch(e, attempt) })
+	stopped := w.stopped
+	w.agent.ending.Go(func() { w.watch(e, attempt, stopped) })
 	return e, nil
 }
 
@@ -168,15 +172,21 @@ func modeOf(spin time.Duration) invoke.Mode {
 }
 
 // watch tells the tenant when the process of an attempt ends by itself.
-func (w *worker) watch(e *executor.Executor, attempt uint32) {
+func (w *worker) watch(e *executor.Executor, attempt uint32, stopped *atomic.Bool) {
 	<-e.Ended()
 	if w.life.Err() != nil {
+		w.agent.count(func(c *counts) { c.workersEnded[lease.NoReason]++ })
 		return
 	}
 	fate, _ := e.Fate()
 	w.agent.log.Info("worker ended", "lease", w.lease.ID, "worker", w.number, "process", e.PID(), "how", fate.String())
 	w.agent.with(func(n *lease.Node, _ time.Duration) {
-		n.LostWorker(w.lease.ID, w.number, attempt, e.PID(), causeOf(fate), fate.String())
+		cause := causeOf(fate)
+		n.LostWorker(w.lease.ID, w.number, attempt, e.PID(), cause, fate.String())
+		if stopped.Load() {
+			cause = lease.NoReason
+		}
+		w.agent.counts.workersEnded[cause]++
 	})
 }
 
@@ -217,6 +227,11 @@ const releaseGrace = 100 * time.Millisecond
 
 // stop ends the process, and all that it has started. w.mu is held.
 func (w *worker) stop(grace time.Duration) error {
+	select {
+	case <-w.process.Ended():
+	default:
+		w.stopped.Store(true)
+	}
 	w.process.Stop(grace)
 	w.remains = errors.Join(w.remains, w.process.Remains())
 	w.cpu += w.process.CPUTime()

@@ -34,6 +34,7 @@ type Client struct {
 	http *http.Client
 
 	accounting atomic.Pointer[[]Address]
+	registered atomic.Bool // by Keep
 }
 
 // NewClient makes a client of the manager at a URL, such as http://host:8080, to

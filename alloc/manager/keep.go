@@ -43,6 +43,7 @@ func (c *Client) Keep(ctx context.Context, node func() Node, changed <-chan stru
 			b.reset()
 		}
 		manager.is(err)
+		c.registered.Store(err == nil)
 		if !until(ctx, wait, &news) {
 			c.leave(ctx, n)
 			return nil
@@ -73,6 +74,7 @@ func until(ctx context.Context, d time.Duration, news *<-chan struct{}) bool {
 
 // leave deregisters a node; if that fails it expires.
 func (c *Client) leave(ctx context.Context, n Node) {
+	c.registered.Store(false)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
 	if err := c.Deregister(ctx, n.ID, n.Epoch); err != nil && c.Logger != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/agent"
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/alloc/manager"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/metrics"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/pack"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
@@ -60,7 +61,8 @@ It goes on until Ctrl-C or SIGTERM. Then it gives no more leases, and those
 that there are have the time of the notice to end; with a second signal all
 ends at once. 'rfaas drain' does the same from elsewhere.
 
-When it is ready it prints its name and where it listens.
+When it is ready it prints its name and where it listens. At --admin it answers
+Prometheus, too: GET /metrics, see docs/METRICS.md.
 
 ` + tokensHelp + `
 Tenants and the owner need one each; over Unix sockets the kernel says who they
@@ -148,6 +150,7 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 	if serving.tokens != nil {
 		owner = serving.tokens.forOwners(a)
 	}
+	owner = serving.withMetrics(owner, metrics.Agent(a.Stats), ownerRole)
 	go p.serveHTTP(life, admin, owner, func() {})
 	if f.manager != "" {
 		m, err := manager.NewClient(f.manager, as.http)

@@ -32,7 +32,8 @@ register with it ('rfaas agent --manager URL'), clients ask it ('rfaas run
 while the manager is away, and agents register again when it is back. Agents
 tell it what tenants have used, which 'rfaas bill --manager URL' shows.
 
-It goes on until Ctrl-C or SIGTERM. When it listens it prints its URL.
+It goes on until Ctrl-C or SIGTERM. When it listens it prints its URL, at which
+it answers Prometheus, too: GET /metrics, see docs/METRICS.md.
 
 ` + tokensHelp + `
 An agent registers with the token of the node that it is; clients may have one
@@ -85,7 +86,8 @@ func (p *program) serveManager(cmd *cobra.Command, address string, flags *server
 		l.Close()
 		return err
 	}
-	return p.serveHTTP(ctx, l, a.withBill(m, cfg.Authorize), func() { m.Close() })
+	h := serving.withMetrics(a.withBill(m, cfg.Authorize), a.metrics(m), roles...)
+	return p.serveHTTP(ctx, l, h, func() { m.Close() })
 }
 
 // serveHTTP serves until the context ends. The listener is closed. What goes wrong with

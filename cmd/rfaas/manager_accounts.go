@@ -16,6 +16,7 @@ import (
 	"github.com/rfaas-go/rfaas/accounting"
 	"github.com/rfaas-go/rfaas/accounting/words"
 	"github.com/rfaas-go/rfaas/alloc/manager"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/metrics"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -167,6 +168,11 @@ func (a *accounts) withBill(m *manager.Manager, authorize func(*http.Request, ma
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = io.WriteString(w, text.String())
 	})
+}
+
+// metrics answers a scrape with those of a manager and its accounts.
+func (a *accounts) metrics(m *manager.Manager) http.Handler {
+	return metrics.Manager(metrics.ManagerSource{Stats: m.Stats, Reporting: a.server.Agents, Totals: a.ledger.Totals})
 }
 
 // dialAccounts opens a stream to where a manager wants to be told what was used.

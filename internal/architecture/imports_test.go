@@ -122,6 +122,34 @@ func TestExternal(t *testing.T) {
 	}
 }
 
+// What one package is to hide is imported by it, and by no other.
+func TestSole(t *testing.T) {
+	all := list(t)
+	used := make([]bool, len(sole))
+	for path, p := range all {
+		from, ok := folder(path)
+		if !ok {
+			continue
+		}
+		for _, imp := range p.Imports {
+			for i, r := range sole {
+				switch m := all[imp].Module; {
+				case m == nil || m.Path != r.To:
+				case within(r.From, from):
+					used[i] = true
+				default:
+					t.Errorf("%s imports %s, which is for %s alone: %s", from, imp, r.From, r.Why)
+				}
+			}
+		}
+	}
+	for i, r := range sole {
+		if !used[i] {
+			t.Errorf("%s does not import %s: remove the rule", r.From, r.To)
+		}
+	}
+}
+
 func free(folder string) bool {
 	for _, pattern := range unbounded {
 		if within(pattern, folder) {

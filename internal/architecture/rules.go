@@ -141,5 +141,10 @@ var external = []rule{
 	{"verbs/...", "golang.org/x/sys", "as transport, which it is a provider of"},
 }
 
+// sole says which package imports a module itself, and no other does, programs included.
+var sole = []rule{
+	{"cmd/rfaas/internal/metrics", "github.com/prometheus/client_golang", "what is counted is told as plain snapshots; who embeds a part of the library does not get Prometheus"},
+}
+
 // unbounded are the packages for programs, free to use what they need.
 var unbounded = []string{"benchmarks/...", "cmd/...", "examples/..."}

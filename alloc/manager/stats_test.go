@@ -1,0 +1,46 @@
+package manager
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The stats of a registry are the sums over its nodes.
+func TestRegistryStats(t *testing.T) {
+	t.Parallel()
+	r := NewRegistry(1)
+	require.Zero(t, r.Stats())
+	for i, id := range []string{"a", "b", "c"} {
+		n := Node{ID: id, Epoch: 1, Addresses: []Address{{Network: "tcp", Address: "h:1", Transport: "shm"}}, Cores: 4, FreeCores: i, MemoryBytes: 100, FreeBytes: int64(10 * i), Draining: i == 0}
+		require.NoError(t, r.Register(0, n, time.Second))
+	}
+	require.Equal(t, Stats{Revision: 3, Nodes: 3, Draining: 1, Cores: 12, FreeCores: 3, MemoryBytes: 300, FreeBytes: 30}, r.Stats())
+	r.Expire(time.Second)
+	require.Equal(t, Stats{Revision: 6}, r.Stats())
+}
+
+// A client says whether the manager knows the node that it keeps.
+func TestRegistered(t *testing.T) {
+	t.Parallel()
+	l := loopback(t)
+	m, stop := run(t, l, Config{TimeToLive: minTimeToLive})
+	c, err := NewClient("http://"+l.Addr().String(), nil)
+	require.NoError(t, err)
+	require.False(t, c.Registered())
+	ctx, cancel := context.WithCancel(t.Context())
+	kept := make(chan error, 1)
+	go func() {
+		n := Node{ID: "a", Epoch: 1, Addresses: []Address{{Network: "tcp", Address: "h:1", Transport: "shm"}}}
+		kept <- c.Keep(ctx, func() Node { return n }, nil)
+	}()
+	const patience = 30 * time.Second
+	require.Eventually(t, c.Registered, patience, time.Millisecond)
+	require.Equal(t, 1, m.Stats().Nodes)
+	stop()
+	require.Eventually(t, func() bool { return !c.Registered() }, patience, time.Millisecond)
+	cancel()
+	require.NoError(t, <-kept)
+}
