@@ -31,9 +31,9 @@ type ReporterConfig struct {
 	// Accounts are the values of now, which never get less. Those that were told before may
 	// be left out.
 	Accounts func() []Account
-	// Told is called when the manager's ledger has all of an account of an earlier epoch.
-	// May be nil.
-	Told func(Account)
+	// Told is called when the manager has added all of an account, Kept when its ledger has
+	// all of one of an earlier epoch, which can be forgotten then. They may be nil.
+	Told, Kept func(Account)
 	// Every is how often they are told: 1 s if 0.
 	Every time.Duration
 	// Logger may be nil.
@@ -192,13 +192,16 @@ func (r *reporter) tell(ctx context.Context) error {
 		if err := r.add(ctx, w, [kinds]accounting.Usage{a.Measured, a.Claimed}); err != nil {
 			return fmt.Errorf("tenant %s, epoch %d: %w", a.Tenant, a.Epoch, err)
 		}
-		if r.cfg.Told == nil || a.Epoch >= r.cfg.Epoch {
+		if r.cfg.Told != nil {
+			r.cfg.Told(a)
+		}
+		if r.cfg.Kept == nil || a.Epoch >= r.cfg.Epoch {
 			continue
 		}
 		if _, err := r.open(ctx, k); err != nil {
 			return err // it is told again
 		}
-		r.cfg.Told(a)
+		r.cfg.Kept(a)
 	}
 	return nil
 }

@@ -226,7 +226,7 @@ func TestToldIsKept(t *testing.T) {
 		Report(ctx, ReporterConfig{
 			Device: b.device, Node: "a", Epoch: 2, Every: time.Hour, Logger: log(t),
 			Accounts: func() []Account { return []Account{ofNow, ofBefore} },
-			Told:     func(a Account) { told <- a },
+			Kept:     func(a Account) { told <- a },
 			Dial:     func(context.Context) (net.Conn, error) { return net.Dial("unix", b.addr) },
 		})
 	}()

@@ -162,9 +162,9 @@ func (m *metering) accounts() []words.Account {
 	return slices.Collect(maps.Values(all))
 }
 
-// wasTold forgets accounts of earlier epochs that the manager has, and writes down when
+// isKept forgets accounts of earlier epochs that the manager keeps, and writes down when
 // it has all of them.
-func (m *metering) wasTold(a words.Account) {
+func (m *metering) isKept(a words.Account) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if a.Epoch >= m.epoch || m.ledgered[account{a.Epoch, a.Tenant}] == nil {

@@ -63,7 +63,7 @@ func (a *Agent) report(ctx context.Context, m *manager.Client) {
 	}
 	words.Report(ctx, words.ReporterConfig{
 		Device: e.device, Node: a.cfg.Name, Epoch: a.cfg.Epoch, Token: a.cfg.ManagerToken, Logger: a.log,
-		Accounts: a.meter.toReport, Told: a.meter.wasReported,
+		Accounts: a.meter.toReport, Told: a.meter.wasTold, Kept: a.meter.isKept,
 		Dial: func(ctx context.Context) (net.Conn, error) { return a.cfg.DialManager(ctx, address) },
 	})
 }

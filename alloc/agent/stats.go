@@ -131,17 +131,16 @@ func (m *metering) toReport() []words.Account {
 	return all
 }
 
-// wasReported notes that the manager has all of an account.
-func (m *metering) wasReported(a words.Account) {
+// wasTold notes that the manager has all of an account.
+func (m *metering) wasTold(a words.Account) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	if a.Epoch == m.epoch { // earlier ones are forgotten when they were told
 		m.reported.last[account{a.Epoch, a.Tenant}] = a
 	}
 	if m.reported.missing--; m.reported.missing == 0 {
 		m.reported.at = time.Now()
 	}
-	m.mu.Unlock()
-	m.wasTold(a)
 }
 
 // managerStats compares what the manager was told with what there is.
