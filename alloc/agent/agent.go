@@ -31,6 +31,7 @@ type Agent struct {
 	changed chan struct{} // there is something new to tell the manager
 
 	isolation isolation // of packages
+	lingering lingering
 
 	mu          sync.Mutex
 	closed      bool
@@ -259,6 +260,7 @@ func (a *Agent) fence(l *lease.Lease) {
 		for _, w := range workers {
 			cpu += w.cpuTime()
 		}
+		a.countLingering(true)
 		a.with(func(n *lease.Node, _ time.Duration) { a.fenced(n, l, cpu) })
 	})
 }
@@ -298,6 +300,7 @@ func (a *Agent) keepAccounts() {
 				}
 				a.meter.progress(id, a.now(), cpu)
 			}
+			a.countLingering(false)
 		}
 		if err := a.meter.settle(); err != nil {
 			a.log.Error("ended leases cannot be written to the ledger, and will be later", "reason", err)
