@@ -32,7 +32,8 @@ type Agent struct {
 	alarm   chan struct{} // something is due earlier
 	changed chan struct{} // there is something new to tell the manager
 
-	isolation isolation     // of packages
+	isolation isolation // of packages
+	lingering lingering
 	processes atomic.Uint64 // that were started
 
 	mu          sync.Mutex
@@ -268,6 +269,7 @@ func (a *Agent) fence(l *lease.Lease) {
 		for _, w := range workers {
 			cpu += w.cpuTime()
 		}
+		a.countLingering(true)
 		a.with(func(n *lease.Node, _ time.Duration) { a.fenced(n, l, cpu) })
 	})
 }
@@ -308,6 +310,7 @@ func (a *Agent) keepAccounts() {
 				}
 				a.meter.progress(id, a.now(), cpu)
 			}
+			a.countLingering(false)
 		}
 		if err := a.meter.settle(); err != nil {
 			a.log.Error("ended leases cannot be written to the ledger, and will be later", "reason", err)

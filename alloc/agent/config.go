@@ -28,7 +28,8 @@ type Config struct {
 	// Cores are what is offered, by processor; executor.AnyCore, as often as is wanted,
 	// stands for one that the kernel chooses.
 	Cores []int
-	// MemoryBytes is what is offered.
+	// MemoryBytes is what is offered. What is in use still of ended leases, because their
+	// clients have it mapped, is not offered meanwhile, where control groups tell.
 	MemoryBytes int64
 	// MaxLife and Notice are those of lease.NodeConfig.
 	MaxLife, Notice time.Duration

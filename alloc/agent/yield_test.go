@@ -32,6 +32,12 @@ const spun = 200 * time.Millisecond
 
 var functions = map[string]invoke.Function{
 	"spin": func(context.Context, []byte, []byte) (int, error) { return 0, spin(spun) },
+	"fill": func(_ context.Context, _, out []byte) (int, error) {
+		for i := range out {
+			out[i] = 1
+		}
+		return len(out), nil
+	},
 }
 
 // The test binary is also the executors of its agents, and busy loops.
@@ -76,8 +82,8 @@ func newAgent(t *testing.T, edit func(*agent.Config)) (a *agent.Agent, address s
 	return a, "unix:" + l.Addr().String()
 }
 
-// lease takes one core. said is what the tenant's log has.
-func lease(t *testing.T, address string) (p *alloc.Pool, said func() string) {
+// lease takes a lease. said is what the tenant's log has.
+func lease(t *testing.T, address string, o alloc.Order) (p *alloc.Pool, said func() string) {
 	t.Helper()
 	device, err := transport.Open("shm:")
 	require.NoError(t, err)
@@ -86,7 +92,7 @@ func lease(t *testing.T, address string) (p *alloc.Pool, said func() string) {
 	c, err := alloc.Open(t.Context(), alloc.Config{Device: device, Tenant: "tenant", Agents: []string{address}, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	p, err = c.Lease(soon(t), alloc.Order{})
+	p, err = c.Lease(soon(t), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { p.Close() })
 	return p, log.String
@@ -148,7 +154,7 @@ func TestLoadReader(t *testing.T) {
 	require.GreaterOrEqual(t, sample().Own, second.Own, "also when it has ended")
 
 	a, address := newAgent(t, func(*agent.Config) {})
-	p, _ := lease(t, address)
+	p, _ := lease(t, address, alloc.Order{})
 	first = sample()
 	_, err = p.Call(soon(t), "spin", nil, nil)
 	require.NoError(t, err)
@@ -183,7 +189,7 @@ func TestYieldsToLoad(t *testing.T) {
 		cfg.YieldLoad, cfg.Notice = new(0.3), 200*time.Millisecond
 		cfg.WatchLoad(500*time.Millisecond, 50*time.Millisecond, filtered)
 	})
-	p, said := lease(t, address)
+	p, said := lease(t, address, alloc.Order{})
 	require.Equal(t, 0, a.Free().Cores)
 	outside := newLoop(t, true)
 	phase.Store(1)
@@ -195,7 +201,7 @@ func TestYieldsToLoad(t *testing.T) {
 	outside.end()
 	phase.Store(2)
 	require.Eventually(t, func() bool { return a.Free().Cores == 1 }, patience, time.Millisecond)
-	p, _ = lease(t, address)
+	p, _ = lease(t, address, alloc.Order{})
 	_, err = p.Call(soon(t), "spin", nil, nil)
 	require.NoError(t, err)
 }

@@ -96,13 +96,14 @@ type Action struct {
 // Node is the agent's side. It is not safe for concurrent use. Actions collect the
 // wishes that a call has caused; the driver takes them after each.
 type Node struct {
-	cfg      NodeConfig
-	free     []int // cores
-	memory   int64 // free
-	withheld int   // cores that the owner wants, and which are not free yet
-	kept     []int // cores that the owner has
-	draining bool
-	count    uint64 // of leases
+	cfg       NodeConfig
+	free      []int // cores
+	memory    int64 // free, but for lingering
+	lingering int64 // of ended leases, and in use still
+	withheld  int   // cores that the owner wants, and which are not free yet
+	kept      []int // cores that the owner has
+	draining  bool
+	count     uint64 // of leases
 
 	sessions map[Session]string // the tenant
 	leases   map[ID]*Lease
@@ -142,7 +143,7 @@ func (n *Node) Free() Capacity {
 	if n.draining {
 		return Capacity{}
 	}
-	return Capacity{len(n.free), n.memory}
+	return Capacity{len(n.free), max(n.memory-n.lingering, 0)}
 }
 
 // Draining says whether the node gives no more leases.
@@ -253,7 +254,7 @@ func (n *Node) request(now time.Duration, s Session, tenant string, m *Message) 
 	case cores > len(n.free):
 		refuse(NoCores, n.soon(now), "")
 		return
-	case memory > n.memory:
+	case memory > n.Free().MemoryBytes:
 		refuse(NoMemory, n.soon(now), "")
 		return
 	}
@@ -330,8 +331,9 @@ func (n *Node) end(l *Lease, why Reason, text string) {
 	n.do(Action{Do: DoFence, Lease: l})
 }
 
-// Fenced tells that nothing of a lease runs any more. Its cores and its memory are
-// stock again, and its tenant is told, also what it has cost: see Message.Usage.
+// Fenced tells that nothing of a lease runs any more. Its cores and its memory, but for
+// what is Lingering, are stock again, and its tenant is told, also what it has cost: see
+// Message.Usage.
 func (n *Node) Fenced(id ID, usage [UsageWords]uint64, claimed bool) {
 	l := n.leases[id]
 	if l == nil || l.State != Fencing {
@@ -349,6 +351,10 @@ func (n *Node) Fenced(id ID, usage [UsageWords]uint64, claimed bool) {
 	n.withhold()
 	n.send(l.session, Message{Kind: Ended, Lease: id, Reason: l.reason, Usage: usage, Claimed: claimed, Text: l.text})
 }
+
+// Lingering tells how much memory is in use still that ended leases had, of all of them: a
+// client that has it mapped keeps it. It is not given to others until then.
+func (n *Node) Lingering(bytes int64) { n.lingering = bytes }
 
 // LostWorker tells a lease's tenant that the process has ended that a worker had for an
 // attempt.

@@ -170,6 +170,29 @@ func TestDrain(t *testing.T) {
 	require.Equal(t, Draining, n.Actions(nil)[0].Message.Kind)
 }
 
+// Cores of an ended lease are free at once, memory when nobody holds it any more.
+func TestLingering(t *testing.T) {
+	t.Parallel()
+	n := newNode(NodeConfig{})
+	n.Connect(1, "a")
+	big := terms(1)
+	big.MemoryBytes = 3 * gib
+	l := request(t, n, 0, 1, big, time.Minute)
+	tell(t, n, 0, 1, Message{Kind: Release, Lease: l.ID, Secret: l.Secret})
+	n.Lingering(2 * gib)
+	n.Fenced(l.ID, [UsageWords]uint64{}, false)
+	n.Actions(nil)
+	require.Equal(t, Capacity{4, 2 * gib}, n.Free())
+	m := refused(t, n, 1, big)
+	require.Equal(t, NoMemory, m.Reason)
+	require.Equal(t, n.Free(), m.Free)
+	require.Positive(t, m.Life, "it is worth to ask again")
+	n.Lingering(5 * gib)
+	require.Equal(t, Capacity{Cores: 4}, n.Free(), "never negative")
+	n.Lingering(gib)
+	request(t, n, 0, 1, big, time.Minute)
+}
+
 // The owner gets free cores at once, others after the notice of the youngest leases.
 func TestReclaim(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,7 @@ func TestRegistryStats(t *testing.T) {
 	r := NewRegistry(1)
 	require.Zero(t, r.Stats())
 	for i, id := range []string{"a", "b", "c"} {
-		n := Node{ID: id, Epoch: 1, Addresses: []Address{{Network: "tcp", Address: "h:1", Transport: "shm"}}, Cores: 4, FreeCores: i, MemoryBytes: 100, FreeBytes: int64(10 * i), Draining: i == 0}
+		n := Node{ID: id, Epoch: 1, Addresses: []Address{{Network: "tcp", Address: "h:1", Transport: "shm", Wire: "shm/2"}}, Cores: 4, FreeCores: i, MemoryBytes: 100, FreeBytes: int64(10 * i), Draining: i == 0}
 		require.NoError(t, r.Register(0, n, time.Second))
 	}
 	require.Equal(t, Stats{Revision: 3, Nodes: 3, Draining: 1, Cores: 12, FreeCores: 3, MemoryBytes: 300, FreeBytes: 30}, r.Stats())
@@ -33,7 +33,7 @@ func TestRegistered(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	kept := make(chan error, 1)
 	go func() {
-		n := Node{ID: "a", Epoch: 1, Addresses: []Address{{Network: "tcp", Address: "h:1", Transport: "shm"}}}
+		n := Node{ID: "a", Epoch: 1, Addresses: []Address{{Network: "tcp", Address: "h:1", Transport: "shm", Wire: "shm/2"}}}
 		kept <- c.Keep(ctx, func() Node { return n }, nil)
 	}()
 	const patience = 30 * time.Second

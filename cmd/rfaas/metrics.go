@@ -1,14 +1,12 @@
 package main
 
-import (
-	"net/http"
-)
+import "net/http"
 
 // metricsPath is where agents and managers answer Prometheus.
 const metricsPath = "/metrics"
 
-// withMetrics adds metrics, which scrape answers, to a server's answers, for whoever has a token of one of some
-// roles; without --tokens for everybody who can connect.
+// withMetrics adds metrics, which scrape answers, to a server's answers, for whoever has a
+// token of one of some roles; without --tokens for everybody who can connect.
 func (c *serverCredentials) withMetrics(other, scrape http.Handler, allowed ...role) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != metricsPath {

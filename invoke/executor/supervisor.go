@@ -218,6 +218,15 @@ func (s *Supervisor) Confinement(ctx context.Context) (confine.Report, error) {
 	return report, nil
 }
 
+// Lingering is how many bytes of memory are in use still that executors had which have
+// ended: see confine.Host. 0 without Config.Confine.
+func (s *Supervisor) Lingering() (int64, error) {
+	if s.host == nil {
+		return 0, nil
+	}
+	return s.host.Lingering()
+}
+
 // spawn starts the process and enters it into the supervisor's account.
 func (s *Supervisor) spawn(cores []int, policy *confine.Policy) (*Executor, error) {
 	s.mu.Lock()

@@ -50,6 +50,7 @@ var scenarios = map[string]func() error{
 	"enter":       enterAndWait,
 	"enter-stay":  enterAndStay,
 	"memory-bomb": memoryBomb,
+	"fill-memory": fillMemory,
 	"fork-bomb":   forkBomb,
 	"foreign-abi": foreignABI,
 	"supervisor":  superviseUntilKilled,

@@ -40,6 +40,9 @@ func NewHost(HostConfig) (*Host, error) { return nil, errSystem }
 // Close does nothing.
 func (*Host) Close() error { return nil }
 
+// Lingering is 0.
+func (*Host) Lingering() (int64, error) { return 0, nil }
+
 // Prepare fails on this system.
 func (*Host) Prepare(*exec.Cmd, Policy) (*Process, error) { return nil, errSystem }
 

@@ -1,0 +1,63 @@
+//go:build amd64 || arm64
+
+package confine
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+const lingeringBytes = 32 << 20
+
+// fillMemory writes to a memory file that somebody else has, too.
+func fillMemory() error {
+	p, err := Inherited()
+	if err != nil {
+		return err
+	}
+	if _, err := Enter(p); err != nil {
+		return err
+	}
+	mem, err := unix.Mmap(3, 0, lingeringBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	for i := 0; i < len(mem); i += 4096 {
+		mem[i] = 1
+	}
+	return waitForEnd()
+}
+
+// Memory of a process that somebody else holds is in use when the process is gone, until it
+// is let go of.
+func TestLingering(t *testing.T) {
+	h := newHost(t)
+	needGroup(t, h, "memory")
+	fd, err := unix.MemfdCreate("lingering", unix.MFD_CLOEXEC)
+	require.NoError(t, err)
+	file := os.NewFile(uintptr(fd), "lingering")
+	defer file.Close()
+	require.NoError(t, file.Truncate(lingeringBytes))
+	lingering := func() int64 {
+		n, err := h.Lingering()
+		require.NoError(t, err)
+		return n
+	}
+	const little = lingeringBytes / 8 // the kernel counts in batches
+	r := launch(t, h, "fill-memory", policyFor(h), file)
+	r.ready(t)
+	require.Less(t, lingering(), int64(little), "it is a living process's")
+	r.in.Close()
+	r.end(t)
+	_, err = r.Close()
+	require.NoError(t, err)
+	require.Greater(t, lingering(), int64(lingeringBytes-little))
+	require.NoError(t, file.Close())
+	require.Eventually(t, func() bool { return lingering() < little }, time.Minute, time.Millisecond)
+	require.NoError(t, h.Close())
+	require.Zero(t, lingering())
+}
