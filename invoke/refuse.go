@@ -98,6 +98,9 @@ func (l *loop) replyFailure(f *registered, n int, err error) {
 	switch {
 	case err != nil:
 		status, message = statusOf(err), messageOf(err)
+		if status == StatusCanceled && l.w.life.Err() != nil { // not by the caller
+			status, message = StatusRevoked, "the worker was taken away while the function ran: "+message
+		}
 	case n < 0:
 		status, message = StatusCrashed, fmt.Sprintf("the function returned a length of %d bytes", n)
 	default:

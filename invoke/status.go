@@ -23,7 +23,8 @@ const (
 	StatusDeadlineExceeded
 	// StatusCanceled: the caller gave up before the function was started.
 	StatusCanceled
-	// StatusRevoked: the worker is being taken away and starts nothing any more.
+	// StatusRevoked: the worker is being taken away. It starts nothing any more, and a
+	// function that runs is told by its context.
 	StatusRevoked
 	// StatusVersionMismatch: the two ends speak different versions of this
 	// protocol.

@@ -30,7 +30,7 @@
 //
 // A call is made again if it was provably not started (the connection was lost
 // before it was sent, the worker is busy or being taken away), or if its worker
-// was lost and the function is declared idempotent; never more often than
+// was lost or taken away while it ran and the function is declared idempotent; never more often than
 // Config.Attempts, nor beyond its context; on another lane if one is idle. A
 // call that has lost a worker before gets the next one to itself, so that an
 // input that kills workers does not take its neighbours along again and again.

@@ -221,7 +221,7 @@ func (l *lane) settle(i int) error {
 			l.discard(f.buffer)
 		}
 		l.rest(err)
-		l.repeat(c, err, false)
+		l.repeat(c, err, takenAway(err) && f.function.Idempotent())
 		return nil
 	}
 	l.busies = 0
@@ -246,8 +246,8 @@ func (l *lane) launch(c *call) {
 func (l *lane) rest(err error) {
 	e, ok := errors.AsType[*invoke.Error](err)
 	switch {
-	case !ok || e.Started != invoke.StartedNo:
-	case e.Status == invoke.StatusBusy:
+	case !ok:
+	case e.Status == invoke.StatusBusy && e.Started == invoke.StartedNo:
 		l.busies++
 		l.resting = time.Now().Add(l.client.cfg.backoff(l.busies))
 	case e.Status == invoke.StatusRevoked:

@@ -64,6 +64,13 @@ func notStarted(err error) bool {
 		(e.Status == invoke.StatusBusy || e.Status == invoke.StatusRevoked || errors.Is(e.Err, invoke.ErrWorkerGone))
 }
 
+// takenAway reports whether the worker was taken away while the call ran, and the function
+// has given it up for that.
+func takenAway(err error) bool {
+	e, ok := errors.AsType[*invoke.Error](err)
+	return ok && e.Status == invoke.StatusRevoked && e.Started == invoke.StartedYes
+}
+
 // fated is the error of a call that was in flight when its worker was lost. It
 // is both what the fate says and an invoke.ErrWorkerGone.
 func fated(gone *invoke.GoneError, fate error, function string) error {

@@ -115,6 +115,35 @@ func TestDrainedWorker(t *testing.T) {
 	})
 }
 
+// TestTakenAwayDuringACall: a function that gives up because its worker is taken away is no
+// answer to its caller: it is called again elsewhere, if it may be.
+func TestTakenAwayDuringACall(t *testing.T) {
+	modes(t, func(t *testing.T, mode invoke.Mode) {
+		s := newSite(t, "loopback:")
+		again, release := s.gate("again", invoke.Idempotent(true))
+		never, _ := s.gate("never")
+		p := s.open(client.Config{Mode: mode, BackoffMin: time.Millisecond})
+		f, err := p.Go(soon(t), "again", []byte("x"))
+		require.NoError(t, err)
+		receive(t, again)
+		require.NoError(t, s.dialed()[0].worker.Close())
+		receive(t, again)
+		close(release)
+		out, err := f.Wait(soon(t))
+		require.NoError(t, err)
+		require.Equal(t, "x", string(out))
+
+		f, err = p.Go(soon(t), "never", nil)
+		require.NoError(t, err)
+		receive(t, never)
+		require.NoError(t, s.dialed()[1].worker.Close())
+		_, err = f.Wait(soon(t))
+		require.ErrorIs(t, err, invoke.ErrRevoked)
+		require.NotErrorIs(t, err, context.Canceled)
+		require.ErrorContains(t, err, "the worker was taken away while the function ran")
+	})
+}
+
 // TestFaultyTransport: hundreds of calls of an idempotent function over
 // connections that are lost now and then all succeed.
 func TestFaultyTransport(t *testing.T) {
