@@ -86,7 +86,7 @@ func (o *Order) fewer(refused int, err error) int {
 		return 0
 	case why.Reason == lease.NoCores && why.Free.Cores/o.Cores < refused:
 		return why.Free.Cores / o.Cores
-	case why.Reason == lease.TooMuch && refused > 1: // one may be had, now or later
+	case why.Reason == lease.TooMuch && refused > 1 && o.AtLeast < o.Workers: // one may be had, now or later
 		return 1
 	}
 	return 0
