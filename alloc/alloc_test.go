@@ -646,6 +646,30 @@ func TestManagerIsTold(t *testing.T) {
 }
 
 // A closed client says so to those who wait.
+// A client that is closed while it asks for a lease gives it back: it does not have to
+// expire.
+func TestClosedWhileAsking(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 100, nil)
+	device, err := transport.Open("shm:")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, device.Close()) }()
+	for i := range 100 {
+		c, err := alloc.Open(t.Context(), alloc.Config{Device: device, Tenant: "tenant", Agents: []string{s.address}})
+		require.NoError(t, err)
+		first, err := c.Lease(soon(t), alloc.Order{})
+		require.NoError(t, err)
+		require.NoError(t, first.Close())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*100*time.Nanosecond)
+		if p, err := c.Lease(ctx, alloc.Order{Life: time.Minute}); err == nil {
+			require.NoError(t, p.Close())
+		}
+		cancel()
+		require.NoError(t, c.Close())
+	}
+	free(t, s, 100)
+}
+
 func TestClosedClient(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, &site{address: "unix:@nobody-listens-here"})

@@ -142,11 +142,12 @@ func (c *Client) Device() *transport.Device { return c.cfg.Device }
 // flushPatience is how long Close waits for what was given back to arrive.
 const flushPatience = time.Second
 
-// flush waits until the agents have what they were sent last.
+// flush waits until the agents have taken back what was given back, and what they were
+// asked for and nobody wants any more.
 func (c *Client) flush() {
 	begun := time.Now()
 	for _, n := range c.all() {
-		for n.sending() && time.Since(begun) < flushPatience {
+		for n.waiting() && time.Since(begun) < flushPatience {
 			time.Sleep(100 * time.Microsecond)
 		}
 	}

@@ -288,11 +288,11 @@ func (n *node) isConnected() bool {
 	return n.link != nil && n.link.Conn.Err() == nil
 }
 
-// sending says that a message has not arrived yet.
-func (n *node) sending() bool {
+// waiting says that the agent has yet to get a message, or to answer one.
+func (n *node) waiting() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.link != nil && n.link.Conn.Err() == nil && !n.link.Idle()
+	return n.link != nil && n.link.Conn.Err() == nil && (n.state.Waiting() || !n.link.Idle())
 }
 
 // disconnect forgets the connection; leases live on.
@@ -313,28 +313,41 @@ func (n *node) disconnect(why error) {
 	}
 }
 
-// settle carries out what the state machine wants. n.mu is held.
+// settle carries out what the state machine wants, which may make it want more. n.mu is
+// held.
 func (n *node) settle() {
-	n.messages = n.state.Messages(n.messages[:0])
-	for i := range n.messages {
-		if n.link == nil {
+	next := n.state.Tick(n.now())
+	for {
+		n.messages = n.state.Messages(n.messages[:0])
+		n.events = n.state.Events(n.events[:0])
+		if len(n.messages)+len(n.events) == 0 {
 			break
 		}
-		if err := n.link.Send(&n.messages[i]); err != nil {
-			conn := n.link.Conn
-			go conn.Close() // poll finds out
-			break
+		n.send()
+		for i := range n.events {
+			n.happened(&n.events[i])
 		}
+		next = n.state.Tick(n.now())
 	}
-	n.events = n.state.Events(n.events[:0])
-	for i := range n.events {
-		n.happened(&n.events[i])
-	}
-	if next := n.state.Tick(n.now()); next < n.armed {
+	if next < n.armed {
 		n.armed = next
 		select {
 		case n.alarm <- struct{}{}:
 		default:
+		}
+	}
+}
+
+// send sends messages. n.mu is held.
+func (n *node) send() {
+	for i := range n.messages {
+		if n.link == nil {
+			return
+		}
+		if err := n.link.Send(&n.messages[i]); err != nil {
+			conn := n.link.Conn
+			go conn.Close() // poll finds out
+			return
 		}
 	}
 }

@@ -138,6 +138,10 @@ func (c *Client) Ask(now time.Duration, t Terms, life time.Duration) (number uin
 	return c.number
 }
 
+// Waiting says whether the node owes an answer: to a request, or the end of a lease that was
+// returned.
+func (c *Client) Waiting() bool { return len(c.asked)+len(c.returned) > 0 }
+
 // SendPiece offers a piece of a package to be read.
 func (c *Client) SendPiece(m Message) {
 	c.number++
