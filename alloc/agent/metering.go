@@ -145,6 +145,7 @@ func (m *metering) accounts() []words.Account {
 		a := all[k]
 		a.Epoch, a.Tenant, a.Measured = k.epoch, k.tenant, a.Measured.Add(l.noted)
 		for _, u := range l.last {
+			u = l.believe(u)
 			if l.claimed {
 				a.Claimed = a.Claimed.Add(u)
 			} else {
@@ -210,6 +211,7 @@ func (m *metering) settleRemains() error {
 		delete(remains, lease.ID(e.Lease))
 	}
 	for _, l := range remains {
+		l.counted = l.believe(l.counted) // now that it is known whether it is claimed
 		m.log.Info("a lease of an earlier life of the agent is settled", "lease", l.id, "tenant", l.tenant)
 		if err := m.ledger.Append(m.entries(l)...); err != nil {
 			return err
@@ -308,9 +310,19 @@ func (m *metering) count(l *metered) (sum accounting.Usage) {
 			u = l.last[i]
 		}
 		l.last[i] = u
-		sum = sum.Add(u)
+		sum = sum.Add(l.believe(u))
 	}
 	return sum
+}
+
+// believe is what of a worker's page counts: nothing that the agent knows by itself, and of
+// code that could write anything no times, which the kernel measures.
+func (l *metered) believe(u accounting.Usage) accounting.Usage {
+	u[accounting.CoreTime], u[accounting.MemoryTime] = 0, 0
+	if l.claimed {
+		u[accounting.PolledTime], u[accounting.ExecutedTime] = 0, 0
+	}
+	return u
 }
 
 // progress brings the agent's own page of a lease up to date.
