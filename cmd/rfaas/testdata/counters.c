@@ -15,7 +15,7 @@ enum { page = 4096, words_at = 128, words_end = 128 + 7 * 8 };
 
 uint32_t forge(void *args, uint32_t size, void *res)
 {
-	const uintptr_t here = (uintptr_t)forge & -page, around = (uintptr_t)4 << 30;
+	const uintptr_t here = (uintptr_t)forge & -page, around = (uintptr_t)512 << 20;
 	int found = 0;
 	for (uintptr_t at = here - around; at < here + around; at += page) {
 		if (madvise((void *)at, page, MADV_POPULATE_WRITE) || memcmp((void *)at, "rfaaspag", 8))
