@@ -11,10 +11,13 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/lease"
 )
 
-// acquire leases up to a number of workers, at least one. ours is how many there are of
-// the pool by node; once: each node is asked no more than once.
-func (c *Client) acquire(ctx context.Context, o *Order, workers int, ours map[*node]int, once bool) (*grant, error) {
+// acquire leases up to a number of workers, at least one. once: each node is asked no more
+// than once.
+func (p *Pool) acquire(ctx context.Context, workers int, once bool) (g *grant, err error) {
+	p.waits.begin(workers)
+	defer func() { p.waits.end(workers, err == nil) }()
 	const least, most = 2 * time.Millisecond, time.Second
+	c, o, ours := p.owner, &p.order, p.nodes()
 	var refusals error // of the last round that came to an end
 	for pause := least; ; pause = min(2*pause, most) {
 		g, after, err := c.round(ctx, o, workers, ours)
@@ -23,6 +26,7 @@ func (c *Client) acquire(ctx context.Context, o *Order, workers int, ours map[*n
 		}
 		if ctx.Err() == nil || refusals == nil {
 			refusals = err
+			p.waits.refused(err)
 		}
 		wait := pause
 		if after > 0 {
@@ -104,6 +108,25 @@ func (c *Client) nobody(o *Order) error {
 		return fmt.Errorf("alloc: the manager at %s knows no node that gives leases over %s", c.cfg.Manager, c.cfg.Device.Name())
 	}
 	return errors.New("alloc: all nodes are draining")
+}
+
+// silence is why a request was not answered yet.
+func (c *Client) silence(o *Order) error {
+	all := slices.DeleteFunc(c.all(), func(n *node) bool { return !n.suits(o) })
+	if len(all) == 0 {
+		return c.nobody(o)
+	}
+	var reasons []error
+	for _, n := range all {
+		n.mu.Lock()
+		if n.link == nil {
+			reasons = append(reasons, fmt.Errorf("alloc: the agent at %s: %w", n.address, n.failure))
+		} else {
+			reasons = append(reasons, fmt.Errorf("alloc: node %s was asked and has not answered yet", n.name()))
+		}
+		n.mu.Unlock()
+	}
+	return errors.Join(reasons...)
 }
 
 // inOrder is in which order nodes are asked: the better one of two, then the others. It

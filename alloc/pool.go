@@ -21,6 +21,7 @@ type Pool struct {
 	*client.Client
 	owner *Client
 	order Order
+	waits waits
 
 	closing sync.Once
 	err     error
@@ -45,9 +46,10 @@ type seat struct {
 func (c *Client) Lease(ctx context.Context, o Order) (*Pool, error) {
 	o.complete()
 	p := &Pool{owner: c, order: o}
+	p.waits.pool = p
 	for missing := o.Workers; missing > 0; missing = o.Workers - len(p.spare) {
 		enough := len(p.spare) >= o.AtLeast
-		g, err := c.acquire(ctx, &p.order, missing, p.nodes(), enough)
+		g, err := p.acquire(ctx, missing, enough)
 		if err != nil && enough {
 			break
 		}
@@ -233,7 +235,7 @@ func (p *Pool) seat(ctx context.Context, lane int) (*seat, error) {
 			return s, nil
 		}
 		p.mu.Unlock()
-		g, err := p.owner.acquire(ctx, &p.order, 1, p.nodes(), false)
+		g, err := p.acquire(ctx, 1, false)
 		if err != nil {
 			return nil, err
 		}
