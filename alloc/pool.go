@@ -49,7 +49,7 @@ func (c *Client) Lease(ctx context.Context, o Order) (*Pool, error) {
 	p.waits.pool = p
 	for missing := o.Workers; missing > 0; missing = o.Workers - len(p.spare) {
 		enough := len(p.spare) >= o.AtLeast
-		g, err := p.acquire(ctx, missing, enough)
+		grants, err := p.acquire(ctx, missing, enough)
 		if err != nil && enough {
 			break
 		}
@@ -58,7 +58,7 @@ func (c *Client) Lease(ctx context.Context, o Order) (*Pool, error) {
 			p.giveBack()
 			return nil, fmt.Errorf("alloc: %d of %d workers were to be had: %w", got, o.Workers, err)
 		}
-		p.add(g)
+		p.add(grants)
 	}
 	p.seats = make([]*seat, len(p.spare))
 	cfg := o.Calls
@@ -84,13 +84,15 @@ func (p *Pool) nodes() map[*node]int {
 	return count
 }
 
-// add makes seats of a lease.
-func (p *Pool) add(g *grant) {
+// add makes seats of leases.
+func (p *Pool) add(grants []*grant) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.grants = append(p.grants, g)
-	for i := range g.workers {
-		p.spare = append(p.spare, &seat{grant: g, worker: i})
+	p.grants = append(p.grants, grants...)
+	for _, g := range grants {
+		for i := range g.workers {
+			p.spare = append(p.spare, &seat{grant: g, worker: i})
+		}
 	}
 }
 
@@ -235,11 +237,11 @@ func (p *Pool) seat(ctx context.Context, lane int) (*seat, error) {
 			return s, nil
 		}
 		p.mu.Unlock()
-		g, err := p.acquire(ctx, 1, false)
+		grants, err := p.acquire(ctx, 1, false)
 		if err != nil {
 			return nil, err
 		}
-		p.add(g)
+		p.add(grants)
 	}
 }
 
