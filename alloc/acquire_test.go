@@ -3,9 +3,11 @@ package alloc_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -156,4 +158,33 @@ func TestNobodyHasAsMuch(t *testing.T) {
 	for i := range 5 {
 		require.ErrorContains(t, err, fmt.Sprintf("node node%d refuses a lease: more than the node has", i))
 	}
+}
+
+// A connection to an agent's life before is given up when the manager knows of a new one.
+func TestAgentsNewLife(t *testing.T) {
+	t.Parallel()
+	url, _ := newCluster(t)
+	s := newSite(t, 1, nil)
+	mc, err := manager.NewClient(url, nil)
+	require.NoError(t, err)
+	device, err := transport.Open("shm:")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, device.Close()) })
+	about := manager.Node{
+		ID: "node", Epoch: 1, Cores: 1, FreeCores: 1,
+		Addresses: []manager.Address{{Network: "unix", Address: s.address[len("unix:"):], Transport: "shm", Wire: device.Capabilities().Wire}},
+	}
+	_, err = mc.Register(t.Context(), about)
+	require.NoError(t, err)
+	var told lockedBuffer
+	c, err := alloc.Open(t.Context(), alloc.Config{Device: device, Manager: url, Tenant: "tenant", Logger: slog.New(slog.NewTextHandler(&told, nil))})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	require.NoError(t, newPool(t, c, alloc.Order{}).Close())
+	connected := func() int { return strings.Count(told.String(), "agent connected") }
+	require.Equal(t, 1, connected())
+	about.Epoch = 2
+	_, err = mc.Register(t.Context(), about)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return connected() == 2 }, patience, time.Millisecond)
 }

@@ -43,6 +43,7 @@ type node struct {
 	away      bool          // the manager does not list it any more
 	failure   error         // why it is not connected
 	tried     chan struct{} // closed when it was tried to connect
+	hurry     func()        // ends an attempt to connect, and the pause after it; nil before the first
 	armed     time.Duration
 	answers   map[uint32]chan lease.Event // by number of the request
 	granted   map[lease.ID]*grant
@@ -129,9 +130,27 @@ func (n *node) list(m *manager.Node) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.title.Store(&m.ID)
+	if n.away || n.epoch != 0 && m.Epoch > n.epoch {
+		n.startedAnew(m.Epoch)
+	}
 	n.labels, n.away, n.listed = m.Labels, false, m
 	n.epoch = max(n.epoch, m.Epoch)
 	n.look()
+}
+
+// startedAnew connects at once to an agent that is there again: what is under way to its
+// life before, or to nobody, is of no use. n.mu is held.
+func (n *node) startedAnew(epoch uint64) {
+	if n.link != nil {
+		if epoch <= n.epoch {
+			return // only the manager had lost it
+		}
+		conn := n.link.Conn
+		go conn.Close() // poll finds out
+	}
+	if n.hurry != nil {
+		n.hurry()
+	}
 }
 
 // fresh is for how long an agent's own word counts more than what the manager lists: it
@@ -210,8 +229,12 @@ const (
 func (n *node) run() {
 	life := n.life
 	for pause := leastPause; life.Err() == nil; {
+		attempt, hurry := context.WithCancel(life)
+		n.mu.Lock()
+		n.hurry = hurry
+		n.mu.Unlock()
 		begun := time.Now()
-		err := n.connect(life)
+		err := n.connect(attempt)
 		if err == nil {
 			n.wasTried(nil)
 			err = n.poll(life)
@@ -223,9 +246,11 @@ func (n *node) run() {
 		}
 		select {
 		case <-time.After(pause - rand.N(pause/2+1)):
-		case <-life.Done():
+			pause = min(2*pause, mostPause)
+		case <-attempt.Done():
+			pause = leastPause
 		}
-		pause = min(2*pause, mostPause)
+		hurry()
 	}
 }
 
