@@ -7,7 +7,8 @@
 //
 // A Client asks agents directly: no scheduler is in between. A Pool is an
 // invoke/client.Client over the workers of its leases, safe to use from any goroutine; it
-// renews the leases, and replaces those that are revoked or lost.
+// renews the leases, replaces those that are revoked or lost, and with Order.Idle gives
+// those back that had no calls for a time.
 //
 // # Which node
 //

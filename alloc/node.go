@@ -69,7 +69,8 @@ type grant struct {
 	mu     sync.Mutex
 	losses map[lost]lease.Event
 	news   chan struct{} // closed when there is a loss
-	users  int           // workers that somebody has
+
+	users int // workers that lanes have, or have not had yet; of the pool's lock
 }
 
 // lost names a process of a worker.

@@ -26,10 +26,12 @@ type Pool struct {
 	closing sync.Once
 	err     error
 
-	mu     sync.Mutex
-	seats  []*seat  // of the lanes; nil: it has none yet
-	spare  []*seat  // leased, and nobody's yet
-	grants []*grant // all that there were
+	mu      sync.Mutex
+	seats   []*seat          // of the lanes; nil: it has none now
+	spare   []*seat          // leased, and no lane's
+	grants  []*grant         // those whose end was not counted yet
+	used    accounting.Usage // of the others
+	claimed bool             // of the others: some of it is what their own code says
 }
 
 // seat is a worker of a lease, for one lane.
@@ -37,6 +39,7 @@ type seat struct {
 	grant    *grant
 	worker   int
 	attempts atomic.Uint32 // of connections
+	idle     bool          // a lane has let it go; of the pool's lock
 }
 
 // Lease gets workers and makes a pool of them. It returns when all that the order wants
@@ -62,7 +65,7 @@ func (c *Client) Lease(ctx context.Context, o Order) (*Pool, error) {
 	}
 	p.seats = make([]*seat, len(p.spare))
 	cfg := o.Calls
-	cfg.Lanes, cfg.Dial = len(p.seats), p.dial
+	cfg.Lanes, cfg.Dial, cfg.Idle = len(p.seats), p.dial, o.Idle
 	var err error
 	if p.Client, err = client.New(cfg); err != nil {
 		p.giveBack()
@@ -88,6 +91,7 @@ func (p *Pool) nodes() map[*node]int {
 func (p *Pool) add(grants []*grant) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.countEnded()
 	p.grants = append(p.grants, grants...)
 	for _, g := range grants {
 		for i := range g.workers {
@@ -102,9 +106,12 @@ func (p *Pool) Close() error {
 	p.closing.Do(func() {
 		p.err = p.Client.Close()
 		p.giveBack()
+		p.mu.Lock()
+		grants := slices.Clone(p.grants)
+		p.mu.Unlock()
 		late := time.NewTimer(endPatience)
 		defer late.Stop()
-		for _, g := range p.grants {
+		for _, g := range grants {
 			select {
 			case <-g.ended:
 			case <-late.C:
@@ -124,12 +131,19 @@ const endPatience = 3 * time.Second
 func (p *Pool) Usage() (sum accounting.Usage, claimed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, g := range p.grants {
-		if isClosed(g.ended) {
-			sum, claimed = sum.Add(g.usage), claimed || g.claimed
+	p.countEnded()
+	return p.used, p.claimed
+}
+
+// countEnded forgets the leases that have ended, but for what they have cost. p.mu is held.
+func (p *Pool) countEnded() {
+	p.grants = slices.DeleteFunc(p.grants, func(g *grant) bool {
+		if !isClosed(g.ended) {
+			return false
 		}
-	}
-	return sum, claimed
+		p.used, p.claimed = p.used.Add(g.usage), p.claimed || g.claimed
+		return true
+	})
 }
 
 func (p *Pool) giveBack() {
@@ -181,7 +195,7 @@ func (p *Pool) dial(ctx context.Context, lane int) (client.Worker, error) {
 	if p.order.OnWorker != nil {
 		p.order.OnWorker(lane, Worker{n.name(), s.grant.id, s.worker})
 	}
-	return client.Worker{Client: conn, Fate: func(ctx context.Context) error {
+	return client.Worker{Client: conn, Idle: func() { p.letGo(lane, s) }, Fate: func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, fatePatience)
 		defer cancel()
 		e, ok := s.grant.fate(ctx, s.worker, attempt)
@@ -232,6 +246,10 @@ func (p *Pool) seat(ctx context.Context, lane int) (*seat, error) {
 			if isClosed(s.grant.leaving) {
 				continue
 			}
+			if s.idle {
+				s.idle = false
+				s.grant.users++
+			}
 			p.seats[lane] = s
 			p.mu.Unlock()
 			return s, nil
@@ -251,14 +269,36 @@ func (p *Pool) leave(lane int, s *seat) {
 	if p.seats[lane] == s {
 		p.seats[lane] = nil
 	}
+	unused := p.unused(s.grant)
 	p.mu.Unlock()
-	s.grant.mu.Lock()
-	s.grant.users--
-	unused := s.grant.users == 0
-	s.grant.mu.Unlock()
 	if unused {
 		s.grant.giveBack()
 	}
+}
+
+// letGo takes a worker from a lane that does not need it now: others may, as long as its
+// lease has users.
+func (p *Pool) letGo(lane int, s *seat) {
+	p.mu.Lock()
+	p.seats[lane] = nil
+	s.idle = true
+	p.spare = append(p.spare, s)
+	unused := p.unused(s.grant)
+	p.mu.Unlock()
+	if unused {
+		p.owner.log.Info("lease is given back", "node", s.grant.node.name(), "lease", s.grant.id, "reason", "its workers had no calls")
+		s.grant.giveBack()
+	}
+}
+
+// unused counts a user of a lease less, and says whether it was the last one. Then no lane
+// gets a worker of it any more. p.mu is held.
+func (p *Pool) unused(g *grant) bool {
+	if g.users--; g.users > 0 {
+		return false
+	}
+	p.spare = slices.DeleteFunc(p.spare, func(s *seat) bool { return s.grant == g })
+	return true
 }
 
 // StartError says that a worker could not be started.
