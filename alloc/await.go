@@ -95,12 +95,16 @@ func (c *Client) silence(o *Order) error {
 	var reasons []error
 	for _, n := range all {
 		n.mu.Lock()
-		if n.link == nil {
+		switch {
+		case n.link == nil:
 			reasons = append(reasons, fmt.Errorf("alloc: the agent at %s: %w", n.address, n.failure))
-		} else {
+		case len(n.answers) > 0:
 			reasons = append(reasons, fmt.Errorf("alloc: node %s was asked and has not answered yet", n.name()))
 		}
 		n.mu.Unlock()
+	}
+	if len(reasons) == 0 {
+		return errors.New("alloc: agents are being asked")
 	}
 	return errors.Join(reasons...)
 }
