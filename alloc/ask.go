@@ -61,21 +61,34 @@ func (n *node) request(ctx context.Context, t lease.Terms, life time.Duration) (
 	n.answers[number] = answer
 	n.settle()
 	n.mu.Unlock()
+	late := time.NewTimer(answerPatience)
+	defer late.Stop()
 	select {
 	case e := <-answer:
 		return e, nil
 	case <-ctx.Done():
+	case <-late.C:
 	}
 	n.mu.Lock()
-	delete(n.answers, number)
+	delete(n.answers, number) // a grant that comes later is given back
+	if ctx.Err() == nil {
+		n.hear(lease.Capacity{}) // others are asked first
+	}
 	n.mu.Unlock()
 	select {
 	case e := <-answer: // it came in the end
 		return e, nil
 	default:
-		return lease.Event{}, fmt.Errorf("alloc: node %s does not answer: %w", n.name(), context.Cause(ctx))
+		if why := context.Cause(ctx); why != nil {
+			return lease.Event{}, fmt.Errorf("alloc: node %s does not answer: %w", n.name(), why)
+		}
+		return lease.Event{}, fmt.Errorf("alloc: node %s has not answered for %v", n.name(), answerPatience)
 	}
 }
+
+// answerPatience is how long an agent may take to answer a request, which others that are
+// asked beside it wait for. It decides by itself, so that only one that hangs takes long.
+const answerPatience = 5 * time.Second
 
 // sendPackage offers the package's archive, piece by piece, for the agent to read.
 func (n *node) sendPackage(ctx context.Context, p *pack.Package) error {

@@ -104,7 +104,10 @@ type Order struct {
 	Labels map[string]string
 	// Pack: few nodes with many workers each. Otherwise they are spread.
 	Pack bool
-	// Calls says how calls are made over the workers; its Lanes and Dial are set here.
+	// Idle is after how long without calls workers are given back, and leased again when
+	// calls wait: a lease ends when none of its workers is in use. 0 for never.
+	Idle time.Duration
+	// Calls says how calls are made over the workers; its Lanes, Dial and Idle are set here.
 	Calls client.Config
 	// OnWorker is told of the worker that a lane gets, in place of one before; may be nil.
 	// It is called on the lane's goroutine.

@@ -7,13 +7,18 @@
 //
 // A Client asks agents directly: no scheduler is in between. A Pool is an
 // invoke/client.Client over the workers of its leases, safe to use from any goroutine; it
-// renews the leases, and replaces those that are revoked or lost.
+// renews the leases, replaces those that are revoked or lost, and with Order.Idle gives
+// those back that had no calls for a time.
 //
 // # Which node
 //
-// Of two nodes chosen at random that one is asked first which has fewer of the pool's
-// workers already, or else more free cores, as far as that is known; with Order.Pack it is
-// the other one, and a node gets all that it has room for before the next one is
-// asked. Who refuses says what is free. When nobody has room, the client asks again, after
-// a pause that grows and is different each time, until the context ends.
+// For one worker, of two nodes chosen at random that one is asked first which has fewer of
+// the pool's workers already, or else more free cores, as far as that is known; with
+// Order.Pack it is the other one. For several workers all nodes are put in that order, and
+// up to 16 are asked side by side for their shares: as even as their room allows, or
+// with Order.Pack all that a node has room for before the next one is asked. Nodes that are
+// full, as the manager says, are asked last, two at a time. Who refuses says what is free,
+// which counts more than what the manager says, for a second. When nobody has room, the client
+// asks again, after a pause that grows and is different each time, until the context
+// ends; Config.Logger is told after 5 s, and again after pauses that grow.
 package alloc

@@ -37,9 +37,13 @@ type node struct {
 	labels    map[string]string
 	free      lease.Capacity
 	draining  bool
+	heard     time.Duration // when the agent itself said what is free, or caused it to change
+	listed    *manager.Node // what the manager says, nil if it never did
+	epoch     uint64        // the latest of the agent that is known; 0: none
 	away      bool          // the manager does not list it any more
 	failure   error         // why it is not connected
 	tried     chan struct{} // closed when it was tried to connect
+	hurry     func()        // ends an attempt to connect, and the pause after it; nil before the first
 	armed     time.Duration
 	answers   map[uint32]chan lease.Event // by number of the request
 	granted   map[lease.ID]*grant
@@ -65,7 +69,8 @@ type grant struct {
 	mu     sync.Mutex
 	losses map[lost]lease.Event
 	news   chan struct{} // closed when there is a loss
-	users  int           // workers that somebody has
+
+	users int // workers that lanes have, or have not had yet; of the pool's lock
 }
 
 // lost names a process of a worker.
@@ -76,7 +81,7 @@ type lost struct {
 
 func newNode(c *Client, address string) (*node, error) {
 	n := &node{
-		client: c, address: address, begun: time.Now(), alarm: make(chan struct{}, 1),
+		client: c, address: address, begun: time.Now(), heard: -fresh, alarm: make(chan struct{}, 1),
 		state: lease.NewClient(), tried: make(chan struct{}), answers: map[uint32]chan lease.Event{}, granted: map[lease.ID]*grant{}, returned: map[lease.ID]*grant{},
 		failure: errors.New("there is no connection yet"),
 	}
@@ -126,8 +131,58 @@ func (n *node) list(m *manager.Node) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.title.Store(&m.ID)
-	n.labels, n.away = m.Labels, false
-	n.free, n.draining = lease.Capacity{Cores: m.FreeCores, MemoryBytes: m.FreeBytes}, m.Draining
+	if n.away || n.epoch != 0 && m.Epoch > n.epoch {
+		n.startedAnew(m.Epoch)
+	}
+	n.labels, n.away, n.listed = m.Labels, false, m
+	n.epoch = max(n.epoch, m.Epoch)
+	n.look()
+}
+
+// startedAnew connects at once to an agent that is there again: what is under way to its
+// life before, or to nobody, is of no use. n.mu is held.
+func (n *node) startedAnew(epoch uint64) {
+	if n.link != nil {
+		if epoch <= n.epoch {
+			return // only the manager had lost it
+		}
+		conn := n.link.Conn
+		go conn.Close() // poll finds out
+	}
+	if n.hurry != nil {
+		n.hurry()
+	}
+}
+
+// fresh is for how long an agent's own word counts more than what the manager lists: it
+// is told within a part of that.
+const fresh = time.Second
+
+// look takes what the manager lists, unless the agent itself was heard lately. n.mu is
+// held.
+func (n *node) look() {
+	if n.listed != nil && n.now()-n.heard >= fresh {
+		n.free = lease.Capacity{Cores: n.listed.FreeCores, MemoryBytes: n.listed.FreeBytes}
+		n.draining = n.listed.Draining
+	}
+}
+
+// hear takes what the agent has free by its own word. n.mu is held.
+func (n *node) hear(free lease.Capacity) { n.free, n.heard = free, n.now() }
+
+// known is what the node is said to have free.
+func (n *node) known() lease.Capacity {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.look()
+	return n.free
+}
+
+// bootEpoch is the latest epoch of the agent that is known, 0 for none.
+func (n *node) bootEpoch() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.epoch
 }
 
 // name is what the agent calls itself, or its address.
@@ -175,8 +230,12 @@ const (
 func (n *node) run() {
 	life := n.life
 	for pause := leastPause; life.Err() == nil; {
+		attempt, hurry := context.WithCancel(life)
+		n.mu.Lock()
+		n.hurry = hurry
+		n.mu.Unlock()
 		begun := time.Now()
-		err := n.connect(life)
+		err := n.connect(attempt)
 		if err == nil {
 			n.wasTried(nil)
 			err = n.poll(life)
@@ -188,9 +247,11 @@ func (n *node) run() {
 		}
 		select {
 		case <-time.After(pause - rand.N(pause/2+1)):
-		case <-life.Done():
+			pause = min(2*pause, mostPause)
+		case <-attempt.Done():
+			pause = leastPause
 		}
-		pause = min(2*pause, mostPause)
+		hurry()
 	}
 }
 
@@ -235,7 +296,8 @@ func (n *node) connect(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.title.Store(&h.Name)
-	n.link, n.free, n.draining = l, h.Free, false
+	n.link, n.epoch, n.draining = l, max(n.epoch, h.Epoch), false
+	n.hear(h.Free)
 	n.state.Connected(n.now(), h.Epoch)
 	n.settle()
 	n.client.log.Info("agent connected", "node", h.Name, "address", n.address, "free", h.Free.String())
@@ -357,11 +419,11 @@ func (n *node) happened(e *lease.Event) {
 	switch e.Kind {
 	case lease.WasGranted, lease.WasRefused, lease.WasNeeded:
 		if e.Kind == lease.WasRefused && (e.Reason == lease.NoCores || e.Reason == lease.NoMemory) {
-			n.free = e.Free
+			n.hear(e.Free)
 		}
 		if e.Kind == lease.WasGranted {
 			t := &e.Lease.Terms
-			n.free.Cores = max(n.free.Cores-t.Workers*t.Cores, 0)
+			n.hear(lease.Capacity{Cores: max(n.free.Cores-t.Workers*t.Cores, 0), MemoryBytes: n.free.MemoryBytes})
 			n.granted[e.Lease.ID] = &grant{node: n, id: e.Lease.ID, secret: e.Lease.Secret, workers: t.Workers, users: t.Workers, leaving: make(chan struct{}), ended: make(chan struct{}), losses: map[lost]lease.Event{}, news: make(chan struct{})}
 		}
 		if answer, ok := n.answers[e.Number]; ok {
@@ -394,7 +456,7 @@ func (n *node) happened(e *lease.Event) {
 		if e.Kind == lease.WasEnded {
 			delete(n.granted, e.Lease.ID)
 			delete(n.returned, e.Lease.ID)
-			n.free.Cores += e.Lease.Terms.Workers * e.Lease.Terms.Cores
+			n.hear(lease.Capacity{Cores: n.free.Cores + e.Lease.Terms.Workers*e.Lease.Terms.Cores, MemoryBytes: n.free.MemoryBytes})
 			g.usage, g.claimed = e.Usage, e.Claimed
 			close(g.ended)
 		}
@@ -407,7 +469,7 @@ func (n *node) happened(e *lease.Event) {
 			g.lost(e)
 		}
 	case lease.WasDraining:
-		n.draining = true
+		n.draining, n.heard = true, n.now()
 		n.client.log.Info("node drains", "node", n.name())
 	}
 }

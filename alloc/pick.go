@@ -1,196 +1,151 @@
 package alloc
 
 import (
-	"context"
-	"errors"
-	"fmt"
+	"cmp"
 	"math/rand/v2"
 	"slices"
-	"time"
-
-	"github.com/rfaas-go/rfaas/alloc/lease"
 )
 
-// acquire leases up to a number of workers, at least one. ours is how many there are of
-// the pool by node; once: each node is asked no more than once.
-func (c *Client) acquire(ctx context.Context, o *Order, workers int, ours map[*node]int, once bool) (*grant, error) {
-	const least, most = 2 * time.Millisecond, time.Second
-	var refusals error // of the last round that came to an end
-	for pause := least; ; pause = min(2*pause, most) {
-		g, after, err := c.round(ctx, o, workers, ours)
-		if err == nil {
-			return g, nil
-		}
-		if ctx.Err() == nil || refusals == nil {
-			refusals = err
-		}
-		wait := pause
-		if after > 0 {
-			wait = min(max(after, least), pause)
-		}
-		if once || after < 0 { // it is no use
-			return nil, err
-		}
-		select {
-		case <-time.After(wait/2 + rand.N(wait/2+1)):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), refusals)
-		case <-c.life.Done():
-			return nil, ErrClosed
-		}
-	}
+// candidate is a node that may be asked, and what is known of it.
+type candidate struct {
+	node *node
+	free int // cores
+	room int // workers that these are enough for
+	ours int // workers of the pool that it has already
 }
 
-// round asks one node after the other. after is when it is worth to ask again: negative
-// for never.
-func (c *Client) round(ctx context.Context, o *Order, workers int, ours map[*node]int) (g *grant, after time.Duration, err error) {
-	var errs []error
-	after = -1
-	all := c.inOrder(ctx, o, ours)
-	if len(all) == 0 {
-		return nil, 0, c.nobody(o)
+// candidates are the nodes to ask in a round, the best first. A manager's word that a node
+// is full may be old: when others have room it is not needed, and when they refuse two are
+// enough, as the manager tells when there is room again. full is how many more there are,
+// never the errors of those that refuse for good.
+func (s *search) candidates(workers int) (all []candidate, full int, never []error) {
+	o, c, ours := &s.pool.order, s.pool.owner, s.pool.nodes()
+	for _, n := range c.all() {
+		if !n.suits(o) {
+			continue
+		}
+		if why := s.refusedForGood(n); why != nil {
+			never = append(never, why)
+			continue
+		}
+		free := n.known().Cores
+		all = append(all, candidate{n, free, free / o.Cores, ours[n]})
 	}
-	for _, n := range all {
-		want := workers
-		n.mu.Lock()
-		if o.Cores > 0 && n.free.Cores/o.Cores > 0 {
-			want = min(want, n.free.Cores/o.Cores)
-		}
-		if !o.Pack && len(all) > 1 {
-			want = min(want, (workers+len(all)-1)/len(all))
-		}
-		n.mu.Unlock()
-		g, err := n.ask(ctx, o, want)
-		if fewer := o.fewer(want, err); fewer > 0 {
-			g, err = n.ask(ctx, o, fewer)
-		}
-		if err == nil {
-			return g, 0, nil
-		}
-		if ctx.Err() != nil {
-			return nil, 0, err
-		}
-		errs = append(errs, err)
-		if !lasting(err) {
-			after = 0
-		}
-	}
-	return nil, after, errors.Join(errs...)
-}
-
-// fewer is for how many workers to ask a node at once that refused some more, 0 for none.
-func (o *Order) fewer(refused int, err error) int {
-	why := (*lease.RefusedError)(nil)
-	switch {
-	case !errors.As(err, &why):
-		return 0
-	case why.Reason == lease.NoCores && why.Free.Cores/o.Cores < refused:
-		return why.Free.Cores / o.Cores
-	case why.Reason == lease.TooMuch && refused > 1 && o.AtLeast < o.Workers: // one may be had, now or later
-		return 1
-	}
-	return 0
-}
-
-// nobody is why there is no node to ask.
-func (c *Client) nobody(o *Order) error {
-	if c.view != nil {
-		if _, why := c.view.Stale(); why != nil {
-			return fmt.Errorf("alloc: no nodes are known; the manager at %s: %w", c.cfg.Manager, why)
-		}
-		if len(o.Labels) > 0 {
-			return fmt.Errorf("alloc: no node has the labels %v and gives leases", o.Labels)
-		}
-		return fmt.Errorf("alloc: the manager at %s knows no node that gives leases over %s", c.cfg.Manager, c.cfg.Device.Name())
-	}
-	return errors.New("alloc: all nodes are draining")
-}
-
-// inOrder is in which order nodes are asked: the better one of two, then the others. It
-// waits for the first one to be there.
-func (c *Client) inOrder(ctx context.Context, o *Order, ours map[*node]int) []*node {
-	c.await(ctx)
-	all := slices.DeleteFunc(c.all(), func(n *node) bool { return !n.suits(o) })
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	if len(all) > 1 && o.better(all[1], all[0], ours) {
+	if c.told() {
+		slices.SortStableFunc(all, func(a, b candidate) int { // those with room first
+			return cmp.Compare(min(b.room, 1), min(a.room, 1))
+		})
+		roomy := slices.IndexFunc(all, func(a candidate) bool { return a.room == 0 })
+		if most := roomy + mostFull; roomy >= 0 && most < len(all) {
+			slices.SortStableFunc(all[roomy:], func(a, b candidate) int { return cmp.Compare(b.free, a.free) })
+			all, full = all[:most], len(all)-most
+		}
+	}
+	if workers > 1 {
+		slices.SortStableFunc(all, o.compare)
+	} else if len(all) > 1 && o.compare(all[1], all[0]) < 0 {
 		all[0], all[1] = all[1], all[0]
 	}
-	return all
+	return all, full, never
+}
+
+// mostFull is how many nodes are asked in a round that are full, as the manager says.
+const mostFull = 2
+
+// told says whether the manager tells what is free.
+func (c *Client) told() bool {
+	if c.view == nil {
+		return false
+	}
+	_, stale := c.view.Stale()
+	return stale == nil
+}
+
+// compare is negative if a is to be asked before b.
+func (o *Order) compare(a, b candidate) int {
+	if d := cmp.Compare(min(b.room, 1), min(a.room, 1)); d != 0 {
+		return d
+	}
+	d := cmp.Or(cmp.Compare(a.ours, b.ours), cmp.Compare(b.free, a.free))
+	if o.Pack {
+		return -d
+	}
+	return d
+}
+
+// share is how many workers a node is asked for.
+type share struct {
+	node    *node
+	workers int
+}
+
+// sideBySide is how many nodes are asked at once.
+const sideBySide = 16
+
+// shares are what to ask of the first ones of some candidates, all at once: no more than
+// the workers that are wanted. They are spread as evenly as the room is known to allow, or
+// packed.
+func (o *Order) shares(all []candidate, workers int) []share {
+	if workers == 1 || len(all) == 1 || o.Pack && all[0].room == 0 {
+		first := all[0]
+		if first.room > 0 {
+			workers = min(workers, first.room)
+		}
+		return []share{{first.node, workers}}
+	}
+	even := (workers + len(all) - 1) / len(all)
+	all = all[:min(len(all), sideBySide, workers)]
+	out := make([]share, len(all))
+	for i := range all {
+		out[i].node = all[i].node
+	}
+	switch {
+	case all[0].room == 0: // nothing is known
+		for i := range out {
+			out[i].workers = min(even, workers)
+			workers -= out[i].workers
+		}
+	case o.Pack:
+		for i, c := range all {
+			out[i].workers = min(c.room, workers)
+			workers -= out[i].workers
+		}
+	default:
+		for workers > 0 && o.one(all, out) {
+			workers--
+		}
+	}
+	if none := slices.IndexFunc(out, func(s share) bool { return s.workers == 0 }); none >= 0 {
+		out = out[:none]
+	}
+	return out
+}
+
+// one gives a worker more to the node with room that has the fewest, if there is one.
+func (o *Order) one(all []candidate, out []share) bool {
+	best := -1
+	for i, c := range all {
+		if out[i].workers < c.room && (best < 0 || c.ours+out[i].workers < all[best].ours+out[best].workers) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return false
+	}
+	out[best].workers++
+	return true
 }
 
 // suits says whether a node may be asked.
 func (n *node) suits(o *Order) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.look()
 	for name, value := range o.Labels {
 		if got, ok := n.labels[name]; !ok || got != value {
 			return false
 		}
 	}
 	return !n.away && !n.draining
-}
-
-// better says whether a is to be asked before b.
-func (o *Order) better(a, b *node, ours map[*node]int) bool {
-	roomA, roomB := a.room(), b.room()
-	switch {
-	case (roomA >= o.Cores) != (roomB >= o.Cores):
-		return roomA >= o.Cores
-	case ours[a] != ours[b]:
-		return ours[a] < ours[b] != o.Pack
-	}
-	return roomA != roomB && roomA > roomB != o.Pack
-}
-
-// room is how many cores the node is said to have free.
-func (n *node) room() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.free.Cores
-}
-
-const (
-	// firstPatience is how long a request waits for an agent to be connected,
-	firstPatience = 5 * time.Second
-	// othersPatience for further ones.
-	othersPatience = 200 * time.Millisecond
-)
-
-// await waits until there is an agent to ask and the other ones of Config.Agents were
-// tried, not for ever.
-func (c *Client) await(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, firstPatience)
-	defer cancel()
-	defer context.AfterFunc(c.life, cancel)()
-	if c.view != nil {
-		for { // not for the view: what it has is taken a little later
-			there, news := c.anyNode()
-			if there {
-				return
-			}
-			select {
-			case <-news:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-	all := c.all()
-	tried := make(chan error, len(all))
-	for _, n := range all {
-		go func() { tried <- n.connected(ctx) }()
-	}
-	var others <-chan time.Time // until then
-	for range all {
-		select {
-		case err := <-tried:
-			if err == nil && others == nil {
-				others = time.After(othersPatience)
-			}
-		case <-others:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
 }

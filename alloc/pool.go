@@ -21,14 +21,17 @@ type Pool struct {
 	*client.Client
 	owner *Client
 	order Order
+	waits waits
 
 	closing sync.Once
 	err     error
 
-	mu     sync.Mutex
-	seats  []*seat  // of the lanes; nil: it has none yet
-	spare  []*seat  // leased, and nobody's yet
-	grants []*grant // all that there were
+	mu      sync.Mutex
+	seats   []*seat          // of the lanes; nil: it has none now
+	spare   []*seat          // leased, and no lane's
+	grants  []*grant         // those whose end was not counted yet
+	used    accounting.Usage // of the others
+	claimed bool             // of the others: some of it is what their own code says
 }
 
 // seat is a worker of a lease, for one lane.
@@ -36,6 +39,7 @@ type seat struct {
 	grant    *grant
 	worker   int
 	attempts atomic.Uint32 // of connections
+	idle     bool          // a lane has let it go; of the pool's lock
 }
 
 // Lease gets workers and makes a pool of them. It returns when all that the order wants
@@ -45,9 +49,10 @@ type seat struct {
 func (c *Client) Lease(ctx context.Context, o Order) (*Pool, error) {
 	o.complete()
 	p := &Pool{owner: c, order: o}
+	p.waits.pool = p
 	for missing := o.Workers; missing > 0; missing = o.Workers - len(p.spare) {
 		enough := len(p.spare) >= o.AtLeast
-		g, err := c.acquire(ctx, &p.order, missing, p.nodes(), enough)
+		grants, err := p.acquire(ctx, missing, enough)
 		if err != nil && enough {
 			break
 		}
@@ -56,11 +61,11 @@ func (c *Client) Lease(ctx context.Context, o Order) (*Pool, error) {
 			p.giveBack()
 			return nil, fmt.Errorf("alloc: %d of %d workers were to be had: %w", got, o.Workers, err)
 		}
-		p.add(g)
+		p.add(grants)
 	}
 	p.seats = make([]*seat, len(p.spare))
 	cfg := o.Calls
-	cfg.Lanes, cfg.Dial = len(p.seats), p.dial
+	cfg.Lanes, cfg.Dial, cfg.Idle = len(p.seats), p.dial, o.Idle
 	var err error
 	if p.Client, err = client.New(cfg); err != nil {
 		p.giveBack()
@@ -82,13 +87,16 @@ func (p *Pool) nodes() map[*node]int {
 	return count
 }
 
-// add makes seats of a lease.
-func (p *Pool) add(g *grant) {
+// add makes seats of leases.
+func (p *Pool) add(grants []*grant) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.grants = append(p.grants, g)
-	for i := range g.workers {
-		p.spare = append(p.spare, &seat{grant: g, worker: i})
+	p.countEnded()
+	p.grants = append(p.grants, grants...)
+	for _, g := range grants {
+		for i := range g.workers {
+			p.spare = append(p.spare, &seat{grant: g, worker: i})
+		}
 	}
 }
 
@@ -98,9 +106,12 @@ func (p *Pool) Close() error {
 	p.closing.Do(func() {
 		p.err = p.Client.Close()
 		p.giveBack()
+		p.mu.Lock()
+		grants := slices.Clone(p.grants)
+		p.mu.Unlock()
 		late := time.NewTimer(endPatience)
 		defer late.Stop()
-		for _, g := range p.grants {
+		for _, g := range grants {
 			select {
 			case <-g.ended:
 			case <-late.C:
@@ -120,12 +131,19 @@ const endPatience = 3 * time.Second
 func (p *Pool) Usage() (sum accounting.Usage, claimed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, g := range p.grants {
-		if isClosed(g.ended) {
-			sum, claimed = sum.Add(g.usage), claimed || g.claimed
+	p.countEnded()
+	return p.used, p.claimed
+}
+
+// countEnded forgets the leases that have ended, but for what they have cost. p.mu is held.
+func (p *Pool) countEnded() {
+	p.grants = slices.DeleteFunc(p.grants, func(g *grant) bool {
+		if !isClosed(g.ended) {
+			return false
 		}
-	}
-	return sum, claimed
+		p.used, p.claimed = p.used.Add(g.usage), p.claimed || g.claimed
+		return true
+	})
 }
 
 func (p *Pool) giveBack() {
@@ -177,7 +195,7 @@ func (p *Pool) dial(ctx context.Context, lane int) (client.Worker, error) {
 	if p.order.OnWorker != nil {
 		p.order.OnWorker(lane, Worker{n.name(), s.grant.id, s.worker})
 	}
-	return client.Worker{Client: conn, Fate: func(ctx context.Context) error {
+	return client.Worker{Client: conn, Idle: func() { p.letGo(lane, s) }, Fate: func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, fatePatience)
 		defer cancel()
 		e, ok := s.grant.fate(ctx, s.worker, attempt)
@@ -228,16 +246,20 @@ func (p *Pool) seat(ctx context.Context, lane int) (*seat, error) {
 			if isClosed(s.grant.leaving) {
 				continue
 			}
+			if s.idle {
+				s.idle = false
+				s.grant.users++
+			}
 			p.seats[lane] = s
 			p.mu.Unlock()
 			return s, nil
 		}
 		p.mu.Unlock()
-		g, err := p.owner.acquire(ctx, &p.order, 1, p.nodes(), false)
+		grants, err := p.acquire(ctx, 1, false)
 		if err != nil {
 			return nil, err
 		}
-		p.add(g)
+		p.add(grants)
 	}
 }
 
@@ -247,14 +269,36 @@ func (p *Pool) leave(lane int, s *seat) {
 	if p.seats[lane] == s {
 		p.seats[lane] = nil
 	}
+	unused := p.unused(s.grant)
 	p.mu.Unlock()
-	s.grant.mu.Lock()
-	s.grant.users--
-	unused := s.grant.users == 0
-	s.grant.mu.Unlock()
 	if unused {
 		s.grant.giveBack()
 	}
+}
+
+// letGo takes a worker from a lane that does not need it now: others may, as long as its
+// lease has users.
+func (p *Pool) letGo(lane int, s *seat) {
+	p.mu.Lock()
+	p.seats[lane] = nil
+	s.idle = true
+	p.spare = append(p.spare, s)
+	unused := p.unused(s.grant)
+	p.mu.Unlock()
+	if unused {
+		p.owner.log.Info("lease is given back", "node", s.grant.node.name(), "lease", s.grant.id, "reason", "its workers had no calls")
+		s.grant.giveBack()
+	}
+}
+
+// unused counts a user of a lease less, and says whether it was the last one. Then no lane
+// gets a worker of it any more. p.mu is held.
+func (p *Pool) unused(g *grant) bool {
+	if g.users--; g.users > 0 {
+		return false
+	}
+	p.spare = slices.DeleteFunc(p.spare, func(s *seat) bool { return s.grant == g })
+	return true
 }
 
 // StartError says that a worker could not be started.

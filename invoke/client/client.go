@@ -16,7 +16,7 @@ type Client struct {
 	end  context.CancelFunc
 
 	lanes   []*lane
-	running sync.WaitGroup // lanes
+	running sync.WaitGroup // lanes, and watchIdle
 	idlers  sync.Pool      // *call of Call
 
 	_     [64]byte
@@ -29,7 +29,7 @@ type Client struct {
 	queue    list // at most cfg.Queue
 	overflow list // calls whose callers wait for room in queue
 	count    [laneStates]int
-	sleepers []*lane // laneParked and laneDozing, the last to fall asleep at the end
+	sleepers []*lane // those whose state sleeps, the last to fall asleep at the end
 }
 
 // New makes a client, whose lanes begin to dial at once. It does not wait for
@@ -48,6 +48,9 @@ func New(cfg Config) (*Client, error) {
 	cl.count[laneDown] = len(cl.lanes)
 	for _, l := range cl.lanes {
 		cl.running.Go(l.run)
+	}
+	if cfg.Idle > 0 {
+		cl.running.Go(cl.watchIdle)
 	}
 	return cl, nil
 }

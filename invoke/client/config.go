@@ -20,6 +20,9 @@ type Worker struct {
 	// its status; one with StartedNo says that none of them was begun. It has one
 	// second, then its context ends.
 	Fate func(ctx context.Context) error
+	// Idle, if set, is called when the lane has let the worker go because of Config.Idle:
+	// after the Client was closed, before Close.
+	Idle func()
 	// Close, if set, is called once, after the Client was closed and Fate asked,
 	// when the lane is done with the worker.
 	Close func() error
@@ -59,6 +62,10 @@ type Config struct {
 	// share the fate of those of a lost worker. 0 for as long as it takes: right
 	// if somebody else ends functions that overstay.
 	Overtime time.Duration
+	// Idle is after how long without calls a lane lets its worker go. It dials again when
+	// calls wait that other lanes do not take. A lane notices up to a quarter later. 0 for
+	// never.
+	Idle time.Duration
 	// Logger is told of lanes that come and go. Nobody is if it is nil.
 	Logger *slog.Logger
 }
@@ -83,7 +90,7 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{"Lanes", int64(c.Lanes)}, {"MaxDials", int64(c.MaxDials)}, {"Depth", int64(c.Depth)}, {"Queue", int64(c.Queue)},
 		{"Attempts", int64(c.Attempts)}, {"BackoffMin", int64(c.BackoffMin)}, {"BackoffMax", int64(c.BackoffMax)},
-		{"Ahead", int64(c.Ahead)}, {"Overtime", int64(c.Overtime)},
+		{"Ahead", int64(c.Ahead)}, {"Overtime", int64(c.Overtime)}, {"Idle", int64(c.Idle)},
 	} {
 		if n.value < 0 {
 			return c, fmt.Errorf("client: Config.%s is negative", n.name)

@@ -41,7 +41,8 @@
 // Config.Mode says how long a lane polls when nothing happens. After that it
 // sleeps in its connection (invoke.Client.Await) until there is a reply, a call for
 // it, or one to be given up. Lanes poll by themselves, so invoke.Warm suits the
-// connections that Config.Dial makes best.
+// connections that Config.Dial makes best. With Config.Idle a lane lets its worker
+// go when there are no calls for it, and dials when there are again.
 //
 // # Cost
 //

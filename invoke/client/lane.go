@@ -20,6 +20,7 @@ type lane struct {
 	log       *slog.Logger
 	wake      chan struct{}        // ends a sleep without calls in flight; of one element
 	attention atomic.Bool          // a call in flight was given up
+	surplus   atomic.Bool          // its worker had nothing to do for Config.Idle
 	declined  atomic.Pointer[call] // the call that waits and is not for this lane now, while it is the first
 
 	// Of the client's lock.
@@ -96,10 +97,12 @@ func (l *lane) run() {
 			l.log.Warn("no worker", "reason", err, "failures", failures)
 			continue
 		}
-		if l.serve(w); l.used {
+		idle := l.serve(w)
+		if failures++; l.used || idle {
 			failures = 0
-		} else {
-			failures++
+		}
+		if idle {
+			l.awaitCalls()
 		}
 	}
 }
@@ -115,8 +118,9 @@ func (l *lane) dial() (Worker, error) {
 	return w, err
 }
 
-// serve drives a worker until it is lost, replaced, or the client is closed.
-func (l *lane) serve(w Worker) {
+// serve drives a worker until it is lost, replaced, let go because it is idle, or the
+// client is closed.
+func (l *lane) serve(w Worker) (idle bool) {
 	cl := l.client
 	l.start(w.Client)
 	closing := context.AfterFunc(cl.life, l.hangUp) // ends waits, too
@@ -145,6 +149,12 @@ func (l *lane) serve(w Worker) {
 		l.losses.Add(1)
 		l.log.Warn("worker lost", "worker", l.name, "reason", why, "fate", fate, "calls", len(l.flights))
 		l.lose(gone, fate)
+	case errors.Is(why, errIdle):
+		idle = true
+		l.log.Info("worker let go", "worker", l.name, "reason", why)
+		if w.Idle != nil {
+			w.Idle()
+		}
 	default:
 		l.log.Info("worker replaced", "worker", l.name, "reason", why)
 	}
@@ -153,6 +163,7 @@ func (l *lane) serve(w Worker) {
 			l.log.Warn("closing the worker", "worker", l.name, "reason", err)
 		}
 	}
+	return idle
 }
 
 func (l *lane) start(c *invoke.Client) {
@@ -173,6 +184,7 @@ func (l *lane) start(c *invoke.Client) {
 	l.declined.Store(nil)
 	l.resting = time.Time{}
 	l.overdue.Store(false)
+	l.surplus.Store(false)
 	l.worker.Store(&name)
 	l.log.Info("worker connected", "worker", l.name)
 }

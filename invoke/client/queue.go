@@ -49,6 +49,7 @@ const (
 	laneIdle                     // it polls the queue, and has none
 	laneDozing                   // it sleeps, has calls in flight, and room
 	laneParked                   // it sleeps, and has none
+	laneVacant                   // it has let its worker go, and sleeps
 	laneGone                     // given up
 	laneStates
 )
@@ -211,7 +212,7 @@ func (cl *Client) become(l *lane, s laneState) {
 }
 
 // sleeps reports whether the lane is to be woken when there is a call for it.
-func (s laneState) sleeps() bool { return s == laneParked || s == laneDozing }
+func (s laneState) sleeps() bool { return s == laneParked || s == laneDozing || s == laneVacant }
 
 // kick wakes a lane if calls wait and nobody looks.
 func (cl *Client) kick() {
@@ -232,22 +233,39 @@ func (cl *Client) wake(except *lane) {
 	switch {
 	case best == nil:
 		return
+	case best.state == laneVacant:
+		if cl.count[laneDown] < cl.waiting() { // otherwise enough lanes get workers already
+			cl.become(best, laneDown)
+			best.rouse()
+		}
 	case best.state == laneParked:
 		cl.become(best, laneIdle)
-		select {
-		case best.wake <- struct{}{}:
-		default: // it was woken before, and has not noticed
-		}
+		best.rouse()
 	default:
 		cl.become(best, laneRoomy)
 		best.interrupt()
 	}
 }
 
-// suits ranks sleeping lanes: rather one without calls, and rather not the one
-// where the call failed before.
+// rouse ends a sleep without calls in flight.
+func (l *lane) rouse() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // it was woken before, and has not noticed
+	}
+}
+
+// waiting is how many calls wait for a lane.
+func (cl *Client) waiting() int {
+	return cl.queue.length + cl.retries.length + cl.overflow.length
+}
+
+// suits ranks sleeping lanes: rather one without calls, rather not the one where the
+// call failed before, and one without a worker if there is no other.
 func (l *lane) suits(c *call) int {
 	switch {
+	case l.state == laneVacant:
+		return -1
 	case l.state == laneDozing:
 		return 0
 	case l == c.lane:
@@ -258,11 +276,11 @@ func (l *lane) suits(c *call) int {
 
 // situation says, for errors, why a call waits.
 func (cl *Client) situation() string {
-	if down := cl.count[laneDown] + cl.count[laneGone]; down == len(cl.lanes) {
+	up := len(cl.lanes) - cl.count[laneDown] - cl.count[laneVacant] - cl.count[laneGone]
+	if up == 0 {
 		return "no worker: " + cl.failures()
 	}
-	up := len(cl.lanes) - cl.count[laneDown] - cl.count[laneGone]
-	return fmt.Sprintf("no worker was free in time (%d of %d lanes have one, %d other calls wait)", up, len(cl.lanes), cl.queue.length+cl.retries.length+cl.overflow.length)
+	return fmt.Sprintf("no worker was free in time (%d of %d lanes have one, %d other calls wait)", up, len(cl.lanes), cl.waiting())
 }
 
 // failures says why lanes have no worker.
@@ -270,7 +288,7 @@ func (cl *Client) failures() string {
 	var s []string
 	for _, l := range cl.lanes {
 		switch {
-		case l.state != laneDown && l.state != laneGone:
+		case l.state != laneDown && l.state != laneVacant && l.state != laneGone:
 		case l.failure == nil:
 			s = append(s, fmt.Sprintf("lane %d: not connected yet", l.index))
 		default:

@@ -40,7 +40,7 @@ type tally struct {
 func (cl *Client) Stats() Stats {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	s := Stats{Waiting: cl.retries.length + cl.queue.length + cl.overflow.length, Draining: cl.closed}
+	s := Stats{Waiting: cl.waiting(), Draining: cl.closed}
 	for _, l := range cl.lanes {
 		t := LaneStats{
 			Calls: l.calls.Load(), Busy: time.Duration(l.busyTime.Load()), Retries: l.retries.Load(), Losses: l.losses.Load(),

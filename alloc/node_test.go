@@ -1,0 +1,69 @@
+package alloc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/alloc/manager"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// An agent that the manager lists again, or with another epoch, is connected to at once:
+// neither a pause nor an attempt that hangs is waited for.
+func TestConnectsAtNews(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		device, err := transport.Open("loopback:")
+		require.NoError(t, err)
+		defer device.Close()
+		dials, hang := make(chan time.Time, 1000), new(atomic.Bool)
+		c := &Client{log: slog.New(slog.DiscardHandler), cfg: Config{Device: device, Dial: func(ctx context.Context, _ string) (net.Conn, error) {
+			dials <- time.Now()
+			if hang.Load() {
+				<-ctx.Done()
+			}
+			return nil, errors.New("nobody is there")
+		}}}
+		c.life, c.end = context.WithCancel(t.Context())
+		defer c.end()
+		n, err := newNode(c, "unix:@a")
+		require.NoError(t, err)
+		defer n.stop()
+		list := func(epoch uint64) { n.list(&manager.Node{ID: "a", Epoch: epoch}) }
+		dialled := func() int {
+			synctest.Wait()
+			k := len(dials)
+			for range k {
+				<-dials
+			}
+			return k
+		}
+		list(1)
+		n.start()
+		time.Sleep(time.Minute) // the pauses have grown
+		require.Greater(t, dialled(), 30)
+		for pauses := 0; pauses < 3; time.Sleep(time.Millisecond) {
+			pauses += dialled() // now a pause of a second or more begins
+		}
+		list(1)
+		require.Zero(t, dialled(), "it is no news")
+		list(2)
+		require.Equal(t, 1, dialled())
+		n.unlist()
+		list(2)
+		require.Equal(t, 1, dialled())
+		hang.Store(true)
+		time.Sleep(15 * time.Millisecond)
+		require.Equal(t, 1, dialled())
+		list(3)
+		require.Equal(t, 1, dialled())
+	})
+}
