@@ -70,7 +70,7 @@ func (s *search) round(ctx context.Context, workers int) (got []*grant, again bo
 		return nil, true, s.pool.owner.nobody(&s.pool.order)
 	}
 	again = full > 0
-	for len(all) > 0 && workers > 0 && ctx.Err() == nil {
+	for len(all) > 0 && workers > 0 {
 		shares := s.pool.order.shares(all, workers)
 		all = all[len(shares):]
 		for _, a := range s.pool.order.askAll(ctx, shares) {
@@ -85,6 +85,9 @@ func (s *search) round(ctx context.Context, workers int) (got []*grant, again bo
 				again = true
 				errs = append(errs, a.err)
 			}
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
 	if full > 0 {

@@ -135,6 +135,8 @@ func TestRequestIsGivenUp(t *testing.T) {
 		p, err := c.Lease(ctx, alloc.Order{Workers: 6})
 		cancel()
 		if err != nil {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.NotContains(t, err.Error(), "%!", "an error without a reason")
 			given++
 			continue
 		}
