@@ -248,8 +248,11 @@ func (n *Node) request(now time.Duration, s Session, tenant string, m *Message) 
 	}
 	used, quota := n.tenants[tenant], n.cfg.Quota(tenant)
 	switch {
-	case quota.Cores > 0 && used.Cores+cores > quota.Cores || quota.MemoryBytes > 0 && used.MemoryBytes+memory > quota.MemoryBytes:
-		refuse(OverQuota, n.soon(now), fmt.Sprintf("it is %v here, of which %v are in use", quota, used))
+	case quota.Cores > 0 && used.Cores+cores > quota.Cores:
+		refuse(OverQuota, n.soon(now), fmt.Sprintf("it is %d of the node's cores, of which %d are in use", quota.Cores, used.Cores))
+		return
+	case quota.MemoryBytes > 0 && used.MemoryBytes+memory > quota.MemoryBytes:
+		refuse(OverQuota, n.soon(now), fmt.Sprintf("it is %d MiB of the node's memory, of which %d MiB are in use", quota.MemoryBytes>>20, used.MemoryBytes>>20))
 		return
 	case cores > len(n.free):
 		refuse(NoCores, n.soon(now), "")

@@ -98,7 +98,7 @@ func TestRefusals(t *testing.T) {
 	require.Equal(t, TooMuch, refused(t, n, 1, huge).Reason, "sums do not wrap around")
 	m = refused(t, n, 2, terms(2))
 	require.Equal(t, OverQuota, m.Reason)
-	require.Contains(t, m.Text, "it is 1 cores")
+	require.Contains(t, m.Text, "it is 1 of the node's cores, of which 0 are in use")
 	request(t, n, 0, 1, terms(3), 100*time.Second)
 	m = refused(t, n, 1, terms(2))
 	require.Equal(t, NoCores, m.Reason)

@@ -34,6 +34,8 @@ type agentFlags struct {
 	transports []string
 	cores      int
 	memory     byteSize
+	quota      lease.Capacity // of each tenant
+	quotaBytes byteSize
 	labels     map[string]string
 	state      string
 	admin      string
@@ -87,6 +89,8 @@ are. --token-file is this node's own, for the manager.`,
 	flags.StringArrayVar(&f.transports, "transport", nil, "`URL` of a transport to offer; repeat it for more (default: shm:)")
 	flags.IntVar(&f.cores, "cores", 0, "offer `N` cores (default: all that this process may use)")
 	flags.Var(&f.memory, "memory", "offer so much memory, `SIZE` (default: three quarters of the machine's)")
+	flags.IntVar(&f.quota.Cores, "tenant-cores", 0, "most cores that a tenant can have of them at once, `N` (default: all)")
+	flags.Var(&f.quotaBytes, "tenant-memory", "most memory that a tenant can have of it at once, `SIZE` (default: all)")
 	flags.StringToStringVar(&f.labels, "label", nil, "`NAME=VALUE` that clients can ask for; repeat it for more")
 	flags.StringVar(&f.state, "state", "", "`DIR` for what outlives the agent (default: rfaas/agent-NAME in $XDG_STATE_HOME, or ~/.local/state)")
 	flags.StringVar(&f.admin, "admin", "127.0.0.1:0", "`ADDRESS` at which the owner can list and end leases, host:port")
@@ -226,12 +230,16 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 			return agent.Config{}, err
 		}
 	}
+	if f.quota.Cores < 0 {
+		return agent.Config{}, usageError("--tenant-cores %d: must not be negative; 0 is for all", f.quota.Cores)
+	}
+	f.quota.MemoryBytes = int64(f.quotaBytes)
 	if f.notice < 0 || f.maxLife <= 0 || f.spares < 0 {
 		return agent.Config{}, usageError("--notice, --max-life and --spares: must not be negative, nor --max-life 0")
 	}
 	cfg := agent.Config{
 		Name: f.name, Transports: f.transports, Cores: allowed[:f.cores], MemoryBytes: int64(f.memory), MaxLife: f.maxLife, Notice: f.notice,
-		Compile: compilePackage, Spares: f.spares,
+		Quota: func(string) lease.Capacity { return f.quota }, Compile: compilePackage, Spares: f.spares,
 		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...), Output: p.meter, Logger: p.logging.log,
 	}
 	if f.yields {

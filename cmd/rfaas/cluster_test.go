@@ -123,6 +123,24 @@ func TestCluster(t *testing.T) {
 	c.end()
 }
 
+// A tenant gets no more cores of a node than the owner lets each have.
+func TestTenantQuota(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.agent("a", "--cores", "2", "--tenant-cores", "1")
+	dir := t.TempDir()
+	gate := write(t, dir, "gate", dir+"/open")
+	s := start(t, dir, "invoke", "test-gate", "--manager", c.url, "--in", gate)
+	require.True(t, eventually(programTimeout, func() bool { return c.nodes()["a"].FreeCores == 1 }))
+	more := startWith(t, dir, nil, "--log-level", "warn", "invoke", "echo", "--data", "x", "--manager", c.url)
+	require.True(t, eventually(programTimeout, func() bool { return strings.Contains(more.stderr.String(), "still waiting for workers") }))
+	require.Contains(t, more.stderr.String(), "over the tenant's quota: it is 1 of the node's cores, of which 1 are in use")
+	write(t, dir, "open", "")
+	require.Equal(t, exitOK, s.wait(), "%s", &s.stderr)
+	require.Equal(t, exitOK, more.wait(), "%s", &more.stderr)
+	c.end()
+}
+
 // Leases are listed, and ended, while their workers execute.
 func TestLeaseListAndEnd(t *testing.T) {
 	t.Parallel()
@@ -186,6 +204,7 @@ func TestClusterMistakes(t *testing.T) {
 		{exitUsage, "--listen 10.0.0.1:80: is beyond the loopback, where others can reach it: give --tls-cert and --tls-key and --tokens as well", []string{"manager", "--listen", "10.0.0.1:80"}},
 		{exitUsage, "--listen nowhere: give unix:PATH", []string{"agent", "--listen", "nowhere", "--state", "state"}},
 		{exitUsage, "--cores 100000: must be 1 to", []string{"agent", "--cores", "100000", "--state", "state"}},
+		{exitUsage, "--tenant-cores -1: must not be negative", []string{"agent", "--tenant-cores", "-1", "--state", "state"}},
 		{exitFailed, "the name of the node: the name \"a b\"", []string{"agent", "--name", "a b", "--state", "state"}},
 	} {
 		status, _, stderr := run(t, dir, c.args...)
