@@ -73,7 +73,7 @@ func (s *search) round(ctx context.Context, workers int) (got []*grant, again bo
 	for len(all) > 0 && workers > 0 {
 		shares := s.pool.order.shares(all, workers)
 		all = all[len(shares):]
-		for _, a := range s.pool.order.askAll(ctx, shares) {
+		for _, a := range s.askAll(ctx, shares) {
 			switch {
 			case a.err == nil:
 				got = append(got, a.grant)
@@ -112,13 +112,14 @@ type answer struct {
 }
 
 // askAll asks for shares, all at once, and waits for the answers.
-func (o *Order) askAll(ctx context.Context, shares []share) []answer {
+func (s *search) askAll(ctx context.Context, shares []share) []answer {
+	o, alone := &s.pool.order, len(s.pool.owner.all()) == 1
 	answers := make([]answer, len(shares))
 	ask := func(i int) {
 		a, workers := &answers[i], shares[i].workers
 		a.node = shares[i].node
 		a.grant, a.err = a.node.ask(ctx, o, workers)
-		if fewer := o.fewer(workers, a.err); fewer > 0 {
+		if fewer := o.fewer(workers, a.err, alone); fewer > 0 {
 			a.grant, a.err = a.node.ask(ctx, o, fewer)
 		}
 	}
@@ -135,14 +136,15 @@ func (o *Order) askAll(ctx context.Context, shares []share) []answer {
 }
 
 // fewer is for how many workers to ask a node at once that refused some more, 0 for none.
-func (o *Order) fewer(refused int, err error) int {
+// alone: there is no other node.
+func (o *Order) fewer(refused int, err error, alone bool) int {
 	why := (*lease.RefusedError)(nil)
 	switch {
 	case !errors.As(err, &why):
 		return 0
 	case why.Reason == lease.NoCores && why.Free.Cores/o.Cores < refused:
 		return why.Free.Cores / o.Cores
-	case why.Reason == lease.TooMuch && refused > 1 && o.AtLeast < o.Workers: // one may be had, now or later
+	case why.Reason == lease.TooMuch && refused > 1 && (o.AtLeast < o.Workers || !alone): // one may be had, now or later
 		return 1
 	}
 	return 0
