@@ -75,14 +75,19 @@ const noop = "noop"
 // invokeWorkers is the peer: workers, each with one client, that run until the
 // end of the session.
 type invokeWorkers struct {
-	workers []*invoke.Worker
-	ended   chan error  // what Serve returned, of each
-	failed  atomic.Bool // one of them ended by itself
-	calls   uint64      // that have been asked for so far
+	newMeter func(transport.Peer, []byte) invoke.Meter // nil: calls are not counted
+	workers  []*invoke.Worker
+	ended    chan error  // what Serve returned, of each
+	failed   atomic.Bool // one of them ended by itself
+	calls    uint64      // that have been asked for so far
 }
 
 func newInvokeWorkers(ctx context.Context, s *session) (side, error) {
-	w := &invokeWorkers{ended: make(chan error, s.params.Workers)}
+	return (&invokeWorkers{}).started(ctx, s)
+}
+
+func (w *invokeWorkers) started(ctx context.Context, s *session) (side, error) {
+	w.ended = make(chan error, s.params.Workers)
 	err := w.start(ctx, s)
 	if err != nil {
 		return nil, errors.Join(err, w.close())
@@ -102,7 +107,7 @@ func (w *invokeWorkers) start(ctx context.Context, s *session) error {
 	}
 	for range s.params.Workers {
 		worker, err := invoke.NewWorker(s.device, functions, invoke.WorkerConfig{
-			Slots: invokeSlots(s.params), SlotBytes: invokeSlotBytes(s.params.SizeBytes), MaxClients: 1, Mode: invokeMode(s.params.Mode),
+			Slots: invokeSlots(s.params), SlotBytes: invokeSlotBytes(s.params.SizeBytes), MaxClients: 1, Mode: invokeMode(s.params.Mode), NewMeter: w.newMeter,
 		})
 		if err != nil {
 			return err
