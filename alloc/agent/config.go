@@ -74,6 +74,8 @@ type Config struct {
 	// Confine is how executors of packages are isolated; nil: as confine.DefaultPolicy
 	// says.
 	Confine *confine.Policy
+	// PartialIsolation takes native code of tenants also where isolation is not complete.
+	PartialIsolation bool
 	// Hot is how long the agent polls for messages before it sleeps: 20 us if 0.
 	Hot time.Duration
 

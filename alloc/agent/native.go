@@ -41,7 +41,7 @@ type isolation struct {
 // than native is contained by its own runtime, and there may be less around it. What is
 // missing is found out with an executor, once.
 func (a *Agent) refuseNative(ctx context.Context, kind string) string {
-	if kind != runtime.Native {
+	if kind != runtime.Native || a.cfg.PartialIsolation {
 		return ""
 	}
 	a.isolation.mu.Lock()

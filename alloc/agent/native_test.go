@@ -111,6 +111,9 @@ func TestNativePackage(t *testing.T) {
 	require.False(t, there)
 	require.Contains(t, refused, "landlock")
 	require.Empty(t, less.programs)
+	less.cfg.PartialIsolation = true
+	there, refused = take(less)
+	require.True(t, there, refused)
 
 	whole, log := isolated(t)
 	there, refused = take(whole)

@@ -44,6 +44,7 @@ type agentFlags struct {
 	yieldLoad  float64
 	yields     bool // yieldLoad was given
 	spares     int
+	partial    bool // isolation
 	trust      bool // the network
 	serving    serverFlags
 	asking     clientFlags // of the manager
@@ -98,6 +99,7 @@ are. --token-file is this node's own, for the manager.`,
 	flags.DurationVar(&f.maxLife, "max-life", time.Minute, "longest `TIME` for which a lease goes on without a word of its client")
 	flags.Float64Var(&f.yieldLoad, "yield-load", 0, "give cores back, with notice, when other programs use more than `CORES` of those that this process may use, over 5 s (default: they are not looked at)")
 	flags.IntVar(&f.spares, "spares", 1, "keep `N` processes ready for leases")
+	flags.BoolVar(&f.partial, "partial-isolation", false, "take native code of tenants also where isolation is not complete: without root or control groups of its own (default: refuse it)")
 	f.serving.add(flags)
 	f.asking.add(flags)
 	flags.BoolVar(&f.trust, "trust-network", false, trustUsage)
@@ -239,7 +241,7 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 	}
 	cfg := agent.Config{
 		Name: f.name, Transports: f.transports, Cores: allowed[:f.cores], MemoryBytes: int64(f.memory), MaxLife: f.maxLife, Notice: f.notice,
-		Quota: func(string) lease.Capacity { return f.quota }, Compile: compilePackage, Spares: f.spares,
+		Quota: func(string) lease.Capacity { return f.quota }, Compile: compilePackage, Spares: f.spares, PartialIsolation: f.partial,
 		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...), Output: p.meter, Logger: p.logging.log,
 	}
 	if f.yields {

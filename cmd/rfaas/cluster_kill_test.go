@@ -91,7 +91,7 @@ func (k *killedCluster) startManager(address string) {
 // startAgent starts an agent that gives a killed client's cores to others soon.
 func (k *killedCluster) startAgent(name string) {
 	k.t.Helper()
-	s := k.agent(name, "--cores", strconv.Itoa(k.cores[name]), "--state", k.state+"/"+name, "--notice", "200ms", "--max-life", "500ms")
+	s := k.agent(name, "--cores", strconv.Itoa(k.cores[name]), "--state", k.state+"/"+name, "--notice", "200ms", "--max-life", "500ms", "--partial-isolation")
 	k.watch.agent(name, s.cmd.Process.Pid)
 }
 

@@ -17,7 +17,7 @@ import (
 func TestForgedCounters(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
-	c.agent("a", "--cores", "1")
+	c.agent("a", "--cores", "1", "--partial-isolation")
 	dir := t.TempDir()
 	compile(t, filepath.Join(dir, "counters.so"), read(t, "testdata/counters.c"))
 	status, _, stderr := run(t, dir, "pack", "-o", "counters.rfaas", "--function", "forge=forge", "counters.so")

@@ -65,6 +65,8 @@ func (r *run) reason(err error) string {
 		return fmt.Sprintf("%s; not tried again, because %s is not declared idempotent", lossOf(loss), r.cfg.Function)
 	case lost:
 		return fmt.Sprintf("tried %d times, and its worker was lost each time: %s", len(tries), lossOf(loss))
+	case answered && e.Status == invoke.StatusRevoked && e.Started == invoke.StartedYes && len(tries) < maxAttempts:
+		return fmt.Sprintf("%s; not tried again, because %s is not declared idempotent", e.Message, r.cfg.Function)
 	case answered:
 		return r.cfg.describe(e).Error()
 	}
