@@ -93,7 +93,10 @@ func TestInteropPathMTU(t *testing.T) {
 	for _, mtu := range mtus {
 		t.Run(fmt.Sprint(mtu), func(t *testing.T) {
 			cfg := o.config(t, fmt.Sprintf("mtu=%d&psn=0xfffff0", mtu))
-			cfg.Only = []string{"payload/every size and offset", "atomic/", "walk/"}
+			cfg.Only = []string{"payload/every size and offset", "atomic/"}
+			if effort.Whole() { // with many packets under way rxe can stop for good: see TestInteropLossy
+				cfg.Only = append(cfg.Only, "walk/")
+			}
 			transporttest.Run(t, cfg)
 		})
 	}
