@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/rfaas-go/rfaas/internal/filelock"
 )
 
 // Ledger is a file of entries, open for appending. Any goroutine may call its methods.
@@ -63,9 +63,9 @@ func openLedger(path string, cfg LedgerConfig) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := flock(file, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := filelock.Take(file); err != nil {
 		file.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
+		if err == filelock.ErrTaken {
 			err = ErrLedgerInUse
 		}
 		return nil, err

@@ -9,9 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/internal/filelock"
 )
 
 // State is a folder that an agent has for itself, for what outlives it.
@@ -33,7 +32,7 @@ func OpenState(folder string) (*State, error) {
 		return nil, fmt.Errorf("agent: state: %w", err)
 	}
 	s := &State{Folder: folder, lock: lock}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := filelock.Take(lock); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("agent: the folder %s is another agent's: %w; end that one, or choose another folder", folder, err)
 	}
@@ -93,6 +92,5 @@ func LedgerPath(folder string) string { return filepath.Join(folder, "ledger") }
 
 // Close lets another agent have the folder.
 func (s *State) Close() error {
-	// A child that is just being started has the descriptor, too, until it executes.
-	return errors.Join(unix.Flock(int(s.lock.Fd()), unix.LOCK_UN), s.lock.Close())
+	return errors.Join(filelock.Release(s.lock), s.lock.Close())
 }
