@@ -49,3 +49,6 @@ func (a *Agent) LeaseIDs() (all []lease.ID) {
 	})
 	return all
 }
+
+// LockedLog is what several goroutines write.
+type LockedLog = lockedLog
