@@ -47,8 +47,10 @@ func TestListedAddress(t *testing.T) {
 		"tcp:host:1": {Network: "tcp", Address: "host:1"},
 		"unix:@a":    {Network: "unix", Address: "@a"},
 	} {
+		other := manager.Address{Network: "tcp", Address: "other:1", Wire: "another"}
 		a.Wire = device.Capabilities().Wire
-		require.Equal(t, want, c.addressOf(&manager.Node{Addresses: []manager.Address{a}}))
+		require.Equal(t, want, c.addressOf(&manager.Node{Addresses: []manager.Address{other, a}}))
+		require.Empty(t, c.addressOf(&manager.Node{Addresses: []manager.Address{other}}))
 	}
 }
 
