@@ -50,12 +50,18 @@ func Report(ctx context.Context, cfg ReporterConfig) {
 		cfg.Every = time.Second
 	}
 	const least, most = 10 * time.Millisecond, 5 * time.Second
+	said := "" // the last reason
 	for pause := least; ; pause = min(2*pause, most) {
 		told, err := report(ctx, &cfg)
 		if ctx.Err() != nil {
 			return
 		}
-		cfg.Logger.Warn("the manager is not told what was used, and will be later", "reason", err)
+		level, reason := slog.LevelDebug, fmt.Sprint(err)
+		if told || reason != said { // once for each reason, however long the manager is away
+			level = slog.LevelWarn
+		}
+		said = reason
+		cfg.Logger.Log(ctx, level, "the manager is not told what was used, and will be later", "reason", reason)
 		if told {
 			pause = least
 		}

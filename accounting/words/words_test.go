@@ -1,12 +1,15 @@
 package words
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -261,4 +264,26 @@ func FuzzMessage(f *testing.F) {
 			require.Equal(t, m, again)
 		}
 	})
+}
+
+// A manager that is away is said once, and not at each attempt.
+func TestAwayIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	device, err := transport.Open("loopback:")
+	require.NoError(t, err)
+	defer device.Close()
+	var said bytes.Buffer
+	ctx, cancel := context.WithCancel(t.Context())
+	tries := 0
+	Report(ctx, ReporterConfig{
+		Device: device, Node: "a", Epoch: 1, Logger: slog.New(slog.NewTextHandler(&said, nil)),
+		Accounts: func() []Account { return nil },
+		Dial: func(context.Context) (net.Conn, error) {
+			if tries++; tries == 4 {
+				cancel()
+			}
+			return nil, errors.New("nobody listens")
+		},
+	})
+	require.Equal(t, 1, strings.Count(said.String(), "nobody listens"), "%s", &said)
 }
