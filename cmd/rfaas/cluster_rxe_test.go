@@ -45,9 +45,11 @@ func TestRxeDeviceLeases(t *testing.T) {
 		require.NoError(t, err, path)
 		require.NoError(t, f.Close())
 	}
-	rows, err := csv.NewReader(strings.NewReader(c.bill())).ReadAll()
+	c.end()
+	status, stdout, stderr = c.run("bill", "--state", c.dir+"/ledger", "--format", "csv") // what the manager has in the end
+	require.Equal(t, exitOK, status, stderr)
+	rows, err := csv.NewReader(strings.NewReader(stdout)).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
 	require.Equal(t, fmt.Sprint(count), rows[1][slices.Index(rows[0], "invocations")], "%v", rows)
-	c.end()
 }

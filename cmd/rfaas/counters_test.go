@@ -50,7 +50,7 @@ func TestForgedCounters(t *testing.T) {
 				measured = r
 			}
 		}
-		return measured.Invocations > 0 && claimed.Invocations > 0
+		return measured.Invocations >= 2 && claimed.Invocations > 0 // while a lease is in use, its bill grows
 	}))
 	const forged = 0x1111111111111111
 	require.GreaterOrEqual(t, claimed.Invocations, uint64(forged))
