@@ -98,6 +98,9 @@ func (m *machine) start(home, bin string) {
 	m.stdin, err = m.shell.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, m.shell.Start())
+	// If the test is killed, the shell's input ends, and so do its jobs.
+	_, err = fmt.Fprintln(m.stdin, "trap 'kill -KILL $(jobs -p)' EXIT")
+	require.NoError(t, err)
 	m.network, err = os.Readlink(fmt.Sprintf("/proc/%d/ns/net", m.shell.Process.Pid))
 	require.NoError(t, err)
 	t.Cleanup(func() {
