@@ -20,6 +20,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/alloc/manager"
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/metrics"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/tokens"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/pack"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
@@ -154,9 +155,9 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 	about.Admin = serving.scheme() + "://" + at
 	var owner http.Handler = a
 	if serving.tokens != nil {
-		owner = serving.tokens.forOwners(a)
+		owner = serving.forOwners(a)
 	}
-	owner = serving.withMetrics(owner, metrics.Agent(a.Stats), ownerRole)
+	owner = serving.withMetrics(owner, metrics.Agent(a.Stats), tokens.Owner)
 	go p.serveHTTP(life, admin, owner, func() {})
 	if f.manager != "" {
 		m, err := manager.NewClient(f.manager, as.http)
@@ -252,7 +253,7 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 	}
 	cfg.DialManager, cfg.ManagerToken = as.dialAccounts, []byte(as.token)
 	if serving.tokens != nil {
-		cfg.Authenticate = serving.tokens.authenticate
+		cfg.Authenticate = serving.authenticate
 	}
 	return cfg, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/rfaas-go/rfaas/alloc/manager"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/tokens"
 )
 
 // serverFlags are what a server proves with who it is, and knows others by.
@@ -23,7 +24,7 @@ type serverFlags struct{ cert, key, tokens string }
 
 const tokensHelp = `Beyond the loopback --tls-cert, --tls-key and --tokens are needed. The file of
 tokens has lines of ROLE NAME TOKEN, and may be readable by its owner only. A
-ROLE is tenant, node or owner; '` + makeToken + `' makes a TOKEN.`
+ROLE is tenant, node or owner; '` + tokens.Make + `' makes a TOKEN.`
 
 func (f *serverFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.cert, "tls-cert", "", "`FILE` with the certificate of this server, PEM: TCP is TLS then")
@@ -34,7 +35,7 @@ func (f *serverFlags) add(flags *pflag.FlagSet) {
 // serverCredentials are the content of the files; what was not named is nil.
 type serverCredentials struct {
 	tls    *tls.Config
-	tokens *tokens
+	tokens *tokens.Known
 }
 
 func (f *serverFlags) open() (*serverCredentials, error) {
@@ -54,7 +55,7 @@ func (f *serverFlags) open() (*serverCredentials, error) {
 	}
 	if f.tokens != "" {
 		var err error
-		if c.tokens, err = readTokens(f.tokens); err != nil {
+		if c.tokens, err = tokens.Read(f.tokens); err != nil {
 			return nil, fmt.Errorf("--tokens: %w", err)
 		}
 	}
@@ -147,7 +148,7 @@ func (f *clientFlags) open() (*clientCredentials, error) {
 	}
 	if f.tokenFile != "" {
 		var err error
-		if c.token, err = readToken(f.tokenFile); err != nil {
+		if c.token, err = tokens.ReadToken(f.tokenFile); err != nil {
 			return nil, fmt.Errorf("--token-file: %w", err)
 		}
 	}

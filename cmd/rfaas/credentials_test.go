@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/alloc/manager"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/tokens"
 )
 
 // authority signs the certificates of a test.
@@ -95,7 +96,7 @@ func secret(t *testing.T, dir, name, text string) string {
 // named.
 func TestWhereToListen(t *testing.T) {
 	t.Parallel()
-	withTLS, withTokens := &serverCredentials{tls: &tls.Config{}}, &serverCredentials{tokens: &tokens{}}
+	withTLS, withTokens := &serverCredentials{tls: &tls.Config{}}, &serverCredentials{tokens: &tokens.Known{}}
 	nothing, both := &serverCredentials{}, &serverCredentials{withTLS.tls, withTokens.tokens}
 	for _, address := range []string{"127.0.0.1:1", "127.9.9.9:0", "[::1]:1", "localhost:1"} {
 		for _, c := range []*serverCredentials{nothing, withTLS, withTokens, both} {
@@ -150,7 +151,7 @@ func serveManager(t *testing.T, c *serverCredentials) (at string) {
 	t.Helper()
 	cfg := manager.Config{}
 	if c.tokens != nil {
-		cfg.Authorize = c.tokens.authorize
+		cfg.Authorize = c.authorize
 	}
 	m, err := manager.New(cfg)
 	require.NoError(t, err)
@@ -167,11 +168,11 @@ func TestManagerOverTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	a := newAuthority(t, dir)
-	known, of := someTokens(t)
+	c, of := someTokens(t)
 	serve := func(f serverFlags) string {
 		pair, err := tls.LoadX509KeyPair(f.cert, f.key) // open would refuse some
 		require.NoError(t, err)
-		return serveManager(t, &serverCredentials{tls: &tls.Config{Certificates: []tls.Certificate{pair}}, tokens: known})
+		return serveManager(t, &serverCredentials{tls: &tls.Config{Certificates: []tls.Certificate{pair}}, tokens: c.tokens})
 	}
 	at := serve(a.server("good", time.Now().Add(time.Hour), "127.0.0.1"))
 	require.NoError(t, os.Mkdir(a.path("other"), 0o700))

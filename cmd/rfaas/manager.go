@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rfaas-go/rfaas/alloc/manager"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/tokens"
 )
 
 // defaultManagerAddress is where a manager listens that is not told otherwise.
@@ -69,7 +70,7 @@ func (p *program) serveManager(cmd *cobra.Command, address string, flags *server
 	defer func() { err = errors.Join(err, a.close()) }()
 	cfg := manager.Config{Logger: p.logging.log, Accounting: a.addresses}
 	if serving.tokens != nil {
-		cfg.Authorize = serving.tokens.authorize
+		cfg.Authorize = serving.authorize
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
 	defer stop()
@@ -86,7 +87,7 @@ func (p *program) serveManager(cmd *cobra.Command, address string, flags *server
 		l.Close()
 		return err
 	}
-	h := serving.withMetrics(a.withBill(m, cfg.Authorize), a.metrics(m), roles...)
+	h := serving.withMetrics(a.withBill(m, cfg.Authorize), a.metrics(m), tokens.Roles...)
 	return p.serveHTTP(ctx, l, h, func() { m.Close() })
 }
 

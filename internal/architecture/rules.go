@@ -114,7 +114,7 @@ var arrows = []rule{
 	{"cmd/rfaas/internal/pingpong", "internal/roceaddr", "translates set-up messages for a tool that has its own"},
 	{"cmd/rfaas/...", "invoke/...", "programs wire everything"},
 	{"cmd/rfaas/...", "alloc/...", "programs wire everything"},
-	{"cmd/rfaas", "internal/names", "names in the file of tokens"},
+	{"cmd/rfaas/internal/tokens", "internal/names", "names in the file of tokens"},
 	{"cmd/rfaas/...", "benchmarks", "programs wire everything"},
 	{"cmd/rfaas/...", "examples/...", "the functions that come with the program"},
 	{"cmd/rfaas/...", "cmd/rfaas/...", "the program's own parts"},
