@@ -272,6 +272,18 @@ func TestKilledAgentIsSettled(t *testing.T) {
 	require.Empty(t, names(t, c.dir, "."), "the next agent has removed what the killed one left, too")
 }
 
+// An owner who wants the machine as soon as anybody else uses it gets all of its cores: the
+// test is somebody else.
+func TestYieldLoad(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.agent("a", "--cores", "2", "--yield-load", "0")
+	c.agent("b", "--cores", "2")
+	require.True(t, eventually(programTimeout, func() bool { return c.nodes()["a"].FreeCores == 0 }), "%v%s", c.nodes(), &c.agents["a"].stderr)
+	require.Equal(t, 2, c.nodes()["b"].FreeCores)
+	c.end()
+}
+
 // A client that is stopped past the life of its leases has lost them when it wakes up:
 // its processes are gone, the cores are others', and its work goes on with new ones.
 func TestStoppedClient(t *testing.T) {
