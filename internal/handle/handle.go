@@ -1,6 +1,5 @@
 // Package handle gives objects 32-bit names that can be looked up without a
-// lock and are not given out again soon: an index in the low bits, a generation
-// above.
+// lock, and that come back only when all others have been given out.
 package handle
 
 import (
@@ -9,82 +8,89 @@ import (
 	"sync/atomic"
 )
 
-const (
-	indexBits = 20
-	indexMask = 1<<indexBits - 1
-	// Max is how many objects a table holds at most.
-	Max = indexMask / 2
-)
+// Max is how many objects a table holds at most.
+const Max = 1 << 19
 
 // ErrFull is returned by Add when the table holds Max objects.
 var ErrFull = errors.New("handle table is full")
 
 // Table names objects of type T. The zero Table is empty. Get may be called at
 // any time; it sees an object from when Add returned until Remove did.
+//
+// Handles count on, through all 32 bits. An object's slot is its handle modulo the
+// number of slots; a handle whose slot is taken is passed over. Of the slots at most
+// half are taken, so that few are.
 type Table[T any] struct {
 	mu    sync.Mutex
-	slots atomic.Pointer[[]slot[T]] // grown by copying
-	free  []uint32                  // unused indexes, the least recently used first
-	gen   uint32
+	slots atomic.Pointer[[]slot[T]] // a power of two of them; grown by copying
+	last  uint32                    // handle given out
+	count int
 }
 
 type slot[T any] struct {
 	object atomic.Pointer[T]
-	handle atomic.Uint32 // of object
+	handle atomic.Uint32 // of object; 0 for none
 }
 
-// Add names an object. generation goes into the upper bits of the first handle
-// of a table, so that handles of different tables differ; later ones count on.
-// 0 is never a handle.
-func (t *Table[T]) Add(object *T, generation uint32) (uint32, error) {
+const leastSlots = 16
+
+// Add names an object. The first handle of a table comes soon after first, so that
+// handles of different tables differ. 0 is never a handle.
+func (t *Table[T]) Add(object *T, first uint32) (uint32, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.free) == 0 {
-		if err := t.grow(generation); err != nil {
-			return 0, err
-		}
+	if t.count == Max {
+		return 0, ErrFull
 	}
-	index := t.free[0]
-	t.free = t.free[1:]
-	t.gen++
-	h := t.gen<<indexBits | index
-	s := &(*t.slots.Load())[index]
-	s.handle.Store(h)
-	s.object.Store(object)
-	return h, nil
+	p := t.slots.Load()
+	switch {
+	case p == nil:
+		t.last = first
+		p = t.grow(leastSlots)
+	case 2*t.count == len(*p):
+		p = t.grow(2 * len(*p))
+	}
+	for {
+		t.last++
+		s := slotOf(*p, t.last)
+		if t.last == 0 || s.handle.Load() != 0 {
+			continue
+		}
+		t.count++
+		s.object.Store(object) // first: whoever finds the handle finds the object
+		s.handle.Store(t.last)
+		return t.last, nil
+	}
 }
 
-func (t *Table[T]) grow(generation uint32) error {
-	var old []slot[T]
-	if p := t.slots.Load(); p != nil {
-		old = *p
-	} else {
-		t.gen = generation
-	}
-	size := max(2*len(old), 16)
-	if len(old) > Max {
-		return ErrFull
-	}
+func slotOf[T any](slots []slot[T], handle uint32) *slot[T] {
+	return &slots[handle&uint32(len(slots)-1)]
+}
+
+// grow replaces the slots by more. What was in different ones still is.
+func (t *Table[T]) grow(size int) *[]slot[T] {
 	grown := make([]slot[T], size)
-	for i := range old {
-		grown[i].handle.Store(old[i].handle.Load())
-		grown[i].object.Store(old[i].object.Load())
-	}
-	for i := max(len(old), 1); i < size; i++ { // index 0 stays empty, so that 0 is no handle
-		t.free = append(t.free, uint32(i))
+	if old := t.slots.Load(); old != nil {
+		for i := range *old {
+			from := &(*old)[i]
+			if h := from.handle.Load(); h != 0 {
+				to := slotOf(grown, h)
+				to.object.Store(from.object.Load())
+				to.handle.Store(h)
+			}
+		}
 	}
 	t.slots.Store(&grown)
-	return nil
+	return &grown
 }
 
 // Get returns the object of a handle, or nil.
 func (t *Table[T]) Get(h uint32) *T {
 	p := t.slots.Load()
-	index := h & indexMask
-	if p == nil || int(index) >= len(*p) {
+	if p == nil || h == 0 {
 		return nil
 	}
-	s := &(*p)[index]
+	s := slotOf(*p, h)
 	object := s.object.Load()
 	if s.handle.Load() != h {
 		return nil
@@ -99,11 +105,10 @@ func (t *Table[T]) Remove(h uint32) bool {
 	if t.Get(h) == nil {
 		return false
 	}
-	index := h & indexMask
-	s := &(*t.slots.Load())[index]
-	s.object.Store(nil)
+	s := slotOf(*t.slots.Load(), h)
 	s.handle.Store(0)
-	t.free = append(t.free, index)
+	s.object.Store(nil)
+	t.count--
 	return true
 }
 

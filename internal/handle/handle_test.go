@@ -49,6 +49,44 @@ func TestTableAgainstMap(t *testing.T) {
 	require.Len(t, table.All(), len(model))
 }
 
+// However few objects there are at a time, handles do not come back: a stale one opens
+// nothing, after a million others.
+func TestHandlesDoNotRepeat(t *testing.T) {
+	var table handle.Table[int]
+	v := new(int)
+	long, err := table.Add(v, 5)
+	require.NoError(t, err)
+	given := map[uint32]bool{long: true}
+	for range 1 << 20 {
+		h, err := table.Add(v, 5)
+		require.NoError(t, err)
+		if given[h] {
+			t.Fatalf("%#x is given out again after %d others", h, len(given))
+		}
+		given[h] = true
+		table.Remove(h)
+	}
+	require.Same(t, v, table.Get(long))
+}
+
+// At the end of the numbers they begin anew, without those that are in use.
+func TestHandlesWrap(t *testing.T) {
+	var table handle.Table[int]
+	const first = 1<<32 - 10
+	given := map[uint32]*int{}
+	for range 100 {
+		v := new(int)
+		h, err := table.Add(v, first)
+		require.NoError(t, err)
+		require.NotZero(t, h)
+		require.NotContains(t, given, h)
+		given[h] = v
+	}
+	for h, v := range given {
+		require.Same(t, v, table.Get(h))
+	}
+}
+
 func TestTableFull(t *testing.T) {
 	var table handle.Table[int]
 	v := new(int)
