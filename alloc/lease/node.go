@@ -320,7 +320,7 @@ func (n *Node) renew(now time.Duration, s Session, tenant string, m *Message) {
 	switch {
 	case l == nil:
 	case l.State == Noticed:
-		n.send(s, Message{Kind: Notice, Lease: l.ID, Reason: l.reason, Life: l.Expires - now, Text: l.text})
+		n.send(s, Message{Kind: Notice, Lease: l.ID, Reason: l.reason, Life: max(l.Expires-now, 0), Text: l.text})
 	default:
 		life := n.life(m.Life)
 		n.expire(l, max(l.Expires, now+life))

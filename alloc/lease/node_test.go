@@ -162,6 +162,9 @@ func TestDrain(t *testing.T) {
 	require.Equal(t, Notice, tell(t, n, 100*time.Millisecond, 1, Message{Kind: Renew, Lease: l.ID, Secret: l.Secret, Life: time.Minute})[0].Message.Kind, "a renewal does not help")
 	n.Drain(0, Revoked, "again")
 	require.Empty(t, n.Actions(nil))
+	late := tell(t, n, 600*time.Millisecond, 1, Message{Kind: Renew, Lease: brief.ID, Secret: brief.Secret, Life: time.Minute})[0].Message
+	require.Equal(t, Notice, late.Kind)
+	require.Zero(t, late.Life, "that is over, and no tick has found it yet")
 	n.Tick(500 * time.Millisecond)
 	require.Equal(t, []Action{{Do: DoFence, Lease: brief}}, n.Actions(nil))
 	n.Tick(time.Second)
