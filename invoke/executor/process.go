@@ -144,10 +144,10 @@ func (e *Executor) judge(status syscall.WaitStatus, usage confine.Usage) Fate {
 	case f.Signal != syscall.SIGKILL:
 	case e.overstayed.Load():
 		f.Cause, f.TimeLimit = Overstayed, e.assignment.TimeLimit
+	case usage.OOMKills > 0: // a process that dies has closed its connections, too, for as long as that takes
+		f.Cause, f.MemoryBytes = OutOfMemory, e.assignment.MemoryBytes
 	case e.silenced.Load():
 		f.Cause = Silenced
-	case usage.OOMKills > 0:
-		f.Cause, f.MemoryBytes = OutOfMemory, e.assignment.MemoryBytes
 	}
 	return f
 }
