@@ -136,7 +136,7 @@ func (q *queuePair) Received(_ *transport.WorkRequest, c transport.Completion, s
 // Failed implements rc.Sink.
 func (q *queuePair) Failed(reason error, tell bool) {
 	if tell || q.tellAll {
-		q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed}.Encode(), -1)
+		q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed}.Encode(), nil)
 	}
 	q.enterError()
 	q.cfg.Failed(q.explainLoss(reason))
@@ -232,7 +232,7 @@ func (q *queuePair) Close() error {
 		// that get lost, by the stream.
 		e.send(q, true)
 		e.out.flush()
-		q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Closing, PSN: q.machine.Delivered()}.Encode(), -1)
+		q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Closing, PSN: q.machine.Delivered()}.Encode(), nil)
 	}
 	q.fail(transport.ErrClosed, transport.StatusFlushed)
 	e.forget(q)

@@ -67,7 +67,7 @@ func (d *Device) join(ctx context.Context, x Exchanger, cfg ConnConfig) (*Conn, 
 type noControl struct{}
 
 // Send drops the message. The descriptor was the caller's and remains it.
-func (noControl) Send([]byte, int) {}
+func (noControl) Send([]byte, *File) {}
 
 // Notify drops the message.
 func (noControl) Notify(byte) {}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/internal/pairtest"
 	"github.com/rfaas-go/rfaas/transport"
@@ -281,13 +282,14 @@ func (q watchedQP) Connect(ctx context.Context, x transport.Exchanger) error {
 // time, and its descriptors stay its own.
 func TestJoinedControl(t *testing.T) {
 	t.Parallel()
-	file, err := os.CreateTemp(t.TempDir(), "")
+	fd, err := unix.MemfdCreate("passed", unix.MFD_CLOEXEC)
 	require.NoError(t, err)
-	defer file.Close()
+	file := transport.NewFile(fd)
+	defer file.Release()
 	var said atomic.Int32
 	talk := func(c transport.Control) {
-		c.Send([]byte("hello"), int(file.Fd()))
-		c.Send(nil, -1)
+		c.Send([]byte("hello"), file)
+		c.Send(nil, nil)
 		_, breaks := c.(transport.Breaker)
 		assert.False(t, breaks, "there is no stream to break")
 		said.Add(1)
@@ -302,7 +304,7 @@ func TestJoinedControl(t *testing.T) {
 	require.NoError(t, a.Conn.Close())
 	require.NoError(t, b.Conn.Close())
 	require.Equal(t, int32(6), said.Load(), "at each end in NewQP, Connect and Close")
-	_, err = file.Stat()
+	_, err = unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 	require.NoError(t, err, "the file is still open")
 }
 

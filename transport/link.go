@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/bits"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,7 +24,7 @@ type link struct {
 	in struct { // used by one goroutine: set-up, then the reader
 		whole []byte // what buf is part of
 		buf   []byte // received and not yet consumed
-		fds   []int  // received with it, in order
+		fds   []int  // received with it, in order; lostFDs stands for those of a frame
 
 		intake intake // if the stream is a Unix socket
 	}
@@ -43,8 +42,8 @@ type link struct {
 }
 
 type outgoing struct {
-	msg []byte
-	fd  *os.File // nil for none
+	msg  []byte
+	file *File // nil for none
 }
 
 // A frame is a header of frameHeader bytes (payload length, kind, number of
@@ -106,6 +105,12 @@ func (l *link) read() (kind frameKind, payload []byte, fds []int, err error) {
 	}
 	if err := l.fill(frameHeader + int(size)); err != nil {
 		return 0, nil, nil, err
+	}
+	if nfds > 0 && len(l.in.fds) > 0 && l.in.fds[0] == lostFDs {
+		if kind != frameControl {
+			return 0, nil, nil, errLostFDs
+		}
+		l.in.fds, nfds = l.in.fds[1:], 0
 	}
 	if nfds > len(l.in.fds) {
 		return 0, nil, nil, fmt.Errorf("%w: the peer announced %d descriptors, %d arrived", ErrInvalid, nfds, len(l.in.fds))
@@ -198,24 +203,26 @@ func (l *link) expect(want frameKind) ([]byte, []int, error) {
 }
 
 // Send makes link the Control of an established connection.
-func (l *link) Send(msg []byte, fd int) {
-	o := outgoing{msg: append([]byte(nil), msg...)}
-	if fd >= 0 {
-		var err error
-		if o.fd, err = duplicate(fd); err != nil {
-			l.stream.Close() // out of descriptors: the peer would miss something it needs
-			return
-		}
-	}
+func (l *link) Send(msg []byte, file *File) {
 	l.out.Lock()
 	defer l.out.Unlock()
 	if l.out.closed {
-		o.close()
 		return
+	}
+	if len(l.out.queue) == maxQueued {
+		l.Break(errors.New("the peer does not read what it is told"))
+		return
+	}
+	o := outgoing{msg: append([]byte(nil), msg...)}
+	if file != nil {
+		o.file = file.Hold()
 	}
 	l.out.queue = append(l.out.queue, o)
 	l.writeLater()
 }
+
+// maxQueued bounds what waits for a peer to read it.
+const maxQueued = 1 << 16
 
 // writeLater sees to it that somebody writes what is queued. out is locked.
 func (l *link) writeLater() {
@@ -251,12 +258,7 @@ func (l *link) drain() {
 		if !ok {
 			return
 		}
-		var err error
-		if o.fd != nil {
-			err = l.write(frameControl, o.msg, int(o.fd.Fd()))
-		} else {
-			err = l.write(frameControl, o.msg)
-		}
+		err := l.writeControl(o)
 		o.close()
 		// When the peer has hung up, its goodbye may still wait to be read, and the
 		// reader finds out by itself. Any other failure it has to be told.
@@ -266,9 +268,34 @@ func (l *link) drain() {
 	}
 }
 
+// writeControl waits while this user has as many descriptors under way as it may
+// (RLIMIT_NOFILE, if it is not root): peers take them soon.
+func (l *link) writeControl(o outgoing) error {
+	if o.file == nil {
+		return l.write(frameControl, o.msg)
+	}
+	for {
+		err := l.write(frameControl, o.msg, o.file.FD())
+		if !errors.Is(err, syscall.ETOOMANYREFS) {
+			return err
+		}
+		if l.ending() {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// ending says whether nothing more is to be queued.
+func (l *link) ending() bool {
+	l.out.Lock()
+	defer l.out.Unlock()
+	return l.out.closed
+}
+
 func (o outgoing) close() {
-	if o.fd != nil {
-		o.fd.Close()
+	if o.file != nil {
+		o.file.Release()
 	}
 }
 

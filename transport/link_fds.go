@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,10 +22,16 @@ func (l *link) writeWithFDs(frame []byte, fds []int) (int, error) {
 // there are never more than those of this frame and of the one before it.
 const maxPendingFDs = 2 * MaxExchangeFDs
 
+// lostFDs is in the place of the descriptors of a frame, some of which this process had
+// no room for.
+const lostFDs = -1
+
+var errLostFDs = errors.New("the peer's descriptors were lost on their way: too many files are open here (ulimit -n)")
+
 // readWithFDs reads bytes, and the descriptors that came with them.
 func (l *link) readWithFDs(buf []byte) (int, error) {
 	n, oob, flags, err := l.in.intake.receive(buf)
-	if len(oob) > 0 {
+	if before := len(l.in.fds); len(oob) > 0 || flags&unix.MSG_CTRUNC != 0 {
 		msgs, perr := unix.ParseSocketControlMessage(oob)
 		for _, m := range msgs {
 			if fds, ferr := unix.ParseUnixRights(&m); ferr == nil {
@@ -34,7 +39,8 @@ func (l *link) readWithFDs(buf []byte) (int, error) {
 			}
 		}
 		if perr != nil || flags&unix.MSG_CTRUNC != 0 {
-			return n, errors.New("descriptors were lost on their way: too many open files here?")
+			closeFDs(l.in.fds[before:])
+			l.in.fds = append(l.in.fds[:before], lostFDs)
 		}
 		if len(l.in.fds) > maxPendingFDs {
 			return n, fmt.Errorf("%w: the peer sends descriptors that belong to no frame", ErrInvalid)
@@ -43,18 +49,11 @@ func (l *link) readWithFDs(buf []byte) (int, error) {
 	return n, err
 }
 
-// duplicate makes an independent, close-on-exec copy of a descriptor.
-func duplicate(fd int) (*os.File, error) {
-	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(dup), "passed"), nil
-}
-
 func closeFDs(fds []int) {
 	for _, fd := range fds {
-		unix.Close(fd)
+		if fd != lostFDs {
+			unix.Close(fd)
+		}
 	}
 }
 

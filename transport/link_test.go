@@ -195,12 +195,15 @@ func TestLinkSend(t *testing.T) {
 	a, b := newLink(sa), newLink(sb)
 	const messages = 500
 	k := newToken(t)
+	dup, err := unix.Dup(k.fd())
+	require.NoError(t, err)
+	passed := NewFile(dup) // one open file for all of them
 	for i := range messages {
-		fd := -1
+		var file *File
 		if i%7 == 0 {
-			fd = k.fd()
+			file = passed
 		}
-		a.Send(binary.BigEndian.AppendUint32(nil, uint32(i)), fd)
+		a.Send(binary.BigEndian.AppendUint32(nil, uint32(i)), file)
 	}
 	for i := range messages / 2 {
 		kind, payload, fds, err := b.read()
@@ -212,7 +215,8 @@ func TestLinkSend(t *testing.T) {
 	}
 	a.close()
 	a.close()
-	a.Send([]byte("too late"), k.fd())
+	a.Send([]byte("too late"), passed)
+	passed.Release()
 	for err := error(nil); err == nil; {
 		var fds []int
 		_, _, fds, err = b.read()
@@ -221,6 +225,53 @@ func TestLinkSend(t *testing.T) {
 	closeFDs(b.in.fds)
 	b.hangUp()
 	k.requireClosed(t)
+}
+
+// A control message whose descriptor this process has no room for arrives without it, and
+// what comes after it as it was sent. A set-up message does not.
+func TestLinkLostDescriptors(t *testing.T) {
+	t.Parallel()
+	sa, sb := socketPair(t)
+	k := newToken(t)
+	b := newLink(sb)
+	fds := make([]int, 100) // more than there is room for when control messages are read
+	for i := range fds {
+		fds[i] = k.fd()
+	}
+	for _, kind := range []frameKind{frameControl, frameExchange} {
+		_, _, err := sa.WriteMsgUnix(frame(kind, 1, 4, "lost"), unix.UnixRights(fds...), nil)
+		require.NoError(t, err)
+		_, _, err = sa.WriteMsgUnix(frame(frameControl, 1, 4, "next"), unix.UnixRights(k.fd()), nil)
+		require.NoError(t, err)
+		_, payload, got, err := b.read()
+		if kind == frameControl {
+			require.NoError(t, err)
+			require.Equal(t, "lost", string(payload))
+			require.Empty(t, got)
+			_, payload, got, err = b.read()
+			require.NoError(t, err)
+			require.Equal(t, "next", string(payload))
+			require.Len(t, got, 1)
+			closeFDs(got)
+		} else {
+			require.ErrorContains(t, err, "ulimit -n")
+		}
+	}
+	b.reject(Rejection{Reason: "done"})
+	sa.Close()
+	k.requireClosed(t)
+}
+
+// A peer that does not read what it is told loses the connection before that costs much.
+func TestLinkPeerDoesNotRead(t *testing.T) {
+	t.Parallel()
+	sa, _ := socketPair(t)
+	a := newLink(sa)
+	for range maxQueued + 10_000 { // some are under way
+		a.Send(make([]byte, 64), nil)
+	}
+	require.ErrorContains(t, *a.broken.Load(), "does not read")
+	a.hangUp()
 }
 
 // TestLinkDescriptorFlood: descriptors that belong to no frame.
@@ -309,10 +360,10 @@ func TestLinkCloseSendsWhatIsQueued(t *testing.T) {
 		a, b := newLink(sa), newLink(sb)
 		const messages = 20
 		for i := range messages {
-			a.Send([]byte{byte(i)}, -1)
+			a.Send([]byte{byte(i)}, nil)
 		}
 		a.close()
-		a.Send([]byte("too late"), -1)
+		a.Send([]byte("too late"), nil)
 		for i := range messages {
 			kind, payload, _, err := b.read()
 			require.NoError(t, err)
@@ -331,7 +382,7 @@ func TestLinkCloseGivesUp(t *testing.T) {
 	sa, _ := socketPair(t)
 	a := newLink(sa)
 	for range 10 {
-		a.Send(make([]byte, maxFrameBytes), -1)
+		a.Send(make([]byte, maxFrameBytes), nil)
 	}
 	closed := inBackground(a.close)
 	select {

@@ -132,7 +132,8 @@ type QP interface {
 	// PostRecv is the same for receives.
 	PostRecv(wrs []WorkRequest) (n int, err error)
 	// Message hands over what the peer's queue pair sent through its Control. The
-	// receiver closes the descriptors. Called by one goroutine, in order.
+	// receiver closes the descriptors. Those that this process had no room for are
+	// missing. Called by one goroutine, in order.
 	Message(msg []byte, fds []int)
 	// Disconnect tells that the peer closed (ErrPeerClosed) or is gone
 	// (ErrPeerGone). What arrived before is still delivered; then everything
@@ -165,10 +166,11 @@ const (
 // the data path and in order, for the life of the connection. A connection made
 // with Device.Join has nothing to carry them: they are dropped.
 type Control interface {
-	// Send queues msg and a descriptor (-1 for none, else duplicated) and returns
-	// at once; from anywhere. When this end closes the connection, what is queued
-	// is sent before the goodbye; when the peer is gone, it is dropped.
-	Send(msg []byte, fd int)
+	// Send queues msg and a descriptor (nil for none), which it holds until then, and
+	// returns at once; from anywhere. When this end closes the connection, what is queued
+	// is sent before the goodbye; when the peer is gone, it is dropped. A peer that does
+	// not read loses the connection in the end.
+	Send(msg []byte, file *File)
 	// Notify sends a message that is one byte, kind (below 32), and returns at once;
 	// from anywhere, without an allocation. It may overtake what Send has queued. One
 	// that the stream has no room for is sent later, once, however often it was asked

@@ -174,7 +174,7 @@ func (q *queuePair) failQuietly() {
 }
 
 func (q *queuePair) tellPeer() {
-	q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed}.Encode(), -1)
+	q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed}.Encode(), nil)
 }
 
 // die takes the queue pair to the error state, from anywhere.
@@ -204,7 +204,7 @@ func (q *queuePair) Close() error {
 	if _, peer := q.ends(); !q.dead.Load() && peer.QPN != 0 {
 		// Messages that arrived may not be acknowledged any more.
 		if state, err := q.qp.Query(); err == nil {
-			q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Closing, PSN: state.RQPSN}.Encode(), -1)
+			q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Closing, PSN: state.RQPSN}.Encode(), nil)
 		}
 	}
 	q.die()

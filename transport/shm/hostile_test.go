@@ -26,7 +26,7 @@ type hostile struct {
 }
 
 // Send records control messages to the peer.
-func (h *hostile) Send(msg []byte, _ int) { h.sent = append(h.sent, msg) }
+func (h *hostile) Send(msg []byte, _ *transport.File) { h.sent = append(h.sent, msg) }
 
 // Notify records the short ones.
 func (h *hostile) Notify(kind byte) { h.notified = append(h.notified, messageKind(kind)) }
@@ -43,7 +43,7 @@ func (h *hostile) Exchange(msg []byte, fds []int) ([]byte, []int, error) {
 		return nil, nil, err
 	}
 	h.half = viewHalf(seg.mem, 64)
-	return []byte{0, 0, 0, 64}, []int{seg.fd}, nil
+	return []byte{0, 0, 0, 64}, []int{seg.file.FD()}, nil
 }
 
 func newHostile(t *testing.T) *hostile {
@@ -152,7 +152,7 @@ func withReferences(bytes uint32, r reference) *slot {
 // recvOf is a receive into the first n bytes of a region, as the front would
 // hand it over.
 func recvOf(mr transport.MR, n int) transport.WorkRequest {
-	return transport.Recv(1, providerSpan(mr, n))
+	return transport.Recv(1, spanAt(addressOf(mr.Bytes()), n, mr.LKey()))
 }
 
 // Whatever control messages say, there is an error or there is none; no panic,
@@ -171,7 +171,7 @@ func FuzzControlMessage(f *testing.F) {
 			seg, err := newSegment("fuzz", 1<<16, false)
 			require.NoError(t, err)
 			require.NoError(t, unix.Munmap(seg.mem))
-			fds = []int{seg.fd}
+			fds = []int{seg.file.FD()}
 		}
 		h.Message(msg, fds)
 		if withFD {

@@ -85,6 +85,7 @@ const (
 var (
 	_ [0]struct{} = [unsafe.Sizeof(slot{}) - lineBytes]struct{}{}
 	_ [0]struct{} = [unsafe.Sizeof(header{}) - 4*lineBytes]struct{}{}
+	_ [0]struct{} = [unsafe.Sizeof(transport.Span{}) - 16]struct{}{}
 )
 
 // half is a view of a mapped half: the own one to write, the peer's to read.
@@ -140,6 +141,19 @@ func putWord(mem []byte, v uint64) { copy(mem, (*[8]byte)(unsafe.Pointer(&v))[:]
 func memory(s transport.Span) []byte {
 	addr := s.Addr()
 	return unsafe.Slice(*(**byte)(unsafe.Pointer(&addr)), s.Len())
+}
+
+// spanOf is a span of memory that is in no region, for memory. The caller keeps it alive.
+func spanOf(mem []byte) transport.Span { return spanAt(addressOf(mem), len(mem), 0) }
+
+// spanAt makes the span that the front would make: only package transport can, so its
+// layout is spelled out here.
+func spanAt(addr uint64, n int, lkey uint32) transport.Span {
+	s := struct {
+		addr      uint64
+		len, lkey uint32
+	}{addr, uint32(n), lkey}
+	return *(*transport.Span)(unsafe.Pointer(&s))
 }
 
 // getWord is the 8 bytes at the beginning of mem as a word in native byte order.

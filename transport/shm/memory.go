@@ -6,12 +6,14 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // segment is a sealed memfd, mapped.
 type segment struct {
-	mem []byte
-	fd  int // -1 when only the mapping is held
+	mem  []byte
+	file *transport.File // nil when only the mapping is held
 }
 
 // seals keep the memory's size: if it could shrink, touching it would kill.
@@ -46,7 +48,7 @@ func newSegment(name string, size int, readOnly bool) (*segment, error) {
 		unix.Munmap(mem)
 		return fail("sealing a memfd", err)
 	}
-	return &segment{mem: mem, fd: fd}, nil
+	return &segment{mem: mem, file: transport.NewFile(fd)}, nil
 }
 
 // mapSegment maps a peer's segment of size bytes. The descriptor is closed in
@@ -55,31 +57,38 @@ func mapSegment(fd, size int, writable bool) (*segment, error) {
 	defer unix.Close(fd)
 	have, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
 	if err != nil || have&seals != seals {
-		return nil, errors.New("the peer's memory is not a sealed memfd: it could shrink under us")
+		return nil, fmt.Errorf("%w: the peer's memory is not a sealed memfd: it could shrink under us", transport.ErrInvalid)
+	}
+	// One of huge pages, say, could have holes that kill who touches them.
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil || fs.Type != unix.TMPFS_MAGIC {
+		return nil, fmt.Errorf("%w: the peer's memory is of another kind than this package makes (file system %#x, %w)", transport.ErrInvalid, fs.Type, err)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, err
 	}
 	if size <= 0 || int64(size) > st.Size {
-		return nil, fmt.Errorf("the peer's memory has %d bytes, it announced %d", st.Size, size)
+		return nil, fmt.Errorf("%w: the peer's memory has %d bytes, it announced %d", transport.ErrInvalid, st.Size, size)
 	}
 	prot := unix.PROT_READ
 	if writable {
 		prot |= unix.PROT_WRITE
 	}
 	mem, err := unix.Mmap(fd, 0, size, prot, unix.MAP_SHARED)
-	if err != nil {
+	if errors.Is(err, unix.EPERM) {
+		return nil, fmt.Errorf("%w: the peer's memory cannot be written, and it announced that it can: %w", transport.ErrInvalid, err)
+	} else if err != nil {
 		return nil, fmt.Errorf("mapping %d bytes of the peer's: %w", size, explain(err))
 	}
-	return &segment{mem: mem, fd: -1}, nil
+	return &segment{mem: mem}, nil
 }
 
 func (s *segment) close() error {
 	err := unix.Munmap(s.mem)
 	s.mem = nil
-	if s.fd >= 0 {
-		unix.Close(s.fd)
+	if s.file != nil {
+		s.file.Release()
 	}
 	return err
 }

@@ -55,35 +55,31 @@ func decodeAnnouncement(b []byte) (announcement, bool) {
 // queue pair is connected, announcements wait in the backlog.
 func (qp *queuePair) announce(r *region) {
 	qp.own.announced.Add(1) // before the program can know the key
-	qp.tell(announcement{r.key, r.access, r.base, uint64(len(r.mem))}.encode(), r.seg.fd)
+	qp.tell(announcement{r.key, r.access, r.base, uint64(len(r.mem))}.encode(), r.seg.file)
 }
 
 // withdraw tells the peer that a region was closed. The domain's lock is held.
 func (qp *queuePair) withdraw(r *region) {
-	qp.tell(binary.BigEndian.AppendUint32([]byte{byte(messageWithdraw)}, r.key), -1)
+	qp.tell(binary.BigEndian.AppendUint32([]byte{byte(messageWithdraw)}, r.key), nil)
 }
 
 // tell sends a message, or keeps it until the queue pair is connected. The
 // domain's lock is held.
-func (qp *queuePair) tell(msg []byte, fd int) {
+func (qp *queuePair) tell(msg []byte, file *transport.File) {
 	if qp.connected {
-		qp.cfg.Control.Send(msg, fd)
+		qp.cfg.Control.Send(msg, file)
 		return
 	}
-	m := backlogged{msg: msg, fd: -1}
-	if fd >= 0 {
-		// The region may be closed before the message is sent.
-		if dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
-			m.fd = dup
-		}
+	if file != nil {
+		file.Hold() // the region may be closed before the message is sent
 	}
-	qp.backlog = append(qp.backlog, m)
+	qp.backlog = append(qp.backlog, backlogged{msg, file})
 }
 
 // backlogged is a control message from before the connection was made.
 type backlogged struct {
-	msg []byte
-	fd  int // -1 for none
+	msg  []byte
+	file *transport.File // nil for none
 }
 
 // flushBacklog sends what had to wait for the connection.
@@ -92,15 +88,15 @@ func (qp *queuePair) flushBacklog() {
 	defer qp.domain.mu.Unlock()
 	qp.connected = true
 	for _, m := range qp.backlog {
-		qp.cfg.Control.Send(m.msg, m.fd)
+		qp.cfg.Control.Send(m.msg, m.file)
 		m.close()
 	}
 	qp.backlog = nil
 }
 
 func (m backlogged) close() {
-	if m.fd >= 0 {
-		unix.Close(m.fd)
+	if m.file != nil {
+		m.file.Release()
 	}
 }
 
@@ -151,11 +147,15 @@ func (qp *queuePair) message(msg []byte, fd int) error {
 	switch kind {
 	case messageAnnounce:
 		a, ok := decodeAnnouncement(msg)
-		if !ok || fd < 0 {
+		if !ok {
 			closeAll([]int{fd})
 			return errMalformed
 		}
-		return qp.peers.add(a, fd)
+		if err := qp.peers.add(a, fd); err != nil {
+			return err
+		}
+		qp.resume()
+		qp.recvCQ.bell.ring() // a Send's bytes may be there
 	case messageWithdraw:
 		if len(msg) != 5 {
 			return errMalformed
@@ -165,7 +165,7 @@ func (qp *queuePair) message(msg []byte, fd int) error {
 			// this goroutine.
 			qp.adapter.releasing.Go(func() {
 				qp.quiesce()
-				r.seg.close()
+				r.unmap()
 			})
 		}
 	case messageKick:

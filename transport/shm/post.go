@@ -20,6 +20,10 @@ type sendSide struct {
 	rung     uint32        // the peer's receive bell, answered
 	remote   *remoteRegion // the last one used
 	entries  []sendEntry   // ring by request number, shared with the poller
+
+	condemned error       // why a request failed, which ends the connection; read by the poller of that
+	postponed []postponed // in order
+	waiting   atomic.Bool // there are some
 }
 
 // sendEntry is a posted request, as far as its completion needs it.
@@ -36,10 +40,13 @@ type sendEntry struct {
 // and now.
 func (qp *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 	s := &qp.send
+	if len(s.postponed) > 0 {
+		return qp.postpone(wrs)
+	}
 	posted := s.posted.Load()
 	tail, signaled := uint32(posted), uint32(posted>>32)
 	messages := s.messages
-	failed := false
+	failed, later := false, false
 	var err error
 	n := 0
 	for ; n < len(wrs); n++ {
@@ -53,9 +60,13 @@ func (qp *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 		}
 		e := &s.entries[tail&qp.own.mask]
 		status := transport.StatusFlushed
-		if qp.state.Load() == stateReady {
+		if s.condemned == nil && qp.state.Load() == stateReady {
 			if status = qp.execute(wr, e); status != transport.StatusOK {
-				qp.fail(fmt.Errorf("%v (request %d): %v: %s", wr.Op, wr.ID, status, status.Hint()), status)
+				if status == statusPostponed {
+					later = true
+					break
+				}
+				qp.condemn(wr, status)
 			}
 		}
 		if status != transport.StatusOK {
@@ -72,7 +83,46 @@ func (qp *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 		qp.ringReceiver()
 	}
 	qp.sendCQ.wakeSleeper(failed)
+	if later {
+		var more int
+		more, err = qp.postpone(wrs[n:])
+		n += more
+	}
 	return n, err
+}
+
+// condemn ends the connection, as soon as what was posted before the failed request is
+// done: messages that wait for a receive of the peer's, and do not fail for this.
+func (qp *queuePair) condemn(wr *transport.WorkRequest, status transport.Status) {
+	reason, messages := qp.failure(wr, status), qp.send.messages
+	qp.send.condemned = reason
+	done := func() bool { return int32(qp.peer.acked.Load()-messages) >= 0 }
+	if done() {
+		qp.fail(reason, status)
+		return
+	}
+	look := func() bool {
+		qp.messages.Lock() // keeps the peer's half mapped
+		defer qp.messages.Unlock()
+		return qp.state.Load() != stateReady || done()
+	}
+	qp.adapter.releasing.Go(func() {
+		for !look() {
+			time.Sleep(condemnedLook)
+		}
+		qp.fail(reason, status) // nothing, if it has failed meanwhile
+	})
+}
+
+// condemnedLook is how soon the end comes if nobody polls, who would find it earlier.
+const condemnedLook = 10 * time.Millisecond
+
+// failure says why a request failed.
+func (qp *queuePair) failure(wr *transport.WorkRequest, status transport.Status) error {
+	if r := qp.peers.get(uint32(wr.Remote.Key)); r != nil && r.lost != nil {
+		return fmt.Errorf("%v (request %d): the peer's region could not be mapped here: %w", wr.Op, wr.ID, r.lost)
+	}
+	return fmt.Errorf("%v (request %d): %v: %s", wr.Op, wr.ID, status, status.Hint())
 }
 
 // ringReceiver wakes the peer if it sleeps.
@@ -248,29 +298,16 @@ func (qp *queuePair) remoteBytes(wr *transport.WorkRequest, n uint32, need trans
 	return nil, transport.StatusRemoteAccess
 }
 
-// announcementLooks is how often posting looks for the announcement of a region whose
-// key has arrived before it: a second or two, and many on a busy machine, where
-// announcements are late, too.
-const announcementLooks = 20_000
-
-// lookUp finds a region of the peer by key, or says why it cannot. A key can arrive
-// sooner than the region's descriptor, which takes the way over the socket; then it
-// waits. This happens at the first use of a region only.
+// lookUp finds a region of the peer by key, or says why it cannot.
 func (qp *queuePair) lookUp(key uint32) (*remoteRegion, transport.Status) {
-	for looks := 0; ; looks++ {
-		seen, announced, down := qp.peers.seen.Load(), qp.peer.announced.Load(), qp.linkDown.Load()
-		r := qp.peers.get(key)
-		switch {
-		case r != nil:
-			return r, transport.StatusOK
-		case down != linkUp && qp.state.Load() != stateReady:
-			// The announcement will not come any more. That is the connection's end,
-			// which has its reason already, and no fault of the request's.
-			return nil, endStatus(down)
-		case down != linkUp: // about to leave that state
-		case seen == announced || looks == announcementLooks:
-			return nil, transport.StatusRemoteAccess
-		}
-		time.Sleep(20 * time.Microsecond) // yielding would not let the runtime look at the socket
+	complete := qp.peers.seen.Load() == qp.peer.announced.Load() // before looking
+	switch r := qp.peers.get(key); {
+	case r != nil && r.lost != nil:
+		return nil, transport.StatusLocalOperation
+	case r != nil:
+		return r, transport.StatusOK
+	case complete:
+		return nil, transport.StatusRemoteAccess
 	}
+	return nil, statusPostponed
 }

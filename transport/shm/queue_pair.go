@@ -103,7 +103,7 @@ func (qp *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	}
 	qp.domain.join(qp)
 	hello := binary.BigEndian.AppendUint32(nil, uint32(len(qp.own.slots)))
-	msg, fds, err := x.Exchange(hello, []int{qp.ownSegment.fd})
+	msg, fds, err := x.Exchange(hello, []int{qp.ownSegment.file.FD()})
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (qp *queuePair) attach() {
 // and tells the peer.
 func (qp *queuePair) fail(reason error, status transport.Status) {
 	if qp.enterError(reason) {
-		qp.cfg.Control.Send([]byte{byte(messageFailed), byte(status)}, -1)
+		qp.cfg.Control.Send([]byte{byte(messageFailed), byte(status)}, nil)
 	}
 }
 
@@ -165,6 +165,9 @@ func (qp *queuePair) enterError(reason error) bool {
 	})
 	qp.wake()
 	qp.advance()
+	if qp.send.waiting.Load() {
+		qp.adapter.releasing.Go(qp.resume) // not here: this may be within a post
+	}
 	return true
 }
 
@@ -193,6 +196,7 @@ func (qp *queuePair) Disconnect(reason error) {
 func (qp *queuePair) Close() error {
 	qp.domain.leave(qp) // first: once it is closed, a poller may release it, and announcements go into its memory
 	qp.state.Store(stateClosed)
+	qp.proceed() // the front posts no more
 	qp.ending.Lock()
 	attached := qp.ending.attached
 	qp.ending.Unlock()

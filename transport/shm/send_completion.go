@@ -55,7 +55,9 @@ func (qp *queuePair) completeSends(dst []transport.Completion) int {
 				}
 			}
 		}
-		c.failed = e.status != transport.StatusOK
+		if c.failed = e.status != transport.StatusOK; c.failed && qp.state.Load() == stateReady {
+			qp.fail(qp.send.condemned, e.status) // what was posted before is done
+		}
 		if e.signaled || c.failed {
 			dst[n] = transport.Completion{ID: e.id, Conn: qp.cfg.Conn, Op: e.op, Status: e.status}
 			n++
