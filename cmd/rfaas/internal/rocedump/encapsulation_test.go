@@ -114,6 +114,7 @@ func encapsulationCases(inner []byte) []encapsulationCase {
 		notRead("IP fragments", slices.Replace(overIPv4(17, 0, udp(4791, ip)), 6, 7, 0x20)),
 		notRead("IP fragments", slices.Replace(overIPv4(47, 0, "\x00\x00\x08\x00"+ip), 7, 8, 1)),
 		notRead("IP packets cut off", overIPv4(17, 0, udp(4791, ip))[:60]),
+		notRead("IP or UDP lengths that do not fit", slices.Replace(overIPv4(47, 0, "\x00\x00\x08\x00"+ip), 0, 1, 0x44)),
 		notRead("IP or UDP lengths that do not fit", slices.Replace(overIPv4(17, 0, udp(4791, ip)), 25, 26, 1)),
 		notRead("headers cut off", overIPv4(17, 0, udp(4789, vxlan+etherIPv4[:13]))),
 	}

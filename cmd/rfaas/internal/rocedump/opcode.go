@@ -79,11 +79,8 @@ func (f form) decode(b []byte, captured int) (string, error) {
 	rest[0] = byte(f.like)
 	b, captured = b[bthBytes:], captured-bthBytes
 	for _, h := range f.headers {
-		if len(b) < h.bytes+wire.ICRCBytes {
+		if len(b) < h.bytes {
 			return "", wire.ErrTruncated
-		}
-		if captured < h.bytes {
-			return "", errHeaders
 		}
 		words.WriteString(" " + h.describe(b))
 		b, captured = b[h.bytes:], captured-h.bytes

@@ -152,6 +152,7 @@ func TestDumpMalformedOpcodes(t *testing.T) {
 	}{
 		{0x17, "", "", "malformed (packet is shorter than its headers say) bytes=16"},
 		{0x55, "12345678", "", "malformed (packet is shorter than its headers say) bytes=24"},
+		{0x55, "", "", "malformed (packet is shorter than its headers say) bytes=16"},
 		{0x51, "1234", "", "malformed (packet is shorter than its headers say) bytes=20"},
 		{0x51, "12345678", "1234", "malformed (payload in a packet that has none) bytes=28"},
 		{0x81, strings.Repeat("\x00", 12), "", "CNP qp=0x11 psn=5 malformed (packet is shorter than its headers say) bytes=28"},

@@ -105,7 +105,10 @@ func (s *search) ip(b []byte) error {
 	var headerBytes, protocolAt int
 	switch b[0] >> 4 {
 	case 4:
-		headerBytes, protocolAt = max(int(b[0]&0x0f)*4, ipv4Bytes), ipv4Protocol
+		headerBytes, protocolAt = int(b[0]&0x0f)*4, ipv4Protocol
+		if headerBytes < ipv4Bytes {
+			return errLengths
+		}
 	case 6:
 		headerBytes, protocolAt = ipv6Bytes, ipv6NextHeader
 	default:
