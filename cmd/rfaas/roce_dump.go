@@ -19,11 +19,18 @@ func (p *program) roceDumpCommand() *cobra.Command {
 		Long: `dump prints one line for each RoCEv2 packet in captures: when it passed (UTC),
 from where to where, its opcode, its queue pair and sequence number, its flags,
 what its extension headers say, the bytes of its payload, and whether its ICRC
-holds. A line at the end of each file counts them.
+holds; DSCP and ECN (ECT(0), ECT(1), CE) when they are not zero. Opcodes without
+UC, RD, UD or XRC before them are those of reliable connections. Of management
+datagrams (queue pair 1) it prints the message, such as CM ConnectRequest. A
+line at the end of each file counts them.
 
 The files are pcap or pcapng, compressed with gzip or not, as tcpdump and
-Wireshark write them; - is the standard input. Packets that were captured in one
-piece because of segmentation offload are taken apart.
+Wireshark write them; - is the standard input. They may be of Ethernet, IP,
+loopback or Linux cooked. Packets that were captured in one piece because of
+segmentation offload are taken apart. Packets in VLANs, MPLS, VXLAN, Geneve,
+GRE, ERSPAN and IP are found, and their lines end with what they are in. What
+may be RoCE and cannot be read (RoCE v1, fragments, IPsec, ...) is counted in
+the last line, by name.
 
 The exit status is 1 when an ICRC does not hold, a packet is malformed, or a
 file is damaged. Packets that the capture cut off (tcpdump -s) cannot be

@@ -59,7 +59,7 @@ func TestRoceDumpGolden(t *testing.T) {
 		"FETCH ADD qp=0x14 psn=11797258 flags=A va=0x5584f8a51000 rkey=0x527 add=0x1 icrc=ok\n",
 		"ATOMIC ACK qp=0x14 psn=11797258 credits=unlimited msn=3 original=0xffc43c78d80d02eb icrc=ok\n",
 		"COMPARE SWAP qp=0x15 psn=14731401 flags=A va=0x556e7e9b1000 rkey=0x6bc compare=0x0 swap=0x0 icrc=ok\n",
-		"UD SEND ONLY qp=0x1 psn=2 flags=A qkey=0x80010000 source-qp=0x1 payload=256 icrc=ok\n",
+		"UD SEND ONLY qp=0x1 psn=2 flags=A qkey=0x80010000 source-qp=0x1 payload=256 CM DisconnectRequest attribute=0x15 transaction=0x2e64ebcb8 icrc=ok\n",
 	} {
 		require.Contains(t, stdout, want)
 	}

@@ -29,21 +29,25 @@ func ParseEthernet(b []byte) (ip []byte, err error) {
 		addressBytes = 12
 		tagBytes     = 4
 
-		typeIPv4    = 0x0800
-		typeIPv6    = 0x86dd
-		typeVLAN    = 0x8100
-		typeService = 0x88a8
+		typeIPv4 = 0x0800
+		typeIPv6 = 0x86dd
 	)
 	for at := addressBytes; at+2 <= len(b); at += tagBytes {
-		switch binary.BigEndian.Uint16(b[at:]) {
-		case typeIPv4, typeIPv6:
+		switch etherType := binary.BigEndian.Uint16(b[at:]); {
+		case etherType == typeIPv4, etherType == typeIPv6:
 			return b[at+2:], nil
-		case typeVLAN, typeService:
-		default:
+		case !IsVLAN(etherType):
 			return nil, ErrNotIP
 		}
 	}
 	return nil, ErrTruncated
+}
+
+// IsVLAN says whether an EtherType is that of a VLAN tag: of four bytes, which end
+// with the next EtherType.
+func IsVLAN(etherType uint16) bool {
+	const customer, service, serviceFormerly = 0x8100, 0x88a8, 0x9100 // the last before there was a standard
+	return etherType == customer || etherType == service || etherType == serviceFormerly
 }
 
 // ParseIP reads an IP packet that carries a UDP datagram. What follows the packet

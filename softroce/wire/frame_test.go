@@ -235,6 +235,7 @@ func TestParseEthernet(t *testing.T) {
 		{"ARP", addresses + "\x08\x06packet", "", ErrNotIP},
 		{"length instead of type", addresses + "\x00\x40packet", "", ErrNotIP},
 		{"VLAN", addresses + "\x81\x00\x00\x07\x08\x00packet", "packet", nil},
+		{"three tags", addresses + "\x91\x00\x00\x07\x88\xa8\x00\x07\x81\x00\x00\x07\x86\xddpacket", "packet", nil},
 		{"two tags", addresses + "\x88\xa8\x00\x07\x81\x00\x00\x07\x86\xddpacket", "packet", nil},
 		{"VLAN of ARP", addresses + "\x81\x00\x00\x07\x08\x06packet", "", ErrNotIP},
 		{"VLAN cut off", addresses + "\x81\x00\x00\x07\x08", "", ErrTruncated},
