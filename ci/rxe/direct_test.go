@@ -141,6 +141,32 @@ func TestOnThisMachine(t *testing.T) {
 	})
 }
 
+// Where the driver cannot be loaded the run says so, having undone what it did.
+func TestDirectWithoutDriver(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		lacking(t, "root")
+	}
+	if os.Getenv("RXE_DEVICE") != "" {
+		t.Skip("this is inside of a run, which has the devices")
+	}
+	needTools(t, "setpriv", "flock")
+	bin, folder := t.TempDir(), t.TempDir()
+	log := filepath.Join(t.TempDir(), "log")
+	for _, tool := range []string{"ip", "rdma"} {
+		fake(t, bin, tool, `echo `+tool+` "$@" >> '`+log+`'`)
+	}
+	fake(t, bin, "modprobe", `echo modprobe "$@" >> '`+log+`'; echo "modprobe: no $1" >&2; exit 1`)
+	s := prepare(t, []string{"RXE_WAY=direct", "TMPDIR=" + folder, "PATH=" + bin + ":" + os.Getenv("PATH")}, "echo", "ran")
+	require.Equal(t, 125, s.status(), &s.stderr)
+	require.Equal(t, "modprobe: no rdma_rxe\nci/rxe/run: cannot load the module rdma_rxe\n", s.stderr.String())
+	require.Empty(t, s.stdout.String())
+	content, err := os.ReadFile(log)
+	require.NoError(t, err)
+	require.Regexp(t, `(?s)^modprobe rdma_rxe\n.*rdma link delete rxe0\nip link delete v0\n.*modprobe -r `, string(content), "undone by the time it ends")
+	eventually(t, func() bool { return isEmpty(t, folder) }, "the run's folder is not deleted")
+}
+
 func loadedModules(t *testing.T) string {
 	t.Helper()
 	content, err := os.ReadFile("/proc/modules")
