@@ -183,7 +183,7 @@ func TestDirectWithoutDriver(t *testing.T) {
 	require.Empty(t, s.stdout.String())
 	content, err := os.ReadFile(log)
 	require.NoError(t, err)
-	require.Regexp(t, `(?s)^modprobe rdma_rxe\n.*rdma link delete rxe0\nip link delete v0\n.*modprobe -r `, string(content), "undone by the time it ends")
+	require.Regexp(t, `(?s)^modprobe rdma_rxe\n.*rdma link delete rxe0\n.*ip link delete v0\n.*modprobe -r `, string(content), "undone by the time it ends")
 	eventually(t, func() bool { return isEmpty(t, folder) }, "the run's folder is not deleted")
 }
 
