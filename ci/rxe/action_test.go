@@ -111,7 +111,7 @@ esac`)
 	require.Equal(t, "update -q\ninstall -q -y --no-install-recommends <packages>\n", string(installed))
 	environ, err := os.ReadFile(seen)
 	require.NoError(t, err)
-	for name, variable := range map[string]string{"out": "RXE_OUT", "way": "RXE_WAY", "timeout": "RXE_TIMEOUT", "cpus": "RXE_CPUS",
+	for name, variable := range map[string]string{"out": "RXE_OUT", "devices": "RXE_DEVICES", "way": "RXE_WAY", "timeout": "RXE_TIMEOUT", "cpus": "RXE_CPUS",
 		"memory": "RXE_MEMORY", "acceleration": "RXE_ACCEL", "modules": "RXE_MODULES"} {
 		require.Contains(t, strings.Split(string(environ), "\n"), variable+"=<"+name+">")
 	}

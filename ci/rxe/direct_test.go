@@ -41,7 +41,7 @@ func TestOnThisMachine(t *testing.T) {
 	modules := loadedModules(t)
 	undone := func(t *testing.T, folder string) {
 		t.Helper()
-		for _, path := range []string{"/sys/class/net/v0", "/sys/class/infiniband/rxe0", "/run/netns/peer"} {
+		for _, path := range []string{"/sys/class/net/v0", "/sys/class/infiniband/rxe0", "/sys/class/infiniband/rxe1", "/run/netns/peer"} {
 			eventually(t, func() bool { _, err := os.Stat(path); return os.IsNotExist(err) }, path+" is left")
 		}
 		eventually(t, func() bool { return loadedModules(t) == modules }, "modules are left that the run loaded")
@@ -61,6 +61,24 @@ func TestOnThisMachine(t *testing.T) {
 	}
 	modules = loadedModules(t)
 
+	t.Run("two devices", func(t *testing.T) {
+		folder := t.TempDir()
+		rules := ipv6Rules(t)
+		theCable(t, "direct", "TMPDIR="+folder)
+		undone(t, folder)
+		require.Equal(t, rules, ipv6Rules(t))
+
+		s := prepare(t, []string{"RXE_WAY=direct", "RXE_DEVICES=2", "TMPDIR=" + folder}, "echo", "ran")
+		filter := "/proc/sys/net/ipv4/conf/all/rp_filter"
+		before, err := os.ReadFile(filter)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filter, []byte("1"), 0o644))
+		t.Cleanup(func() { os.WriteFile(filter, before, 0o644) })
+		require.Equal(t, 125, s.status())
+		require.Contains(t, s.stderr.String(), "net.ipv4.conf.all.rp_filter=1 drops what crosses the cable")
+		undone(t, folder)
+	})
+
 	t.Run("time limit", func(t *testing.T) {
 		folder, out := t.TempDir(), t.TempDir()
 		s := prepare(t, []string{"RXE_TIMEOUT=2", "TMPDIR=" + folder, "RXE_OUT=" + out}, "sh", "-c",
@@ -74,7 +92,8 @@ func TestOnThisMachine(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			folder, out := t.TempDir(), t.TempDir()
-			s := prepare(t, []string{"TMPDIR=" + folder, "RXE_OUT=" + out}, "sh", "-c", `sleep 10000 & echo $! > "$RXE_OUT/child"; echo ready; wait`)
+			rules := ipv6Rules(t)
+			s := prepare(t, []string{"TMPDIR=" + folder, "RXE_OUT=" + out, "RXE_DEVICES=2"}, "sh", "-c", `sleep 10000 & echo $! > "$RXE_OUT/child"; echo ready; wait`)
 			s.startAndAwait("ready")
 			child := childOf(t, out)
 			require.True(t, alive(child))
@@ -85,6 +104,7 @@ func TestOnThisMachine(t *testing.T) {
 				require.Equal(t, 128+int(signal), s.status())
 			}
 			undone(t, folder)
+			require.Equal(t, rules, ipv6Rules(t))
 			eventually(t, func() bool { return !alive(child) }, "what the program started goes on")
 		})
 	}
@@ -139,6 +159,39 @@ func TestOnThisMachine(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "guest\n", string(way))
 	})
+}
+
+// Where the driver cannot be loaded the run says so, having undone what it did.
+func TestDirectWithoutDriver(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		lacking(t, "root")
+	}
+	if os.Getenv("RXE_DEVICE") != "" {
+		t.Skip("this is inside of a run, which has the devices")
+	}
+	needTools(t, "setpriv", "flock")
+	bin, folder := t.TempDir(), t.TempDir()
+	log := filepath.Join(t.TempDir(), "log")
+	for _, tool := range []string{"ip", "rdma"} {
+		fake(t, bin, tool, `echo `+tool+` "$@" >> '`+log+`'`)
+	}
+	fake(t, bin, "modprobe", `echo modprobe "$@" >> '`+log+`'; echo "modprobe: no $1" >&2; exit 1`)
+	s := prepare(t, []string{"RXE_WAY=direct", "TMPDIR=" + folder, "PATH=" + bin + ":" + os.Getenv("PATH")}, "echo", "ran")
+	require.Equal(t, 125, s.status(), &s.stderr)
+	require.Equal(t, "modprobe: no rdma_rxe\nci/rxe/run: cannot load the module rdma_rxe\n", s.stderr.String())
+	require.Empty(t, s.stdout.String())
+	content, err := os.ReadFile(log)
+	require.NoError(t, err)
+	require.Regexp(t, `(?s)^modprobe rdma_rxe\n.*rdma link delete rxe0\n.*ip link delete v0\n.*modprobe -r `, string(content), "undone by the time it ends")
+	eventually(t, func() bool { return isEmpty(t, folder) }, "the run's folder is not deleted")
+}
+
+func ipv6Rules(t *testing.T) string {
+	t.Helper()
+	rules, err := exec.Command("ip", "-6", "rule").Output()
+	require.NoError(t, err)
+	return string(rules)
 }
 
 func loadedModules(t *testing.T) string {

@@ -128,6 +128,18 @@ func TestGuestFailures(t *testing.T) {
 	require.Contains(t, s.stderr.String(), "memory", "what QEMU said")
 }
 
+// Modules that need others come with them, by whichever of their two spellings.
+func TestModulesWithDependencies(t *testing.T) {
+	effort.NeedWhole(t)
+	t.Parallel()
+	needGuest(t)
+	s := prepare(t, []string{"RXE_WAY=guest", "RXE_CPUS=1", "RXE_MODULES=virtio-net macvlan"}, "cat", "/proc/modules")
+	require.Equal(t, 0, s.status(), tail(&s.stderr))
+	for _, module := range []string{"virtio_net", "net_failover", "failover", "macvlan"} {
+		require.Regexp(t, `(?m)^`+module+` `, s.stdout.String())
+	}
+}
+
 // Whatever ends the script ends the guest, with SIGKILL as well, and nothing is left.
 func TestScriptIsKilled(t *testing.T) {
 	effort.NeedWhole(t)

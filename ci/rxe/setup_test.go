@@ -26,6 +26,7 @@ func TestUsage(t *testing.T) {
 		{arguments: []string{"true"}, variables: []string{"RXE_WAY=both"}, status: 125, stderr: "RXE_WAY=both: must be auto, direct or guest"},
 		{arguments: []string{"true"}, variables: []string{"RXE_TIMEOUT=1h"}, status: 125, stderr: "RXE_TIMEOUT=1h: must be a number of seconds"},
 		{arguments: []string{"true"}, variables: []string{"RXE_BOOT_TIMEOUT=0"}, status: 125, stderr: "RXE_BOOT_TIMEOUT=0: must be a number of seconds"},
+		{arguments: []string{"true"}, variables: []string{"RXE_DEVICES=3"}, status: 125, stderr: "RXE_DEVICES=3: must be 1 or 2"},
 		{arguments: []string{"--way"}, variables: []string{"RXE_WAY=direct"}, stdout: "direct\n"},
 		{arguments: []string{"--guest-folder"}, variables: []string{"RXE_CACHE=/a folder"}, stdout: "/a folder/"},
 		{arguments: []string{"--guest-folder"}, variables: []string{"RXE_CACHE=", "XDG_CACHE_HOME=/x"}, stdout: "/x/rxe-guest/"},
