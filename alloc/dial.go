@@ -10,9 +10,8 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // networks are the schemes of agents' addresses.
@@ -40,7 +39,7 @@ func (c *Config) dial(ctx context.Context, address string) (net.Conn, error) {
 		d := tls.Dialer{Config: c.TLS}
 		return d.DialContext(ctx, "tcp", at)
 	}
-	stream, err := new(net.Dialer).DialContext(ctx, network, at)
+	stream, err := transport.DialStream(ctx, network, at)
 	if err != nil {
 		return nil, err
 	}
@@ -83,29 +82,19 @@ func checkPeer(stream net.Conn) error {
 		}
 		return errors.New("it is beyond the loopback, where others can listen: agents there are reached with TLS, at tls:HOST:PORT")
 	case *net.UnixAddr:
-		return checkListener(stream.(*net.UnixConn))
+		return checkListener(stream)
 	}
 	return fmt.Errorf("who is at %v?", stream.RemoteAddr())
 }
 
 // checkListener refuses a Unix socket at which somebody else listens: whoever is first can
 // take its name.
-func checkListener(stream *net.UnixConn) error {
-	raw, err := stream.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var peer *unix.Ucred
-	if failed := raw.Control(func(fd uintptr) {
-		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); failed != nil {
-		return failed
-	}
-	if err != nil {
-		return fmt.Errorf("asking who listens there: %w", err)
-	}
-	if uid := os.Geteuid(); int(peer.Uid) != uid && peer.Uid != 0 {
-		return fmt.Errorf("user %d listens there: must be user %d, who asks, or root", peer.Uid, uid)
+func checkListener(stream net.Conn) error {
+	switch peer := transport.PeerCredentials(stream); {
+	case peer == nil:
+		return errors.New("the kernel does not say who listens there")
+	case !peer.Trusted():
+		return fmt.Errorf("user %d listens there: must be user %d, who asks, or root", peer.UID, os.Geteuid())
 	}
 	return nil
 }

@@ -47,9 +47,6 @@ type Peer struct {
 	Credentials *Credentials // on Unix sockets: vouched for by the kernel
 }
 
-// Credentials identify a process on this machine.
-type Credentials struct{ PID, UID, GID int }
-
 // Conn is a reliable, ordered connection to one peer: in verbs, a queue pair of
 // type RC. Make one with Device.Dial, Device.Connect, Request.Accept or Device.Join.
 type Conn struct {

@@ -3,7 +3,6 @@ package transport
 import (
 	"errors"
 	"fmt"
-	"net"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,23 +54,4 @@ func closeFDs(fds []int) {
 			unix.Close(fd)
 		}
 	}
-}
-
-// credentials asks the kernel who is at the other end of a Unix socket.
-func credentials(stream net.Conn) *Credentials {
-	u, ok := stream.(*net.UnixConn)
-	if !ok {
-		return nil
-	}
-	raw, err := u.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	var c *Credentials
-	raw.Control(func(fd uintptr) {
-		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			c = &Credentials{PID: int(cred.Pid), UID: int(cred.Uid), GID: int(cred.Gid)}
-		}
-	})
-	return c
 }

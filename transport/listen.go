@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -14,29 +16,46 @@ import (
 // leaves nothing in the file system), or "tcp" and host:port. It is Connect
 // over a stream that it opens.
 func (d *Device) Dial(ctx context.Context, network, address string, cfg ConnConfig) (*Conn, error) {
-	var dialer net.Dialer
-	stream, err := dialer.DialContext(ctx, network, address)
-	if errors.Is(err, os.ErrDeadlineExceeded) { // the dialer's own deadline is the context's
-		err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
-	}
+	stream, err := DialStream(ctx, network, address)
 	if err != nil {
 		return nil, d.opError("dial "+network+" "+address, ScopeConnection, err)
 	}
 	return d.Connect(ctx, stream, cfg)
 }
 
-// Limits of a Listener, against peers that connect and say nothing.
-const (
-	requestTimeout  = 10 * time.Second
-	pendingRequests = 128
-)
+// DialStream opens a stream for Device.Connect, within the context's time: at a Unix
+// socket with more connections than its listener has taken, too, where the kernel has
+// nobody wait.
+func DialStream(ctx context.Context, network, address string) (net.Conn, error) {
+	const least, most = time.Millisecond, 50 * time.Millisecond
+	for pause := least; ; pause = min(2*pause, most) {
+		stream, err := new(net.Dialer).DialContext(ctx, network, address)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded): // the dialer's own deadline is the context's
+			return nil, fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+		case !errors.Is(err, syscall.EAGAIN):
+			return stream, err
+		}
+		select {
+		case <-time.After(pause/2 + rand.N(pause/2)):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: its backlog is full: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+// requestTimeout bounds how long a Listener keeps a peer that says nothing, or that nobody
+// accepts.
+const requestTimeout = 10 * time.Second
 
 // Listener waits for peers that Dial. It belongs to no device: whoever looks at a
 // Request decides on which it is accepted, or that another process goes on with it.
 type Listener struct {
 	listener net.Listener
 	requests chan *Request
-	closed   chan struct{}
+	pending  *pending
+	life     context.Context // ends with Close
+	end      context.CancelFunc
 	once     sync.Once
 	readers  sync.WaitGroup
 }
@@ -53,7 +72,8 @@ func Listen(network, address string) (*Listener, error) {
 // Serve makes a Listener of a net.Listener (with TLS, say), which belongs to it
 // from then on.
 func Serve(inner net.Listener) *Listener {
-	l := &Listener{listener: inner, requests: make(chan *Request), closed: make(chan struct{})}
+	life, end := context.WithCancel(context.Background())
+	l := &Listener{listener: inner, requests: make(chan *Request), pending: newPending(mostPending()), life: life, end: end}
 	l.readers.Add(1)
 	go l.accept()
 	return l
@@ -63,49 +83,44 @@ func Serve(inner net.Listener) *Listener {
 // silent one keeps nobody waiting.
 func (l *Listener) accept() {
 	defer l.readers.Done()
-	slots := make(chan struct{}, pendingRequests)
 	for {
-		select {
-		case slots <- struct{}{}:
-		case <-l.closed:
-			return
-		}
 		stream, err := l.listener.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			<-slots
 			select { // out of descriptors, most likely: give others time to end
 			case <-time.After(10 * time.Millisecond):
-			case <-l.closed:
+			case <-l.life.Done():
 				return
 			}
 			continue
 		}
+		ctx, cancel := context.WithCancelCause(l.life)
+		w, err := l.pending.add(l.life, stream, cancel)
+		if err != nil {
+			cancel(nil)
+			stream.Close()
+			return
+		}
 		l.readers.Add(1)
 		go func() {
 			defer l.readers.Done()
-			defer func() { <-slots }()
-			l.receive(stream)
+			defer cancel(nil)
+			defer l.pending.remove(w)
+			l.receive(ctx, stream, w)
 		}()
 	}
 }
 
-func (l *Listener) receive(stream net.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+func (l *Listener) receive(ctx context.Context, stream net.Conn, w *waiting) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	go func() {
-		select {
-		case <-l.closed:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	r, err := Receive(ctx, stream)
 	if err != nil {
 		return // the peer was told; to this end it never existed
 	}
+	l.pending.heard(w)
 	select {
 	case l.requests <- r:
 	case <-ctx.Done():
@@ -119,7 +134,7 @@ func (l *Listener) Accept(ctx context.Context) (*Request, error) {
 	select {
 	case r := <-l.requests:
 		return r, nil
-	case <-l.closed:
+	case <-l.life.Done():
 		return nil, &OpError{Op: "accept", Scope: ScopeRequest, Err: ErrClosed}
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
@@ -134,7 +149,7 @@ func (l *Listener) Addr() net.Addr { return l.listener.Addr() }
 func (l *Listener) Close() error {
 	var err error
 	l.once.Do(func() {
-		close(l.closed)
+		l.end()
 		err = l.listener.Close()
 	})
 	l.readers.Wait()

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -113,7 +114,7 @@ func TestSilentDialers(t *testing.T) {
 	a, b := newEnds(t)
 	l, err := transport.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	for i := range 50 {
+	for i := range 300 {
 		c, err := net.Dial("tcp", l.Addr().String())
 		require.NoError(t, err)
 		defer c.Close()
@@ -129,6 +130,44 @@ func TestSilentDialers(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, <-accepted)
 	require.NoError(t, l.Close(), "nor the one that closes")
+}
+
+// A dial waits, as long as its context, for the place that a Unix socket's full backlog has
+// no more of.
+func TestDialWaitsForTheBacklog(t *testing.T) {
+	t.Parallel()
+	a, b := newEnds(t)
+	address := "@" + t.Name()
+	full, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.Bind(full, &unix.SockaddrUnix{Name: address}))
+	require.NoError(t, unix.Listen(full, 0))
+	for {
+		c, err := net.Dial("unix", address)
+		if err != nil {
+			require.ErrorIs(t, err, unix.EAGAIN)
+			break
+		}
+		defer c.Close()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err = a.Dev.Dial(ctx, "unix", address, a.Config())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "backlog is full")
+	dialed := make(chan error, 1)
+	go func() {
+		_, err := a.Dev.Dial(t.Context(), "unix", address, a.Config())
+		dialed <- err
+	}()
+	file := os.NewFile(uintptr(full), "listener")
+	inner, err := net.FileListener(file)
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	l := transport.Serve(inner)
+	defer l.Close()
+	require.NoError(t, <-accept(t.Context(), l, b.Config()))
+	require.NoError(t, <-dialed)
 }
 
 func TestAcceptEnds(t *testing.T) {

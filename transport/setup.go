@@ -104,8 +104,12 @@ func authorize(ctx context.Context, cfg ConnConfig, peer Peer) error {
 		}
 		return nil
 	}
-	if c := peer.Credentials; c != nil && c.UID != os.Geteuid() && c.UID != 0 {
-		return fmt.Errorf("%w: %v runs under user %d, this end under %d; set ConnConfig.Authorize to allow it", ErrRejected, peer, c.UID, os.Geteuid())
+	if c := peer.Credentials; c != nil && !c.Trusted() {
+		why := ""
+		if c.UID == stranger() {
+			why = " (which is how users look that this user namespace does not know)"
+		}
+		return fmt.Errorf("%w: %v runs under user %d%s, this end under %d; set ConnConfig.Authorize to allow it", ErrRejected, peer, c.UID, why, os.Geteuid())
 	}
 	return nil
 }
@@ -164,5 +168,5 @@ func (c *Conn) listen() {
 }
 
 func peerOf(stream net.Conn) Peer {
-	return Peer{Address: stream.RemoteAddr(), Credentials: credentials(stream)}
+	return Peer{Address: stream.RemoteAddr(), Credentials: PeerCredentials(stream)}
 }

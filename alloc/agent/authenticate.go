@@ -3,7 +3,6 @@ package agent
 import (
 	"errors"
 	"net"
-	"os"
 
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/transport"
@@ -15,7 +14,7 @@ import (
 func Local(peer transport.Peer, h *lease.Hello) (tenant string, err error) {
 	switch a := peer.Address.(type) {
 	case *net.UnixAddr:
-		if uid := os.Getuid(); peer.Credentials != nil && (peer.Credentials.UID == uid || peer.Credentials.UID == 0) {
+		if peer.Credentials != nil && peer.Credentials.Trusted() {
 			return h.Name, nil
 		}
 		return "", errors.New("this agent serves its own user only")

@@ -112,7 +112,7 @@ func (c *Config) complete() error {
 	}
 	if c.DialManager == nil {
 		c.DialManager = func(ctx context.Context, at manager.Address) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, at.Network, at.Address)
+			return transport.DialStream(ctx, at.Network, at.Address)
 		}
 	}
 	if c.YieldLoad != nil && !(*c.YieldLoad >= 0) {

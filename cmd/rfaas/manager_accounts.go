@@ -174,5 +174,5 @@ func (c *clientCredentials) dialAccounts(ctx context.Context, at manager.Address
 	if host, _, _ := net.SplitHostPort(at.Address); at.Network == "tcp" && !isLoopback(host) {
 		return nil, fmt.Errorf("%s: it is beyond the loopback, and has no TLS", at.Address)
 	}
-	return new(net.Dialer).DialContext(ctx, at.Network, at.Address)
+	return transport.DialStream(ctx, at.Network, at.Address)
 }
