@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -45,6 +46,12 @@ func (h *host) serve(ctx context.Context) error {
 		if err != nil {
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
+			} else if passing(err) {
+				select {
+				case <-time.After(acceptPause):
+				case <-ctx.Done():
+				}
+				continue
 			}
 			cancel(err)
 			if errors.Is(err, errServed) {
@@ -54,6 +61,20 @@ func (h *host) serve(ctx context.Context) error {
 		}
 		streams.Go(func() { h.take(ctx, cancel, conn) })
 	}
+}
+
+// acceptPause gives others time to end when there is no room for a stream.
+const acceptPause = 10 * time.Millisecond
+
+// passing says whether accepting may succeed later: too many files are open, or a stream
+// ended before it was taken.
+func passing(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // take looks at a new stream and gives it to whom it belongs.
