@@ -50,6 +50,8 @@ var arrows = []rule{
 	{"invoke", "transport", "invocation runs over any connection, whatever the provider"},
 	{"invoke/runtime/...", "invoke", "what they load is what workers execute"},
 	{"invoke/runtime/native", "internal/order", "a word is published at every call"},
+	{"invoke/runtime/native", "internal/elffile", "looks at shared objects before the loader does"},
+	{"invoke/pack", "internal/elffile", "looks at shared objects"},
 	{"invoke/runtime/wasm", "invoke/runtime", "it implements its Module"},
 	{"invoke/client", "invoke", "calls over several workers are calls of a Client for each"},
 	{"invoke/client", "transport", "connects over the device that it is given"},

@@ -8,6 +8,7 @@ import (
 	goruntime "runtime"
 	"slices"
 
+	"github.com/rfaas-go/rfaas/internal/elffile"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
@@ -27,7 +28,7 @@ func readELF(r io.ReaderAt, _ int64) (code *Code, err error) {
 			err = fmt.Errorf("is damaged: %v", p)
 		}
 	}()
-	f, err := elf.NewFile(r)
+	f, err := elffile.Open(r)
 	if err != nil {
 		return nil, fmt.Errorf("is damaged, or no ELF file: %w", err)
 	}

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/rfaas-go/rfaas/internal/elffile"
 )
 
 // machines are the processors by Go's names.
@@ -35,7 +37,7 @@ func check(f io.ReaderAt, size int64) error {
 	case kind != elf.ET_DYN:
 		return fmt.Errorf("an ELF file, but no shared object (%v); link it with gcc -shared", kind)
 	}
-	file, err := elf.NewFile(f)
+	file, err := elffile.Open(f)
 	if err != nil {
 		return fmt.Errorf("damaged or cut off: %w", err)
 	}
@@ -50,7 +52,7 @@ func check(f io.ReaderAt, size int64) error {
 // entries are the functions that an object defines for others, sorted. known is
 // false if the file does not tell, for lack of section headers.
 func entries(f io.ReaderAt) (names []string, known bool) {
-	file, err := elf.NewFile(f)
+	file, err := elffile.Open(f)
 	if err != nil {
 		return nil, false
 	}
