@@ -4,18 +4,25 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 )
 
 // maxOutputBytes is how much of what an executor prints is passed on.
 const maxOutputBytes = 1 << 20
 
-// output passes on what an executor prints, in whole lines, up to a limit. What is
-// beyond is taken and lost, so that nobody waits for a reader.
+// output passes on what an executor prints, up to a limit: in whole lines that say whose
+// they are, so that a function can forge nobody else's, and of visible characters, so that
+// it commands no terminal. What is beyond is taken and lost, so that nobody waits for a
+// reader.
 type output struct {
 	to io.Writer
 
 	mu    sync.Mutex
+	pid   int    // of the executor
 	line  []byte // without its end yet
 	left  int
 	extra int64 // bytes lost
@@ -51,23 +58,46 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// of says whose output it is; before, Write waits.
+func (o *output) of(start func() (pid int)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pid = start()
+}
+
 // flush passes the line on. mu is held.
 func (o *output) flush() {
-	if len(o.line) > 0 && o.line[len(o.line)-1] != '\n' {
-		o.line = append(o.line, '\n')
-	}
-	o.to.Write(o.line)
+	text := bytes.TrimSuffix(bytes.TrimSuffix(o.line, []byte{'\n'}), []byte{'\r'})
+	line := appendVisible(fmt.Appendf(nil, "process %d: ", o.pid), text)
+	o.to.Write(append(line, '\n'))
 	o.line = o.line[:0]
 }
 
+// appendVisible appends a text in which what is not visible is written as Go does.
+func appendVisible(to, text []byte) []byte {
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		switch {
+		case r == utf8.RuneError && n == 1 || r < utf8.RuneSelf && r != '\t' && !unicode.IsPrint(r):
+			to = fmt.Appendf(to, `\x%02x`, text[0])
+		case r == '\t' || unicode.IsPrint(r):
+			to = append(to, text[:n]...)
+		default:
+			to = append(to, strings.Trim(strconv.QuoteRune(r), "'")...)
+		}
+		text = text[n:]
+	}
+	return to
+}
+
 // end passes the rest on, and tells how much was lost.
-func (o *output) end(pid int) {
+func (o *output) end() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.line) > 0 {
 		o.flush()
 	}
 	if o.extra > 0 {
-		fmt.Fprintf(o.to, "executor (process %d) printed %d bytes more, which are lost\n", pid, o.extra)
+		fmt.Fprintf(o.to, "executor (process %d) printed %d bytes more, which are lost\n", o.pid, o.extra)
 	}
 }

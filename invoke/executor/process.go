@@ -96,12 +96,18 @@ func (s *Supervisor) start(cores []int, policy *confine.Policy) (e *Executor, er
 func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
 	goruntime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	err := pinThread(e.cores)
-	switch {
-	case err != nil:
-	case e.confined != nil:
-		err = e.confined.Start()
-	default:
-		err = cmd.Start()
+	if err == nil {
+		e.output.of(func() (pid int) {
+			if e.confined != nil {
+				err = e.confined.Start()
+			} else {
+				err = cmd.Start()
+			}
+			if err == nil {
+				pid = cmd.Process.Pid
+			}
+			return pid
+		})
 	}
 	e.process = cmd.Process
 	if err != nil {
@@ -121,7 +127,7 @@ func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
 	e.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	e.fate = e.judge(status, usage)
-	e.output.end(cmd.Process.Pid)
+	e.output.end()
 	e.progress.close()
 	close(e.ended)
 }
