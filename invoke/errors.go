@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/rfaas-go/rfaas/internal/visible"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -72,7 +73,7 @@ func (e *Error) Error() string {
 	}
 	s += ": " + e.Status.String()
 	if e.Message != "" {
-		s += ": " + e.Message
+		s += ": " + visible.Text(e.Message) // it may be the function's
 	}
 	return s
 }

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"sync"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/rfaas-go/rfaas/internal/visible"
 )
 
 // maxOutputBytes is how much of what an executor prints is passed on.
@@ -68,26 +66,9 @@ func (o *output) of(start func() (pid int)) {
 // flush passes the line on. mu is held.
 func (o *output) flush() {
 	text := bytes.TrimSuffix(bytes.TrimSuffix(o.line, []byte{'\n'}), []byte{'\r'})
-	line := appendVisible(fmt.Appendf(nil, "process %d: ", o.pid), text)
+	line := visible.Append(fmt.Appendf(nil, "process %d: ", o.pid), text)
 	o.to.Write(append(line, '\n'))
 	o.line = o.line[:0]
-}
-
-// appendVisible appends a text in which what is not visible is written as Go does.
-func appendVisible(to, text []byte) []byte {
-	for len(text) > 0 {
-		r, n := utf8.DecodeRune(text)
-		switch {
-		case r == utf8.RuneError && n == 1 || r < utf8.RuneSelf && r != '\t' && !unicode.IsPrint(r):
-			to = fmt.Appendf(to, `\x%02x`, text[0])
-		case r == '\t' || unicode.IsPrint(r):
-			to = append(to, text[:n]...)
-		default:
-			to = append(to, strings.Trim(strconv.QuoteRune(r), "'")...)
-		}
-		text = text[n:]
-	}
-	return to
 }
 
 // end passes the rest on, and tells how much was lost.

@@ -21,7 +21,7 @@ func TestOutputIsVisible(t *testing.T) {
 	}
 	o.end()
 	lines := strings.Split(said.text.String(), "\n")
-	shown := `process 7: \x1b]0;title\x07\x1b[2Ja\x0db\x9b31m\u009b\u202ec\x7f\x00`
+	shown := `process 7: \x1b]0;title\a\x1b[2Ja\rb\x9b31m\u009b\u202ec\x7f\x00`
 	require.Equal(t, []string{"process 7: gr\u00fc\u00dfe\t1", "process 7: level=ERROR", "process 7: "}, lines[:3])
 	require.Equal(t, shown, strings.TrimRight(lines[3], "y"))
 	require.True(t, strings.HasPrefix(lines[4], "process 7: yyy"))

@@ -10,6 +10,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/rfaas-go/rfaas/accounting"
+	"github.com/rfaas-go/rfaas/internal/visible"
 )
 
 // WriteSummary writes the report for people to read. It ends with what needs
@@ -124,9 +125,9 @@ func (r *Report) writeFailures(b *strings.Builder) {
 	for i := range r.Outcomes {
 		switch o := &r.Outcomes[i]; {
 		case o.State == Failed:
-			fmt.Fprintf(b, "  %s: %s\n", printable(o.Input.Name), printable(o.Reason))
+			fmt.Fprintf(b, "  %s: %s\n", visible.Text(o.Input.Name), visible.Text(o.Reason))
 		case o.State == NotTried && firstNotTried == "":
-			firstNotTried = printable(o.Input.Name)
+			firstNotTried = visible.Text(o.Input.Name)
 		}
 	}
 	if n := r.Count(NotTried); n > 0 {
@@ -139,15 +140,6 @@ func (r *Report) writeFailures(b *strings.Builder) {
 		}
 		b.WriteByte('\n')
 	}
-}
-
-// printable keeps names and messages, which come from outside, on their line.
-func printable(s string) string {
-	if strings.IndexFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) < 0 {
-		return s
-	}
-	quoted := fmt.Sprintf("%q", s)
-	return quoted[1 : len(quoted)-1]
 }
 
 func plural(n int, noun string) string {
