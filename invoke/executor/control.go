@@ -96,8 +96,9 @@ const maxFiles = 3
 // control is an end of the socket pair: JSON messages, one a packet, which may
 // bring descriptors along. One goroutine sends, one receives.
 type control struct {
-	conn *net.UnixConn
-	buf  []byte
+	conn       *net.UnixConn
+	takesFiles bool // else the kernel drops those that come
+	buf        []byte
 }
 
 // controlPair makes both ends; file is the executor's, to be closed after its
@@ -157,7 +158,10 @@ func (c *control) receive(message any) (files []*os.File, err error) {
 	if c.buf == nil {
 		c.buf = make([]byte, maxMessageBytes+1)
 	}
-	oob := make([]byte, unix.CmsgSpace(4*maxFiles))
+	var oob []byte
+	if c.takesFiles {
+		oob = make([]byte, unix.CmsgSpace(4*maxFiles))
+	}
 	n, oobn, _, _, err := c.conn.ReadMsgUnix(c.buf, oob)
 	if err != nil {
 		return nil, err

@@ -116,6 +116,8 @@ var functions = map[string]invoke.Function{
 	},
 	"exit":    func(context.Context, []byte, []byte) (int, error) { os.Exit(3); return 0, nil },
 	"forever": func(context.Context, []byte, []byte) (int, error) { select {} },
+	"forge":   forge,
+	"flood":   flood,
 	"print": func(context.Context, []byte, []byte) (int, error) {
 		for range 300 {
 			fmt.Print(strings.Repeat(strings.Repeat("x", 99)+"\n", 100))
@@ -261,6 +263,8 @@ func TestFates(t *testing.T) {
 		"segv":    {Fate{Cause: Signaled, Signal: syscall.SIGSEGV}, "killed by signal 11 (segmentation fault) while function", invoke.StatusCrashed},
 		"exit":    {Fate{Cause: Exited, ExitStatus: 3}, "ended with exit status 3 while function", invoke.StatusCrashed},
 		"forever": {Fate{Cause: Overstayed, Signal: syscall.SIGKILL, TimeLimit: 50 * time.Millisecond}, "longer than its time limit of 50ms", invoke.StatusDeadlineExceeded},
+		"forge":   {Fate{Cause: Overstayed, ExitStatus: exitOverstayed, TimeLimit: 50 * time.Millisecond}, "longer than its time limit of 50ms", invoke.StatusDeadlineExceeded},
+		"flood":   {Fate{Cause: Trespassed, Signal: syscall.SIGKILL}, "killed because it wrote to the connection of its supervisor while function", invoke.StatusCrashed},
 		// These end by themselves, or have to be ended.
 		"close all": {status: invoke.StatusCrashed},
 		"cut":       {status: invoke.StatusCrashed},
@@ -268,7 +272,7 @@ func TestFates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := own1(name)
-			if name == "forever" {
+			if want.fate.Cause == Overstayed {
 				a.TimeLimit = 50 * time.Millisecond
 			}
 			e := begin(t, supervise(t, Config{}), a)

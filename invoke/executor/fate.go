@@ -26,6 +26,9 @@ const (
 	// OutOfMemory: the kernel killed it because it was to have more memory than its
 	// assignment allows.
 	OutOfMemory
+	// Trespassed: it was killed because it wrote to its supervisor, unasked: a function
+	// used a descriptor that was not its own.
+	Trespassed
 )
 
 // Fate is how an executor ended.
@@ -55,6 +58,8 @@ func (f Fate) String() string {
 		if f.MemoryBytes > 0 {
 			s += fmt.Sprintf(" (its limit is %d bytes)", f.MemoryBytes)
 		}
+	case Trespassed:
+		s = "killed because it wrote to the connection of its supervisor"
 	case Silenced:
 		s = "killed because it had closed its connections"
 	default:

@@ -99,6 +99,9 @@ func inherited() (*control, *progress, error) {
 	defer controlFile.Close()
 	defer progressFile.Close()
 	c, err := newControl(controlFile)
+	if err == nil {
+		c.takesFiles = true
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("executor: this program is for a supervisor to start, which gives it descriptors %d and %d: %w", controlFD, progressFD, err)
 	}
@@ -164,6 +167,9 @@ func (x *execution) serve(ctx context.Context) error {
 		return err
 	}
 	x.ready = true
+	if limit := c.Assignment.watchLimit(); limit > 0 {
+		go x.progress.watchTime(limit)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go x.obey(ctx, worker, cancel)

@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
-	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
 // Executor is a process that executes functions. Its methods may be called from
@@ -39,6 +38,7 @@ type Executor struct {
 	stopped    atomic.Bool // it was asked to end
 	overstayed atomic.Bool // it is being killed for that
 	silenced   atomic.Bool // it is being killed for that
+	trespassed atomic.Bool // it is being killed for that
 	ended      chan struct{}
 	fate       Fate // set before ended is closed
 	cpu        time.Duration
@@ -147,11 +147,15 @@ func (e *Executor) judge(status syscall.WaitStatus, usage confine.Usage) Fate {
 	switch {
 	case f.Signal == syscall.SIGSEGV && f.Function != "":
 		f.ResultBytes = e.progress.overrun()
+	case f.Cause == Exited && f.ExitStatus == exitOverstayed && e.assignment.TimeLimit > 0:
+		f.Cause, f.TimeLimit = Overstayed, e.assignment.TimeLimit
 	case f.Signal != syscall.SIGKILL:
 	case e.overstayed.Load():
 		f.Cause, f.TimeLimit = Overstayed, e.assignment.TimeLimit
 	case usage.OOMKills > 0: // a process that dies has closed its connections, too, for as long as that takes
 		f.Cause, f.MemoryBytes = OutOfMemory, e.assignment.MemoryBytes
+	case e.trespassed.Load():
+		f.Cause = Trespassed
 	case e.silenced.Load():
 		f.Cause = Silenced
 	}
@@ -238,10 +242,7 @@ func (e *Executor) assign(ctx context.Context, o Order) error {
 		return err
 	}
 	go e.watchControl()
-	if limit := o.Assignment.TimeLimit; limit > 0 {
-		if o.Assignment.Runtime == runtime.Wasm {
-			limit = 2*limit + time.Second // it ends its calls itself, and lives on
-		}
+	if limit := o.Assignment.watchLimit(); limit > 0 {
 		go e.watchTime(limit)
 	}
 	return nil

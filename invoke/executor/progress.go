@@ -22,7 +22,7 @@ type progress struct {
 	mu  sync.Mutex // of close and look
 	mem []byte     // nil when closed
 
-	turns  uint64         // the executor's own count
+	turns  atomic.Uint64  // the executor's own count
 	count  *atomic.Uint64 // turns: odd while a function runs
 	number *atomic.Uint64 // the function's place in the assignment
 }
@@ -82,8 +82,9 @@ func (p *progress) watched(number int, f invoke.Function) invoke.Function {
 }
 
 func (p *progress) turn() {
-	p.turns++
-	order.Publish64(p.count, p.turns)
+	n := p.turns.Load() + 1
+	order.Publish64(&p.turns, n)
+	order.Publish64(p.count, n)
 }
 
 // look is what the supervisor sees: a number that changes with each call, and

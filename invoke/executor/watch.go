@@ -2,7 +2,11 @@ package executor
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
+
+	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
 // How often an executor with a time limit is looked at: so many times in the
@@ -12,6 +16,33 @@ const (
 	leastLook     = time.Millisecond
 	seldomLook    = time.Second
 )
+
+// watchLimit is the limit that calls are watched for, from outside; 0 for none.
+func (a *Assignment) watchLimit() time.Duration {
+	if a.Runtime == runtime.Wasm && a.TimeLimit > 0 {
+		return 2*a.TimeLimit + time.Second // it ends its calls itself, and lives on
+	}
+	return a.TimeLimit
+}
+
+// exitOverstayed is the exit status of an executor that has found that by itself.
+const exitOverstayed = 124
+
+// watchTime ends this process, an executor, when a call takes half as long again as the
+// limit: its function has found the page that the supervisor watches, and writes there.
+func (p *progress) watchTime(limit time.Duration) {
+	limit += limit / 2
+	ticker := time.NewTicker(min(max(limit/looksPerLimit, leastLook), seldomLook))
+	seen, since := uint64(0), time.Now()
+	for now := range ticker.C {
+		switch turns := p.turns.Load(); {
+		case turns != seen || turns%2 == 0:
+			seen, since = turns, now
+		case now.Sub(since) >= limit:
+			os.Exit(exitOverstayed)
+		}
+	}
+}
 
 // watchTime kills the executor when a call takes longer than the limit. It goes by
 // its own clock: what the executor writes cannot stretch a call.
@@ -46,12 +77,10 @@ const endTakes = 200 * time.Millisecond
 func (e *Executor) watchControl() {
 	e.control.conn.SetDeadline(time.Time{})
 	var a answer
-	for {
-		if _, err := e.control.receive(&a); err != nil {
-			break // whatever it says now is of no interest
-		}
-	}
-	if !e.stopped.Load() {
+	if _, err := e.control.receive(&a); err == nil || errors.Is(err, errNonsense) {
+		e.trespassed.Store(true) // it has nothing to say unasked, and a flood of it would cost others
+		e.Kill()
+	} else if !e.stopped.Load() {
 		e.awaitEnd(context.Background())
 	}
 	<-e.ended
