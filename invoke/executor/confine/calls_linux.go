@@ -32,7 +32,7 @@ var allowedCalls = []uint32{
 	// Descriptors.
 	unix.SYS_READ, unix.SYS_WRITE, unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_PREAD64, unix.SYS_PWRITE64,
 	unix.SYS_PREADV, unix.SYS_PWRITEV, unix.SYS_PREADV2, unix.SYS_PWRITEV2, unix.SYS_LSEEK, unix.SYS_CLOSE, unix.SYS_CLOSE_RANGE,
-	unix.SYS_DUP, unix.SYS_DUP3, unix.SYS_FCNTL, unix.SYS_PIPE2, unix.SYS_EVENTFD2, unix.SYS_SENDFILE, unix.SYS_SPLICE, unix.SYS_TEE,
+	unix.SYS_DUP, unix.SYS_DUP3, unix.SYS_PIPE2, unix.SYS_EVENTFD2, unix.SYS_SENDFILE, unix.SYS_SPLICE, unix.SYS_TEE,
 	unix.SYS_EPOLL_CREATE1, unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2, unix.SYS_PPOLL, unix.SYS_PSELECT6,
 	// Sockets that are open. Accepting is for the listener that the executor has.
 	unix.SYS_ACCEPT, unix.SYS_ACCEPT4, unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SENDMMSG, unix.SYS_RECVFROM, unix.SYS_RECVMSG,
@@ -40,13 +40,23 @@ var allowedCalls = []uint32{
 	// Files. Which ones is Landlock's and the user id's matter.
 	unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_FSTAT, unix.SYS_STATX, unix.SYS_STATFS, unix.SYS_FSTATFS, unix.SYS_FACCESSAT,
 	unix.SYS_FACCESSAT2, unix.SYS_READLINKAT, unix.SYS_GETDENTS64, unix.SYS_GETCWD, unix.SYS_CHDIR, unix.SYS_FCHDIR, unix.SYS_UMASK,
-	unix.SYS_FTRUNCATE, unix.SYS_TRUNCATE, unix.SYS_FALLOCATE, unix.SYS_FADVISE64, unix.SYS_READAHEAD, unix.SYS_FSYNC, unix.SYS_FDATASYNC,
+	unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_FADVISE64, unix.SYS_READAHEAD, unix.SYS_FSYNC, unix.SYS_FDATASYNC,
 	unix.SYS_FLOCK, unix.SYS_COPY_FILE_RANGE, unix.SYS_UNLINKAT, unix.SYS_MKDIRAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_LINKAT, unix.SYS_SYMLINKAT,
-	unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_UTIMENSAT,
 }
+
+// ownersCalls change what belongs to the owner of a file, who may do that whatever
+// Landlock says of the path: they are allowed to processes with a user of their own. Of
+// truncate Landlock knows from Linux 6.2 on.
+var ownersCalls = []uint32{unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_UTIMENSAT, unix.SYS_TRUNCATE}
 
 // cloneNamespaces are the flags of clone that make namespaces.
 const cloneNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
+
+// Requests of ioctl that say who gets a descriptor's signals.
+const (
+	fioSetOwn   = 0x8901
+	siocSetPgrp = 0x8902
+)
 
 // conditionalCalls are allowed with some arguments.
 func conditionalCalls(pid uint32) []rule {
@@ -63,8 +73,12 @@ func conditionalCalls(pid uint32) []rule {
 		{unix.SYS_SCHED_SETAFFINITY, []condition{equals(0, 0)}},
 		{unix.SYS_PRLIMIT64, []condition{equals(0, 0)}},
 		{unix.SYS_PRLIMIT64, []condition{equals(0, pid)}},
-		// Devices need it; characters for a terminal's reader do not.
-		{unix.SYS_IOCTL, []condition{differs(1, unix.TIOCSTI), differs(1, unix.TIOCLINUX), differs(1, unix.TIOCSCTTY)}},
+		// Devices need it; characters for a terminal's reader do not. Nor does anybody need
+		// signals for descriptors, which the kernel sends to any process of the user.
+		{unix.SYS_IOCTL, []condition{differs(1, unix.TIOCSTI), differs(1, unix.TIOCLINUX), differs(1, unix.TIOCSCTTY), differs(1, fioSetOwn), differs(1, siocSetPgrp)}},
+		{unix.SYS_FCNTL, []condition{
+			differs(1, unix.F_SETOWN), differs(1, unix.F_SETOWN_EX), differs(1, unix.F_SETSIG), differs(1, unix.F_NOTIFY), differs(1, unix.F_SETLEASE),
+		}},
 	}
 	for _, option := range []uint32{
 		unix.PR_SET_NAME, unix.PR_GET_NAME, unix.PR_SET_VMA, unix.PR_GET_DUMPABLE, unix.PR_GET_NO_NEW_PRIVS,

@@ -7,4 +7,6 @@ const auditArch = unix.AUDIT_ARCH_AARCH64
 // allowedHere are what only this architecture has, or names in its own way.
 var allowedHere = []uint32{unix.SYS_NEWFSTATAT, unix.SYS_GETRLIMIT}
 
+var ownersHere []uint32
+
 var refusedHere []uint32

@@ -216,6 +216,19 @@ func attempts() error {
 	r["prctl pdeathsig"] = raw(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, 0)
 	r["prctl dumpable"] = raw(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1)
 	r["prctl no_new_privs"] = raw(unix.SYS_PRCTL, unix.PR_GET_NO_NEW_PRIVS)
+	other := cstring(os.Getenv("CONFINE_TEST_OTHER"))
+	atCWD := uintptr(0xffffffffffffff9c) // AT_FDCWD
+	r["chmod"] = raw(unix.SYS_FCHMODAT, atCWD, other, 0o777)
+	r["chown"] = raw(unix.SYS_FCHOWNAT, atCWD, other, 0, 0, 0)
+	r["utimes"] = raw(unix.SYS_UTIMENSAT, atCWD, other, 0, 0)
+	r["truncate"] = raw(unix.SYS_TRUNCATE, other, 0)
+	r["chmod of an open file"] = raw(unix.SYS_FCHMOD, uintptr(openedFD(os.Getenv("CONFINE_TEST_FILE"))), 0o777)
+	r["fcntl F_SETOWN"] = raw(unix.SYS_FCNTL, 3, unix.F_SETOWN, uintptr(supervisor))
+	r["fcntl F_SETOWN_EX"] = raw(unix.SYS_FCNTL, 3, unix.F_SETOWN_EX, 0)
+	r["fcntl F_SETSIG"] = raw(unix.SYS_FCNTL, 3, unix.F_SETSIG, uintptr(unix.SIGKILL))
+	r["ioctl FIOSETOWN"] = raw(unix.SYS_IOCTL, 3, fioSetOwn, 0)
+	r["ioctl SIOCSPGRP"] = raw(unix.SYS_IOCTL, 3, siocSetPgrp, 0)
+	r["fcntl F_GETFL"] = raw(unix.SYS_FCNTL, 3, unix.F_GETFL)
 	r["ioctl TIOCSTI"] = raw(unix.SYS_IOCTL, 0, unix.TIOCSTI, 0)
 	r["ioctl in disguise"] = raw(unix.SYS_IOCTL, 0, 1<<32|unix.TIOCSTI, 0) // the kernel takes 32 bits
 	r["kill in disguise"] = raw(unix.SYS_KILL, 1<<32|uintptr(supervisor), 0)
@@ -240,6 +253,15 @@ func attempts() error {
 	}
 	f.Broken = goGoesOn(socket, memory)
 	return tell(f)
+}
+
+// openedFD is a file that may be read.
+func openedFD(path string) int {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 3
+	}
+	return fd
 }
 
 // onThreads calls f on so many threads at once.

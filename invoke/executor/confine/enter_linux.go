@@ -98,7 +98,7 @@ func enter(p *Policy) (Report, error) {
 		}
 		return "", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	})
-	r.apply(p, Seccomp, func() (string, error) { return filterSyscalls(p) })
+	r.apply(p, Seccomp, func() (string, error) { return filterSyscalls(p, r.Applied(UID)) })
 	return r, r.missing(p, entered)
 }
 

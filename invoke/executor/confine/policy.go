@@ -73,8 +73,9 @@ type Policy struct {
 
 // DefaultPolicy requires what untrusted code needs at least and any usual machine
 // has: for root, a uid and limits of memory and tasks by control groups too; for
-// others, who rarely may have these, what the process does to itself. Namespaces,
-// Landlock and the rest are used where they are.
+// others, who rarely may have these, what the process does to itself, and Landlock:
+// nothing else keeps their code from their own files. Namespaces and the rest are used
+// where they are.
 func DefaultPolicy() Policy {
 	p := Policy{
 		Require:     []Measure{Environment, Descriptors, Session, ParentDeath, OOMScore, ResourceLimit, NoPrivileges, NoCore, Seccomp},
@@ -85,6 +86,8 @@ func DefaultPolicy() Policy {
 	}
 	if isRoot() {
 		p.Require = append(p.Require, UID, MemoryLimit, TaskLimit)
+	} else {
+		p.Require = append(p.Require, Landlock)
 	}
 	return p
 }

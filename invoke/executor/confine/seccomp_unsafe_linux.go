@@ -13,9 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filterSyscalls loads the filter on all threads.
-func filterSyscalls(p *Policy) (string, error) {
-	program := assemble(auditArch, slices.Concat(p.Syscalls, allowedCalls, allowedHere), conditionalCalls(uint32(os.Getpid())), slices.Concat(refusedCalls, refusedHere))
+// filterSyscalls loads the filter on all threads. ownUser says whether the process has a
+// user of its own.
+func filterSyscalls(p *Policy, ownUser bool) (string, error) {
+	allowed, refused := slices.Concat(p.Syscalls, allowedCalls, allowedHere), slices.Concat(refusedCalls, refusedHere)
+	if owners := slices.Concat(ownersCalls, ownersHere); ownUser {
+		allowed = append(allowed, owners...)
+	} else {
+		refused = append(refused, owners...)
+	}
+	program := assemble(auditArch, allowed, conditionalCalls(uint32(os.Getpid())), refused)
 	if len(program) > maxInstructions {
 		return "", fmt.Errorf("the filter has %d instructions, more than %d: list fewer in Policy.Syscalls", len(program), maxInstructions)
 	}
