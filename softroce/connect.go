@@ -71,7 +71,7 @@ func (q *queuePair) adopt(peer roceaddr.Address) error {
 	}
 	q.peer = netip.AddrPortFrom(peer.GID.WithZone(local.Addr().Zone()), peer.Port)
 	q.to = destination{name: newSockaddr(q.peer), flow: wire.NewFlow(local, q.peer), qpn: peer.QPN, whole: peer.Whole}
-	q.from = source{addr: peer.GID, port: peer.Port, flow: wire.NewFlow(q.peer, local), last: q.to.name.raw}
+	q.from = source{addr: peer.GID, port: peer.Port, flow: wire.NewFlow(q.peer, local), last: q.to.name.raw, pinned: isSoftroce(peer)}
 	q.from.last.Scope_id = 0
 	q.tellAll = peer.Tell
 	return nil
@@ -98,6 +98,10 @@ func (q *queuePair) ready(own, peer roceaddr.Address, mtu int) {
 	q.machine = machine
 	e.release()
 }
+
+// isSoftroce reports whether an address is that of an engine of this package, which
+// sends from the port at which it receives: others have no socket buffer to protect.
+func isSoftroce(a roceaddr.Address) bool { return a.Window > 0 }
 
 // maxWindow bounds the packets that one connection has in flight.
 const maxWindow = 256
