@@ -122,6 +122,9 @@ func TestMemoryTakenAway(t *testing.T) {
 	}
 	for _, url := range []string{"softroce:", "loopback:"} {
 		for _, way := range takenAways() {
+			if way.readOnly && raceEnabled {
+				continue // the detector carries atomics out in C, where a fault ends the process
+			}
 			for _, r := range requests {
 				for size, n := range map[string]int{"word": 8, "many packets": faultyBytes/2 + 8} {
 					if way.readOnly && r.reads {

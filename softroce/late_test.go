@@ -34,7 +34,9 @@ func TestWhatHasArrivedComesBeforeTimers(t *testing.T) {
 	ey.engine.release()
 	require.Eventually(t, func() bool { return ey.Counters()["acks_sent"] >= answered }, pairtest.Patience, time.Millisecond)
 	// An hour passes for x.
-	ex.engine.start = ex.engine.start.Add(-time.Hour)
+	ex.engine.now += time.Hour
+	ex.engine.drive(true)
+	ex.engine.readClock()
 	ex.engine.release()
 	require.Equal(t, transport.StatusOK, x.Take(1)[0].Status)
 	after := ex.Counters()
