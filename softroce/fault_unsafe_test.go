@@ -28,7 +28,6 @@ var faultyRegions atomic.Uintptr
 type taken struct {
 	name         string
 	readOnly     bool // it can still be read
-	whole        bool // all of it, not only what is behind soundBytes
 	takeItAway   func(t *testing.T, mem []byte, file *os.File)
 	makeFileSize int64
 }
@@ -38,10 +37,10 @@ func takenAways() []taken {
 		{name: "truncated file", makeFileSize: faultyBytes, takeItAway: func(t *testing.T, _ []byte, f *os.File) {
 			require.NoError(t, f.Truncate(soundBytes))
 		}},
-		{name: "read-only", readOnly: true, whole: true, takeItAway: func(t *testing.T, mem []byte, _ *os.File) {
+		{name: "read-only", readOnly: true, takeItAway: func(t *testing.T, mem []byte, _ *os.File) {
 			require.NoError(t, unix.Mprotect(mem, unix.PROT_READ))
 		}},
-		{name: "unmapped", whole: true, takeItAway: func(t *testing.T, mem []byte, _ *os.File) {
+		{name: "unmapped", takeItAway: func(t *testing.T, mem []byte, _ *os.File) {
 			require.NoError(t, unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(mem)), faultyBytes))
 		}},
 	}
