@@ -52,7 +52,7 @@ func (e *engine) handleWhole(packet []byte) {
 	if q == nil {
 		return
 	}
-	if frame.Src.Addr() != q.from.addr || frame.Dst != e.socket.local {
+	if !q.from.allows(frame.Src) || frame.Dst != e.socket.local {
 		e.counters.WrongSource++
 		return
 	}
@@ -99,14 +99,19 @@ const (
 	partition = 0x7fff
 )
 
+// allows reports whether the peer may send from an address.
+func (s *source) allows(from netip.AddrPort) bool {
+	return from.Addr() == s.addr && (!s.pinned || from.Port() == s.port)
+}
+
 // matches reports whether the peer sent this, and sees to it that the flow is the
-// one for its port, which a sender may choose as it likes.
+// one for its port.
 func (s *source) matches(from *sockaddr, local netip.AddrPort) bool {
 	if from.raw == s.last {
 		return true
 	}
 	a := from.addrPort()
-	if a.Addr() != s.addr {
+	if !s.allows(a) {
 		return false
 	}
 	s.last, s.port = from.raw, a.Port()

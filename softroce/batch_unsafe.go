@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 )
 
@@ -58,27 +59,32 @@ func (b *batch) open(e *engine) {
 	}
 }
 
-// add puts a packet of a queue pair into the batch.
+// add puts the packet that a queue pair's Next gave into the batch. If its payload's
+// memory is not there, it is not sent, and the queue pair is told.
 func (b *batch) add(q *queuePair, p *wire.Packet) {
 	if b.packets == batchPackets {
 		b.flush()
 	}
 	p.DestQP, p.PKey = q.to.qpn, wire.DefaultPKey
-	size := p.DatagramBytes()
-	id := b.place(q, size)
-	s := &b.slots[b.packets]
-	b.packets++
-	h := p.EncodeHeader(s[:])
-	payload, whole := p.PayloadBytes(), false
-	if payload <= copyBytes || p.Opcode.IsReadResponse() {
-		// What a peer reads may change under our hands, and then the ICRC would not
-		// fit what the kernel copies later.
-		n := copy(s[h:], p.Payload[0])
-		copy(s[h+n:], p.Payload[1])
-		p.Payload[0], p.Payload[1] = s[h:h+payload], nil
-		whole = true
+	size, payload := p.DatagramBytes(), p.PayloadBytes()
+	id := uint16(0)
+	if b.grows(q, size) {
+		id = uint16(b.count)
 	}
-	icrc := q.to.flow.Seal(s[:h], p.Payload, id)
+	s := &b.slots[b.packets]
+	h := p.EncodeHeader(s[:])
+	// What a peer reads may change under our hands, and then the ICRC would not fit
+	// what the kernel copies later.
+	whole := payload <= copyBytes || p.Opcode.IsReadResponse()
+	var icrc uint32
+	if payload == 0 {
+		icrc = q.to.flow.Seal(s[:h], p.Payload, id)
+	} else if pages.Guard(func() { icrc = q.to.seal(p, s[:], h, whole, id) }) != nil {
+		q.machine.PayloadFaulted(p)
+		return
+	}
+	b.place(q, size)
+	b.packets++
 	end := h
 	if whole {
 		end += payload
@@ -98,16 +104,38 @@ func (b *batch) add(q *queuePair, p *wire.Packet) {
 	}
 	b.engine.counters.PacketsSent++
 	if b.engine.tap != nil {
-		b.whole = p.AppendTo(b.whole[:0], &q.to.flow, id)
+		b.show(q, p, id)
+	}
+}
+
+// seal is the ICRC of a packet, with its headers in the first h bytes of s. whole:
+// its payload is copied behind them first.
+func (d *destination) seal(p *wire.Packet, s []byte, h int, whole bool, id uint16) uint32 {
+	if whole {
+		n := copy(s[h:], p.Payload[0])
+		n += copy(s[h+n:], p.Payload[1])
+		p.Payload[0], p.Payload[1] = s[h:h+n], nil
+	}
+	return d.flow.Seal(s[:h], p.Payload, id)
+}
+
+// show shows a packet to the tap, unless its memory has gone since it was sealed:
+// then the kernel will not find it, either.
+func (b *batch) show(q *queuePair, p *wire.Packet, id uint16) {
+	if pages.Guard(func() { b.whole = p.AppendTo(b.whole[:0], &q.to.flow, id) }) == nil {
 		b.engine.capture(Captured{Sent: true, Source: b.engine.socket.local, Destination: q.peer, ID: id, Datagram: b.whole})
 	}
 }
 
-// place finds the message for a packet of size bytes, and returns the IPv4
-// identification that the packet will have: its number in the message.
-func (b *batch) place(q *queuePair, size int) (id uint16) {
-	if b.to == q && size <= b.segment && b.count < gsoPackets && b.bytes+size <= gsoBytes {
-		id = uint16(b.count)
+// grows reports whether a packet of size bytes becomes a part of the last message.
+// Its number there is the IPv4 identification that it will have.
+func (b *batch) grows(q *queuePair, size int) bool {
+	return b.to == q && size <= b.segment && b.count < gsoPackets && b.bytes+size <= gsoBytes
+}
+
+// place makes a packet of size bytes a part of the last message, or of a new one.
+func (b *batch) place(q *queuePair, size int) {
+	if b.grows(q, size) {
 		b.count++
 		b.bytes += size
 		if size < b.segment {
@@ -116,7 +144,7 @@ func (b *batch) place(q *queuePair, size int) (id uint16) {
 		if b.count == 2 {
 			b.split()
 		}
-		return id
+		return
 	}
 	h := &b.headers[b.messages].Msghdr
 	b.pairs[b.messages] = q
@@ -130,7 +158,6 @@ func (b *batch) place(q *queuePair, size int) (id uint16) {
 	if b.engine.socket.segments && !q.to.whole {
 		b.to = q
 	}
-	return 0
 }
 
 // split has the kernel split the last message into packets.

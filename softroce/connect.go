@@ -12,7 +12,9 @@ import (
 )
 
 // Connect implements transport.QP: it swaps addresses with the peer, gets ready
-// to receive, and waits until the peer is, too.
+// to receive, and waits until the peer is, too. The ends are ready for the path MTU
+// of their interfaces; if the route of either has room for less, they get ready
+// once more.
 func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	e := q.engine
 	e.enter(q)
@@ -29,18 +31,39 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	}
 	peer, err := roceaddr.Decode(msg)
 	if err == nil {
-		err = q.adopt(own, peer)
+		err = q.adopt(peer)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", transport.ErrInvalid, err)
 	}
-	_, fds, err = x.Exchange([]byte("ready"), nil)
+	mtu := min(int(own.MTU), int(peer.MTU))
+	fits, err := q.routeMTU(mtu)
+	if err != nil {
+		return err
+	}
+	q.ready(own, peer, mtu)
+	msg, fds, err = x.Exchange(encodeReady(fits), nil)
+	closeAll(fds)
+	if err != nil {
+		return err
+	}
+	peerFits, told := decodeReady(msg)
+	switch agreed := min(fits, peerFits); {
+	case !told && fits < mtu:
+		return fmt.Errorf("%w: the route to %v has room for a path MTU of %d, and the peer, which is no softroce, is ready for %d; open this device with the parameter mtu=%d",
+			transport.ErrInvalid, q.peer.Addr(), fits, mtu, fits)
+	case !told || agreed >= mtu:
+		return nil
+	default:
+		q.ready(own, peer, agreed)
+	}
+	_, fds, err = x.Exchange(encodeReady(fits), nil)
 	closeAll(fds)
 	return err
 }
 
-// adopt makes the state machine for what the two ends agreed on.
-func (q *queuePair) adopt(own, peer roceaddr.Address) error {
+// adopt takes note of where the peer is.
+func (q *queuePair) adopt(peer roceaddr.Address) error {
 	e := q.engine
 	local := e.socket.local
 	if peer.GID.Is4() != local.Addr().Is4() || peer.GID.IsLoopback() != local.Addr().IsLoopback() {
@@ -48,9 +71,15 @@ func (q *queuePair) adopt(own, peer roceaddr.Address) error {
 	}
 	q.peer = netip.AddrPortFrom(peer.GID.WithZone(local.Addr().Zone()), peer.Port)
 	q.to = destination{name: newSockaddr(q.peer), flow: wire.NewFlow(local, q.peer), qpn: peer.QPN, whole: peer.Whole}
-	q.from = source{addr: peer.GID, port: peer.Port, flow: wire.NewFlow(q.peer, local), last: q.to.name.raw}
+	q.from = source{addr: peer.GID, port: peer.Port, flow: wire.NewFlow(q.peer, local), last: q.to.name.raw, pinned: isSoftroce(peer)}
 	q.from.last.Scope_id = 0
 	q.tellAll = peer.Tell
+	return nil
+}
+
+// ready makes the state machine for what the two ends agreed on.
+func (q *queuePair) ready(own, peer roceaddr.Address, mtu int) {
+	e := q.engine
 	o := &e.adapter.options
 	window := maxWindow
 	if peer.Window > 0 {
@@ -58,7 +87,7 @@ func (q *queuePair) adopt(own, peer roceaddr.Address) error {
 	}
 	machine := rc.New(rc.Config{
 		Conn: q.cfg.Conn, PeerQPN: peer.QPN, SendPSN: own.PSN, RecvPSN: peer.PSN,
-		MTU:       min(int(own.MTU), int(peer.MTU)),
+		MTU:       mtu,
 		SendDepth: int(q.cfg.SendDepth), InlineBytes: int(q.cfg.InlineBytes),
 		MaxReads: min(int(own.Initiates), int(peer.Resources)), Resources: int(own.Resources),
 		RNRTimer: uint8(o.rnrTimer), MinTimeout: o.minTimeout, AckTimeout: o.ackTimeout,
@@ -68,8 +97,11 @@ func (q *queuePair) adopt(own, peer roceaddr.Address) error {
 	e.turn.take()
 	q.machine = machine
 	e.release()
-	return nil
 }
+
+// isSoftroce reports whether an address is that of an engine of this package, which
+// sends from the port at which it receives: others have no socket buffer to protect.
+func isSoftroce(a roceaddr.Address) bool { return a.Window > 0 }
 
 // maxWindow bounds the packets that one connection has in flight.
 const maxWindow = 256

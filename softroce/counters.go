@@ -16,7 +16,7 @@ type counters struct {
 	ICRCFailures        uint64 `counter:"icrc_failures"`
 	Malformed           uint64 `counter:"malformed"`          // not RoCE, or of another partition
 	UnknownQueuePair    uint64 `counter:"unknown_queue_pair"` // closed, or never there
-	WrongSource         uint64 `counter:"wrong_source"`       // not the peer's address
+	WrongSource         uint64 `counter:"wrong_source"`       // not the peer's address, or port
 	SendErrors          uint64 `counter:"send_errors"`        // messages that the kernel refused
 	SegmentationRefused uint64 `counter:"segmentation_refused"`
 

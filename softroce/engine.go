@@ -153,6 +153,7 @@ func (e *engine) drive(eager bool) bool {
 	arrived := e.in.receive()
 	e.takePosts()
 	if e.timers.first() <= e.now {
+		arrived = e.receiveMore() || arrived
 		e.expire()
 	}
 	if len(e.lazy) > 0 && (eager || !arrived || e.clockAge == 0) { // the clock is read now and then
@@ -166,6 +167,21 @@ func (e *engine) drive(eager bool) bool {
 	}
 	if e.ready.first != nil {
 		e.transmit(eager)
+	}
+	return arrived
+}
+
+// receiveMore handles what else has arrived, within bounds, and reports whether
+// anything had. It comes before timers: after this process did not run for a while,
+// all of them are due, and what they wait for may be in the socket.
+func (e *engine) receiveMore() (arrived bool) {
+	const batches = 16
+	for range batches {
+		e.in.bulk = true
+		if !e.in.receive() {
+			break
+		}
+		arrived = true
 	}
 	return arrived
 }

@@ -108,6 +108,7 @@ func TestHostilePackets(t *testing.T) {
 	var q *queuePair
 	target.engine.turn.take()
 	for _, q = range target.engine.pairs {
+		q.from.pinned = false // as for a peer that chooses ports; or nothing would get further
 	}
 	target.engine.release()
 
@@ -165,4 +166,43 @@ func TestWrongSource(t *testing.T) {
 	_, err = conn.WriteToUDPAddrPort(b, target.Address())
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return target.Counters()["wrong_source"] == 1 }, pairtest.Patience, 1e6)
+}
+
+// What is right in all but the port is not from a softroce, and may well be from an
+// adapter.
+func TestWrongPort(t *testing.T) {
+	t.Parallel()
+	for _, parameters := range []string{"", "?icrc=exact"} {
+		for _, pinned := range []bool{true, false} {
+			if parameters != "" && (!pinned || os.Getuid() != 0) {
+				continue // it takes a raw socket, and sees that the attacker's has other identifications
+			}
+			x, y := pairtest.New(t, "softroce:"+parameters)
+			target, room := y.Dev.Adapter().(*Adapter), y.Alloc(8, transport.RemoteAll)
+			a := newAttacker(t, x.Dev.Adapter().(*Adapter), target)
+			target.engine.turn.take()
+			var q *queuePair
+			for _, q = range target.engine.pairs {
+			}
+			require.True(t, q.from.pinned)
+			q.from.pinned = pinned
+			p := wire.Packet{
+				Opcode: wire.WriteOnly, PKey: wire.DefaultPKey, DestQP: q.qpn, PSN: q.machine.Delivered(),
+				VA: room.Remote(0, 8).Addr, RKey: uint32(room.Remote(0, 8).Key), Length: 8, Payload: [2][]byte{[]byte("forgery!")},
+			}
+			target.engine.release()
+			a.send(p.AppendTo(nil, &a.flow, 0))
+			if !pinned { // it would have come in
+				require.Eventually(t, func() bool { return target.Counters()["requests_received"] == 1 }, pairtest.Patience, 1e6)
+				require.Equal(t, "forgery!", string(room.Bytes()))
+				continue
+			}
+			require.Eventually(t, func() bool { return target.Counters()["wrong_source"] == 1 }, pairtest.Patience, 1e6)
+			require.Zero(t, target.Counters()["requests_received"])
+			require.Equal(t, make([]byte, 8), room.Bytes())
+			from := x.Alloc(8, transport.LocalOnly)
+			x.Post(transport.Write(1, from.Span(0, 8), room.Remote(0, 8)).With(transport.Signaled))
+			require.Equal(t, transport.StatusOK, x.Take(1)[0].Status)
+		}
+	}
 }

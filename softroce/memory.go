@@ -62,8 +62,13 @@ func (d *domain) Alloc(size int, access transport.Access) (transport.MR, error) 
 	return r, nil
 }
 
-// Register implements transport.Registrar.
+// Register implements transport.Registrar. Memory that is only readable will do for
+// what is sent or read by peers. What happens to the mapping later, nobody tells:
+// that is an error of the request that runs into it.
 func (d *domain) Register(mem []byte, access transport.Access) (transport.MR, error) {
+	if err := pages.Check(mem, access&(transport.RemoteWrite|transport.RemoteAtomic) != 0); err != nil {
+		return nil, fmt.Errorf("%w: %w, and access %v needs that", transport.ErrInvalid, err, access)
+	}
 	return d.add(mem, access, nil)
 }
 

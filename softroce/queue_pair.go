@@ -270,6 +270,8 @@ type destination struct {
 type source struct {
 	addr netip.Addr            // without a zone
 	last unix.RawSockaddrInet6 // where the last one came from
-	port uint16                // its port; the sender may choose
+	port uint16                // its port
 	flow wire.Flow
+	// pinned: all come from port. rxe and adapters choose ports as they like.
+	pinned bool
 }

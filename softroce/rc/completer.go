@@ -128,7 +128,10 @@ func (q *QueuePair) takeRead(r *request, p *wire.Packet, now Time) {
 		q.failOldest(transport.StatusLocalProtection, closedLocally, true)
 		return
 	}
-	scatter(part(mem, int(offset), len(data)), data)
+	if !scatter(part(mem, int(offset), len(data)), data) {
+		q.failOldest(transport.StatusLocalProtection, faultedLocally, true)
+		return
+	}
 	q.counters.ResponsesReceived++
 	q.counters.BytesReceived += uint64(len(data))
 	if ends {
@@ -146,7 +149,10 @@ func (q *QueuePair) takeAtomic(r *request, p *wire.Packet, now Time) {
 	}
 	var result [wordBytes]byte
 	binary.NativeEndian.PutUint64(result[:], p.Original)
-	pages.Place(mem[0], result[:])
+	if pages.Guard(func() { pages.Place(mem[0], result[:]) }) != nil {
+		q.failOldest(transport.StatusLocalProtection, faultedLocally, true)
+		return
+	}
 	q.counters.ResponsesReceived++
 	q.req.parts.answered()
 	q.answered(r, now)

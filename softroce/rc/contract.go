@@ -10,7 +10,9 @@ import (
 // caller chose, and never 0.
 type Time = time.Duration
 
-// Memory finds registered memory. What it returns is used at once and not kept.
+// Memory finds registered memory. What it returns is used at once and not kept. It
+// may have been unmapped or protected since, or be of a file that was truncated:
+// such a fault ends the request, and the queue pair with it, not the process.
 type Memory interface {
 	// Local is the bytes of a local span, false when its region was closed. It may
 	// be called at any time from anywhere (by Post).

@@ -10,8 +10,9 @@ import (
 
 // Why requests fail, in words.
 const (
-	closedLocally = "a local region of the request was closed before it was carried out"
-	refusedByPeer = "the peer refused it"
+	closedLocally  = "a local region of the request was closed before it was carried out"
+	faultedLocally = "the local memory of the request is not mapped, or does not allow it"
+	refusedByPeer  = "the peer refused it"
 )
 
 // closedLocally ends the request at the cursor, whose memory is gone, and with it
@@ -19,9 +20,31 @@ const (
 // is nothing more to send.
 func (q *QueuePair) closedLocally() bool {
 	if q.sends.head == q.sends.cursor {
-		q.failOldest(transport.StatusLocalProtection, closedLocally, true)
+		why := closedLocally
+		if q.sends.at(q.sends.head).faulted {
+			why = faultedLocally
+		}
+		q.failOldest(transport.StatusLocalProtection, why, true)
 	}
 	return false
+}
+
+// PayloadFaulted takes back the packet that Next gave last, because its payload
+// could not be read (see Memory): the request that it is about, own or the peer's,
+// fails. Call Next afterwards.
+func (q *QueuePair) PayloadFaulted(p *wire.Packet) {
+	if p.Opcode.IsReadResponse() {
+		q.resp.saved.drop()
+		q.refuse(q.resp.expected.near(p.PSN), wire.NAKRemoteOperational, regionFaulted)
+		return
+	}
+	s, t := &q.sends, &q.req
+	t.next-- // as if it had been lost
+	if s.cursor == s.begun || t.next < s.at(s.cursor).first {
+		s.cursor--
+	}
+	r := s.at(s.cursor)
+	r.unsound, r.faulted = true, true
 }
 
 // failOldest takes the queue pair to the error state because of the oldest

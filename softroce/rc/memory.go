@@ -1,6 +1,9 @@
 package rc
 
-import "github.com/rfaas-go/rfaas/transport"
+import (
+	"github.com/rfaas-go/rfaas/internal/pages"
+	"github.com/rfaas-go/rfaas/transport"
+)
 
 // local is the local memory of a request, in up to two pieces; false when a
 // region of it was closed.
@@ -30,20 +33,24 @@ func part(mem [2][]byte, offset, n int) (p [2][]byte) {
 	return p
 }
 
-// scatter copies data into two pieces, which have room for it.
-func scatter(mem [2][]byte, data []byte) {
-	n := copy(mem[0], data)
-	copy(mem[1], data[n:])
+// scatter copies data into two pieces, which have room for it; false when their
+// memory is not there.
+func scatter(mem [2][]byte, data []byte) bool {
+	return pages.Guard(func() {
+		n := copy(mem[0], data)
+		copy(mem[1], data[n:])
+	}) == nil
 }
 
 // gather sets p to the n bytes at offset of what the request at the cursor sends;
-// false when a region of it was closed.
+// false when a region of it was closed, or its memory is not there.
 func (q *QueuePair) gather(p *[2][]byte, r *request, offset, n int) bool {
+	if r.unsound {
+		return false
+	}
 	if r.Flags&transport.Inline != 0 {
-		if !r.unsound {
-			p[0] = q.sends.inlineAt(q.sends.cursor)[offset:][:n]
-		}
-		return !r.unsound
+		p[0] = q.sends.inlineAt(q.sends.cursor)[offset:][:n]
+		return true
 	}
 	if second := r.Second(); second.Len() == 0 && n > 0 { // nearly always
 		mem, ok := q.cfg.Memory.Local(r.Local)
@@ -65,6 +72,6 @@ func (q *QueuePair) copyPayload(buf []byte, r *request) bool {
 	if !ok || len(mem[0])+len(mem[1]) > len(buf) {
 		return false
 	}
-	copy(buf[copy(buf, mem[0]):], mem[1])
-	return true
+	r.faulted = pages.Guard(func() { copy(buf[copy(buf, mem[0]):], mem[1]) }) != nil
+	return !r.faulted
 }

@@ -57,6 +57,8 @@ const (
 	notGranted      = "an unknown or revoked key, a range outside of its region, or a right that was not granted"
 	receiveClosed   = "the region of the receive was closed"
 	receiveTooShort = "a SEND that is longer than the receive"
+	receiveFaulted  = "the memory of the receive is not mapped, or not writable"
+	regionFaulted   = "the memory of the region is not mapped, or does not allow it"
 )
 
 // receiveSend takes the expected packet, of a SEND.
@@ -86,7 +88,11 @@ func (q *QueuePair) receiveSend(p *wire.Packet, now Time) {
 		q.refuse(a.expected, wire.NAKInvalidRequest, receiveTooShort)
 		return
 	}
-	scatter(part(mem, int(m.done), len(data)), data)
+	if !scatter(part(mem, int(m.done), len(data)), data) {
+		q.abandonReceive(transport.StatusLocalProtection)
+		q.refuse(a.expected, wire.NAKRemoteOperational, receiveFaulted)
+		return
+	}
 	m.done += uint64(len(data))
 	q.counters.BytesReceived += uint64(len(data))
 	ends := p.Opcode.IsLast()
@@ -159,7 +165,15 @@ func (q *QueuePair) receiveWrite(p *wire.Packet, now Time) {
 			return
 		}
 	}
-	m.store(mem, data, uint64(m.length)-m.done)
+	if !m.store(mem, data, uint64(m.length)-m.done) {
+		if imm {
+			q.cfg.Sink.Received(&m.receive, transport.Completion{
+				ID: m.receive.ID, Conn: q.cfg.Conn, Op: transport.OpRecv, Status: transport.StatusLocalProtection,
+			}, true)
+		}
+		q.refuse(a.expected, wire.NAKRemoteOperational, regionFaulted)
+		return
+	}
 	m.kind = writeMessage
 	q.counters.BytesReceived += uint64(len(data))
 	q.carriedOut(p, 1, ends)
@@ -172,12 +186,17 @@ func (q *QueuePair) receiveWrite(p *wire.Packet, now Time) {
 }
 
 // store writes a packet's data, behind what is held, to the beginning of mem. left
-// is how many bytes of the message were not stored, those included.
+// is how many bytes of the message were not stored, those included. It is false
+// when the memory is not there.
 //
 // A program may watch the last word of what is written, if it ends on a multiple
 // of 8: it is stored last and in one piece. If it begins in the packet before the
 // last one, that part of it is held back until then.
-func (m *message) store(mem, data []byte, left uint64) {
+func (m *message) store(mem, data []byte, left uint64) bool {
+	return pages.Guard(func() { m.storeUnguarded(mem, data, left) }) == nil
+}
+
+func (m *message) storeUnguarded(mem, data []byte, left uint64) {
 	n := uint64(m.held + len(data))
 	switch {
 	case m.held > 0: // the rest of the word, as the lengths were checked

@@ -61,12 +61,19 @@ func (q *QueuePair) receiveAtomic(p *wire.Packet) {
 	}
 	*r = resource{kind: savedAtomic, first: a.expected, packets: 1}
 	r.answerFrom(a.expected, 1, 0)
-	if p.Opcode == wire.FetchAdd {
-		r.original = word.Add(p.SwapAdd) - p.SwapAdd
-	} else {
+	fault := pages.Guard(func() {
+		if p.Opcode == wire.FetchAdd {
+			r.original = word.Add(p.SwapAdd) - p.SwapAdd
+			return
+		}
 		for r.original = word.Load(); r.original == p.Compare && !word.CompareAndSwap(p.Compare, p.SwapAdd); {
 			r.original = word.Load()
 		}
+	})
+	if fault != nil {
+		*r = resource{answered: true} // there is nothing to answer
+		q.refuse(a.expected, wire.NAKRemoteOperational, regionFaulted)
+		return
 	}
 	q.carriedOut(p, 1, true)
 }

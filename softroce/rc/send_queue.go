@@ -32,7 +32,8 @@ type request struct {
 	message sequence // its message number, once begun; the first of them for a READ in parts
 	bytes   uint32
 	packets uint32 // how many packet numbers it takes
-	unsound bool   // inline, and its region was closed when it was posted
+	unsound bool   // its memory was not there when it was posted (inline), or to be sent
+	faulted bool   // because of a fault
 }
 
 // end is the number of the packet after its last one.
@@ -68,7 +69,7 @@ func (q *QueuePair) Post(wr *transport.WorkRequest) {
 	r.WorkRequest = *wr
 	r.bytes = uint32(wr.Bytes())
 	r.packets = q.packetsOf(r.bytes)
-	r.unsound = false
+	r.unsound, r.faulted = false, false
 	if wr.Flags&transport.Inline != 0 {
 		r.unsound = !q.copyPayload(s.inlineAt(tail), r)
 	}

@@ -26,12 +26,18 @@
 //	rkey, range, access, closed region   StatusRemoteAccess         flushed
 //	receive too small                    StatusRemoteInvalidRequest StatusLocalLength
 //	receive's region closed              StatusRemoteOperation      StatusLocalProtection
+//	local memory not mapped              StatusLocalProtection      flushed
+//	peer's memory not mapped             StatusRemoteOperation      flushed
+//	receive's memory not mapped          StatusRemoteOperation      StatusLocalProtection
 //	peer gone without goodbye            StatusRetryExceeded        -
 //
 // In each case both ends go to the error state, everything else outstanding on
 // either completes as StatusFlushed, requests posted later do so at once, and
 // both programs are told. The failed and the flushed complete whether Signaled
 // or not. Receives that are in a shared receive queue stay there.
+//
+// Memory is "not mapped", too, when it is protected, or of a file that was truncated
+// since it was registered. What was stored before the fault remains.
 //
 // Zero bytes have no address: a write or read of no bytes checks no rkey.
 //

@@ -23,6 +23,15 @@ var (
 	errRecvClosed  = errors.New("the region of the receive was closed")
 )
 
+// faulted is the outcome of a request that ran into memory that is not there: its
+// own, or the peer's.
+func faulted(f *pages.Fault, own segments) outcome {
+	if f.In(own[0]) || f.In(own[1]) {
+		return localFault(f)
+	}
+	return failed(transport.StatusRemoteOperation, fmt.Errorf("the peer's memory at %#x is not mapped, or does not allow it", f.Address))
+}
+
 // execute carries out a request of q's. The wire is locked.
 func (q *queuePair) execute(r *request, peer *queuePair) outcome {
 	local, ok := r.inline, !r.unsound
@@ -31,6 +40,9 @@ func (q *queuePair) execute(r *request, peer *queuePair) outcome {
 	}
 	if !ok {
 		return failed(transport.StatusLocalProtection, errLocalClosed)
+	}
+	if r.fault != nil {
+		return localFault(r.fault)
 	}
 	switch r.Op {
 	case transport.OpSend:
@@ -43,6 +55,10 @@ func (q *queuePair) execute(r *request, peer *queuePair) outcome {
 		return q.atomic(r, local, peer)
 	}
 	return failed(transport.StatusLocalOperation, fmt.Errorf("%w: %v in a send queue", transport.ErrInvalid, r.Op))
+}
+
+func localFault(f *pages.Fault) outcome {
+	return failed(transport.StatusLocalProtection, fmt.Errorf("the local memory at %#x is not mapped, or does not allow it", f.Address))
 }
 
 func (q *queuePair) send(r *request, payload segments, peer *queuePair) outcome {
@@ -63,7 +79,9 @@ func (q *queuePair) send(r *request, payload segments, peer *queuePair) outcome 
 		peer.completeRecv(&recv, c, solicited)
 		return failed(transport.StatusRemoteInvalidRequest, fmt.Errorf("%d bytes sent, the receive has room for %d", bytes, recv.Bytes()))
 	}
-	transfer(memory, payload)
+	if f := transfer(memory, payload); f != nil {
+		return peer.abandonReceive(&recv, faulted(f, payload))
+	}
 	c.Bytes = uint32(bytes)
 	peer.completeRecv(&recv, c, solicited)
 	return outcome{}
@@ -80,14 +98,18 @@ func (q *queuePair) write(r *request, payload segments, peer *queuePair) outcome
 		memory[0] = mem
 	}
 	if r.Op == transport.OpWrite {
-		transfer(memory, payload)
+		if f := transfer(memory, payload); f != nil {
+			return faulted(f, payload)
+		}
 		return outcome{}
 	}
 	recv, ok := peer.takeReceive(q)
 	if !ok {
 		return outcome{wait: true}
 	}
-	transfer(memory, payload)
+	if f := transfer(memory, payload); f != nil {
+		return peer.abandonReceive(&recv, faulted(f, payload))
+	}
 	peer.completeRecv(&recv, transport.Completion{
 		Op: transport.OpRecvImm, Bytes: uint32(bytes), Imm: r.Imm, HasImm: true,
 	}, r.Flags&transport.Solicited != 0)
@@ -103,7 +125,9 @@ func (q *queuePair) read(r *request, result segments, peer *queuePair) outcome {
 		}
 		memory[0] = mem
 	}
-	transfer(result, memory)
+	if f := transfer(result, memory); f != nil {
+		return faulted(f, result)
+	}
 	return outcome{}
 }
 
@@ -118,17 +142,35 @@ func (q *queuePair) atomic(r *request, result segments, peer *queuePair) outcome
 		return failed(transport.StatusRemoteAccess, fmt.Errorf("%w: the word at %#x is not aligned", transport.ErrInvalid, r.Remote.Addr))
 	}
 	var former uint64
-	if r.Op == transport.OpFetchAdd {
-		former = word.Add(r.Arg0) - r.Arg0
-	} else {
+	fault := pages.Guard(func() {
+		if r.Op == transport.OpFetchAdd {
+			former = word.Add(r.Arg0) - r.Arg0
+			return
+		}
 		for former = word.Load(); former == r.Arg0 && !word.CompareAndSwap(former, r.Arg1); {
 			former = word.Load()
 		}
+	})
+	if fault != nil {
+		return faulted(fault, segments{})
 	}
 	var encoded [8]byte
 	binary.NativeEndian.PutUint64(encoded[:], former)
-	transfer(result, segments{encoded[:]})
+	if f := transfer(result, segments{encoded[:]}); f != nil {
+		return faulted(f, result)
+	}
 	return outcome{}
+}
+
+// abandonReceive ends a receive of q's that was taken for a request that failed
+// with o: the receive failed, too, if it was because of this end's memory.
+func (q *queuePair) abandonReceive(recv *transport.WorkRequest, o outcome) outcome {
+	status := transport.StatusFlushed
+	if o.status == transport.StatusRemoteOperation {
+		status = transport.StatusLocalProtection
+	}
+	q.completeRecv(recv, transport.Completion{Op: transport.OpRecv, Status: status}, true)
+	return o
 }
 
 // takeReceive takes q's next receive for a sender. If there is none, the sender

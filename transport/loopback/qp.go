@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -36,9 +37,10 @@ type queuePair struct {
 // request is a posted send-side request that has not ended.
 type request struct {
 	transport.WorkRequest
-	buffer  []byte   // for inline payload; belongs to the place in the ring
-	inline  segments // the payload, if Inline
-	unsound bool     // Inline, and the region was closed while the request was posted
+	buffer  []byte       // for inline payload; belongs to the place in the ring
+	inline  segments     // the payload, if Inline
+	unsound bool         // Inline, and the region was closed while the request was posted
+	fault   *pages.Fault // Inline, and the memory was not there
 }
 
 func (a *adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
@@ -90,8 +92,9 @@ func (q *queuePair) enqueue(wr *transport.WorkRequest) {
 		return
 	}
 	payload, ok := q.pd.local(wr)
-	r.inline[0], r.unsound = r.buffer[:wr.Bytes()], !ok
-	transfer(r.inline, payload)
+	r.inline[0] = r.buffer[:wr.Bytes()]
+	r.fault = transfer(r.inline, payload)
+	r.unsound = !ok
 }
 
 func (q *queuePair) PostRecv(wrs []transport.WorkRequest) (int, error) {

@@ -1,0 +1,5 @@
+//go:build race
+
+package softroce_test
+
+const raceEnabled = true
