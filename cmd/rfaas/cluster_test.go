@@ -90,9 +90,16 @@ func (c *testCluster) end() {
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
+	dir := t.TempDir()
+	c.agent("further", "--cores", "2") // taken, until it is needed
+	gate := write(t, dir, "gate", dir+"/open")
+	others := []*started{
+		start(t, dir, "invoke", "test-gate", "--manager", c.url, "--in", gate),
+		start(t, dir, "invoke", "test-gate", "--manager", c.url, "--in", gate),
+	}
+	require.True(t, eventually(programTimeout, func() bool { return c.nodes()["further"].FreeCores == 0 }))
 	killed := c.agent("killed", "--cores", "1")
 	c.agent("drained", "--cores", "1", "--notice", "30s")
-	dir := t.TempDir()
 	const count = 600
 	s := start(t, dir, append([]string{"run", "--manager", c.url, "-f", "test-work", "--workers", "2", "-o", "out"}, inputs(t, dir, count)...)...)
 	results := func(n int) {
@@ -100,13 +107,16 @@ func TestCluster(t *testing.T) {
 		require.True(t, eventually(programTimeout, func() bool { return len(names(t, dir, "out")) >= n }), "%s%s", &s.stdout, &s.stderr)
 	}
 	results(50)
-	c.agent("further", "--cores", "2")
 	killed.signal(syscall.SIGKILL)
+	write(t, dir, "open", "")
 	results(120)
 	status, _, stderr := run(t, dir, "drain", "drained", "--manager", c.url, "--reason", "a test")
 	require.Equal(t, exitOK, status, stderr)
 
 	require.Equal(t, exitOK, s.wait(), "%s%s", &s.stdout, &s.stderr)
+	for _, other := range others {
+		require.Equal(t, exitOK, other.wait(), "%s", &other.stderr)
+	}
 	require.Equal(t, -1, killed.wait())
 	delete(c.agents, "killed")
 	require.Len(t, names(t, dir, "out"), count)

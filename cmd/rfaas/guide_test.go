@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/examples/photos"
+	"github.com/rfaas-go/rfaas/internal/effort"
 )
 
 // guideBlock is commands of a guide, for some of its machines.
@@ -124,7 +125,11 @@ func TestClusterGuide(t *testing.T) {
 func takePhotographs(t *testing.T, dir string) {
 	t.Helper()
 	const different = 20
-	paths, err := photos.Write(dir, different, 900, 600, 1)
+	width, height := 900, 600
+	if effort.Race() {
+		width, height = 300, 200
+	}
+	paths, err := photos.Write(dir, different, width, height, 1)
 	require.NoError(t, err)
 	for i := different; i < guidePhotographs; i++ {
 		require.NoError(t, os.Link(paths[i%different], fmt.Sprintf("%s/photo-%04d.jpg", dir, i+1)))

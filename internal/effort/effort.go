@@ -46,6 +46,10 @@ func TwoProcesses(t testing.TB) {
 	}
 }
 
+// Race reports whether the race detector is built in, with which code that computes takes
+// ten times as long.
+func Race() bool { return race }
+
 // Of is the larger number for the whole effort, else the smaller one.
 func Of(smaller, whole int) int {
 	if Whole() {
