@@ -95,3 +95,13 @@ func TestEmptyDatagrams(t *testing.T) {
 	require.Equal(t, transport.StatusOK, x.Take(1)[0].Status)
 	require.NotZero(t, a.Counters()["malformed"])
 }
+
+// Both ends know why a connection failed, not only the one that found it.
+func TestPeerIsToldWhy(t *testing.T) {
+	t.Parallel()
+	x, y := pairtest.New(t, "softroce:?rnr-retries=0")
+	x.Post(transport.Send(1, transport.Span{})) // there is no receive for it
+	require.ErrorContains(t, x.Ended(), "the peer has no receive posted")
+	require.ErrorContains(t, y.Ended(), "the peer's end of the connection failed: it says: ")
+	require.ErrorContains(t, y.Ended(), "the peer has no receive posted")
+}

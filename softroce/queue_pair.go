@@ -135,11 +135,12 @@ func (q *queuePair) Received(_ *transport.WorkRequest, c transport.Completion, s
 
 // Failed implements rc.Sink.
 func (q *queuePair) Failed(reason error, tell bool) {
+	reason = q.explainLoss(reason)
 	if tell || q.tellAll {
-		q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed}.Encode(), nil)
+		q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed, Reason: reason.Error()}.Encode(), nil)
 	}
 	q.enterError()
-	q.cfg.Failed(q.explainLoss(reason))
+	q.cfg.Failed(reason)
 }
 
 // enterError flushes the receives, and has those posted later flushed. By whoever
@@ -190,7 +191,7 @@ func (q *queuePair) Message(msg []byte, fds []int) {
 	case m.Kind == roceaddr.Failed:
 		q.engine.drainSocket(q) // what arrived before still counts
 		if !q.dead.Load() {
-			err := errors.New("the peer's end of the connection failed; look there for the reason")
+			err := m.PeerFailed()
 			q.fail(err, transport.StatusFlushed)
 			q.cfg.Failed(err)
 		}

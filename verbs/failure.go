@@ -27,7 +27,7 @@ func (q *queuePair) completedWithError(c *transport.Completion, wc *ibv.WC) {
 	}
 	// The kernel takes the regions of a process that ended before its queue pairs:
 	// that may be all it was, which the set-up stream tells in a moment.
-	q.failQuietly()
+	q.failQuietly(reason)
 	time.AfterFunc(deathTakes, func() { q.cfg.Failed(reason) })
 }
 

@@ -1,7 +1,6 @@
 package verbs
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -139,7 +138,7 @@ func (q *queuePair) Message(msg []byte, fds []int) {
 	case m.Kind == roceaddr.Failed:
 		// The device may be about to complete a request with the reason.
 		time.AfterFunc(refusalTakes, func() {
-			q.fail(errors.New("the peer's end of the connection failed; look there for the reason"), false)
+			q.fail(m.PeerFailed(), false)
 		})
 	}
 }
@@ -160,7 +159,7 @@ func (q *queuePair) fail(reason error, tell bool) {
 			return // and the front knows why
 		}
 		if tell {
-			q.tellPeer()
+			q.tellPeer(reason)
 		}
 		q.cfg.Failed(reason)
 	})
@@ -168,13 +167,13 @@ func (q *queuePair) fail(reason error, tell bool) {
 }
 
 // failQuietly is fail for a reason that the front is told later.
-func (q *queuePair) failQuietly() {
-	q.failing.Do(q.tellPeer)
+func (q *queuePair) failQuietly(reason error) {
+	q.failing.Do(func() { q.tellPeer(reason) })
 	q.die()
 }
 
-func (q *queuePair) tellPeer() {
-	q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed}.Encode(), nil)
+func (q *queuePair) tellPeer(reason error) {
+	q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Failed, Reason: reason.Error()}.Encode(), nil)
 }
 
 // die takes the queue pair to the error state, from anywhere.

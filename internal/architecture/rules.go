@@ -24,6 +24,7 @@ var arrows = []rule{
 	{"softroce", "transport", "providers implement the interfaces of transport"},
 	{"softroce", "softroce/rc", "a queue pair is one of its state machines"},
 	{"softroce", "softroce/wire", "packets are sealed and checked on the way out and in"},
+	{"internal/roceaddr", "internal/visible", "shows what the peer says"},
 	{"softroce", "internal/roceaddr", "the ends of a connection swap RoCE addresses"},
 	{"softroce", "internal/handle", "keys are looked up on the hot path"},
 	{"softroce", "internal/order", "places are given back on the hot path"},

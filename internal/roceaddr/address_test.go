@@ -2,6 +2,7 @@ package roceaddr_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -67,15 +68,24 @@ func TestPathMTU(t *testing.T) {
 }
 
 func TestMessages(t *testing.T) {
-	for _, m := range []roceaddr.Message{{Kind: roceaddr.Failed}, {Kind: roceaddr.Closing, PSN: 0xabcdef}} {
+	for _, m := range []roceaddr.Message{{Kind: roceaddr.Failed}, {Kind: roceaddr.Failed, Reason: "why"}, {Kind: roceaddr.Closing, PSN: 0xabcdef}} {
 		got, err := roceaddr.DecodeMessage(m.Encode())
 		require.NoError(t, err)
 		require.Equal(t, m, got)
 	}
-	for _, b := range [][]byte{nil, {1}, {0, 0, 0, 0, 0}, {3, 0, 0, 0, 0}, {1, 0, 0, 0, 0, 0}} {
+	for _, b := range [][]byte{nil, {1}, {0, 0, 0, 0, 0}, {3, 0, 0, 0, 0}, make([]byte, 2000)} {
 		_, err := roceaddr.DecodeMessage(b)
 		require.ErrorContains(t, err, "means nothing")
 	}
+}
+
+func TestPeerFailed(t *testing.T) {
+	long := roceaddr.Message{Kind: roceaddr.Failed, Reason: strings.Repeat("\x1b", 2000)}
+	got, err := roceaddr.DecodeMessage(long.Encode())
+	require.NoError(t, err)
+	require.Len(t, got.Reason, 1024)
+	require.Equal(t, "the peer's end of the connection failed: it says: "+strings.Repeat(`\x1b`, 1024), got.PeerFailed().Error())
+	require.EqualError(t, roceaddr.Message{Kind: roceaddr.Failed}.PeerFailed(), "the peer's end of the connection failed; look there for the reason")
 }
 
 func FuzzDecode(f *testing.F) {

@@ -2,14 +2,18 @@ package roceaddr
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+
+	"github.com/rfaas-go/rfaas/internal/visible"
 )
 
 // Message is what the two ends of a connection tell each other over the set-up
 // stream, beside the wire.
 type Message struct {
-	Kind MessageKind
-	PSN  uint32
+	Kind   MessageKind
+	PSN    uint32 // of Closing
+	Reason string // of Failed: in words, for people; may be cut
 }
 
 // MessageKind is what a Message says.
@@ -23,17 +27,29 @@ const (
 	Closing
 )
 
-const messageBytes = 5
+const (
+	leastMessageBytes = 5
+	maxReasonBytes    = 1024
+)
 
-// Encode is the kind and the PSN, big-endian.
+// Encode is the kind, the PSN, big-endian, and the reason.
 func (m Message) Encode() []byte {
-	return binary.BigEndian.AppendUint32([]byte{byte(m.Kind)}, m.PSN)
+	b := binary.BigEndian.AppendUint32([]byte{byte(m.Kind)}, m.PSN)
+	return append(b, m.Reason[:min(len(m.Reason), maxReasonBytes)]...)
 }
 
 // DecodeMessage reads what Encode wrote, and refuses what makes no sense.
 func DecodeMessage(b []byte) (Message, error) {
-	if len(b) != messageBytes || b[0] < byte(Failed) || b[0] > byte(Closing) {
+	if len(b) < leastMessageBytes || len(b) > leastMessageBytes+maxReasonBytes || b[0] < byte(Failed) || b[0] > byte(Closing) {
 		return Message{}, fmt.Errorf("the peer sent a control message of %d bytes that means nothing", len(b))
 	}
-	return Message{MessageKind(b[0]), binary.BigEndian.Uint32(b[1:])}, nil
+	return Message{MessageKind(b[0]), binary.BigEndian.Uint32(b[1:]), string(b[leastMessageBytes:])}, nil
+}
+
+// PeerFailed is the error of the end that is told that the other one failed.
+func (m Message) PeerFailed() error {
+	if m.Reason == "" {
+		return errors.New("the peer's end of the connection failed; look there for the reason")
+	}
+	return fmt.Errorf("the peer's end of the connection failed: it says: %s", visible.Text(m.Reason))
 }
