@@ -34,6 +34,10 @@
 // protection domains, and memory that is not reused; this package never reuses
 // a region's memory for another.
 //
+// What a peer can make this process map is bounded, for each connection and for all:
+// see maxRegions and mapped. A region that cannot be mapped is lost: requests to it
+// fail, and say why.
+//
 // # Differences from RDMA hardware
 //
 // A one-sided request may take effect before an earlier Send or WriteImm has met
