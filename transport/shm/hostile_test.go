@@ -20,13 +20,12 @@ type hostile struct {
 	owner  transport.Owner
 	half   half
 	failed chan error
-	sent   [][]byte
 
 	notified []messageKind
 }
 
-// Send records control messages to the peer.
-func (h *hostile) Send(msg []byte, _ *transport.File) { h.sent = append(h.sent, msg) }
+// Send drops control messages to the peer.
+func (h *hostile) Send([]byte, *transport.File) {}
 
 // Notify records the short ones.
 func (h *hostile) Notify(kind byte) { h.notified = append(h.notified, messageKind(kind)) }
@@ -87,6 +86,7 @@ func (h *hostile) connect(t *testing.T, srq transport.SRQ) {
 	h.queuePair = qp.(*queuePair)
 	require.NoError(t, qp.Connect(context.Background(), h))
 	t.Cleanup(func() {
+		h.cfg.Owner.Retire() // as the front does
 		require.NoError(t, qp.Close())
 		require.NoError(t, pd.Close())
 	})
