@@ -12,15 +12,13 @@ import (
 // maxOutputBytes is how much of what an executor prints is passed on.
 const maxOutputBytes = 1 << 20
 
-// output passes on what an executor prints, up to a limit: in whole lines that say whose
-// they are, so that a function can forge nobody else's, and of visible characters, so that
-// it commands no terminal. What is beyond is taken and lost, so that nobody waits for a
-// reader.
+// output passes on what an executor prints, up to a limit: in whole lines of visible
+// characters, so that a function commands no terminal. What is beyond is taken and lost, so
+// that nobody waits for a reader.
 type output struct {
 	to io.Writer
 
 	mu    sync.Mutex
-	pid   int    // of the executor
 	line  []byte // without its end yet
 	left  int
 	extra int64 // bytes lost
@@ -56,29 +54,21 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// of says whose output it is; before, Write waits.
-func (o *output) of(start func() (pid int)) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.pid = start()
-}
-
 // flush passes the line on. mu is held.
 func (o *output) flush() {
 	text := bytes.TrimSuffix(bytes.TrimSuffix(o.line, []byte{'\n'}), []byte{'\r'})
-	line := visible.Append(fmt.Appendf(nil, "process %d: ", o.pid), text)
-	o.to.Write(append(line, '\n'))
+	o.to.Write(append(visible.Append(nil, text), '\n'))
 	o.line = o.line[:0]
 }
 
 // end passes the rest on, and tells how much was lost.
-func (o *output) end() {
+func (o *output) end(pid int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.line) > 0 {
 		o.flush()
 	}
 	if o.extra > 0 {
-		fmt.Fprintf(o.to, "executor (process %d) printed %d bytes more, which are lost\n", o.pid, o.extra)
+		fmt.Fprintf(o.to, "executor (process %d) printed %d bytes more, which are lost\n", pid, o.extra)
 	}
 }

@@ -96,18 +96,12 @@ func (s *Supervisor) start(cores []int, policy *confine.Policy) (e *Executor, er
 func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
 	goruntime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	err := pinThread(e.cores)
-	if err == nil {
-		e.output.of(func() (pid int) {
-			if e.confined != nil {
-				err = e.confined.Start()
-			} else {
-				err = cmd.Start()
-			}
-			if err == nil {
-				pid = cmd.Process.Pid
-			}
-			return pid
-		})
+	switch {
+	case err != nil:
+	case e.confined != nil:
+		err = e.confined.Start()
+	default:
+		err = cmd.Start()
 	}
 	e.process = cmd.Process
 	if err != nil {
@@ -127,7 +121,7 @@ func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
 	e.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	e.fate = e.judge(status, usage)
-	e.output.end()
+	e.output.end(cmd.Process.Pid)
 	e.progress.close()
 	close(e.ended)
 }

@@ -45,9 +45,8 @@ var allowedCalls = []uint32{
 }
 
 // ownersCalls change what belongs to the owner of a file, who may do that whatever
-// Landlock says of the path: they are allowed to processes with a user of their own. Of
-// truncate Landlock knows from Linux 6.2 on.
-var ownersCalls = []uint32{unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_UTIMENSAT, unix.SYS_TRUNCATE}
+// Landlock says of the path: they are allowed to processes with a user of their own.
+var ownersCalls = []uint32{unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_UTIMENSAT}
 
 // cloneNamespaces are the flags of clone that make namespaces.
 const cloneNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
@@ -110,5 +109,6 @@ var refusedCalls = []uint32{
 	unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_DELETE_MODULE, unix.SYS_KEXEC_LOAD, unix.SYS_KEXEC_FILE_LOAD,
 	unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME, unix.SYS_CLOCK_ADJTIME, unix.SYS_ADJTIMEX, unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME,
 	unix.SYS_SHMGET, unix.SYS_SHMAT, unix.SYS_SHMCTL, unix.SYS_SEMGET, unix.SYS_MSGGET, unix.SYS_MQ_OPEN, unix.SYS_MEMFD_SECRET,
+	unix.SYS_TRUNCATE, // Landlock knows of it from Linux 6.2 on only; files that are open are truncated without
 	unix.SYS_MLOCKALL, unix.SYS_VHANGUP, unix.SYS_LOOKUP_DCOOKIE, unix.SYS_VMSPLICE,
 }
