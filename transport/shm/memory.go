@@ -61,8 +61,11 @@ func mapSegment(fd, size int, writable bool) (*segment, error) {
 	}
 	// One of huge pages, say, could have holes that kill who touches them.
 	var fs unix.Statfs_t
-	if err := unix.Fstatfs(fd, &fs); err != nil || fs.Type != unix.TMPFS_MAGIC {
-		return nil, fmt.Errorf("%w: the peer's memory is of another kind than this package makes (file system %#x, %w)", transport.ErrInvalid, fs.Type, err)
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return nil, err
+	}
+	if fs.Type != unix.TMPFS_MAGIC {
+		return nil, fmt.Errorf("%w: the peer's memory is of another kind than this package makes (its file system is %#x)", transport.ErrInvalid, fs.Type)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
