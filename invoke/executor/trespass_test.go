@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,7 +32,6 @@ func forge(context.Context, []byte, []byte) (int, error) {
 			if _, err := mem.WriteAt(binary.NativeEndian.AppendUint64(nil, turns), begin); err != nil {
 				return 0, err
 			}
-			time.Sleep(time.Millisecond)
 		}
 	}
 	return 0, errors.New("the page is not found")

@@ -28,44 +28,48 @@ func (a *Assignment) watchLimit() time.Duration {
 // exitOverstayed is the exit status of an executor that has found that by itself.
 const exitOverstayed = 124
 
-// watchTime ends this process, an executor, when a call takes half as long again as the
-// limit: its function has found the page that the supervisor watches, and writes there.
-func (p *progress) watchTime(limit time.Duration) {
-	limit += limit / 2
+// overstays looks at calls until one takes longer than the limit, and is false if the end
+// comes before. It goes by its own clock: what an executor writes cannot stretch a call.
+// look says which call is looked at, and whether it runs.
+func overstays(limit time.Duration, end <-chan struct{}, look func() (count uint64, running bool)) bool {
 	ticker := time.NewTicker(min(max(limit/looksPerLimit, leastLook), seldomLook))
-	seen, since := uint64(0), time.Now()
-	for now := range ticker.C {
-		switch turns := p.turns.Load(); {
-		case turns != seen || turns%2 == 0:
-			seen, since = turns, now
-		case now.Sub(since) >= limit:
-			os.Exit(exitOverstayed)
+	defer ticker.Stop()
+	seen, _ := look()
+	since := time.Now()
+	for {
+		select {
+		case <-end:
+			return false
+		case now := <-ticker.C:
+			switch count, running := look(); {
+			case count != seen || !running:
+				seen, since = count, now
+			case now.Sub(since) >= limit:
+				return true
+			}
 		}
 	}
 }
 
-// watchTime kills the executor when a call takes longer than the limit. It goes by
-// its own clock: what the executor writes cannot stretch a call.
+// watchTime kills the executor when a call takes longer than the limit.
 func (e *Executor) watchTime(limit time.Duration) {
-	ticker := time.NewTicker(min(max(limit/looksPerLimit, leastLook), seldomLook))
-	defer ticker.Stop()
-	seen, _, _ := e.progress.look()
-	since := time.Now()
-	for {
-		select {
-		case <-e.ended:
-			return
-		case now := <-ticker.C:
-			count, running, _ := e.progress.look()
-			switch {
-			case count != seen || !running:
-				seen, since = count, now
-			case now.Sub(since) >= limit:
-				e.overstayed.Store(true)
-				e.Kill()
-				return
-			}
-		}
+	if overstays(limit, e.ended, func() (uint64, bool) {
+		count, running, _ := e.progress.look()
+		return count, running
+	}) {
+		e.overstayed.Store(true)
+		e.Kill()
+	}
+}
+
+// watchTime ends this process, an executor, when a call takes half as long again as the
+// limit: its function has found the page that the supervisor watches, and writes there.
+func (p *progress) watchTime(limit time.Duration) {
+	if overstays(limit+limit/2, nil, func() (uint64, bool) {
+		turns := p.turns.Load()
+		return turns, turns%2 == 1
+	}) {
+		os.Exit(exitOverstayed)
 	}
 }
 
