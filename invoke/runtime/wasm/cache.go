@@ -59,33 +59,49 @@ func cacheEntryOf(root string, code []byte) *cacheEntry {
 	return &cacheEntry{root, filepath.Join(root, hex.EncodeToString(h.Sum(nil)))}
 }
 
+// errNotThere means that there is no such entry.
+var errNotThere = errors.New("not in the cache")
+
 // load compiles the module from the cache and reports whether it is there.
 func (e *cacheEntry) load(ctx context.Context, m *Module, settings wazero.RuntimeConfig) bool {
-	sums, err := os.ReadFile(filepath.Join(e.dir, sumsFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Stat(e.dir); err != nil {
-			return false
-		}
-	}
-	before, err := e.files(err)
-	if err == nil {
-		err = before.check(string(sums))
-	}
+	files, err := e.verified()
 	var outline []byte
 	if err == nil {
 		outline, err = os.ReadFile(filepath.Join(e.dir, outlineFile))
 	}
 	if err == nil {
-		err = e.compile(ctx, m, settings, outline, before)
+		err = e.compile(ctx, m, settings, outline, files)
 	}
 	if err == nil {
 		return true
 	}
-	slog.Warn("compiled WebAssembly code in the cache cannot be used; it is made anew", "folder", e.dir, "error", err)
-	if err := errors.Join(m.freeEngine(), os.RemoveAll(e.dir)); err != nil {
-		slog.Warn("compiled WebAssembly code in the cache cannot be removed", "folder", e.dir, "error", err)
+	if !errors.Is(err, errNotThere) {
+		e.remove(errors.Join(err, m.freeEngine()))
 	}
 	return false
+}
+
+// verified are the files of an entry that is whole.
+func (e *cacheEntry) verified() (entryFiles, error) {
+	sums, err := os.ReadFile(filepath.Join(e.dir, sumsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(e.dir); err != nil {
+			return nil, errNotThere
+		}
+	}
+	files, err := e.files(err)
+	if err != nil {
+		return nil, err
+	}
+	return files, files.check(string(sums))
+}
+
+// remove removes an entry that cannot be used.
+func (e *cacheEntry) remove(reason error) {
+	slog.Warn("compiled WebAssembly code in the cache cannot be used; it is made anew", "folder", e.dir, "error", reason)
+	if err := os.RemoveAll(e.dir); err != nil {
+		slog.Warn("compiled WebAssembly code in the cache cannot be removed", "folder", e.dir, "error", err)
+	}
 }
 
 // compile has wazero compile the outline, for which it finds the code of the whole
@@ -160,25 +176,24 @@ func (f entryFiles) check(want string) error {
 // newEntry is an entry that is being made.
 type newEntry struct {
 	*cacheEntry
-	making string // a folder of its own
+	folder string // of its own
 }
 
-// begin prepares a folder for what wazero compiles.
-func (e *cacheEntry) begin() (*newEntry, wazero.CompilationCache, error) {
+// begin prepares a folder to make the entry in.
+func (e *cacheEntry) begin() (*newEntry, error) {
 	if err := os.MkdirAll(e.root, 0o700); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	e.tidy()
-	making, err := os.MkdirTemp(e.root, "new.*")
+	folder, err := os.MkdirTemp(e.root, "new.*")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	cache, err := wazero.NewCompilationCacheWithDir(filepath.Join(making, "whole"))
-	if err != nil {
-		return nil, nil, errors.Join(err, os.RemoveAll(making))
-	}
-	return &newEntry{e, making}, cache, nil
+	return &newEntry{e, folder}, nil
 }
+
+// whole is the folder where wazero keeps the code of the whole module.
+func (n *newEntry) whole() string { return filepath.Join(n.folder, "whole") }
 
 // abandoned is how old a folder is that nobody makes an entry in any more.
 const abandoned = time.Hour
@@ -196,12 +211,9 @@ func (e *cacheEntry) tidy() {
 // finish makes an entry of what wazero has compiled of this module. Without it the
 // module is compiled again next time.
 func (n *newEntry) finish(ctx context.Context, instrumented []byte, settings wazero.RuntimeConfig) {
-	err := n.fill(ctx, instrumented, settings)
+	entry, err := n.fill(ctx, instrumented, settings)
 	if err == nil {
-		err = os.Rename(filepath.Join(n.making, "entry"), n.dir)
-		if errors.Is(err, fs.ErrExist) {
-			err = nil // another process was faster
-		}
+		err = n.rename(entry.dir)
 	}
 	if err != nil {
 		slog.Warn("compiled WebAssembly code cannot be kept", "folder", n.root, "error", err)
@@ -209,59 +221,73 @@ func (n *newEntry) finish(ctx context.Context, instrumented []byte, settings waz
 	n.discard()
 }
 
+// rename makes a folder the entry, unless another process was faster.
+func (n *newEntry) rename(dir string) error {
+	if err := os.Rename(dir, n.dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
 // discard removes what is not an entry.
 func (n *newEntry) discard() {
-	if err := os.RemoveAll(n.making); err != nil {
-		slog.Warn("an unfinished folder in the cache of compiled WebAssembly code cannot be removed", "folder", n.making, "error", err)
+	if err := os.RemoveAll(n.folder); err != nil {
+		slog.Warn("an unfinished folder in the cache of compiled WebAssembly code cannot be removed", "folder", n.folder, "error", err)
 	}
 }
 
-func (n *newEntry) fill(ctx context.Context, instrumented []byte, settings wazero.RuntimeConfig) error {
-	entry := &cacheEntry{n.root, filepath.Join(n.making, "entry")}
+// fill makes an entry in the folder.
+func (n *newEntry) fill(ctx context.Context, instrumented []byte, settings wazero.RuntimeConfig) (*cacheEntry, error) {
+	entry := &cacheEntry{n.root, filepath.Join(n.folder, "entry")}
 	outline, err := outlineOf(instrumented)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// What the outline's file is called is learned by having it made.
 	cache, err := wazero.NewCompilationCacheWithDir(entry.dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r := wazero.NewRuntimeWithConfig(ctx, settings.WithCompilationCache(cache))
 	_, err = r.CompileModule(ctx, outline)
 	if err := errors.Join(err, r.Close(ctx), cache.Close(ctx)); err != nil {
-		return err
+		return nil, err
 	}
-	whole, err := (&cacheEntry{n.root, filepath.Join(n.making, "whole")}).files(nil)
+	whole, err := (&cacheEntry{n.root, n.whole()}).files(nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	small, err := entry.files(nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(whole) != 1 || len(small) != 1 {
-		return fmt.Errorf("wazero wrote %d and %d files, where one each was expected", len(whole), len(small))
+		return nil, fmt.Errorf("wazero wrote %d and %d files, where one each was expected", len(whole), len(small))
 	}
 	for from := range whole {
 		for to := range small {
 			if err := os.Rename(from, to); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	if err := os.WriteFile(filepath.Join(entry.dir, outlineFile), outline, 0o600); err != nil {
+	return entry, entry.seal(outline)
+}
+
+// seal adds the outline and the checksums to the machine code.
+func (e *cacheEntry) seal(outline []byte) error {
+	if err := os.WriteFile(filepath.Join(e.dir, outlineFile), outline, 0o600); err != nil {
 		return err
 	}
-	all, err := entry.files(nil)
+	files, err := e.files(nil)
 	if err != nil {
 		return err
 	}
-	sums, err := all.sums()
+	sums, err := files.sums()
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(entry.dir, sumsFile), []byte(sums), 0o600)
+	return os.WriteFile(filepath.Join(e.dir, sumsFile), []byte(sums), 0o600)
 }
 
 // outlineOf returns a module with function bodies that only trap.

@@ -15,35 +15,23 @@ import (
 	"path/filepath"
 )
 
-// Compile compiles a module, or takes its code from the cache of config.CacheDir, and
-// returns it in a form for Config.Compiled: so that processes which run functions
-// need neither compile nor be allowed to read a cache. It runs nothing of the module,
-// and fills the cache, if there is a CacheDir. It returns nothing where modules are
+// Compile compiles a module and returns it in a form for Config.Compiled: so that
+// processes which run functions need neither compile nor be allowed to read a cache. It
+// runs nothing of the module, and uses no cache. It returns nothing where modules are
 // interpreted.
+//
+// A module of 100 KB can have it take gigabytes, and minutes: wazero looks for neither
+// memory nor ctx meanwhile. For modules of strangers there are processes with limits, see
+// executor.Supervisor.Compile.
 func Compile(ctx context.Context, code []byte, config Config) (compiled []byte, err error) {
 	config, err = config.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	compiled, err = compileInto(ctx, code, config)
-	if config.CacheDir != "" && !errors.Is(err, errNotKept) {
-		return compiled, err
-	}
 	if config.CacheDir, err = os.MkdirTemp("", "rfaas-wasm-"); err != nil {
 		return nil, fmt.Errorf("wasm: %s: a folder to compile in: %w", config.Name, err)
 	}
-	defer os.RemoveAll(config.CacheDir)
-	return compileInto(ctx, code, config)
-}
-
-// errNotKept means that a module was compiled, and that its code is not in the cache.
-var errNotKept = errors.New("the cache does not have it")
-
-// compileInto is Compile with a cache, unless there is none.
-func compileInto(ctx context.Context, code []byte, config Config) (compiled []byte, err error) {
-	if config.CacheDir == "" {
-		return nil, errNotKept
-	}
+	defer func() { err = errors.Join(err, os.RemoveAll(config.CacheDir)) }()
 	m := &Module{config: config}
 	defer func() { err = errors.Join(err, m.free()) }()
 	if err := m.compile(ctx, code); err != nil {
@@ -55,11 +43,49 @@ func compileInto(ctx context.Context, code []byte, config Config) (compiled []by
 	if m.interpreted {
 		return nil, nil
 	}
-	compiled, err = cacheEntryOf(config.CacheDir, code).pack()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errNotKept
+	if compiled, err = cacheEntryOf(config.CacheDir, code).pack(); err != nil {
+		return nil, fmt.Errorf("wasm: %s: what was compiled is not there: %w", config.Name, err)
 	}
-	return compiled, err
+	return compiled, nil
+}
+
+// Cached is what Keep has kept of a module in a folder, for Config.Compiled; nil if there
+// is nothing, or it is damaged.
+func Cached(dir string, code []byte) []byte {
+	e := cacheEntryOf(dir, code)
+	_, err := e.verified()
+	var compiled []byte
+	if err == nil {
+		compiled, err = e.pack()
+	}
+	if err != nil && !errors.Is(err, errNotThere) {
+		e.remove(err)
+	}
+	return compiled
+}
+
+// Keep keeps what Compile has returned of a module in a folder, made if it is missing:
+// for Cached, and for those that have it as their Config.CacheDir. An error means that
+// it was not kept.
+func Keep(dir string, code, compiled []byte) (err error) {
+	e := cacheEntryOf(dir, code)
+	making, err := e.begin()
+	if err != nil {
+		return fmt.Errorf("wasm: the cache of compiled code: %w", err)
+	}
+	defer making.discard()
+	entry := cacheEntryOf(making.folder, code)
+	outline, err := entry.unpack(compiled)
+	if err == nil {
+		err = entry.seal(outline)
+	}
+	if err == nil {
+		err = making.rename(entry.dir)
+	}
+	if err != nil {
+		return fmt.Errorf("wasm: the cache of compiled code: %s: %w", dir, err)
+	}
+	return nil
 }
 
 // pack makes an archive of an entry: a checksum, and a tar of its files, in which the
@@ -112,10 +138,6 @@ func (m *Module) loadCompiled(ctx context.Context, code []byte) bool {
 }
 
 func (m *Module) tryCompiled(ctx context.Context, code []byte) (err error) {
-	c := m.config.Compiled
-	if len(c) < checksumBytes || binary.BigEndian.Uint32(c) != crc32.Checksum(c[checksumBytes:], castagnoli) {
-		return errors.New("it is damaged")
-	}
 	// wazero wants machine code in a file, and has read it when the module is compiled.
 	root, err := os.MkdirTemp("", "rfaas-wasm-")
 	if err != nil {
@@ -123,7 +145,7 @@ func (m *Module) tryCompiled(ctx context.Context, code []byte) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
 	e := cacheEntryOf(root, code)
-	outline, err := e.unpack(tar.NewReader(bytes.NewReader(c[checksumBytes:])))
+	outline, err := e.unpack(m.config.Compiled)
 	if err != nil {
 		return err
 	}
@@ -135,7 +157,11 @@ func (m *Module) tryCompiled(ctx context.Context, code []byte) (err error) {
 }
 
 // unpack writes the file with the machine code, and returns the outline.
-func (e *cacheEntry) unpack(r *tar.Reader) (outline []byte, err error) {
+func (e *cacheEntry) unpack(compiled []byte) (outline []byte, err error) {
+	if len(compiled) < checksumBytes || binary.BigEndian.Uint32(compiled) != crc32.Checksum(compiled[checksumBytes:], castagnoli) {
+		return nil, errors.New("it is damaged")
+	}
+	r := tar.NewReader(bytes.NewReader(compiled[checksumBytes:]))
 	for {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -146,6 +172,9 @@ func (e *cacheEntry) unpack(r *tar.Reader) (outline []byte, err error) {
 		path := filepath.Join(e.root, h.Name)
 		if inside, err := filepath.Rel(e.dir, path); err != nil || !filepath.IsLocal(inside) {
 			return nil, errors.New("it is for another module, another processor, or another version of this program")
+		}
+		if h.Size > int64(len(compiled)) {
+			return nil, errors.New("a file in it is larger than all of it")
 		}
 		data := make([]byte, h.Size)
 		if _, err := io.ReadFull(r, data); err != nil {

@@ -9,32 +9,57 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Compile runs nothing of a module, fills the cache if there is one, and refuses what
-// Load would.
+// Compile runs nothing of a module, leaves nothing, and refuses what Load would.
 func TestCompile(t *testing.T) {
-	t.Parallel()
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
 	trap := function{"_initialize", typeNone, op["unreachable"]}
-	c := newCached(t, entries(entry("echo", echo), trap))
-	compiled, err := Compile(t.Context(), c.code, Config{CacheDir: c.root})
+	module := entries(entry("echo", echo), trap)
+	compiled, err := Compile(t.Context(), module, Config{})
 	require.NoError(t, err, "nothing of it runs")
 	require.NotEmpty(t, compiled)
-	require.Len(t, c.files(), 3)
-	for _, dir := range []string{c.root, ""} {
-		again, err := Compile(t.Context(), c.code, Config{CacheDir: dir})
-		require.NoError(t, err)
-		require.Len(t, again, len(compiled))
-		for code, want := range map[string]string{
-			"": "not a WebAssembly module", string(entries(function{"f", typeNone, nil})): "no entry point",
-		} {
-			_, err = Compile(t.Context(), []byte(code), Config{CacheDir: dir})
-			require.ErrorContains(t, err, want)
-		}
-		_, err = Compile(t.Context(), c.code, Config{CacheDir: dir, Instances: -1})
-		require.ErrorContains(t, err, "instances")
+	for code, want := range map[string]string{
+		"": "not a WebAssembly module", string(entries(function{"f", typeNone, nil})): "no entry point",
+	} {
+		_, err = Compile(t.Context(), []byte(code), Config{})
+		require.ErrorContains(t, err, want)
 	}
-	none, err := Compile(t.Context(), c.code, Config{Interpreter: true})
+	_, err = Compile(t.Context(), module, Config{Instances: -1})
+	require.ErrorContains(t, err, "instances")
+	none, err := Compile(t.Context(), module, Config{Interpreter: true})
 	require.NoError(t, err)
 	require.Empty(t, none)
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// What was compiled elsewhere is kept as if it had been compiled with the cache: for who
+// compiles no more, and for who has the cache.
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	one, two := entries(entry("f", i32(1)), entry("echo", echo)), entries(entry("f", i32(2)), entry("echo", echo))
+	c := newCached(t, one)
+	require.Nil(t, Cached(c.root, one))
+	require.NoDirExists(t, c.root, "to look makes nothing")
+	compiled := compileAs(t, one, two)
+	for range 2 { // somebody may have been faster
+		require.NoError(t, Keep(c.root, one, compiled))
+		require.Equal(t, compiled, Cached(c.root, one))
+	}
+	require.Nil(t, Cached(c.root, two))
+	n, err := function1(t, load(t, one, Config{CacheDir: c.root}), "f")(t.Context(), nil, make([]byte, 8))
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+
+	require.ErrorContains(t, Keep(c.root, one, compiled[1:]), "damaged")
+	require.ErrorContains(t, Keep(c.root, two, compiled), "for another module")
+	require.NoError(t, os.Truncate(c.files()["machine code"], 10))
+	require.Nil(t, Cached(c.root, one))
+	require.NoDirExists(t, c.entry.dir)
+	left, err := os.ReadDir(c.root)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 // compileAs is a module's compiled form with the machine code of another one: what
@@ -42,10 +67,8 @@ func TestCompile(t *testing.T) {
 func compileAs(t *testing.T, module, machine []byte) []byte {
 	t.Helper()
 	c, other := newCached(t, module), newCached(t, machine)
-	for _, c := range []*cached{c, other} {
-		_, err := Compile(t.Context(), c.code, Config{CacheDir: c.root})
-		require.NoError(t, err)
-	}
+	c.use()
+	other.use()
 	code, err := os.ReadFile(other.files()["machine code"])
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(c.files()["machine code"], code, 0o600))

@@ -45,7 +45,7 @@ type Config struct {
 	// CacheDir is a folder for compiled code, made if it is missing; "" is none.
 	// Processes may share it. Whoever can write there can run code in this
 	// process: it must belong to those who may. A folder that this process may read
-	// only is used, and not filled: see Compile.
+	// only is used, and not filled: see Keep.
 	CacheDir string
 	// Compiled is what Compile has returned for this very module; nil is none. It is
 	// machine code, and runs in this process: it must come from who may run code in

@@ -65,7 +65,7 @@ func (m *Module) compile(ctx context.Context, code []byte) error {
 	if entry.load(ctx, m, settings) {
 		return nil
 	}
-	making, cache, err := entry.begin()
+	making, err := entry.begin()
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		slog.Warn("compiled WebAssembly code cannot be kept: it is compiled each time", "folder", m.config.CacheDir, "error", err)
 		_, err := m.build(ctx, code, settings)
@@ -74,8 +74,11 @@ func (m *Module) compile(ctx context.Context, code []byte) error {
 	if err != nil {
 		return fmt.Errorf("wasm: %s: the cache of compiled code: %w", m.config.Name, err)
 	}
-	m.cache = cache
-	instrumented, err := m.build(ctx, code, settings.WithCompilationCache(cache))
+	m.cache, err = wazero.NewCompilationCacheWithDir(making.whole())
+	var instrumented []byte
+	if err == nil {
+		instrumented, err = m.build(ctx, code, settings.WithCompilationCache(m.cache))
+	}
 	if err != nil || m.interpreted {
 		making.discard()
 		return err
