@@ -12,6 +12,22 @@ import (
 // be handed to executors: what was verified is what they load, and they need no
 // right to any folder. All executors share its pages.
 func SealedCode(name string, r io.Reader) (*os.File, error) {
+	f, err := memoryFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = io.Copy(f, r); err == nil {
+		err = seal(f)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("executor: copying code into memory: %w", err)
+	}
+	return f, nil
+}
+
+// memoryFile makes one that can be sealed.
+func memoryFile(name string) (*os.File, error) {
 	// Executable: native code is mapped from it.
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
 	if err == unix.EINVAL { // kernels before 6.3 do not know MFD_EXEC: all are
@@ -20,16 +36,14 @@ func SealedCode(name string, r io.Reader) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("executor: memory for code: memfd_create: %w", err)
 	}
-	f := os.NewFile(uintptr(fd), name)
-	if _, err = io.Copy(f, r); err == nil {
-		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE)
-	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// seal lets nobody change a memory file any more, and goes to its beginning.
+func seal(f *os.File) error {
+	_, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE)
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("executor: copying code into memory: %w", err)
-	}
-	return f, nil
+	return err
 }

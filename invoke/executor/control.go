@@ -64,12 +64,13 @@ type Directory struct {
 
 // command is a message to an executor; one of its fields is set.
 type command struct {
-	Setup      *Setup      `json:",omitempty"`
-	Assignment *Assignment `json:",omitempty"`
-	Cores      int         `json:",omitempty"` // with an Assignment: how many it is pinned to; 0: none
-	Metered    bool        `json:",omitempty"` // with an Assignment: the last of its files is Order.Page
-	Drain      bool        `json:",omitempty"` // take no more calls
-	Client     *arrival    `json:",omitempty"`
+	Setup       *Setup       `json:",omitempty"`
+	Compilation *Compilation `json:",omitempty"` // with the code, and a file for what it is compiled to
+	Assignment  *Assignment  `json:",omitempty"`
+	Cores       int          `json:",omitempty"` // with an Assignment: how many it is pinned to; 0: none
+	Metered     bool         `json:",omitempty"` // with an Assignment: the last of its files is Order.Page
+	Drain       bool         `json:",omitempty"` // take no more calls
+	Client      *arrival     `json:",omitempty"`
 }
 
 // arrival is a client; its stream comes along.

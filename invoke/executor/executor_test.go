@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 {
 		switch os.Args[1] {
 		case "executor":
-			h := Host{Functions: functions, Runtimes: map[string]Loader{"text": loadText}}
+			h := Host{Functions: functions, Runtimes: map[string]Loader{"text": loadText}, Compilers: map[string]Compiler{"text": compileText}}
 			if err := h.Run(context.Background()); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				os.Exit(1)

@@ -26,6 +26,8 @@ type Host struct {
 	// Runtimes are the kinds of code that it can load, by their names in
 	// invoke/runtime.
 	Runtimes map[string]Loader
+	// Compilers are for those whose code can be compiled in advance: see Supervisor.Compile.
+	Compilers map[string]Compiler
 	// Functions are the program's own, in Go: what the runtime "go" has.
 	Functions map[string]invoke.Function
 	// NewMeter makes what counts calls for an Order with a Page, which is closed when it
@@ -136,6 +138,9 @@ func (x *execution) serve(ctx context.Context) error {
 	var c command
 	if x.files, err = x.control.receive(&c); err != nil {
 		return err
+	}
+	if c.Compilation != nil {
+		return x.compile(ctx, c.Compilation)
 	}
 	if c.Assignment == nil {
 		return errors.New("an assignment was expected")
