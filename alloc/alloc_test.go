@@ -102,7 +102,7 @@ func newSite(t *testing.T, cores int, edit func(*agent.Config)) *site {
 	for name := range functions {
 		p.Functions = append(p.Functions, executor.Function{Name: name, Entry: name, Idempotent: name != "crash"})
 	}
-	require.NoError(t, a.Offer([32]byte{}, p))
+	require.NoError(t, a.Offer(t.Context(), [32]byte{}, p))
 	l, err := transport.Listen("unix", fmt.Sprintf("@%s-%d", t.Name(), siteNumber()))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

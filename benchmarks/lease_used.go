@@ -73,7 +73,7 @@ type usedLeases struct {
 }
 
 func (u *usedLeases) measure(ctx context.Context) (err error) {
-	if err := u.startAgent(); err != nil {
+	if err := u.startAgent(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, u.agent.Close()) }()
@@ -103,7 +103,7 @@ func (u *usedLeases) measure(ctx context.Context) (err error) {
 }
 
 // startAgent starts an agent that has the function.
-func (u *usedLeases) startAgent() error {
+func (u *usedLeases) startAgent(ctx context.Context) error {
 	f := u.function
 	program, err := f.program()
 	if err != nil {
@@ -120,7 +120,7 @@ func (u *usedLeases) startAgent() error {
 		closeFiles(programFiles(program))
 		return err
 	}
-	if err := u.agent.Offer([32]byte{}, program); err != nil {
+	if err := u.agent.Offer(ctx, [32]byte{}, program); err != nil {
 		return errors.Join(err, u.agent.Close())
 	}
 	return nil

@@ -34,6 +34,7 @@ type Agent struct {
 
 	isolation isolation // of packages
 	lingering lingering
+	compiling sync.Mutex
 	processes atomic.Uint64 // that were started
 
 	mu          sync.Mutex
@@ -112,9 +113,10 @@ func overhead(t *lease.Terms) int64 { return executor.Overhead(t.Slots, t.SlotBy
 func (a *Agent) now() time.Duration { return time.Since(a.begun) }
 
 // Offer adds a program that the agent has from the beginning, under a digest; zero is
-// for the functions that come with it. It belongs to the agent, also after an error.
-func (a *Agent) Offer(digest [32]byte, p *Program) error {
-	if _, err := a.supervisor(p); err != nil {
+// for the functions that come with it. It belongs to the agent, also after an error. ctx
+// bounds compiling.
+func (a *Agent) Offer(ctx context.Context, digest [32]byte, p *Program) error {
+	if err := a.prepare(ctx, p); err != nil {
 		p.close()
 		return err
 	}
@@ -123,6 +125,17 @@ func (a *Agent) Offer(digest [32]byte, p *Program) error {
 	a.programs[digest] = p
 	a.node.Found(a.now(), digest, true, "")
 	return nil
+}
+
+// prepare makes ready what executors of a program need.
+func (a *Agent) prepare(ctx context.Context, p *Program) error {
+	s, err := a.supervisor(p)
+	if err != nil || p.Trusted || p.Compiled != nil || a.cfg.Compile == nil {
+		return err
+	}
+	a.compiling.Lock()
+	defer a.compiling.Unlock()
+	return a.cfg.Compile(ctx, s, p)
 }
 
 // supervisor starts the executors of a program.

@@ -59,9 +59,10 @@ type Config struct {
 	Packages *pack.Cache
 	// MaxPackageBytes bounds a package: 1 GiB if 0.
 	MaxPackageBytes int64
-	// Compile compiles code of a package in advance, for executors that may not write to a
-	// cache. It returns nil if there is nothing to do. May be nil.
-	Compile func(ctx context.Context, m *pack.Manifest, code *os.File) (*os.File, error)
+	// Compile sets Compiled of a program whose executors are isolated, and may not write to a
+	// cache, if there is anything to compile: the supervisor has processes for that. One
+	// program is compiled at a time. May be nil.
+	Compile func(ctx context.Context, s *executor.Supervisor, p *Program) error
 	// Directories are what packages may ask of the node's files, by name.
 	Directories map[string]pack.Grant
 

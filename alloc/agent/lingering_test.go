@@ -22,7 +22,7 @@ func TestMemoryThatAClientHolds(t *testing.T) {
 	const bytes = 16 << 20
 	a, address := newAgent(t, func(cfg *agent.Config) { cfg.Notice = 100 * time.Millisecond })
 	digest := [32]byte{1}
-	require.NoError(t, a.Offer(digest, &agent.Program{
+	require.NoError(t, a.Offer(t.Context(), digest, &agent.Program{
 		Runtime: runtime.Go, Functions: []executor.Function{{Name: "fill", Entry: "fill"}},
 	}))
 	report, err := a.Confinement(t.Context())

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,11 +31,11 @@ func (a *Agent) take(digest [32]byte, installed *pack.Installed) (there bool, re
 	if refused := a.refuseNative(a.life, installed.Package.Manifest().Runtime); refused != "" {
 		return false, refused
 	}
-	p, err := a.load(a.life, installed.Package)
+	p, err := a.load(installed.Package)
 	if err != nil {
 		return false, err.Error()
 	}
-	if _, err := a.supervisor(p); err != nil {
+	if err := a.prepare(a.life, p); err != nil {
 		p.close()
 		return false, err.Error()
 	}
@@ -80,7 +79,7 @@ func (a *Agent) makeRoom() {
 }
 
 // load makes a program of a package.
-func (a *Agent) load(ctx context.Context, p *pack.Package) (*Program, error) {
+func (a *Agent) load(p *pack.Package) (*Program, error) {
 	m := p.Manifest()
 	mounts, err := m.WASI.Mounts(a.cfg.Directories)
 	if err != nil {
@@ -101,12 +100,6 @@ func (a *Agent) load(ctx context.Context, p *pack.Package) (*Program, error) {
 	}
 	for _, m := range mounts {
 		program.Directories = append(program.Directories, executor.Directory{Guest: m.Guest, Host: m.Path, Writable: m.Writable})
-	}
-	if a.cfg.Compile != nil {
-		if program.Compiled, err = a.cfg.Compile(ctx, &m, code); err != nil {
-			program.close()
-			return nil, err
-		}
 	}
 	return program, nil
 }

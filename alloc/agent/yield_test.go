@@ -69,7 +69,7 @@ func newAgent(t *testing.T, edit func(*agent.Config)) (a *agent.Agent, address s
 	a, err := agent.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, a.Close()) })
-	require.NoError(t, a.Offer([32]byte{}, &agent.Program{
+	require.NoError(t, a.Offer(t.Context(), [32]byte{}, &agent.Program{
 		Runtime: runtime.Go, Trusted: true, Functions: []executor.Function{{Name: "spin", Entry: "spin"}},
 	}))
 	l, err := transport.Listen("unix", fmt.Sprintf("@%s-%d", t.Name(), os.Getpid()))

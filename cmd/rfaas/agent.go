@@ -22,7 +22,6 @@ import (
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/metrics"
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/tokens"
 	"github.com/rfaas-go/rfaas/invoke/executor"
-	"github.com/rfaas-go/rfaas/invoke/pack"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -135,7 +134,7 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	if err := a.Offer([32]byte{}, ownProgram()); err != nil {
+	if err := a.Offer(cmd.Context(), [32]byte{}, ownProgram()); err != nil {
 		return err
 	}
 	drained, atOnce, release := interruption(cmd.Context(), func() {
@@ -242,7 +241,7 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 	}
 	cfg := agent.Config{
 		Name: f.name, Transports: f.transports, Cores: allowed[:f.cores], MemoryBytes: int64(f.memory), MaxLife: f.maxLife, Notice: f.notice,
-		Quota: func(string) lease.Capacity { return f.quota }, Compile: compilePackage, Spares: f.spares, PartialIsolation: f.partial,
+		Quota: func(string) lease.Capacity { return f.quota }, Compile: compileProgram, Spares: f.spares, PartialIsolation: f.partial,
 		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...), Output: p.meter, Logger: p.logging.log,
 	}
 	if f.yields {
@@ -298,16 +297,6 @@ func stateHome(of string) (string, error) {
 		folder = filepath.Join(home, ".local", "state")
 	}
 	return filepath.Join(folder, "rfaas", of), nil
-}
-
-// compilePackage compiles WebAssembly for executors, which have no cache.
-func compilePackage(ctx context.Context, m *pack.Manifest, file *os.File) (*os.File, error) {
-	if m.Runtime != runtime.Wasm {
-		return nil, nil
-	}
-	c := &code{file: file, limits: *m}
-	err := c.compile(ctx)
-	return c.compiled, err
 }
 
 // serve listens at all addresses, and says where, for each transport that works there.

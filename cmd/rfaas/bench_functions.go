@@ -37,20 +37,22 @@ func (f *benchFlags) openFunctions(ctx context.Context, p *program) (found []ben
 		closers = append(closers, remove)
 	}
 	for _, name := range slices.Compact(append([]string{echo.Name}, f.functions...)) {
-		function, closeFunction, err := openFunction(ctx, name, &f.code)
+		function, closeFunction, err := openFunction(name, &f.code)
 		if err != nil {
 			close()
 			return nil, nil, err
 		}
 		closers = append(closers, closeFunction)
-		found = append(found, benchmarks.Function{
-			Label: filepath.Base(name), Order: function.order(),
-			Executors: executor.Config{
-				Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...),
-				Confine: function.confinement(f.code.trust),
-				Output:  p.meter, Logger: p.logging.log,
-			},
-		})
+		executors := executor.Config{
+			Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...),
+			Confine: function.confinement(f.code.trust),
+			Output:  p.meter, Logger: p.logging.log,
+		}
+		if err := function.compile(ctx, executors); err != nil {
+			close()
+			return nil, nil, err
+		}
+		found = append(found, benchmarks.Function{Label: filepath.Base(name), Order: function.order(), Executors: executors})
 	}
 	return found, close, nil
 }
@@ -63,6 +65,22 @@ func (f *function) confinement(trust bool) *confine.Policy {
 	}
 	policy := confine.DefaultPolicy()
 	return &policy
+}
+
+// compile compiles the function's code for executors that are isolated.
+func (f *function) compile(ctx context.Context, executors executor.Config) error {
+	if executors.Confine == nil {
+		return nil
+	}
+	s, err := executor.New(executors)
+	if err != nil {
+		return notIsolated(err)
+	}
+	defer s.Close(0)
+	p := f.describe()
+	err = compileProgram(ctx, s, p)
+	f.code.compiled = p.Compiled
+	return err
 }
 
 // order is what is wanted of an executor of the function.

@@ -21,7 +21,7 @@ func (p *program) executorCommand() *cobra.Command {
 		Short:  "Execute functions for the process that started this one",
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			h := executor.Host{Runtimes: runtimes, Functions: map[string]invoke.Function{}, NewMeter: agent.NewMeter, Logger: p.logging.log}
+			h := executor.Host{Runtimes: runtimes, Compilers: compilers, Functions: map[string]invoke.Function{}, NewMeter: agent.NewMeter, Logger: p.logging.log}
 			for _, f := range functions {
 				h.Functions[f.name] = f.call
 			}

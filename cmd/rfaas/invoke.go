@@ -99,7 +99,7 @@ The call is not repeated, whatever happens. For many inputs there is
 
 // run carries the command out.
 func (f *invokeFlags) run(cmd *cobra.Command, p *program, name string) error {
-	function, closeFunction, err := openFunction(cmd.Context(), name, &f.code)
+	function, closeFunction, err := openFunction(name, &f.code)
 	if err != nil {
 		return err
 	}

@@ -55,15 +55,15 @@ const digestPrefix = "sha256:"
 // openFunction finds what -f names: a function that comes with the program, or
 // FILE, FILE:NAME, DIGEST or DIGEST:NAME, a function of a package. close is to be
 // called when it is not needed any more.
-func openFunction(ctx context.Context, name string, flags *codeFlags) (f *function, close func(), err error) {
+func openFunction(name string, flags *codeFlags) (f *function, close func(), err error) {
 	f, close, err = lookUpFunction(name)
 	if err != nil {
 		return nil, nil, err
 	}
 	if f.code == nil || f.code.runtime != runtime.Wasm {
 		err = flags.unused(name)
-	} else if err = flags.mount(f.code); err == nil && !flags.trust {
-		err = f.code.compile(ctx)
+	} else {
+		err = flags.mount(f.code)
 	}
 	if err != nil {
 		close()
@@ -209,9 +209,9 @@ func (f *function) describe() *agent.Program {
 func (p *program) startNode(ctx context.Context, f *function, trust bool, device *transport.Device, url string, cores []int) (*leaser, error) {
 	n, err := local.Start(ctx, local.Config{
 		Program: f.program(trust), Transport: url, Device: device, Cores: cores,
-		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...), Output: p.meter, Logger: p.logging.log,
+		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...), Compile: compileProgram, Output: p.meter, Logger: p.logging.log,
 	})
-	if err != nil && f.code != nil && !trust {
+	if err != nil && f.code != nil && !trust && !errors.As(err, new(*executor.OrderError)) {
 		err = notIsolated(err)
 	}
 	if err != nil {

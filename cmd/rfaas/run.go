@@ -99,7 +99,7 @@ second one ends at once. There is a summary in both cases.
 
 // run carries the command out.
 func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
-	function, closeFunction, err := openFunction(cmd.Context(), f.function, &f.code)
+	function, closeFunction, err := openFunction(f.function, &f.code)
 	if err != nil {
 		return err
 	}

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
+	"github.com/rfaas-go/rfaas/alloc/agent"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 	"github.com/rfaas-go/rfaas/invoke/runtime/native"
@@ -50,19 +52,46 @@ func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {
 	return m, nil
 }
 
-// compile compiles a module for executors that are isolated: they have no cache, as
-// others could write there. Why one cannot be compiled is theirs to say.
-func (c *code) compile(ctx context.Context) error {
-	code, err := readAll(c.file)
+// compilers compile in advance what executors load.
+var compilers = map[string]executor.Compiler{runtime.Wasm: compileWasm}
+
+func compileWasm(ctx context.Context, c executor.Code) ([]byte, error) {
+	code, err := readAll(c.File)
+	if err != nil {
+		return nil, err
+	}
+	return wasm.Compile(ctx, code, wasm.Config{Name: c.File.Name(), MemoryBytes: uint64(c.MemoryBytes)})
+}
+
+// compileProgram is agent.Config.Compile. Isolated executors have no cache, as others could
+// write there.
+func compileProgram(ctx context.Context, s *executor.Supervisor, p *agent.Program) error {
+	if p.Runtime != runtime.Wasm {
+		return nil
+	}
+	code, err := readAll(p.Code)
 	if err != nil {
 		return err
 	}
-	compiled, err := wasm.Compile(ctx, code, wasm.Config{MemoryBytes: uint64(c.limits.MemoryBytes), CacheDir: wasmCache()})
-	if err != nil || len(compiled) == 0 {
-		return ctx.Err()
+	cache := wasmCache()
+	if cache != "" {
+		if compiled := wasm.Cached(cache, code); compiled != nil {
+			p.Compiled, err = executor.SealedCode(p.Code.Name(), bytes.NewReader(compiled))
+			return err
+		}
 	}
-	c.compiled, err = executor.SealedCode(c.limits.Module, bytes.NewReader(compiled))
-	return err
+	p.Compiled, err = s.Compile(ctx, executor.Compilation{Runtime: p.Runtime, Code: p.Code, MemoryBytes: p.MemoryBytes})
+	if err != nil || p.Compiled == nil || cache == "" {
+		return err
+	}
+	compiled, err := readAll(p.Compiled)
+	if err == nil {
+		err = wasm.Keep(cache, code, compiled)
+	}
+	if err != nil {
+		slog.Warn("compiled WebAssembly code cannot be kept: it is compiled each time", "reason", err)
+	}
+	return nil
 }
 
 // readAll is a file's content. Others read it at the same time.

@@ -73,6 +73,7 @@ func (s *Supervisor) Compile(ctx context.Context, c Compilation) (*os.File, erro
 	}
 	if err == nil && size > 0 {
 		if err = seal(into); err == nil {
+			s.log.Info("code compiled", "code", c.Code.Name(), "process", e.PID(), "bytes", size)
 			return into, nil
 		}
 	}
@@ -93,13 +94,13 @@ func (e *Executor) compile(ctx context.Context, c *Compilation, into *os.File) e
 		return err
 	}
 	if limited.Err() != nil {
-		return &OrderError{fmt.Sprintf("compiling it takes longer than %v", c.TimeLimit)}
+		return &OrderError{fmt.Sprintf("%s: compiling it takes longer than %v", c.Code.Name(), c.TimeLimit)}
 	}
 	<-e.ended // ask has waited for it
 	if e.fate.Cause == OutOfMemory {
-		return &OrderError{fmt.Sprintf("compiling it takes more than %d bytes of memory", c.CompilerBytes)}
+		return &OrderError{fmt.Sprintf("%s: compiling it takes more than %d bytes of memory", c.Code.Name(), c.CompilerBytes)}
 	}
-	return &OrderError{fmt.Sprintf("the process that compiles it %v (memory: up to %d bytes)", e.fate, c.CompilerBytes)}
+	return &OrderError{fmt.Sprintf("%s: the process that compiles it %s (it may take %d bytes of memory)", c.Code.Name(), strings.TrimPrefix(e.fate.Err().Message, "the executor "), c.CompilerBytes)}
 }
 
 // compile carries a Compilation out.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rfaas-go/rfaas/alloc"
 	"github.com/rfaas-go/rfaas/alloc/agent"
+	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -21,9 +22,10 @@ type Config struct {
 	Program   *agent.Program // what its workers run; the agent's from then on
 	Transport string         // URL
 	Device    *transport.Device
-	Cores     []int           // a worker can be had for each
-	Command   []string        // see agent.Config
-	Confine   *confine.Policy // likewise
+	Cores     []int                                                                     // a worker can be had for each
+	Command   []string                                                                  // see agent.Config
+	Confine   *confine.Policy                                                           // likewise
+	Compile   func(ctx context.Context, s *executor.Supervisor, p *agent.Program) error // likewise
 	Output    io.Writer
 	Logger    *slog.Logger
 }
@@ -46,12 +48,12 @@ const (
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	a, err := agent.New(agent.Config{
 		Name: "local", Transports: []string{cfg.Transport}, Cores: cfg.Cores, MemoryBytes: memory, MaxLife: life, Epoch: 1,
-		Command: cfg.Command, Output: cfg.Output, Logger: cfg.Logger, Confine: cfg.Confine,
+		Command: cfg.Command, Output: cfg.Output, Logger: cfg.Logger, Confine: cfg.Confine, Compile: cfg.Compile,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Offer([32]byte{}, cfg.Program); err != nil {
+	if err := a.Offer(ctx, [32]byte{}, cfg.Program); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	n := &Node{agent: a}

@@ -1,0 +1,42 @@
+//go:build cgo
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// WebAssembly is compiled by a process that is isolated, once, and kept for others.
+func TestCompiledOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) // executors of root have users of their own
+	wasmModule(t, dir, "directories")
+	cache := filepath.Join(dir, "cache")
+	compiledBy := func(args ...string) (processes int) {
+		t.Helper()
+		s := startWith(t, dir, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Environ(), "XDG_CACHE_HOME="+cache) },
+			append([]string{"invoke", "directories.wasm", "--data", "a", "--log-level", "info", "--log-format", "json"}, args...)...)
+		s.wait() // with an error: it gets no directories
+		require.Contains(t, s.stderr.String(), "executor started")
+		return strings.Count(s.stderr.String(), `"msg":"code compiled"`)
+	}
+	require.Equal(t, 1, compiledBy())
+	kept := names(t, cache, "rfaas", "wasm")
+	require.Len(t, kept, 1)
+	require.Zero(t, compiledBy(), "it was kept")
+	require.Zero(t, compiledBy("--trust-code"), "by the executor, if at all")
+	require.Equal(t, kept, names(t, cache, "rfaas", "wasm"))
+
+	require.NoError(t, os.Truncate(filepath.Join(cache, "rfaas", "wasm", kept[0], "sums"), 1))
+	require.Equal(t, 1, compiledBy(), "it is damaged")
+	require.NoError(t, os.RemoveAll(cache))
+	write(t, dir, "cache", "no folder")
+	require.Equal(t, 1, compiledBy(), "it cannot be kept")
+}
