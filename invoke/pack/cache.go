@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Cache holds a node's packages by their digests, in a folder. Any number of
@@ -52,9 +53,9 @@ var (
 	ErrCacheFull = errors.New("no room in the cache")
 )
 
-// OpenCache opens the cache in a folder, which is made if need be, as readable for
-// others as the process's umask has it. A cache needs no closing. The folder is to belong to the user who runs the process, and nobody
-// else should be able to write to it.
+// OpenCache opens the cache in a folder, which is made if need be. A cache needs no
+// closing. The folder is to belong to the user who runs the process, and is closed to
+// others: who can open its files can hold its locks.
 func OpenCache(dir string, cfg CacheConfig) (*Cache, error) {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = defaultCacheBytes
@@ -70,12 +71,34 @@ func OpenCache(dir string, cfg CacheConfig) (*Cache, error) {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
+	if err := closeToOthers(dir); err != nil {
+		return nil, fmt.Errorf("pack: cache: %w", err)
+	}
 	for _, sub := range []string{c.entries(), c.temp()} {
 		if err := os.MkdirAll(sub, 0o755); err != nil {
 			return nil, fmt.Errorf("pack: cache: %w", err)
 		}
 	}
 	return c, c.removeLeftovers()
+}
+
+// closeToOthers makes a folder, and lets nobody but its owner in. Somebody else's it leaves
+// as it is.
+func closeToOthers(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode()&0o077 == 0 {
+		return err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); !ok || int(owner.Uid) != os.Geteuid() {
+		return nil
+	}
+	return os.Chmod(dir, info.Mode().Perm()&0o700)
 }
 
 func (c *Cache) entries() string { return filepath.Join(c.dir, "sha256") }

@@ -400,3 +400,18 @@ func TestLocks(t *testing.T) {
 	require.NoError(t, c.remove(path, exclusive))
 	require.ErrorIs(t, <-result, fs.ErrNotExist)
 }
+
+// Other users cannot open what they could lock for ever.
+func TestCacheIsClosedToOthers(t *testing.T) {
+	t.Parallel()
+	open := filepath.Join(t.TempDir(), "open")
+	require.NoError(t, os.Mkdir(open, 0o755))
+	require.NoError(t, os.Chmod(open, 0o755))
+	for _, dir := range []string{open, filepath.Join(t.TempDir(), "not there", "yet")} {
+		_, err := OpenCache(dir, CacheConfig{})
+		require.NoError(t, err)
+		info, err := os.Stat(dir)
+		require.NoError(t, err)
+		require.Equal(t, fs.ModeDir|0o700, info.Mode())
+	}
+}
