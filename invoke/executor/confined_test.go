@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -39,6 +41,56 @@ func init() {
 	attempt("kill", func() error { return syscall.Kill(-1, syscall.SIGKILL) })
 	attempt("start", func() error { return exec.Command("/proc/self/exe").Start() })
 	attempt("environment", func() error { return errors.New(os.Getenv("HOME")) })
+	const beyond = 256 << 20 // all limits of TestConfinedExcess
+	forever := func(take func() error) invoke.Function {
+		return func(context.Context, []byte, []byte) (int, error) {
+			if err := take(); err != nil {
+				return 0, err
+			}
+			select {}
+		}
+	}
+	functions["shared memory"] = forever(func() error {
+		mem, err := unix.Mmap(-1, 0, beyond, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON)
+		for i := 0; i < len(mem); i += 4096 {
+			mem[i] = 1
+		}
+		return err
+	})
+	functions["memory file"] = forever(func() error {
+		fd, err := unix.MemfdCreate("more", 0)
+		for n := 0; err == nil && n < beyond; n += 1 << 20 {
+			_, err = unix.Write(fd, make([]byte, 1<<20))
+		}
+		return err
+	})
+	functions["threads"] = forever(func() error {
+		for range 60 { // their stacks are within the limit of data
+			go func() {
+				goruntime.LockOSThread()
+				select {}
+			}()
+		}
+		return nil
+	})
+	functions["temporary files"] = forever(func() error {
+		for i := range 4 {
+			if err := os.WriteFile(filepath.Join(os.TempDir(), fmt.Sprint(i)), make([]byte, beyond/4), 0o600); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	functions["deleted file"] = forever(func() error {
+		f, err := os.Create(filepath.Join(os.TempDir(), "deleted"))
+		if err == nil {
+			err = errors.Join(os.Remove(f.Name()), f.Truncate(beyond))
+		}
+		for n := 0; err == nil && n < beyond; n += 1 << 20 {
+			_, err = f.Write(make([]byte, 1<<20))
+		}
+		return err
+	})
 	functions["all memory"] = func(context.Context, []byte, []byte) (int, error) {
 		const part = 16 << 20
 		for range 64 { // far more than the assignment allows, with all that confine adds; less than the policy does
@@ -190,6 +242,39 @@ func TestConfinedWithoutGroups(t *testing.T) {
 	require.Contains(t, report.Detail(confine.ResourceLimit), fmt.Sprint("data ", 64<<20+ownBytes+2*slots+stacks))
 	_, err := call(t, e, "all memory", "")
 	require.ErrorContains(t, err, "cannot allocate memory")
+}
+
+// Without control groups and namespaces, an executor is ended when it has more shared
+// memory, threads or temporary files than it may.
+func TestConfinedExcess(t *testing.T) {
+	t.Parallel()
+	policy := confined()
+	policy.Without = []confine.Measure{confine.MemoryLimit, confine.SwapLimit, confine.TaskLimit, confine.Namespaces}
+	policy.Require = slices.DeleteFunc(policy.Require, func(m confine.Measure) bool { return slices.Contains(policy.Without, m) })
+	policy.Tasks = 50
+	s := supervise(t, Config{Confine: policy})
+	for function, want := range map[string]Fate{
+		"shared memory":   {Cause: OutOfMemory, MemoryBytes: 64 << 20},
+		"memory file":     {Cause: OutOfMemory, MemoryBytes: 64 << 20},
+		"threads":         {Cause: Exceeded, Excess: "threads, of 50"},
+		"temporary files": {Cause: Exceeded, Excess: "bytes of temporary files, of 67108864"},
+		"deleted file":    {Cause: Exceeded, Excess: "bytes of temporary files, of 67108864"},
+	} {
+		switch root := os.Getuid() == 0; {
+		case (function == "memory file" || function == "deleted file") && !root:
+			continue // they cannot be seen
+		case function == "threads" && root:
+			want = Fate{Cause: Exited} // a user of its own has a resource limit, at which Go ends
+		}
+		e := begin(t, s, confinedAssignment(function))
+		_, err := call(t, e, function, "")
+		require.ErrorIs(t, err, invoke.ErrWorkerGone, function)
+		f := e.Lost(t.Context())
+		require.Equal(t, want.Cause, f.Cause, f)
+		require.Equal(t, want.MemoryBytes, f.MemoryBytes, f)
+		require.Contains(t, f.String(), want.Excess)
+		require.NoError(t, e.remains)
+	}
 }
 
 func awaitSpare(t *testing.T, s *Supervisor) {

@@ -29,6 +29,9 @@ const (
 	// Trespassed: it was killed because it wrote to its supervisor, unasked: a function
 	// used a descriptor that was not its own.
 	Trespassed
+	// Exceeded: it was killed because it used more of something than it may, where
+	// nothing but that keeps it from it: see confine.Process.Excess.
+	Exceeded
 )
 
 // Fate is how an executor ended.
@@ -43,6 +46,8 @@ type Fate struct {
 	ResultBytes int64
 	// MemoryBytes is what OutOfMemory's assignment allows; 0 if it says nothing.
 	MemoryBytes int64
+	// Excess is what Exceeded was of.
+	Excess string
 }
 
 // String is the fate in words.
@@ -60,6 +65,8 @@ func (f Fate) String() string {
 		}
 	case Trespassed:
 		s = "killed because it wrote to the connection of its supervisor"
+	case Exceeded:
+		s = "killed because it had " + f.Excess
 	case Silenced:
 		s = "killed because it had closed its connections"
 	default:

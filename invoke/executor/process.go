@@ -35,10 +35,11 @@ type Executor struct {
 
 	memoryBytes int64 // that it may take in all, if it is confined; 0: no limit
 
-	stopped    atomic.Bool // it was asked to end
-	overstayed atomic.Bool // it is being killed for that
-	silenced   atomic.Bool // it is being killed for that
-	trespassed atomic.Bool // it is being killed for that
+	stopped    atomic.Bool            // it was asked to end
+	overstayed atomic.Bool            // it is being killed for that
+	silenced   atomic.Bool            // it is being killed for that
+	trespassed atomic.Bool            // it is being killed for that
+	exceeded   atomic.Pointer[excess] // it is being killed for that
 	ended      chan struct{}
 	fate       Fate // set before ended is closed
 	cpu        time.Duration
@@ -148,6 +149,12 @@ func (e *Executor) judge(status syscall.WaitStatus, usage confine.Usage) Fate {
 		f.Cause, f.TimeLimit = Overstayed, e.assignment.TimeLimit
 	case usage.OOMKills > 0: // a process that dies has closed its connections, too, for as long as that takes
 		f.Cause, f.MemoryBytes = OutOfMemory, e.assignment.MemoryBytes
+	case e.exceeded.Load() != nil:
+		if x := e.exceeded.Load(); x.of == confine.MemoryLimit {
+			f.Cause, f.MemoryBytes = OutOfMemory, e.assignment.MemoryBytes
+		} else {
+			f.Cause, f.Excess = Exceeded, x.what
+		}
 	case e.trespassed.Load():
 		f.Cause = Trespassed
 	case e.silenced.Load():
@@ -236,6 +243,9 @@ func (e *Executor) assign(ctx context.Context, o Order) error {
 		return err
 	}
 	go e.watchControl()
+	if e.confined != nil && !e.confined.Bounded() {
+		go e.watchExcess(sizeOf(o.Code) + sizeOf(o.Compiled))
+	}
 	if limit := o.Assignment.watchLimit(); limit > 0 {
 		go e.watchTime(limit)
 	}

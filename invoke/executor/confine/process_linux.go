@@ -33,6 +33,7 @@ type Process struct {
 	groups []*group
 	closed bool
 	usage  Usage
+	memory int64 // the limit
 }
 
 // Usage is what a process's groups have counted.
@@ -66,7 +67,7 @@ const handoverName = "RFAAS_CONFINE"
 func (h *Host) Prepare(cmd *exec.Cmd, policy Policy) (*Process, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := &Process{host: h, cmd: cmd, policy: policy}
+	p := &Process{host: h, cmd: cmd, policy: policy, memory: policy.MemoryBytes}
 	if err := p.prepare(); err != nil {
 		p.Close()
 		return nil, err
@@ -349,6 +350,7 @@ func (p *Process) SetMemory(bytes int64) error {
 		if err := set(bytes); err != nil {
 			return err
 		}
+		p.memory = bytes
 		_, version, _ := strings.Cut(p.report.Detail(MemoryLimit), ",")
 		p.report.note(MemoryLimit, fmt.Sprintf("%d bytes,%s", bytes, version), nil)
 		return nil
@@ -360,6 +362,7 @@ func (p *Process) SetMemory(bytes int64) error {
 	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: limit, Max: limit}, nil); err != nil {
 		return fmt.Errorf("confine: the resource limit of memory of process %d: %w", p.cmd.Process.Pid, err)
 	}
+	p.memory = bytes
 	others, _, _ := strings.Cut(p.report.Detail(ResourceLimit), dataName)
 	p.report.note(ResourceLimit, fmt.Sprintf("%s%s%d", others, dataName, limit), nil)
 	return nil

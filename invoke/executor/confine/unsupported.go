@@ -61,6 +61,12 @@ func (*Process) Usage() Usage { return Usage{} }
 // SetMemory fails on this system.
 func (*Process) SetMemory(int64) error { return errSystem }
 
+// Bounded is true.
+func (*Process) Bounded() bool { return true }
+
+// Excess is nothing.
+func (*Process) Excess(int64) (Measure, string) { return "", "" }
+
 // Kill does nothing.
 func (*Process) Kill() error { return nil }
 
