@@ -46,9 +46,8 @@ func (f *benchFlags) openFunctions(ctx context.Context, p *program) (found []ben
 		found = append(found, benchmarks.Function{
 			Label: filepath.Base(name), Order: function.order(),
 			Executors: executor.Config{
-				Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...),
 				Confine: function.confinement(f.code.trust),
-				Output:  p.meter, Logger: p.logging.log,
+				Output:  p.logging.outputTo(p.meter), Logger: p.logging.log,
 			},
 		})
 	}

@@ -5,13 +5,13 @@ package local
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"time"
 
 	"github.com/rfaas-go/rfaas/alloc"
 	"github.com/rfaas-go/rfaas/alloc/agent"
+	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -22,9 +22,8 @@ type Config struct {
 	Transport string         // URL
 	Device    *transport.Device
 	Cores     []int           // a worker can be had for each
-	Command   []string        // see agent.Config
-	Confine   *confine.Policy // likewise
-	Output    io.Writer
+	Confine   *confine.Policy // see agent.Config
+	Output    func(executor.OutputLine)
 	Logger    *slog.Logger
 }
 
@@ -46,7 +45,7 @@ const (
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	a, err := agent.New(agent.Config{
 		Name: "local", Transports: []string{cfg.Transport}, Cores: cfg.Cores, MemoryBytes: memory, MaxLife: life, Epoch: 1,
-		Command: cfg.Command, Output: cfg.Output, Logger: cfg.Logger, Confine: cfg.Confine,
+		Output: cfg.Output, Logger: cfg.Logger, Confine: cfg.Confine,
 	})
 	if err != nil {
 		return nil, err
