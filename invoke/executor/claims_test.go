@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +34,7 @@ func (r *records) Write(p []byte) (int, error) {
 	return r.text.Write(p)
 }
 
-func (r *records) logger(level slog.Level) *slog.Logger {
+func (r *records) logger(level slog.Leveler) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(r, &slog.HandlerOptions{Level: level}))
 }
 
@@ -60,15 +62,18 @@ func claimAll(_ context.Context, in, out []byte) (int, error) {
 	return copy(out, "all was read"), nil
 }
 
-// What an executor logs is logged by its supervisor, as the executor's, from the
-// supervisor's level on.
+// What an executor logs is logged by its supervisor, as the executor's, from the level on
+// that the supervisor's log had when the executor started.
 func TestExecutorsLog(t *testing.T) {
 	t.Parallel()
 	for level, connected := range map[slog.Level]bool{slog.LevelInfo: true, slog.LevelWarn: false} {
 		var logged records
 		var said transcript
-		s := supervise(t, Config{Logger: logged.logger(level), Output: said.add})
+		var wanted slog.LevelVar
+		wanted.Set(level)
+		s := supervise(t, Config{Logger: logged.logger(&wanted), Output: said.add})
 		e := begin(t, s, own1("panic"))
+		wanted.Set(slog.LevelDebug)
 		_, err := call(t, e, "panic", "")
 		require.ErrorIs(t, err, invoke.ErrCrashed)
 		e.Stop(patience)
@@ -85,9 +90,26 @@ func TestExecutorsLog(t *testing.T) {
 		delete(crash, "executor")
 		require.Equal(t, record{"level": "ERROR", "msg": "executor: function crashed", "process": float64(e.PID())}, crash)
 		require.Equal(t, connected, found["executor: client connected"] != nil)
-		require.Equal(t, connected, found["executor started"] != nil)
 		require.Empty(t, said.lines, "it prints nothing of that")
 	}
+}
+
+// inherit is a function that says what a program that it starts has as its descriptor of the
+// log.
+func inherit(ctx context.Context, _, out []byte) (int, error) {
+	said, err := exec.CommandContext(ctx, "readlink", fmt.Sprint("/proc/self/fd/", logFD)).Output()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		return 0, err
+	}
+	return copy(out, said), nil
+}
+
+// A program that a function starts has no part in the log: it would keep it open.
+func TestLogIsNotInherited(t *testing.T) {
+	t.Parallel()
+	said, err := call(t, begin(t, supervise(t, Config{}), own1("inherit")), "inherit", "")
+	require.NoError(t, err)
+	require.Empty(t, said)
 }
 
 // An executor is asked for no more than anybody wants to know.

@@ -120,6 +120,7 @@ var functions = map[string]invoke.Function{
 	"forge":   forge,
 	"flood":   flood,
 	"claim":   claimAll,
+	"inherit": inherit,
 	"print": func(context.Context, []byte, []byte) (int, error) {
 		for range 300 {
 			fmt.Print(strings.Repeat(strings.Repeat("x", 99)+"\n", 100))
