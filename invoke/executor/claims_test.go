@@ -128,9 +128,9 @@ func TestClaims(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]record{
 		`{"level":"INFO","msg":"m"}`: {"level": "INFO", "msg": "executor: m"},
-		`{"time":"x","level":"ERROR+100","msg":"manager lost","process":1,"executor":2,"f":1.5,"t":true,"n":null,"i":9007199254740993}`: {
+		`{"time":"x","level":"ERROR+100","msg":"manager lost","process":1,"executor":2,"f":1.5,"t":true,"n":null}`: {
 			"level": "ERROR", "msg": "executor: manager lost",
-			"executor": map[string]any{"process": 1.0, "executor": 2.0, "f": 1.5, "t": true, "n": "null", "i": 9007199254740993.0},
+			"executor": map[string]any{"process": 1.0, "executor": 2.0, "f": 1.5, "t": true, "n": "null"},
 		},
 		`{"level":"WARN","msg":"a\nlevel=ERROR\u001b[2J\u009b\u202e","\u001b\n= a":"\u009b31m\"","g":{"process":[1,"` + "\u009b" + `"]}}`: {
 			"level": "WARN", "msg": `executor: a\nlevel=ERROR\x1b[2J\u009b\u202e`,
@@ -148,6 +148,7 @@ func TestClaims(t *testing.T) {
 		want["process"] = 7.0
 		require.Equal(t, []record{want}, got)
 	}
+	require.Equal(t, slog.Int64Value(1<<53+1), claimedValue(json.RawMessage("9007199254740993")))
 	for _, line := range []string{
 		"", "\n", "null", "7", "level=ERROR msg=x", `{"msg":"no level"}`, `{"level":"INFO"}`, `{"level":"LOUD","msg":""}`, `{"level":"INFO","msg":7}`,
 		`{"level":"INFO","msg":"one"}{"level":"INFO","msg":"two"}`, `{"level":"INFO","msg":"`,
@@ -180,6 +181,21 @@ func TestLogOfGarbage(t *testing.T) {
 		`{"level":"INFO","msg":"`+strings.Repeat("y", maxRecordBytes)+`"}`+"\n"+good+`{"level":"INFO","msg":"cut o`)
 	claimed := record{"level": "INFO", "msg": "executor: good", "process": 7.0}
 	require.Equal(t, []record{claimed, claimed, {"level": "WARN", "msg": "not all that an executor has logged are records", "process": 7.0, "lines_lost": 4.0}}, got)
+}
+
+// Nobody who holds the log open keeps an executor from ending: a process that it has left,
+// say.
+func TestLogHeldOpen(t *testing.T) {
+	t.Parallel()
+	var logged records
+	c, file, err := claimsPipe(logged.logger(slog.LevelInfo))
+	require.NoError(t, err)
+	defer file.Close()
+	go c.read(7)
+	_, err = io.WriteString(file, `{"level":"INFO","msg":"the last"}`+"\n")
+	require.NoError(t, err)
+	c.end()
+	require.Equal(t, []record{{"level": "INFO", "msg": "executor: the last", "process": 7.0}}, logged.all(t))
 }
 
 // readClaims has a process log a text, and returns what its supervisor does.
