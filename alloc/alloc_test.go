@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http/httptest"
@@ -89,7 +88,7 @@ type site struct {
 // newSite starts an agent with cores that the kernel chooses.
 func newSite(t *testing.T, cores int, edit func(*agent.Config)) *site {
 	t.Helper()
-	cfg := agent.Config{Name: "node", Transports: []string{"shm:"}, MemoryBytes: 64 << 30, Epoch: 1, Logger: log(t), Output: io.Discard}
+	cfg := agent.Config{Name: "node", Transports: []string{"shm:"}, MemoryBytes: 64 << 30, Epoch: 1, Logger: log(t)}
 	for range cores {
 		cfg.Cores = append(cfg.Cores, executor.AnyCore)
 	}

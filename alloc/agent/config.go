@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -69,7 +68,7 @@ type Config struct {
 	// Command, Output and Logger are those of executor.Config, Spares the number for each
 	// kind of program.
 	Command []string
-	Output  io.Writer
+	Output  func(executor.OutputLine)
 	Logger  *slog.Logger
 	Spares  int
 	// Confine is how executors of packages are isolated; nil: as confine.DefaultPolicy

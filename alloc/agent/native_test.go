@@ -2,7 +2,6 @@ package agent
 
 import (
 	"bytes"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -41,7 +40,7 @@ func isolated(t *testing.T, without ...confine.Measure) (a *Agent, log *lockedLo
 	policy.Without = without
 	log = &lockedLog{}
 	a, err = New(Config{
-		Name: "node", Transports: []string{"shm:"}, MemoryBytes: 1 << 30, Packages: cache, Output: io.Discard, Confine: &policy,
+		Name: "node", Transports: []string{"shm:"}, MemoryBytes: 1 << 30, Packages: cache, Confine: &policy,
 		Logger: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	require.NoError(t, err)

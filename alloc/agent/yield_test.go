@@ -3,7 +3,6 @@ package agent_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -62,7 +61,7 @@ func TestMain(m *testing.M) {
 func newAgent(t *testing.T, edit func(*agent.Config)) (a *agent.Agent, address string) {
 	t.Helper()
 	cfg := agent.Config{
-		Name: "node", Transports: []string{"shm:"}, Cores: []int{executor.AnyCore}, MemoryBytes: 8 << 30, Epoch: 1, Output: io.Discard,
+		Name: "node", Transports: []string{"shm:"}, Cores: []int{executor.AnyCore}, MemoryBytes: 8 << 30, Epoch: 1,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	edit(&cfg)

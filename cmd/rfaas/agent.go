@@ -242,7 +242,7 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 	cfg := agent.Config{
 		Name: f.name, Transports: f.transports, Cores: allowed[:f.cores], MemoryBytes: int64(f.memory), MaxLife: f.maxLife, Notice: f.notice,
 		Quota: func(string) lease.Capacity { return f.quota }, Compile: compileProgram, Spares: f.spares, PartialIsolation: f.partial,
-		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...), Output: p.meter, Logger: p.logging.log,
+		Output: p.logging.outputTo(p.meter), Logger: p.logging.log,
 	}
 	if f.yields {
 		if !(f.yieldLoad >= 0) {

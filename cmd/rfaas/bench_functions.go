@@ -44,9 +44,8 @@ func (f *benchFlags) openFunctions(ctx context.Context, p *program) (found []ben
 		}
 		closers = append(closers, closeFunction)
 		executors := executor.Config{
-			Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...),
 			Confine: function.confinement(f.code.trust),
-			Output:  p.meter, Logger: p.logging.log,
+			Output:  p.logging.outputTo(p.meter), Logger: p.logging.log,
 		}
 		if err := function.compile(ctx, executors); err != nil {
 			close()

@@ -65,7 +65,7 @@ func TestLogging(t *testing.T) {
 		switch entry["msg"] {
 		case "worker started":
 			ours++
-		case "client connected":
+		case "executor: client connected":
 			executors++
 		}
 	}

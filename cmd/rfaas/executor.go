@@ -8,11 +8,8 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/executor"
 )
 
+// executorName is the command that executors are, by executor.Config's default.
 const executorName = "executor"
-
-// executorArgs are the arguments that make an executor of another process of this
-// program.
-func executorArgs(l *logging) []string { return append([]string{executorName}, l.args()...) }
 
 func (p *program) executorCommand() *cobra.Command {
 	return &cobra.Command{
@@ -21,7 +18,7 @@ func (p *program) executorCommand() *cobra.Command {
 		Short:  "Execute functions for the process that started this one",
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			h := executor.Host{Runtimes: runtimes, Compilers: compilers, Functions: map[string]invoke.Function{}, NewMeter: agent.NewMeter, Logger: p.logging.log}
+			h := executor.Host{Runtimes: runtimes, Compilers: compilers, Functions: map[string]invoke.Function{}, NewMeter: agent.NewMeter}
 			for _, f := range functions {
 				h.Functions[f.name] = f.call
 			}

@@ -50,7 +50,7 @@ func newHostileSite(t *testing.T) *hostileSite {
 	policy := confine.DefaultPolicy()
 	s.supervisor, err = executor.New(executor.Config{
 		Command: []string{executor.ThisProgram, executorName}, Setup: executor.Setup{Transports: []string{"shm:"}},
-		Confine: &policy, Spares: 1, Output: &s.printed,
+		Confine: &policy, Spares: 1, Output: (&logging{format: "text"}).outputTo(&s.printed),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -23,7 +23,7 @@ var (
 
 func (l *logging) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&l.level, "log-level", "warn", "log from this `LEVEL` on: "+strings.Join(logLevels, ", "))
-	flags.StringVar(&l.format, "log-format", "text", "`FORMAT` of the log: "+strings.Join(logFormats, ", "))
+	flags.StringVar(&l.format, "log-format", "text", "`FORMAT` of the log, and of what functions print: "+strings.Join(logFormats, ", "))
 }
 
 // start makes the logger that the flags ask for.

@@ -209,7 +209,7 @@ func (f *function) describe() *agent.Program {
 func (p *program) startNode(ctx context.Context, f *function, trust bool, device *transport.Device, url string, cores []int) (*leaser, error) {
 	n, err := local.Start(ctx, local.Config{
 		Program: f.program(trust), Transport: url, Device: device, Cores: cores,
-		Command: append([]string{executor.ThisProgram}, executorArgs(&p.logging)...), Compile: compileProgram, Output: p.meter, Logger: p.logging.log,
+		Compile: compileProgram, Output: p.logging.outputTo(p.meter), Logger: p.logging.log,
 	})
 	if err != nil && f.code != nil && !trust && !errors.As(err, new(*executor.OrderError)) {
 		err = notIsolated(err)

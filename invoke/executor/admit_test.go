@@ -164,7 +164,7 @@ func beReachable() {
 		}
 	}
 	url := os.Getenv(reachVariable)
-	s, err := New(Config{Setup: Setup{Transports: []string{url}}, Confine: confined(), Output: os.Stderr})
+	s, err := New(Config{Setup: Setup{Transports: []string{url}}, Confine: confined(), Output: func(o OutputLine) { fmt.Fprintln(os.Stderr, o.Text) }})
 	fail(err)
 	defer s.Close(time.Second)
 	o := own1("echo")

@@ -82,6 +82,7 @@ func (s *Supervisor) Compile(ctx context.Context, c Compilation) (*os.File, erro
 
 // compile has the executor do it, and waits.
 func (e *Executor) compile(ctx context.Context, c *Compilation, into *os.File) error {
+	e.output.offer([]Function{{Name: "compiling " + c.Code.Name()}})
 	start, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := e.setUp(start, &Setup{}); err != nil {

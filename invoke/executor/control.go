@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"time"
@@ -18,6 +19,7 @@ import (
 const (
 	controlFD  = 3
 	progressFD = 4
+	logFD      = 5
 )
 
 // Setup is what an executor needs to know to be ready for any assignment.
@@ -65,6 +67,7 @@ type Directory struct {
 // command is a message to an executor; one of its fields is set.
 type command struct {
 	Setup       *Setup       `json:",omitempty"`
+	LogLevel    slog.Level   `json:",omitempty"` // with a Setup: what is below is not wanted
 	Compilation *Compilation `json:",omitempty"` // with the code, and a file for what it is compiled to
 	Assignment  *Assignment  `json:",omitempty"`
 	Cores       int          `json:",omitempty"` // with an Assignment: how many it is pinned to; 0: none

@@ -17,8 +17,9 @@
 // commands, JSON: a Setup, which transports to open, and an Assignment, what to
 // load, with the code as a sealed memory file; up comes an answer to each. Then
 // clients come down, each as the stream over which it was accepted. The pair's end
-// asks the executor to end. Descriptor 4 is the progress page, see progress. What
-// functions print goes to pipes that the supervisor reads, whatever comes.
+// asks the executor to end. Descriptor 4 is the progress page, see progress. Descriptor 5
+// is a pipe for what the executor logs, see claims. What functions print goes to another
+// one. The supervisor reads both, whatever comes, up to a limit.
 //
 // A spare executor has had its Setup and waits for its Assignment: what costs
 // time, the start of the process and its devices, is done.

@@ -1,13 +1,14 @@
 package executor
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -118,6 +119,8 @@ var functions = map[string]invoke.Function{
 	"forever": func(context.Context, []byte, []byte) (int, error) { select {} },
 	"forge":   forge,
 	"flood":   flood,
+	"claim":   claimAll,
+	"inherit": inherit,
 	"print": func(context.Context, []byte, []byte) (int, error) {
 		for range 300 {
 			fmt.Print(strings.Repeat(strings.Repeat("x", 99)+"\n", 100))
@@ -169,16 +172,17 @@ func loadText(_ context.Context, c Code) (runtime.Module, error) {
 	return m, nil
 }
 
-// transcript is a Config.Output.
+// transcript has what functions print.
 type transcript struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+	mu    sync.Mutex
+	lines []OutputLine
 }
 
-func (t *transcript) Write(p []byte) (int, error) {
+// add is a Config.Output.
+func (t *transcript) add(o OutputLine) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.text.Write(p)
+	t.lines = append(t.lines, o)
 }
 
 func own1(name string) Assignment {
@@ -233,7 +237,7 @@ func requireEnds(t *testing.T, e *Executor) Fate {
 func TestCallsAndStop(t *testing.T) {
 	t.Parallel()
 	var said transcript
-	s := supervise(t, Config{Output: &said})
+	s := supervise(t, Config{Output: said.add})
 	e := begin(t, s, own1("echo"))
 	_, ok := e.Fate()
 	require.False(t, ok)
@@ -249,7 +253,7 @@ func TestCallsAndStop(t *testing.T) {
 	s.Close(patience)
 	_, err := s.Start(t.Context(), Order{Assignment: own1("echo")})
 	require.ErrorIs(t, err, ErrClosed)
-	require.Empty(t, said.text.String())
+	require.Empty(t, said.lines)
 }
 
 // What a function does to its process is known afterwards, and which function.
@@ -330,14 +334,18 @@ func TestLost(t *testing.T) {
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	var said transcript
-	s := supervise(t, Config{Output: &said})
+	var logged records
+	s := supervise(t, Config{Output: said.add, Logger: logged.logger(slog.LevelWarn)})
 	e := begin(t, s, own1("print"))
 	_, err := call(t, e, "print", "")
 	require.NoError(t, err)
 	e.Stop(patience)
-	text, last, _ := strings.Cut(said.text.String(), "executor (process")
-	require.Equal(t, strings.Repeat(strings.Repeat("x", 99)+"\n", maxOutputBytes/100)+strings.Repeat("x", maxOutputBytes%100)+"\n", text)
-	require.Equal(t, fmt.Sprintf(" %d) printed %d bytes more, which are lost\n", e.PID(), 300*10_000-maxOutputBytes), last)
+	const shown = maxOutputBytes/(100+lineBytes) + 1 // the last with what is left
+	require.Equal(t, slices.Repeat([]OutputLine{{Process: e.PID(), Function: "other", Text: strings.Repeat("x", 99)}}, shown), said.lines)
+	require.Equal(t, []record{{
+		"level": "WARN", "msg": "an executor has printed too much, and the rest is lost",
+		"process": float64(e.PID()), "lost_bytes": float64(300*10_000 - shown*100),
+	}}, logged.all(t))
 }
 
 // Code is loaded by its runtime; what is wrong with it is the order's fault.
@@ -424,7 +432,7 @@ func TestClose(t *testing.T) {
 	s.Close(patience)
 	require.Equal(t, Fate{Cause: Exited}, requireEnds(t, a))
 	require.Equal(t, Fate{Cause: Exited, ExitStatus: 1, Function: "forever"}, requireEnds(t, b))
-	c, err := (&Supervisor{cfg: Config{Command: []string{ThisProgram, "obstinate"}, Output: io.Discard}}).start(nil, nil)
+	c, err := (&Supervisor{cfg: Config{Command: []string{ThisProgram, "obstinate"}, Output: func(OutputLine) {}}, log: slog.New(slog.DiscardHandler)}).start(nil, nil)
 	require.NoError(t, err)
 	c.Stop(10 * time.Millisecond)
 	require.Equal(t, Fate{Cause: Signaled, Signal: syscall.SIGKILL}, requireEnds(t, c))

@@ -21,7 +21,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Host is what an executor process is made of.
+// Host is what an executor process is made of. What it logs, of clients and of functions
+// that crash, goes to the supervisor's Config.Logger.
 type Host struct {
 	// Runtimes are the kinds of code that it can load, by their names in
 	// invoke/runtime.
@@ -33,8 +34,6 @@ type Host struct {
 	// NewMeter makes what counts calls for an Order with a Page, which is closed when it
 	// returns. May be nil.
 	NewMeter func(page *os.File) (invoke.Meter, error)
-	// Logger is told of clients, and of functions that crash. May be nil.
-	Logger *slog.Logger
 }
 
 // Loader makes code callable.
@@ -122,6 +121,7 @@ type execution struct {
 	progress *progress
 	policy   *confine.Policy // nil if the executor is not to be confined
 	ready    bool            // clients can connect
+	log      *slog.Logger    // once there is a Setup
 
 	devices  []*transport.Device // of Setup's transports
 	module   runtime.Module
@@ -162,7 +162,7 @@ func (x *execution) serve(ctx context.Context) error {
 	worker, err := invoke.NewWorker(device, x.registry, invoke.WorkerConfig{
 		Slots: c.Assignment.Slots, SlotBytes: c.Assignment.SlotBytes, MaxClients: max(c.Assignment.Clients, 1),
 		CallBytes: c.Assignment.callBytes(), ClientBytes: c.Assignment.PayloadBytes, TotalBytes: c.Assignment.PayloadBytes,
-		Mode: c.Assignment.Mode, Logger: x.log(), Authorize: c.Assignment.authorize, NewMeter: meter,
+		Mode: c.Assignment.Mode, Logger: x.log, Authorize: c.Assignment.authorize, NewMeter: meter,
 	})
 	if err != nil {
 		return err
@@ -191,6 +191,7 @@ func (x *execution) setUp() (*Setup, error) {
 	if c.Setup == nil {
 		return nil, errors.New("a set-up was expected")
 	}
+	x.log = newLog(c.LogLevel)
 	for _, url := range c.Setup.Transports {
 		device, err := transport.Open(url)
 		if err != nil {
@@ -313,7 +314,7 @@ func (x *execution) obey(ctx context.Context, worker *invoke.Worker, cancel cont
 		stream, err := net.FileConn(files[0])
 		files[0].Close()
 		if err != nil {
-			x.log().Error("a client's stream cannot be used", "reason", err)
+			x.log.Error("a client's stream cannot be used", "reason", err)
 			continue
 		}
 		go x.admit(ctx, worker, stream, c.Client.Hello)
@@ -346,16 +347,8 @@ func (x *execution) admit(ctx context.Context, worker *invoke.Worker, stream net
 		err = worker.Admit(ctx, r)
 	}
 	if err != nil {
-		x.log().Info("client refused", "reason", err)
+		x.log.Info("client refused", "reason", err)
 	}
-}
-
-// log is the host's logger, for what the worker does not log itself.
-func (x *execution) log() *slog.Logger {
-	if x.host.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return x.host.Logger.With("process", os.Getpid())
 }
 
 // close frees what was made.

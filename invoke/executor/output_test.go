@@ -11,16 +11,33 @@ import (
 func TestOutputIsVisible(t *testing.T) {
 	t.Parallel()
 	var said transcript
-	o := newOutput(&said)
+	o := newOutput(said.add)
+	o.start(func() int { return 7 })
+	o.offer([]Function{{Name: "a\n\x1b[2J"}, {Name: "b"}})
 	for _, s := range []string{"gr\u00fc\u00dfe\t1\r\nlevel=ERROR\n\n", "\x1b]0;title\x07\x1b[2J", "a\rb\x9b31m\u009b\u202ec\x7f\x00", strings.Repeat("y", maxLineBytes)} {
 		n, err := o.Write([]byte(s))
 		require.NoError(t, err)
 		require.Equal(t, len(s), n)
 	}
-	o.end(7)
-	lines := strings.Split(said.text.String(), "\n")
+	require.Zero(t, o.end())
+	var lines []string
+	for _, l := range said.lines {
+		require.Equal(t, OutputLine{Process: 7, Function: `a\n\x1b[2J`, Text: l.Text}, l)
+		lines = append(lines, l.Text)
+	}
 	shown := `\x1b]0;title\a\x1b[2Ja\rb\x9b31m\u009b\u202ec\x7f\x00`
 	require.Equal(t, []string{"gr\u00fc\u00dfe\t1", "level=ERROR", ""}, lines[:3])
 	require.Equal(t, shown, strings.TrimRight(lines[3], "y"))
 	require.True(t, strings.HasPrefix(lines[4], "yyy"))
+}
+
+// Empty lines are bounded, too: each is shown with more than it has.
+func TestOutputOfEmptyLines(t *testing.T) {
+	t.Parallel()
+	var said transcript
+	o := newOutput(said.add)
+	const more = 1000
+	o.Write([]byte(strings.Repeat("\n", maxOutputBytes/(1+lineBytes)+1+more)))
+	require.Len(t, said.lines, maxOutputBytes/(1+lineBytes)+1)
+	require.EqualValues(t, more, o.end())
 }

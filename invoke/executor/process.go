@@ -25,6 +25,7 @@ type Executor struct {
 	control  *control
 	progress *progress
 	output   *output
+	claims   *claims
 
 	assigning  sync.Mutex // against attend
 	assignment Assignment // once it has one
@@ -63,21 +64,27 @@ func (s *Supervisor) start(cores []int, policy *confine.Policy) (e *Executor, er
 		return nil, err
 	}
 	defer progressFile.Close()
-	e.control, e.progress = control, progress
+	claims, logFile, err := claimsPipe(s.log)
+	if err != nil {
+		control.close()
+		progress.close()
+		return nil, err
+	}
+	defer logFile.Close()
+	e.control, e.progress, e.claims = control, progress, claims
 	cmd := exec.Command(s.cfg.Command[0], s.cfg.Command[1:]...)
 	if cmd.Path == ThisProgram {
 		cmd.Args[0] = os.Args[0] // for who lists processes
 	}
 	cmd.Stdout, cmd.Stderr = e.output, e.output
-	cmd.ExtraFiles = []*os.File{controlFD - 3: controlFile, progressFD - 3: progressFile}
+	cmd.ExtraFiles = []*os.File{controlFD - 3: controlFile, progressFD - 3: progressFile, logFD - 3: logFile}
 	cmd.WaitDelay = outputDelay
 	// In a process group of its own it is left alone by a Ctrl-C on the terminal,
 	// which is for this process to handle.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if policy != nil {
 		if e.confined, err = s.host.Prepare(cmd, *policy); err != nil {
-			control.close()
-			progress.close()
+			e.abandon()
 			return nil, err
 		}
 		e.memoryBytes = policy.MemoryBytes
@@ -85,11 +92,17 @@ func (s *Supervisor) start(cores []int, policy *confine.Policy) (e *Executor, er
 	started := make(chan error)
 	go e.attend(cmd, started)
 	if err := <-started; err != nil {
-		control.close()
-		progress.close()
+		e.abandon()
 		return nil, err
 	}
 	return e, nil
+}
+
+// abandon frees what was made for a process that does not start.
+func (e *Executor) abandon() {
+	e.control.close()
+	e.progress.close()
+	e.claims.from.Close()
 }
 
 // attend starts the process and reaps it. Its thread is the executor's own: the
@@ -97,14 +110,19 @@ func (s *Supervisor) start(cores []int, policy *confine.Policy) (e *Executor, er
 func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
 	goruntime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	err := pinThread(e.cores)
-	switch {
-	case err != nil:
-	case e.confined != nil:
-		err = e.confined.Start()
-	default:
-		err = cmd.Start()
-	}
-	e.process = cmd.Process
+	e.output.start(func() (pid int) {
+		switch {
+		case err != nil:
+		case e.confined != nil:
+			err = e.confined.Start()
+		default:
+			err = cmd.Start()
+		}
+		if e.process = cmd.Process; e.process != nil {
+			pid = e.process.Pid
+		}
+		return pid
+	})
 	if err != nil {
 		if e.confined != nil {
 			_, remains := e.confined.Close()
@@ -113,6 +131,7 @@ func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
 		started <- err
 		return
 	}
+	go e.claims.read(e.PID())
 	started <- nil
 	cmd.Wait() // its error is the process's status, or that its output was cut off
 	var usage confine.Usage
@@ -122,7 +141,10 @@ func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
 	e.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	e.fate = e.judge(status, usage)
-	e.output.end(cmd.Process.Pid)
+	e.claims.end()
+	if lost := e.output.end(); lost > 0 {
+		e.claims.log.Warn("an executor has printed too much, and the rest is lost", "process", e.PID(), "lost_bytes", lost)
+	}
 	e.progress.close()
 	close(e.ended)
 }
@@ -208,7 +230,7 @@ var past = time.Unix(1, 0)
 
 // setUp makes the executor ready for an assignment.
 func (e *Executor) setUp(ctx context.Context, setup *Setup) error {
-	a, err := e.ask(ctx, command{Setup: setup})
+	a, err := e.ask(ctx, command{Setup: setup, LogLevel: e.claims.level()})
 	if err != nil {
 		return err
 	}
@@ -228,6 +250,7 @@ func (e *Executor) assign(ctx context.Context, o Order) error {
 	e.assigning.Lock()
 	e.assignment = o.Assignment
 	e.assigning.Unlock()
+	e.output.offer(o.Assignment.Functions)
 	if e.confined != nil {
 		if err := e.limitMemory(); err != nil {
 			return err

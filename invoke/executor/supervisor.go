@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,11 +33,14 @@ type Config struct {
 	// code that is trusted as this program is. If a measure that it requires cannot be
 	// applied, none starts.
 	Confine *confine.Policy
-	// Output gets what functions print, whole lines and no more than a mebibyte of
+	// Output gets what functions print, line by line and no more than a mebibyte of
 	// an executor's. It may be called by several goroutines at once. Default:
 	// nobody.
-	Output io.Writer
-	// Logger is told of executors that start and end. Nobody is if it is nil.
+	Output func(OutputLine)
+	// Logger is told of executors that start and end, and of what executors log: their
+	// messages begin with "executor: ", and their attributes are in a group of that name,
+	// as native code can forge them. Executors log from the level on that the Logger has
+	// when they start. May be nil.
 	Logger *slog.Logger
 }
 
@@ -72,7 +74,7 @@ func New(cfg Config) (*Supervisor, error) {
 		cfg.Command = []string{ThisProgram, "executor"}
 	}
 	if cfg.Output == nil {
-		cfg.Output = io.Discard
+		cfg.Output = func(OutputLine) {}
 	}
 	s := &Supervisor{cfg: cfg, log: cfg.Logger, alive: map[*Executor]struct{}{}, keep: make(chan struct{}, 1)}
 	if s.log == nil {

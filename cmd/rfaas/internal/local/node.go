@@ -5,7 +5,6 @@ package local
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"time"
@@ -22,11 +21,10 @@ type Config struct {
 	Program   *agent.Program // what its workers run; the agent's from then on
 	Transport string         // URL
 	Device    *transport.Device
-	Cores     []int                                                                     // a worker can be had for each
-	Command   []string                                                                  // see agent.Config
-	Confine   *confine.Policy                                                           // likewise
-	Compile   func(ctx context.Context, s *executor.Supervisor, p *agent.Program) error // likewise
-	Output    io.Writer
+	Cores     []int           // a worker can be had for each
+	Confine   *confine.Policy // see agent.Config
+	Compile   func(ctx context.Context, s *executor.Supervisor, p *agent.Program) error
+	Output    func(executor.OutputLine)
 	Logger    *slog.Logger
 }
 
@@ -48,7 +46,7 @@ const (
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	a, err := agent.New(agent.Config{
 		Name: "local", Transports: []string{cfg.Transport}, Cores: cfg.Cores, MemoryBytes: memory, MaxLife: life, Epoch: 1,
-		Command: cfg.Command, Output: cfg.Output, Logger: cfg.Logger, Confine: cfg.Confine, Compile: cfg.Compile,
+		Output: cfg.Output, Logger: cfg.Logger, Confine: cfg.Confine, Compile: cfg.Compile,
 	})
 	if err != nil {
 		return nil, err
