@@ -46,6 +46,9 @@ func (q *queuePair) explain(c *transport.Completion, wc *ibv.WC) error {
 	o := &q.adapter.options
 	own, peer := q.ends()
 	err := fmt.Errorf("%v failed: %w (verbs status %d, vendor code %#x; %s)", c.Op, &transport.StatusError{Op: c.Op, ID: c.ID, Status: c.Status}, wc.Status, wc.VendorErr, q.where())
+	if down := q.adapter.portDown(); down != nil && !byPeer(c.Status) {
+		return fmt.Errorf("%w: %w", err, down)
+	}
 	switch c.Status {
 	case transport.StatusRetryExceeded:
 		return fmt.Errorf("%w: no acknowledgement in %d tries, %v apart (parameters retries and ack-timeout); can the peer be pinged from %v, does a firewall drop UDP port %d, do both ends have the right GID, do packets of %d bytes and headers fit all the way?",
@@ -54,6 +57,17 @@ func (q *queuePair) explain(c *transport.Completion, wc *ibv.WC) error {
 		return fmt.Errorf("%w: the peer had no receive posted in %d tries (parameter rnr-retries here, rnr-timer there)", err, o.rnrRetries+1)
 	}
 	return err
+}
+
+// portDown is an error if the port is not active: the device says nothing of it in a
+// completion.
+func (a *Adapter) portDown() error {
+	p := &a.place
+	port, err := a.context.QueryPort(p.port)
+	if err != nil || port.State == ibv.PortActive || port.State == ibv.PortActiveDefer {
+		return nil // what is wrong with the device, its events tell
+	}
+	return fmt.Errorf("port %d of %s is %v: look at its cable and switch, and whether its interface is up ('ip link show %s')", p.port, p.device, port.State, p.gid.Interface)
 }
 
 // where names both ends.

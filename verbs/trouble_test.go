@@ -166,33 +166,33 @@ func (o other) openSoftroce(t *testing.T) *transport.Device {
 func TestNetworkFails(t *testing.T) {
 	o := otherEnd(t)
 	netdev := os.Getenv("RXE_NETDEV")
-	ip := func(args ...string) {
-		out, err := exec.Command("ip", args...).CombinedOutput()
-		require.NoError(t, err, "ip %v: %s", args, out)
+	do := func(args ...string) {
+		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+		require.NoError(t, err, "%v: %s", args, out)
 	}
-	for name, fail := range map[string]struct{ breakIt, mend []string }{
-		"link down":     {[]string{"link", "set", netdev, "down"}, []string{"link", "set", netdev, "up"}},
-		"MTU too small": {[]string{"link", "set", netdev, "mtu", "1000"}, []string{"link", "set", netdev, "mtu", "4500"}},
+	for name, fail := range map[string]struct {
+		breakIt, mend []string
+		says          string
+	}{
+		"packets lost": {[]string{"tc", "qdisc", "add", "dev", netdev, "root", "netem", "loss", "100%"}, []string{"tc", "qdisc", "delete", "dev", netdev, "root"},
+			"no acknowledgement in 4 tries, 8.388608ms apart (parameters retries and ack-timeout); can the peer be pinged from"},
+		"link down": {[]string{"ip", "link", "set", netdev, "down"}, []string{"ip", "link", "set", netdev, "up"},
+			"port 1 of " + os.Getenv("RXE_DEVICE") + " is down: look at its cable and switch, and whether its interface is up ('ip link show " + netdev + "')"},
+		"MTU too small": {[]string{"ip", "link", "set", netdev, "mtu", "1000"}, []string{"ip", "link", "set", netdev, "mtu", "4500"},
+			"the path MTU of the port shrank to 512 bytes, and the connection uses 4096"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, far := o.connectAcross(t, "ack-timeout=8ms&retries=3")
-			defer ip(fail.mend...)
+			defer do(fail.mend...)
 			from := a.Alloc(4096, transport.LocalOnly)
 			a.Post(transport.Write(1, from.Span(0, 4096), far).With(transport.Signaled))
 			require.Equal(t, transport.StatusOK, a.Take(1)[0].Status)
-			ip(fail.breakIt...)
+			do(fail.breakIt...)
 			a.Post(transport.Write(2, from.Span(0, 4096), far).With(transport.Signaled))
 			c := a.Take(1)[0]
 			require.NotEqual(t, transport.StatusOK, c.Status)
 			t.Logf("%v: %v", c.Status, a.Ended())
-			if name == "MTU too small" {
-				require.ErrorContains(t, a.Ended(), "the path MTU of the port shrank to 512 bytes, and the connection uses 4096")
-			}
-			if c.Status == transport.StatusRetryExceeded {
-				require.ErrorContains(t, a.Ended(), "no acknowledgement in 4 tries, 8.388608ms apart")
-				require.ErrorContains(t, a.Ended(), o.peerAddress)
-				require.ErrorContains(t, a.Ended(), "UDP port 4791")
-			}
+			require.ErrorContains(t, a.Ended(), fail.says)
 		})
 	}
 }

@@ -23,7 +23,7 @@ var payloadTests = []test{
 // boundaries are the sizes around which moving code goes wrong: words, vector
 // registers, cache lines, pages, packets, the steps of copy loops.
 var boundaries = []int{0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 127, 128, 129,
-	255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 4095, 4096, 4097, 65535, 65536, 65537,
+	255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 2047, 2048, 2049, 4095, 4096, 4097, 65535, 65536, 65537,
 	1<<20 - 1, 1 << 20, 1<<20 + 1}
 
 // sizes is the boundaries up to most, most itself, and what is around the
