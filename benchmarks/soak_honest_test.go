@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -97,60 +97,69 @@ func playHonest(address string) error {
 			}
 		}
 	}
-	enough := new(atomic.Bool)
-	windows := make(chan soakWindow, 1)
-	errs := make(chan error, 1)
+	var w *honestWindow
 	return answerLines(func(line string) (any, error) {
-		least, found := strings.CutPrefix(line, "window ")
-		if found {
-			var n int
-			if _, err := fmt.Sscan(least, &n); err != nil {
-				return nil, err
-			}
-			enough.Store(false)
-			go func() {
-				w, err := honestWindow(clients, n, enough)
-				errs <- err
-				windows <- w
-			}()
-			return nil, nil
+		switch least, found := strings.CutPrefix(line, "window "); {
+		case found:
+			n, err := strconv.Atoi(least)
+			w = openWindow(clients, n/len(clients))
+			return nil, err
+		case line == "called?" && len(w.errs) == 0:
+			return w.lacking.Load() == 0, nil
 		}
-		enough.Store(true)
-		return <-windows, <-errs
+		return w.close()
 	})
 }
 
-// honestWindow makes at least so many calls, and goes on until it is enough.
-func honestWindow(clients []*honestClient, least int, enough *atomic.Bool) (soakWindow, error) {
-	records, errs := make([]*samples, len(clients)), make([]error, len(clients))
-	counts := make([]int, len(clients))
-	start := time.Now()
-	var calling sync.WaitGroup
-	for i, c := range clients {
-		records[i] = newSamples()
-		calling.Go(func() {
-			for errs[i] == nil && (counts[i] < least/len(clients) || !enough.Load()) {
+// honestWindow is one that is open: each client makes at least so many calls, and goes on
+// until it is enough.
+type honestWindow struct {
+	start   time.Time
+	lacking atomic.Int32 // clients that have not made them
+	enough  atomic.Bool
+	calling sync.WaitGroup
+	records []*samples
+	errs    chan error
+}
+
+func openWindow(clients []*honestClient, least int) *honestWindow {
+	w := &honestWindow{start: time.Now(), errs: make(chan error, len(clients))}
+	w.lacking.Store(int32(len(clients)))
+	for _, c := range clients {
+		record := newSamples()
+		w.records = append(w.records, record)
+		w.calling.Go(func() {
+			for n := 0; n < least || !w.enough.Load(); n++ {
+				if n == least {
+					w.lacking.Add(-1)
+				}
 				before := clock()
-				errs[i] = c.call()
-				records[i].add(clock() - before)
-				counts[i]++
+				if err := c.call(); err != nil {
+					w.errs <- err
+					return
+				}
+				record.add(clock() - before)
 			}
 		})
 	}
-	calling.Wait()
-	w := soakWindow{Wall: time.Since(start)}
-	for i := range clients {
-		w.Calls += counts[i]
-		if i > 0 {
-			records[0].merge(records[i])
-		}
+	return w
+}
+
+func (w *honestWindow) close() (sum soakWindow, err error) {
+	w.enough.Store(true)
+	w.calling.Wait()
+	sum.Wall = time.Since(w.start)
+	select {
+	case err := <-w.errs:
+		return sum, err
+	default:
 	}
-	trips := records[0].roundTrips()
-	w.P50, w.P99 = trips.P50, trips.P99
-	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
-		return w, errs[i]
+	for _, r := range w.records[1:] {
+		w.records[0].merge(r)
 	}
-	return w, nil
+	trips := w.records[0].roundTrips()
+	sum.Calls, sum.P50, sum.P99 = int(w.records[0].histogram.TotalCount()), trips.P50, trips.P99
+	return sum, nil
 }
 
 // calls has the honest clients make so many calls, and further ones until meanwhile has
@@ -158,12 +167,18 @@ func honestWindow(clients []*honestClient, least int, enough *atomic.Bool) (soak
 func (p *soakProcess) calls(t *testing.T, least int, meanwhile func()) (w soakWindow) {
 	t.Helper()
 	p.tell(t, fmt.Sprint("window ", least))
-	if meanwhile != nil {
-		meanwhile()
-	}
+	meanwhile()
 	p.tell(t, "enough")
 	p.answer(t, &w)
 	return w
+}
+
+// haveCalled says whether the honest clients have made the calls that they are to make.
+func (p *soakProcess) haveCalled(t *testing.T) (all bool) {
+	t.Helper()
+	p.tell(t, "called?")
+	p.answer(t, &all)
+	return all
 }
 
 // several has eight calls under way at once, among them a large one if that is wanted.

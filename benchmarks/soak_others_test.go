@@ -70,26 +70,20 @@ var soakDeck = []soakOther{
 // mostAtOnce is how many others there are at a time.
 const mostAtOnce = 16
 
-// playOthers lets as many decks come as it is told.
+// playOthers lets a deck come whenever it is told.
 func playOthers(address string) error {
 	dev, err := transport.Open("shm:")
 	if err != nil {
 		return err
 	}
 	o := &soakOthers{dev: dev, address: address}
-	return answerLines(func(line string) (any, error) {
-		var decks int
-		if _, err := fmt.Sscan(line, &decks); err != nil {
-			return nil, err
-		}
-		return o.play(decks), nil
-	})
+	return answerLines(func(string) (any, error) { return o.play(), nil })
 }
 
-func (o *soakOthers) play(decks int) soakCame {
+func (o *soakOthers) play() soakCame {
 	var cards []soakOther
 	for _, card := range soakDeck {
-		for range card.inDeck * decks {
+		for range card.inDeck {
 			cards = append(cards, card)
 		}
 	}
@@ -117,16 +111,14 @@ func (o *soakOthers) play(decks int) soakCame {
 		came.Wrong = append(came.Wrong, w)
 	}
 	o.budget.wait()
-	// The time first: more of it does not make the share too large.
-	came.CPU = processorTime() - used
-	came.Wall = time.Since(start)
+	came.CPU, came.Wall = processorTime()-used, time.Since(start)
 	return came
 }
 
-// come has so many decks come and go.
-func (p *soakProcess) come(t *testing.T, decks int) (c soakCame) {
+// come has a deck come and go.
+func (p *soakProcess) come(t *testing.T) (c soakCame) {
 	t.Helper()
-	p.tell(t, fmt.Sprint(decks))
+	p.tell(t, "come")
 	p.answer(t, &c)
 	return c
 }
