@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
-	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,7 +50,7 @@ type soakOther struct {
 	come    func(o *soakOthers) error
 }
 
-// A deck is 20 clients.
+// A deck is one of each and some more: 20 clients, who come 17 times.
 var soakDeck = []soakOther{
 	{"short", 1, 5, (*soakOthers).short},
 	{"killed", doomedClients, 1, (*soakOthers).killed},
@@ -67,60 +67,86 @@ var soakDeck = []soakOther{
 	{"deaf", 1, 1, (*soakOthers).deaf},
 }
 
+const (
+	deckClients = 20
+	deckComings = 17
+)
+
 // mostAtOnce is how many others there are at a time.
 const mostAtOnce = 16
 
-// playOthers lets a deck come whenever it is told.
+// playOthers lets one come whenever it is told, and says what there was when they are all
+// gone.
 func playOthers(address string) error {
 	dev, err := transport.Open("shm:")
 	if err != nil {
 		return err
 	}
 	o := &soakOthers{dev: dev, address: address}
-	return answerLines(func(string) (any, error) { return o.play(), nil })
-}
-
-func (o *soakOthers) play() soakCame {
-	var cards []soakOther
-	for _, card := range soakDeck {
-		for range card.inDeck {
-			cards = append(cards, card)
+	var v *soakVisit
+	return answerLines(func(line string) (any, error) {
+		if v == nil {
+			v = o.open()
 		}
-	}
-	rand.Shuffle(len(cards), func(i, j int) { cards[i], cards[j] = cards[j], cards[i] })
-	start, used := time.Now(), processorTime()
-	o.budget.begin()
-	came := soakCame{Kinds: map[string]int{}}
-	wrong := make(chan string, len(cards))
-	room := make(chan struct{}, mostAtOnce)
-	var coming sync.WaitGroup
-	for _, card := range cards {
-		room <- struct{}{}
-		o.budget.wait()
-		came.Kinds[card.kind] += card.clients
-		coming.Go(func() {
-			defer func() { <-room }()
-			if err := card.come(o); err != nil {
-				wrong <- card.kind + ": " + err.Error()
-			}
-		})
-	}
-	coming.Wait()
-	close(wrong)
-	for w := range wrong {
-		came.Wrong = append(came.Wrong, w)
-	}
-	o.budget.wait()
-	came.CPU, came.Wall = processorTime()-used, time.Since(start)
-	return came
+		if line == "come" {
+			v.come()
+			return nil, nil
+		}
+		came := v.close()
+		v = nil
+		return came, nil
+	})
 }
 
-// come has a deck come and go.
-func (p *soakProcess) come(t *testing.T) (c soakCame) {
-	t.Helper()
-	p.tell(t, "come")
-	p.answer(t, &c)
-	return c
+// soakVisit is others that come and go.
+type soakVisit struct {
+	*soakOthers
+	came   soakCame
+	start  time.Time
+	used   time.Duration
+	deck   []soakOther // who is still to come of it
+	room   chan struct{}
+	coming sync.WaitGroup
+	mu     sync.Mutex // came.Wrong's
+}
+
+func (o *soakOthers) open() *soakVisit {
+	o.budget.begin()
+	return &soakVisit{
+		soakOthers: o, came: soakCame{Kinds: map[string]int{}},
+		start: time.Now(), used: processorTime(), room: make(chan struct{}, mostAtOnce),
+	}
+}
+
+// come lets one more come, when there is room and time for it.
+func (v *soakVisit) come() {
+	if len(v.deck) == 0 {
+		for _, kind := range soakDeck {
+			v.deck = append(v.deck, slices.Repeat([]soakOther{kind}, kind.inDeck)...)
+		}
+		rand.Shuffle(len(v.deck), func(i, j int) { v.deck[i], v.deck[j] = v.deck[j], v.deck[i] })
+	}
+	who := v.deck[0]
+	v.deck = v.deck[1:]
+	v.room <- struct{}{}
+	v.budget.wait()
+	v.came.Kinds[who.kind] += who.clients
+	v.coming.Go(func() {
+		defer func() { <-v.room }()
+		if err := who.come(v.soakOthers); err != nil {
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			v.came.Wrong = append(v.came.Wrong, who.kind+": "+err.Error())
+		}
+	})
+}
+
+// close waits until all are gone, and their time is paid for.
+func (v *soakVisit) close() soakCame {
+	v.coming.Wait()
+	v.budget.wait()
+	v.came.CPU, v.came.Wall = processorTime()-v.used, time.Since(v.start)
+	return v.came
 }
 
 // tenth holds a process, and its children when they have ended, to a tenth of a core. What

@@ -15,12 +15,14 @@ import (
 	"github.com/rfaas-go/rfaas/internal/effort"
 )
 
-var soak = flag.Int("soak", 20_000, "calls of TestSoak; from a million on there are 500 others, and the p99 counts")
+var (
+	soak     = flag.Int("soak", 20_000, "calls of TestSoak; from a million on the p99 counts")
+	soakWith = flag.Int("soak-others", deckClients, "clients that come and go meanwhile, spread over the calls")
+)
 
 const (
 	soakWhole   = 1_000_000 // calls from which on figures say something
 	soakWindows = 5         // of either kind, then
-	soakDecks   = 5         // of others in a window, at least
 	soakHeap    = 4 << 20   // bytes that a worker's heap may differ by
 	soakLines   = 64        // other mappings: the Go runtime keeps its threads and its heap
 	soakSlower  = 2.0       // p99 with the others by p99 alone, at most
@@ -32,10 +34,11 @@ const (
 func TestSoak(t *testing.T) { // not parallel: it takes all there is
 	requireTwoCores(t)
 	effort.TwoProcesses(t)
-	windows, decks, whole := 1, 1, *soak >= soakWhole
+	windows, whole := 1, *soak >= soakWhole
 	if whole {
-		windows, decks = soakWindows, soakDecks
+		windows = soakWindows
 	}
+	least, comings := *soak*9/10/windows, *soakWith/windows*deckComings/deckClients
 	address := filepath.Join(t.TempDir(), "s")
 	worker, honest := startSoak(t, "worker", address), startSoak(t, "honest", address)
 	others := startSoak(t, "others", address)
@@ -46,10 +49,17 @@ func TestSoak(t *testing.T) { // not parallel: it takes all there is
 	var all soakCame
 	for range windows {
 		alone = append(alone, honest.calls(t, *soak/10/windows, func() {}))
-		with = append(with, honest.calls(t, *soak*9/10/windows, func() {
-			for n := 0; n < decks || !honest.haveCalled(t); n++ { // to the end: the p99 is with them
-				all.add(others.come(t))
+		with = append(with, honest.calls(t, least, func() {
+			for n := range comings {
+				for honest.called(t) < n*(least/comings) {
+					time.Sleep(20 * time.Millisecond) // asking takes a core from who is measured
+				}
+				others.tell(t, "come")
 			}
+			var came soakCame
+			others.tell(t, "gone?")
+			others.answer(t, &came)
+			all.add(came)
 		}))
 	}
 
