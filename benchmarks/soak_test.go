@@ -49,24 +49,10 @@ func TestSoak(t *testing.T) { // not parallel: it takes all there is
 	var all soakCame
 	for range windows {
 		alone = append(alone, honest.calls(t, *soak/10/windows, func() {}))
-		with = append(with, honest.calls(t, least, func() {
-			for n := range comings {
-				for honest.called(t) < n*(least/comings) {
-					time.Sleep(20 * time.Millisecond) // asking takes a core from who is measured
-				}
-				others.tell(t, "come")
-			}
-			var came soakCame
-			others.tell(t, "gone?")
-			others.answer(t, &came)
-			all.add(came)
-		}))
+		with = append(with, honest.calls(t, least, func() { all.add(others.visit(t, comings, honest, least)) }))
 	}
 
-	after := worker.holds(t)
-	for give := time.Now().Add(30 * time.Second); after.beyond(before) != "" && time.Now().Before(give); after = worker.holds(t) {
-		time.Sleep(20 * time.Millisecond) // what clients had is freed behind them
-	}
+	after := worker.settles(t, before)
 	summarizeSoak(t, before, after, alone, with, &all)
 	require.Empty(t, all.Wrong, "what others were not to see")
 	require.Empty(t, after.beyond(before), "the worker holds more than before")
@@ -78,6 +64,35 @@ func TestSoak(t *testing.T) { // not parallel: it takes all there is
 	require.Less(t, all.CPU.Seconds()/all.Wall.Seconds(), 0.11, "the others keep to a tenth of a core")
 	if whole {
 		require.LessOrEqual(t, soakRatio(alone, with), soakSlower, "p99 with the others by p99 alone")
+	}
+}
+
+// visit has others come so many times, spread over the calls that the honest clients make,
+// and returns when they are gone.
+func (p *soakProcess) visit(t *testing.T, comings int, honest *soakProcess, calls int) (came soakCame) {
+	t.Helper()
+	for n := range comings {
+		for honest.called(t) < n*(calls/comings) {
+			time.Sleep(20 * time.Millisecond) // more questions would be seen in the p99
+		}
+		p.tell(t, "come")
+	}
+	p.tell(t, "gone?")
+	p.answer(t, &came)
+	return came
+}
+
+// settles waits until the worker holds no more than before, or has had its time: what
+// clients had is freed behind them.
+func (p *soakProcess) settles(t *testing.T, before soakHoldings) soakHoldings {
+	t.Helper()
+	end := time.Now().Add(30 * time.Second)
+	for {
+		h := p.holds(t)
+		if h.beyond(before) == "" || time.Now().After(end) {
+			return h
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
@@ -95,11 +110,14 @@ func middleP99(windows []soakWindow) int64 {
 	return all[len(all)/2]
 }
 
+func (w *soakWindow) log(t *testing.T, name string) {
+	t.Logf("%-15s %9d calls %8.0f /s   p50 %s   p99 %s", name, w.Calls, float64(w.Calls)/w.Wall.Seconds(), time.Duration(w.P50), time.Duration(w.P99))
+}
+
 func summarizeSoak(t *testing.T, before, after soakHoldings, alone, with []soakWindow, all *soakCame) {
-	for name, windows := range map[string][]soakWindow{"alone": alone, "with the others": with} {
-		for _, w := range windows {
-			t.Logf("%-15s %9d calls %8.0f /s   p50 %s   p99 %s", name, w.Calls, float64(w.Calls)/w.Wall.Seconds(), time.Duration(w.P50), time.Duration(w.P99))
-		}
+	for i := range alone {
+		alone[i].log(t, "alone")
+		with[i].log(t, "with the others")
 	}
 	t.Logf("p99 with the others by p99 alone %.2f", soakRatio(alone, with))
 	var kinds []string
