@@ -5,6 +5,7 @@ package confine
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -60,6 +61,12 @@ func (*Process) Usage() Usage { return Usage{} }
 
 // SetMemory fails on this system.
 func (*Process) SetMemory(int64) error { return errSystem }
+
+// AllowPeer does nothing.
+func (*Process) AllowPeer(netip.AddrPort) error { return nil }
+
+// ForgetPeer does nothing.
+func (*Process) ForgetPeer(netip.AddrPort) error { return nil }
 
 // Kill does nothing.
 func (*Process) Kill() error { return nil }
