@@ -175,7 +175,7 @@ func testEgress() error {
 	}
 	defer unix.Close(fd)
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		return fmt.Errorf("a socket to test the packet filter with: %w", err)
+		return fmt.Errorf("a socket to test the packet filter with: %w: ip link set lo up", err)
 	}
 	self, err := unix.Getsockname(fd)
 	if err != nil {
@@ -185,7 +185,7 @@ func testEgress() error {
 	case errors.Is(err, unix.EPERM):
 		return nil
 	case err != nil:
-		return fmt.Errorf("testing the packet filter: %w", err)
+		return fmt.Errorf("testing the packet filter on the loopback: %w: ip link set lo up", err)
 	}
 	return errors.New("packets get out all the same: before Linux 5.16 control groups of version 1 for net_cls or net_prio, if somebody has made one, keep a socket's group of version 2 from being known")
 }
