@@ -3,9 +3,11 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
+	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
@@ -13,16 +15,21 @@ import (
 // completeIsolation is what has to be in force for native code of tenants. A user id of its
 // own is not of it: in its namespaces a process sees and signals nobody else, and files are
 // Landlock's. Limits of processor time and swap, and the OOM score, protect nobody's data.
-// docs/SECURITY.md says it too.
+// Where packets go counts only if they can leave the machine. docs/SECURITY.md says it too.
 var completeIsolation = []confine.Measure{
 	confine.Namespaces, confine.MemoryLimit, confine.TaskLimit, confine.Environment, confine.Descriptors, confine.Session, confine.ParentDeath,
 	confine.PrivateTmp, confine.ResourceLimit, confine.NoPrivileges, confine.Landlock, confine.NoCore, confine.Seccomp,
 }
 
-// missing are the measures that a report lacks for complete isolation.
-func missing(r confine.Report) []confine.Outcome {
+// missing are the measures that a report lacks for complete isolation, of executors with
+// such transports.
+func missing(r confine.Report, transports []string) []confine.Outcome {
 	var all []confine.Outcome
-	for _, m := range completeIsolation {
+	needed := completeIsolation
+	if slices.ContainsFunc(transports, executor.BeyondLoopback) {
+		needed = append(slices.Clip(needed), confine.Egress)
+	}
+	for _, m := range needed {
 		if !r.Applied(m) {
 			all = append(all, confine.Outcome{Measure: m, Detail: r.Detail(m)})
 		}
@@ -55,7 +62,7 @@ func (a *Agent) refuseNative(ctx context.Context, kind string) string {
 		if err != nil {
 			return fmt.Sprintf("it is not known how native code is isolated here: %v", err)
 		}
-		a.isolation.known, a.isolation.missing = true, missing(report)
+		a.isolation.known, a.isolation.missing = true, missing(report, a.cfg.Transports)
 		for _, o := range a.isolation.missing {
 			a.log.Warn("isolation is not complete here, and native code of tenants is refused", "missing", string(o.Measure), "reason", o.Detail)
 		}

@@ -2,7 +2,10 @@ package agent
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +17,7 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/invoke/pack"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
+	_ "github.com/rfaas-go/rfaas/softroce"
 )
 
 func TestMissingIsolation(t *testing.T) {
@@ -22,17 +26,27 @@ func TestMissingIsolation(t *testing.T) {
 	for _, m := range completeIsolation {
 		r.Outcomes = append(r.Outcomes, confine.Outcome{Measure: m, Applied: true})
 	}
-	require.Empty(t, missing(r), "neither a user id nor a limit of processor time is needed")
+	local := []string{"shm:", "softroce:", "softroce://127.0.0.2:0", "verbs://mlx5_0"}
+	require.Empty(t, missing(r, local), "neither a user id nor a limit of processor time is needed")
+	beyond := append(local, "softroce://192.0.2.7:0?trust-network")
+	require.Equal(t, []confine.Outcome{{Measure: confine.Egress, Detail: "not in this report"}}, missing(r, beyond), "packets may leave the machine")
+	r.Outcomes = append(r.Outcomes, confine.Outcome{Measure: confine.Egress, Applied: true})
+	require.Empty(t, missing(r, beyond))
 	for i, m := range completeIsolation {
 		r.Outcomes[i].Applied, r.Outcomes[i].Detail = false, "an old kernel"
-		require.Equal(t, []confine.Outcome{{Measure: m, Detail: "an old kernel"}}, missing(r))
+		require.Equal(t, []confine.Outcome{{Measure: m, Detail: "an old kernel"}}, missing(r, local))
 		r.Outcomes[i].Applied = true
 	}
-	require.Len(t, missing(confine.Report{}), len(completeIsolation))
+	require.Len(t, missing(confine.Report{}, local), len(completeIsolation))
 }
 
 // isolated is an agent that isolates without some measures, if any, and what it logs.
 func isolated(t *testing.T, without ...confine.Measure) (a *Agent, log *lockedLog) {
+	t.Helper()
+	return isolatedOver(t, "shm:", without...)
+}
+
+func isolatedOver(t *testing.T, transport string, without ...confine.Measure) (a *Agent, log *lockedLog) {
 	t.Helper()
 	cache, err := pack.OpenCache(t.TempDir(), pack.CacheConfig{})
 	require.NoError(t, err)
@@ -40,7 +54,7 @@ func isolated(t *testing.T, without ...confine.Measure) (a *Agent, log *lockedLo
 	policy.Without = without
 	log = &lockedLog{}
 	a, err = New(Config{
-		Name: "node", Transports: []string{"shm:"}, MemoryBytes: 1 << 30, Packages: cache, Confine: &policy,
+		Name: "node", Transports: []string{transport}, MemoryBytes: 1 << 30, Packages: cache, Confine: &policy,
 		Logger: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	require.NoError(t, err)
@@ -80,6 +94,31 @@ func TestNativeNeedsCompleteIsolation(t *testing.T) {
 	broken, _ := isolated(t, confine.Seccomp) // which is required: no executor starts
 	require.Contains(t, broken.refuseNative(t.Context(), runtime.Native), "seccomp-filter is required")
 	require.Empty(t, broken.refuseNative(t.Context(), runtime.Wasm), "that is told when it is started")
+}
+
+// Native code that could send to other machines is refused where its packets are not
+// filtered.
+func TestNativeNeedsEgress(t *testing.T) {
+	t.Parallel()
+	url := ""
+	networks, err := net.InterfaceAddrs()
+	require.NoError(t, err)
+	for _, n := range networks {
+		if p, err := netip.ParsePrefix(n.String()); err == nil && p.Addr().Is4() && !p.Addr().IsLoopback() {
+			url = fmt.Sprintf("softroce://%v:0?trust-network", p.Addr())
+		}
+	}
+	if url == "" {
+		t.Skip("needs an IPv4 address beyond the loopback")
+	}
+	a, log := isolatedOver(t, url, confine.Egress)
+	require.Contains(t, a.refuseNative(t.Context(), runtime.Native), "egress")
+	require.Contains(t, log.String(), "missing=egress")
+	local, _ := isolatedOver(t, "softroce:", confine.Egress)
+	require.NotContains(t, local.refuseNative(t.Context(), runtime.Native), "egress")
+	if whole, log := isolatedOver(t, url); os.Getuid() == 0 && os.Getenv("CI") != "" {
+		require.Empty(t, whole.refuseNative(t.Context(), runtime.Native), log)
+	}
 }
 
 // A package of native code is taken where isolation is complete, and nowhere else.

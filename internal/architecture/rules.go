@@ -65,6 +65,7 @@ var arrows = []rule{
 	{"invoke/executor", "invoke/runtime", "executors load code with the runtimes that their program has"},
 	{"invoke/executor", "transport", "executors open a device by its URL"},
 	{"invoke/executor", "internal/pages", "words of the progress page"},
+	{"invoke/executor", "internal/roceaddr", "hears where clients of isolated executors are"},
 	{"invoke/executor", "internal/order", "the progress page is written at every call"},
 	{"accounting", "internal/names", "names of tenants and nodes"},
 	{"accounting", "internal/filelock", "one process at a time appends to a ledger"},

@@ -22,7 +22,10 @@ func (e *Executor) Dial(ctx context.Context, dev *transport.Device, cfg invoke.C
 	cfg.Token, cfg.Name = e.assignment.Token, fmt.Sprintf("process %d", e.PID())
 	near, far, err := StreamPair()
 	if err == nil {
-		if err = e.pass(ctx, far, nil); err != nil {
+		if far, err = e.socketOf(far); err == nil {
+			err = e.pass(ctx, far, nil)
+		}
+		if err != nil {
 			near.Close()
 		}
 	}
@@ -65,7 +68,7 @@ func (e *Executor) Admit(ctx context.Context, r *transport.Request) error {
 	if err != nil {
 		return err
 	}
-	socket, err := socketOf(stream)
+	socket, err := e.socketOf(stream)
 	if err == nil {
 		err = e.pass(ctx, socket, hello)
 	}
@@ -76,15 +79,18 @@ func (e *Executor) Admit(ctx context.Context, r *transport.Request) error {
 	return nil
 }
 
-// socketOf is a stream for another process, in place of this one. If it is no socket,
-// what goes over it is copied as long as it lasts.
-func socketOf(stream net.Conn) (net.Conn, error) {
-	if _, ok := stream.(filer); ok {
+// socketOf is a stream for the executor, in place of this one. If it is no socket, or has
+// to be heard, what goes over it is copied as long as it lasts.
+func (e *Executor) socketOf(stream net.Conn) (net.Conn, error) {
+	carry := relay
+	if e.filtered() {
+		carry = e.introduce
+	} else if _, ok := stream.(filer); ok {
 		return stream, nil
 	}
 	near, far, err := StreamPair()
 	if err == nil {
-		go relay(stream, near)
+		go carry(stream, near)
 	}
 	return far, err
 }

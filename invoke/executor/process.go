@@ -27,6 +27,7 @@ type Executor struct {
 	output   *output
 	claims   *claims
 
+	transports []string   // of its set-up
 	assigning  sync.Mutex // against attend
 	assignment Assignment // once it has one
 	passing    sync.Mutex // held while clients are handed down
@@ -230,6 +231,7 @@ var past = time.Unix(1, 0)
 
 // setUp makes the executor ready for an assignment.
 func (e *Executor) setUp(ctx context.Context, setup *Setup) error {
+	e.transports = setup.Transports
 	a, err := e.ask(ctx, command{Setup: setup, LogLevel: e.claims.level()})
 	if err != nil {
 		return err

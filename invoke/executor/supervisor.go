@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -83,6 +82,7 @@ func New(cfg Config) (*Supervisor, error) {
 	if cfg.Confine != nil {
 		policy := *cfg.Confine
 		policy.Verbs = policy.Verbs || slices.ContainsFunc(cfg.Setup.Transports, isVerbs)
+		policy.Egress = policy.Egress || slices.ContainsFunc(cfg.Setup.Transports, isSoftroce)
 		s.cfg.Confine = &policy
 		var err error
 		if s.host, err = confine.NewHost(confine.HostConfig{Logger: cfg.Logger}); err != nil {
@@ -184,12 +184,6 @@ func (s *Supervisor) policy(a *Assignment) *confine.Policy {
 		}
 	}
 	return &p
-}
-
-// isVerbs says whether a transport is the kernel's, decorated or not.
-func isVerbs(url string) bool {
-	scheme, _, _ := strings.Cut(url, ":")
-	return scheme[strings.LastIndexByte(scheme, '+')+1:] == "verbs"
 }
 
 // prepare starts an executor without an assignment.

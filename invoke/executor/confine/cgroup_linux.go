@@ -26,8 +26,7 @@ type hierarchy struct {
 }
 
 // findHierarchies reads where control groups are. A controller is in one hierarchy
-// only; the second version's tree also counts without controllers of ours, as long
-// as it has any.
+// only; the second version's tree also counts without controllers of ours.
 func findHierarchies(mountinfo []mount, own string) []hierarchy {
 	paths := map[string]string{} // of this process's groups, by controller; "" for version 2
 	for _, line := range strings.Split(own, "\n") {
@@ -54,7 +53,7 @@ func findHierarchies(mountinfo []mount, own string) []hierarchy {
 		h.controllers = slices.DeleteFunc(slices.Clone(h.controllers), func(c string) bool {
 			return !slices.Contains(controllers, c) || slices.Contains(taken, c)
 		})
-		if len(h.controllers) == 0 {
+		if len(h.controllers) == 0 && (!h.v2 || slices.ContainsFunc(found, func(f hierarchy) bool { return f.v2 })) {
 			continue
 		}
 		if !h.v2 {
@@ -78,7 +77,12 @@ func findHierarchies(mountinfo []mount, own string) []hierarchy {
 }
 
 // first is the controller to sort by: pids before the others.
-func (h hierarchy) first() string { return slices.Max(h.controllers) }
+func (h hierarchy) first() string {
+	if len(h.controllers) == 0 {
+		return ""
+	}
+	return slices.Max(h.controllers)
+}
 
 // claim is a Host's own group in a hierarchy, which holds those of its processes.
 type claim struct {

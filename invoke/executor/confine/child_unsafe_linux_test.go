@@ -54,6 +54,7 @@ var scenarios = map[string]func() error{
 	"fork-bomb":   forkBomb,
 	"foreign-abi": foreignABI,
 	"supervisor":  superviseUntilKilled,
+	"sender":      sender,
 	"alone":       alone,
 	"outside":     outside,
 }

@@ -666,11 +666,13 @@ func TestHierarchies(t *testing.T) {
 		findHierarchies(v2, "0::/a/b\n"))
 
 	v1 := parseMounts(line("/", "/c/memory", "cgroup cgroup rw,memory") + line("/docker/x", "/c/cpu,cpuacct", "cgroup cgroup rw,cpu,cpuacct") +
-		line("/", "/c/my\\040pids", "cgroup cgroup rw,pids") + line("/", "/proc", "proc proc rw") + line("/", unified, "cgroup2 cgroup2 rw"))
+		line("/", "/c/my\\040pids", "cgroup cgroup rw,pids") + line("/", "/proc", "proc proc rw") +
+		line("/", unified, "cgroup2 cgroup2 rw") + line("/", unified+"/again", "cgroup2 cgroup2 rw"))
 	require.Equal(t, []hierarchy{
 		{false, "/c/my pids", []string{"/c/my pids"}, []string{"pids"}},
 		{false, "/c/memory/y", []string{"/c/memory/y", "/c/memory"}, []string{"memory"}},
 		{false, "/c/cpu,cpuacct/z", []string{"/c/cpu,cpuacct/z", "/c/cpu,cpuacct"}, []string{"cpu"}},
+		{true, unified + "/q", []string{unified + "/q", unified}, []string{}}, // once
 	}, findHierarchies(v1, "4:memory:/y\n3:cpu,cpuacct:/docker/x/z\n2:pids:/\n0::/q\n"))
 	require.Equal(t, "/proc/sys", procMasked([]mount{{point: "/proc"}, {point: "/proc/sys/fs/binfmt_misc"}, {point: "/proc/sys"}}))
 }

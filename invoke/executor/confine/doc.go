@@ -35,6 +35,10 @@
 //     Not for the network: an abstract socket's address would be another one.
 //   - Control groups, version 2 or 1, or both: memory without swap, number of
 //     tasks, processor time.
+//   - A packet filter of the process's control group of version 2, for root, with
+//     Policy.Egress: its sockets send UDP datagrams to the addresses and ports that the
+//     supervisor has allowed (Process.AllowPeer), and nothing else. Sockets that it did not
+//     make itself, such as streams that came to it, are not under it.
 //   - Landlock: files to read and execute are the system's libraries and
 //     Policy.ReadPaths, to write the private /tmp and Policy.WritePaths. Files that
 //     are open, and memory files by their name in /proc/self/fd, stay accessible.
@@ -46,9 +50,10 @@
 //
 // A process with Policy.Verbs opens its devices under Landlock, so it keeps the right to
 // open InfiniBand's: its code can make queue pairs of its own and talk to whoever the
-// fabric lets it.
+// fabric lets it. No packet filter sees what a device sends.
 //
-// What none of this prevents: sending from an unconnected datagram socket that is
-// open to any address (a packet filter of the machine's can), using all that the
-// tenant's connection allows, and wasting the limits it was given.
+// What none of this prevents: without Policy.Egress, or where it cannot be applied,
+// sending from an unconnected datagram socket that is open to any address (a packet
+// filter of the machine's can); using all that the tenant's connection allows, and wasting
+// the limits it was given.
 package confine

@@ -150,10 +150,15 @@ func (h *handover) verify(r *Report) {
 		err = fmt.Errorf("the process is not in its control groups %v, but in %q", h.Groups, own)
 	}
 	if err != nil {
-		for _, m := range []Measure{MemoryLimit, SwapLimit, TaskLimit, CPULimit} {
+		for _, m := range []Measure{MemoryLimit, SwapLimit, TaskLimit, CPULimit, Egress} {
 			if r.Applied(m) {
 				r.note(m, "", err)
 			}
+		}
+	}
+	if r.Applied(Egress) {
+		if err := testEgress(); err != nil {
+			r.note(Egress, "", err)
 		}
 	}
 }

@@ -39,7 +39,7 @@ type Host struct {
 	cfg     HostConfig
 	mounts  []mount
 	claims  []*claim
-	lacking map[string]error // why there is no control group, by controller
+	lacking map[string]error // why there is no control group, by controller or version2
 	noUIDs  error            // why there are no user ids
 
 	mu        sync.Mutex
@@ -138,7 +138,11 @@ func (h *Host) takeGroups() error {
 	for _, c := range controllers {
 		h.lacking[c] = errors.New("no control group file system with this controller is mounted: mount one at /sys/fs/cgroup")
 	}
+	h.lacking[version2] = errNoVersion2
 	for _, tree := range findHierarchies(h.mounts, own) {
+		if len(tree.controllers) == 0 && !isRoot() {
+			continue // it is for filters of packets, which others may not have
+		}
 		if h.cfg.Cgroup != "" {
 			tree.bases = []string{filepath.Join(tree.bases[len(tree.bases)-1], h.cfg.Cgroup)}
 		}
@@ -153,6 +157,9 @@ func (h *Host) takeGroups() error {
 		}
 		for _, name := range tree.controllers {
 			h.lacking[name] = err
+		}
+		if tree.v2 {
+			h.lacking[version2] = err
 		}
 	}
 	return nil

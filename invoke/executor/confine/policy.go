@@ -23,6 +23,7 @@ const (
 	SwapLimit     Measure = "swap-limit"     // no swap, by control group
 	TaskLimit     Measure = "task-limit"     // processes and threads, by control group
 	CPULimit      Measure = "cpu-limit"      // by control group
+	Egress        Measure = "egress"         // packets to peers only, see Policy.Egress
 	Environment   Measure = "environment"    // only what Policy.Env has
 	Descriptors   Measure = "descriptors"    // only those of exec.Cmd
 	Session       Measure = "session"        // of its own, without terminal
@@ -39,7 +40,7 @@ const (
 // prepared are the measures of the supervisor, entered those of the process
 // itself, in the order in which they are applied.
 var (
-	prepared = []Measure{UID, Namespaces, MemoryLimit, SwapLimit, TaskLimit, CPULimit, Environment, Descriptors, Session, ParentDeath}
+	prepared = []Measure{UID, Namespaces, MemoryLimit, SwapLimit, TaskLimit, CPULimit, Egress, Environment, Descriptors, Session, ParentDeath}
 	entered  = []Measure{PrivateTmp, OOMScore, ResourceLimit, NoPrivileges, Landlock, NoCore, Seccomp}
 )
 
@@ -65,6 +66,11 @@ type Policy struct {
 	// from the very credentials that opened a device, and dropping privileges makes new
 	// ones, in each thread others: so Inherited does that, and starts the program anew.
 	Verbs bool
+
+	// Egress is for processes with UDP sockets: what they send goes only to those that
+	// Process.AllowPeer has been told of. They can use their sockets for nothing else, nor
+	// any other sockets of the Internet protocols that they make themselves.
+	Egress bool
 
 	// Syscalls are allowed beyond the filter's own, by the numbers of
 	// golang.org/x/sys/unix for this architecture.

@@ -27,6 +27,7 @@ type Process struct {
 	policy Policy
 	report Report
 	tmp    string
+	egress *egress // nil if packets may go anywhere
 
 	mu     sync.Mutex // against Close
 	uid    *uidLease
@@ -170,6 +171,9 @@ func (p *Process) makeGroups(name string, over *handover) error {
 	byController := map[string]*group{}
 	lacking := map[string]error{}
 	for _, c := range p.host.claims {
+		if len(c.controllers) == 0 {
+			continue // see boundEgress
+		}
 		g, err := c.newGroup(name)
 		if err == nil {
 			p.groups = append(p.groups, g)
@@ -196,6 +200,7 @@ func (p *Process) makeGroups(name string, over *handover) error {
 			return detail, err
 		})
 	}
+	p.report.apply(&p.policy, Egress, func() (string, error) { return p.boundEgress(name, over) })
 	for _, g := range p.groups {
 		if g.v2 {
 			fd, err := unix.Open(g.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -406,6 +411,7 @@ func (p *Process) Close() (Usage, error) {
 	for _, g := range p.groups {
 		errs = append(errs, removeGroup(g.dir, g.v2))
 	}
+	p.egress.close()
 	if p.tmp != "" {
 		errs = append(errs, os.RemoveAll(p.tmp))
 	}

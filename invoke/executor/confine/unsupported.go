@@ -5,6 +5,7 @@ package confine
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -66,6 +67,12 @@ func (*Process) Bounded() bool { return true }
 
 // Excess is nothing.
 func (*Process) Excess(int64) (Measure, string) { return "", "" }
+
+// AllowPeer does nothing.
+func (*Process) AllowPeer(netip.AddrPort) error { return nil }
+
+// ForgetPeer does nothing.
+func (*Process) ForgetPeer(netip.AddrPort) error { return nil }
 
 // Kill does nothing.
 func (*Process) Kill() error { return nil }

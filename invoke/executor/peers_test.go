@@ -1,0 +1,225 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
+	"github.com/rfaas-go/rfaas/softroce"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// A function that sends a datagram from the executor's own socket to where its input says.
+func init() {
+	functions["datagram"] = func(_ context.Context, in, out []byte) (int, error) {
+		to, err := netip.ParseAddrPort(string(in))
+		if err != nil {
+			return 0, err
+		}
+		err = errors.New("no socket")
+		for fd := 3; fd < 256; fd++ {
+			if kind, e := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); e != nil || kind != unix.SOCK_DGRAM {
+				continue
+			}
+			if family, e := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); e == nil && family == unix.AF_INET {
+				err = unix.Sendto(fd, []byte("hello"), 0, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
+			}
+		}
+		if errno, ok := errors.AsType[syscall.Errno](err); ok {
+			return copy(out, unix.ErrnoName(errno)), nil
+		}
+		return copy(out, "sent"), err
+	}
+}
+
+// filteredExecutor has its packets filtered, if this machine can.
+func filteredExecutor(t *testing.T, url string) *Executor {
+	t.Helper()
+	s, err := New(Config{Confine: confined(), Setup: Setup{Transports: []string{url, "shm:"}}})
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close(0) })
+	o := own1("datagram")
+	o.Clients = 4
+	e := begin(t, s, o)
+	report, _ := e.Confinement()
+	if !report.Applied(confine.Egress) {
+		if os.Getenv("CI") != "" && os.Getuid() == 0 {
+			require.Fail(t, "packets cannot be filtered", report.Detail(confine.Egress))
+		}
+		t.Skip(report.Detail(confine.Egress))
+	}
+	return e
+}
+
+// caller is a client over a device of its own.
+func caller(t *testing.T, e *Executor, url string) (send func(to netip.AddrPort) string, at netip.AddrPort, hangUp func()) {
+	t.Helper()
+	device, err := transport.Open(url)
+	require.NoError(t, err)
+	t.Cleanup(func() { device.Close() })
+	c, err := e.Dial(t.Context(), device, invoke.ClientConfig{Slots: 1, SlotBytes: 4096})
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	f, err := c.Function(t.Context(), "datagram")
+	require.NoError(t, err)
+	return func(to netip.AddrPort) string {
+		out := make([]byte, 100)
+		n, err := c.Call(t.Context(), f, []byte(to.String()), out)
+		require.NoError(t, err)
+		return string(out[:n])
+	}, device.Adapter().(*softroce.Adapter).Address(), func() { require.NoError(t, c.Close()) }
+}
+
+// An isolated executor's packets go to its clients, while they are that, and to nobody
+// else, on the loopback and off it.
+func TestPacketsGoToClients(t *testing.T) {
+	t.Parallel()
+	urls := map[string]string{"loopback": "softroce:"}
+	if own, ok := ownAddress(); ok {
+		urls["network"] = "softroce://" + own.String() + ":0?trust-network"
+	}
+	for name, url := range urls {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := filteredExecutor(t, url)
+			first, at, hangUp := caller(t, e, url)
+			second, _, _ := caller(t, e, url)
+			stranger, err := net.ListenUDP("udp4", &net.UDPAddr{IP: at.Addr().AsSlice()})
+			require.NoError(t, err)
+			defer stranger.Close()
+			require.Equal(t, "sent", first(at))
+			require.Equal(t, "EPERM", first(stranger.LocalAddr().(*net.UDPAddr).AddrPort()))
+			require.NotEqual(t, "sent", first(netip.MustParseAddrPort("192.0.2.1:4791")), "the loopback leads there no way")
+			require.Equal(t, "sent", second(at))
+			hangUp()
+			require.Eventually(t, func() bool { return second(at) == "EPERM" }, patience, time.Millisecond)
+		})
+	}
+}
+
+// ownAddress is one of this machine's on a network.
+func ownAddress() (netip.Addr, bool) {
+	list, _ := net.InterfaceAddrs()
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && !p.Addr().IsLoopback() {
+			return p.Addr(), true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// from is a stream from somewhere else.
+type from struct {
+	net.Conn
+	remote net.Addr
+}
+
+func (f from) RemoteAddr() net.Addr { return f.remote }
+
+// A client whose device is not where it connects from is told so.
+func TestClientElsewhere(t *testing.T) {
+	t.Parallel()
+	e := filteredExecutor(t, "softroce:")
+	device, err := transport.Open("softroce:")
+	require.NoError(t, err)
+	defer device.Close()
+	near, far, err := StreamPair()
+	require.NoError(t, err)
+	go func() {
+		if r, err := transport.Receive(t.Context(), from{far, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}}); err == nil {
+			e.Admit(t.Context(), r)
+		}
+	}()
+	_, err = invoke.Connect(t.Context(), device, near, invoke.ClientConfig{Token: e.Token()})
+	require.ErrorIs(t, err, transport.ErrRejected)
+	require.ErrorContains(t, err, "which is neither where it connects from (192.0.2.1:1) nor a neighbour of 127.0.0.1")
+}
+
+// A stream may come in pieces of any size; what is no address is not taken for one.
+func TestIntroduction(t *testing.T) {
+	t.Parallel()
+	hello := append([]byte{0, 0, 0, 3, frameHello, 0, 0, 0}, "abc"...)
+	exchange := append([]byte{0, 0, 0, 48, frameExchange, 0, 0, 0}, make([]byte, 48)...) // of another version
+	for _, size := range []int{1, 7, 8, 11, 12, 1000} {
+		var i introduction
+		for b := append(append([]byte(nil), hello...), exchange...); len(b) > 0; {
+			require.False(t, i.heard)
+			n := min(size, len(b))
+			require.NoError(t, i.hear(b[:n]))
+			b = b[n:]
+		}
+		require.True(t, i.heard, size)
+		require.Equal(t, exchange, i.frame)
+		require.False(t, i.peer.IsValid())
+	}
+	for _, other := range [][]byte{{0, 0, 0, 47, frameExchange, 0, 0, 0}, {0, 0, 0, 48, 5, 0, 0, 0}} {
+		var i introduction
+		require.NoError(t, i.hear(append(other, exchange...)))
+		require.True(t, i.heard, "no connection begins like this")
+		require.False(t, i.peer.IsValid())
+	}
+}
+
+func TestCredible(t *testing.T) {
+	t.Parallel()
+	network := func(s string) net.Addr {
+		ip, n, err := net.ParseCIDR(s)
+		require.NoError(t, err)
+		n.IP = ip
+		return n
+	}
+	networks := []net.Addr{network("127.0.0.1/8"), network("10.1.2.3/16"), network("192.0.2.7/24"), network("2001:db8::7/64")}
+	tcp := func(s string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(s)) }
+	local := &net.UnixAddr{Name: "x", Net: "unix"}
+	for _, c := range []struct {
+		peer string
+		from net.Addr
+		own  string
+		want bool
+	}{
+		{"10.1.9.9:53", tcp("10.1.9.9:7"), "10.1.2.3", true}, // its own host's
+		{"10.1.9.9:53", tcp("[::ffff:10.1.9.9]:7"), "10.1.2.3", true},
+		{"10.1.9.8:53", tcp("10.1.9.9:7"), "10.1.2.3", false},
+		{"192.0.2.9:4791", tcp("10.1.9.9:7"), "192.0.2.7", true}, // another network's, of the transport
+		{"192.0.2.9:40000", tcp("10.1.9.9:7"), "192.0.2.7", true},
+		{"192.0.2.9:2049", tcp("10.1.9.9:7"), "192.0.2.7", false},
+		{"192.0.2.255:4791", tcp("10.1.9.9:7"), "192.0.2.7", false}, // everybody's
+		{"192.0.3.9:4791", tcp("10.1.9.9:7"), "192.0.2.7", false},
+		{"192.0.2.9:4791", tcp("10.1.9.9:7"), "10.1.2.3", false},   // not the transport's
+		{"192.0.2.7:40000", tcp("10.1.9.9:7"), "192.0.2.7", false}, // this machine
+		{"127.0.0.1:40000", tcp("10.1.9.9:7"), "127.0.0.1", false},
+		{"127.0.0.2:53", tcp("10.1.2.3:7"), "127.0.0.1", true},
+		{"127.0.0.2:53", tcp("127.0.0.1:7"), "127.0.0.1", true},
+		{"192.0.2.7:53", tcp("127.0.0.1:7"), "192.0.2.7", true},
+		{"192.0.2.7:53", local, "192.0.2.7", true},
+		{"127.0.0.9:4791", local, "127.0.0.1", true},
+		{"198.51.100.1:4791", local, "192.0.2.7", false},
+		{"[2001:db8::9]:4791", tcp("10.1.9.9:7"), "2001:db8::7", true},
+		{"[2001:db8:1::9]:4791", tcp("10.1.9.9:7"), "2001:db8::7", false},
+	} {
+		err := credibleIn(netip.MustParseAddrPort(c.peer), c.from, netip.MustParseAddr(c.own), networks)
+		require.Equal(t, c.want, err == nil, "%+v: %v", c, err)
+	}
+}
+
+func TestTransportsBeyondLoopback(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]bool{
+		"softroce:": false, "softroce://127.0.0.2:0?mtu=1024": false, "softroce://[::1]": false, "shm:": false, "verbs://mlx5_0": false,
+		"softroce://192.0.2.7?trust-network": true, "trace+softroce://192.0.2.7:0?trust-network": true, "softroce://[2001:db8::7]?trust-network": true,
+	} {
+		require.Equal(t, want, BeyondLoopback(url), url)
+	}
+	require.True(t, strings.HasPrefix(providerOf("trace+verbs://x"), "verbs"))
+}
