@@ -42,12 +42,12 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 		return err
 	}
 	q.ready(own, peer, mtu)
-	msg, fds, err = x.Exchange(encodeReady(fits), nil)
+	msg, fds, err = x.Exchange(roceaddr.EncodeReady(fits), nil)
 	closeAll(fds)
 	if err != nil {
 		return err
 	}
-	peerFits, told := decodeReady(msg)
+	peerFits, told := roceaddr.DecodeReady(msg)
 	switch agreed := min(fits, peerFits); {
 	case !told && fits < mtu:
 		return fmt.Errorf("%w: the route to %v has room for a path MTU of %d, and the peer, which is no softroce, is ready for %d; open this device with the parameter mtu=%d",
@@ -57,7 +57,7 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	default:
 		q.ready(own, peer, agreed)
 	}
-	_, fds, err = x.Exchange(encodeReady(fits), nil)
+	_, fds, err = x.Exchange(roceaddr.EncodeReady(fits), nil)
 	closeAll(fds)
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/internal/roceaddr"
 )
 
 // sockaddr is a socket address as the kernel reads and writes it.
@@ -26,7 +28,7 @@ func newSockaddr(a netip.AddrPort) (s sockaddr) {
 	}
 	s.raw.Family, s.raw.Addr = unix.AF_INET6, a.Addr().As16()
 	s.raw.Port = binary.NativeEndian.Uint16(port[:])
-	s.raw.Scope_id = scopeOf(a.Addr())
+	s.raw.Scope_id = roceaddr.Scope(a.Addr())
 	s.len = unix.SizeofSockaddrInet6
 	return s
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -60,7 +59,7 @@ func openSocket(local netip.AddrPort, exact bool) (s *socket, err error) {
 			return nil, explain("allowing UDP without a checksum", err)
 		}
 	}
-	if err := unix.Bind(fd, sockaddrOf(local)); err != nil {
+	if err := unix.Bind(fd, roceaddr.Sockaddr(local)); err != nil {
 		return nil, bindError(local, err)
 	}
 	name, err := unix.Getsockname(fd)
@@ -106,13 +105,6 @@ func bindError(local netip.AddrPort, err error) error {
 	return explain(fmt.Sprintf("binding UDP %v", local), err)
 }
 
-func sockaddrOf(a netip.AddrPort) unix.Sockaddr {
-	if a.Addr().Is4() {
-		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
-	}
-	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(), ZoneId: scopeOf(a.Addr())}
-}
-
 func portOf(sa unix.Sockaddr) uint16 {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:
@@ -121,18 +113,6 @@ func portOf(sa unix.Sockaddr) uint16 {
 		return uint16(sa.Port)
 	}
 	return 0
-}
-
-// scopeOf is the interface index of a link-local address's zone.
-func scopeOf(a netip.Addr) uint32 {
-	if a.Zone() == "" {
-		return 0
-	}
-	if ifc, err := net.InterfaceByName(a.Zone()); err == nil {
-		return uint32(ifc.Index)
-	}
-	n, _ := strconv.Atoi(a.Zone())
-	return uint32(n)
 }
 
 // pathMTU is the largest path MTU of the interface that has the address.

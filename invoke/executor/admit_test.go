@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -92,7 +93,8 @@ const (
 )
 
 // A client in another network namespace calls an isolated executor over softroce,
-// with its set-up over TCP and over TLS.
+// with its set-up over TCP and over TLS. The executor's route to it has room for less than
+// its interface, which an isolated process cannot find out.
 func TestReachedFromAnotherHost(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("making network namespaces needs root")
@@ -109,9 +111,11 @@ func TestReachedFromAnotherHost(t *testing.T) {
 	ip("-n", names[reachable], "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", names[reaching])
 	for address, name := range names {
 		ip("-n", name, "address", "add", address+"/24", "dev", "wire")
+		ip("-n", name, "link", "set", "wire", "mtu", "9000")
 		ip("-n", name, "link", "set", "wire", "up")
 		ip("-n", name, "link", "set", "lo", "up") // for the packet filter's test of itself
 	}
+	ip("-n", names[reachable], "route", "add", reaching+"/32", "dev", "wire", "mtu", "1500")
 	reachIn(t, place{Device: "softroce://" + reaching + "?trust-network"}, "softroce://"+reachable+"?trust-network",
 		[]string{"nsenter", "--net=/run/netns/" + names[reachable]}, []string{"nsenter", "--net=/run/netns/" + names[reaching]})
 }
@@ -243,14 +247,18 @@ func reach() {
 				return err
 			}
 			f, err := c.Function(ctx, "echo")
-			out := make([]byte, 5)
+			in := bytes.Repeat([]byte("hello"), 4000/5) // more than a packet of an Ethernet
+			out := make([]byte, len(in))
 			if err == nil {
-				_, err = c.Call(ctx, f, []byte("hello"), out)
+				_, err = c.Call(ctx, f, in, out)
+			}
+			if err == nil && !bytes.Equal(in, out) {
+				err = errors.New("another result")
 			}
 			if err := errors.Join(err, c.Close()); err != nil {
 				return err
 			}
-			fmt.Printf("%s: %s\n", way.name, out)
+			fmt.Printf("%s: %s\n", way.name, out[:5])
 		}
 		return nil
 	}()

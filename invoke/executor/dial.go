@@ -83,7 +83,7 @@ func (e *Executor) Admit(ctx context.Context, r *transport.Request) error {
 // to be heard, what goes over it is copied as long as it lasts.
 func (e *Executor) socketOf(stream net.Conn) (net.Conn, error) {
 	carry := relay
-	if e.filtered() {
+	if e.introduced() {
 		carry = e.introduce
 	} else if _, ok := stream.(filer); ok {
 		return stream, nil

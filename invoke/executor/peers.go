@@ -1,21 +1,12 @@
 package executor
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"strings"
-
-	"github.com/rfaas-go/rfaas/internal/roceaddr"
-	"github.com/rfaas-go/rfaas/invoke/executor/confine"
-	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
-
-// Where an isolated executor's packets go (confine.Egress) is up to its supervisor: to
-// the UDP addresses that its clients name as they connect. They name them on the set-up
-// stream, so the supervisor listens in there, and does not ask the executor.
 
 // isSoftroce says whether a transport is RoCE over a UDP socket, decorated or not.
 func isSoftroce(url string) bool { return providerOf(url) == "softroce" }
@@ -50,120 +41,6 @@ func (e *Executor) transport() string {
 		return e.transports[0]
 	}
 	return e.assignment.Transport
-}
-
-// filtered says whether clients have to be heard, so that packets to them are let out.
-func (e *Executor) filtered() bool {
-	return e.confined != nil && isSoftroce(e.transport()) && e.confined.Report().Applied(confine.Egress)
-}
-
-// introduce relays between a client and the executor, which may send to the client as
-// long as that lasts.
-func (e *Executor) introduce(client, near net.Conn) {
-	i := &introduction{Conn: client, executor: e}
-	relay(i, near)
-	if i.peer.IsValid() {
-		e.confined.ForgetPeer(i.peer) // an error means that the executor has ended
-	}
-}
-
-// introduction is a client's stream, of which the first exchange is heard: the address of
-// the client's device, which is good for one connection. The rest is the client's and the
-// executor's.
-type introduction struct {
-	net.Conn
-	executor *Executor
-	peer     netip.AddrPort // once it is allowed
-
-	heard bool
-	frame []byte // the beginning of a frame, as far as it matters
-	skip  int    // bytes of a frame that does not
-}
-
-// Frames of a set-up stream: see package transport. An exchange comes after the hello,
-// which was read before in most cases.
-const (
-	frameHeader   = 8
-	frameHello    = 1
-	frameReject   = 3
-	frameExchange = 4
-)
-
-// Read has the executor get what names the client only when it may send there.
-func (i *introduction) Read(b []byte) (int, error) {
-	n, err := i.Conn.Read(b)
-	if refused := i.hear(b[:n]); refused != nil {
-		i.reject(refused.Error())
-		return 0, refused
-	}
-	return n, err
-}
-
-// hear looks for the address. What is no such thing the executor refuses, and it can then
-// send nowhere.
-func (i *introduction) hear(b []byte) error {
-	for len(b) > 0 && !i.heard {
-		if i.skip > 0 {
-			n := min(i.skip, len(b))
-			i.skip, b = i.skip-n, b[n:]
-			continue
-		}
-		wanted := frameHeader
-		if len(i.frame) >= frameHeader {
-			wanted += roceaddr.Bytes
-		}
-		n := min(wanted-len(i.frame), len(b))
-		i.frame, b = append(i.frame, b[:n]...), b[n:]
-		switch {
-		case len(i.frame) < wanted:
-		case wanted > frameHeader:
-			i.heard = true
-			return i.allow(i.frame[frameHeader:])
-		default:
-			i.begin(binary.BigEndian.Uint32(i.frame), i.frame[4])
-		}
-	}
-	return nil
-}
-
-// begin takes the header of a frame.
-func (i *introduction) begin(size uint32, kind byte) {
-	switch {
-	case kind == frameHello:
-		i.frame, i.skip = i.frame[:0], int(size)
-	case kind != frameExchange || size != roceaddr.Bytes:
-		i.heard = true
-	}
-}
-
-// allow lets packets to the client out.
-func (i *introduction) allow(exchanged []byte) error {
-	a, err := roceaddr.Decode(exchanged)
-	if err != nil {
-		return nil
-	}
-	peer := netip.AddrPortFrom(a.GID, a.Port)
-	if i.executor.assignment.Runtime != runtime.Wasm { // which sends nothing by itself
-		if err := credible(peer, i.RemoteAddr(), localAddress(i.executor.transport())); err != nil {
-			return err
-		}
-	}
-	if err := i.executor.confined.AllowPeer(peer); err != nil {
-		return err
-	}
-	i.peer = peer
-	return nil
-}
-
-// reject tells the client why it is not connected. The executor is only told that it hung
-// up.
-func (i *introduction) reject(reason string) {
-	const code, most = 0, 1024
-	reason = reason[:min(len(reason), most)]
-	payload := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint32(nil, code), uint16(len(reason)))
-	payload = append(payload, reason...)
-	frame := binary.BigEndian.AppendUint32(nil, uint32(len(payload)))
-	i.Write(append(append(frame, frameReject, 0, 0, 0), payload...)) // an error means that it has gone
 }
 
 // Ports that devices and softroce have, unless they were told otherwise: RoCE's, and

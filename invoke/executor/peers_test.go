@@ -146,31 +146,6 @@ func TestClientElsewhere(t *testing.T) {
 	require.ErrorContains(t, err, "which is neither where it connects from (192.0.2.1:1) nor a neighbour of 127.0.0.1")
 }
 
-// A stream may come in pieces of any size; what is no address is not taken for one.
-func TestIntroduction(t *testing.T) {
-	t.Parallel()
-	hello := append([]byte{0, 0, 0, 3, frameHello, 0, 0, 0}, "abc"...)
-	exchange := append([]byte{0, 0, 0, 48, frameExchange, 0, 0, 0}, make([]byte, 48)...) // of another version
-	for _, size := range []int{1, 7, 8, 11, 12, 1000} {
-		var i introduction
-		for b := append(append([]byte(nil), hello...), exchange...); len(b) > 0; {
-			require.False(t, i.heard)
-			n := min(size, len(b))
-			require.NoError(t, i.hear(b[:n]))
-			b = b[n:]
-		}
-		require.True(t, i.heard, size)
-		require.Equal(t, exchange, i.frame)
-		require.False(t, i.peer.IsValid())
-	}
-	for _, other := range [][]byte{{0, 0, 0, 47, frameExchange, 0, 0, 0}, {0, 0, 0, 48, 5, 0, 0, 0}} {
-		var i introduction
-		require.NoError(t, i.hear(append(other, exchange...)))
-		require.True(t, i.heard, "no connection begins like this")
-		require.False(t, i.peer.IsValid())
-	}
-}
-
 func TestCredible(t *testing.T) {
 	t.Parallel()
 	network := func(s string) net.Addr {

@@ -1,0 +1,64 @@
+package executor
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/internal/roceaddr"
+)
+
+// Frames are heard in any pieces, and changed; what is no frame of a set-up is copied as it
+// is, and nothing of it lost.
+func TestCarryExchanges(t *testing.T) {
+	t.Parallel()
+	frame := func(kind byte, message string) string {
+		return string([]byte{0, 0, 0, byte(len(message)), kind, 0, 0, 0}) + message
+	}
+	hello, first, second := frame(frameHello, "abc"), frame(frameExchange, "first"), frame(frameExchange, "second")
+	for name, c := range map[string]struct{ in, want, heard string }{
+		"exchanges":              {hello + first + second + second, hello + frame(frameExchange, "0irst") + frame(frameExchange, "1econd"), "first second "},
+		"ends in a message":      {hello + first[:10], hello + first[:10], ""},
+		"ends in a header":       {hello + first[:5], hello + first[:5], ""},
+		"another kind":           {first + frame(5, "control") + second, frame(frameExchange, "0irst") + frame(5, "control")[:frameHeader], "first "},
+		"no frame":               {"GET / HTTP/1.1", "GET / HT", ""},
+		"far too long":           {string([]byte{0, 1, 0, 1, frameExchange, 0, 0, 0}), string([]byte{0, 1, 0, 1, frameExchange, 0, 0, 0}), ""},
+		"nothing in an exchange": {frame(frameExchange, "") + second, frame(frameExchange, "") + frame(frameExchange, "1econd"), " second "},
+	} {
+		for _, in := range []io.Reader{bytes.NewReader([]byte(c.in)), iotest.OneByteReader(bytes.NewReader([]byte(c.in)))} {
+			var out bytes.Buffer
+			heard := ""
+			carryExchanges(&out, in, func(exchange int, message []byte) error {
+				heard += string(message) + " "
+				if len(message) > 0 {
+					message[0] = '0' + byte(exchange)
+				}
+				return nil
+			})
+			require.Equal(t, c.want, out.String(), name)
+			require.Equal(t, c.heard, heard, name)
+		}
+	}
+}
+
+// No end promises more than the executor's route has room for.
+func TestIntroductionBounds(t *testing.T) {
+	t.Parallel()
+	var i introduction
+	message := roceaddr.EncodeReady(4096)
+	require.NoError(t, i.bound(message))
+	require.Equal(t, roceaddr.EncodeReady(4096), message, "the route is not known")
+	i.near.Store(4096)
+	i.far.Store(2048)
+	i.route.Store(1024)
+	for said, want := range map[int]int{4096: 1024, 512: 512} {
+		message = roceaddr.EncodeReady(said)
+		require.NoError(t, i.bound(message))
+		require.Equal(t, roceaddr.EncodeReady(want), message)
+	}
+	i.route.Store(2048)
+	require.NoError(t, i.bound([]byte("ready")))
+}
