@@ -40,7 +40,8 @@ func TestMemoryThatAClientHolds(t *testing.T) {
 			require.Eventually(t, func() bool { return a.Free().Cores == 1 }, patience, time.Millisecond)
 			if report.Applied(confine.MemoryLimit) {
 				require.Greater(t, held(), int64(bytes/2))
-				require.Less(t, held(), int64(2*bytes), "no more than is held")
+				const slots = 1 << 20 // more than these, and the memory of events
+				require.Less(t, held(), int64(2*bytes+slots), "no more than is held: a result, and the input of it")
 			} else {
 				require.Zero(t, held(), report.Detail(confine.MemoryLimit))
 			}

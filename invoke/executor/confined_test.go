@@ -57,12 +57,16 @@ func init() {
 		}
 		return err
 	})
-	functions["memory file"] = forever(func() error {
-		fd, err := unix.MemfdCreate("more", 0)
-		for n := 0; err == nil && n < beyond; n += 1 << 20 {
-			_, err = unix.Write(fd, make([]byte, 1<<20))
+	piece := make([]byte, 1<<20)
+	fill := func(fd, bytes int) (err error) {
+		for n := 0; err == nil && n < bytes; n += len(piece) {
+			_, err = unix.Write(fd, piece)
 		}
 		return err
+	}
+	functions["memory file"] = forever(func() error {
+		fd, err := unix.MemfdCreate("more", 0)
+		return errors.Join(err, fill(fd, beyond))
 	})
 	functions["threads"] = forever(func() error {
 		for range 60 { // their stacks are within the limit of data
@@ -75,7 +79,11 @@ func init() {
 	})
 	functions["temporary files"] = forever(func() error {
 		for i := range 4 {
-			if err := os.WriteFile(filepath.Join(os.TempDir(), fmt.Sprint(i)), make([]byte, beyond/4), 0o600); err != nil {
+			f, err := os.Create(filepath.Join(os.TempDir(), fmt.Sprint(i)))
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(fill(int(f.Fd()), beyond/4), f.Close()); err != nil {
 				return err
 			}
 		}
@@ -83,13 +91,10 @@ func init() {
 	})
 	functions["deleted file"] = forever(func() error {
 		f, err := os.Create(filepath.Join(os.TempDir(), "deleted"))
-		if err == nil {
-			err = errors.Join(os.Remove(f.Name()), f.Truncate(beyond))
+		if err != nil {
+			return err
 		}
-		for n := 0; err == nil && n < beyond; n += 1 << 20 {
-			_, err = f.Write(make([]byte, 1<<20))
-		}
-		return err
+		return errors.Join(os.Remove(f.Name()), fill(int(f.Fd()), beyond))
 	})
 	functions["all memory"] = func(context.Context, []byte, []byte) (int, error) {
 		const part = 16 << 20
