@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/rfaas-go/rfaas/alloc"
 	"github.com/rfaas-go/rfaas/alloc/manager"
@@ -38,18 +39,36 @@ func (p *program) cluster(ctx context.Context, at *managerFlags, as *clientCrede
 	}, nil
 }
 
+// freeSoon is how long a manager is given to hear of leases that have just ended, such as
+// those of the command before in a script; freeAgain is how often it is asked.
+const (
+	freeSoon  = 2 * time.Second
+	freeAgain = 50 * time.Millisecond
+)
+
 // freeCores is how many workers of one core there can be in a cluster.
-func freeCores(nodes []manager.Node) (int, error) {
-	free := 0
-	for _, n := range nodes {
-		if !n.Draining {
-			free += n.FreeCores
+func freeCores(ctx context.Context, m *manager.Client, s manager.Snapshot) (free int, err error) {
+	for begun := time.Now(); ; {
+		for _, n := range s.Nodes {
+			if !n.Draining {
+				free += n.FreeCores
+			}
+		}
+		if free > 0 {
+			return free, nil
+		}
+		if time.Since(begun) > freeSoon {
+			return 0, fmt.Errorf("no core of the cluster is free ('rfaas nodes' shows it); say with --workers for how many to wait")
+		}
+		select {
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		case <-time.After(freeAgain):
+		}
+		if s, err = m.Nodes(ctx); err != nil {
+			return 0, err
 		}
 	}
-	if free == 0 {
-		return 0, fmt.Errorf("no core of the cluster is free ('rfaas nodes' shows it); say with --workers for how many to wait")
-	}
-	return free, nil
 }
 
 // archive is the package that a cluster is sent, nil for a function that comes with the

@@ -179,7 +179,7 @@ func (f *runFlags) source(ctx context.Context, p *program, function *function, d
 		return nil, 0, "", err
 	}
 	if workers = f.workers; workers == 0 {
-		if workers, err = freeCores(s.Nodes); err != nil {
+		if workers, err = freeCores(ctx, m, s); err != nil {
 			return nil, 0, "", err
 		}
 	}
