@@ -138,6 +138,7 @@ var external = []rule{
 	{"internal/link", "golang.org/x/sys", "as transport, which it imports"},
 	{"internal/filelock", "golang.org/x/sys", "flock"},
 	{"internal/pages", "golang.org/x/sys", "maps memory"},
+	{"internal/roceaddr", "golang.org/x/sys", "looks routes up"},
 	{"internal/pairtest", "golang.org/x/sys", "as transport, whose ends it connects"},
 	{"softroce/...", "golang.org/x/sys", "as transport, which it is a provider of"},
 	{"softroce/rxe", "github.com/vishvananda/netlink", "makes links of the kernel's driver over RDMA netlink; for programs, no transport imports it"},

@@ -1,0 +1,57 @@
+package architecture
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What docs/SECURITY.md says is shown by tests that there are, in the package that it
+// names; so are other documents' tests, in some package.
+func TestDocumentsNameTests(t *testing.T) {
+	t.Parallel()
+	_, file, _, _ := runtime.Caller(0)
+	root := filepath.Join(filepath.Dir(file), "..", "..")
+	tests := map[string][]string{} // the folders that have them
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)[A-Z]\w*)\(`)
+	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		folder, _ := filepath.Rel(root, filepath.Dir(path)) // both are absolute
+		for _, m := range declared.FindAllSubmatch(text, -1) {
+			tests[string(m[1])] = append(tests[string(m[1])], folder)
+		}
+		return err
+	}))
+	documents, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	require.NoError(t, err)
+	require.NotEmpty(t, documents)
+	named := regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w*`)
+	shown := regexp.MustCompile("`([a-z/]+)` ((?:(?:Test|Fuzz)[A-Z]\\w*(?:, )?)+)")
+	for _, path := range append(documents, filepath.Join(root, "README.md")) {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, name := range named.FindAllString(string(text), -1) {
+			require.NotEmpty(t, tests[name], "%s names %s, which there is not", filepath.Base(path), name)
+		}
+		if filepath.Base(path) != "SECURITY.md" {
+			continue
+		}
+		rows := shown.FindAllStringSubmatch(string(text), -1)
+		require.NotEmpty(t, rows)
+		for _, m := range rows {
+			for _, name := range named.FindAllString(m[2], -1) {
+				require.True(t, slices.Contains(tests[name], m[1]), "SECURITY.md says that package %s has %s, which is in %v", m[1], name, tests[name])
+			}
+		}
+	}
+}
