@@ -2,6 +2,8 @@ package softroce_test
 
 import (
 	"context"
+	"encoding/binary"
+	"io"
 	"net"
 	"os"
 	"runtime"
@@ -115,5 +117,55 @@ func TestRouteMTU(t *testing.T) {
 				require.Zero(t, e.Dev.Adapter().(*softroce.Adapter).Counters()["send_errors"])
 			}
 		})
+	}
+}
+
+// The other end of a connection that is no softroce does not say what its route has room
+// for. If this end's has less, the connection is refused, and says with what it works.
+func TestRouteMTUOfOthers(t *testing.T) {
+	effort.TwoProcesses(t)
+	h := newHosts(t, 9000)
+	run(t, "ip", "-n", h.a, "route", "replace", "10.79.0.0/24", "dev", "wire", "src", addressA, "mtu", "1500")
+	ctx, cancel := context.WithTimeout(t.Context(), pairtest.Patience)
+	defer cancel()
+	sa, across := net.Pipe()
+	back, sb := net.Pipe()
+	go io.Copy(back, across)
+	go sayNoMTU(across, back)
+	within(t, h.b, func() {
+		b := pairtest.NewEnd(t, "softroce://"+addressB+"?trust-network")
+		go func() {
+			if r, err := transport.Receive(ctx, sb); err == nil {
+				r.Accept(ctx, b.Config()) // the other end's error is the test's
+			}
+		}()
+	})
+	within(t, h.a, func() {
+		a := pairtest.NewEnd(t, "softroce://"+addressA+"?trust-network")
+		_, err := a.Dev.Connect(ctx, sa, a.Config())
+		if err == nil {
+			t.Error("it is connected")
+			return
+		}
+		require.ErrorContains(t, err, "the route to "+addressB+" has room for a path MTU of 1024, and the peer, which is no softroce, is ready for 4096; open this device with the parameter mtu=1024")
+	})
+}
+
+// sayNoMTU copies a set-up stream, and cuts the message of an end that is ready to the word.
+func sayNoMTU(to io.Writer, from io.Reader) {
+	for {
+		frame := make([]byte, 8)
+		if _, err := io.ReadFull(from, frame); err != nil {
+			return
+		}
+		payload := make([]byte, binary.BigEndian.Uint32(frame))
+		if _, err := io.ReadFull(from, payload); err != nil {
+			return
+		}
+		if string(payload[:min(len(payload), 5)]) == "ready" {
+			payload = payload[:5]
+			binary.BigEndian.PutUint32(frame, 5)
+		}
+		to.Write(append(frame, payload...))
 	}
 }
