@@ -282,7 +282,6 @@ func playDoomed(address string) error {
 			os.Exit(1)
 		}()
 	}
-	err = answerLines(func(string) (any, error) { return nil, errors.New("nobody tells it anything") })
-	os.Exit(1) // who started it has ended
-	return err
+	_ = answerLines(func(string) (any, error) { return nil, errors.New("nobody tells it anything") })
+	return errors.New("who started it has ended")
 }

@@ -25,9 +25,8 @@ func compileText(ctx context.Context, c Code) ([]byte, error) {
 	case "forever":
 		select {}
 	case "memory":
-		var all [][]byte
-		for {
-			all = append(all, bytes.Repeat([]byte("x"), 1<<20))
+		for all := []byte{}; ; {
+			all = append(all, bytes.Repeat([]byte("x"), len(all)+1<<20)...)
 		}
 	case "crash":
 		os.Exit(3)
