@@ -135,7 +135,7 @@ func (s *stranger) hello() []byte {
 	p = transport.RemoteSpan{Addr: replyAddress, Len: headerRoom + leastSlot, Key: replyKey}.AppendTo(p)
 	p = binary.LittleEndian.AppendUint64(p, 0)
 	p = binary.LittleEndian.AppendUint16(p, 0) // no token
-	b := append([]byte("rfaas\x01"), byte(len(s.wire)))
+	b := append([]byte("rfaas\x02"), byte(len(s.wire)))
 	b = append(append(b, s.wire...), 1, 'x')
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(p))), p...)
 }

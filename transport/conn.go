@@ -27,6 +27,10 @@ type ConnConfig struct {
 	// connection, its text is told to the peer. Without it, a peer on a Unix
 	// socket must run under the same user (or root), and any other is accepted.
 	Authorize func(ctx context.Context, peer Peer) error
+	// Notified, if set, is called with what the peer's Conn.Notify sends, from when the
+	// connection is set up: one call at a time, on a goroutine that also notices the
+	// peer's end, so that it must not wait. msg is valid during the call.
+	Notified func(msg []byte)
 }
 
 // MaxPrivateData is the most private data, in bytes, that one end can give.
@@ -64,6 +68,7 @@ type Conn struct {
 	recvDepth   uint32
 	peer        Peer
 	link        *link // nil after Join
+	notified    func(msg []byte)
 
 	_         [64]byte
 	sending   Owner
@@ -91,7 +96,7 @@ func (d *Device) newConn(cfg ConnConfig, l *link) (*Conn, error) {
 		return nil, err
 	}
 	c := &Conn{
-		dev: d, pd: cfg.Domain, id: d.nextID.Add(1), link: l,
+		dev: d, pd: cfg.Domain, id: d.nextID.Add(1), link: l, notified: cfg.Notified,
 		sendOps:     d.caps.Ops &^ Ops(OpInvalid, OpRecv, OpRecvImm),
 		maxMessage:  d.caps.MaxMessageBytes,
 		inlineBytes: uint32(cfg.InlineBytes),

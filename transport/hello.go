@@ -19,7 +19,7 @@ type hello struct {
 
 const (
 	helloMagic   = "rfaas"
-	helloVersion = 1
+	helloVersion = 2
 	maxName      = 255
 )
 

@@ -39,7 +39,7 @@ func TestMalformedHello(t *testing.T) {
 	}
 	for text, b := range map[string][]byte{
 		"malformed hello: not this protocol": change(0, 'R'),
-		"the peer speaks version 2 of the set-up protocol, this end 1; use one release on both ends": change(5, 2),
+		"the peer speaks version 1 of the set-up protocol, this end 2; use one release on both ends": change(5, 1),
 		"malformed hello: names cut short":     change(6, 200),
 		"malformed hello: names not printable": change(8, '\n'),
 		"malformed hello: private data":        append(change(0, 'r'), 0),
@@ -47,7 +47,7 @@ func TestMalformedHello(t *testing.T) {
 		_, err := decodeHello(b)
 		require.ErrorContains(t, err, text)
 	}
-	_, err := decodeHello(change(5, 2))
+	_, err := decodeHello(change(5, 1))
 	require.ErrorIs(t, err, ErrNotSupported)
 	_, err = decodeHello(hello{private: make([]byte, MaxPrivateData+1)}.encode())
 	require.ErrorContains(t, err, "malformed hello: private data")

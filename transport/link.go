@@ -30,7 +30,7 @@ type link struct {
 	}
 	out struct {
 		sync.Mutex
-		queue    []outgoing // control messages not yet written
+		queue    []outgoing // control messages and notices not yet written
 		notices  uint32     // a bit for each kind of Notify's that is not yet written
 		draining bool       // a goroutine is writing them
 		drained  sync.Cond  // it has ended
@@ -42,6 +42,7 @@ type link struct {
 }
 
 type outgoing struct {
+	kind frameKind
 	msg  []byte
 	file *File // nil for none
 }
@@ -63,6 +64,7 @@ const (
 	frameExchange                      // either: Exchanger
 	frameControl                       // either, once set up: Control
 	frameGoodbye                       // either: closed in good order
+	frameNotice                        // either, once set up: Conn.Notify
 )
 
 func newLink(stream net.Conn) *link {
@@ -100,7 +102,7 @@ func (l *link) read() (kind frameKind, payload []byte, fds []int, err error) {
 		return 0, nil, nil, err
 	}
 	size, kind, nfds := binary.BigEndian.Uint32(l.in.buf), frameKind(l.in.buf[4]), int(l.in.buf[5])
-	if size > maxFrameBytes || kind < frameHello || kind > frameGoodbye || nfds > MaxExchangeFDs {
+	if size > maxFrameBytes || kind < frameHello || kind > frameNotice || nfds > MaxExchangeFDs {
 		return 0, nil, nil, fmt.Errorf("%w: the peer does not speak this set-up protocol (frame of kind %d, %d bytes)", ErrInvalid, kind, size)
 	}
 	if err := l.fill(frameHeader + int(size)); err != nil {
@@ -203,7 +205,9 @@ func (l *link) expect(want frameKind) ([]byte, []int, error) {
 }
 
 // Send makes link the Control of an established connection.
-func (l *link) Send(msg []byte, file *File) {
+func (l *link) Send(msg []byte, file *File) { l.send(frameControl, msg, file) }
+
+func (l *link) send(kind frameKind, msg []byte, file *File) {
 	l.out.Lock()
 	defer l.out.Unlock()
 	if l.out.closed {
@@ -213,7 +217,7 @@ func (l *link) Send(msg []byte, file *File) {
 		l.Break(errors.New("the peer does not read what it is told"))
 		return
 	}
-	o := outgoing{msg: append([]byte(nil), msg...)}
+	o := outgoing{kind: kind, msg: append([]byte(nil), msg...)}
 	if file != nil {
 		o.file = file.Hold()
 	}
@@ -240,7 +244,7 @@ func (l *link) next() (o outgoing, ok bool) {
 	case l.out.notices != 0:
 		kind := bits.TrailingZeros32(l.out.notices)
 		l.out.notices &^= 1 << kind
-		return outgoing{msg: []byte{byte(kind)}}, true
+		return outgoing{kind: frameControl, msg: []byte{byte(kind)}}, true
 	case len(l.out.queue) > 0:
 		o = l.out.queue[0]
 		l.out.queue = l.out.queue[1:]
@@ -272,10 +276,10 @@ func (l *link) drain() {
 // (RLIMIT_NOFILE, if it is not root): peers take them soon.
 func (l *link) writeControl(o outgoing) error {
 	if o.file == nil {
-		return l.write(frameControl, o.msg)
+		return l.write(o.kind, o.msg)
 	}
 	for {
-		err := l.write(frameControl, o.msg, o.file.FD())
+		err := l.write(o.kind, o.msg, o.file.FD())
 		if !errors.Is(err, syscall.ETOOMANYREFS) {
 			return err
 		}

@@ -96,7 +96,7 @@ func TestLinkRefusesOtherProtocols(t *testing.T) {
 	for text, b := range map[string][]byte{
 		"the peer does not speak this set-up protocol (frame of kind 47, 1195725856 bytes)": []byte("GET / HTTP/1.1\r\n"),
 		"(frame of kind 0, 0 bytes)":                  frame(0, 0, 0, ""),
-		"(frame of kind 7, 0 bytes)":                  frame(frameGoodbye+1, 0, 0, ""),
+		"(frame of kind 8, 0 bytes)":                  frame(frameNotice+1, 0, 0, ""),
 		"(frame of kind 5, 1048577 bytes)":            frame(frameControl, 0, maxFrameBytes+1, ""),
 		"(frame of kind 5, 1 bytes)":                  frame(frameControl, MaxExchangeFDs+1, 1, ""),
 		"the peer announced 2 descriptors, 0 arrived": frame(frameControl, 2, 1, "x"),

@@ -97,7 +97,7 @@ func TestAdoptRefuses(t *testing.T) {
 // What a peer sends before it was answered would be lost: it is refused.
 func TestDetachWithMore(t *testing.T) {
 	t.Parallel()
-	hello := "\x00\x00\x00\x1c\x01\x00\x00\x00rfaas\x01\x0aloopback/1\x08loopback\x00\x00"
+	hello := "\x00\x00\x00\x1c\x01\x00\x00\x00rfaas\x02\x0aloopback/1\x08loopback\x00\x00"
 	descriptor, err := os.Open(os.DevNull)
 	require.NoError(t, err)
 	t.Cleanup(func() { descriptor.Close() })

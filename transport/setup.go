@@ -147,6 +147,11 @@ func (c *Conn) listen() {
 			}
 		case kind == frameControl:
 			c.qp.Message(payload, fds)
+		case kind == frameNotice:
+			closeFDs(fds)
+			if c.notified != nil {
+				c.notified(payload)
+			}
 		case kind == frameGoodbye:
 			closeFDs(fds)
 			reason = ErrPeerClosed

@@ -253,7 +253,7 @@ func FuzzReceive(f *testing.F) {
 	dev, err := transport.Open("loopback:")
 	require.NoError(f, err)
 	f.Cleanup(func() { dev.Close() })
-	f.Add([]byte("\x00\x00\x00\x1c\x01\x00\x00\x00rfaas\x01\x0aloopback/1\x08loopback\x00\x00"))
+	f.Add([]byte("\x00\x00\x00\x1c\x01\x00\x00\x00rfaas\x02\x0aloopback/1\x08loopback\x00\x00"))
 	f.Add([]byte("\x00\x00\x00\x05\x03\x00\x00\x00later"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		sa, sb := net.Pipe()
