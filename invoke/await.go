@@ -154,8 +154,10 @@ func (c *Client) abandon(s *clientSlot) {
 	cancel := &c.staged[0]
 	*cancel = transport.WriteImm(maxSlots, transport.Span{}, s.worker, requestImm(s.index, kindCancel, cancelTag(s.id)))
 	c.setFlags(cancel)
-	// If it cannot be sent, the worker executes the call in vain.
+	// If it cannot be sent, the worker executes the call in vain. The one is seen when the
+	// worker looks at its requests, the other while the function runs.
 	_, _ = c.conn.Post(c.staged[:1]...)
+	_ = c.conn.Notify(encodeCancel(s.index, s.id))
 }
 
 // takeFailure takes a completion that is no reply: the connection ended, or the

@@ -125,7 +125,8 @@ func (c *Client) collectFailure(s *clientSlot, room int) error {
 		e.Message = fmt.Sprintf("the result has %d bytes, the caller made room for %d", s.bytes, room)
 		return e
 	}
-	if !decodeReply(reply).entered {
+	h := decodeReply(reply)
+	if e.Code = h.code; !h.entered {
 		e.Started = StartedNo
 	}
 	e.Message = string(payload[:s.bytes])

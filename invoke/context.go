@@ -14,7 +14,7 @@ var errCallOver = context.Canceled
 // Making it costs nothing: it is reused until a function asks for Done, or finds
 // that the call has ended; what they handed out must not come to life again.
 type callContext struct {
-	over     <-chan struct{} // closed when the client is gone
+	slot     *workerSlot     // of the call
 	closing  <-chan struct{} // closed when the worker is closed
 	deadline int64           // by now(); 0 for none
 
@@ -48,8 +48,11 @@ func (c *callContext) Err() error {
 	if c.deadline != 0 && now() >= c.deadline {
 		return c.end(context.DeadlineExceeded)
 	}
+	if c.slot.givenUp() {
+		return c.end(context.Canceled)
+	}
 	select {
-	case <-c.over:
+	case <-c.slot.session.conn.Done():
 		return c.end(context.Canceled)
 	case <-c.closing:
 		return c.end(context.Canceled)
@@ -68,28 +71,39 @@ func (c *callContext) Done() <-chan struct{} {
 		if c.err != nil {
 			close(c.done)
 		} else {
-			go c.watch(c.done, c.over, c.closing, c.deadline)
+			go c.watch(c.done, c.closing, c.deadline, c.slot, c.slot.id)
 		}
 	}
 	return c.done
 }
 
-// watch ends the context when its call is to be given up.
-func (c *callContext) watch(done, over, closing <-chan struct{}, deadline int64) {
+// watch ends the context when its call, of this id, is to be given up.
+func (c *callContext) watch(done, closing <-chan struct{}, deadline int64, slot *workerSlot, id uint64) {
+	over := slot.session.conn.Done()
 	var expired <-chan time.Time
 	if deadline != 0 {
 		timer := time.NewTimer(time.Duration(deadline - now()))
 		defer timer.Stop()
 		expired = timer.C
 	}
-	select {
-	case <-done:
-	case <-expired:
-		c.end(context.DeadlineExceeded)
-	case <-over:
-		c.end(context.Canceled)
-	case <-closing:
-		c.end(context.Canceled)
+	for {
+		news := slot.session.cancels.next() // first: what is given up after the look closes it
+		if slot.given.Load() == callMark(id) {
+			c.end(context.Canceled)
+			return
+		}
+		select {
+		case <-news:
+			continue
+		case <-done:
+		case <-expired:
+			c.end(context.DeadlineExceeded)
+		case <-over:
+			c.end(context.Canceled)
+		case <-closing:
+			c.end(context.Canceled)
+		}
+		return
 	}
 }
 

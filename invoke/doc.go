@@ -101,7 +101,9 @@
 // travels with the call as a duration, because clocks differ: a worker does not
 // start a call whose time has passed since it noticed the request, and the
 // context of the function ends then. A client that gives up a call tells the
-// worker, which then does not start it if it has not.
+// worker, which then does not start it if it has not, and otherwise ends the
+// context of its function. The function's reply comes all the same, and ends the
+// quarantine. See cancels.go for how that costs nothing while nobody gives up.
 //
 // # Failures
 //

@@ -11,8 +11,10 @@ import (
 )
 
 // One error for each status but ok: errors.Is(err, ErrTooLarge) holds for an
-// *Error with StatusTooLarge. A Function may return one, or an error that wraps
-// one, to answer with that status instead of StatusFunctionError.
+// *Error with StatusTooLarge. A Function may return ErrTooLarge, ErrBusy,
+// ErrDeadlineExceeded or ErrCanceled, or an error that wraps one, to answer with that
+// status instead of StatusFunctionError. What the others say is the platform's to say, as is
+// what another worker has answered the function.
 var (
 	ErrFunction         error = sentinel(StatusFunctionError)
 	ErrCrashed          error = sentinel(StatusCrashed)
@@ -53,9 +55,19 @@ type sentinel Status
 
 func (s sentinel) Error() string { return "invoke: " + Status(s).String() }
 
+// FunctionError is an error of a function with a code that means something to its
+// callers: they find it in the Code of an *Error with StatusFunctionError.
+type FunctionError struct {
+	Code    uint32 // not 0
+	Message string
+}
+
+func (e *FunctionError) Error() string { return fmt.Sprintf("%s (code %d)", e.Message, e.Code) }
+
 // Error is a call that ended with another status than ok.
 type Error struct {
 	Status   Status
+	Code     uint32 // of a FunctionError; 0 if there was none
 	Function string // its name; empty when a connection was refused
 	Message  string // the function's own, or what is wrong and with what numbers
 	Worker   string // which worker, as its peer sees it; empty within the worker
@@ -72,6 +84,9 @@ func (e *Error) Error() string {
 		s += " on " + e.Worker
 	}
 	s += ": " + e.Status.String()
+	if e.Code != 0 {
+		s += fmt.Sprintf(" (code %d)", e.Code)
+	}
 	if e.Message != "" {
 		s += ": " + visible.Text(e.Message) // it may be the function's
 	}
@@ -120,13 +135,26 @@ func (e *GoneError) Is(target error) bool { return target == ErrWorkerGone }
 // Unwrap returns why the connection ended.
 func (e *GoneError) Unwrap() error { return e.Err }
 
-// statusOf is the status that a function's error is answered with.
-func statusOf(err error) Status {
-	if e := (*Error)(nil); errors.As(err, &e) && e.Status != StatusOK {
+// statusOf is the status, and the code, that a function's error is answered with.
+func statusOf(err error) (Status, uint32) {
+	if e := (*FunctionError)(nil); errors.As(err, &e) {
+		return StatusFunctionError, e.Code
+	}
+	return platformStatus(err), 0
+}
+
+// platformStatus is the status of an error without a code.
+func platformStatus(err error) Status {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		if e.Worker != "" || e.Status == StatusOK { // another worker's answer to the function
+			return StatusFunctionError
+		}
 		return e.Status
 	}
-	if s := sentinel(0); errors.As(err, &s) && Status(s) != StatusOK {
-		return Status(s)
+	for _, s := range []Status{StatusTooLarge, StatusBusy, StatusDeadlineExceeded, StatusCanceled} {
+		if errors.Is(err, sentinel(s)) {
+			return Status(s)
+		}
 	}
 	switch {
 	case errors.Is(err, io.ErrShortBuffer):
@@ -141,8 +169,13 @@ func statusOf(err error) Status {
 
 // messageOf is the text that a function's error is answered with.
 func messageOf(err error) string {
-	if e := (*Error)(nil); errors.As(err, &e) && e.Message != "" && e == err {
+	switch e := err.(type) {
+	case *FunctionError:
 		return e.Message
+	case *Error:
+		if e.Message != "" {
+			return e.Message
+		}
 	}
 	return err.Error()
 }

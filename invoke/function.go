@@ -18,10 +18,10 @@ import (
 // what the caller offers, or as a slot if that is more, and holds anything. A
 // client that breaks the protocol can change in while the function runs, so what
 // was checked in it has to be copied before it is relied on. ctx ends when the
-// call's deadline has passed, when its client is gone and when the worker is
-// closed. An error is answered with StatusFunctionError and its text, unless it
-// wraps an error of this package that stands for another status; a panic with
-// StatusCrashed. A result that does not fit is answered with StatusTooLarge:
+// caller gives up, when the call's deadline has passed, when its client is gone and
+// when the worker is closed. An error is answered with StatusFunctionError, its text
+// and the code of a FunctionError, unless it wraps an error of this package that
+// stands for another status; a panic with StatusCrashed. A result that does not fit is answered with StatusTooLarge:
 // return the length needed, or an error that wraps io.ErrShortBuffer. A worker
 // executes one call at a time, on the goroutine of Serve.
 type Function func(ctx context.Context, in, out []byte) (n int, err error)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/rfaas-go/rfaas/internal/order"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -67,7 +68,6 @@ type call struct {
 	returned transport.RemoteSpan
 	started  int64 // in ticks
 	deadline int64 // by now(); 0 for none
-	entered  bool  // the function was entered and has not returned
 	large    bool  // of kindFull: input or result go beyond the slot
 	transfer *transfer
 }
@@ -206,6 +206,10 @@ func (l *loop) request(c *transport.Completion) {
 		l.unknown()
 		return
 	}
+	if slot.givenUp() {
+		l.refuse(kindCanceled)
+		return
+	}
 	if kind == kindFull && k.large {
 		l.begin()
 		return
@@ -229,27 +233,39 @@ func (l *loop) took(function uint32, ticks int64) {
 // execute calls the function and stages the reply.
 func (l *loop) execute(f *registered) {
 	k := &l.call
-	l.ctx.over, l.ctx.deadline = k.session.conn.Done(), k.deadline
-	k.entered = true
+	l.enter()
 	n, err := f.f(l.ctx, k.slot.input[:k.length:k.length], k.result)
-	k.entered = false
-	if l.ctx.spent.Load() {
-		l.replaceContext()
-	}
+	l.leave()
 	if err != nil || uint(n) > uint(len(k.result)) {
 		l.replyFailure(f, n, err)
 		return
 	}
-	l.reply(f, StatusOK, n)
+	l.reply(f, StatusOK, 0, n)
+}
+
+// enter makes the context that of the call at hand, whose function is about to run.
+func (l *loop) enter() {
+	k := &l.call
+	l.ctx.slot, l.ctx.deadline = k.slot, k.deadline
+	order.Publish64(&k.session.cancels.running, callMark(k.slot.id))
+}
+
+// leave ends what enter began.
+func (l *loop) leave() {
+	k := &l.call
+	order.Publish64(&k.session.cancels.running, 0)
+	if l.ctx.spent.Load() {
+		l.replaceContext()
+	}
 }
 
 // reply stages the reply of an executed call, n bytes of which lie in k.result,
 // and accounts for it.
-func (l *loop) reply(f *registered, status Status, n int) {
+func (l *loop) reply(f *registered, status Status, code uint32, n int) {
 	k := &l.call
 	end := ticks()
 	h := replyHeader{
-		id: k.slot.id, status: status, entered: true, bytes: uint32(n),
+		id: k.slot.id, status: status, entered: true, code: code, bytes: uint32(n),
 		execution: time.Duration(l.tick.ns(end - k.started)), queue: time.Duration(l.tick.ns(k.started - l.noticed)),
 	}
 	h.encode(k.slot.reply)

@@ -94,10 +94,11 @@ func (l *loop) answer(status Status, message string) {
 // not fit.
 func (l *loop) replyFailure(f *registered, n int, err error) {
 	k := &l.call
-	status, message := StatusTooLarge, ""
+	status, message, code := StatusTooLarge, "", uint32(0)
 	switch {
 	case err != nil:
-		status, message = statusOf(err), messageOf(err)
+		message = messageOf(err)
+		status, code = statusOf(err)
 		if status == StatusCanceled && l.w.life.Err() != nil { // not by the caller
 			status, message = StatusRevoked, "the worker was taken away while the function ran: "+message
 		}
@@ -106,12 +107,12 @@ func (l *loop) replyFailure(f *registered, n int, err error) {
 	default:
 		message = fmt.Sprintf("the result has %d bytes, there is room for %d; offer more (Call, CallOptions, NewBuffer) or connect with larger slots (SlotBytes)", n, len(k.result))
 	}
-	l.reply(f, status, putMessage(k.result, message))
+	l.reply(f, status, code, putMessage(k.result, message))
 }
 
 // recoverCrash, deferred by run, answers the call of a function that panicked.
 func (l *loop) recoverCrash() {
-	if !l.call.entered {
+	if s := l.call.session; s == nil || s.cancels.running.Load() == 0 { // no function runs
 		return // the panic, if there is one, is this package's own fault: let it pass
 	}
 	value := recover()
@@ -119,10 +120,7 @@ func (l *loop) recoverCrash() {
 		return // runtime.Goexit
 	}
 	k := &l.call
-	k.entered = false
-	if l.ctx.spent.Load() {
-		l.replaceContext()
-	}
+	l.leave()
 	if t := k.transfer; t != nil {
 		k.transfer = nil
 		l.remove(t)
@@ -130,7 +128,7 @@ func (l *loop) recoverCrash() {
 	f := &(*l.w.registry.table.Load())[k.function]
 	message := fmt.Sprintf("panic: %v, at %s", value, panicPlace())
 	l.w.log.Error("function crashed", "function", f.name, "peer", k.session.peer, "reason", message)
-	l.reply(f, StatusCrashed, putMessage(k.result, message))
+	l.reply(f, StatusCrashed, 0, putMessage(k.result, message))
 }
 
 // panicPlace is where a panic that is being recovered came from: the innermost

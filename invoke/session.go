@@ -3,6 +3,7 @@ package invoke
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -26,6 +27,8 @@ type session struct {
 	signalEvery int
 	inlineBytes uint32
 
+	cancels cancels
+
 	memory    *memoryPool // for calls beyond the slots
 	transfers []*transfer // such calls, the oldest first
 
@@ -35,7 +38,9 @@ type session struct {
 
 // workerSlot is one place for a request and its reply.
 type workerSlot struct {
-	id       uint64    // of the slot's last call
+	id       uint64        // of the slot's last call
+	given    atomic.Uint64 // the call that the client gave up last, see cancels
+	session  *session
 	transfer *transfer // of that call, if it is not answered and went beyond the slot
 	header   *[headerBytes]byte
 	input    []byte
@@ -44,6 +49,9 @@ type workerSlot struct {
 	local    transport.Span       // reply and result
 	returned transport.RemoteSpan // where the reply goes unless the request says otherwise
 }
+
+// givenUp says whether the client has given the slot's last call up.
+func (s *workerSlot) givenUp() bool { return s.given.Load() == callMark(s.id) }
 
 // sessionID tells the completions of a session from those of its predecessors at
 // the same place.
@@ -71,6 +79,7 @@ func newSession(dev *transport.Device, grant layout, h hello, large largeLimits)
 	s.slots = make([]workerSlot, grant.slots)
 	for i := range s.slots {
 		slot := &s.slots[i]
+		slot.session = s
 		slot.id = h.firstID + uint64(i) - uint64(grant.slots) // before the first
 		slot.header, slot.input = grant.at(s.requests.Bytes(), i)
 		slot.reply, slot.result = grant.at(s.staging.Bytes(), i)
@@ -95,12 +104,13 @@ func (s *session) allocate(dev *transport.Device) (err error) {
 
 // accept makes the connection.
 func (s *session) accept(ctx context.Context, r *transport.Request, w *Worker, authorize func(context.Context, transport.Peer) error) error {
+	s.cancels.init(s.slots, w.cfg.Canceled)
 	depth := s.layout.depth()
 	answer := hello{version: Version, layout: s.layout, large: uint64(w.large.call), region: s.layout.remote(s.requests.Remote(0, headerBytes), 0)}
 	conn, err := r.Accept(ctx, transport.ConnConfig{
 		Domain: s.domain, SendQueue: w.sendQueue, RecvQueue: w.requestQueue,
 		SendDepth: depth + transferDepth, RecvDepth: depth, InlineBytes: int(s.inlineBytes),
-		PrivateData: answer.encode(), Authorize: authorize,
+		PrivateData: answer.encode(), Authorize: authorize, Notified: s.cancels.notified,
 	})
 	if err != nil {
 		return err

@@ -21,7 +21,8 @@ const (
 	StatusBusy
 	// StatusDeadlineExceeded: the call's deadline passed.
 	StatusDeadlineExceeded
-	// StatusCanceled: the caller gave up before the function was started.
+	// StatusCanceled: the caller gave up before the function was started, or the
+	// function ended early because of that.
 	StatusCanceled
 	// StatusRevoked: the worker is being taken away. It starts nothing any more, and a
 	// function that runs is told by its context.

@@ -58,6 +58,12 @@ func TestStatuses(t *testing.T) {
 				return 0, fmt.Errorf("all pools: %w", invoke.ErrBusy)
 			},
 				0, invoke.ErrBusy, invoke.StartedYes, "all pools"},
+			{"its own not found", func(context.Context, []byte, []byte) (int, error) {
+				return 0, fmt.Errorf("no such album: %w", invoke.ErrNotFound)
+			}, 0, invoke.ErrFunction, invoke.StartedYes, "no such album: invoke: not found"},
+			{"another worker's", func(context.Context, []byte, []byte) (int, error) {
+				return 0, fmt.Errorf("asking for the album: %w", &invoke.Error{Status: invoke.StatusBusy, Worker: "w2", Message: "no room"})
+			}, 0, invoke.ErrFunction, invoke.StartedYes, "asking for the album: invoke on w2: busy: no room"},
 			{"typed", func(context.Context, []byte, []byte) (int, error) {
 				return 0, &invoke.Error{Status: invoke.StatusRevoked, Message: "lease 7 is over"}
 			}, 0, invoke.ErrRevoked, invoke.StartedYes, "lease 7 is over"},
@@ -222,5 +228,40 @@ func TestFunctionContext(t *testing.T) {
 		receive(t, started)
 		require.NoError(t, other.Close())
 		require.ErrorIs(t, receive(t, saw).err, context.Canceled)
+	})
+}
+
+// An application's codes come to the caller, whatever the function has wrapped them in,
+// and from beyond the slots, too; a later answer in the same slot has none.
+func TestFunctionErrors(t *testing.T) {
+	everywhere(t, func(t *testing.T, url string) {
+		s := serve(t, url, invoke.WorkerConfig{SlotBytes: 4096})
+		c := s.dial(t, invoke.ClientConfig{Slots: 1})
+		const noAlbum = 404
+		coded := s.register(t, c, "coded", func(context.Context, []byte, []byte) (int, error) {
+			return 0, &invoke.FunctionError{Code: noAlbum, Message: "no such album"}
+		})
+		wrapped := s.register(t, c, "wrapped", func(context.Context, []byte, []byte) (int, error) {
+			return 0, fmt.Errorf("photo 7: %w", &invoke.FunctionError{Code: 1<<32 - 1, Message: "no such album"})
+		})
+		plain := s.register(t, c, "plain", func(context.Context, []byte, []byte) (int, error) { return 0, errors.New("no luck") })
+		for _, want := range []struct {
+			f    *invoke.Handle
+			in   int
+			code uint32
+			text string
+		}{
+			{coded, 1, noAlbum, ": function error (code 404): no such album"},
+			{coded, 100_000, noAlbum, ": function error (code 404): no such album"},
+			{plain, 1, 0, ": function error: no luck"},
+			{wrapped, 1, 1<<32 - 1, ": function error (code 4294967295): photo 7: no such album (code 4294967295)"},
+		} {
+			_, err := c.Call(soon(t), want.f, make([]byte, want.in), nil)
+			e := (*invoke.Error)(nil)
+			require.ErrorAs(t, err, &e)
+			require.Equal(t, invoke.StatusFunctionError, e.Status)
+			require.Equal(t, want.code, e.Code)
+			require.ErrorContains(t, err, want.text)
+		}
 	})
 }

@@ -271,14 +271,12 @@ func (l *loop) executeTransfer(t *transfer) {
 	}
 	k := &l.call
 	f := &(*l.w.registry.table.Load())[t.function]
-	l.ctx.over, l.ctx.deadline = t.session.conn.Done(), t.deadline
 	k.transfer, k.started = t, ticks()
-	t.entered, k.entered = true, true
+	t.entered = true
+	l.enter()
 	n, err := f.f(l.ctx, t.input, t.result)
-	k.transfer, k.entered = nil, false
-	if l.ctx.spent.Load() {
-		l.replaceContext()
-	}
+	l.leave()
+	k.transfer = nil
 	if err == nil && n > len(t.result) {
 		err = &Error{Status: StatusTooLarge, Message: fmt.Sprintf("the result has %d bytes, there is room for %d; offer more (Call, CallOptions, NewBuffer), or have the worker take more (CallBytes)", n, len(t.result))}
 	}
@@ -289,7 +287,7 @@ func (l *loop) executeTransfer(t *transfer) {
 	case n <= len(t.slot.result):
 		copy(t.slot.result, t.result[:n])
 		l.remove(t)
-		l.reply(f, StatusOK, n)
+		l.reply(f, StatusOK, 0, n)
 	default:
 		end := ticks()
 		t.phase, t.moved, t.bytes = phaseWriting, 0, uint32(n)

@@ -36,7 +36,8 @@ import (
 //	       written behind it before
 //	16  8  execution time in ns
 //	24  8  queue time in ns, from the worker's noticing the request to its start
-//	32 32  zero
+//	32  4  code of the function's error
+//	36 28  zero
 //
 // The immediate data of a request holds, from the low bits up, 10 bits of slot,
 // 2 bits of kind and 20 bits of function index (of a cancel: the low bits of the
@@ -147,6 +148,7 @@ type replyHeader struct {
 	bytes     uint32
 	execution time.Duration
 	queue     time.Duration
+	code      uint32
 }
 
 func (h *replyHeader) encode(b *[headerBytes]byte) {
@@ -158,6 +160,7 @@ func (h *replyHeader) encode(b *[headerBytes]byte) {
 	binary.LittleEndian.PutUint64(b[8:], word)
 	binary.LittleEndian.PutUint64(b[16:], uint64(h.execution))
 	binary.LittleEndian.PutUint64(b[24:], uint64(h.queue))
+	binary.LittleEndian.PutUint32(b[32:], h.code)
 }
 
 func decodeReply(b *[headerBytes]byte) replyHeader {
@@ -168,6 +171,7 @@ func decodeReply(b *[headerBytes]byte) replyHeader {
 		bytes:     binary.LittleEndian.Uint32(b[12:]),
 		execution: time.Duration(min(binary.LittleEndian.Uint64(b[16:]), uint64(maxTimeout))),
 		queue:     time.Duration(min(binary.LittleEndian.Uint64(b[24:]), uint64(maxTimeout))),
+		code:      binary.LittleEndian.Uint32(b[32:]),
 	}
 }
 

@@ -38,6 +38,11 @@ type WorkerConfig struct {
 	// NewMeter, if set, makes a Meter for every client that is admitted. It may
 	// return nil.
 	NewMeter func(peer transport.Peer, token []byte) Meter
+	// Canceled, if set, is called when a client gives a call up whose function runs:
+	// for functions that do not look at their context, which has ended then. running
+	// says whether the call still does; it may be called from anywhere, also later.
+	// Canceled is called from a goroutine of the client's connection, and must not wait.
+	Canceled func(running func() bool)
 	// Logger is told of clients that come, go and are refused, and of functions
 	// that crash. Nobody is if it is nil.
 	Logger *slog.Logger

@@ -67,6 +67,7 @@ var arrows = []rule{
 	{"invoke/executor", "internal/pages", "words of the progress page"},
 	{"invoke/executor", "internal/roceaddr", "hears where clients of isolated executors are"},
 	{"invoke/executor", "internal/order", "the progress page is written at every call"},
+	{"invoke", "internal/order", "which call runs is published at every call"},
 	{"accounting", "internal/names", "names of tenants and nodes"},
 	{"accounting", "internal/filelock", "one process at a time appends to a ledger"},
 	{"alloc/agent", "internal/filelock", "one agent at a time has a state"},

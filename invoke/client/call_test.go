@@ -196,6 +196,33 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// TestCancelEndsTheFunction: a worker whose function looks at its context is used on at
+// once when its caller gives up.
+func TestCancelEndsTheFunction(t *testing.T) {
+	modes(t, func(t *testing.T, mode invoke.Mode) {
+		s := newSite(t, "loopback:")
+		entered := make(chan struct{})
+		s.register("attentive", func(ctx context.Context, _, _ []byte) (int, error) {
+			entered <- struct{}{}
+			<-ctx.Done()
+			return 0, ctx.Err()
+		})
+		p := s.open(client.Config{Mode: mode, Overtime: time.Hour})
+		for range 3 {
+			ctx, cancel := context.WithCancel(soon(t))
+			f, err := p.Go(ctx, "attentive", nil)
+			require.NoError(t, err)
+			receive(t, entered)
+			cancel()
+			_, err = f.Wait(soon(t))
+			require.ErrorIs(t, err, context.Canceled)
+			_, err = p.Call(soon(t), "once", nil, nil)
+			require.NoError(t, err)
+		}
+		require.Len(t, s.dialed(), 1)
+	})
+}
+
 // TestDeadlines: the error says what was waited for.
 func TestDeadlines(t *testing.T) {
 	t.Parallel()

@@ -24,7 +24,7 @@
 // calls, which are expected to take at most Config.Ahead, judging by what their
 // function took there before. A function of 20 us is pipelined, one of a
 // second is not. A lane whose worker has not answered a call that was given up
-// takes none: the worker may still be executing it.
+// takes none: the worker may still be executing it. Its function's context has ended.
 //
 // # Retries
 //

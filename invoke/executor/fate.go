@@ -32,6 +32,9 @@ const (
 	// Exceeded: it was killed because it used more of something than it may, where
 	// nothing but that keeps it from it: see confine.Process.Excess.
 	Exceeded
+	// GivenUp: it ended because a function went on with a call that its caller had given
+	// up.
+	GivenUp
 )
 
 // Fate is how an executor ended.
@@ -65,6 +68,8 @@ func (f Fate) String() string {
 		}
 	case Trespassed:
 		s = "killed because it wrote to the connection of its supervisor"
+	case GivenUp:
+		return fmt.Sprintf("ended because function %q went on for %v after its caller had given up", f.Function, cancelGrace)
 	case Exceeded:
 		s = "killed because it had " + f.Excess
 	case Silenced:
@@ -87,6 +92,8 @@ func (f Fate) Err() *invoke.Error {
 	switch {
 	case f.Cause == Overstayed:
 		e.Status = invoke.StatusDeadlineExceeded
+	case f.Cause == GivenUp:
+		e.Status, e.Message = invoke.StatusCanceled, "the executor "+f.String()
 	case f.Cause == Exited:
 		e.Message = "the executor " + f.String()
 	}

@@ -162,7 +162,8 @@ func (x *execution) serve(ctx context.Context) error {
 	worker, err := invoke.NewWorker(device, x.registry, invoke.WorkerConfig{
 		Slots: c.Assignment.Slots, SlotBytes: c.Assignment.SlotBytes, MaxClients: max(c.Assignment.Clients, 1),
 		CallBytes: c.Assignment.callBytes(), ClientBytes: c.Assignment.PayloadBytes, TotalBytes: c.Assignment.PayloadBytes,
-		Mode: c.Assignment.Mode, Logger: x.log, Authorize: c.Assignment.authorize, NewMeter: meter,
+		Canceled: x.canceled,
+		Mode:     c.Assignment.Mode, Logger: x.log, Authorize: c.Assignment.authorize, NewMeter: meter,
 	})
 	if err != nil {
 		return err

@@ -167,6 +167,8 @@ func (e *Executor) judge(status syscall.WaitStatus, usage confine.Usage) Fate {
 		f.ResultBytes = e.progress.overrun()
 	case f.Cause == Exited && f.ExitStatus == exitOverstayed && e.assignment.TimeLimit > 0:
 		f.Cause, f.TimeLimit = Overstayed, e.assignment.TimeLimit
+	case f.Cause == Exited && f.ExitStatus == exitGivenUp && f.Function != "":
+		f.Cause = GivenUp
 	case f.Signal != syscall.SIGKILL:
 	case e.overstayed.Load():
 		f.Cause, f.TimeLimit = Overstayed, e.assignment.TimeLimit

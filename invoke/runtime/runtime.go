@@ -23,3 +23,10 @@ type Module interface {
 	// Close frees what the module holds. Nothing of it may run.
 	Close() error
 }
+
+// ContextChecker is implemented by modules that end calls whose context has ended, and
+// look for such from time to time.
+type ContextChecker interface {
+	// CheckContexts looks now. It does not wait, and may be called from anywhere.
+	CheckContexts()
+}

@@ -109,6 +109,25 @@ func TestTheContextOfACallEndsIt(t *testing.T) {
 	afterwards(t, m)
 }
 
+// Who knows that a context has ended need not wait for the watchdog's next look.
+func TestCheckContexts(t *testing.T) {
+	t.Parallel()
+	m := load(t, entries(append(recursion, forever)...), Config{Spares: -1})
+	m.dog.period = time.Hour
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := function1(t, m, "forever")(ctx, nil, nil)
+		ended <- err
+	}()
+	require.Eventually(t, func() bool { return m.current.Load().state.Load()&phaseMask == phaseRunning }, time.Minute, time.Millisecond)
+	m.CheckContexts()
+	require.Empty(t, ended)
+	cancel()
+	m.CheckContexts()
+	require.ErrorIs(t, <-ended, invoke.ErrCanceled)
+}
+
 // A sleep is not code: it has to end, too.
 func TestTimeLimitEndsASleep(t *testing.T) {
 	t.Parallel()

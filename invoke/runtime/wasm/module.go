@@ -17,7 +17,10 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
-var _ runtime.Module = (*Module)(nil)
+var (
+	_ runtime.Module         = (*Module)(nil)
+	_ runtime.ContextChecker = (*Module)(nil)
+)
 
 // Module is a compiled module and its instances. All methods and the functions
 // may be called from anywhere at the same time: each call has an instance of its

@@ -69,6 +69,9 @@ func (w *watchdog) stop() {
 	}
 }
 
+// CheckContexts implements runtime.ContextChecker.
+func (m *Module) CheckContexts() { m.dog.look() }
+
 // look is what the timer calls.
 func (w *watchdog) look() {
 	w.mu.Lock()

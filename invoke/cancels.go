@@ -1,0 +1,94 @@
+package invoke
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// cancels are the calls that a client has given up, as it says beside the data path:
+// while a function runs nobody looks at the client's requests. Functions that look at
+// their context see it at once, and nothing is done for it while nobody gives up.
+type cancels struct {
+	slots   []workerSlot  // given of each is the call of it that was given up last, as callMark
+	running atomic.Uint64 // the call whose function runs, or 0; the loop publishes it
+	told    atomic.Uint64 // the last one that canceled was called for
+	looking atomic.Bool   // somebody is about to look
+
+	canceled func(running func() bool) // WorkerConfig.Canceled, or nil
+
+	mu   sync.Mutex
+	news chan struct{} // closed when another one is given up
+}
+
+// callMark is a call's id as a word that is not 0. Ids of one client that differ in the
+// highest bit only are more calls apart than it can make.
+func callMark(id uint64) uint64 { return id<<1 | 1 }
+
+func (c *cancels) init(slots []workerSlot, canceled func(running func() bool)) {
+	c.slots, c.canceled, c.news = slots, canceled, make(chan struct{})
+}
+
+// A notice of a client: its kind, the call's slot and its id, little-endian.
+const (
+	noticeCancel = 1
+
+	noticeBytes = 1 + 4 + 8
+)
+
+func encodeCancel(slot uint32, id uint64) []byte {
+	b := binary.LittleEndian.AppendUint32([]byte{noticeCancel}, slot)
+	return binary.LittleEndian.AppendUint64(b, id)
+}
+
+// notified takes a notice. One that makes no sense gives up nothing.
+func (c *cancels) notified(msg []byte) {
+	if len(msg) != noticeBytes || msg[0] != noticeCancel {
+		return
+	}
+	slot, id := binary.LittleEndian.Uint32(msg[1:]), binary.LittleEndian.Uint64(msg[5:])
+	if uint64(slot) >= uint64(len(c.slots)) {
+		return
+	}
+	c.slots[slot].given.Store(callMark(id))
+	c.mu.Lock()
+	close(c.news)
+	c.news = make(chan struct{})
+	c.mu.Unlock()
+	c.tell()
+	// It may have come just as the function was entered, of which this goroutine does
+	// not know yet.
+	if c.canceled != nil && c.looking.CompareAndSwap(false, true) {
+		time.AfterFunc(time.Millisecond, func() {
+			c.looking.Store(false)
+			c.tell()
+		})
+	}
+}
+
+// tell calls canceled if the call that runs was given up, once.
+func (c *cancels) tell() {
+	mark := c.running.Load()
+	if mark == 0 || c.canceled == nil || !c.has(mark) || c.told.Swap(mark) == mark {
+		return
+	}
+	c.canceled(func() bool { return c.running.Load() == mark })
+}
+
+// has says whether a call was given up, by its mark.
+func (c *cancels) has(mark uint64) bool {
+	for i := range c.slots {
+		if c.slots[i].given.Load() == mark {
+			return true
+		}
+	}
+	return false
+}
+
+// next is closed when another call is given up.
+func (c *cancels) next() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.news
+}
