@@ -109,7 +109,9 @@ func (w *Worker) enter() error {
 // leave gives the place back.
 func (w *Worker) leave() {
 	w.mu.Lock()
-	w.clients--
+	if w.clients--; w.clients == 0 && w.nobody != nil {
+		close(w.nobody) // once: nobody is admitted any more
+	}
 	w.mu.Unlock()
 	w.admitted.Done()
 }
@@ -120,6 +122,10 @@ func (w *Worker) hand(s *session) error {
 	defer w.mu.Unlock()
 	if w.closed {
 		return errors.New("the worker was closed")
+	}
+	w.connected[s] = struct{}{}
+	if w.draining != nil {
+		s.announceDrain()
 	}
 	w.arrived = append(w.arrived, s)
 	w.notify()

@@ -30,9 +30,11 @@ func (c *cancels) init(slots []workerSlot, canceled func(running func() bool)) {
 	c.slots, c.canceled, c.news = slots, canceled, make(chan struct{})
 }
 
-// A notice of a client: its kind, the call's slot and its id, little-endian.
+// Kinds of notices. A client's cancel has the call's slot and its id behind it,
+// little-endian; a worker's drain has nothing.
 const (
 	noticeCancel = 1
+	noticeDrain  = 2
 
 	noticeBytes = 1 + 4 + 8
 )

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,7 +45,7 @@ const defaultSpareBytes = 1 << 30
 // Client calls the functions of one worker over one connection. One goroutine
 // at a time may use it, its Buffers and its Futures; a second one gets
 // ErrConcurrentUse and does no harm. Close, Done, Err, Slots, SlotBytes,
-// LargeBytes and Worker may be called from anywhere.
+// LargeBytes, Draining and Worker may be called from anywhere.
 type Client struct {
 	dev     *transport.Device
 	domain  *transport.ProtectionDomain
@@ -55,6 +56,9 @@ type Client struct {
 	worker  string      // for errors
 	spin    time.Duration
 	closing atomic.Bool
+
+	draining     chan struct{} // closed when the worker has said that it drains
+	drainingOnce sync.Once
 
 	// Slots are staged in requests and answered into replies.
 	requests, replies *transport.Region
@@ -150,7 +154,7 @@ func newClient(dev *transport.Device, cfg ClientConfig, connect func(transport.C
 	if len(cfg.Token) > MaxTokenBytes {
 		return nil, fmt.Errorf("invoke: a token of %d bytes; at most %d", len(cfg.Token), MaxTokenBytes)
 	}
-	c := &Client{dev: dev, spin: cfg.Mode.Spin()}
+	c := &Client{dev: dev, spin: cfg.Mode.Spin(), draining: make(chan struct{})}
 	if err := c.connect(wish, cfg, connect); err != nil {
 		c.Close()
 		return nil, refused(err)
@@ -185,7 +189,7 @@ func (c *Client) connect(wish layout, cfg ClientConfig, connect func(transport.C
 		Domain: c.domain, SendQueue: c.sendQueue, RecvQueue: c.replyQueue,
 		SendDepth: depth, RecvDepth: depth, InlineBytes: c.inlineBytes,
 		PrivateData: mine.encode(),
-		Authorize:   cfg.Authorize,
+		Authorize:   cfg.Authorize, Notified: c.notified,
 	})
 	if err != nil {
 		return err
@@ -259,6 +263,18 @@ func (c *Client) Worker() string { return c.worker }
 
 // Done is closed when the connection to the worker ended.
 func (c *Client) Done() <-chan struct{} { return c.conn.Done() }
+
+// Draining is closed when the worker says that it takes no more calls: Worker.Drain,
+// Worker.Shutdown. Calls that are sent later are answered with StatusRevoked; who has
+// collected its last answer had best hang up.
+func (c *Client) Draining() <-chan struct{} { return c.draining }
+
+// notified takes a notice of the worker.
+func (c *Client) notified(msg []byte) {
+	if len(msg) == 1 && msg[0] == noticeDrain {
+		c.drainingOnce.Do(func() { close(c.draining) })
+	}
+}
 
 // Err says why the connection ended, nil while it has not.
 func (c *Client) Err() error { return c.conn.Err() }

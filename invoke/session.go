@@ -139,6 +139,11 @@ func (s *session) repost() error {
 	return nil
 }
 
+// announceDrain tells the client that the worker takes no more calls. It does not wait.
+func (s *session) announceDrain() {
+	_ = s.conn.Notify([]byte{noticeDrain}) // an error means that it has no stream
+}
+
 // free ends the connection and frees the memory, in this order: see "The end of
 // a right" in package transport. No function of the session's runs.
 func (s *session) free() error {

@@ -80,14 +80,16 @@ type Worker struct {
 	ended     chan struct{}  // closed when everything was freed
 	admitted  sync.WaitGroup // clients admitted and not freed
 
-	mu       sync.Mutex
-	serving  bool
-	closed   bool
-	draining chan struct{} // by Drain: to be closed when nothing runs any more
-	clients  int           // the number of them in admitted
-	arrived  []*session    // for the loop
-	sleep    context.Context
-	wake     context.CancelFunc // ends sleep
+	mu        sync.Mutex
+	serving   bool
+	closed    bool
+	draining  chan struct{} // by Drain: to be closed when nothing runs any more
+	clients   int           // the number of them in admitted
+	nobody    chan struct{} // by Shutdown: to be closed when there are none
+	arrived   []*session    // for the loop
+	connected map[*session]struct{}
+	sleep     context.Context
+	wake      context.CancelFunc // ends sleep
 
 	_         [64]byte // what follows belongs to the loop
 	loop      loop
@@ -114,7 +116,7 @@ func NewWorker(dev *transport.Device, registry *Registry, cfg WorkerConfig) (*Wo
 	}
 	w := &Worker{
 		dev: dev, registry: registry, limit: limit, large: large, part: uint32(min(partBytes, dev.Capabilities().MaxMessageBytes)), max: cfg.MaxClients, cfg: cfg, log: cfg.Logger, spin: cfg.Mode.Spin(),
-		ended: make(chan struct{}),
+		ended: make(chan struct{}), connected: map[*session]struct{}{},
 	}
 	w.life, w.end = context.WithCancel(context.Background())
 	if w.log == nil {
@@ -171,12 +173,15 @@ func (w *Worker) Serve(ctx context.Context, l *transport.Listener) (err error) {
 
 // Drain makes the worker answer new calls with StatusRevoked and refuse new
 // clients, for good, and returns when the call that was running has been
-// answered, or with the context's error before. Clients stay connected, to be
-// told, until Close.
+// answered, or with the context's error before. Clients are told, and stay connected
+// until Close, or they hang up. Shutdown does both.
 func (w *Worker) Drain(ctx context.Context) error {
 	w.mu.Lock()
 	if w.draining == nil {
 		w.draining = make(chan struct{})
+		for s := range w.connected {
+			s.announceDrain()
+		}
 	}
 	drained, serving := w.draining, w.serving
 	w.notify()
@@ -236,6 +241,7 @@ func (w *Worker) release(s *session) {
 	go func() {
 		s.free()
 		w.mu.Lock()
+		delete(w.connected, s)
 		w.notify()
 		w.mu.Unlock()
 		w.leave()

@@ -295,3 +295,40 @@ func TestManyClients(t *testing.T) {
 		require.EqualValues(t, clients*21, s.worker.Stats().Calls)
 	})
 }
+
+// A worker that is shut down answers what runs, tells its clients, and gives the ones that
+// do not hang up a second.
+func TestShutdown(t *testing.T) {
+	everywhere(t, func(t *testing.T, url string) {
+		s := serve(t, url, invoke.WorkerConfig{})
+		c := s.dial(t, invoke.ClientConfig{})
+		gate, entered, release := s.gate(t, c)
+		running, err := c.Go(soon(t), gate, []byte("x"))
+		require.NoError(t, err)
+		receive(t, entered)
+		shut := make(chan error)
+		go func() { shut <- s.worker.Shutdown(soon(t)) }()
+		receive(t, c.Draining())
+		require.NoError(t, c.Err())
+		release <- struct{}{}
+		out := make([]byte, 1)
+		_, err = running.Wait(soon(t), out)
+		require.NoError(t, err)
+		require.Equal(t, "x", string(out))
+		require.NoError(t, receive(t, shut))
+		s.ended(t)
+		_, err = c.Call(soon(t), gate, nil, nil)
+		require.ErrorIs(t, err, invoke.ErrWorkerGone)
+
+		s = serve(t, url, invoke.WorkerConfig{})
+		c = s.dial(t, invoke.ClientConfig{})
+		gate, entered, release = s.gate(t, c)
+		_, err = c.Go(soon(t), gate, nil)
+		require.NoError(t, err)
+		receive(t, entered)
+		require.ErrorIs(t, s.worker.Shutdown(within(t, time.Millisecond)), context.DeadlineExceeded)
+		close(release)
+		s.ended(t)
+		require.NoError(t, s.worker.Shutdown(soon(t)), "it is over")
+	})
+}

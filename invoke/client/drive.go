@@ -284,6 +284,9 @@ func (l *lane) attend() error {
 		}
 	}
 	l.reclaim()
+	if l.leaving.Load() == l.conn {
+		l.retiring = true
+	}
 	if l.surplus.Swap(false) && l.mayLeave() {
 		return errIdle
 	}

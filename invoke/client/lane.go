@@ -18,10 +18,11 @@ type lane struct {
 	client    *Client
 	index     int
 	log       *slog.Logger
-	wake      chan struct{}        // ends a sleep without calls in flight; of one element
-	attention atomic.Bool          // a call in flight was given up
-	surplus   atomic.Bool          // its worker had nothing to do for Config.Idle
-	declined  atomic.Pointer[call] // the call that waits and is not for this lane now, while it is the first
+	wake      chan struct{}                 // ends a sleep without calls in flight; of one element
+	attention atomic.Bool                   // a call in flight was given up
+	surplus   atomic.Bool                   // its worker had nothing to do for Config.Idle
+	leaving   atomic.Pointer[invoke.Client] // whose worker takes no more calls
+	declined  atomic.Pointer[call]          // the call that waits and is not for this lane now, while it is the first
 
 	// Of the client's lock.
 	state     laneState
@@ -185,8 +186,30 @@ func (l *lane) start(c *invoke.Client) {
 	l.resting = time.Time{}
 	l.overdue.Store(false)
 	l.surplus.Store(false)
+	go func() {
+		select {
+		case <-c.Draining():
+			l.leave(c)
+		case <-c.Done():
+		}
+	}()
 	l.worker.Store(&name)
 	l.log.Info("worker connected", "worker", l.name)
+}
+
+// leave has the lane leave its worker when all is answered. It may have another one by now.
+func (l *lane) leave(c *invoke.Client) {
+	l.client.mu.Lock()
+	defer l.client.mu.Unlock()
+	l.leaving.Store(c)
+	l.attention.Store(true)
+	switch {
+	case l.state == laneParked:
+		l.client.become(l, laneIdle)
+		l.rouse()
+	case l.interrupt != nil:
+		l.interrupt()
+	}
 }
 
 // fate asks what became of the worker.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,7 +112,27 @@ func TestDrainedWorker(t *testing.T) {
 		_, err = p.Call(soon(t), "once", nil, nil)
 		require.NoError(t, err)
 		require.Len(t, s.dialed(), 2)
-		require.EqualValues(t, 1, p.Stats().Retries)
+		require.Zero(t, p.Stats().Losses)
+	})
+}
+
+// TestShutdown: an idle lane leaves a worker that is shut down for another one, which is no
+// loss and no reason for a warning.
+func TestShutdown(t *testing.T) {
+	modes(t, func(t *testing.T, mode invoke.Mode) {
+		s := newSite(t, "loopback:")
+		var log lockedLog
+		p := s.open(client.Config{Mode: mode, BackoffMin: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		for i := range 3 {
+			_, err := p.Call(soon(t), "once", nil, nil)
+			require.NoError(t, err)
+			require.Len(t, s.dialed(), i+1)
+			require.NoError(t, s.dialed()[i].worker.Shutdown(soon(t)))
+			eventually(t, "another worker", func() bool { return len(s.dialed()) == i+2 })
+		}
+		require.Zero(t, p.Stats().Losses)
+		require.Contains(t, log.String(), "worker replaced")
+		require.NotContains(t, log.String(), "WARN")
 	})
 }
 
