@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/softroce/internal/simnet"
 )
 
@@ -33,7 +34,7 @@ func stream(w *walk) settings {
 // simulated time), in relation to the same without loss. The bounds are what was
 // measured, and about a third of what that is beyond the optimum.
 func TestEfficiency(t *testing.T) {
-	if raceEnabled || testing.Short() {
+	if effort.Race() || testing.Short() {
 		t.Skip("moves megabytes: without -race and -short")
 	}
 	t.Parallel()

@@ -55,7 +55,7 @@ var kinds = []kind{
 
 func TestWalk(t *testing.T) {
 	t.Parallel()
-	few := testing.Short() || raceEnabled
+	few := testing.Short() || effort.Race()
 	var all outcome
 	var mu sync.Mutex
 	t.Cleanup(func() {
