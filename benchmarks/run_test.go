@@ -53,7 +53,7 @@ func sizesFor(info TestInfo, mode string) []int {
 	switch {
 	case mode != info.Modes[0]:
 		return []int{64, inlineLimit + 1}
-	case raceEnabled: // the detector looks at every byte that is copied
+	case effort.Race(): // the detector looks at every byte that is copied
 		return []int{1, 7, inlineLimit, inlineLimit + 1}
 	}
 	if !effort.Whole() {
@@ -75,7 +75,7 @@ func TestEveryTest(t *testing.T) {
 			if bare && transport != "shm:" || info.NeedsFunctions { // see TestColdStart
 				continue
 			}
-			if raceEnabled && transport == "loopback:" && info.Name == "write-lat" {
+			if effort.Race() && transport == "loopback:" && info.Name == "write-lat" {
 				continue // single bytes are watched as they are written
 			}
 			for _, mode := range info.Modes {

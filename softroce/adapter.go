@@ -54,8 +54,9 @@ func Open(u *url.URL) (*Adapter, error) {
 	a.engine = e
 	e.in.open(e)
 	e.out.open(e)
+	e.receiver = &e.in
 	if o.faults.any() {
-		e.faults = newFaults(e, o.faults)
+		e.receiver = newFaults(e, o.faults)
 	}
 	if e.background, err = newBackground(e); err != nil {
 		s.close()

@@ -78,6 +78,34 @@ func TestCloseUnderFlood(t *testing.T) {
 	require.NoError(t, conn.Close())
 }
 
+// Each fault that is asked for is injected, and no other; what was written arrives.
+func TestFaultsAreInjected(t *testing.T) {
+	t.Parallel()
+	all := []string{"loss", "duplicate", "reorder", "corrupt"}
+	counter := map[string]string{"loss": "faults_lost", "duplicate": "faults_duplicated", "reorder": "faults_reordered", "corrupt": "faults_corrupted"}
+	for _, asked := range append(all, "") {
+		t.Run("only "+asked, func(t *testing.T) {
+			t.Parallel()
+			url := "softroce:"
+			if asked != "" {
+				url += "?" + asked + "=0.1"
+			}
+			x, y := pairtest.New(t, url)
+			from, to := x.Alloc(8, transport.LocalOnly), y.Alloc(8, transport.RemoteAll)
+			for i := range uint64(300) {
+				from.Uint64(0).Store(i)
+				x.Post(transport.Write(i, from.Span(0, 8), to.Remote(0, 8)).With(transport.Signaled))
+				require.Equal(t, transport.StatusOK, x.Take(1)[0].Status)
+				require.Equal(t, i, to.Uint64(0).Load())
+			}
+			counters := y.Dev.Adapter().(*Adapter).Counters()
+			for _, fault := range all {
+				require.Equal(t, fault == asked, counters[counter[fault]] > 0, "%s: %v", fault, counters)
+			}
+		})
+	}
+}
+
 // Whatever arrives, the injection of faults has no fault of its own.
 func TestEmptyDatagrams(t *testing.T) {
 	t.Parallel()

@@ -6,18 +6,9 @@ import (
 	"github.com/rfaas-go/rfaas/softroce/wire"
 )
 
-// arrive takes a packet from the network, by way of the injected faults: a
-// datagram, or from a raw socket the IP packet.
-func (e *engine) arrive(packet []byte, from *sockaddr) {
-	if e.faults != nil {
-		e.faults.arrive(packet, from)
-		return
-	}
-	e.handle(packet, from)
-}
-
 // handle checks a packet, which anybody may have sent, and hands it to its queue
-// pair. Everything that is wrong with it is counted, and that is all.
+// pair: a datagram, or from a raw socket the IP packet. Everything that is wrong with
+// it is counted, and that is all.
 func (e *engine) handle(packet []byte, from *sockaddr) {
 	e.counters.PacketsReceived++
 	if e.socket.raw {

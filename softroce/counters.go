@@ -3,7 +3,7 @@ package softroce
 import (
 	"reflect"
 
-	"github.com/rfaas-go/rfaas/softroce/rc"
+	"github.com/rfaas-go/rfaas/softroce/internal/rc"
 )
 
 // counters is what an engine counts: what its queue pairs do, and what never

@@ -31,10 +31,10 @@
 //
 // # Structure
 //
-//	softroce       sockets, engine, background side; the provider of package transport
-//	softroce/rc    one queue pair of a reliable connection: a state machine without I/O
-//	softroce/wire  packet formats and the ICRC
-//	softroce/simnet  a simulated network, for tests of rc
+//	softroce                  sockets, engine, background side; the provider of package transport
+//	softroce/internal/rc      one queue pair of a reliable connection: a state machine without I/O
+//	softroce/wire             packet formats and the ICRC
+//	softroce/internal/simnet  a simulated network, for tests of rc
 //
 // # Who drives
 //

@@ -18,7 +18,7 @@ type engine struct {
 	socket     *socket
 	background *background
 	start      time.Time
-	faults     *faults // nil: none
+	receiver   receiver // &in, or faults around it
 
 	_      [64]byte
 	turn   turn
@@ -150,7 +150,7 @@ func (e *engine) next() time.Duration {
 // sends acknowledgements at once; otherwise they wait until nothing arrives, or
 // the program posts, or the background side comes.
 func (e *engine) drive(eager bool) bool {
-	arrived := e.in.receive()
+	arrived := e.receiver.receive()
 	e.takePosts()
 	if e.timers.first() <= e.now {
 		arrived = e.receiveMore() || arrived
@@ -178,7 +178,7 @@ func (e *engine) receiveMore() (arrived bool) {
 	const batches = 16
 	for range batches {
 		e.in.bulk = true
-		if !e.in.receive() {
+		if !e.receiver.receive() {
 			break
 		}
 		arrived = true

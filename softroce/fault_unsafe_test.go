@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/internal/pairtest"
 	"github.com/rfaas-go/rfaas/transport"
 	_ "github.com/rfaas-go/rfaas/transport/loopback"
@@ -121,7 +122,7 @@ func TestMemoryTakenAway(t *testing.T) {
 	}
 	for _, url := range []string{"softroce:", "loopback:"} {
 		for _, way := range takenAways() {
-			if way.readOnly && raceEnabled {
+			if way.readOnly && effort.Race() {
 				continue // the detector carries atomics out in C, where a fault ends the process
 			}
 			for _, r := range requests {

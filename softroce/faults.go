@@ -4,10 +4,11 @@ import (
 	"math/rand/v2"
 )
 
-// faults are injected into what arrives, for tests: the network is then as bad as
-// asked for, whatever it really is.
+// faults is a receiver around an intake that makes the network as bad as asked for,
+// whatever it really is: for tests.
 type faults struct {
 	engine *engine
+	in     *intake
 	random *rand.Rand
 	config faultConfig
 	held   []heldPacket // to come later
@@ -30,10 +31,23 @@ type heldPacket struct {
 func (c faultConfig) any() bool { return c.loss+c.duplicate+c.reorder+c.corrupt > 0 }
 
 func newFaults(e *engine, c faultConfig) *faults {
-	return &faults{engine: e, config: c, random: rand.New(rand.NewPCG(c.seed, 0))}
+	return &faults{engine: e, in: &e.in, config: c, random: rand.New(rand.NewPCG(c.seed, 0))}
 }
 
 func (f *faults) hits(p float64) bool { return p > 0 && f.random.Float64() < p }
+
+func (f *faults) receive() bool {
+	n := f.in.take()
+	for i := range n {
+		m := f.in.message(i)
+		for more := true; more; {
+			var packet []byte
+			packet, more = m.next()
+			f.arrive(packet, m.from)
+		}
+	}
+	return n > 0 || f.late()
+}
 
 // arrive lets a packet through, or not, or not yet, or twice.
 func (f *faults) arrive(packet []byte, from *sockaddr) {
@@ -86,7 +100,7 @@ func (f *faults) age() {
 // late brings one of the held packets because nothing else arrives, and reports
 // whether there was one.
 func (f *faults) late() bool {
-	if f == nil || len(f.held) == 0 {
+	if len(f.held) == 0 {
 		return false
 	}
 	h := f.held[0]

@@ -6,6 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// receiver is where an engine's packets come from: an intake, or faults around one.
+type receiver interface {
+	// receive handles a batch of what has arrived, and reports whether anything had.
+	receive() bool
+}
+
 // intake receives datagrams in batches and hands them to the engine one by one.
 type intake struct {
 	engine  *engine
@@ -73,47 +79,65 @@ func (in *intake) reset(i int) {
 	}
 }
 
-// receive handles a batch of what has arrived, and reports whether anything had.
-// A look in vain, which a poller does all the time, is one cheap system call.
 func (in *intake) receive() bool {
-	e := in.engine
-	n := 1
+	n := in.take()
+	for i := range n {
+		m := in.message(i)
+		for more := true; more; {
+			var packet []byte
+			packet, more = m.next()
+			in.engine.handle(packet, m.from)
+		}
+	}
+	return n > 0
+}
+
+// take receives a batch of messages, and reports how many. A look in vain, which a
+// poller does all the time, is one cheap system call.
+func (in *intake) take() int {
+	inlet, n := uintptr(in.engine.socket.inlet), 1
 	if in.bulk {
-		got, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(e.socket.inlet), uintptr(unsafe.Pointer(&in.headers[0])), intakeMessages, unix.MSG_DONTWAIT, 0, 0)
+		got, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, inlet, uintptr(unsafe.Pointer(&in.headers[0])), intakeMessages, unix.MSG_DONTWAIT, 0, 0)
 		if errno != 0 {
 			in.bulk = false
-			return e.faults.late()
+			return 0
 		}
 		n = int(got)
 	} else {
-		got, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(e.socket.inlet), uintptr(unsafe.Pointer(&in.headers[0].Msghdr)), unix.MSG_DONTWAIT)
+		got, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, inlet, uintptr(unsafe.Pointer(&in.headers[0].Msghdr)), unix.MSG_DONTWAIT)
 		if errno != 0 {
-			return e.faults.late()
+			return 0
 		}
 		in.headers[0].bytes = uint32(got)
 	}
 	in.bulk = n > 1 || in.headers[0].bytes > bulkBytes
-	for i := range n {
-		in.split(i)
-		in.reset(i)
-	}
-	return true
+	return n
 }
 
-// split hands the packets of one message to the engine.
-func (in *intake) split(i int) {
+// message is what is left of a received one: packets of one length, of which the last
+// may be shorter.
+type message struct {
+	rest    []byte
+	segment int
+	from    *sockaddr
+}
+
+// message is valid until take is called.
+func (in *intake) message(i int) message {
 	h := &in.headers[i]
-	message := in.buffers[i][:h.bytes]
-	segment := len(message)
-	if c := &in.control[i]; h.Control != nil && h.Controllen >= unix.SizeofCmsghdr+4 && c.Level == unix.SOL_UDP && c.Type == unix.UDP_GRO {
-		segment = int(c.size)
+	m := message{rest: in.buffers[i][:h.bytes], segment: int(h.bytes), from: &in.names[i]}
+	if c := &in.control[i]; h.Control != nil && h.Controllen >= unix.SizeofCmsghdr+4 && c.Level == unix.SOL_UDP && c.Type == unix.UDP_GRO && c.size > 0 {
+		m.segment = int(c.size)
 	}
-	if segment <= 0 {
-		segment = len(message)
+	in.reset(i)
+	return m
+}
+
+// next cuts a packet off, and reports whether there are more.
+func (m *message) next() (packet []byte, more bool) {
+	if len(m.rest) <= m.segment {
+		return m.rest, false
 	}
-	for len(message) > segment {
-		in.engine.arrive(message[:segment:segment], &in.names[i])
-		message = message[segment:]
-	}
-	in.engine.arrive(message, &in.names[i])
+	packet, m.rest = m.rest[:m.segment:m.segment], m.rest[m.segment:]
+	return packet, true
 }

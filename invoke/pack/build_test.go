@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
 func TestSharedObject(t *testing.T) {
@@ -101,6 +103,7 @@ func TestWasmModule(t *testing.T) {
 	require.Equal(t, []string{"env"}, code.Needed)
 
 	good := plumbed(export{"echo", 0, 1})
+	alone := func(section []byte) []byte { return append([]byte(wasmfile.Header), section...) }
 	for want, data := range map[string][]byte{
 		`exports "echo" twice`:              plumbed(export{"echo", 0, 1}, export{"echo", 0, 1}),
 		`a function that is not there`:      plumbed(export{"echo", 0, 4}),
@@ -108,12 +111,15 @@ func TestWasmModule(t *testing.T) {
 		"the code has no entry points":      plumbed(),
 		"components are not supported":      []byte("\x00asm\x0d\x00\x01\x00"),
 		"is damaged or cut off":             good[:len(good)-3],
-		"it is longer than its content":     append(bytes.Clone(good), wasmSection(1, []byte{0, 0})...),
+		"it is longer than its content":     alone(wasmSection(1, []byte{0, 0})),
 		"not UTF-8":                         plumbed(export{"\xff", 0, 1}),
-		"a number has more than 32 bits":    append(bytes.Clone(good), 7, 5, 0xff, 0xff, 0xff, 0xff, 0x1f),
-		"a list of 127 elements in 0 bytes": append(bytes.Clone(good), wasmSection(7, []byte{127})...),
-		"a type of the kind 0x5f":           append(bytes.Clone(good), wasmSection(1, []byte{1, 0x5f})...),
-		"unknown kind 9":                    append(bytes.Clone(good), wasmSection(2, []byte{1, 0, 0, 9})...),
+		"a number has more than 32 bits":    alone([]byte{7, 5, 0xff, 0xff, 0xff, 0xff, 0x1f}),
+		"a list of 127 elements in 0 bytes": alone(wasmSection(7, []byte{127})),
+		"a type of the kind 0x5f":           alone(wasmSection(1, []byte{1, 0x5f})),
+		"cut off: section 1 at byte 105 is unknown, repeated or at the wrong place": append(bytes.Clone(good), wasmSection(1, []byte{0})...),
+		"must be at most 1048576": alone(wasmSection(3, append([]byte{0x81, 0x80, 0x40}, make([]byte, 1<<20+1)...))),
+		"it has 33554433 bytes":   alone(wasmSection(7, make([]byte, maxWasmSectionBytes+1))),
+		"unknown kind 9":          alone(wasmSection(2, []byte{1, 0, 0, 9})),
 	} {
 		_, err := Open(write(t, dir, "x.wasm", data))
 		require.ErrorContains(t, err, want)
@@ -212,7 +218,7 @@ func TestAllFunctions(t *testing.T) {
 
 func FuzzWasm(f *testing.F) {
 	f.Add(plumbed(export{"echo", 0, 1}))
-	f.Add([]byte(magicWasm + wasmVersion))
+	f.Add([]byte(wasmfile.Header))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		code, err := readWasm(bytes.NewReader(data), int64(len(data)))
 		if err == nil {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
 // compile makes a shared object, or what else the flags say, of C.
@@ -66,7 +68,7 @@ func text(s string) []byte { return append(leb(len(s)), s...) }
 // (i32) -> i32, type 2 has an i64. It imports function 0 (type 0) from "env"; 1, 2
 // and 3 are its own of the types 0, 1 and 2.
 func module(exports ...export) []byte {
-	b := []byte(magicWasm + wasmVersion)
+	b := []byte(wasmfile.Header)
 	b = append(b, wasmSection(1, []byte{3, 0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 1, 0x7f, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 4, 0x7f, 0x7f, 0x7e, 0x7f, 1, 0x7f})...)
 	b = append(b, wasmSection(2, append(append(append([]byte{1}, text("env")...), text("f")...), 0, 0))...)
 	b = append(b, wasmSection(3, []byte{3, 0, 1, 2})...)

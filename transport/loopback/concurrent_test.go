@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/internal/pairtest"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -99,7 +100,7 @@ func TestRevokeUnderLoad(t *testing.T) {
 		<-started
 		memory := to.Bytes()
 		require.NoError(t, to.Close())
-		if underRace { // else it is unmapped
+		if effort.Race() { // else it is unmapped
 			memory[0]++
 		}
 		var failure *transport.StatusError

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -127,7 +128,7 @@ func (c Config) withDefaults() Config {
 		if testing.Short() {
 			c.Effort *= shortEffort
 		}
-		if raceEnabled {
+		if effort.Race() {
 			c.Effort *= raceEffort
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -127,7 +128,7 @@ func (p *pair) unmet(n needs) string {
 		return "both ends live in one process"
 	case n.exact && p.cfg.Faults != FaultsNone:
 		return "injected faults blur what this test counts"
-	case n.noRace && raceEnabled:
+	case n.noRace && effort.Race():
 		return "the race detector gets in the way"
 	}
 	return ""

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	_ "github.com/rfaas-go/rfaas/transport/loopback"
 	"github.com/rfaas-go/rfaas/transport/transporttest"
 )
@@ -77,7 +78,7 @@ func TestSuiteNotices(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if raceEnabled && test.how == "allocate" {
+			if effort.Race() && test.how == "allocate" {
 				t.Skip("allocations are not counted under the race detector")
 			}
 			out, err := again(t, "^TestBroken$/"+strings.ReplaceAll(test.rule, "+", "."), brokenVariable+"="+test.how)

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/runtime/native"
 )
@@ -182,7 +183,7 @@ func TestCrashOfGo(t *testing.T) {
 
 func TestNoMemory(t *testing.T) {
 	t.Parallel()
-	if raceDetector {
+	if effort.Race() {
 		t.Skip("the race detector ends a process that gets no memory")
 	}
 	path := build(t, "functions.c")

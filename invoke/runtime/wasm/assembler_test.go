@@ -1,5 +1,7 @@
 package wasm
 
+import "github.com/rfaas-go/rfaas/internal/wasmfile"
+
 // A small assembler, so that these tests need no compiler.
 
 // The types of functions in modules that assemble makes.
@@ -88,7 +90,7 @@ func export(name string, kind byte, index int) []byte {
 
 func assemble(p program) []byte {
 	if !p.noAlloc {
-		p.functions = append(p.functions, function{allocExport, typeAlloc, alloc})
+		p.functions = append(p.functions, function{wasmfile.AllocExport, typeAlloc, alloc})
 	}
 	var imports, kinds, exports, bodies [][]byte
 	for _, i := range p.imports {
@@ -102,7 +104,7 @@ func assemble(p program) []byte {
 		bodies = append(bodies, appendBytes(nil, cat([]byte{0}, f.code, []byte{0x0b})))
 	}
 	if !p.noMemory {
-		exports = append(exports, export(memoryExport, 2, 0))
+		exports = append(exports, export(wasmfile.MemoryExport, 2, 0))
 	}
 	memory := appendU32([]byte{0}, max(p.pages, 1))
 	if p.maxPages > 0 {

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
+
+	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
 // What compiled code depends on besides the module: it is in the names of the
@@ -298,9 +300,9 @@ func outlineOf(module []byte) ([]byte, error) {
 	}
 	out := slices.Clone(module[:8])
 	for _, s := range sections {
-		if s.id == sectionCode {
-			r := &reader{data: s.data}
-			n := r.u32()
+		if s.id == wasmfile.Code {
+			r := newReader(s.data)
+			n := r.U32()
 			s.data = appendU32(nil, n)
 			for range n {
 				s.data = append(s.data, 3, 0, 0, opEnd) // 3 bytes: no locals; unreachable; end

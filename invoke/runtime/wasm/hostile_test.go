@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/wasmfile"
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
@@ -217,13 +218,13 @@ func TestModulesThatCannotBeLoaded(t *testing.T) {
 		"no alloc":  {with(func(p *program) { p.noAlloc = true }), "exports no function rfaas_alloc"},
 		"no entry":  {entries(function{"echo", typeAlloc, get(0)}), "exports no entry point"},
 		"alloc of another type": {with(func(p *program) {
-			p.noAlloc, p.functions = true, append(p.functions, function{allocExport, typeNone, nil})
+			p.noAlloc, p.functions = true, append(p.functions, function{wasmfile.AllocExport, typeNone, nil})
 		}), "(i32) -> i32"},
 		"alloc outside": {with(func(p *program) {
-			p.noAlloc, p.functions = true, append(p.functions, function{allocExport, typeAlloc, i32(-4096)})
+			p.noAlloc, p.functions = true, append(p.functions, function{wasmfile.AllocExport, typeAlloc, i32(-4096)})
 		}), "within the memory"},
 		"alloc gives nothing": {with(func(p *program) {
-			p.noAlloc, p.functions = true, append(p.functions, function{allocExport, typeAlloc, i32(0)})
+			p.noAlloc, p.functions = true, append(p.functions, function{wasmfile.AllocExport, typeAlloc, i32(0)})
 		}), "no room"},
 		"a program": {with(func(p *program) { p.functions = append(p.functions, function{"_start", typeNone, nil}) }), "reactor"},
 		"start traps": {with(func(p *program) {

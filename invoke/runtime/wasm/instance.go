@@ -15,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
 
+	"github.com/rfaas-go/rfaas/internal/wasmfile"
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
@@ -116,8 +117,8 @@ func (i *instance) sleep(ns int64) {
 
 // prepare runs what has to run before the first call.
 func (i *instance) prepare(ctx context.Context) error {
-	i.memory = i.instantiated.ExportedMemory(memoryExport)
-	i.alloc = i.instantiated.ExportedFunction(allocExport)
+	i.memory = i.instantiated.ExportedMemory(wasmfile.MemoryExport)
+	i.alloc = i.instantiated.ExportedFunction(wasmfile.AllocExport)
 	i.stop = i.instantiated.ExportedGlobal(stopExport).(api.MutableGlobal)
 	i.m.dog.watch(i)
 	for _, name := range []string{startExport, initializeExport} {
@@ -179,17 +180,17 @@ func (i *instance) area(ctx context.Context, least int) (at uint32, size int, er
 		}
 	}
 	i.stack[0] = uint64(size)
-	if err := i.run(ctx, allocExport, i.alloc); err != nil {
+	if err := i.run(ctx, wasmfile.AllocExport, i.alloc); err != nil {
 		return 0, 0, err
 	}
 	at = uint32(i.stack[0])
 	switch total := uint64(i.memory.Size()); {
 	case at == 0:
 		return 0, 0, &invoke.Error{Status: invoke.StatusTooLarge, Started: invoke.StartedNo,
-			Message: fmt.Sprintf("the module has no room for an area of %d bytes for the input or the result (%s returned 0)", size, allocExport)}
+			Message: fmt.Sprintf("the module has no room for an area of %d bytes for the input or the result (%s returned 0)", size, wasmfile.AllocExport)}
 	case at%areaAlignment != 0 || uint64(at)+uint64(size) > total:
 		return 0, 0, &invoke.Error{Status: invoke.StatusCrashed, Started: invoke.StartedYes,
-			Message: fmt.Sprintf("%s(%d) returned %#x: must be a multiple of %d and the area within the memory, %d bytes", allocExport, size, at, areaAlignment, total)}
+			Message: fmt.Sprintf("%s(%d) returned %#x: must be a multiple of %d and the area within the memory, %d bytes", wasmfile.AllocExport, size, at, areaAlignment, total)}
 	}
 	return at, size, nil
 }

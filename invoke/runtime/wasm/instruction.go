@@ -3,6 +3,8 @@ package wasm
 import (
 	"errors"
 	"fmt"
+
+	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
 // The instructions that instrumenting is about.
@@ -18,6 +20,11 @@ const (
 	miscTableGrow  = 15
 )
 
+// reader takes code apart.
+type reader struct{ wasmfile.Reader }
+
+func newReader(data []byte) *reader { return &reader{wasmfile.Reader{Data: data}} }
+
 // instruction skips one instruction, its operands included, and returns its
 // opcode and, for those that have one, the index that it names. It knows
 // WebAssembly 2.0; whether the operands are valid is for the compiler to see.
@@ -28,40 +35,40 @@ const (
 // even those that are allowed. What newer versions added (types of more than one
 // byte, above all) is refused, too: wazero reads it whether it is enabled or not.
 func (r *reader) instruction() (op byte, index uint32) {
-	at := r.at
-	op = r.byte()
+	at := r.At
+	op = r.Byte()
 	switch {
 	case op <= 0x01, op == 0x05, op == opEnd, op == 0x0f, op == 0x1a, op == 0x1b,
 		op >= 0x45 && op <= 0xc4, op == 0xd1:
 	case op >= 0x02 && op <= 0x04:
 		r.blockType()
 	case op == 0xd0:
-		r.referenceType()
+		r.ReferenceType()
 	case op == 0x0c, op == 0x0d, op == opCall, op >= 0x20 && op <= 0x26, op == 0xd2:
-		index = r.u32()
+		index = r.U32()
 	case op == 0x0e:
-		for n := r.u32(); n > 0 && r.err == nil; n-- {
-			r.u32()
+		for n := r.Count(); n > 0 && r.Err == nil; n-- {
+			r.U32()
 		}
-		r.u32()
+		r.U32()
 	case op == opCallIndirect:
-		r.u32()
-		r.u32()
+		r.U32()
+		r.U32()
 	case op == 0x1c:
-		r.fixed(1)
-		r.valueType()
+		r.Fixed(1)
+		r.ValueType()
 	case op >= 0x28 && op <= 0x3e:
 		r.address()
 	case op == 0x3f, op == 0x40:
-		r.fixed(0)
+		r.Fixed(0)
 	case op == 0x41:
 		r.leb(5)
 	case op == 0x42:
 		r.leb(10)
 	case op == 0x43:
-		r.bytes(4)
+		r.Bytes(4)
 	case op == 0x44:
-		r.bytes(8)
+		r.Bytes(8)
 	case op == opMisc:
 		r.misc(at)
 	case op == opVector:
@@ -74,103 +81,78 @@ func (r *reader) instruction() (op byte, index uint32) {
 
 // blockType skips a block's type: none, a value's type or the index of a type.
 func (r *reader) blockType() {
-	if r.at >= len(r.data) {
-		r.fail(errTruncated)
-		return
-	}
-	switch b := r.data[r.at]; {
-	case b == 0x40:
-		r.at++
-	case b >= 0x40 && b < 0x80:
-		r.valueType()
+	switch b := r.Byte(); {
+	case r.Err != nil, b == 0x40:
+	case b > 0x40 && b < 0x80:
+		r.At--
+		r.ValueType()
 	default:
+		r.At--
 		// A number with a sign, of which only the other half are indexes.
-		if r.leb(5); r.err == nil && r.data[r.at-1] >= 0x40 {
-			r.fail(errors.New("a block's type that is negative and of more than one byte"))
+		if r.leb(5); r.Err == nil && r.Data[r.At-1] >= 0x40 {
+			r.Fail(errors.New("a block's type that is negative and of more than one byte"))
 		}
 	}
 }
 
-func (r *reader) valueType() {
-	switch b := r.byte(); {
-	case r.err != nil:
-	case b >= 0x7b && b <= 0x7f:
-	case b == 0x6f, b == 0x70:
-	default:
-		r.at--
-		r.unknownType(b)
+// leb skips a number in LEB128 of at most so many bytes.
+func (r *reader) leb(most int) {
+	for range most {
+		if r.Byte()&0x80 == 0 {
+			return
+		}
 	}
-}
-
-func (r *reader) referenceType() {
-	if b := r.byte(); r.err == nil && b != 0x6f && b != 0x70 {
-		r.at--
-		r.unknownType(b)
-	}
-}
-
-// fixed skips a byte that can only have one value.
-func (r *reader) fixed(value byte) {
-	if b := r.byte(); r.err == nil && b != value {
-		r.at--
-		r.fail(fmt.Errorf("%#x where only %#x is possible", b, value))
-	}
+	r.Fail(fmt.Errorf("a number of more than %d bytes", most))
 }
 
 func (r *reader) address() {
-	r.u32() // alignment
-	r.u32() // offset
+	r.U32() // alignment
+	r.U32() // offset
 }
 
 func (r *reader) misc(at int) {
-	switch sub := r.byte(); {
-	case r.err != nil:
+	switch sub := r.Byte(); {
+	case r.Err != nil:
 	case sub <= 7: // conversions
 	case sub == 8: // memory.init
-		r.u32()
-		r.fixed(0)
+		r.U32()
+		r.Fixed(0)
 	case sub == 10: // memory.copy
-		r.fixed(0)
-		r.fixed(0)
+		r.Fixed(0)
+		r.Fixed(0)
 	case sub == 11: // memory.fill
-		r.fixed(0)
+		r.Fixed(0)
 	case sub == 9, sub == 13, sub == 16, sub == 17:
-		r.u32()
+		r.U32()
 	case sub == 12, sub == 14:
-		r.u32()
-		r.u32()
+		r.U32()
+		r.U32()
 	case sub == miscTableGrow:
-		r.at = at
-		r.fail(errors.New("the instruction table.grow is not allowed: no limit would bind it"))
+		r.FailAt(at, errors.New("the instruction table.grow is not allowed: no limit would bind it"))
 	default:
 		r.unknown(at, fmt.Sprintf("%#x %d", opMisc, sub))
 	}
 }
 
 func (r *reader) vector(at int) {
-	switch sub := r.byte(); {
-	case r.err != nil:
+	switch sub := r.Byte(); {
+	case r.Err != nil:
 	case sub >= 0x80: // a number of two bytes, of which wazero reads one
-		if r.byte() != 1 {
+		if r.Byte() != 1 {
 			r.unknown(at, fmt.Sprintf("%#x with a number of more than 255", opVector))
 		}
 	case sub <= 11, sub == 92, sub == 93: // loads and stores
 		r.address()
 	case sub == 12, sub == 13: // a constant, a shuffle
-		r.bytes(16)
+		r.Bytes(16)
 	case sub >= 21 && sub <= 34: // lanes
-		r.byte()
+		r.Byte()
 	case sub >= 84 && sub <= 91: // loads and stores of lanes
 		r.address()
-		r.byte()
+		r.Byte()
 	}
 }
 
 func (r *reader) unknown(at int, what string) {
-	r.at = at
-	r.fail(fmt.Errorf("the instruction %s is not one of WebAssembly 2.0: turn newer features (threads, tail calls, exceptions, relaxed SIMD) off in the compiler", what))
-}
-
-func (r *reader) unknownType(b byte) {
-	r.fail(fmt.Errorf("the type %#x is not one of WebAssembly 2.0: turn newer features (typed references, garbage collection, exceptions) off in the compiler", b))
+	r.FailAt(at, fmt.Errorf("the instruction %s is not one of WebAssembly 2.0: turn newer features (threads, tail calls, exceptions, relaxed SIMD) off in the compiler", what))
 }

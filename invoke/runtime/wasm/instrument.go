@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
 // Instrumenting makes a module's code stoppable: at the head of every loop and at
@@ -43,14 +45,14 @@ func instrument(module []byte) (out []byte, check uint32, err error) {
 		}
 		there[s.id] = true
 	}
-	if !there[sectionType] || !there[sectionFunction] || !there[sectionExport] || !there[sectionCode] {
+	if !there[wasmfile.Types] || !there[wasmfile.Functions] || !there[wasmfile.Exports] || !there[wasmfile.Code] {
 		return nil, 0, errors.New("it exports no functions, so there is nothing to call")
 	}
-	if !there[sectionGlobal] {
+	if !there[wasmfile.Globals] {
 		after := slices.IndexFunc(sections, func(s section) bool {
-			return slices.Index(sectionOrder, s.id) > slices.Index(sectionOrder, sectionGlobal)
+			return wasmfile.Place(s.id) > wasmfile.Place(wasmfile.Globals)
 		})
-		sections = slices.Insert(sections, max(after, 0), section{sectionGlobal, []byte{0}})
+		sections = slices.Insert(sections, max(after, 0), section{wasmfile.Globals, []byte{0}})
 	}
 	out = append(make([]byte, 0, len(module)+len(module)/4), module[:8]...)
 	for _, s := range sections {
@@ -58,7 +60,7 @@ func instrument(module []byte) (out []byte, check uint32, err error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		if s.id != sectionStart {
+		if s.id != wasmfile.Start {
 			out = appendBytes(append(out, s.id), data)
 		}
 	}
@@ -68,16 +70,16 @@ func instrument(module []byte) (out []byte, check uint32, err error) {
 func (p *plan) rewrite(s section) ([]byte, error) {
 	fuel, stop, check := p.globals, p.globals+1, p.functions
 	switch s.id {
-	case sectionType:
+	case wasmfile.Types:
 		return extend(s.data, 1, []byte{0x60, 0, 0}) // () -> ()
-	case sectionFunction:
+	case wasmfile.Functions:
 		return extend(s.data, 1, appendU32(nil, p.types))
-	case sectionGlobal:
+	case wasmfile.Globals:
 		return extend(s.data, 2, []byte{
 			0x7f, 1, 0x41, 1, 0x0b, // fuel: (mut i32) 1
 			0x7f, 1, 0x41, 0, 0x0b, // stop: (mut i32) 0
 		})
-	case sectionExport:
+	case wasmfile.Exports:
 		more, n := append(appendBytes(nil, []byte(stopExport)), 3), uint32(1)
 		more = appendU32(more, stop)
 		if p.started {
@@ -85,7 +87,7 @@ func (p *plan) rewrite(s section) ([]byte, error) {
 			more = appendU32(more, p.start)
 		}
 		return extend(s.data, n, more)
-	case sectionCode:
+	case wasmfile.Code:
 		return p.code(s.data, fuel, stop, check)
 	}
 	return s.data, nil
@@ -93,12 +95,12 @@ func (p *plan) rewrite(s section) ([]byte, error) {
 
 // extend appends n elements to a section that is a vector.
 func extend(data []byte, n uint32, elements []byte) ([]byte, error) {
-	r := &reader{data: data}
-	count := r.u32()
-	if r.err != nil {
-		return nil, r.err
+	r := newReader(data)
+	count := r.Count()
+	if r.Err != nil {
+		return nil, r.Err
 	}
-	return append(append(appendU32(nil, count+n), data[r.at:]...), elements...), nil
+	return append(append(appendU32(nil, count+n), data[r.At:]...), elements...), nil
 }
 
 // code rewrites the bodies of all functions.
@@ -109,22 +111,22 @@ func (p *plan) code(data []byte, fuel, stop, check uint32) ([]byte, error) {
 	look = append(appendU32(look, fuel), 0x45, 0x04, 0x40, opCall) // i32.eqz; if
 	look = append(appendU32(look, check), 0x0b)
 
-	r := &reader{data: data}
-	count := r.u32()
+	r := newReader(data)
+	count := r.Count()
 	out := appendU32(make([]byte, 0, len(data)+len(data)/4), count+1)
 	var body []byte
 	for i := range count {
 		var err error
-		if body, err = p.body(body[:0], r.bytes(r.u32()), look); err != nil {
+		if body, err = p.body(body[:0], r.Bytes(r.U32()), look); err != nil {
 			return nil, fmt.Errorf("function body %d: %w", i, err)
 		}
-		if r.err != nil {
-			return nil, r.err
+		if r.Err != nil {
+			return nil, r.Err
 		}
 		out = appendBytes(out, body)
 	}
-	if r.at != len(data) {
-		return nil, errors.New("there is something behind the last function body")
+	if r.End(); r.Err != nil {
+		return nil, r.Err
 	}
 
 	body = append(body[:0], 0, 0x41) // no locals; i32.const
@@ -138,40 +140,53 @@ func (p *plan) code(data []byte, fuel, stop, check uint32) ([]byte, error) {
 
 // body appends the body of a function with checks.
 func (p *plan) body(out, body, look []byte) ([]byte, error) {
-	r := &reader{data: body}
+	r := newReader(body)
 	locals := uint64(0)
-	for n := r.u32(); n > 0 && r.err == nil; n-- {
-		locals += uint64(r.u32())
-		r.valueType()
+	for n := r.Count(); n > 0 && r.Err == nil; n-- {
+		locals += uint64(r.U32())
+		r.ValueType()
 	}
 	if locals > p.locals {
-		r.fail(fmt.Errorf("%d local variables, which is too many", locals))
+		r.Fail(fmt.Errorf("%d local variables, which is too many", locals))
 	}
 	p.locals -= locals
-	out = append(out, body[:r.at]...)
+	out = append(out, body[:r.At]...)
 	entry := len(out)
 	calls := false
-	from := r.at
-	for r.more() {
+	from := r.At
+	for r.More() {
 		op, index := r.instruction()
 		switch {
-		case r.err != nil:
+		case r.Err != nil:
 		case op == opLoop:
-			out = append(append(out, body[from:r.at]...), look...)
-			from = r.at
+			out = append(append(out, body[from:r.At]...), look...)
+			from = r.At
 		case op == opCall || op == opCallIndirect:
 			calls = true
 		case (op == opGlobalGet || op == opGlobalSet) && index >= p.globals:
 			// It would be one of those that are added.
-			r.fail(fmt.Errorf("there is no global %d", index))
+			r.Fail(fmt.Errorf("there is no global %d", index))
 		}
 	}
-	if r.err != nil {
-		return nil, r.err
+	if r.Err != nil {
+		return nil, r.Err
 	}
 	out = append(out, body[from:]...)
 	if calls {
 		out = slices.Insert(out, entry, look...)
 	}
 	return out, nil
+}
+
+// appendU32 appends a number in LEB128.
+func appendU32(b []byte, v uint32) []byte {
+	for ; v >= 0x80; v >>= 7 {
+		b = append(b, byte(v)|0x80)
+	}
+	return append(b, byte(v))
+}
+
+// appendBytes appends bytes and, before them, how many they are.
+func appendBytes(b, data []byte) []byte {
+	return append(appendU32(b, uint32(len(data))), data...)
 }

@@ -10,22 +10,23 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
 // inModule is a module whose section of this id is replaced, or added.
 func inModule(id byte, data ...[]byte) []byte {
 	module := entries(entry("echo", echo))
-	place := slices.Index(sectionOrder, id)
 	out, done := slices.Clone(module[:8]), false
 	add := func(id byte, content []byte) { out = appendBytes(append(out, id), content) }
-	for r := (&reader{data: module, at: 8}); r.more(); {
-		section, content := r.byte(), r.bytes(r.u32())
-		if !done && slices.Index(sectionOrder, section) >= place {
+	sections, _ := split(module)
+	for _, s := range sections {
+		if !done && wasmfile.Place(s.id) >= wasmfile.Place(id) {
 			done = true
 			add(id, cat(data...))
 		}
-		if section != id {
-			add(section, content)
+		if s.id != id {
+			add(s.id, s.data)
 		}
 	}
 	if !done {
@@ -75,27 +76,27 @@ func TestWhatCannotBeHidden(t *testing.T) {
 func TestLengthsThatAreLies(t *testing.T) {
 	t.Parallel()
 	for name, code := range map[string][]byte{
-		"types":           inModule(sectionType, many),
-		"parameters":      inModule(sectionType, []byte{1, 0x60}, many),
-		"results":         inModule(sectionType, []byte{1, 0x60, 0}, many),
-		"functions":       inModule(sectionFunction, many),
-		"memories":        inModule(sectionMemory, many),
-		"globals":         inModule(sectionGlobal, many),
-		"exports":         inModule(sectionExport, many),
-		"a name":          inModule(sectionExport, []byte{1}, many),
-		"bodies":          inModule(sectionCode, many),
-		"more than there": inModule(sectionExport, []byte{0, 0}),
-		"locals":          inModule(sectionCode, []byte{2, 9, 1}, many, []byte{0x7f, 0x41, 0, opEnd, 2, 0, opEnd}),
-		"locals of many":  inModule(sectionCode, []byte{2, 7, 1}, appendU32(nil, maxLocals), []byte{0x7f, 0x41, opEnd, 8, 1}, appendU32(nil, maxLocals), []byte{0x7f, 0x41, 0, opEnd}),
-		"imports":         inModule(sectionImport, many),
-		"tables":          inModule(sectionTable, many),
-		"elements":        inModule(sectionElement, []byte{1, 1, 0}, many),
-		"expressions":     inModule(sectionElement, []byte{1, 5, 0x70}, many),
-		"data":            inModule(sectionData, []byte{1, 1}, many),
+		"types":           inModule(wasmfile.Types, many),
+		"parameters":      inModule(wasmfile.Types, []byte{1, 0x60}, many),
+		"results":         inModule(wasmfile.Types, []byte{1, 0x60, 0}, many),
+		"functions":       inModule(wasmfile.Functions, many),
+		"memories":        inModule(wasmfile.Memories, many),
+		"globals":         inModule(wasmfile.Globals, many),
+		"exports":         inModule(wasmfile.Exports, many),
+		"a name":          inModule(wasmfile.Exports, []byte{1}, many),
+		"bodies":          inModule(wasmfile.Code, many),
+		"more than there": inModule(wasmfile.Exports, []byte{0, 0}),
+		"locals":          inModule(wasmfile.Code, []byte{2, 9, 1}, many, []byte{0x7f, 0x41, 0, opEnd, 2, 0, opEnd}),
+		"locals of many":  inModule(wasmfile.Code, []byte{2, 7, 1}, appendU32(nil, maxLocals), []byte{0x7f, 0x41, opEnd, 8, 1}, appendU32(nil, maxLocals), []byte{0x7f, 0x41, 0, opEnd}),
+		"imports":         inModule(wasmfile.Imports, many),
+		"tables":          inModule(wasmfile.Tables, many),
+		"elements":        inModule(wasmfile.Elements, []byte{1, 1, 0}, many),
+		"expressions":     inModule(wasmfile.Elements, []byte{1, 5, 0x70}, many),
+		"data":            inModule(wasmfile.Data, []byte{1, 1}, many),
 		// wazero knows a form with an initial value, where what looks like the size is none.
-		"table with a value":  inModule(sectionTable, []byte{1, 0x40, 0, 0x70, 0}, many, []byte{0xd0, 0x70, opEnd}),
-		"tables, all of them": inModule(sectionTable, []byte{2, 0x70, 0}, appendU32(nil, maxTableEntries), []byte{0x70, 0, 1}),
-		"shared memory":       inModule(sectionMemory, []byte{1, 2, 1}),
+		"table with a value":  inModule(wasmfile.Tables, []byte{1, 0x40, 0, 0x70, 0}, many, []byte{0xd0, 0x70, opEnd}),
+		"tables, all of them": inModule(wasmfile.Tables, []byte{2, 0x70, 0}, appendU32(nil, maxTableEntries), []byte{0x70, 0, 1}),
+		"shared memory":       inModule(wasmfile.Memories, []byte{1, 2, 1}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -114,16 +115,16 @@ func TestSectionsOfAllKinds(t *testing.T) {
 	elements := vector(
 		cat([]byte{0}, offset, functions), cat([]byte{1, 0}, functions), cat([]byte{2, 0}, offset, []byte{0}, functions), cat([]byte{3, 0}, functions),
 		cat([]byte{4}, offset, expressions), cat([]byte{5, 0x70}, expressions), cat([]byte{6, 0}, offset, []byte{0x70}, expressions), cat([]byte{7, 0x70}, expressions))
-	at := bytes.Index(tables, append([]byte{sectionCode}, appendU32(nil, uint32(len(sectionOf(t, tables, sectionCode))))...))
-	withElements := slices.Concat(tables[:at], appendBytes([]byte{sectionElement}, elements), tables[at:])
+	at := bytes.Index(tables, append([]byte{wasmfile.Code}, appendU32(nil, uint32(len(sectionOf(t, tables, wasmfile.Code))))...))
+	withElements := slices.Concat(tables[:at], appendBytes([]byte{wasmfile.Elements}, elements), tables[at:])
 	for name, code := range map[string][]byte{
 		"elements": withElements,
-		"data":     inModule(sectionData, vector(cat([]byte{0}, offset, []byte{1, 'a'}), []byte{1, 1, 'b'}, cat([]byte{2, 0}, offset, []byte{1, 'c'}))),
-		"globals": inModule(sectionGlobal, vector(cat([]byte{0x7f, 1}, i32(1024), []byte{opEnd}), cat([]byte{0x7f, 1}, i32(0), []byte{opEnd}),
+		"data":     inModule(wasmfile.Data, vector(cat([]byte{0}, offset, []byte{1, 'a'}), []byte{1, 1, 'b'}, cat([]byte{2, 0}, offset, []byte{1, 'c'}))),
+		"globals": inModule(wasmfile.Globals, vector(cat([]byte{0x7f, 1}, i32(1024), []byte{opEnd}), cat([]byte{0x7f, 1}, i32(0), []byte{opEnd}),
 			[]byte{0x7e, 0, 0x42, 1, opEnd}, []byte{0x7d, 0, 0x43, 0, 0, 0, 0, opEnd}, []byte{0x7c, 0, 0x44, 0, 0, 0, 0, 0, 0, 0, 0, opEnd}, []byte{0x70, 0, 0xd0, 0x70, opEnd},
 			cat([]byte{0x7b, 0, 0xfd, 0x0c}, make([]byte, 16), []byte{opEnd}))),
-		"tables": inModule(sectionTable, vector([]byte{0x70, 0, 1}, []byte{0x6f, 1, 1, 2})),
-		"memory": inModule(sectionMemory, vector([]byte{1, 1, 9})),
+		"tables": inModule(wasmfile.Tables, vector([]byte{0x70, 0, 1}, []byte{0x6f, 1, 1, 2})),
+		"memory": inModule(wasmfile.Memories, vector([]byte{1, 1, 9})),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -143,7 +144,7 @@ func TestNames(t *testing.T) {
 	t.Parallel()
 	custom := func(content []byte) []byte {
 		module := entries(entry("f", call(1), op["unreachable"]), function{"", typeNone, op["unreachable"]}, entry("echo", echo))
-		return append(module, appendBytes([]byte{sectionCustom}, cat(appendBytes(nil, []byte("name")), content))...)
+		return append(module, appendBytes([]byte{wasmfile.Custom}, cat(appendBytes(nil, []byte("name")), content))...)
 	}
 	names := func(s string) []byte { return cat([]byte{1, 1}, appendBytes(nil, []byte(s))) } // of the function 1
 	for text, content := range map[string][]byte{
@@ -185,8 +186,10 @@ func FuzzInstrument(f *testing.F) {
 	const wholeModule, functionCode = 0xff, 0xfe
 	for _, module := range modules() {
 		f.Add(byte(wholeModule), module)
-		for r := (&reader{data: module, at: 8}); r.more(); {
-			f.Add(r.byte(), r.bytes(r.u32()))
+		sections, err := split(module)
+		require.NoError(f, err)
+		for _, s := range sections {
+			f.Add(s.id, s.data)
 		}
 	}
 	for _, code := range [][]byte{
@@ -239,7 +242,7 @@ func withoutCustom(t *testing.T, module []byte) []byte {
 	require.NoError(t, err)
 	out := slices.Clone(module[:8])
 	for _, s := range sections {
-		if s.id != sectionCustom {
+		if s.id != wasmfile.Custom {
 			out = appendBytes(append(out, s.id), s.data)
 		}
 	}

@@ -14,16 +14,14 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
 const (
-	memoryExport     = "memory"
-	allocExport      = "rfaas_alloc"
 	initializeExport = "_initialize"
 	commandExport    = "_start"
 )
-
-var entryParameters = []api.ValueType{api.ValueTypeI32, api.ValueTypeI32, api.ValueTypeI32, api.ValueTypeI32}
 
 // Load compiles a module, or finds its code in the cache, and prepares the first
 // instance. ctx ends the preparation. The code may be changed afterwards.
@@ -144,17 +142,17 @@ func refuseRenumber(context.Context, uint32, uint32) uint32 { return 58 }
 // inspect finds the entry points and checks the rest of the convention.
 func (m *Module) inspect() error {
 	exports := m.compiled.ExportedFunctions()
-	alloc := exports[allocExport]
+	alloc := exports[wasmfile.AllocExport]
 	switch {
-	case m.compiled.ExportedMemories()[memoryExport] == nil:
-		return fmt.Errorf("it exports no memory as %q", memoryExport)
+	case m.compiled.ExportedMemories()[wasmfile.MemoryExport] == nil:
+		return fmt.Errorf("it exports no memory as %q", wasmfile.MemoryExport)
 	case alloc == nil:
-		return fmt.Errorf("it exports no function %s: see the package's documentation for what a module exports", allocExport)
-	case !hasType(alloc, entryParameters[:1], entryParameters[:1]):
-		return fmt.Errorf("its function %s must be of the type (i32) -> i32", allocExport)
+		return fmt.Errorf("it exports no function %s: see the package's documentation for what a module exports", wasmfile.AllocExport)
+	case !hasType(alloc, wasmfile.AllocType):
+		return fmt.Errorf("its function %s must be of the type (i32) -> i32", wasmfile.AllocExport)
 	}
 	for _, name := range []string{initializeExport, startExport} {
-		if f := exports[name]; f != nil && !hasType(f, nil, nil) {
+		if f := exports[name]; f != nil && !hasType(f, wasmfile.FuncType{}) {
 			return fmt.Errorf("its function %s must have no parameters and no results", name)
 		}
 	}
@@ -163,7 +161,7 @@ func (m *Module) inspect() error {
 			"with -mexec-model=reactor (clang with wasi-libc), -buildmode=c-shared (Go, TinyGo) or as a cdylib (Rust)")
 	}
 	for _, name := range slices.Sorted(maps.Keys(exports)) {
-		if IsEntry(name) && hasType(exports[name], entryParameters, entryParameters[:1]) {
+		if wasmfile.IsEntry(name) && hasType(exports[name], wasmfile.EntryType) {
 			m.entries = append(m.entries, name)
 		}
 	}
@@ -174,12 +172,6 @@ func (m *Module) inspect() error {
 	return nil
 }
 
-// IsEntry reports whether an exported function of this name is an entry point, if
-// it has the type of one.
-func IsEntry(name string) bool {
-	return name != "" && name[0] != '_' && !strings.HasPrefix(name, "rfaas_")
-}
-
-func hasType(f api.FunctionDefinition, parameters, results []api.ValueType) bool {
-	return slices.Equal(f.ParamTypes(), parameters) && slices.Equal(f.ResultTypes(), results)
+func hasType(f api.FunctionDefinition, t wasmfile.FuncType) bool {
+	return t.Equal(wasmfile.FuncType{Params: f.ParamTypes(), Results: f.ResultTypes()})
 }

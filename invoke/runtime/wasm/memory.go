@@ -7,6 +7,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/internal/wasmfile"
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
@@ -22,7 +23,7 @@ type linearMemory struct {
 // newMemory sets the memory of an instance of the module aside.
 func (m *Module) newMemory() (*linearMemory, error) {
 	most := m.config.MemoryBytes &^ (pageBytes - 1)
-	memory := m.compiled.ExportedMemories()[memoryExport]
+	memory := m.compiled.ExportedMemories()[wasmfile.MemoryExport]
 	if own, ok := memory.Max(); ok {
 		most = min(most, uint64(own)*pageBytes)
 	}

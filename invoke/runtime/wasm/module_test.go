@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
@@ -176,7 +177,7 @@ func TestConfigsThatAreWrong(t *testing.T) {
 }
 
 func TestCallsAllocateNothing(t *testing.T) {
-	if testing.CoverMode() != "" || raceEnabled {
+	if testing.CoverMode() != "" || effort.Race() {
 		t.Skip("the race detector and coverage allocate")
 	}
 	m := load(t, entries(entry("echo", echo)), Config{})

@@ -2,38 +2,13 @@ package wasm
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"slices"
-	"unicode/utf8"
-)
 
-const (
-	sectionCustom    = 0
-	sectionType      = 1
-	sectionImport    = 2
-	sectionFunction  = 3
-	sectionTable     = 4
-	sectionMemory    = 5
-	sectionGlobal    = 6
-	sectionExport    = 7
-	sectionStart     = 8
-	sectionElement   = 9
-	sectionCode      = 10
-	sectionData      = 11
-	sectionDataCount = 12
+	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
-
-// sectionOrder is the order of sections.
-var sectionOrder = []byte{
-	sectionType, sectionImport, sectionFunction, sectionTable, sectionMemory, sectionGlobal, sectionExport,
-	sectionStart, sectionElement, sectionDataCount, sectionCode, sectionData,
-}
 
 // maxTableEntries bounds what tables take (8 bytes each); memory has a limit of its own.
 const maxTableEntries = 1 << 20
-
-var errNotWasm = errors.New(`it does not begin with "\0asm" and version 1: not a WebAssembly module`)
 
 type section struct {
 	id   byte
@@ -43,29 +18,18 @@ type section struct {
 // split returns the sections of a module, of the custom ones only the functions'
 // names, for messages.
 func split(module []byte) ([]section, error) {
-	if len(module) < 8 || !bytes.Equal(module[:8], []byte("\x00asm\x01\x00\x00\x00")) {
-		return nil, errNotWasm
-	}
 	var sections []section
-	last := -1
-	for r := (&reader{data: module, at: 8}); r.at < len(module) || r.err != nil; {
-		id := r.byte()
-		data := r.bytes(r.u32())
-		if r.err != nil {
-			return nil, r.err
+	for s, err := range wasmfile.Sections(bytes.NewReader(module), int64(len(module))) {
+		if err != nil {
+			return nil, err
 		}
-		if id == sectionCustom {
-			if names := functionNames(data); names != nil {
-				sections = append(sections, section{id, names})
+		data := module[s.At:][:s.Size]
+		if s.ID == wasmfile.Custom {
+			if data = functionNames(data); data == nil {
+				continue
 			}
-			continue
 		}
-		place := slices.Index(sectionOrder, id)
-		if place < 0 || place <= last {
-			return nil, fmt.Errorf("section %d is unknown, repeated or at the wrong place", id)
-		}
-		last = place
-		sections = append(sections, section{id, data})
+		sections = append(sections, section{s.ID, data})
 	}
 	return sections, nil
 }
@@ -74,23 +38,21 @@ func split(module []byte) ([]section, error) {
 // what this one has. Names are only for messages: a section with anything wrong is
 // ignored, as the specification asks.
 func functionNames(data []byte) []byte {
-	r := &reader{data: data}
-	if r.name() != "name" {
+	r := newReader(data)
+	if r.Name() != "name" {
 		return nil
 	}
-	for r.more() {
-		id, content := r.byte(), r.bytes(r.u32())
-		if id != 1 || r.err != nil {
+	for r.More() {
+		id, content := r.Byte(), r.Bytes(r.U32())
+		if id != 1 || r.Err != nil {
 			continue
 		}
-		in := &reader{data: content}
-		for n := in.u32(); n > 0 && in.err == nil; n-- {
-			in.u32()
-			if !utf8.ValidString(in.name()) {
-				return nil
-			}
+		in := newReader(content)
+		for n := in.Count(); n > 0 && in.Err == nil; n-- {
+			in.U32()
+			in.Name()
 		}
-		if in.err != nil || in.more() {
+		if in.End(); in.Err != nil {
 			return nil
 		}
 		return appendBytes(append(appendBytes(nil, []byte("name")), id), content)
@@ -111,36 +73,30 @@ type plan struct {
 // section does not have room for end here: wazero takes memory for what a length
 // says before it looks whether there is so much.
 func (p *plan) count(s section) error {
-	r := &reader{data: s.data}
+	r := newReader(s.data)
 	switch s.id {
-	case sectionCustom, sectionCode:
+	case wasmfile.Custom, wasmfile.Code:
 		return nil
-	case sectionStart:
-		p.start, p.started = r.u32(), true
-	case sectionDataCount:
-		r.u32()
+	case wasmfile.Start:
+		p.start, p.started = r.U32(), true
+	case wasmfile.DataCount:
+		r.U32()
 	default:
-		n := r.u32()
-		for range n {
-			if r.err != nil {
-				break
-			}
+		n := r.Count()
+		for i := uint32(0); i < n && r.Err == nil; i++ {
 			p.element(s.id, r)
 		}
 		switch s.id {
-		case sectionType:
+		case wasmfile.Types:
 			p.types = n
-		case sectionFunction:
+		case wasmfile.Functions:
 			p.functions += n
-		case sectionGlobal:
+		case wasmfile.Globals:
 			p.globals = n
 		}
 	}
-	if r.more() {
-		r.fail(errors.New("there is something behind the last element"))
-	}
-	if r.err != nil {
-		return fmt.Errorf("section %d: %w", s.id, r.err)
+	if r.End(); r.Err != nil {
+		return fmt.Errorf("section %d: %w", s.id, r.Err)
 	}
 	return nil
 }
@@ -148,72 +104,49 @@ func (p *plan) count(s section) error {
 // element walks through one element of a section that is a vector.
 func (p *plan) element(section byte, r *reader) {
 	switch section {
-	case sectionType:
-		r.fixed(0x60)
-		for range 2 { // parameters, results
-			for n := r.u32(); n > 0 && r.err == nil; n-- {
-				r.valueType()
-			}
-		}
-	case sectionImport:
-		module, name := r.name(), r.name()
-		if kind := r.byte(); r.err == nil && kind != 0 {
+	case wasmfile.Types:
+		r.FuncType()
+	case wasmfile.Imports:
+		if i, _ := r.Import(); r.Err == nil && i.Kind != wasmfile.Function {
 			// Nothing but functions is there to be imported.
-			r.fail(fmt.Errorf("it imports %s.%s, which is not a function: memories, tables and globals have to be its own", module, name))
+			r.Fail(fmt.Errorf("it imports %s.%s, which is not a function: memories, tables and globals have to be its own", i.Module, i.Name))
 		}
-		r.u32()
 		p.functions++
-	case sectionFunction:
-		r.u32()
-	case sectionTable:
-		r.referenceType()
-		p.tableEntries += uint64(r.limits())
+	case wasmfile.Functions:
+		r.U32()
+	case wasmfile.Tables:
+		r.ReferenceType()
+		p.tableEntries += uint64(r.Limits())
 		if p.tableEntries > maxTableEntries {
-			r.fail(fmt.Errorf("tables of %d entries; at most %d are allowed", p.tableEntries, maxTableEntries))
+			r.Fail(fmt.Errorf("tables of %d entries; at most %d are allowed", p.tableEntries, maxTableEntries))
 		}
-	case sectionMemory:
-		r.limits()
-	case sectionGlobal:
-		r.valueType()
-		r.byte()
+	case wasmfile.Memories:
+		r.Limits()
+	case wasmfile.Globals:
+		r.ValueType()
+		r.Byte()
 		r.expression()
-	case sectionExport:
-		if name := r.name(); name == stopExport || name == startExport {
-			r.fail(fmt.Errorf("it exports %q, a name that is reserved", name))
+	case wasmfile.Exports:
+		if e := r.Export(); e.Name == stopExport || e.Name == startExport {
+			r.Fail(fmt.Errorf("it exports %q, a name that is reserved", e.Name))
 		}
-		r.byte()
-		r.u32()
-	case sectionElement:
+	case wasmfile.Elements:
 		r.elements()
-	case sectionData:
-		mode := r.u32()
+	case wasmfile.Data:
+		mode := r.U32()
 		if mode == 2 {
-			r.u32()
+			r.U32()
 		}
 		if mode != 1 {
 			r.expression()
 		}
-		r.bytes(r.u32())
+		r.Bytes(r.U32())
 	}
-}
-
-// limits skips the size of a table or memory and returns the smallest.
-func (r *reader) limits() (least uint32) {
-	flags := r.byte()
-	if r.err == nil && flags > 1 {
-		r.at--
-		r.fail(errors.New("a shared or 64-bit memory: turn these features off in the compiler"))
-	}
-	least = r.u32()
-	if flags == 1 {
-		r.u32()
-	}
-	return least
 }
 
 // expression skips a constant expression.
 func (r *reader) expression() {
-	for r.err == nil {
+	for r.Err == nil {
 		if op, _ := r.instruction(); op == opEnd {
 			return
 		}
@@ -224,28 +157,28 @@ func (r *reader) expression() {
 // a table at the start; 2: there is a table's index, or it is only declared;
 // 4: expressions instead of functions.
 func (r *reader) elements() {
-	mode := r.u32()
-	if r.err == nil && mode > 7 {
-		r.fail(fmt.Errorf("elements of the mode %d", mode))
+	mode := r.U32()
+	if r.Err == nil && mode > 7 {
+		r.Fail(fmt.Errorf("elements of the mode %d", mode))
 	}
 	if mode&1 == 0 {
 		if mode&2 != 0 {
-			r.u32()
+			r.U32()
 		}
 		r.expression()
 	}
 	if mode&3 != 0 {
 		if mode&4 != 0 {
-			r.referenceType()
+			r.ReferenceType()
 		} else {
-			r.fixed(0)
+			r.Fixed(0)
 		}
 	}
-	for n := r.u32(); n > 0 && r.err == nil; n-- {
+	for n := r.Count(); n > 0 && r.Err == nil; n-- {
 		if mode&4 != 0 {
 			r.expression()
 		} else {
-			r.u32()
+			r.U32()
 		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/rfaas-go/rfaas/softroce/rc"
-	"github.com/rfaas-go/rfaas/softroce/simnet"
+	"github.com/rfaas-go/rfaas/softroce/internal/rc"
+	"github.com/rfaas-go/rfaas/softroce/internal/simnet"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 	"github.com/rfaas-go/rfaas/transport"
 )

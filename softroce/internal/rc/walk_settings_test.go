@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/rfaas-go/rfaas/softroce/simnet"
+	"github.com/rfaas-go/rfaas/softroce/internal/simnet"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 )
 

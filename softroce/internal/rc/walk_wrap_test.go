@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/rfaas-go/rfaas/softroce/rc"
+	"github.com/rfaas-go/rfaas/softroce/internal/rc"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 	"github.com/rfaas-go/rfaas/transport"
 )

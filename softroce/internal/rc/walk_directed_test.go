@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/rfaas-go/rfaas/softroce/simnet"
+	"github.com/rfaas-go/rfaas/softroce/internal/simnet"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 	"github.com/rfaas-go/rfaas/transport"
 )

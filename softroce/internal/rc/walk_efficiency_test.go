@@ -6,7 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/rfaas-go/rfaas/softroce/simnet"
+	"github.com/rfaas-go/rfaas/internal/effort"
+	"github.com/rfaas-go/rfaas/softroce/internal/simnet"
 )
 
 // stream is a bulk transfer in both directions over a link as fast as a socket,
@@ -33,7 +34,7 @@ func stream(w *walk) settings {
 // simulated time), in relation to the same without loss. The bounds are what was
 // measured, and about a third of what that is beyond the optimum.
 func TestEfficiency(t *testing.T) {
-	if raceEnabled || testing.Short() {
+	if effort.Race() || testing.Short() {
 		t.Skip("moves megabytes: without -race and -short")
 	}
 	t.Parallel()

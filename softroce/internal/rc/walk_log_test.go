@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/rfaas-go/rfaas/softroce/simnet"
+	"github.com/rfaas-go/rfaas/softroce/internal/simnet"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 )
 

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/internal/effort"
-	"github.com/rfaas-go/rfaas/softroce/rc"
+	"github.com/rfaas-go/rfaas/softroce/internal/rc"
 )
 
 // The random walks: queue pairs over a simulated network that does everything
@@ -55,7 +55,7 @@ var kinds = []kind{
 
 func TestWalk(t *testing.T) {
 	t.Parallel()
-	few := testing.Short() || raceEnabled
+	few := testing.Short() || effort.Race()
 	var all outcome
 	var mu sync.Mutex
 	t.Cleanup(func() {
@@ -106,7 +106,7 @@ func take(k *kind, seed uint64) (o outcome, report string) {
 	}
 	_, again, w := attempt(k, seed, *walkLog)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\nrepeat: go test ./softroce/rc -run 'TestWalk/%s$' -walkseed=%d\n", problem, k.name, seed)
+	fmt.Fprintf(&b, "%s\n\nrepeat: go test ./softroce/internal/rc -run 'TestWalk/%s$' -walkseed=%d\n", problem, k.name, seed)
 	if again != problem {
 		fmt.Fprintf(&b, "NOT DETERMINISTIC: the second time it was: %s\n", again)
 	}

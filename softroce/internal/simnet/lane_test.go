@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/rfaas-go/rfaas/softroce/simnet"
+	"github.com/rfaas-go/rfaas/softroce/internal/simnet"
 )
 
 // pipe is one lane, and what came out of it.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rfaas-go/rfaas/softroce/rc"
+	"github.com/rfaas-go/rfaas/softroce/internal/rc"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 	"github.com/rfaas-go/rfaas/transport"
 )

@@ -1,5 +1,0 @@
-//go:build race
-
-package rc_test
-
-const raceEnabled = true

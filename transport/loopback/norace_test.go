@@ -1,5 +1,0 @@
-//go:build !race
-
-package loopback_test
-
-const underRace = false
