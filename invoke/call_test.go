@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
@@ -135,7 +136,7 @@ func TestCallDoesNotAllocate(t *testing.T) {
 			require.NoError(t, err)
 			ctx, in, out := soon(t), make([]byte, 64), make([]byte, 64)
 			background := context.Background()
-			if invoke.RaceEnabled {
+			if effort.Race() {
 				t.Skip("the race detector allocates")
 			}
 			measure := func(what string, f func()) {

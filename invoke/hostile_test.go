@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/transport"
 	_ "github.com/rfaas-go/rfaas/transport/loopback"
 )
@@ -23,7 +24,7 @@ func TestHostileClients(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var cfg WorkerConfig
-	if RaceEnabled {
+	if effort.Race() {
 		cfg.CallBytes = 16 << 20 // the detector marks all memory of the worker: 1 GiB stops the process for seconds
 	}
 	dev, address, stop := honestWorker(t, cfg)
@@ -149,7 +150,7 @@ func TestHostileClients(t *testing.T) {
 		putRequest(s.header, h.id, h.function, h.bytes, h.timeout, h.reply)
 		return []transport.WorkRequest{transport.WriteImm(0, s.local.Slice(0, headerBytes), s.worker, requestImm(0, kindFull, 2))}
 	})
-	if !RaceEnabled { // they write where the worker reads, which is a race by intent
+	if !effort.Race() { // they write where the worker reads, which is a race by intent
 		attack("two requests in one slot", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
 			wrs := large(s, 1<<20, func(h *requestHeader) { h.source.Addr = 8 })
 			return append(wrs, imm(s, 64, requestImm(0, kindPlain, 1))...)

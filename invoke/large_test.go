@@ -67,7 +67,7 @@ func everyNetwork(t *testing.T, test func(t *testing.T, url string)) {
 
 // scaled is n, or less with the race detector, which makes everything slow.
 func scaled(n int) int {
-	if invoke.RaceEnabled {
+	if effort.Race() {
 		return n / 4
 	}
 	return n
@@ -84,7 +84,7 @@ func TestLargeCalls(t *testing.T) {
 		require.Equal(t, 1<<30, c.LargeBytes())
 		f := s.register(t, c, "resize", resize)
 		sizes := []int{8, slot - 1, slot, slot + 1, 1<<20 + 3}
-		if invoke.RaceEnabled {
+		if effort.Race() {
 			sizes = []int{8, slot, slot + 1, 300 << 10}
 		} else if !lossy(url) {
 			sizes = append(sizes, 256<<10, 256<<10+1, 3<<20)

@@ -61,6 +61,8 @@ var arrows = []rule{
 	{"invoke/pack", "internal/wasmfile", "looks at modules"},
 	{"invoke/runtime/wasm", "invoke/runtime", "it implements its Module"},
 	{"invoke/client", "invoke", "calls over several workers are calls of a Client for each"},
+	{"invoke/typed", "invoke", "functions of Go types are functions of bytes"},
+	{"invoke/typed", "invoke/client", "and calls of them its calls"},
 	{"invoke/client", "transport", "connects over the device that it is given"},
 	{"invoke/pack", "invoke/runtime", "manifests name runtimes"},
 	{"invoke/executor", "invoke", "an executor is a worker in a process of its own"},

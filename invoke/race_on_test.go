@@ -1,5 +1,0 @@
-//go:build race
-
-package invoke
-
-const RaceEnabled = true
