@@ -47,6 +47,7 @@ var arrows = []rule{
 	{"transport/trace", "transport", "a decorator is a provider around a provider"},
 	{"transport/all", "transport/...", "registers every provider; the one place that knows them all"},
 	{"transport/transporttest", "transport", "the conformance suite sees providers through the front only"},
+	{"transport/remote", "transport", "reads and writes over a connection, whatever the provider"},
 	{"internal/pairtest", "transport", "two connected ends for the tests of providers and decorators"},
 	{"invoke", "internal/visible", "shows what functions say"},
 	{"invoke/executor", "internal/visible", "shows what functions print"},
