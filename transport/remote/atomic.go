@@ -37,7 +37,7 @@ func (m *Memory) exchange(ctx context.Context, wr transport.WorkRequest) (was ui
 	if err != nil {
 		return 0, err
 	}
-	wr.ID, wr.Flags, wr.Local = m.id(b), transport.Signaled, m.region.Span(b.offset, wordBytes)
+	wr.ID, wr.Flags, wr.Local = m.id(b), transport.Signaled, m.span(b, wordBytes)
 	if err := m.post(ctx, wr, true); err != nil {
 		m.give(b)
 		return 0, m.reason(err)
@@ -50,5 +50,5 @@ func (m *Memory) exchange(ctx context.Context, wr transport.WorkRequest) (was ui
 	if b.result.Status != transport.StatusOK {
 		return 0, m.refused(ctx, &b.result)
 	}
-	return binary.NativeEndian.Uint64(m.region.Bytes()[b.offset:]), nil
+	return binary.NativeEndian.Uint64(m.bytes(b, wordBytes)), nil
 }

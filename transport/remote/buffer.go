@@ -38,19 +38,11 @@ func (m *Memory) makeBuffers(domain *transport.ProtectionDomain) (err error) {
 // id is the buffer's index, by which its completion is known.
 func (m *Memory) id(b *buffer) uint64 { return uint64(b.offset / m.cfg.BufferBytes) }
 
-// span is the part of the buffer that a remote span's bytes go through: as far from a
-// multiple of eight as they are, so that a transport that copies copies whole words.
-func (m *Memory) span(b *buffer, there transport.RemoteSpan) transport.Span {
-	return m.region.Span(b.offset+misaligned(there), int(there.Len))
-}
+// span is the part of the buffer that n bytes go through.
+func (m *Memory) span(b *buffer, n int) transport.Span { return m.region.Span(b.offset, n) }
 
 // bytes is the memory of span.
-func (m *Memory) bytes(b *buffer, there transport.RemoteSpan) []byte {
-	return m.region.Bytes()[b.offset+misaligned(there):][:there.Len]
-}
-
-// misaligned is how far a span's beginning is from a multiple of eight.
-func misaligned(s transport.RemoteSpan) int { return int(s.Addr % wordBytes) }
+func (m *Memory) bytes(b *buffer, n int) []byte { return m.region.Bytes()[b.offset:][:n] }
 
 // take takes a free buffer, and waits for one if told to; nil if there is none.
 func (m *Memory) take(ctx context.Context, wait bool) (*buffer, error) {

@@ -46,7 +46,7 @@ func (c Config) withDefaults(caps transport.Capabilities) (Config, error) {
 	case c.Spin < 0:
 		return c, fmt.Errorf("%w: Spin is %v", transport.ErrInvalid, c.Spin)
 	}
-	// Pieces end on multiples of eight.
+	// Pieces of what begins on a multiple of eight end on one: no word is in two.
 	c.BufferBytes -= c.BufferBytes % wordBytes
 	return c, nil
 }

@@ -57,7 +57,7 @@ func (m *Memory) move(ctx context.Context, op transport.Op, buf []byte, span tra
 	first, last := 0, 0        // pieces that were done, and that were posted
 	for rest := span.Slice(0, len(buf)); rest.Len > 0 || first < last; {
 		for rest.Len > 0 && last-first < pipeline {
-			n := min(int(rest.Len), m.cfg.BufferBytes-misaligned(rest))
+			n := min(int(rest.Len), m.cfg.BufferBytes)
 			p := piece{bytes: buf[len(buf)-int(rest.Len):][:n], there: rest.Slice(0, n)}
 			posted, err := m.launch(ctx, op, &p, first == last)
 			if err != nil {
@@ -98,10 +98,10 @@ func (m *Memory) launch(ctx context.Context, op transport.Op, p *piece, alone bo
 		return false, err
 	}
 	if op == transport.OpWrite {
-		copy(m.bytes(b, p.there), p.bytes)
+		copy(m.bytes(b, len(p.bytes)), p.bytes)
 	}
 	p.buffer = b
-	err = m.post(ctx, transport.WorkRequest{ID: m.id(b), Op: op, Local: m.span(b, p.there), Remote: p.there, Flags: transport.Signaled}, alone)
+	err = m.post(ctx, transport.WorkRequest{ID: m.id(b), Op: op, Local: m.span(b, len(p.bytes)), Remote: p.there, Flags: transport.Signaled}, alone)
 	if err != nil {
 		m.give(b)
 		if err == transport.ErrQueueFull {
@@ -124,7 +124,7 @@ func (m *Memory) land(ctx context.Context, op transport.Op, p *piece) error {
 		return m.refused(ctx, &b.result)
 	}
 	if op == transport.OpRead {
-		copy(p.bytes, m.bytes(b, p.there))
+		copy(p.bytes, m.bytes(b, len(p.bytes)))
 	}
 	return nil
 }
