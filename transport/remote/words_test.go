@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/transport"
 	"github.com/rfaas-go/rfaas/transport/remote"
 )
@@ -33,7 +34,7 @@ func writeWords(t *testing.T, m *remote.Memory, o *owner, look func(round int) b
 			written.Add(1)
 		}
 	})
-	for round := 0; !t.Failed() && (round < wordRounds || written.Load() < wordRounds); round++ {
+	for round := 0; !t.Failed() && (int64(round) < wordRounds || written.Load() < wordRounds); round++ {
 		if !look(round) {
 			break
 		}
@@ -42,7 +43,8 @@ func writeWords(t *testing.T, m *remote.Memory, o *owner, look func(round int) b
 	writing.Wait()
 }
 
-const wordRounds = 1000
+// wordRounds is how often at least.
+var wordRounds = int64(effort.Of(1000, 20000))
 
 func writeRound(t *testing.T, m *remote.Memory, o *owner, round int) bool {
 	word, size := uint64(oneWord), o.region.Len()
