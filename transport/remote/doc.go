@@ -26,10 +26,10 @@
 //
 // # Order
 //
-// What a call wrote is there for every call that begins after it returned. Calls at
-// the same time have no order. A long transfer goes in pieces, in the order of the
-// addresses. docs/MEMORY.md says what a Read sees of a Write that is under way: 8-byte
-// words as a whole, if both begin and end on multiples of eight, with most transports.
+// A call sees what calls that returned before it began have written. Calls at the same
+// time have no order. A long transfer goes in pieces, in the order of the addresses.
+// docs/MEMORY.md says what a Read sees of a Write that is under way, with which
+// transports 8-byte words are whole, and towards whom atomics are atomic.
 //
 // # Who drives
 //

@@ -17,7 +17,8 @@ func (m *Memory) Read(ctx context.Context, buf []byte, from transport.RemoteSpan
 }
 
 // Write copies buf to the beginning of a remote span, which is at least as long. When
-// it returns nil the bytes are there. Errors are those of Read.
+// it returns nil the peer has the bytes: docs/MEMORY.md says who sees them. Errors are
+// those of Read.
 func (m *Memory) Write(ctx context.Context, to transport.RemoteSpan, buf []byte) error {
 	return m.transfer(ctx, transport.OpWrite, buf, to)
 }
