@@ -3,6 +3,7 @@ package remote_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -91,10 +92,12 @@ func TestContextEnded(t *testing.T) {
 	require.Zero(t, o.region.Uint64(0).Load())
 }
 
-// A transfer in pieces whose context ends in the middle leaves all of them aside.
+// A transfer in pieces whose context ends in the middle leaves all of them aside, and
+// gets all of them back.
 func TestContextEndsBetweenPieces(t *testing.T) {
 	for _, url := range urls {
-		m, o, g, _ := reachGated(t, url, 1024, remote.Config{Buffers: 3, BufferBytes: 64})
+		const buffers = 3
+		m, o, g, _ := reachGated(t, url, 1024, remote.Config{Buffers: buffers, BufferBytes: 64})
 		g.shut()
 		ctx, cancel := context.WithCancel(soon(t))
 		failed := make(chan error, 1)
@@ -104,6 +107,20 @@ func TestContextEndsBetweenPieces(t *testing.T) {
 		require.ErrorIs(t, receive(t, failed), context.Canceled)
 		g.reopen()
 		require.NoError(t, m.Write(soon(t), o.all(), make([]byte, 1024)))
+
+		g.shut() // now each of these needs a buffer of its own
+		for i := range buffers {
+			go func() { failed <- m.Write(soon(t), o.region.Remote(i*8, 8), []byte{1, 1, 1, 1, 1, 1, 1, 1}) }()
+		}
+		for i, waiting := 0, soon(t); i < buffers && waiting.Err() == nil; runtime.Gosched() {
+			if o.region.Uint64(i*8).Load() != 0 {
+				i++
+			}
+		}
+		g.reopen()
+		for range buffers {
+			require.NoError(t, receive(t, failed))
+		}
 		require.NoError(t, m.Close())
 		require.Zero(t, goroutines())
 	}
@@ -163,6 +180,53 @@ func reachEnding(t *testing.T, url string) (*remote.Memory, *owner, *transport.C
 	t.Cleanup(func() { dev.Close() })
 	m, peer := o.connect(t, dev, remote.Config{Buffers: 3, BufferBytes: 64})
 	return m, o, peer
+}
+
+// The reason is that of the connection, even if the device is closed before a call
+// hears of it.
+func TestReasonOutlivesDevice(t *testing.T) {
+	m, o, g, peer := reachGated(t, "loopback:", 64, remote.Config{})
+	g.shut()
+	failed := make(chan error, 1)
+	go func() { failed <- m.Read(soon(t), make([]byte, 64), o.all()) }()
+	receive(t, g.waits)
+	require.NoError(t, peer.Close())
+	<-m.Conn().Done()
+	require.NoError(t, m.Conn().Device().Close())
+	g.reopen()
+	require.ErrorIs(t, receive(t, failed), transport.ErrPeerClosed)
+	require.NoError(t, m.Close())
+	require.Zero(t, goroutines())
+}
+
+// Calls that just copy may do so when the program closes the device.
+func TestDeviceClosesUnderCopies(t *testing.T) {
+	for _, url := range urls {
+		const size, callers = 1 << 20, 4
+		o := newOwner(t, url, size, transport.RemoteAll)
+		dev, err := transport.Open(url)
+		require.NoError(t, err)
+		m, _ := o.connect(t, dev, remote.Config{Buffers: callers, BufferBytes: size})
+		begun, errs := make(chan bool, callers), make(chan error, callers)
+		for range callers {
+			go func() {
+				buf := make([]byte, size)
+				err := m.Write(soon(t), o.all(), buf)
+				for begun <- true; err == nil; {
+					err = m.Write(soon(t), o.all(), buf)
+				}
+				errs <- err
+			}()
+		}
+		for range callers {
+			receive(t, begun)
+		}
+		require.NoError(t, dev.Close())
+		for range callers {
+			require.ErrorIs(t, receive(t, errs), transport.ErrClosed)
+		}
+		require.NoError(t, m.Close())
+	}
 }
 
 // Close ends calls that would wait for long: for their requests, and for a buffer.
