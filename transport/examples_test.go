@@ -69,6 +69,23 @@ func ExampleRegion_Close() {
 	// Output: remote access error
 }
 
+// A region is held while code has its memory that nobody can wait for. Its rights end
+// with Close all the same; the memory is gone with Release.
+func ExampleRegion_Hold() {
+	device, _, region, _ := connectToItself()
+	defer device.Close()
+	memory := region.Bytes()
+	check(region.Hold())
+	check(region.Close())
+	memory[0] = 1 // nobody sees it
+	fmt.Println("held after Close:", memory[0])
+	region.Release()
+	fmt.Println("closed:", errors.Is(region.Hold(), transport.ErrClosed))
+	// Output:
+	// held after Close: 1
+	// closed: true
+}
+
 // connectToItself makes a connection of which both ends are on one device.
 func connectToItself() (*transport.Device, *transport.Conn, *transport.Region, *transport.Queue) {
 	ctx := context.Background()

@@ -39,6 +39,8 @@
 //
 // # Cost
 //
-// A copy of the bytes, about a microsecond for each 10 KB, and a lock or two. No
-// allocations, but for errors.
+// A copy of the bytes, and a few locks: on the virtual machine that this was written on,
+// a Read of 8 bytes over shm takes 0.2 us, one of 1 MiB 0.1 ms. No allocations, but for
+// errors. BenchmarkRead measures it. Programs for which the copy is too much post the
+// requests themselves.
 package remote
