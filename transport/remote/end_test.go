@@ -3,6 +3,7 @@ package remote_test
 import (
 	"context"
 	"errors"
+	"os"
 	"runtime"
 	"sync"
 	"testing"
@@ -281,4 +282,37 @@ func TestRefused(t *testing.T) {
 		err = m.Read(soon(t), buf[:8], o.all())
 		require.ErrorIs(t, err, m.Conn().Err())
 	})
+}
+
+// Memories come and go while the devices stay, and leave nothing of theirs.
+func TestNothingIsLeft(t *testing.T) {
+	for _, url := range urls {
+		o := newOwner(t, url, 1000, transport.RemoteAll)
+		dev, err := transport.Open(url)
+		require.NoError(t, err)
+		t.Cleanup(func() { dev.Close() })
+		round := func() {
+			m, peer := o.connect(t, dev, remote.Config{BufferBytes: 64})
+			require.NoError(t, m.Write(soon(t), o.all(), make([]byte, 1000)))
+			require.NoError(t, m.Close())
+			<-peer.Done()
+			require.NoError(t, peer.Close())
+			require.Empty(t, dev.Inventory())
+			require.Zero(t, goroutines())
+		}
+		round() // whatever is made once and kept
+		before := descriptors(t)
+		for range 5 {
+			round()
+		}
+		for waiting := soon(t); descriptors(t) > before; runtime.Gosched() { // shm closes some behind our back
+			require.NoError(t, waiting.Err(), "%s: %d descriptors are open, before it were %d", url, descriptors(t), before)
+		}
+	}
+}
+
+func descriptors(t *testing.T) int {
+	open, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	return len(open)
 }

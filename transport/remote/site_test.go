@@ -43,6 +43,7 @@ func soon(t testing.TB) context.Context {
 type owner struct {
 	dev      *transport.Device
 	domain   *transport.ProtectionDomain
+	queue    *transport.Queue // nothing ever completes
 	region   *transport.Region
 	listener *transport.Listener
 }
@@ -54,6 +55,8 @@ func newOwner(t testing.TB, url string, size int, access transport.Access) *owne
 	require.NoError(t, err)
 	t.Cleanup(func() { o.dev.Close() })
 	o.domain, err = o.dev.NewProtectionDomain()
+	require.NoError(t, err)
+	o.queue, err = o.dev.NewQueue(64)
 	require.NoError(t, err)
 	o.region, err = o.domain.Alloc(size, access)
 	require.NoError(t, err)
@@ -68,8 +71,6 @@ func (o *owner) all() transport.RemoteSpan { return o.region.Remote(0, o.region.
 
 // connect makes a Memory on a device, and returns the owner's end, too.
 func (o *owner) connect(t testing.TB, dev *transport.Device, cfg remote.Config) (*remote.Memory, *transport.Conn) {
-	queue, err := o.dev.NewQueue(2)
-	require.NoError(t, err)
 	type result struct {
 		conn *transport.Conn
 		err  error
@@ -81,7 +82,7 @@ func (o *owner) connect(t testing.TB, dev *transport.Device, cfg remote.Config) 
 			accepted <- result{nil, err}
 			return
 		}
-		conn, err := r.Accept(soon(t), transport.ConnConfig{Domain: o.domain, SendQueue: queue, RecvQueue: queue, SendDepth: 1, RecvDepth: 1})
+		conn, err := r.Accept(soon(t), transport.ConnConfig{Domain: o.domain, SendQueue: o.queue, RecvQueue: o.queue, SendDepth: 1, RecvDepth: 1})
 		accepted <- result{conn, err}
 	}()
 	m, err := remote.Dial(soon(t), dev, "unix", o.listener.Addr().String(), cfg)
