@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/effort"
 	"github.com/rfaas-go/rfaas/transport"
 	"github.com/rfaas-go/rfaas/transport/remote"
 )
@@ -207,7 +208,7 @@ func TestDomain(t *testing.T) {
 
 // Without contention nothing is allocated.
 func TestAllocations(t *testing.T) {
-	if raceEnabled {
+	if effort.Race() {
 		t.Skip("the race detector allocates")
 	}
 	for _, url := range []string{"loopback:", "shm:"} {

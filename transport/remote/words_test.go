@@ -98,7 +98,7 @@ func (o *owner) memory(t *testing.T, url string) *remote.Memory {
 // aligned word as it was before or as it is after, whatever it sees of the others.
 func TestWordsAreNotTorn(t *testing.T) {
 	over(t, func(t *testing.T, url string) {
-		if raceEnabled && url == "loopback:" {
+		if effort.Race() && url == "loopback:" {
 			t.Skip("the race detector reports what this test does: see the package comment of loopback")
 		}
 		o := ownWords(t, url)
@@ -123,7 +123,7 @@ func TestWordsAreNotTorn(t *testing.T) {
 // So does the owner itself, with atomic loads.
 func TestWordsAreNotTornForTheOwner(t *testing.T) {
 	over(t, func(t *testing.T, url string) {
-		if raceEnabled && url == "loopback:" {
+		if effort.Race() && url == "loopback:" {
 			t.Skip("the race detector reports what this test does: see the package comment of loopback")
 		}
 		o := ownWords(t, url)
