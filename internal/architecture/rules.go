@@ -41,6 +41,7 @@ var arrows = []rule{
 	{"verbs", "internal/pages", "memory for regions"},
 	{"verbs", "internal/params", "reads its URL"},
 	{"verbs/internal/ibv", "transport", "requests go to C as they are"},
+	{"transport/remote", "transport", "reads and writes over a connection, whatever the provider"},
 	{"transport/all", "verbs", "registers every provider; the one place that knows them all"},
 	{"transport/all", "softroce", "registers every provider; the one place that knows them all"},
 	{"transport/faulty", "transport", "a decorator is a provider around a provider"},
