@@ -118,6 +118,8 @@ var arrows = []rule{
 	{"benchmarks", "internal/link", "messages to that agent"},
 	{"examples/photos/generate", "examples/photos", "a program and the package it is for"},
 	{"examples/quickstart/worker", "invoke", "what the README shows"},
+	{"examples/album", "invoke/...", "an embedder's service"},
+	{"examples/album", "transport", "an embedder's service"},
 	{"examples/lease", "alloc", "an embedder's program"},
 	{"examples/lease", "transport/...", "an embedder's program"},
 	{"examples/quickstart", "invoke/client", "what the README shows"},
