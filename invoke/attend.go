@@ -27,13 +27,14 @@ func (l *loop) attend() (closed bool) {
 	for _, s := range arrived {
 		l.add(s)
 	}
+	l.settleExecutions()
 	if closed {
 		l.flush()
 		l.finish()
 	}
 	if l.refusing && drained != nil {
-		l.flush() // nothing runs now
-		if !l.writing() {
+		l.flush() // nothing runs here now
+		if l.executing == 0 && !l.writing() {
 			closeOnce(drained)
 		}
 	}

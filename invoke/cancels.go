@@ -11,10 +11,8 @@ import (
 // while a function runs nobody looks at the client's requests. Functions that look at
 // their context see it at once, and nothing is done for it while nobody gives up.
 type cancels struct {
-	slots   []workerSlot  // given of each is the call of it that was given up last, as callMark
-	running atomic.Uint64 // the call whose function runs, or 0; the loop publishes it
-	told    atomic.Uint64 // the last one that canceled was called for
-	looking atomic.Bool   // somebody is about to look
+	slots   []workerSlot // given of each is the call of it that was given up last, as callMark
+	looking atomic.Bool  // somebody is about to look
 
 	canceled func(running func() bool) // WorkerConfig.Canceled, or nil
 
@@ -69,23 +67,17 @@ func (c *cancels) notified(msg []byte) {
 	}
 }
 
-// tell calls canceled if the call that runs was given up, once.
+// tell calls canceled for calls that run and were given up, once for each.
 func (c *cancels) tell() {
-	mark := c.running.Load()
-	if mark == 0 || c.canceled == nil || !c.has(mark) || c.told.Swap(mark) == mark {
+	if c.canceled == nil {
 		return
 	}
-	c.canceled(func() bool { return c.running.Load() == mark })
-}
-
-// has says whether a call was given up, by its mark.
-func (c *cancels) has(mark uint64) bool {
 	for i := range c.slots {
-		if c.slots[i].given.Load() == mark {
-			return true
+		s := &c.slots[i]
+		if mark := s.running.Load(); mark != 0 && s.given.Load() == mark && s.told.Swap(mark) != mark {
+			c.canceled(func() bool { return s.running.Load() == mark })
 		}
 	}
-	return false
 }
 
 // next is closed when another call is given up.

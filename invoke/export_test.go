@@ -27,6 +27,6 @@ func (w *Worker) ReserveMemory(n int64) bool { return w.large.total.reserve(n) }
 func NewCancels(slots int, running uint64, canceled func(func() bool)) (notified func(msg []byte)) {
 	c := &cancels{}
 	c.init(make([]workerSlot, slots), canceled)
-	c.running.Store(callMark(running))
+	c.slots[1].running.Store(callMark(running))
 	return c.notified
 }

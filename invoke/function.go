@@ -23,7 +23,8 @@ import (
 // and the code of a FunctionError, unless it wraps an error of this package that
 // stands for another status; a panic with StatusCrashed. A result that does not fit is answered with StatusTooLarge:
 // return the length needed, or an error that wraps io.ErrShortBuffer. A worker
-// executes one call at a time, on the goroutine of Serve.
+// executes one call at a time, on the goroutine of Serve, unless its
+// WorkerConfig.Concurrency says otherwise.
 type Function func(ctx context.Context, in, out []byte) (n int, err error)
 
 // maxNameBytes bounds the name of a function.

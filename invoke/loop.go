@@ -23,6 +23,9 @@ type loop struct {
 	noticed     int64                                 // when completions were polled, by now()
 	refusing    bool                                  // drained
 
+	executing int          // functions beside the loop
+	waiting   []*execution // for room there
+
 	transferring []*session // with calls beyond the slots
 	part         [1]transport.WorkRequest
 	stuck        int64 // since when these make no progress, by now(); 0 if they do
@@ -189,7 +192,7 @@ func (l *loop) request(c *transport.Completion) {
 		return
 	}
 	slot := &s.slots[index]
-	if slot.transfer != nil {
+	if slot.transfer != nil || slot.execution != nil {
 		l.drop(s, fmt.Errorf("it broke the protocol: a request in slot %d, whose call is not answered", index))
 		return
 	}
@@ -212,6 +215,10 @@ func (l *loop) request(c *transport.Completion) {
 	}
 	if kind == kindFull && k.large {
 		l.begin()
+		return
+	}
+	if l.w.cfg.Concurrency > 1 && function != lookupFunction {
+		l.detach(slot.input[:length:length], k.result, nil)
 		return
 	}
 	l.execute(&table[function])
@@ -247,13 +254,13 @@ func (l *loop) execute(f *registered) {
 func (l *loop) enter() {
 	k := &l.call
 	l.ctx.slot, l.ctx.deadline = k.slot, k.deadline
-	order.Publish64(&k.session.cancels.running, callMark(k.slot.id))
+	order.Publish64(&k.slot.running, callMark(k.slot.id))
 }
 
 // leave ends what enter began.
 func (l *loop) leave() {
 	k := &l.call
-	order.Publish64(&k.session.cancels.running, 0)
+	order.Publish64(&k.slot.running, 0)
 	if l.ctx.spent.Load() {
 		l.replaceContext()
 	}

@@ -112,7 +112,7 @@ func (l *loop) replyFailure(f *registered, n int, err error) {
 
 // recoverCrash, deferred by run, answers the call of a function that panicked.
 func (l *loop) recoverCrash() {
-	if s := l.call.session; s == nil || s.cancels.running.Load() == 0 { // no function runs
+	if s := l.call.slot; s == nil || s.execution != nil || s.running.Load() == 0 { // no function runs here
 		return // the panic, if there is one, is this package's own fault: let it pass
 	}
 	value := recover()

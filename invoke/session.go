@@ -3,6 +3,7 @@ package invoke
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"github.com/rfaas-go/rfaas/transport"
@@ -27,7 +28,8 @@ type session struct {
 	signalEvery int
 	inlineBytes uint32
 
-	cancels cancels
+	cancels    cancels
+	executions sync.WaitGroup // beside the loop
 
 	memory    *memoryPool // for calls beyond the slots
 	transfers []*transfer // such calls, the oldest first
@@ -38,16 +40,19 @@ type session struct {
 
 // workerSlot is one place for a request and its reply.
 type workerSlot struct {
-	id       uint64        // of the slot's last call
-	given    atomic.Uint64 // the call that the client gave up last, see cancels
-	session  *session
-	transfer *transfer // of that call, if it is not answered and went beyond the slot
-	header   *[headerBytes]byte
-	input    []byte
-	reply    *[headerBytes]byte
-	result   []byte
-	local    transport.Span       // reply and result
-	returned transport.RemoteSpan // where the reply goes unless the request says otherwise
+	id        uint64        // of the slot's last call
+	given     atomic.Uint64 // the call that the client gave up last, see cancels
+	running   atomic.Uint64 // of the call whose function runs, callMark, or 0
+	told      atomic.Uint64 // the last one that WorkerConfig.Canceled was called for
+	session   *session
+	execution *execution // of that call, if it runs beside the loop
+	transfer  *transfer  // of that call, if it is not answered and went beyond the slot
+	header    *[headerBytes]byte
+	input     []byte
+	reply     *[headerBytes]byte
+	result    []byte
+	local     transport.Span       // reply and result
+	returned  transport.RemoteSpan // where the reply goes unless the request says otherwise
 }
 
 // givenUp says whether the client has given the slot's last call up.
@@ -145,12 +150,14 @@ func (s *session) announceDrain() {
 }
 
 // free ends the connection and frees the memory, in this order: see "The end of
-// a right" in package transport. No function of the session's runs.
+// a right" in package transport. Functions that run beside the loop are told by their
+// contexts, and waited for.
 func (s *session) free() error {
 	var errs []error
 	if s.conn != nil {
 		errs = append(errs, s.conn.Close())
 	}
+	s.executions.Wait()
 	if s.memory != nil {
 		s.memory.close()
 	}

@@ -266,6 +266,10 @@ func (l *loop) resume(t *transfer) bool {
 // executeTransfer calls the function, whose input has arrived, and answers, or
 // goes on with writing the result.
 func (l *loop) executeTransfer(t *transfer) {
+	if l.w.cfg.Concurrency > 1 {
+		l.detachTransfer(t)
+		return
+	}
 	if !l.resume(t) {
 		return
 	}
@@ -277,6 +281,13 @@ func (l *loop) executeTransfer(t *transfer) {
 	n, err := f.f(l.ctx, t.input, t.result)
 	l.leave()
 	k.transfer = nil
+	l.deliver(t, f, n, err)
+}
+
+// deliver answers the call at hand, of which the function has returned, or goes on with
+// writing the result.
+func (l *loop) deliver(t *transfer, f *registered, n int, err error) {
+	k := &l.call
 	if err == nil && n > len(t.result) {
 		err = &Error{Status: StatusTooLarge, Message: fmt.Sprintf("the result has %d bytes, there is room for %d; offer more (Call, CallOptions, NewBuffer), or have the worker take more (CallBytes)", n, len(t.result))}
 	}
@@ -352,6 +363,7 @@ func (l *loop) forget(s *session) {
 	}
 	s.transfers = nil
 	l.settle(s)
+	l.dropWaiting(s)
 }
 
 // settle takes a session off the list of those with calls beyond the slots.
@@ -393,6 +405,8 @@ func (l *loop) writing() bool {
 // finish answers the calls that were executed, before the worker ends.
 func (l *loop) finish() {
 	l.refusing = true
+	l.fill()
+	l.awaitExecutions()
 	for until := now() + int64(backlogPatience); l.writing() && now() < until; {
 		l.advance()
 	}

@@ -30,6 +30,10 @@ type WorkerConfig struct {
 	MaxClients int
 	// Mode is how the worker waits for requests.
 	Mode Mode
+	// Concurrency is how many functions run at once, of all clients: 1 if 0. With more,
+	// each runs on a goroutine of its own, which costs a call some microseconds: it is
+	// for functions that wait. Calls are then answered in any order.
+	Concurrency int
 	// Authorize, if set, is asked about every client, before anything is set
 	// aside for it; token is ClientConfig.Token, and not to be kept. An error
 	// refuses the client and is told to it. Without it the transport's rule
@@ -55,8 +59,8 @@ const (
 	mostClients    = 1 << 16
 )
 
-// Worker executes functions for clients, one call at a time. Its methods may be
-// called from anywhere.
+// Worker executes functions for clients, one call at a time unless its configuration
+// says otherwise. Its methods may be called from anywhere.
 type Worker struct {
 	dev      *transport.Device
 	registry *Registry
@@ -77,6 +81,7 @@ type Worker struct {
 	attention atomic.Bool
 	life      context.Context // until Close
 	end       context.CancelFunc
+	returned  chan struct{}  // has an element when a function has, of those beside the loop
 	ended     chan struct{}  // closed when everything was freed
 	admitted  sync.WaitGroup // clients admitted and not freed
 
@@ -86,6 +91,7 @@ type Worker struct {
 	draining  chan struct{} // by Drain: to be closed when nothing runs any more
 	clients   int           // the number of them in admitted
 	nobody    chan struct{} // by Shutdown: to be closed when there are none
+	executed  []*execution  // for the loop: their functions have returned
 	arrived   []*session    // for the loop
 	connected map[*session]struct{}
 	sleep     context.Context
@@ -116,7 +122,10 @@ func NewWorker(dev *transport.Device, registry *Registry, cfg WorkerConfig) (*Wo
 	}
 	w := &Worker{
 		dev: dev, registry: registry, limit: limit, large: large, part: uint32(min(partBytes, dev.Capabilities().MaxMessageBytes)), max: cfg.MaxClients, cfg: cfg, log: cfg.Logger, spin: cfg.Mode.Spin(),
-		ended: make(chan struct{}), connected: map[*session]struct{}{},
+		ended: make(chan struct{}), returned: make(chan struct{}, 1), connected: map[*session]struct{}{},
+	}
+	if cfg.Concurrency < 0 {
+		return nil, fmt.Errorf("invoke: Concurrency is %d; 1 or more is possible", cfg.Concurrency)
 	}
 	w.life, w.end = context.WithCancel(context.Background())
 	if w.log == nil {
@@ -141,12 +150,12 @@ func NewWorker(dev *transport.Device, registry *Registry, cfg WorkerConfig) (*Wo
 }
 
 // Serve admits the clients that dial the listener, which remains the caller's,
-// and executes their calls on the calling goroutine, until the context ends or
+// and executes their calls on the calling goroutine (see Concurrency), until the context ends or
 // Close is called. Then it frees everything, and returns nil. Without a
 // listener clients come through Admit only. A worker is served once.
 //
-// Serve does not return before the function that runs has; its context tells it
-// to hurry. A function that calls runtime.Goexit ends the worker.
+// Serve does not return before the functions that run have; their contexts tell them
+// to hurry. A function that calls runtime.Goexit on that goroutine ends the worker.
 func (w *Worker) Serve(ctx context.Context, l *transport.Listener) (err error) {
 	w.mu.Lock()
 	refuse := w.serving || w.closed
