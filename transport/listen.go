@@ -28,14 +28,18 @@ func (d *Device) Dial(ctx context.Context, network, address string, cfg ConnConf
 // nobody wait.
 func DialStream(ctx context.Context, network, address string) (net.Conn, error) {
 	const least, most = time.Millisecond, 50 * time.Millisecond
+	var full error // the last time that it was
 	for pause := least; ; pause = min(2*pause, most) {
 		stream, err := new(net.Dialer).DialContext(ctx, network, address)
 		switch {
+		case full != nil && ctx.Err() != nil && err != nil:
+			return nil, fmt.Errorf("%w: its backlog is full: %w", context.Cause(ctx), full)
 		case errors.Is(err, os.ErrDeadlineExceeded): // the dialer's own deadline is the context's
 			return nil, fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 		case !errors.Is(err, syscall.EAGAIN):
 			return stream, err
 		}
+		full = err
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)):
 		case <-ctx.Done():

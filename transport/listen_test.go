@@ -150,7 +150,7 @@ func TestDialWaitsForTheBacklog(t *testing.T) {
 		}
 		defer c.Close()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_, err = a.Dev.Dial(ctx, "unix", address, a.Config())
 	require.ErrorIs(t, err, context.DeadlineExceeded)
