@@ -34,7 +34,7 @@
 // neither end can overrun the other, and memory is bounded by what was agreed.
 // A call that its caller gave up keeps its slot until the reply has come
 // (quarantine): nothing is written to where somebody else is already waiting. The
-// layout of the headers, the ids and the immediate data is in wire.go.
+// layout of the headers, the ids and the immediate data is in protocol_wire.go.
 //
 // # Payloads beyond the slots
 //
@@ -103,7 +103,7 @@
 // context of the function ends then. A client that gives up a call tells the
 // worker, which then does not start it if it has not, and otherwise ends the
 // context of its function. The function's reply comes all the same, and ends the
-// quarantine. See cancels.go for how that costs nothing while nobody gives up.
+// quarantine. See worker_cancels.go for how that costs nothing while nobody gives up.
 //
 // # Failures
 //
@@ -118,4 +118,10 @@
 // On the way of a call in hot mode there is no allocation, lock, channel or
 // system call, and no map. A header is one cache line, and in the usual case
 // neither end has to touch the other's: what it needs is in the immediate data.
+//
+// # Files
+//
+// client_*.go are the side that calls, worker_*.go the side that executes, protocol_*.go
+// what they say to each other. *rendezvous* is what is different for payloads beyond the
+// slots: the two meet, and the worker moves the bytes.
 package invoke

@@ -39,7 +39,7 @@ func TestStatuses(t *testing.T) {
 			{"long error", func(context.Context, []byte, []byte) (int, error) { return 0, errors.New(strings.Repeat("日", 1000)) },
 				0, invoke.ErrFunction, invoke.StartedYes, strings.Repeat("日", slotBytes/3)},
 			{"panic", func(context.Context, []byte, []byte) (int, error) { panic("over the top") },
-				0, invoke.ErrCrashed, invoke.StartedYes, "panic: over the top, at status_test.go:"},
+				0, invoke.ErrCrashed, invoke.StartedYes, "panic: over the top, at protocol_status_test.go:"},
 			{"index", func(_ context.Context, in, _ []byte) (int, error) { return int(in[len(in)]), nil },
 				3, invoke.ErrCrashed, invoke.StartedYes, "index out of range [3] with length 3"},
 			{"nil", func(context.Context, []byte, []byte) (int, error) { return len(*(*string)(nil)), nil },

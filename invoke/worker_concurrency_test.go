@@ -80,7 +80,7 @@ func TestConcurrentFates(t *testing.T) {
 		require.NoError(t, givenUp.Abandon())
 		_, err = c.Call(soon(t), panics, nil, nil)
 		require.ErrorIs(t, err, invoke.ErrCrashed)
-		require.ErrorContains(t, err, "panic: over the top, at concurrent_test.go:")
+		require.ErrorContains(t, err, "panic: over the top, at worker_concurrency_test.go:")
 		_, err = c.Call(soon(t), leaves, nil, nil)
 		require.ErrorIs(t, err, invoke.ErrCrashed)
 		require.ErrorContains(t, err, "ended its goroutine")
