@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/rfaas-go/rfaas/internal/framing"
 )
 
 // link is the stream over which a connection is set up. It stays open for the
@@ -42,30 +43,10 @@ type link struct {
 }
 
 type outgoing struct {
-	kind frameKind
+	kind framing.Kind
 	msg  []byte
 	file *File // nil for none
 }
-
-// A frame is a header of frameHeader bytes (payload length, kind, number of
-// descriptors, two zeros; big-endian) and the payload. Descriptors travel with
-// the first byte of their frame.
-const (
-	frameHeader   = 8
-	maxFrameBytes = MaxExchangeBytes
-)
-
-type frameKind uint8
-
-const (
-	frameHello    frameKind = iota + 1 // dialer: version, wire protocol, device, private data
-	frameAccept                        // listener: device, private data
-	frameReject                        // either: Rejection
-	frameExchange                      // either: Exchanger
-	frameControl                       // either, once set up: Control
-	frameGoodbye                       // either: closed in good order
-	frameNotice                        // either, once set up: Conn.Notify
-)
 
 func newLink(stream net.Conn) *link {
 	l := &link{stream: stream}
@@ -78,10 +59,9 @@ func newLink(stream net.Conn) *link {
 }
 
 // write sends a frame, waiting as long as the stream's deadline allows.
-func (l *link) write(kind frameKind, payload []byte, fds ...int) error {
-	frame := make([]byte, frameHeader, frameHeader+len(payload))
-	binary.BigEndian.PutUint32(frame, uint32(len(payload)))
-	frame[4], frame[5] = byte(kind), byte(len(fds))
+func (l *link) write(kind framing.Kind, payload []byte, fds ...int) error {
+	frame := make([]byte, 0, framing.HeaderBytes+len(payload))
+	frame = framing.Header{Size: uint32(len(payload)), Kind: kind, FDs: uint8(len(fds))}.Append(frame)
 	frame = append(frame, payload...)
 	l.writing.Lock()
 	defer l.writing.Unlock()
@@ -97,19 +77,20 @@ func (l *link) write(kind frameKind, payload []byte, fds ...int) error {
 }
 
 // read returns the next frame. The payload is valid until the next read.
-func (l *link) read() (kind frameKind, payload []byte, fds []int, err error) {
-	if err := l.fill(frameHeader); err != nil {
+func (l *link) read() (kind framing.Kind, payload []byte, fds []int, err error) {
+	if err := l.fill(framing.HeaderBytes); err != nil {
 		return 0, nil, nil, err
 	}
-	size, kind, nfds := binary.BigEndian.Uint32(l.in.buf), frameKind(l.in.buf[4]), int(l.in.buf[5])
-	if size > maxFrameBytes || kind < frameHello || kind > frameNotice || nfds > MaxExchangeFDs {
+	h := framing.Decode(l.in.buf)
+	size, kind, nfds := h.Size, h.Kind, int(h.FDs)
+	if size > framing.MaxBytes || !kind.Valid() || nfds > MaxExchangeFDs {
 		return 0, nil, nil, fmt.Errorf("%w: the peer does not speak this set-up protocol (frame of kind %d, %d bytes)", ErrInvalid, kind, size)
 	}
-	if err := l.fill(frameHeader + int(size)); err != nil {
+	if err := l.fill(framing.HeaderBytes + int(size)); err != nil {
 		return 0, nil, nil, err
 	}
 	if nfds > 0 && len(l.in.fds) > 0 && l.in.fds[0] == lostFDs {
-		if kind != frameControl {
+		if kind != framing.Control {
 			return 0, nil, nil, errLostFDs
 		}
 		l.in.fds, nfds = l.in.fds[1:], 0
@@ -117,8 +98,8 @@ func (l *link) read() (kind frameKind, payload []byte, fds []int, err error) {
 	if nfds > len(l.in.fds) {
 		return 0, nil, nil, fmt.Errorf("%w: the peer announced %d descriptors, %d arrived", ErrInvalid, nfds, len(l.in.fds))
 	}
-	payload = l.in.buf[frameHeader : frameHeader+int(size)]
-	l.in.buf = l.in.buf[frameHeader+int(size):]
+	payload = l.in.buf[framing.HeaderBytes : framing.HeaderBytes+int(size)]
+	l.in.buf = l.in.buf[framing.HeaderBytes+int(size):]
 	fds, l.in.fds = l.in.fds[:nfds:nfds], l.in.fds[nfds:]
 	return kind, payload, fds, nil
 }
@@ -170,8 +151,8 @@ func (l *link) Exchange(msg []byte, fds []int) ([]byte, []int, error) {
 	// Both sides write first: in the background, since a stream may have no room
 	// for two large messages crossing.
 	written := make(chan error, 1)
-	go func() { written <- l.write(frameExchange, msg, fds...) }()
-	payload, peerFDs, err := l.expect(frameExchange)
+	go func() { written <- l.write(framing.Exchange, msg, fds...) }()
+	payload, peerFDs, err := l.expect(framing.Exchange)
 	if err != nil {
 		l.stream.SetDeadline(time.Unix(1, 0)) // ends the write, too
 	}
@@ -185,7 +166,7 @@ func (l *link) Exchange(msg []byte, fds []int) ([]byte, []int, error) {
 func (l *link) PassesFDs() bool { return l.unix != nil }
 
 // expect reads a frame of the given kind; a rejection becomes a *RejectedError.
-func (l *link) expect(want frameKind) ([]byte, []int, error) {
+func (l *link) expect(want framing.Kind) ([]byte, []int, error) {
 	kind, payload, fds, err := l.read()
 	switch {
 	case err != nil:
@@ -195,7 +176,7 @@ func (l *link) expect(want frameKind) ([]byte, []int, error) {
 		return nil, nil, err
 	case kind == want:
 		return payload, fds, nil
-	case kind == frameReject:
+	case kind == framing.Reject:
 		err = decodeRejection(payload)
 	default:
 		err = fmt.Errorf("%w: set-up frame of kind %d where %d was expected", ErrInvalid, kind, want)
@@ -205,9 +186,9 @@ func (l *link) expect(want frameKind) ([]byte, []int, error) {
 }
 
 // Send makes link the Control of an established connection.
-func (l *link) Send(msg []byte, file *File) { l.send(frameControl, msg, file) }
+func (l *link) Send(msg []byte, file *File) { l.send(framing.Control, msg, file) }
 
-func (l *link) send(kind frameKind, msg []byte, file *File) {
+func (l *link) send(kind framing.Kind, msg []byte, file *File) {
 	l.out.Lock()
 	defer l.out.Unlock()
 	if l.out.closed {
@@ -244,7 +225,7 @@ func (l *link) next() (o outgoing, ok bool) {
 	case l.out.notices != 0:
 		kind := bits.TrailingZeros32(l.out.notices)
 		l.out.notices &^= 1 << kind
-		return outgoing{kind: frameControl, msg: []byte{byte(kind)}}, true
+		return outgoing{kind: framing.Control, msg: []byte{byte(kind)}}, true
 	case len(l.out.queue) > 0:
 		o = l.out.queue[0]
 		l.out.queue = l.out.queue[1:]
@@ -310,7 +291,7 @@ const goodbyeTimeout = 100 * time.Millisecond
 func (l *link) close() {
 	l.stream.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
 	if l.finishQueue() {
-		l.write(frameGoodbye, nil) // an error means that the peer is gone already
+		l.write(framing.Goodbye, nil) // an error means that the peer is gone already
 	}
 	l.stream.Close()
 }
@@ -356,7 +337,7 @@ func (l *link) dropQueue() {
 // reject tells the peer why there will be no connection, and hangs up.
 func (l *link) reject(r Rejection) {
 	l.stream.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
-	l.write(frameReject, r.encode())
+	l.write(framing.Reject, r.encode())
 	l.stream.Close()
 	closeFDs(l.in.fds)
 	l.in.fds = nil

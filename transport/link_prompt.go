@@ -5,6 +5,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/internal/framing"
 )
 
 // prompt writes the frames of Notify at once, from wherever it is called: without
@@ -12,13 +14,13 @@ import (
 type prompt struct {
 	conn  syscall.RawConn // nil if the stream is no Unix socket
 	send  func(fd uintptr)
-	frame [frameHeader + 1]byte
+	frame [framing.HeaderBytes + 1]byte
 	err   error // of the last send
 }
 
 func (p *prompt) init(stream *net.UnixConn) {
 	p.conn, _ = stream.SyscallConn()
-	p.frame[3], p.frame[4] = 1, byte(frameControl)
+	p.frame[3], p.frame[4] = 1, byte(framing.Control)
 	p.send = func(fd uintptr) {
 		// Not write: a flag of the call, unlike one of the descriptor, is nobody else's
 		// to change. A Unix socket takes so little whole or not at all.
@@ -47,6 +49,6 @@ func (l *link) notifyNow(kind byte) bool {
 		return false
 	}
 	defer l.writing.Unlock()
-	p.frame[frameHeader] = kind
+	p.frame[framing.HeaderBytes] = kind
 	return p.conn.Control(p.send) != nil || p.err != unix.EAGAIN
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/internal/framing"
 )
 
 // TestNotifyNeverWaits: a peer that does not read, and a descriptor that somebody
@@ -37,15 +39,15 @@ func TestNotifyNeverWaits(t *testing.T) {
 	for heard[5] == 0 || heard[3] <= sent {
 		kind, payload, _, err := b.read()
 		require.NoError(t, err)
-		require.Equal(t, frameControl, kind)
+		require.Equal(t, framing.Control, kind)
 		require.Len(t, payload, 1)
 		heard[payload[0]]++
 	}
 	a.close()
 	for err = nil; err == nil; {
-		var kind frameKind
+		var kind framing.Kind
 		var payload []byte
-		if kind, payload, _, err = b.read(); err == nil && kind == frameControl {
+		if kind, payload, _, err = b.read(); err == nil && kind == framing.Control {
 			heard[payload[0]]++
 		}
 	}
@@ -58,7 +60,7 @@ func TestNotifyAllocatesNothing(t *testing.T) {
 	a, b := newLink(sa), newLink(sb)
 	require.Zero(t, testing.AllocsPerRun(2000, func() {
 		a.Notify(3)
-		if kind, _, _, err := b.read(); err != nil || kind != frameControl {
+		if kind, _, _, err := b.read(); err != nil || kind != framing.Control {
 			t.Fatal(kind, err)
 		}
 	}))

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/internal/framing"
 )
 
 // socketPair is a Unix socket with both ends here.
@@ -62,10 +64,10 @@ func TestLinkFrames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a, b := newLink(streams[0]), newLink(streams[1])
-			payloads := [][]byte{{}, {1}, bytes.Repeat([]byte{2}, 5000), bytes.Repeat([]byte{3}, maxFrameBytes)}
+			payloads := [][]byte{{}, {1}, bytes.Repeat([]byte{2}, 5000), bytes.Repeat([]byte{3}, framing.MaxBytes)}
 			wrote := inBackground(func() {
 				for _, p := range payloads {
-					if a.write(frameControl, p) != nil {
+					if a.write(framing.Control, p) != nil {
 						return
 					}
 				}
@@ -74,7 +76,7 @@ func TestLinkFrames(t *testing.T) {
 			for _, want := range payloads {
 				kind, got, fds, err := b.read()
 				require.NoError(t, err)
-				require.Equal(t, frameControl, kind)
+				require.Equal(t, framing.Control, kind)
 				require.Empty(t, fds)
 				require.True(t, bytes.Equal(want, got))
 			}
@@ -86,7 +88,7 @@ func TestLinkFrames(t *testing.T) {
 }
 
 // frame encodes a frame as it ought not to be.
-func frame(kind frameKind, fds, size int, payload string) []byte {
+func frame(kind framing.Kind, fds, size int, payload string) []byte {
 	b := binary.BigEndian.AppendUint32(nil, uint32(size))
 	return append(append(b, byte(kind), byte(fds), 0, 0), payload...)
 }
@@ -96,14 +98,14 @@ func TestLinkRefusesOtherProtocols(t *testing.T) {
 	for text, b := range map[string][]byte{
 		"the peer does not speak this set-up protocol (frame of kind 47, 1195725856 bytes)": []byte("GET / HTTP/1.1\r\n"),
 		"(frame of kind 0, 0 bytes)":                  frame(0, 0, 0, ""),
-		"(frame of kind 8, 0 bytes)":                  frame(frameNotice+1, 0, 0, ""),
-		"(frame of kind 5, 1048577 bytes)":            frame(frameControl, 0, maxFrameBytes+1, ""),
-		"(frame of kind 5, 1 bytes)":                  frame(frameControl, MaxExchangeFDs+1, 1, ""),
-		"the peer announced 2 descriptors, 0 arrived": frame(frameControl, 2, 1, "x"),
-		"unexpected EOF":                              frame(frameControl, 0, 10, "short"),
-		"malformed hello: not this protocol":          frame(frameHello, 0, 5, "hello"),
-		"set-up frame of kind 6 where 1 was expected": frame(frameGoodbye, 0, 0, ""),
-		"connection refused by the peer: no way!":     frame(frameReject, 0, 13, string(Rejection{Reason: "no way!"}.encode())),
+		"(frame of kind 8, 0 bytes)":                  frame(framing.Notice+1, 0, 0, ""),
+		"(frame of kind 5, 1048577 bytes)":            frame(framing.Control, 0, framing.MaxBytes+1, ""),
+		"(frame of kind 5, 1 bytes)":                  frame(framing.Control, MaxExchangeFDs+1, 1, ""),
+		"the peer announced 2 descriptors, 0 arrived": frame(framing.Control, 2, 1, "x"),
+		"unexpected EOF":                              frame(framing.Control, 0, 10, "short"),
+		"malformed hello: not this protocol":          frame(framing.Hello, 0, 5, "hello"),
+		"set-up frame of kind 6 where 1 was expected": frame(framing.Goodbye, 0, 0, ""),
+		"connection refused by the peer: no way!":     frame(framing.Reject, 0, 13, string(Rejection{Reason: "no way!"}.encode())),
 	} {
 		a, b2 := net.Pipe()
 		go func() { a.Write(b); a.Close() }()
@@ -183,7 +185,7 @@ func TestLinkRejectIsShort(t *testing.T) {
 	t.Parallel()
 	sa, sb := socketPair(t)
 	newLink(sa).reject(Rejection{Reason: strings.Repeat("r", 5000)})
-	_, _, err := newLink(sb).expect(frameHello)
+	_, _, err := newLink(sb).expect(framing.Hello)
 	require.EqualError(t, err, "connection refused by the peer: "+strings.Repeat("r", maxReason))
 }
 
@@ -208,7 +210,7 @@ func TestLinkSend(t *testing.T) {
 	for i := range messages / 2 {
 		kind, payload, fds, err := b.read()
 		require.NoError(t, err)
-		require.Equal(t, frameControl, kind)
+		require.Equal(t, framing.Control, kind)
 		require.EqualValues(t, i, binary.BigEndian.Uint32(payload))
 		require.Len(t, fds, map[bool]int{true: 1}[i%7 == 0])
 		closeFDs(fds)
@@ -238,13 +240,13 @@ func TestLinkLostDescriptors(t *testing.T) {
 	for i := range fds {
 		fds[i] = k.fd()
 	}
-	for _, kind := range []frameKind{frameControl, frameExchange} {
+	for _, kind := range []framing.Kind{framing.Control, framing.Exchange} {
 		_, _, err := sa.WriteMsgUnix(frame(kind, 1, 4, "lost"), unix.UnixRights(fds...), nil)
 		require.NoError(t, err)
-		_, _, err = sa.WriteMsgUnix(frame(frameControl, 1, 4, "next"), unix.UnixRights(k.fd()), nil)
+		_, _, err = sa.WriteMsgUnix(frame(framing.Control, 1, 4, "next"), unix.UnixRights(k.fd()), nil)
 		require.NoError(t, err)
 		_, payload, got, err := b.read()
-		if kind == frameControl {
+		if kind == framing.Control {
 			require.NoError(t, err)
 			require.Equal(t, "lost", string(payload))
 			require.Empty(t, got)
@@ -283,7 +285,7 @@ func TestLinkDescriptorFlood(t *testing.T) {
 	for i := range fds {
 		fds[i] = k.fd()
 	}
-	hello := frame(frameHello, 0, 1000, strings.Repeat("x", 1000))
+	hello := frame(framing.Hello, 0, 1000, strings.Repeat("x", 1000))
 	done := inBackground(func() {
 		for _, c := range hello {
 			if _, _, err := sa.WriteMsgUnix([]byte{c}, unix.UnixRights(fds...), nil); err != nil {
@@ -304,10 +306,10 @@ func TestLinkDescriptorFlood(t *testing.T) {
 // FuzzLink plays a hostile peer, which sends bytes in pieces, with descriptors.
 // Whatever it sends, reading ends, and no descriptor stays open.
 func FuzzLink(f *testing.F) {
-	hello := string(frame(frameHello, 0, 5, "hello"))
+	hello := string(frame(framing.Hello, 0, 5, "hello"))
 	f.Add([]byte(hello), []byte{})
-	f.Add([]byte(hello+string(frame(frameControl, 2, 3, "abc"))), []byte{5, 0, 8, 2})
-	f.Add([]byte(strings.Repeat(string(frame(frameExchange, 16, 0, "")), 4)), []byte{8, 16, 8, 16, 8, 60, 8, 16})
+	f.Add([]byte(hello+string(frame(framing.Control, 2, 3, "abc"))), []byte{5, 0, 8, 2})
+	f.Add([]byte(strings.Repeat(string(frame(framing.Exchange, 16, 0, "")), 4)), []byte{8, 16, 8, 16, 8, 60, 8, 16})
 	f.Fuzz(func(t *testing.T, data, pieces []byte) {
 		sa, sb := socketPair(t)
 		k := newToken(t)
@@ -321,7 +323,7 @@ func FuzzLink(f *testing.F) {
 			if err != nil {
 				break
 			}
-			if len(payload) > maxFrameBytes || len(fds) > MaxExchangeFDs {
+			if len(payload) > framing.MaxBytes || len(fds) > MaxExchangeFDs {
 				t.Fatalf("frame of %d bytes and %d descriptors", len(payload), len(fds))
 			}
 			closeFDs(fds)
@@ -367,12 +369,12 @@ func TestLinkCloseSendsWhatIsQueued(t *testing.T) {
 		for i := range messages {
 			kind, payload, _, err := b.read()
 			require.NoError(t, err)
-			require.Equal(t, frameControl, kind)
+			require.Equal(t, framing.Control, kind)
 			require.Equal(t, []byte{byte(i)}, payload)
 		}
 		kind, _, _, err := b.read()
 		require.NoError(t, err)
-		require.Equal(t, frameGoodbye, kind)
+		require.Equal(t, framing.Goodbye, kind)
 	}
 }
 
@@ -382,7 +384,7 @@ func TestLinkCloseGivesUp(t *testing.T) {
 	sa, _ := socketPair(t)
 	a := newLink(sa)
 	for range 10 {
-		a.Send(make([]byte, maxFrameBytes), nil)
+		a.Send(make([]byte, framing.MaxBytes), nil)
 	}
 	closed := inBackground(a.close)
 	select {

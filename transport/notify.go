@@ -1,6 +1,10 @@
 package transport
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/rfaas-go/rfaas/internal/framing"
+)
 
 // MaxNoticeBytes is the longest message of Conn.Notify.
 const MaxNoticeBytes = 256
@@ -20,6 +24,6 @@ func (c *Conn) Notify(msg []byte) error {
 	case c.link == nil:
 		return fmt.Errorf("%w: a notice on a connection that was joined, which has no stream", ErrNotSupported)
 	}
-	c.link.send(frameNotice, msg, nil)
+	c.link.send(framing.Notice, msg, nil)
 	return nil
 }

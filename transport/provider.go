@@ -1,6 +1,10 @@
 package transport
 
-import "context"
+import (
+	"context"
+
+	"github.com/rfaas-go/rfaas/internal/framing"
+)
 
 // This file is what a provider implements. Programs use the front instead
 // (Device, Conn, Queue, ...), which validates, bounds-checks and stages once
@@ -158,7 +162,7 @@ type Exchanger interface {
 
 // Limits of one message of Exchange or Control.
 const (
-	MaxExchangeBytes = 1 << 20
+	MaxExchangeBytes = framing.MaxBytes
 	MaxExchangeFDs   = 16
 )
 

@@ -3,6 +3,7 @@ package transport
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"strings"
 	"unicode"
 )
@@ -44,6 +45,11 @@ func (r Rejection) encode() []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(reason)))
 	return append(append(b, reason...), r.Data...)
 }
+
+// Refuse tells whoever connects over a stream why there will be no connection, and hangs
+// up: for who relays a stream to another process, and finds out on the way. Request.Reject
+// is for the rest.
+func Refuse(stream net.Conn, r Rejection) { newLink(stream).reject(r) }
 
 // decodeRejection reads what a peer, which may be anybody, says.
 func decodeRejection(b []byte) error {

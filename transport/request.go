@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"sync/atomic"
+
+	"github.com/rfaas-go/rfaas/internal/framing"
 )
 
 // Request is a peer that wants to connect. It is accepted, rejected or detached,
@@ -31,7 +33,7 @@ func Receive(ctx context.Context, stream net.Conn) (*Request, error) {
 }
 
 func receive(l *link) (*Request, error) {
-	payload, fds, err := l.expect(frameHello)
+	payload, fds, err := l.expect(framing.Hello)
 	closeFDs(fds)
 	if err != nil {
 		return nil, err

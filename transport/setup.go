@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"os"
+
+	"github.com/rfaas-go/rfaas/internal/framing"
 )
 
 // Set-up of a connection, over a stream that both ends trust:
@@ -54,10 +56,10 @@ func (d *Device) setUp(ctx context.Context, l *link, cfg ConnConfig, handshake f
 
 // dial is the dialer's part of the set-up.
 func (c *Conn) dial(ctx context.Context, cfg ConnConfig) error {
-	if err := c.link.write(frameHello, c.dev.hello(cfg).encode()); err != nil {
+	if err := c.link.write(framing.Hello, c.dev.hello(cfg).encode()); err != nil {
 		return err
 	}
-	payload, fds, err := c.link.expect(frameAccept)
+	payload, fds, err := c.link.expect(framing.Accept)
 	closeFDs(fds)
 	if err != nil {
 		return err
@@ -91,7 +93,7 @@ func (d *Device) checkWire(peer Peer) error {
 
 // answer is the listener's part of the set-up.
 func (c *Conn) answer(ctx context.Context, cfg ConnConfig) error {
-	if err := c.link.write(frameAccept, c.dev.hello(cfg).encode()); err != nil {
+	if err := c.link.write(framing.Accept, c.dev.hello(cfg).encode()); err != nil {
 		return err
 	}
 	return c.qp.Connect(ctx, c.link)
@@ -145,17 +147,17 @@ func (c *Conn) listen() {
 			} else if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 				reason = fmt.Errorf("%w (%w)", ErrPeerGone, err)
 			}
-		case kind == frameControl:
+		case kind == framing.Control:
 			c.qp.Message(payload, fds)
-		case kind == frameNotice:
+		case kind == framing.Notice:
 			closeFDs(fds)
 			if c.notified != nil {
 				c.notified(payload)
 			}
-		case kind == frameGoodbye:
+		case kind == framing.Goodbye:
 			closeFDs(fds)
 			reason = ErrPeerClosed
-		case kind == frameReject: // it gave up as set-up ended here
+		case kind == framing.Reject: // it gave up as set-up ended here
 			closeFDs(fds)
 			reason = decodeRejection(payload)
 		default:

@@ -15,6 +15,7 @@ type rule struct {
 // arrows are the imports within the module, tests not counted.
 var arrows = []rule{
 	{"transport", "internal/handle", "regions are looked up by handle on the hot path"},
+	{"transport", "internal/framing", "frames of its set-up streams"},
 	{"transport", "internal/order", "the ownership word is released on the hot path"},
 	{"transport/loopback", "transport", "providers implement the interfaces of transport"},
 	{"transport/loopback", "internal/pages", "memory for regions"},
@@ -71,6 +72,7 @@ var arrows = []rule{
 	{"invoke/executor", "invoke/runtime", "executors load code with the runtimes that their program has"},
 	{"invoke/executor", "transport", "executors open a device by its URL"},
 	{"invoke/executor", "internal/pages", "words of the progress page"},
+	{"invoke/executor", "internal/framing", "listens in on set-up streams that it relays"},
 	{"invoke/executor", "internal/roceaddr", "hears where clients of isolated executors are"},
 	{"invoke/executor", "internal/order", "the progress page is written at every call"},
 	{"invoke", "internal/order", "which call runs is published at every call"},

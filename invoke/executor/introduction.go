@@ -1,7 +1,6 @@
 package executor
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -9,9 +8,11 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/rfaas-go/rfaas/internal/framing"
 	"github.com/rfaas-go/rfaas/internal/roceaddr"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // introduced says whether the supervisor has to hear how clients and the executor get to
@@ -54,43 +55,32 @@ func (e *Executor) introduce(client, near net.Conn) {
 	}
 }
 
-// Frames of a set-up stream: see package transport. There are a hello and its answer, of
-// which either may have been read before, and then two exchanges each way, of an address
-// and of what the route has room for.
-const (
-	frameHeader   = 8
-	frameHello    = 1
-	frameAccept   = 2
-	frameReject   = 3
-	frameExchange = 4
-
-	exchanges       = 2
-	mostFrameBytes  = 64 << 10
-	mostReasonBytes = 1024
-)
+// exchanges is how many there are each way: of an address, and of what the route has room
+// for. Before them there are a hello and its answer, of which either may have been read.
+const exchanges = 2
 
 // carryExchanges copies frames up to the last exchange, each after hear has heard it and
 // perhaps changed it. What is no such frame is the receiver's to refuse: it is copied, and
 // nothing after it is heard.
 func carryExchanges(to io.Writer, from io.Reader, hear func(exchange int, message []byte) error) error {
 	for n := 0; n < exchanges; {
-		frame := make([]byte, frameHeader)
+		frame := make([]byte, framing.HeaderBytes)
 		if got, err := io.ReadFull(from, frame); err != nil {
 			to.Write(frame[:got])
 			return err
 		}
-		size, kind := binary.BigEndian.Uint32(frame), frame[4]
-		if size > mostFrameBytes || kind != frameHello && kind != frameAccept && kind != frameExchange {
+		h := framing.Decode(frame)
+		if h.Size > framing.MaxBytes || h.Kind != framing.Hello && h.Kind != framing.Accept && h.Kind != framing.Exchange {
 			_, err := to.Write(frame)
 			return err
 		}
-		frame = append(frame, make([]byte, size)...)
-		if got, err := io.ReadFull(from, frame[frameHeader:]); err != nil {
-			to.Write(frame[:frameHeader+got])
+		frame = append(frame, make([]byte, h.Size)...)
+		if got, err := io.ReadFull(from, frame[framing.HeaderBytes:]); err != nil {
+			to.Write(frame[:framing.HeaderBytes+got])
 			return err
 		}
-		if kind == frameExchange {
-			if err := hear(n, frame[frameHeader:]); err != nil {
+		if h.Kind == framing.Exchange {
+			if err := hear(n, frame[framing.HeaderBytes:]); err != nil {
 				return err
 			}
 			n++
@@ -112,7 +102,7 @@ func (i *introduction) hearClient(exchange int, message []byte) error {
 		err = i.bound(message)
 	}
 	if err != nil {
-		reject(i.client, err.Error())
+		transport.Refuse(i.client, transport.Rejection{Reason: err.Error()})
 	}
 	return err
 }
@@ -172,14 +162,4 @@ func (i *introduction) bound(message []byte) error {
 			i.client.RemoteAddr(), route, most, route)
 	}
 	return nil
-}
-
-// reject tells a client why it is not connected.
-func reject(client io.Writer, reason string) {
-	const code = 0
-	reason = reason[:min(len(reason), mostReasonBytes)]
-	payload := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint32(nil, code), uint16(len(reason)))
-	payload = append(payload, reason...)
-	frame := binary.BigEndian.AppendUint32(nil, uint32(len(payload)))
-	client.Write(append(append(frame, frameReject, 0, 0, 0), payload...)) // an error means that it has gone
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/framing"
 	"github.com/rfaas-go/rfaas/internal/roceaddr"
 )
 
@@ -15,18 +16,18 @@ import (
 // is, and nothing of it lost.
 func TestCarryExchanges(t *testing.T) {
 	t.Parallel()
-	frame := func(kind byte, message string) string {
-		return string([]byte{0, 0, 0, byte(len(message)), kind, 0, 0, 0}) + message
+	frame := func(kind framing.Kind, message string) string {
+		return string(framing.Header{Size: uint32(len(message)), Kind: kind}.Append(nil)) + message
 	}
-	hello, first, second := frame(frameHello, "abc"), frame(frameExchange, "first"), frame(frameExchange, "second")
+	hello, first, second := frame(framing.Hello, "abc"), frame(framing.Exchange, "first"), frame(framing.Exchange, "second")
 	for name, c := range map[string]struct{ in, want, heard string }{
-		"exchanges":              {hello + first + second + second, hello + frame(frameExchange, "0irst") + frame(frameExchange, "1econd"), "first second "},
+		"exchanges":              {hello + first + second + second, hello + frame(framing.Exchange, "0irst") + frame(framing.Exchange, "1econd"), "first second "},
 		"ends in a message":      {hello + first[:10], hello + first[:10], ""},
 		"ends in a header":       {hello + first[:5], hello + first[:5], ""},
-		"another kind":           {first + frame(5, "control") + second, frame(frameExchange, "0irst") + frame(5, "control")[:frameHeader], "first "},
+		"another kind":           {first + frame(framing.Control, "control") + second, frame(framing.Exchange, "0irst") + frame(framing.Control, "control")[:framing.HeaderBytes], "first "},
 		"no frame":               {"GET / HTTP/1.1", "GET / HT", ""},
-		"far too long":           {string([]byte{0, 1, 0, 1, frameExchange, 0, 0, 0}), string([]byte{0, 1, 0, 1, frameExchange, 0, 0, 0}), ""},
-		"nothing in an exchange": {frame(frameExchange, "") + second, frame(frameExchange, "") + frame(frameExchange, "1econd"), " second "},
+		"far too long":           {string(framing.Header{Size: framing.MaxBytes + 1, Kind: framing.Exchange}.Append(nil)), string(framing.Header{Size: framing.MaxBytes + 1, Kind: framing.Exchange}.Append(nil)), ""},
+		"nothing in an exchange": {frame(framing.Exchange, "") + second, frame(framing.Exchange, "") + frame(framing.Exchange, "1econd"), " second "},
 	} {
 		for _, in := range []io.Reader{bytes.NewReader([]byte(c.in)), iotest.OneByteReader(bytes.NewReader([]byte(c.in)))} {
 			var out bytes.Buffer
