@@ -18,7 +18,7 @@ func (l *loop) attend() (closed bool) {
 		w.sleep, w.wake = context.WithCancel(context.Background())
 	}
 	closed = w.closed
-	if w.draining != nil && !l.refusing {
+	if w.closed || w.draining != nil {
 		l.refusing = true
 	}
 	drained := w.draining

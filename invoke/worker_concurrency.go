@@ -49,6 +49,8 @@ func (l *loop) fill() {
 		e := l.waiting[0]
 		l.waiting = l.waiting[1:]
 		switch {
+		case e.session.conn.Err() != nil: // the loop has not noticed yet that the client is gone
+			e.session.executions.Done()
 		case l.refusing:
 			l.deny(e, StatusRevoked, "the worker is being taken away and starts no calls any more")
 		case e.slot.givenUp():

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/transcript"
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
@@ -102,9 +105,10 @@ func TestConcurrentFates(t *testing.T) {
 func TestConcurrentEnds(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		for _, how := range []string{"shutdown", "close", "client"} {
-			s := serve(t, url, invoke.WorkerConfig{Concurrency: 2})
+			var log transcript.Transcript
+			s := serve(t, url, invoke.WorkerConfig{Concurrency: 2, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			c := s.dial(t, invoke.ClientConfig{})
-			entered, release := make(chan struct{}, 8), make(chan struct{})
+			entered, release, ending := make(chan struct{}, 8), make(chan struct{}), make(chan struct{})
 			var running atomic.Int32
 			waits := s.register(t, c, "waits", func(ctx context.Context, in, _ []byte) (int, error) {
 				running.Add(1)
@@ -114,7 +118,7 @@ func TestConcurrentEnds(t *testing.T) {
 					<-release
 				} else {
 					<-ctx.Done()
-					time.Sleep(time.Millisecond)
+					<-ending
 				}
 				return int(in[0]), nil // still there
 			})
@@ -144,8 +148,11 @@ func TestConcurrentEnds(t *testing.T) {
 				require.NoError(t, receive(t, done))
 			case "close":
 				require.NoError(t, s.worker.Close())
+				close(ending)
 			case "client":
 				require.NoError(t, c.Close())
+				eventually(t, "the worker to notice", func() bool { return strings.Contains(log.String(), "client gone") })
+				close(ending)
 				eventually(t, "the functions to end", func() bool { return running.Load() == 0 })
 				require.NoError(t, s.worker.Close())
 			}

@@ -404,7 +404,6 @@ func (l *loop) writing() bool {
 
 // finish answers the calls that were executed, before the worker ends.
 func (l *loop) finish() {
-	l.refusing = true
 	l.fill()
 	l.awaitExecutions()
 	for until := now() + int64(backlogPatience); l.writing() && now() < until; {
