@@ -17,6 +17,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc"
 	"github.com/rfaas-go/rfaas/alloc/agent"
 	"github.com/rfaas-go/rfaas/alloc/manager"
+	"github.com/rfaas-go/rfaas/internal/transcript"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -178,7 +179,7 @@ func TestAgentsNewLife(t *testing.T) {
 	}
 	_, err = mc.Register(t.Context(), about)
 	require.NoError(t, err)
-	var told lockedBuffer
+	var told transcript.Transcript
 	c, err := alloc.Open(t.Context(), alloc.Config{Device: device, Manager: url, Tenant: "tenant", Logger: slog.New(slog.NewTextHandler(&told, nil))})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })

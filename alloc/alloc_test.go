@@ -26,6 +26,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/agent"
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/alloc/manager"
+	"github.com/rfaas-go/rfaas/internal/transcript"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/client"
 	"github.com/rfaas-go/rfaas/invoke/executor"
@@ -405,29 +406,11 @@ func newPackage(t *testing.T, more int) *pack.Package {
 	return p
 }
 
-// lockedBuffer is what several goroutines write.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // Code that an agent lacks is sent to it: once, also if two want it at the same time, and
 // it is there after the agent has started anew.
 func TestPackageIsSent(t *testing.T) {
 	t.Parallel()
-	var puts lockedBuffer
+	var puts transcript.Transcript
 	cache, err := pack.OpenCache(t.TempDir(), pack.CacheConfig{Logger: slog.New(slog.NewTextHandler(&puts, nil))})
 	require.NoError(t, err)
 	withCache := func(cfg *agent.Config) { cfg.Packages = cache }

@@ -54,17 +54,17 @@ type soakOther struct {
 var soakDeck = []soakOther{
 	{"short", 1, 5, (*soakOthers).short},
 	{"killed", doomedClients, 1, (*soakOthers).killed},
-	{"not called again", 1, 1, (*soakOthers).idle},
-	{"silent", 1, 1, (*soakOthers).silent},
-	{"half a greeting", 1, 1, (*soakOthers).halfGreeting},
-	{"garbage for a greeting", 1, 1, (*soakOthers).garbageFirst},
-	{"garbage later", 1, 1, (*soakOthers).garbageLater},
-	{"many regions", 1, 1, (*soakOthers).manyRegions},
-	{"a region twice", 1, 1, (*soakOthers).sameRegion},
-	{"a region too large", 1, 1, (*soakOthers).largeRegion},
-	{"an old key", 1, 1, (*soakOthers).oldKey},
-	{"a region promised", 1, 1, (*soakOthers).promisedRegion},
-	{"deaf", 1, 1, (*soakOthers).deaf},
+	{"not called again", 1, 1, as((*soakOthers).connect, (*soakOthers).idle)},
+	{"silent", 1, 1, as((*soakOthers).dial, (*soakOthers).silent)},
+	{"half a greeting", 1, 1, as((*soakOthers).dial, (*soakOthers).halfGreeting)},
+	{"garbage for a greeting", 1, 1, as((*soakOthers).dial, (*soakOthers).garbage)},
+	{"garbage later", 1, 1, as((*soakOthers).connect, (*soakOthers).garbage)},
+	{"many regions", 1, 1, as((*soakOthers).connect, (*soakOthers).manyRegions)},
+	{"a region twice", 1, 1, as((*soakOthers).connect, (*soakOthers).sameRegion)},
+	{"a region too large", 1, 1, as((*soakOthers).connect, (*soakOthers).largeRegion)},
+	{"an old key", 1, 1, as((*soakOthers).connect, (*soakOthers).oldKey)},
+	{"a region promised", 1, 1, as((*soakOthers).strange, (*soakOthers).promisedRegion)},
+	{"deaf", 1, 1, as((*soakOthers).connect, (*soakOthers).deaf)},
 }
 
 const (
@@ -226,12 +226,7 @@ func (o *soakOthers) short() error {
 }
 
 // idle is a client that calls once, stays for a while and is gone without a word.
-func (o *soakOthers) idle() error {
-	s, err := o.connect()
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func (o *soakOthers) idle(s *stranger) error {
 	if err := s.call(); err != nil {
 		return err
 	}

@@ -88,6 +88,18 @@ func (o *soakOthers) strange() (*stranger, error) {
 	return s, nil
 }
 
+// as is somebody who connects in a way, does something, and is gone.
+func as(connect func(*soakOthers) (*stranger, error), do func(*soakOthers, *stranger) error) func(*soakOthers) error {
+	return func(o *soakOthers) error {
+		s, err := connect(o)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		return do(o, s)
+	}
+}
+
 func (s *stranger) close() {
 	s.stream.Close()
 	if s.half != nil {
@@ -238,29 +250,19 @@ func (s *stranger) dropped() error {
 }
 
 // silent connects and says nothing.
-func (o *soakOthers) silent() error {
-	s, err := o.dial()
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func (o *soakOthers) silent(s *stranger) error {
 	time.Sleep(stay)
 	return nil
 }
 
-func (o *soakOthers) halfGreeting() error {
-	s, err := o.dial()
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func (o *soakOthers) halfGreeting(s *stranger) error {
 	hello := s.hello()
 	b := binary.BigEndian.AppendUint32(nil, uint32(len(hello)))
-	_, err = s.stream.Write(append(append(b, helloFrame, 0, 0, 0), hello[:len(hello)/2]...))
+	_, err := s.stream.Write(append(append(b, helloFrame, 0, 0, 0), hello[:len(hello)/2]...))
 	return err
 }
 
-func garbage() []byte {
+func nonsense() []byte {
 	b := make([]byte, 64)
 	for i := range b {
 		b[i] = byte(0x80 | rand.N(0x80)) // a frame much too long, among others
@@ -268,37 +270,15 @@ func garbage() []byte {
 	return b
 }
 
-func (o *soakOthers) garbageFirst() error {
-	s, err := o.dial()
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	if _, err := s.stream.Write(garbage()); err != nil {
-		return err
-	}
-	return s.dropped()
-}
-
-func (o *soakOthers) garbageLater() error {
-	s, err := o.connect()
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	if _, err := s.stream.Write(garbage()); err != nil {
+func (o *soakOthers) garbage(s *stranger) error {
+	if _, err := s.stream.Write(nonsense()); err != nil {
 		return err
 	}
 	return s.dropped()
 }
 
 // manyRegions announces what a peer may, calls, and is gone.
-func (o *soakOthers) manyRegions() error {
-	s, err := o.connect()
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func (o *soakOthers) manyRegions(s *stranger) error {
 	for i := range uint32(100) {
 		if i%10 == 0 {
 			o.budget.wait()
@@ -310,24 +290,14 @@ func (o *soakOthers) manyRegions() error {
 	return s.call()
 }
 
-func (o *soakOthers) sameRegion() error {
-	s, err := o.connect()
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func (o *soakOthers) sameRegion(s *stranger) error {
 	if err := s.announce(replyKey, soakPage); err != nil {
 		return err
 	}
 	return s.dropped()
 }
 
-func (o *soakOthers) largeRegion() error {
-	s, err := o.connect()
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func (o *soakOthers) largeRegion(s *stranger) error {
 	if err := s.announce(replyKey+1, 1<<46); err != nil {
 		return err
 	}
@@ -336,12 +306,7 @@ func (o *soakOthers) largeRegion() error {
 
 // oldKey has its replies go where there was a region. Those that are under way as it is
 // withdrawn may arrive.
-func (o *soakOthers) oldKey() error {
-	s, err := o.connect()
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func (o *soakOthers) oldKey(s *stranger) error {
 	if err := s.call(); err != nil {
 		return err
 	}
@@ -357,12 +322,7 @@ func (o *soakOthers) oldKey() error {
 
 // promisedRegion has its replies go where there will be a region, it says. They wait, and
 // nobody for them.
-func (o *soakOthers) promisedRegion() error {
-	s, err := o.strange()
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func (o *soakOthers) promisedRegion(s *stranger) error {
 	s.promise(1_000_000)
 	for range strangerCalls {
 		if err := s.call(); err != nil {
@@ -374,12 +334,7 @@ func (o *soakOthers) promisedRegion() error {
 }
 
 // deaf takes no replies, and goes on calling.
-func (o *soakOthers) deaf() error {
-	s, err := o.connect()
-	if err != nil {
-		return err
-	}
-	defer s.close()
+func (o *soakOthers) deaf(s *stranger) error {
 	for i := range strangerSlots {
 		if i%20 == 0 {
 			o.budget.wait()

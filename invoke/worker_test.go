@@ -1,7 +1,6 @@
 package invoke_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/transcript"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -221,7 +221,7 @@ func TestMeterAndStats(t *testing.T) {
 
 func TestLog(t *testing.T) {
 	t.Parallel()
-	var log lockedBuffer
+	var log transcript.Transcript
 	s := serve(t, "loopback:", invoke.WorkerConfig{MaxClients: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	c := s.dial(t, invoke.ClientConfig{})
 	f := s.register(t, c, "crash", func(context.Context, []byte, []byte) (int, error) { panic("aargh") })
@@ -231,36 +231,19 @@ func TestLog(t *testing.T) {
 	require.ErrorIs(t, err, invoke.ErrBusy)
 	require.NoError(t, c.Close())
 	for _, line := range []string{"client connected", "function crashed", "aargh", "client refused", "client gone"} {
-		eventually(t, line, func() bool { return log.contains(line) })
+		eventually(t, line, func() bool { return strings.Contains(log.String(), line) })
 	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) contains(s string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return bytes.Contains(l.b.Bytes(), []byte(s))
 }
 
 // TestManyClients has many clients share one worker and come and go.
 func TestManyClients(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		const clients = 200
-		var log lockedBuffer
+		var log transcript.Transcript
 		s := serve(t, url, invoke.WorkerConfig{Slots: 4, SlotBytes: 512, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		defer func() {
 			if t.Failed() {
-				t.Log(strings.Join(slices.DeleteFunc(strings.Split(log.b.String(), "\n"), func(line string) bool {
+				t.Log(strings.Join(slices.DeleteFunc(strings.Split(log.String(), "\n"), func(line string) bool {
 					return strings.Contains(line, "client connected") || strings.Contains(line, "the peer closed")
 				}), "\n"))
 			}

@@ -49,6 +49,3 @@ func (a *Agent) LeaseIDs() (all []lease.ID) {
 	})
 	return all
 }
-
-// LockedLog is what several goroutines write.
-type LockedLog = lockedLog

@@ -9,11 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/transcript"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/invoke/pack"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
@@ -41,18 +41,18 @@ func TestMissingIsolation(t *testing.T) {
 }
 
 // isolated is an agent that isolates without some measures, if any, and what it logs.
-func isolated(t *testing.T, without ...confine.Measure) (a *Agent, log *lockedLog) {
+func isolated(t *testing.T, without ...confine.Measure) (a *Agent, log *transcript.Transcript) {
 	t.Helper()
 	return isolatedOver(t, "shm:", without...)
 }
 
-func isolatedOver(t *testing.T, transport string, without ...confine.Measure) (a *Agent, log *lockedLog) {
+func isolatedOver(t *testing.T, transport string, without ...confine.Measure) (a *Agent, log *transcript.Transcript) {
 	t.Helper()
 	cache, err := pack.OpenCache(t.TempDir(), pack.CacheConfig{})
 	require.NoError(t, err)
 	policy := confine.DefaultPolicy()
 	policy.Without = without
-	log = &lockedLog{}
+	log = &transcript.Transcript{}
 	a, err = New(Config{
 		Name: "node", Transports: []string{transport}, MemoryBytes: 1 << 30, Packages: cache, Confine: &policy,
 		Logger: slog.New(slog.NewTextHandler(log, nil)),
@@ -60,23 +60,6 @@ func isolatedOver(t *testing.T, transport string, without ...confine.Measure) (a
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, a.Close()) })
 	return a, log
-}
-
-type lockedLog struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // Native code is refused where a measure is missing, which is named; other code is not.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/transcript"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/client"
 )
@@ -121,7 +122,7 @@ func TestDrainedWorker(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	modes(t, func(t *testing.T, mode invoke.Mode) {
 		s := newSite(t, "loopback:")
-		var log lockedLog
+		var log transcript.Transcript
 		p := s.open(client.Config{Mode: mode, BackoffMin: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		for i := range 3 {
 			_, err := p.Call(soon(t), "once", nil, nil)

@@ -16,16 +16,18 @@ import (
 func (p *Process) Bounded() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.unbounded() == [3]bool{}
+	return p.unbounded() == unbounded{}
 }
 
-// unbounded says whether memory, tasks and temporary files have a limit that the kernel
-// does not keep. p.mu is held.
-func (p *Process) unbounded() (which [3]bool) {
-	return [...]bool{
-		p.memory > 0 && !p.report.Applied(MemoryLimit),
-		p.policy.Tasks > 0 && !p.report.Applied(TaskLimit),
-		p.policy.TmpBytes > 0 && p.tmp != "",
+// unbounded says what has a limit that the kernel does not keep.
+type unbounded struct{ memory, tasks, tmp bool }
+
+// unbounded is that of the process. p.mu is held.
+func (p *Process) unbounded() unbounded {
+	return unbounded{
+		memory: p.memory > 0 && !p.report.Applied(MemoryLimit),
+		tasks:  p.policy.Tasks > 0 && !p.report.Applied(TaskLimit),
+		tmp:    p.policy.TmpBytes > 0 && p.tmp != "",
 	}
 }
 
@@ -36,24 +38,25 @@ func (p *Process) unbounded() (which [3]bool) {
 //
 // shared is memory of others that the process has mapped or open, such as its code; it does
 // not count. Memory files that are not mapped, and deleted ones, are seen only by who may
-// look into the process: root, or whoever made its namespaces. of is the measure that is missing.
+// look into the process: root, or whoever made its namespaces. of is the measure that is
+// missing.
 func (p *Process) Excess(shared int64) (of Measure, what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || p.cmd.Process == nil {
 		return "", ""
 	}
-	which := p.unbounded()
+	watched := p.unbounded()
 	status := procStatus(p.cmd.Process.Pid)
 	memoryFiles, deleted := openFiles(p.cmd.Process.Pid, p.tmp)
 	// The resource limit sees to memory that is not shared.
-	if n := max(status["RssShmem"], memoryFiles) - shared; which[0] && n > p.memory {
+	if n := max(status["RssShmem"], memoryFiles) - shared; watched.memory && n > p.memory {
 		return MemoryLimit, fmt.Sprintf("%d bytes of shared memory, of %d", n, p.memory)
 	}
-	if n := status["Threads"]; which[1] && n > int64(p.policy.Tasks) {
+	if n := status["Threads"]; watched.tasks && n > int64(p.policy.Tasks) {
 		return TaskLimit, fmt.Sprintf("%d threads, of %d", n, p.policy.Tasks)
 	}
-	if which[2] {
+	if watched.tmp {
 		if n := deleted + folderBytes(p.tmp); n > p.policy.TmpBytes {
 			return PrivateTmp, fmt.Sprintf("%d bytes of temporary files, of %d", n, p.policy.TmpBytes)
 		}
