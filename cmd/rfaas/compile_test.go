@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +26,11 @@ func TestCompiledOnce(t *testing.T) {
 			append([]string{"invoke", "directories.wasm", "--data", "a", "--log-level", "info", "--log-format", "json"}, args...)...)
 		s.wait() // with an error: it gets no directories
 		require.Contains(t, s.stderr.String(), "executor started")
+		for line := range strings.Lines(s.stderr.String()) {
+			if !strings.HasPrefix(line, "rfaas invoke: ") { // the last word
+				require.True(t, json.Valid([]byte(line)), line)
+			}
+		}
 		return strings.Count(s.stderr.String(), `"msg":"code compiled"`)
 	}
 	require.Equal(t, 1, compiledBy())

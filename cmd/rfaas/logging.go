@@ -26,7 +26,7 @@ func (l *logging) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&l.format, "log-format", "text", "`FORMAT` of the log, and of what functions print: "+strings.Join(logFormats, ", "))
 }
 
-// start makes the logger that the flags ask for.
+// start makes the logger that the flags ask for, and the default one.
 func (l *logging) start(w io.Writer) error {
 	var level slog.Level
 	if !slices.Contains(logLevels, l.level) {
@@ -44,6 +44,8 @@ func (l *logging) start(w io.Writer) error {
 	default:
 		return fmt.Errorf("--log-format %q: must be one of %s", l.format, strings.Join(logFormats, ", "))
 	}
+	slog.SetDefault(l.log)                 // for packages that are given none
+	slog.SetLogLoggerLevel(slog.LevelWarn) // package log says what went wrong, mostly
 	return nil
 }
 
