@@ -1,42 +1,23 @@
 package alloc
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/transcript"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// logged is a log that several goroutines write.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // warnings are the lines of a log that tell of waits.
-func warnings(log *logged) []string {
+func warnings(log *transcript.Transcript) []string {
 	var lines []string
 	for line := range strings.Lines(log.String()) {
 		if strings.Contains(line, "level=WARN") {
@@ -54,7 +35,7 @@ func TestWaitIsTold(t *testing.T) {
 		device, err := transport.Open("loopback:")
 		require.NoError(t, err)
 		defer device.Close()
-		var log logged
+		var log transcript.Transcript
 		c, err := Open(t.Context(), Config{
 			Device: device, Agents: []string{"unix:@a", "unix:@b"}, Tenant: "t", Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			Dial: func(ctx context.Context, address string) (net.Conn, error) {
@@ -87,7 +68,7 @@ func TestWaitIsTold(t *testing.T) {
 func TestWaitOfLanes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var log logged
+		var log transcript.Transcript
 		p := &Pool{owner: &Client{log: slog.New(slog.NewTextHandler(&log, nil)), life: t.Context()}}
 		w := &p.waits
 		w.pool = p

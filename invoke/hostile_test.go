@@ -1,18 +1,17 @@
 package invoke
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/internal/effort"
+	"github.com/rfaas-go/rfaas/internal/transcript"
 	"github.com/rfaas-go/rfaas/transport"
 	_ "github.com/rfaas-go/rfaas/transport/loopback"
 )
@@ -188,7 +187,7 @@ func TestClientThatTakesNoReplies(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	var log safeBuffer
+	var log transcript.Transcript
 	dev, address, stop := honestWorker(t, WorkerConfig{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	defer stop()
 	honest, err := Dial(ctx, dev, "unix", address, ClientConfig{})
@@ -337,24 +336,6 @@ func honestWorker(t *testing.T, cfg WorkerConfig) (dev *transport.Device, addres
 		require.Eventually(t, func() bool { return len(dev.Inventory()) == 0 }, time.Minute, time.Millisecond)
 		require.NoError(t, dev.Close())
 	}
-}
-
-// safeBuffer is a log that several goroutines write.
-type safeBuffer struct {
-	mu  sync.Mutex
-	log bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.log.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.log.String()
 }
 
 // TestUnstage: a call that could not be posted leaves no trace: both ends go on

@@ -1,7 +1,6 @@
 package executor
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,12 +9,12 @@ import (
 	"log/slog"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/internal/transcript"
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
@@ -23,16 +22,7 @@ import (
 type record map[string]any
 
 // records are what a supervisor logs.
-type records struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (r *records) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.text.Write(p)
-}
+type records struct{ transcript.Transcript }
 
 func (r *records) logger(level slog.Leveler) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(r, &slog.HandlerOptions{Level: level}))
@@ -40,9 +30,7 @@ func (r *records) logger(level slog.Leveler) *slog.Logger {
 
 func (r *records) all(t *testing.T) (list []record) {
 	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for line := range strings.Lines(r.text.String()) {
+	for line := range strings.Lines(r.String()) {
 		var got record
 		require.NoError(t, json.Unmarshal([]byte(line), &got), line)
 		delete(got, slog.TimeKey)
@@ -68,7 +56,7 @@ func TestExecutorsLog(t *testing.T) {
 	t.Parallel()
 	for level, connected := range map[slog.Level]bool{slog.LevelInfo: true, slog.LevelWarn: false} {
 		var logged records
-		var said transcript
+		var said printed
 		var wanted slog.LevelVar
 		wanted.Set(level)
 		s := supervise(t, Config{Logger: logged.logger(&wanted), Output: said.add})

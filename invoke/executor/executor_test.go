@@ -172,14 +172,14 @@ func loadText(_ context.Context, c Code) (runtime.Module, error) {
 	return m, nil
 }
 
-// transcript has what functions print.
-type transcript struct {
+// printed is what functions print.
+type printed struct {
 	mu    sync.Mutex
 	lines []OutputLine
 }
 
 // add is a Config.Output.
-func (t *transcript) add(o OutputLine) {
+func (t *printed) add(o OutputLine) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lines = append(t.lines, o)
@@ -236,7 +236,7 @@ func requireEnds(t *testing.T, e *Executor) Fate {
 
 func TestCallsAndStop(t *testing.T) {
 	t.Parallel()
-	var said transcript
+	var said printed
 	s := supervise(t, Config{Output: said.add})
 	e := begin(t, s, own1("echo"))
 	_, ok := e.Fate()
@@ -333,7 +333,7 @@ func TestLost(t *testing.T) {
 // who reads it.
 func TestOutput(t *testing.T) {
 	t.Parallel()
-	var said transcript
+	var said printed
 	var logged records
 	s := supervise(t, Config{Output: said.add, Logger: logged.logger(slog.LevelWarn)})
 	e := begin(t, s, own1("print"))

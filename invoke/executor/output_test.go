@@ -10,7 +10,7 @@ import (
 // What a function prints is to be seen, and commands no terminal.
 func TestOutputIsVisible(t *testing.T) {
 	t.Parallel()
-	var said transcript
+	var said printed
 	o := newOutput(said.add)
 	o.start(func() int { return 7 })
 	o.offer([]Function{{Name: "a\n\x1b[2J"}, {Name: "b"}})
@@ -34,7 +34,7 @@ func TestOutputIsVisible(t *testing.T) {
 // Empty lines are bounded, too: each is shown with more than it has.
 func TestOutputOfEmptyLines(t *testing.T) {
 	t.Parallel()
-	var said transcript
+	var said printed
 	o := newOutput(said.add)
 	const more = 1000
 	o.Write([]byte(strings.Repeat("\n", maxOutputBytes/(1+lineBytes)+1+more)))

@@ -33,21 +33,18 @@ func (m *Memory) await(ctx context.Context, b *buffer) error {
 	case <-b.done:
 		return nil
 	case m.driving <- struct{}{}:
-		err := m.drive(ctx, b)
-		<-m.driving
-		return err
 	default: // somebody else drives
+		select {
+		case <-b.done:
+			return nil
+		case m.driving <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	select {
-	case <-b.done:
-		return nil
-	case m.driving <- struct{}{}:
-		err := m.drive(ctx, b)
-		<-m.driving
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	err := m.drive(ctx, b)
+	<-m.driving
+	return err
 }
 
 // drive polls for all until the buffer's request is done. By whoever has m.driving.
