@@ -63,6 +63,7 @@ func (f *function) confinement(trust bool) *confine.Policy {
 		return nil
 	}
 	policy := confine.DefaultPolicy()
+	policy.Otherwise = withoutIsolation
 	return &policy
 }
 

@@ -100,7 +100,8 @@ func (f *codeFlags) unused(function string) error {
 	return nil
 }
 
+// withoutIsolation is what errors of what isolates end with.
+const withoutIsolation = "--trust-code runs the function without isolation"
+
 // notIsolated explains an error of starting what isolates.
-func notIsolated(err error) error {
-	return fmt.Errorf("%w; --trust-code runs the function without isolation", err)
-}
+func notIsolated(err error) error { return fmt.Errorf("%w; %s", err, withoutIsolation) }

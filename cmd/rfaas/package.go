@@ -13,6 +13,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/agent"
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/local"
 	"github.com/rfaas-go/rfaas/invoke/executor"
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/invoke/pack"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 	"github.com/rfaas-go/rfaas/transport"
@@ -209,10 +210,10 @@ func (f *function) describe() *agent.Program {
 func (p *program) startNode(ctx context.Context, f *function, trust bool, device *transport.Device, url string, cores []int) (*leaser, error) {
 	n, err := local.Start(ctx, local.Config{
 		Program: f.program(trust), Transport: url, Device: device, Cores: cores,
-		Compile: compileProgram, Output: p.logging.outputTo(p.meter), Logger: p.logging.log,
+		Confine: f.confinement(trust), Compile: compileProgram, Output: p.logging.outputTo(p.meter), Logger: p.logging.log,
 	})
-	if err != nil && f.code != nil && !trust && !errors.As(err, new(*executor.OrderError)) {
-		err = notIsolated(err)
+	if err != nil && f.code != nil && !trust && !errors.As(err, new(*executor.OrderError)) && !errors.Is(err, confine.ErrNotConfined) {
+		err = notIsolated(err) // the others say it themselves, or have another reason
 	}
 	if err != nil {
 		return nil, err

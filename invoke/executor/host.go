@@ -56,8 +56,8 @@ type Code struct {
 const grace = time.Second
 
 // Run executes functions for the supervisor that started this process, until that
-// asks it to end or is gone. An error was told to the supervisor if there still is
-// one. Run it in main, early, in a process that does nothing else.
+// asks it to end or is gone. An error is one that the supervisor has not been told. Run it
+// in main, early, in a process that does nothing else.
 func (h *Host) Run(ctx context.Context) error {
 	policy, confineErr := confine.Inherited() // first: the process may start anew here
 	control, progress, err := inherited()
@@ -80,11 +80,11 @@ func (h *Host) Run(ctx context.Context) error {
 	default:
 		err = confineErr
 	}
-	if err != nil && !x.ready && !errors.Is(err, io.EOF) {
-		control.send(answer{Failed: err.Error()})
-	}
 	if errors.Is(err, io.EOF) {
 		return nil // it is not needed any more
+	}
+	if err != nil && !x.ready && control.send(answer{Failed: err.Error()}) == nil {
+		return nil // who wanted it is told
 	}
 	return err
 }

@@ -49,6 +49,9 @@ var (
 type Policy struct {
 	Require []Measure // cannot be applied: an error
 	Without []Measure // not tried
+	// Otherwise is what errors about missing measures end with: what somebody can do
+	// instead who does not need to have the process confined.
+	Otherwise string
 
 	MemoryBytes int64   // of the control group; 0: no limit
 	Tasks       int     // threads and processes; a Go program has 10 to 30 threads; 0: no limit

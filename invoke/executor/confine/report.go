@@ -110,7 +110,11 @@ func (r Report) missing(p *Policy, among []Measure) error {
 			errs = append(errs, fmt.Errorf("%w: %s is required: %s", ErrNotConfined, m, o.Detail))
 		}
 	}
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	if err != nil && p.Otherwise != "" {
+		err = fmt.Errorf("%w; %s", err, p.Otherwise)
+	}
+	return err
 }
 
 // ErrNotConfined is wrapped by errors about required measures that could not be
