@@ -94,6 +94,7 @@ const clientBatch = 32
 // clientSlot is one place for a call: a credit while it is free.
 type clientSlot struct {
 	id       uint64 // of the slot's last call
+	deadline int64  // of that call, by now(); 0 for none
 	handle   *Handle
 	buffer   *Buffer // of the call, nil for the slot's own memory
 	state    slotState

@@ -143,6 +143,10 @@ func (c *Client) repost() error {
 	return nil
 }
 
+// deadlineSlack is how long before its deadline a call counts as given up for that: timers
+// and clocks are not read at the same time.
+const deadlineSlack = 100 * time.Microsecond
+
 // abandon gives a call up. Its slot stays in quarantine until the reply comes;
 // the worker is asked not to start it.
 func (c *Client) abandon(s *clientSlot) {
@@ -157,7 +161,11 @@ func (c *Client) abandon(s *clientSlot) {
 	// If it cannot be sent, the worker executes the call in vain. The one is seen when the
 	// worker looks at its requests, the other while the function runs.
 	_, _ = c.conn.Post(c.staged[:1]...)
-	_ = c.conn.Notify(encodeCancel(s.index, s.id))
+	kind := byte(noticeCancel)
+	if s.deadline != 0 && now()+int64(deadlineSlack) >= s.deadline {
+		kind = noticeExpired
+	}
+	_ = c.conn.Notify(encodeGivenUp(kind, s.index, s.id))
 }
 
 // takeFailure takes a completion that is no reply: the connection ended, or the

@@ -42,8 +42,9 @@ func (c *Client) stage(s *clientSlot, f *Handle, bytes int, timeout time.Duratio
 		kind, header, message, returned = kindFull, b.header, b.message, b.returned
 		length = c.announce(b, bytes)
 	}
+	s.deadline = 0
 	if timeout > 0 {
-		kind = kindFull
+		kind, s.deadline = kindFull, now()+int64(timeout)
 	}
 	c.free = c.free[:len(c.free)-1]
 	s.id += uint64(len(c.slots))

@@ -28,29 +28,32 @@ func (c *cancels) init(slots []workerSlot, canceled func(running func() bool)) {
 	c.slots, c.canceled, c.news = slots, canceled, make(chan struct{})
 }
 
-// Kinds of notices. A client's cancel has the call's slot and its id behind it,
-// little-endian; a worker's drain has nothing.
+// Kinds of notices. A client's, of a call that was cancelled, or whose deadline has passed
+// there, have the call's slot and its id behind them, little-endian; a worker's drain has
+// nothing.
 const (
-	noticeCancel = 1
-	noticeDrain  = 2
+	noticeCancel  = 1
+	noticeDrain   = 2
+	noticeExpired = 3
 
 	noticeBytes = 1 + 4 + 8
 )
 
-func encodeCancel(slot uint32, id uint64) []byte {
-	b := binary.LittleEndian.AppendUint32([]byte{noticeCancel}, slot)
+func encodeGivenUp(kind byte, slot uint32, id uint64) []byte {
+	b := binary.LittleEndian.AppendUint32([]byte{kind}, slot)
 	return binary.LittleEndian.AppendUint64(b, id)
 }
 
 // notified takes a notice. One that makes no sense gives up nothing.
 func (c *cancels) notified(msg []byte) {
-	if len(msg) != noticeBytes || msg[0] != noticeCancel {
+	if len(msg) != noticeBytes || msg[0] != noticeCancel && msg[0] != noticeExpired {
 		return
 	}
 	slot, id := binary.LittleEndian.Uint32(msg[1:]), binary.LittleEndian.Uint64(msg[5:])
 	if uint64(slot) >= uint64(len(c.slots)) {
 		return
 	}
+	c.slots[slot].expired.Store(msg[0] == noticeExpired) // first: it is read after the other
 	c.slots[slot].given.Store(callMark(id))
 	c.mu.Lock()
 	close(c.news)

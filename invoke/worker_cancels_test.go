@@ -3,6 +3,7 @@ package invoke_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"testing"
 	"time"
 
@@ -128,4 +129,31 @@ func TestNoticesOfNothing(t *testing.T) {
 		given(notice(1, 1, 7))
 		require.Equal(t, 1, told)
 	}
+}
+
+// A caller whose deadline passes gives up, too, perhaps before the worker's clock says so: the
+// function learns of the deadline, and of nothing else.
+func TestDeadlineIsTheReason(t *testing.T) {
+	everywhere(t, func(t *testing.T, url string) {
+		s := serve(t, url, invoke.WorkerConfig{})
+		c := s.dial(t, invoke.ClientConfig{})
+		ended := make(chan error, 1)
+		f := s.register(t, c, "waits", func(ctx context.Context, _, _ []byte) (int, error) {
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return 0, ctx.Err()
+		})
+		for range 100 {
+			_, err := c.Call(within(t, 2*time.Millisecond), f, nil, nil)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			if e := (*invoke.Error)(nil); errors.As(err, &e) && e.Started == invoke.StartedNo {
+				continue // it was not sent in time
+			}
+			select {
+			case err := <-ended:
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+			case <-time.After(10 * time.Millisecond): // it was not started in time
+			}
+		}
+	})
 }

@@ -49,7 +49,7 @@ func (c *callContext) Err() error {
 		return c.end(context.DeadlineExceeded)
 	}
 	if c.slot.givenUp() {
-		return c.end(context.Canceled)
+		return c.end(c.slot.whyGivenUp())
 	}
 	select {
 	case <-c.slot.session.conn.Done():
@@ -89,7 +89,7 @@ func (c *callContext) watch(done, closing <-chan struct{}, deadline int64, slot 
 	for {
 		news := slot.session.cancels.next() // first: what is given up after the look closes it
 		if slot.given.Load() == callMark(id) {
-			c.end(context.Canceled)
+			c.end(slot.whyGivenUp())
 			return
 		}
 		select {

@@ -42,6 +42,7 @@ type session struct {
 type workerSlot struct {
 	id        uint64        // of the slot's last call
 	given     atomic.Uint64 // the call that the client gave up last, see cancels
+	expired   atomic.Bool   // because its deadline had passed there
 	running   atomic.Uint64 // of the call whose function runs, callMark, or 0
 	told      atomic.Uint64 // the last one that WorkerConfig.Canceled was called for
 	session   *session
@@ -57,6 +58,14 @@ type workerSlot struct {
 
 // givenUp says whether the client has given the slot's last call up.
 func (s *workerSlot) givenUp() bool { return s.given.Load() == callMark(s.id) }
+
+// whyGivenUp is the reason.
+func (s *workerSlot) whyGivenUp() error {
+	if s.expired.Load() {
+		return context.DeadlineExceeded
+	}
+	return context.Canceled
+}
 
 // sessionID tells the completions of a session from those of its predecessors at
 // the same place.
