@@ -45,17 +45,17 @@ const defaultSpareBytes = 1 << 30
 // Client calls the functions of one worker over one connection. One goroutine
 // at a time may use it, its Buffers and its Futures; a second one gets
 // ErrConcurrentUse and does no harm. Close, Done, Err, Slots, SlotBytes,
-// LargeBytes, Draining and Worker may be called from anywhere.
+// RendezvousBytes, Draining and Worker may be called from anywhere.
 type Client struct {
-	dev     *transport.Device
-	domain  *transport.ProtectionDomain
-	conn    *transport.Conn
-	layout  layout
-	large   int         // bytes that the input and the result of a call beyond the slots may have together
-	memory  *memoryPool // of Buffers and of calls beyond the slots
-	worker  string      // for errors
-	spin    time.Duration
-	closing atomic.Bool
+	dev             *transport.Device
+	domain          *transport.ProtectionDomain
+	conn            *transport.Conn
+	layout          layout
+	rendezvousBytes int         // bytes that the input and the result of a call beyond the slots may have together
+	memory          *memoryPool // of Buffers and of calls beyond the slots
+	worker          string      // for errors
+	spin            time.Duration
+	closing         atomic.Bool
 
 	draining     chan struct{} // closed when the worker has said that it drains
 	drainingOnce sync.Once
@@ -206,7 +206,7 @@ func (c *Client) connect(wish layout, cfg ClientConfig, connect func(transport.C
 			theirs.layout.slots, theirs.layout.slotBytes, wish.slots, wish.slotBytes)
 	}
 	c.layout = theirs.layout
-	c.large = int(min(theirs.large, 2*MaxPayloadBytes))
+	c.rendezvousBytes = int(min(theirs.rendezvousBytes, 2*MaxPayloadBytes))
 	c.arrange(wish, theirs.region, mine.firstID)
 	c.answered = depth
 	return c.repost()
@@ -255,9 +255,9 @@ func (c *Client) Slots() int { return c.layout.slots }
 // SlotBytes is the longest input and the longest result that travel in a slot.
 func (c *Client) SlotBytes() int { return c.layout.slotBytes }
 
-// LargeBytes is how long the input and the result of a call beyond the slots may
+// RendezvousBytes is how long the input and the result of a call beyond the slots may
 // be together: what the worker takes. 0 means that it takes no such calls.
-func (c *Client) LargeBytes() int { return c.large }
+func (c *Client) RendezvousBytes() int { return c.rendezvousBytes }
 
 // Worker names the worker, for logs.
 func (c *Client) Worker() string { return c.worker }

@@ -32,7 +32,7 @@ type Buffer struct {
 
 // NewBuffer makes a buffer for inputs of up to inBytes and results of up to
 // outBytes: either up to Client.SlotBytes, or both together up to
-// Client.LargeBytes. Its memory is that of a buffer that was closed before, if
+// Client.RendezvousBytes. Its memory is that of a buffer that was closed before, if
 // there is such a one (see ClientConfig.SpareBytes): what it holds is arbitrary.
 func (c *Client) NewBuffer(inBytes, outBytes int) (*Buffer, error) {
 	if err := c.owner.Acquire(); err != nil {
@@ -42,13 +42,13 @@ func (c *Client) NewBuffer(inBytes, outBytes int) (*Buffer, error) {
 	if inBytes < 0 || outBytes < 0 {
 		return nil, fmt.Errorf("invoke: new buffer for inputs of %d bytes and results of %d", inBytes, outBytes)
 	}
-	if c.beyond(inBytes)+c.beyond(outBytes) > c.large || max(inBytes, outBytes) > max(MaxPayloadBytes, c.layout.slotBytes) {
+	if c.beyond(inBytes)+c.beyond(outBytes) > c.rendezvousBytes || max(inBytes, outBytes) > max(MaxPayloadBytes, c.layout.slotBytes) {
 		return nil, c.tooLarge("", "a buffer for both input and result", inBytes+outBytes)
 	}
 	return c.newBuffer(inBytes, outBytes)
 }
 
-// beyond is what n bytes of input or result take of Client.LargeBytes.
+// beyond is what n bytes of input or result take of Client.RendezvousBytes.
 func (c *Client) beyond(n int) int {
 	if n <= c.layout.slotBytes {
 		return 0

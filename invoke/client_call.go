@@ -11,7 +11,7 @@ import (
 // Call sends in to the function f, waits for the reply and copies the result to
 // out; it returns the result's length in bytes. in and out are the caller's, of
 // any kind of memory, and in use until Call returns. Either may be longer than a
-// slot, up to what Client.LargeBytes says; a Buffer saves the copies.
+// slot, up to what Client.RendezvousBytes says; a Buffer saves the copies.
 //
 // If the context ends first, the call is abandoned: its slot is a credit again
 // once the reply, which nobody will see, has come. The deadline of the context
@@ -141,8 +141,8 @@ func (c *Client) gone(started Started) error {
 // tooLarge is the error for an input, or room for a result, that the worker does
 // not take.
 func (c *Client) tooLarge(name, what string, size int) error {
-	message := fmt.Sprintf("%s has %d bytes; the worker takes calls of %d", what, size, c.large)
-	if c.large == 0 {
+	message := fmt.Sprintf("%s has %d bytes; the worker takes calls of %d", what, size, c.rendezvousBytes)
+	if c.rendezvousBytes == 0 {
 		message = fmt.Sprintf("%s has %d bytes, a slot holds %d, and the worker takes no calls beyond the slots; connect with larger ones (SlotBytes)",
 			what, size, c.layout.slotBytes)
 	}

@@ -36,7 +36,7 @@
 // (quarantine): nothing is written to where somebody else is already waiting. The
 // layout of the headers, the ids and the immediate data is in protocol_wire.go.
 //
-// # Payloads beyond the slots
+// # Rendezvous
 //
 // An input that is longer than a slot stays in registered memory of the client:
 // the caller's Buffer, or a buffer that the client lends to the call and copies

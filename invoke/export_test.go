@@ -21,7 +21,7 @@ func WithClientMemoryIdle(cfg ClientConfig, d time.Duration) ClientConfig {
 }
 
 // ReserveMemory takes n bytes of what the worker has for calls beyond the slots.
-func (w *Worker) ReserveMemory(n int64) bool { return w.large.total.reserve(n) }
+func (w *Worker) ReserveMemory(n int64) bool { return w.rendezvous.total.reserve(n) }
 
 // NewCancels takes notices of a client while a call with an id runs.
 func NewCancels(slots int, running uint64, canceled func(func() bool)) (notified func(msg []byte)) {

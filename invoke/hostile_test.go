@@ -197,8 +197,8 @@ func TestClientThatTakesNoReplies(t *testing.T) {
 	require.NoError(t, err)
 	const depth = depthPerSlot * defaultSlots // of both ends of each direction, with 2 slots
 	for requests, reason := range map[int]string{
-		1 << 20:                     "3 replies could not be posted; it has 2 slots",
-		2*depth + transferDepth + 2: "it does not take its replies; 2 could not be posted for 5s",
+		1 << 20:                       "3 replies could not be posted; it has 2 slots",
+		2*depth + rendezvousDepth + 2: "it does not take its replies; 2 could not be posted for 5s",
 	} {
 		c, err := Dial(ctx, dev, "unix", address, ClientConfig{Slots: 2})
 		require.NoError(t, err)
@@ -292,12 +292,12 @@ func TestHostileWorker(t *testing.T) {
 		require.NoError(t, err)
 		h, err := decodeHello(r.Peer().PrivateData)
 		require.NoError(t, err)
-		s, err := newSession(dev, h.layout, h, largeLimits{})
+		s, err := newSession(dev, h.layout, h, rendezvousLimits{})
 		require.NoError(t, err)
 		w := &Worker{}
 		w.requestQueue, err = dev.NewQueue(s.layout.depth())
 		require.NoError(t, err)
-		w.sendQueue, err = dev.NewQueue(s.layout.depth() + transferDepth)
+		w.sendQueue, err = dev.NewQueue(s.layout.depth() + rendezvousDepth)
 		require.NoError(t, err)
 		require.NoError(t, s.accept(ctx, r, w, nil))
 		c := <-dialed

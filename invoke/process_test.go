@@ -394,9 +394,9 @@ func TestClientsKilled(t *testing.T) {
 	shrinksTo(t, before)
 }
 
-// TestLargeClientsKilled: clients are killed in the middle of transfers; the worker
+// TestRendezvousClientsKilled: clients are killed in the middle of transfers; the worker
 // frees what it had for them.
-func TestLargeClientsKilled(t *testing.T) {
+func TestRendezvousClientsKilled(t *testing.T) {
 	effort.TwoProcesses(t)
 	s := serve(t, "shm:", invoke.WorkerConfig{TotalBytes: 1 << 30})
 	survivor := s.dial(t, invoke.ClientConfig{})

@@ -26,12 +26,12 @@ const Version = 2
 //	44  2  token bytes
 //	46  .. token
 type hello struct {
-	version uint16
-	layout  layout
-	firstID uint64
-	region  transport.RemoteSpan
-	large   uint64
-	token   []byte
+	version         uint16
+	layout          layout
+	firstID         uint64
+	region          transport.RemoteSpan
+	rendezvousBytes uint64
+	token           []byte
 }
 
 const (
@@ -49,7 +49,7 @@ func (h *hello) encode() []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(h.layout.slotBytes))
 	b = binary.LittleEndian.AppendUint64(b, h.firstID)
 	b = h.region.AppendTo(b)
-	b = binary.LittleEndian.AppendUint64(b, h.large)
+	b = binary.LittleEndian.AppendUint64(b, h.rendezvousBytes)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(h.token)))
 	return append(b, h.token...)
 }
@@ -71,7 +71,7 @@ func decodeHello(b []byte) (hello, error) {
 	h.layout = layout{slots: int(binary.LittleEndian.Uint16(b[6:])), slotBytes: int(binary.LittleEndian.Uint32(b[8:]))}
 	h.firstID = binary.LittleEndian.Uint64(b[12:])
 	h.region, _ = transport.DecodeRemoteSpan(b[20:])
-	h.large = binary.LittleEndian.Uint64(b[helloBytes-10:])
+	h.rendezvousBytes = binary.LittleEndian.Uint64(b[helloBytes-10:])
 	h.token = b[helloBytes:]
 	if h.layout.slots < 1 || h.layout.slots > maxSlots || h.layout.slotBytes < minSlotBytes || h.layout.slotBytes > maxSlotBytes {
 		return hello{}, fmt.Errorf("the peer asks for %d slots of %d bytes", h.layout.slots, h.layout.slotBytes)

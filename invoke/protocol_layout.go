@@ -35,7 +35,7 @@ func (l layout) withDefaults(caps transport.Capabilities) (layout, error) {
 		l.slotBytes = defaultSlotBytes
 	}
 	mostBytes := int(min(maxSlotBytes, caps.MaxMessageBytes-headerBytes))
-	mostSlots := min(maxSlots, (int(caps.MaxSendDepth)-transferDepth)/depthPerSlot, int(caps.MaxRecvDepth/depthPerSlot))
+	mostSlots := min(maxSlots, (int(caps.MaxSendDepth)-rendezvousDepth)/depthPerSlot, int(caps.MaxRecvDepth/depthPerSlot))
 	switch {
 	case l.slots < 1 || l.slots > mostSlots:
 		return l, fmt.Errorf("invoke: %d slots; 1 to %d are possible here", l.slots, mostSlots)

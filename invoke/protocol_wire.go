@@ -74,13 +74,13 @@ const (
 
 // requestHeader is a decoded request header.
 type requestHeader struct {
-	id       uint64
-	function uint32
-	bytes    uint32
-	timeout  time.Duration
-	reply    transport.RemoteSpan // the header and the room behind it
-	away     bool                 // the input does not follow the header
-	source   transport.RemoteSpan // but is there
+	id         uint64
+	function   uint32
+	bytes      uint32
+	timeout    time.Duration
+	reply      transport.RemoteSpan // the header and the room behind it
+	rendezvous bool                 // the input does not follow the header
+	source     transport.RemoteSpan // but is there
 }
 
 // putRequest writes a request header to b. The reply span, header and room, is at
@@ -98,13 +98,13 @@ func putRequest(b *[headerBytes]byte, id uint64, function, bytes uint32, timeout
 // putSource completes a header written by putRequest: the input is at source, or
 // follows the header if that is empty.
 func putSource(b *[headerBytes]byte, source transport.RemoteSpan) {
-	away := uint32(0)
+	apart := uint32(0)
 	if source.Len > 0 {
-		away = 1
+		apart = 1
 	}
 	binary.LittleEndian.PutUint64(b[40:], source.Addr)
 	binary.LittleEndian.PutUint32(b[48:], uint32(source.Key))
-	binary.LittleEndian.PutUint32(b[52:], away)
+	binary.LittleEndian.PutUint32(b[52:], apart)
 }
 
 // decodeRequest reads what a peer wrote. Nothing in it is to be believed: a
@@ -123,7 +123,7 @@ func decodeRequest(b *[headerBytes]byte) requestHeader {
 		},
 	}
 	if binary.LittleEndian.Uint32(b[52:]) != 0 {
-		h.away = true
+		h.rendezvous = true
 		h.source = transport.RemoteSpan{
 			Addr: binary.LittleEndian.Uint64(b[40:]),
 			Key:  transport.RKey(binary.LittleEndian.Uint32(b[48:])),

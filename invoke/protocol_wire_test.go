@@ -28,7 +28,7 @@ func TestRequestHeaderLayout(t *testing.T) {
 		"1032547698badcfe"+"0df0feca"+"00000100"+strings.Repeat("00", 24), hex.EncodeToString(b[:]))
 	require.Equal(t, h, decodeRequest(&b))
 
-	h.away, h.source = true, transport.RemoteSpan{Addr: 0x1020304050607080, Key: 0xAABBCCDD, Len: h.bytes}
+	h.rendezvous, h.source = true, transport.RemoteSpan{Addr: 0x1020304050607080, Key: 0xAABBCCDD, Len: h.bytes}
 	putSource(&b, h.source)
 	require.Equal(t, "8070605040302010"+"ddccbbaa"+"01000000"+strings.Repeat("00", 8), hex.EncodeToString(b[40:]))
 	require.Equal(t, h, decodeRequest(&b))
@@ -80,7 +80,7 @@ func FuzzRequestHeader(f *testing.F) {
 			t.Fatalf("reply span of %d bytes", h.reply.Len)
 		}
 		putRequest(&again, h.id, h.function, h.bytes, h.timeout, h.reply)
-		if putSource(&again, h.source); h.away && h.bytes == 0 {
+		if putSource(&again, h.source); h.rendezvous && h.bytes == 0 {
 			return // nothing is not away
 		}
 		if diff := cmp.Diff(h, decodeRequest(&again), cmp.AllowUnexported(requestHeader{})); diff != "" {
@@ -111,7 +111,7 @@ func TestHello(t *testing.T) {
 	t.Parallel()
 	h := hello{
 		version: Version, layout: layout{slots: 17, slotBytes: 1 << 20}, firstID: 1<<40 + 1,
-		region: transport.RemoteSpan{Addr: 1 << 45, Len: 64, Key: 77}, large: 5 << 32, token: []byte("lease 3"),
+		region: transport.RemoteSpan{Addr: 1 << 45, Len: 64, Key: 77}, rendezvousBytes: 5 << 32, token: []byte("lease 3"),
 	}
 	got, err := decodeHello(h.encode())
 	require.NoError(t, err)

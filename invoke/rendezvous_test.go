@@ -75,13 +75,13 @@ func scaled(n int) int {
 
 func lossy(url string) bool { return strings.Contains(url, "loss") }
 
-// TestLargeCalls: whatever the lengths, a call with slices, a future and a buffer
+// TestRendezvousCalls: whatever the lengths, a call with slices, a future and a buffer
 // give the same bytes.
-func TestLargeCalls(t *testing.T) {
+func TestRendezvousCalls(t *testing.T) {
 	everyNetwork(t, func(t *testing.T, url string) {
 		s := serve(t, url, invoke.WorkerConfig{})
 		c := s.dial(t, invoke.ClientConfig{})
-		require.Equal(t, 1<<30, c.LargeBytes())
+		require.Equal(t, 1<<30, c.RendezvousBytes())
 		f := s.register(t, c, "resize", resize)
 		sizes := []int{8, slot - 1, slot, slot + 1, 1<<20 + 3}
 		if effort.Race() {
@@ -210,9 +210,9 @@ func TestSmallCallsDuringLargeOnes(t *testing.T) {
 	})
 }
 
-// TestLargeDeadline: a deadline that passes, and a cancellation, in the middle of
+// TestRendezvousDeadline: a deadline that passes, and a cancellation, in the middle of
 // a transfer, end it; what is left of it is a free slot.
-func TestLargeDeadline(t *testing.T) {
+func TestRendezvousDeadline(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		s := serve(t, url, invoke.WorkerConfig{})
 		c := s.dial(t, invoke.ClientConfig{Slots: 2})
@@ -272,13 +272,13 @@ func (s *stand) inTheMiddle(t *testing.T, c *invoke.Client, end func(f *invoke.H
 	t.Fatal("the input was there before, each time")
 }
 
-// TestLargeStatuses: failures of functions whose input or result is large.
-func TestLargeStatuses(t *testing.T) {
+// TestRendezvousStatuses: failures of functions whose input or result is large.
+func TestRendezvousStatuses(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		const large = slot + 1000
 		s := serve(t, url, invoke.WorkerConfig{CallBytes: 4 << 20})
 		c := s.dial(t, invoke.ClientConfig{Slots: 2})
-		require.Equal(t, 4<<20, c.LargeBytes())
+		require.Equal(t, 4<<20, c.RendezvousBytes())
 		out := make([]byte, large)
 		for _, test := range []struct {
 			name    string
@@ -343,7 +343,7 @@ func TestNoLargeCalls(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		s := serve(t, url, invoke.WorkerConfig{CallBytes: -1})
 		c := s.dial(t, invoke.ClientConfig{})
-		require.Zero(t, c.LargeBytes())
+		require.Zero(t, c.RendezvousBytes())
 		echo := find(t, c, "echo")
 		_, err := c.Call(soon(t), echo, make([]byte, slot+1), nil)
 		require.ErrorIs(t, err, invoke.ErrTooLarge)
@@ -354,9 +354,9 @@ func TestNoLargeCalls(t *testing.T) {
 	})
 }
 
-// TestLargeMemory: what the worker has for large calls is bounded, told, reused,
+// TestRendezvousMemory: what the worker has for large calls is bounded, told, reused,
 // and given back.
-func TestLargeMemory(t *testing.T) {
+func TestRendezvousMemory(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		const large = 1 << 20
 		s := serve(t, url, invoke.WithWorkerMemoryIdle(invoke.WorkerConfig{CallBytes: large, ClientBytes: 2 * large, TotalBytes: 2 * large}, time.Millisecond))
@@ -445,9 +445,9 @@ func TestBuffersReuseMemory(t *testing.T) {
 	})
 }
 
-// TestLargeFatalFaults: connections that fail in the middle of large calls end
+// TestRendezvousFatalFaults: connections that fail in the middle of large calls end
 // with the right error, and leave nothing.
-func TestLargeFatalFaults(t *testing.T) {
+func TestRendezvousFatalFaults(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		lost := 0
 		for seed := range scaled(12) {

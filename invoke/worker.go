@@ -62,15 +62,15 @@ const (
 // Worker executes functions for clients, one call at a time unless its configuration
 // says otherwise. Its methods may be called from anywhere.
 type Worker struct {
-	dev      *transport.Device
-	registry *Registry
-	limit    layout
-	large    largeLimits
-	part     uint32 // the most bytes of a payload that are moved at once
-	max      int    // clients
-	cfg      WorkerConfig
-	log      *slog.Logger
-	spin     time.Duration
+	dev        *transport.Device
+	registry   *Registry
+	limit      layout
+	rendezvous rendezvousLimits
+	part       uint32 // the most bytes of a payload that are moved at once
+	max        int    // clients
+	cfg        WorkerConfig
+	log        *slog.Logger
+	spin       time.Duration
 
 	// All clients' requests complete into requestQueue, which is what the loop
 	// waits for. Completions of replies only give places back: see Client.
@@ -110,7 +110,7 @@ func NewWorker(dev *transport.Device, registry *Registry, cfg WorkerConfig) (*Wo
 	if err != nil {
 		return nil, err
 	}
-	large, err := newLargeLimits(dev, cfg)
+	beyond, err := newRendezvousLimits(dev, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func NewWorker(dev *transport.Device, registry *Registry, cfg WorkerConfig) (*Wo
 		return nil, fmt.Errorf("invoke: MaxClients is %d; 1 to %d are possible", cfg.MaxClients, mostClients)
 	}
 	w := &Worker{
-		dev: dev, registry: registry, limit: limit, large: large, part: uint32(min(partBytes, dev.Capabilities().MaxMessageBytes)), max: cfg.MaxClients, cfg: cfg, log: cfg.Logger, spin: cfg.Mode.Spin(),
+		dev: dev, registry: registry, limit: limit, rendezvous: beyond, part: uint32(min(partBytes, dev.Capabilities().MaxMessageBytes)), max: cfg.MaxClients, cfg: cfg, log: cfg.Logger, spin: cfg.Mode.Spin(),
 		ended: make(chan struct{}), returned: make(chan struct{}, 1), connected: map[*session]struct{}{},
 	}
 	if cfg.Concurrency < 0 {
@@ -134,7 +134,7 @@ func NewWorker(dev *transport.Device, registry *Registry, cfg WorkerConfig) (*Wo
 	w.sleep, w.wake = context.WithCancel(context.Background())
 	// A connection's place in a queue is free some time after its end: a quarter
 	// more lets clients follow each other quickly.
-	depth := (limit.depth() + transferDepth) * (cfg.MaxClients + cfg.MaxClients/4 + 1)
+	depth := (limit.depth() + rendezvousDepth) * (cfg.MaxClients + cfg.MaxClients/4 + 1)
 	if w.requestQueue, err = dev.NewQueue(depth); err == nil {
 		if w.sendQueue, err = dev.NewQueue(depth); err != nil {
 			w.requestQueue.Close()

@@ -70,7 +70,7 @@ func (w *Worker) admit(ctx context.Context, r *transport.Request) (*session, err
 		return nil, err
 	}
 	grant := layout{slots: min(h.layout.slots, w.limit.slots), slotBytes: min(h.layout.slotBytes, w.limit.slotBytes)}
-	s, err := newSession(w.dev, grant, h, w.large)
+	s, err := newSession(w.dev, grant, h, w.rendezvous)
 	if err == nil {
 		if err = s.accept(ctx, r, w, authorize); err != nil {
 			s.free()

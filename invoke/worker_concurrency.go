@@ -12,18 +12,18 @@ import (
 // WorkerConfig.Concurrency. While it runs the loop goes on; when it has returned the loop
 // answers.
 type execution struct {
-	session  *session
-	slot     *workerSlot
-	index    uint32 // of the slot
-	function uint32
-	length   uint32 // of the input
-	input    []byte
-	result   []byte
-	returned transport.RemoteSpan
-	deadline int64     // by now(); 0 for none
-	noticed  int64     // in ticks
-	started  int64     // in ticks
-	transfer *transfer // if it goes beyond the slot
+	session    *session
+	slot       *workerSlot
+	index      uint32 // of the slot
+	function   uint32
+	length     uint32 // of the input
+	input      []byte
+	result     []byte
+	returned   transport.RemoteSpan
+	deadline   int64       // by now(); 0 for none
+	noticed    int64       // in ticks
+	started    int64       // in ticks
+	rendezvous *rendezvous // if it goes beyond the slot
 
 	n     int
 	err   error
@@ -31,11 +31,11 @@ type execution struct {
 }
 
 // detach has the call at hand executed beside the loop, as soon as there is room.
-func (l *loop) detach(input, result []byte, t *transfer) {
+func (l *loop) detach(input, result []byte, t *rendezvous) {
 	k := &l.call
 	e := &execution{
 		session: k.session, slot: k.slot, index: k.index, function: k.function, length: k.length,
-		input: input, result: result, returned: k.returned, deadline: k.deadline, noticed: l.noticed, transfer: t,
+		input: input, result: result, returned: k.returned, deadline: k.deadline, noticed: l.noticed, rendezvous: t,
 	}
 	e.slot.execution = e
 	e.session.executions.Add(1)
@@ -128,8 +128,8 @@ func (l *loop) recall(e *execution) bool {
 	k := &l.call
 	k.session, k.slot, k.index, k.function, k.length = e.session, e.slot, e.index, e.function, e.length
 	k.result, k.returned, k.deadline = e.result, e.returned, e.deadline
-	if e.transfer != nil {
-		k.result = e.slot.result[:min(int(e.transfer.room), len(e.slot.result))]
+	if e.rendezvous != nil {
+		k.result = e.slot.result[:min(int(e.rendezvous.room), len(e.slot.result))]
 	}
 	l.noticed, k.started = e.noticed, e.started
 	e.slot.execution = nil
@@ -141,8 +141,8 @@ func (l *loop) deny(e *execution, status Status, message string) {
 	e.session.executions.Done()
 	noticed, started := l.noticed, l.call.started
 	if l.recall(e) {
-		if e.transfer != nil {
-			l.remove(e.transfer)
+		if e.rendezvous != nil {
+			l.remove(e.rendezvous)
 		}
 		l.answer(status, message)
 	}
@@ -153,7 +153,7 @@ func (l *loop) deny(e *execution, status Status, message string) {
 func (l *loop) replyTo(e *execution) {
 	k := &l.call
 	f := &(*l.w.registry.table.Load())[e.function]
-	switch t := e.transfer; {
+	switch t := e.rendezvous; {
 	case e.crash != "":
 		if t != nil {
 			l.remove(t)
@@ -163,10 +163,10 @@ func (l *loop) replyTo(e *execution) {
 	case t != nil:
 		t.status = StatusOK // the caller may have given up meanwhile; this is the answer all the same
 		l.deliver(t, f, e.n, e.err)
-		if t.phase == phaseWriting && e.slot.transfer == t {
-			e.session.transfers = slices.Insert(e.session.transfers, 0, t)
-			if len(e.session.transfers) == 1 {
-				l.transferring = append(l.transferring, e.session)
+		if t.phase == phaseWriting && e.slot.rendezvous == t {
+			e.session.rendezvous = slices.Insert(e.session.rendezvous, 0, t)
+			if len(e.session.rendezvous) == 1 {
+				l.rendezvousSessions = append(l.rendezvousSessions, e.session)
 			}
 			l.stuck = 0
 		}
@@ -177,16 +177,16 @@ func (l *loop) replyTo(e *execution) {
 	}
 }
 
-// detachTransfer has the function of a call executed whose input has arrived. Until it has
+// detachRendezvous has the function of a call executed whose input has arrived. Until it has
 // returned there is nothing to be moved.
-func (l *loop) detachTransfer(t *transfer) {
+func (l *loop) detachRendezvous(t *rendezvous) {
 	s := t.session
 	if !l.resume(t) {
 		return
 	}
 	t.entered = true
-	s.transfers = slices.DeleteFunc(s.transfers, func(other *transfer) bool { return other == t })
-	if len(s.transfers) == 0 {
+	s.rendezvous = slices.DeleteFunc(s.rendezvous, func(other *rendezvous) bool { return other == t })
+	if len(s.rendezvous) == 0 {
 		l.settle(s)
 	}
 	l.detach(t.input, t.result, t)

@@ -26,9 +26,9 @@ type loop struct {
 	executing int          // functions beside the loop
 	waiting   []*execution // for room there
 
-	transferring []*session // with calls beyond the slots
-	part         [1]transport.WorkRequest
-	stuck        int64 // since when these make no progress, by now(); 0 if they do
+	rendezvousSessions []*session // with calls beyond the slots
+	part               [1]transport.WorkRequest
+	stuck              int64 // since when these make no progress, by now(); 0 if they do
 
 	ctx      *callContext
 	call     call
@@ -62,17 +62,17 @@ const (
 
 // call is the call being answered.
 type call struct {
-	session  *session
-	slot     *workerSlot
-	index    uint32 // of the slot
-	function uint32
-	length   uint32 // of the input
-	result   []byte // room for the result
-	returned transport.RemoteSpan
-	started  int64 // in ticks
-	deadline int64 // by now(); 0 for none
-	large    bool  // of kindFull: input or result go beyond the slot
-	transfer *transfer
+	session    *session
+	slot       *workerSlot
+	index      uint32 // of the slot
+	function   uint32
+	length     uint32 // of the input
+	result     []byte // room for the result
+	returned   transport.RemoteSpan
+	started    int64 // in ticks
+	deadline   int64 // by now(); 0 for none
+	beyond     bool  // of kindFull: input or result go beyond the slot
+	rendezvous *rendezvous
 }
 
 func (l *loop) init(w *Worker) {
@@ -121,7 +121,7 @@ func (l *loop) run() (done bool, err error) {
 		if l.backlogs > 0 {
 			l.retry()
 		}
-		if len(l.transferring) > 0 {
+		if len(l.rendezvousSessions) > 0 {
 			l.advance()
 		}
 		if l.w.attention.Load() && l.attend() {
@@ -155,7 +155,7 @@ func (l *loop) wait() error {
 
 // sleep waits for completions, or until the loop is wanted elsewhere.
 func (l *loop) sleep() (int, error) {
-	if len(l.transferring) > 0 {
+	if len(l.rendezvousSessions) > 0 {
 		l.pause()
 		return 0, nil
 	}
@@ -192,7 +192,7 @@ func (l *loop) request(c *transport.Completion) {
 		return
 	}
 	slot := &s.slots[index]
-	if slot.transfer != nil || slot.execution != nil {
+	if slot.rendezvous != nil || slot.execution != nil {
 		l.drop(s, fmt.Errorf("it broke the protocol: a request in slot %d, whose call is not answered", index))
 		return
 	}
@@ -213,7 +213,7 @@ func (l *loop) request(c *transport.Completion) {
 		l.refuse(kindCanceled)
 		return
 	}
-	if kind == kindFull && k.large {
+	if kind == kindFull && k.beyond {
 		l.begin()
 		return
 	}

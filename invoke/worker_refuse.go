@@ -20,7 +20,7 @@ func (l *loop) prepare(kind requestKind) bool {
 	if !k.matches(&h) {
 		return false
 	}
-	k.large = h.away || h.reply.Len-headerBytes > uint32(len(k.result))
+	k.beyond = h.rendezvous || h.reply.Len-headerBytes > uint32(len(k.result))
 	k.returned = h.reply
 	k.result = k.result[:min(len(k.result), int(h.reply.Len-headerBytes))]
 	if h.timeout > 0 {
@@ -57,7 +57,7 @@ func (l *loop) garbled() bool {
 
 // matches reports whether a header says what came with it.
 func (k *call) matches(h *requestHeader) bool {
-	return h.id == k.slot.id && h.function == k.function && (h.bytes == k.length || h.away && k.length == 0)
+	return h.id == k.slot.id && h.function == k.function && (h.bytes == k.length || h.rendezvous && k.length == 0)
 }
 
 // unknown answers a request for a function that is not there.
@@ -69,7 +69,7 @@ func (l *loop) unknown() {
 // one from a client that does not keep to the slots it was granted.
 func (l *loop) misfit(s *session, index uint32, kind requestKind, function uint32, c *transport.Completion) {
 	if kind == kindCancel && index < uint32(len(s.slots)) && c.Bytes == 0 {
-		if t := s.slots[index].transfer; t != nil && cancelTag(t.slot.id) == function {
+		if t := s.slots[index].rendezvous; t != nil && cancelTag(t.slot.id) == function {
 			t.stop(StatusCanceled, "the caller gave up")
 		}
 		return // otherwise it came too late: the call was answered, or is not far from it
@@ -121,8 +121,8 @@ func (l *loop) recoverCrash() {
 	}
 	k := &l.call
 	l.leave()
-	if t := k.transfer; t != nil {
-		k.transfer = nil
+	if t := k.rendezvous; t != nil {
+		k.rendezvous = nil
 		l.remove(t)
 	}
 	f := &(*l.w.registry.table.Load())[k.function]

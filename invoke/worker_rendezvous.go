@@ -9,10 +9,10 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// transfer is a call whose input or result goes beyond its slot. The worker reads
+// rendezvous is a call whose input or result goes beyond its slot. The worker reads
 // such an input from the client's memory, part by part, and writes such a result
 // there; between any two parts it looks at other requests. It belongs to the loop.
-type transfer struct {
+type rendezvous struct {
 	session  *session
 	slot     *workerSlot
 	index    uint32 // of the slot
@@ -40,7 +40,7 @@ type transfer struct {
 	execution, queue time.Duration
 }
 
-// phase is how far a transfer is.
+// phase is how far a rendezvous is.
 type phase uint8
 
 const (
@@ -55,24 +55,24 @@ const (
 	partBytes = 256 << 10
 	// partsInFlight is how many parts of one call are under way at once.
 	partsInFlight = 8
-	// activeTransfers is how many calls of one client have memory at once: the next
+	// activeRendezvous is how many calls of one client have memory at once: the next
 	// one's input is read while the result of one is written.
-	activeTransfers = 2
-	// transferDepth is how many places of the send queue parts can take.
-	transferDepth = partsInFlight * activeTransfers
+	activeRendezvous = 2
+	// rendezvousDepth is how many places of the send queue parts can take.
+	rendezvousDepth = partsInFlight * activeRendezvous
 )
 
 // begin queues the call at hand, instead of executing it.
 func (l *loop) begin() {
 	k := &l.call
 	h := decodeRequest(k.slot.header)
-	s, most := k.session, l.w.large.call
-	t := &transfer{
+	s, most := k.session, l.w.rendezvous.call
+	t := &rendezvous{
 		session: s, slot: k.slot, index: k.index, function: k.function,
 		returned: h.reply, length: k.length, room: h.reply.Len - headerBytes,
 		noticed: l.noticed, deadline: k.deadline,
 	}
-	if h.away {
+	if h.rendezvous {
 		t.source, t.length = h.source, h.bytes
 	}
 	have := int64(roundUp(int(t.source.Len), 64))
@@ -83,17 +83,17 @@ func (l *loop) begin() {
 	t.room = uint32(min(int64(t.room), max(most-have, int64(s.layout.slotBytes))))
 	t.input = t.slot.input[:k.length:k.length]
 	t.result = t.slot.result[:min(t.room, uint32(s.layout.slotBytes))]
-	if len(s.transfers) == 0 {
-		l.transferring = append(l.transferring, s)
+	if len(s.rendezvous) == 0 {
+		l.rendezvousSessions = append(l.rendezvousSessions, s)
 	}
-	s.transfers = append(s.transfers, t)
-	t.slot.transfer = t
+	s.rendezvous = append(s.rendezvous, t)
+	t.slot.rendezvous = t
 	l.stuck = 0
 }
 
 // stop has the call answered with a status as soon as the device has done with
 // its memory.
-func (t *transfer) stop(status Status, message string) {
+func (t *rendezvous) stop(status Status, message string) {
 	if t.status == StatusOK {
 		t.status, t.message = status, message
 	}
@@ -103,10 +103,10 @@ func (t *transfer) stop(status Status, message string) {
 func (l *loop) advance() {
 	l.reclaim()
 	any := false
-	for i := 0; i < len(l.transferring); {
-		s := l.transferring[i]
+	for i := 0; i < len(l.rendezvousSessions); {
+		s := l.rendezvousSessions[i]
 		any = l.step(s) || any
-		if i < len(l.transferring) && l.transferring[i] == s {
+		if i < len(l.rendezvousSessions) && l.rendezvousSessions[i] == s {
 			i++
 		}
 	}
@@ -121,8 +121,8 @@ func (l *loop) advance() {
 // step does the next thing for the first of a client's calls that there is
 // something to be done for, and reports whether there was one.
 func (l *loop) step(s *session) bool {
-	for i := 0; i < len(s.transfers) && i < activeTransfers; i++ {
-		t := s.transfers[i]
+	for i := 0; i < len(s.rendezvous) && i < activeRendezvous; i++ {
+		t := s.rendezvous[i]
 		if l.refusing && !t.entered {
 			t.stop(StatusRevoked, "the worker is being taken away and starts no calls any more")
 		}
@@ -145,7 +145,7 @@ func (l *loop) step(s *session) bool {
 			}
 		case t.flying > 0:
 		case t.phase == phaseReading:
-			l.executeTransfer(t)
+			l.executeRendezvous(t)
 			return true
 		default:
 			l.conclude(t)
@@ -156,7 +156,7 @@ func (l *loop) step(s *session) bool {
 }
 
 // target is how many bytes are to be moved in this phase.
-func (t *transfer) target() uint32 {
+func (t *rendezvous) target() uint32 {
 	if t.phase == phaseWriting {
 		return t.bytes
 	}
@@ -165,7 +165,7 @@ func (t *transfer) target() uint32 {
 
 // provide gives the call the memory that it needs, and reports whether it is to be
 // looked at again.
-func (l *loop) provide(t *transfer) bool {
+func (l *loop) provide(t *rendezvous) bool {
 	s := t.session
 	need := roundUp(int(t.source.Len), 64)
 	t.start = need
@@ -183,11 +183,11 @@ func (l *loop) provide(t *transfer) bool {
 			}
 			region, err = s.memory.take(need)
 		}
-		if errors.Is(err, errPoolFull) && len(s.transfers) > 0 && s.transfers[0] != t {
+		if errors.Is(err, errPoolFull) && len(s.rendezvous) > 0 && s.rendezvous[0] != t {
 			return false // until the one before is answered
 		}
 		if err != nil {
-			total := l.w.large.total
+			total := l.w.rendezvous.total
 			t.stop(StatusBusy, fmt.Sprintf("no memory for %d bytes of input and %d of result: %v; %d bytes of %d (TotalBytes) are in use",
 				t.length, t.room, err, total.used.Load(), total.most))
 			return true
@@ -205,7 +205,7 @@ func (l *loop) provide(t *transfer) bool {
 }
 
 // move posts the next part.
-func (l *loop) move(t *transfer) bool {
+func (l *loop) move(t *rendezvous) bool {
 	s := t.session
 	n := min(t.target()-t.moved, l.w.part)
 	id := partID(s.id, t.index)
@@ -241,17 +241,17 @@ func (l *loop) moved(c *transport.Completion) {
 	if s == nil || s.id != sessionOf(c.ID) {
 		return // of a session that ended
 	}
-	if t := s.slots[partOf(c.ID)].transfer; t != nil {
+	if t := s.slots[partOf(c.ID)].rendezvous; t != nil {
 		t.flying--
 		l.stuck = 0
 	}
 }
 
-// resume makes the transfer's call the one at hand, and reports whether its client
+// resume makes the rendezvous' call the one at hand, and reports whether its client
 // still is.
-func (l *loop) resume(t *transfer) bool {
+func (l *loop) resume(t *rendezvous) bool {
 	if l.length > 0 && l.of != t.session {
-		if l.flush(); t.slot.transfer != t {
+		if l.flush(); t.slot.rendezvous != t {
 			return false
 		}
 	}
@@ -263,11 +263,11 @@ func (l *loop) resume(t *transfer) bool {
 	return true
 }
 
-// executeTransfer calls the function, whose input has arrived, and answers, or
+// executeRendezvous calls the function, whose input has arrived, and answers, or
 // goes on with writing the result.
-func (l *loop) executeTransfer(t *transfer) {
+func (l *loop) executeRendezvous(t *rendezvous) {
 	if l.w.cfg.Concurrency > 1 {
-		l.detachTransfer(t)
+		l.detachRendezvous(t)
 		return
 	}
 	if !l.resume(t) {
@@ -275,18 +275,18 @@ func (l *loop) executeTransfer(t *transfer) {
 	}
 	k := &l.call
 	f := &(*l.w.registry.table.Load())[t.function]
-	k.transfer, k.started = t, ticks()
+	k.rendezvous, k.started = t, ticks()
 	t.entered = true
 	l.enter()
 	n, err := f.f(l.ctx, t.input, t.result)
 	l.leave()
-	k.transfer = nil
+	k.rendezvous = nil
 	l.deliver(t, f, n, err)
 }
 
 // deliver answers the call at hand, of which the function has returned, or goes on with
 // writing the result.
-func (l *loop) deliver(t *transfer, f *registered, n int, err error) {
+func (l *loop) deliver(t *rendezvous, f *registered, n int, err error) {
 	k := &l.call
 	if err == nil && n > len(t.result) {
 		err = &Error{Status: StatusTooLarge, Message: fmt.Sprintf("the result has %d bytes, there is room for %d; offer more (Call, CallOptions, NewBuffer), or have the worker take more (CallBytes)", n, len(t.result))}
@@ -310,7 +310,7 @@ func (l *loop) deliver(t *transfer, f *registered, n int, err error) {
 }
 
 // conclude answers a call whose result has been written, or that was stopped.
-func (l *loop) conclude(t *transfer) {
+func (l *loop) conclude(t *rendezvous) {
 	if !l.resume(t) {
 		return
 	}
@@ -332,23 +332,23 @@ func (l *loop) conclude(t *transfer) {
 }
 
 // remove forgets a call and gives its memory back.
-func (l *loop) remove(t *transfer) {
+func (l *loop) remove(t *rendezvous) {
 	s := t.session
-	if t.slot.transfer != t {
+	if t.slot.rendezvous != t {
 		return // the session has ended
 	}
-	t.slot.transfer = nil
+	t.slot.rendezvous = nil
 	if t.region != nil {
 		s.memory.put(t.region)
 		t.region = nil
 	}
-	for i, other := range s.transfers {
+	for i, other := range s.rendezvous {
 		if other == t {
-			s.transfers = append(s.transfers[:i], s.transfers[i+1:]...)
+			s.rendezvous = append(s.rendezvous[:i], s.rendezvous[i+1:]...)
 			break
 		}
 	}
-	if len(s.transfers) == 0 {
+	if len(s.rendezvous) == 0 {
 		l.settle(s)
 	}
 	if l.refusing {
@@ -358,19 +358,19 @@ func (l *loop) remove(t *transfer) {
 
 // forget drops the calls of a session that ends, and with it their memory.
 func (l *loop) forget(s *session) {
-	for _, t := range s.transfers {
-		t.slot.transfer = nil
+	for _, t := range s.rendezvous {
+		t.slot.rendezvous = nil
 	}
-	s.transfers = nil
+	s.rendezvous = nil
 	l.settle(s)
 	l.dropWaiting(s)
 }
 
 // settle takes a session off the list of those with calls beyond the slots.
 func (l *loop) settle(s *session) {
-	for i, other := range l.transferring {
+	for i, other := range l.rendezvousSessions {
 		if other == s {
-			l.transferring = append(l.transferring[:i], l.transferring[i+1:]...)
+			l.rendezvousSessions = append(l.rendezvousSessions[:i], l.rendezvousSessions[i+1:]...)
 			return
 		}
 	}
@@ -392,8 +392,8 @@ func (l *loop) pause() {
 
 // writing reports whether there are calls that were executed and not answered.
 func (l *loop) writing() bool {
-	for _, s := range l.transferring {
-		for _, t := range s.transfers {
+	for _, s := range l.rendezvousSessions {
+		for _, t := range s.rendezvous {
 			if t.phase == phaseWriting {
 				return true
 			}

@@ -7,8 +7,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// largeLimits is what a worker sets aside for calls beyond the slots.
-type largeLimits struct {
+// rendezvousLimits is what a worker sets aside for calls beyond the slots.
+type rendezvousLimits struct {
 	call, client int64 // bytes; 0: there are no such calls
 	total        *budget
 	idle         time.Duration
@@ -20,11 +20,11 @@ const (
 	defaultTotalBytes  = 4 << 30
 )
 
-// newLargeLimits fills in what was not chosen. A device that cannot read, or not
+// newRendezvousLimits fills in what was not chosen. A device that cannot read, or not
 // write, has no such calls.
-func newLargeLimits(dev *transport.Device, cfg WorkerConfig) (largeLimits, error) {
+func newRendezvousLimits(dev *transport.Device, cfg WorkerConfig) (rendezvousLimits, error) {
 	if cfg.ClientBytes < 0 || cfg.TotalBytes < 0 {
-		return largeLimits{}, fmt.Errorf("invoke: ClientBytes is %d and TotalBytes is %d; they must not be negative", cfg.ClientBytes, cfg.TotalBytes)
+		return rendezvousLimits{}, fmt.Errorf("invoke: ClientBytes is %d and TotalBytes is %d; they must not be negative", cfg.ClientBytes, cfg.TotalBytes)
 	}
 	choose := func(bytes, otherwise int64) int64 {
 		if bytes == 0 {
@@ -39,7 +39,7 @@ func newLargeLimits(dev *transport.Device, cfg WorkerConfig) (largeLimits, error
 	if call < 0 || !ops.Has(transport.OpRead) || !ops.Has(transport.OpWrite) {
 		call = 0
 	}
-	l := largeLimits{call: call, client: client, total: &budget{most: total}, idle: cfg.memoryIdle}
+	l := rendezvousLimits{call: call, client: client, total: &budget{most: total}, idle: cfg.memoryIdle}
 	if l.idle == 0 {
 		l.idle = memoryIdle
 	}
@@ -47,7 +47,7 @@ func newLargeLimits(dev *transport.Device, cfg WorkerConfig) (largeLimits, error
 }
 
 // newMemory makes the pool of one client.
-func (l largeLimits) newMemory(domain *transport.ProtectionDomain) *memoryPool {
+func (l rendezvousLimits) newMemory(domain *transport.ProtectionDomain) *memoryPool {
 	most := int64(roundUp(int(l.client), pageBytes))
 	return &memoryPool{domain: domain, access: transport.LocalOnly, given: map[*transport.Region]struct{}{}, keep: most, most: most, budget: l.total, idle: l.idle}
 }

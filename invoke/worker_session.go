@@ -31,8 +31,8 @@ type session struct {
 	cancels    cancels
 	executions sync.WaitGroup // beside the loop
 
-	memory    *memoryPool // for calls beyond the slots
-	transfers []*transfer // such calls, the oldest first
+	memory     *memoryPool   // for calls beyond the slots
+	rendezvous []*rendezvous // such calls, the oldest first
 
 	backlog      []transport.WorkRequest // replies that could not be posted yet
 	backlogSince int64                   // by now()
@@ -40,20 +40,20 @@ type session struct {
 
 // workerSlot is one place for a request and its reply.
 type workerSlot struct {
-	id        uint64        // of the slot's last call
-	given     atomic.Uint64 // the call that the client gave up last, see cancels
-	expired   atomic.Bool   // because its deadline had passed there
-	running   atomic.Uint64 // of the call whose function runs, callMark, or 0
-	told      atomic.Uint64 // the last one that WorkerConfig.Canceled was called for
-	session   *session
-	execution *execution // of that call, if it runs beside the loop
-	transfer  *transfer  // of that call, if it is not answered and went beyond the slot
-	header    *[headerBytes]byte
-	input     []byte
-	reply     *[headerBytes]byte
-	result    []byte
-	local     transport.Span       // reply and result
-	returned  transport.RemoteSpan // where the reply goes unless the request says otherwise
+	id         uint64        // of the slot's last call
+	given      atomic.Uint64 // the call that the client gave up last, see cancels
+	expired    atomic.Bool   // because its deadline had passed there
+	running    atomic.Uint64 // of the call whose function runs, callMark, or 0
+	told       atomic.Uint64 // the last one that WorkerConfig.Canceled was called for
+	session    *session
+	execution  *execution  // of that call, if it runs beside the loop
+	rendezvous *rendezvous // of that call, if it is not answered and went beyond the slot
+	header     *[headerBytes]byte
+	input      []byte
+	reply      *[headerBytes]byte
+	result     []byte
+	local      transport.Span       // reply and result
+	returned   transport.RemoteSpan // where the reply goes unless the request says otherwise
 }
 
 // givenUp says whether the client has given the slot's last call up.
@@ -82,14 +82,14 @@ func partOf(id uint64) (slot uint32) { return uint32(id)>>16 - 1 }
 func placeOf(id uint64) uint32 { return uint32(id) & (1<<16 - 1) }
 
 // newSession makes what a client that said h needs, but the connection.
-func newSession(dev *transport.Device, grant layout, h hello, large largeLimits) (*session, error) {
+func newSession(dev *transport.Device, grant layout, h hello, beyond rendezvousLimits) (*session, error) {
 	s := &session{layout: grant, signalEvery: grant.signalEvery(), inlineBytes: uint32(min(dev.Capabilities().MaxInlineBytes, mostInlineBytes))}
 	err := s.allocate(dev)
 	if err != nil {
 		s.free()
 		return nil, err
 	}
-	s.memory = large.newMemory(s.domain)
+	s.memory = beyond.newMemory(s.domain)
 	s.slots = make([]workerSlot, grant.slots)
 	for i := range s.slots {
 		slot := &s.slots[i]
@@ -120,10 +120,10 @@ func (s *session) allocate(dev *transport.Device) (err error) {
 func (s *session) accept(ctx context.Context, r *transport.Request, w *Worker, authorize func(context.Context, transport.Peer) error) error {
 	s.cancels.init(s.slots, w.cfg.Canceled)
 	depth := s.layout.depth()
-	answer := hello{version: Version, layout: s.layout, large: uint64(w.large.call), region: s.layout.remote(s.requests.Remote(0, headerBytes), 0)}
+	answer := hello{version: Version, layout: s.layout, rendezvousBytes: uint64(w.rendezvous.call), region: s.layout.remote(s.requests.Remote(0, headerBytes), 0)}
 	conn, err := r.Accept(ctx, transport.ConnConfig{
 		Domain: s.domain, SendQueue: w.sendQueue, RecvQueue: w.requestQueue,
-		SendDepth: depth + transferDepth, RecvDepth: depth, InlineBytes: int(s.inlineBytes),
+		SendDepth: depth + rendezvousDepth, RecvDepth: depth, InlineBytes: int(s.inlineBytes),
 		PrivateData: answer.encode(), Authorize: authorize, Notified: s.cancels.notified,
 	})
 	if err != nil {
