@@ -5,38 +5,38 @@ import (
 	"slices"
 
 	"github.com/rfaas-go/rfaas/internal/order"
-	"github.com/rfaas-go/rfaas/transport"
 )
 
 // execution is a call whose function runs, or is to run, on a goroutine of its own: see
 // WorkerConfig.Concurrency. While it runs the loop goes on; when it has returned the loop
 // answers.
 type execution struct {
-	session    *session
-	slot       *workerSlot
-	index      uint32 // of the slot
-	function   uint32
-	length     uint32 // of the input
-	input      []byte
-	result     []byte
-	returned   transport.RemoteSpan
-	deadline   int64       // by now(); 0 for none
-	noticed    int64       // in ticks
-	started    int64       // in ticks
-	rendezvous *rendezvous // if it goes beyond the slot
+	*call
+	in, out []byte
 
 	n     int
 	err   error
 	crash string // why there is neither
 }
 
-// detach has the call at hand executed beside the loop, as soon as there is room.
-func (l *loop) detach(input, result []byte, t *rendezvous) {
-	k := &l.call
-	e := &execution{
-		session: k.session, slot: k.slot, index: k.index, function: k.function, length: k.length,
-		input: input, result: result, returned: k.returned, deadline: k.deadline, noticed: l.noticed, rendezvous: t,
+// detach has a call at hand executed beside the loop, as soon as there is room.
+func (l *loop) detach(k *call, in, out []byte) {
+	beside := *k
+	l.queue(&execution{call: &beside, in: in, out: out})
+}
+
+// detachRendezvous has the function of a call executed whose input has arrived. Until it has
+// returned there is nothing to be moved.
+func (l *loop) detachRendezvous(t *rendezvous) {
+	s := t.session
+	s.rendezvous = slices.DeleteFunc(s.rendezvous, func(other *rendezvous) bool { return other == t })
+	if len(s.rendezvous) == 0 {
+		l.settle(s)
 	}
+	l.queue(&execution{call: &t.call, in: t.in, out: t.out})
+}
+
+func (l *loop) queue(e *execution) {
 	e.slot.execution = e
 	e.session.executions.Add(1)
 	l.waiting = append(l.waiting, e)
@@ -52,11 +52,11 @@ func (l *loop) fill() {
 		case e.session.conn.Err() != nil: // the loop has not noticed yet that the client is gone
 			e.session.executions.Done()
 		case l.refusing:
-			l.deny(e, StatusRevoked, "the worker is being taken away and starts no calls any more")
+			l.deny(e, StatusRevoked, revokedMessage)
 		case e.slot.givenUp():
-			l.deny(e, StatusCanceled, "the caller gave up before the call was started")
+			l.deny(e, StatusCanceled, canceledMessage)
 		case e.deadline != 0 && now() >= e.deadline:
-			l.deny(e, StatusDeadlineExceeded, "the deadline had passed before the call was started")
+			l.deny(e, StatusDeadlineExceeded, expiredMessage)
 		default:
 			l.executing++
 			e.started = ticks()
@@ -89,7 +89,7 @@ func (w *Worker) execute(e *execution, f *registered) {
 		default:
 		}
 	}()
-	e.n, e.err = f.f(ctx, e.input, e.result)
+	e.n, e.err = f.f(ctx, e.in, e.out)
 	returned = true
 }
 
@@ -103,63 +103,24 @@ func (l *loop) settleExecutions() {
 	l.w.executed = nil
 	l.w.mu.Unlock()
 	l.executing -= len(executed)
-	if len(executed) > 0 {
-		noticed := l.noticed
-		for _, e := range executed {
-			if l.recall(e) {
-				l.replyTo(e)
-			}
+	for _, e := range executed {
+		if l.stageFor(e.session) {
+			l.settleExecution(e)
 		}
-		l.noticed, l.call.started = noticed, ticks()
+	}
+	if len(executed) > 0 {
+		l.free = ticks()
 	}
 	l.fill()
 }
 
-// recall makes an execution's call the one at hand, and reports whether its client still
-// is.
-func (l *loop) recall(e *execution) bool {
-	if l.length > 0 && l.of != e.session {
-		l.flush() // which may find that sessions have ended
-	}
-	if l.sessions[placeOf(e.session.id)] != e.session {
-		return false
-	}
-	l.of = e.session
-	k := &l.call
-	k.session, k.slot, k.index, k.function, k.length = e.session, e.slot, e.index, e.function, e.length
-	k.result, k.returned, k.deadline = e.result, e.returned, e.deadline
-	if e.rendezvous != nil {
-		k.result = e.slot.result[:min(int(e.rendezvous.room), len(e.slot.result))]
-	}
-	l.noticed, k.started = e.noticed, e.started
+// settleExecution answers a call, or goes on with writing its result.
+func (l *loop) settleExecution(e *execution) {
 	e.slot.execution = nil
-	return true
-}
-
-// deny answers a call that is not started.
-func (l *loop) deny(e *execution, status Status, message string) {
-	e.session.executions.Done()
-	noticed, started := l.noticed, l.call.started
-	if l.recall(e) {
-		if e.rendezvous != nil {
-			l.remove(e.rendezvous)
-		}
-		l.answer(status, message)
-	}
-	l.noticed, l.call.started = noticed, started
-}
-
-// replyTo answers the call at hand.
-func (l *loop) replyTo(e *execution) {
-	k := &l.call
 	f := &(*l.w.registry.table.Load())[e.function]
 	switch t := e.rendezvous; {
 	case e.crash != "":
-		if t != nil {
-			l.remove(t)
-		}
-		l.w.log.Error("function crashed", "function", f.name, "peer", e.session.peer, "reason", e.crash)
-		l.reply(f, StatusCrashed, 0, putMessage(k.result, e.crash))
+		l.replyCrash(e.call, e.crash)
 	case t != nil:
 		t.status = StatusOK // the caller may have given up meanwhile; this is the answer all the same
 		l.deliver(t, f, e.n, e.err)
@@ -170,26 +131,24 @@ func (l *loop) replyTo(e *execution) {
 			}
 			l.stuck = 0
 		}
-	case e.err != nil || uint(e.n) > uint(len(k.result)):
-		l.replyFailure(f, e.n, e.err)
+	case e.err != nil || uint(e.n) > uint(len(e.call.result)):
+		l.replyFailure(e.call, f, e.n, e.err)
 	default:
-		l.reply(f, StatusOK, 0, e.n)
+		l.reply(e.call, f, StatusOK, 0, e.n)
 	}
 }
 
-// detachRendezvous has the function of a call executed whose input has arrived. Until it has
-// returned there is nothing to be moved.
-func (l *loop) detachRendezvous(t *rendezvous) {
-	s := t.session
-	if !l.resume(t) {
+// deny answers a call that is not started.
+func (l *loop) deny(e *execution, status Status, message string) {
+	e.session.executions.Done()
+	if !l.stageFor(e.session) {
 		return
 	}
-	t.entered = true
-	s.rendezvous = slices.DeleteFunc(s.rendezvous, func(other *rendezvous) bool { return other == t })
-	if len(s.rendezvous) == 0 {
-		l.settle(s)
+	e.slot.execution = nil
+	if e.rendezvous != nil {
+		l.remove(e.rendezvous)
 	}
-	l.detach(t.input, t.result, t)
+	l.answer(e.call, status, message)
 }
 
 // awaitExecutions waits until no function runs any more, and answers. The contexts of all

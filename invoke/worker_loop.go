@@ -20,7 +20,7 @@ type loop struct {
 	completions [workerBatch]transport.Completion
 	acks        [workerBatch / 4]transport.Completion // of replies
 	next, count int                                   // of completions: not handled yet, all
-	noticed     int64                                 // when completions were polled, by now()
+	noticed     int64                                 // when completions were polled, in ticks
 	refusing    bool                                  // drained
 
 	executing int          // functions beside the loop
@@ -31,7 +31,9 @@ type loop struct {
 	stuck              int64 // since when these make no progress, by now(); 0 if they do
 
 	ctx      *callContext
-	call     call
+	call     call                              // the last one that was noticed
+	running  *call                             // whose function runs on this goroutine, or nil
+	free     int64                             // since when none has, in ticks
 	staged   [replyBatch]transport.WorkRequest // replies to be posted
 	length   int                               // of staged
 	of       *session                          // whose replies they are
@@ -60,19 +62,20 @@ const (
 	replyDelay = time.Microsecond
 )
 
-// call is the call being answered.
+// call is a call on its way through the worker.
 type call struct {
 	session    *session
 	slot       *workerSlot
 	index      uint32 // of the slot
 	function   uint32
 	length     uint32 // of the input
-	result     []byte // room for the result
+	beyond     bool   // input or result go beyond the slot
+	result     []byte // room for the result in the slot
 	returned   transport.RemoteSpan
-	started    int64 // in ticks
-	deadline   int64 // by now(); 0 for none
-	beyond     bool  // of kindFull: input or result go beyond the slot
-	rendezvous *rendezvous
+	noticed    int64       // in ticks
+	started    int64       // in ticks
+	deadline   int64       // by now(); 0 for none
+	rendezvous *rendezvous // the call's part of one, or nil
 }
 
 func (l *loop) init(w *Worker) {
@@ -88,7 +91,7 @@ func (l *loop) init(w *Worker) {
 	if spin := w.spin; spin != transport.Hot {
 		l.spin = int64(min(spin, time.Second)) << tickShift / int64(l.tick)
 	}
-	l.call.started = ticks()
+	l.free = ticks()
 }
 
 // serve runs until the worker is closed.
@@ -144,8 +147,8 @@ func (l *loop) wait() error {
 	l.next, l.count = 0, n
 	if n > 0 {
 		l.noticed = ticks()
-		l.polled += min(l.noticed-l.call.started, l.spin)
-		l.call.started = l.noticed
+		l.polled += min(l.noticed-l.free, l.spin)
+		l.free = l.noticed
 	}
 	if n > 1 {
 		l.applyCancels()
@@ -199,29 +202,25 @@ func (l *loop) request(c *transport.Completion) {
 	slot.id += uint64(len(s.slots))
 	k := &l.call // field by field: see setWriteImm
 	k.session, k.slot, k.index, k.function, k.length = s, slot, index, function, length
-	k.result, k.returned, k.deadline = slot.result, slot.returned, 0
-	if kind != kindPlain && !l.prepare(kind) || l.refusing {
-		l.refuse(kind)
+	k.result, k.returned, k.deadline, k.noticed, k.started = slot.result, slot.returned, 0, l.noticed, l.free
+	if kind != kindPlain && !l.prepare(k, kind) {
 		return
 	}
 	table := *l.w.registry.table.Load()
-	if int(function) >= len(table) {
-		l.unknown()
-		return
+	switch {
+	case l.refusing:
+		l.answer(k, StatusRevoked, revokedMessage)
+	case int(function) >= len(table):
+		l.answer(k, StatusNotFound, fmt.Sprintf("there is no function with index %d", function))
+	case slot.givenUp():
+		l.answer(k, StatusCanceled, canceledMessage)
+	case kind == kindFull && k.beyond:
+		l.begin(k)
+	case l.w.cfg.Concurrency > 1 && function != lookupFunction:
+		l.detach(k, slot.input[:k.length:k.length], k.result)
+	default:
+		l.execute(k, &table[function])
 	}
-	if slot.givenUp() {
-		l.refuse(kindCanceled)
-		return
-	}
-	if kind == kindFull && k.beyond {
-		l.begin()
-		return
-	}
-	if l.w.cfg.Concurrency > 1 && function != lookupFunction {
-		l.detach(slot.input[:length:length], k.result, nil)
-		return
-	}
-	l.execute(&table[function])
 }
 
 // lasting reports whether a function may keep the replies of others waiting.
@@ -238,29 +237,28 @@ func (l *loop) took(function uint32, ticks int64) {
 }
 
 // execute calls the function and stages the reply.
-func (l *loop) execute(f *registered) {
-	k := &l.call
-	l.enter()
+func (l *loop) execute(k *call, f *registered) {
+	l.enter(k)
 	n, err := f.f(l.ctx, k.slot.input[:k.length:k.length], k.result)
-	l.leave()
+	l.leave(k)
 	if err != nil || uint(n) > uint(len(k.result)) {
-		l.replyFailure(f, n, err)
+		l.replyFailure(k, f, n, err)
 		return
 	}
-	l.reply(f, StatusOK, 0, n)
+	l.reply(k, f, StatusOK, 0, n)
 }
 
-// enter makes the context that of the call at hand, whose function is about to run.
-func (l *loop) enter() {
-	k := &l.call
+// enter makes the context that of a call whose function is about to run here.
+func (l *loop) enter(k *call) {
+	l.running = k
 	l.ctx.slot, l.ctx.deadline = k.slot, k.deadline
 	order.Publish64(&k.slot.running, callMark(k.slot.id))
 }
 
 // leave ends what enter began.
-func (l *loop) leave() {
-	k := &l.call
+func (l *loop) leave(k *call) {
 	order.Publish64(&k.slot.running, 0)
+	l.running = nil
 	if l.ctx.spent.Load() {
 		l.replaceContext()
 	}
@@ -268,17 +266,16 @@ func (l *loop) leave() {
 
 // reply stages the reply of an executed call, n bytes of which lie in k.result,
 // and accounts for it.
-func (l *loop) reply(f *registered, status Status, code uint32, n int) {
-	k := &l.call
+func (l *loop) reply(k *call, f *registered, status Status, code uint32, n int) {
 	end := ticks()
 	h := replyHeader{
 		id: k.slot.id, status: status, entered: true, code: code, bytes: uint32(n),
-		execution: time.Duration(l.tick.ns(end - k.started)), queue: time.Duration(l.tick.ns(k.started - l.noticed)),
+		execution: time.Duration(l.tick.ns(end - k.started)), queue: time.Duration(l.tick.ns(k.started - k.noticed)),
 	}
 	h.encode(k.slot.reply)
-	l.stage(status, n)
+	l.stage(k, status, n)
 	if k.session.meter != nil {
-		l.meter(f, &h) // first: what a client has was counted, also when the process is killed then
+		l.meter(k, f, &h) // first: what a client has was counted, also when the process is killed then
 	}
 	if l.length == 1 {
 		l.since = end
@@ -286,14 +283,13 @@ func (l *loop) reply(f *registered, status Status, code uint32, n int) {
 	if l.length == replyBatch || end-l.since > l.delay || l.next == l.count {
 		l.flush()
 	}
-	l.account(&h)
+	l.account(k, &h)
 	l.took(k.function, end-k.started)
-	k.started = end
+	l.free = end
 }
 
 // meter tells the session's meter, if it has one, of an executed call.
-func (l *loop) meter(f *registered, h *replyHeader) {
-	k := &l.call
+func (l *loop) meter(k *call, f *registered, h *replyHeader) {
 	if k.session.meter == nil || k.function == lookupFunction {
 		return
 	}
@@ -309,9 +305,9 @@ func (l *loop) meter(f *registered, h *replyHeader) {
 }
 
 // account counts an executed call.
-func (l *loop) account(h *replyHeader) {
+func (l *loop) account(k *call, h *replyHeader) {
 	l.tally.calls++
-	l.tally.bytesIn += uint64(l.call.length)
+	l.tally.bytesIn += uint64(k.length)
 	l.tally.busy += uint64(h.execution)
 	if h.status == StatusOK {
 		l.tally.bytesOut += uint64(h.bytes)
@@ -324,8 +320,7 @@ func (l *loop) account(h *replyHeader) {
 }
 
 // stage adds the reply of n bytes in the call's slot to those to be posted.
-func (l *loop) stage(status Status, n int) {
-	k := &l.call
+func (l *loop) stage(k *call, status Status, n int) {
 	s := k.session
 	wr := &l.staged[l.length]
 	setWriteImm(wr, s.id, k.slot.local.Slice(0, headerBytes+n), k.returned, replyImm(k.index, status, k.slot.id))

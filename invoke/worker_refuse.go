@@ -9,60 +9,42 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// prepare reads the header of a request that says more than its immediate data,
-// and reports whether the call is to be executed.
-func (l *loop) prepare(kind requestKind) bool {
-	k := &l.call
-	if kind == kindCancel || kind == kindCanceled {
+// Why calls are not started.
+const (
+	revokedMessage  = "the worker is being taken away and starts no calls any more"
+	canceledMessage = "the caller gave up before the call was started"
+	expiredMessage  = "the deadline had passed before the call was started"
+)
+
+// prepare reads the header of a request that says more than its immediate data, and
+// reports whether the call is to be executed. Otherwise it was answered, or has ended its
+// session.
+func (l *loop) prepare(k *call, kind requestKind) bool {
+	switch kind {
+	case kindCanceled:
+		l.answer(k, StatusCanceled, canceledMessage)
+		return false
+	case kindCancel:
+		l.drop(k.session, fmt.Errorf("it broke the protocol: a cancel of %d bytes", k.length))
 		return false
 	}
 	h := decodeRequest(k.slot.header)
-	if !k.matches(&h) {
+	if h.id != k.slot.id || h.function != k.function || h.bytes != k.length && !(h.rendezvous && k.length == 0) {
+		l.drop(k.session, fmt.Errorf("it broke the protocol: the header of slot %d does not match its immediate data", k.index))
 		return false
 	}
 	k.beyond = h.rendezvous || h.reply.Len-headerBytes > uint32(len(k.result))
 	k.returned = h.reply
 	k.result = k.result[:min(len(k.result), int(h.reply.Len-headerBytes))]
 	if h.timeout > 0 {
-		waited := l.tick.ns(k.started - l.noticed)
+		waited := l.tick.ns(k.started - k.noticed)
 		k.deadline = now() - waited + int64(h.timeout)
-		return int64(h.timeout) > waited
+		if int64(h.timeout) <= waited && !l.refusing {
+			l.answer(k, StatusDeadlineExceeded, expiredMessage)
+			return false
+		}
 	}
 	return true
-}
-
-// refuse answers a request that is not executed.
-func (l *loop) refuse(kind requestKind) {
-	k := &l.call
-	switch {
-	case kind == kindCanceled:
-		l.answer(StatusCanceled, "the caller gave up before the call was started")
-	case kind == kindCancel:
-		l.drop(k.session, fmt.Errorf("it broke the protocol: a cancel of %d bytes", k.length))
-	case kind == kindFull && l.garbled():
-		l.drop(k.session, fmt.Errorf("it broke the protocol: the header of slot %d does not match its immediate data", k.index))
-	case l.refusing:
-		l.answer(StatusRevoked, "the worker is being taken away and starts no calls any more")
-	default:
-		l.answer(StatusDeadlineExceeded, "the deadline had passed before the call was started")
-	}
-}
-
-// garbled reports whether the request's header contradicts what came with it.
-func (l *loop) garbled() bool {
-	k := &l.call
-	h := decodeRequest(k.slot.header)
-	return !k.matches(&h)
-}
-
-// matches reports whether a header says what came with it.
-func (k *call) matches(h *requestHeader) bool {
-	return h.id == k.slot.id && h.function == k.function && (h.bytes == k.length || h.rendezvous && k.length == 0)
-}
-
-// unknown answers a request for a function that is not there.
-func (l *loop) unknown() {
-	l.answer(StatusNotFound, fmt.Sprintf("there is no function with index %d", l.call.function))
 }
 
 // misfit handles a request that does not fit: a cancel, which has no header, or
@@ -79,12 +61,11 @@ func (l *loop) misfit(s *session, index uint32, kind requestKind, function uint3
 }
 
 // answer stages the reply of a call that is not executed.
-func (l *loop) answer(status Status, message string) {
-	k := &l.call
+func (l *loop) answer(k *call, status Status, message string) {
 	n := putMessage(k.result, message)
 	h := replyHeader{id: k.slot.id, status: status, bytes: uint32(n)}
 	h.encode(k.slot.reply)
-	l.stage(status, n)
+	l.stage(k, status, n)
 	l.flush()
 	l.tally.refused++
 	l.unpublished++
@@ -92,8 +73,7 @@ func (l *loop) answer(status Status, message string) {
 
 // replyFailure stages the reply of a function that failed, or whose result does
 // not fit.
-func (l *loop) replyFailure(f *registered, n int, err error) {
-	k := &l.call
+func (l *loop) replyFailure(k *call, f *registered, n int, err error) {
 	status, message, code := StatusTooLarge, "", uint32(0)
 	switch {
 	case err != nil:
@@ -107,28 +87,31 @@ func (l *loop) replyFailure(f *registered, n int, err error) {
 	default:
 		message = fmt.Sprintf("the result has %d bytes, there is room for %d; offer more (Call, CallOptions, NewBuffer) or connect with larger slots (SlotBytes)", n, len(k.result))
 	}
-	l.reply(f, status, code, putMessage(k.result, message))
+	l.reply(k, f, status, code, putMessage(k.result, message))
 }
 
 // recoverCrash, deferred by run, answers the call of a function that panicked.
 func (l *loop) recoverCrash() {
-	if s := l.call.slot; s == nil || s.execution != nil || s.running.Load() == 0 { // no function runs here
+	k := l.running
+	if k == nil {
 		return // the panic, if there is one, is this package's own fault: let it pass
 	}
 	value := recover()
 	if value == nil {
 		return // runtime.Goexit
 	}
-	k := &l.call
-	l.leave()
-	if t := k.rendezvous; t != nil {
-		k.rendezvous = nil
-		l.remove(t)
+	l.leave(k)
+	l.replyCrash(k, fmt.Sprintf("panic: %v, at %s", value, panicPlace()))
+}
+
+// replyCrash stages the reply of a function that crashed.
+func (l *loop) replyCrash(k *call, message string) {
+	if k.rendezvous != nil {
+		l.remove(k.rendezvous)
 	}
 	f := &(*l.w.registry.table.Load())[k.function]
-	message := fmt.Sprintf("panic: %v, at %s", value, panicPlace())
 	l.w.log.Error("function crashed", "function", f.name, "peer", k.session.peer, "reason", message)
-	l.reply(f, StatusCrashed, 0, putMessage(k.result, message))
+	l.reply(k, f, StatusCrashed, 0, putMessage(k.result, message))
 }
 
 // panicPlace is where a panic that is being recovered came from: the innermost

@@ -13,29 +13,22 @@ import (
 // such an input from the client's memory, part by part, and writes such a result
 // there; between any two parts it looks at other requests. It belongs to the loop.
 type rendezvous struct {
-	session  *session
-	slot     *workerSlot
-	index    uint32 // of the slot
-	function uint32
-	phase    phase
-	source   transport.RemoteSpan // input at the client, if it is not in the slot
-	returned transport.RemoteSpan // header of the reply and room for the result
-	length   uint32               // of the input
-	room     uint32               // for the result
+	call
+	phase  phase
+	source transport.RemoteSpan // input at the client, if it is not in the slot
+	room   uint32               // for the result
 
 	region *transport.Region // of the pool: input, if it is not in the slot, and result, if it may be longer than a slot
 	start  int               // of the result in region
-	input  []byte
-	result []byte
+	in     []byte
+	out    []byte // may be the slot's
 	moved  uint32 // bytes posted in this phase
 	flying int    // parts posted and not completed
 
-	status   Status // what to answer, if not the result
-	message  string
-	entered  bool
-	bytes    uint32 // of the result
-	noticed  int64  // in ticks
-	deadline int64  // by now(); 0 for none
+	status  Status // what to answer, if not the result
+	message string
+	entered bool
+	bytes   uint32 // of the result
 
 	execution, queue time.Duration
 }
@@ -62,27 +55,23 @@ const (
 	rendezvousDepth = partsInFlight * activeRendezvous
 )
 
-// begin queues the call at hand, instead of executing it.
-func (l *loop) begin() {
-	k := &l.call
+// begin queues a call, instead of executing it.
+func (l *loop) begin(k *call) {
 	h := decodeRequest(k.slot.header)
 	s, most := k.session, l.w.rendezvous.call
-	t := &rendezvous{
-		session: s, slot: k.slot, index: k.index, function: k.function,
-		returned: h.reply, length: k.length, room: h.reply.Len - headerBytes,
-		noticed: l.noticed, deadline: k.deadline,
-	}
+	t := &rendezvous{call: *k, room: h.reply.Len - headerBytes}
+	t.rendezvous = t
 	if h.rendezvous {
 		t.source, t.length = h.source, h.bytes
 	}
 	have := int64(roundUp(int(t.source.Len), 64))
 	if have > most {
-		l.answer(StatusTooLarge, fmt.Sprintf("the input has %d bytes; the worker takes %d (CallBytes) with the room for the result", t.source.Len, most))
+		l.answer(k, StatusTooLarge, fmt.Sprintf("the input has %d bytes; the worker takes %d (CallBytes) with the room for the result", t.source.Len, most))
 		return
 	}
 	t.room = uint32(min(int64(t.room), max(most-have, int64(s.layout.slotBytes))))
-	t.input = t.slot.input[:k.length:k.length]
-	t.result = t.slot.result[:min(t.room, uint32(s.layout.slotBytes))]
+	t.in = t.slot.input[:k.length:k.length]
+	t.out = t.slot.result[:min(t.room, uint32(s.layout.slotBytes))]
 	if len(s.rendezvous) == 0 {
 		l.rendezvousSessions = append(l.rendezvousSessions, s)
 	}
@@ -124,7 +113,7 @@ func (l *loop) step(s *session) bool {
 	for i := 0; i < len(s.rendezvous) && i < activeRendezvous; i++ {
 		t := s.rendezvous[i]
 		if l.refusing && !t.entered {
-			t.stop(StatusRevoked, "the worker is being taken away and starts no calls any more")
+			t.stop(StatusRevoked, revokedMessage)
 		}
 		if t.status == StatusOK && t.deadline != 0 && now() >= t.deadline {
 			t.stop(StatusDeadlineExceeded, fmt.Sprintf("the deadline passed when %d of %d bytes were moved", t.moved, t.target()))
@@ -195,10 +184,10 @@ func (l *loop) provide(t *rendezvous) bool {
 		t.region = region
 	}
 	if t.source.Len > 0 {
-		t.input = t.region.Bytes()[:t.source.Len:t.source.Len]
+		t.in = t.region.Bytes()[:t.source.Len:t.source.Len]
 	}
 	if beyond {
-		t.result = t.region.Bytes()[t.start:need:need]
+		t.out = t.region.Bytes()[t.start:need:need]
 	}
 	t.phase = phaseReading
 	return true
@@ -247,78 +236,70 @@ func (l *loop) moved(c *transport.Completion) {
 	}
 }
 
-// resume makes the rendezvous' call the one at hand, and reports whether its client
-// still is.
-func (l *loop) resume(t *rendezvous) bool {
-	if l.length > 0 && l.of != t.session {
-		if l.flush(); t.slot.rendezvous != t {
-			return false
-		}
+// stageFor makes a session the one whose replies are staged, and reports whether its
+// client is still there.
+func (l *loop) stageFor(s *session) bool {
+	if l.length > 0 && l.of != s {
+		l.flush() // it may find that sessions have ended
 	}
-	l.of = t.session
-	k := &l.call
-	k.session, k.slot, k.index, k.function, k.length = t.session, t.slot, t.index, t.function, t.length
-	k.result, k.returned, k.deadline = t.slot.result[:min(int(t.room), len(t.slot.result))], t.returned, t.deadline
-	l.noticed = t.noticed
+	if l.sessions[placeOf(s.id)] != s {
+		return false
+	}
+	l.of = s
 	return true
 }
 
 // executeRendezvous calls the function, whose input has arrived, and answers, or
 // goes on with writing the result.
 func (l *loop) executeRendezvous(t *rendezvous) {
+	if !l.stageFor(t.session) {
+		return
+	}
+	t.entered = true
 	if l.w.cfg.Concurrency > 1 {
 		l.detachRendezvous(t)
 		return
 	}
-	if !l.resume(t) {
-		return
-	}
-	k := &l.call
 	f := &(*l.w.registry.table.Load())[t.function]
-	k.rendezvous, k.started = t, ticks()
-	t.entered = true
-	l.enter()
-	n, err := f.f(l.ctx, t.input, t.result)
-	l.leave()
-	k.rendezvous = nil
+	t.started = ticks()
+	l.enter(&t.call)
+	n, err := f.f(l.ctx, t.in, t.out)
+	l.leave(&t.call)
 	l.deliver(t, f, n, err)
 }
 
-// deliver answers the call at hand, of which the function has returned, or goes on with
-// writing the result.
+// deliver answers a call whose function has returned, or goes on with writing the result.
 func (l *loop) deliver(t *rendezvous, f *registered, n int, err error) {
-	k := &l.call
-	if err == nil && n > len(t.result) {
-		err = &Error{Status: StatusTooLarge, Message: fmt.Sprintf("the result has %d bytes, there is room for %d; offer more (Call, CallOptions, NewBuffer), or have the worker take more (CallBytes)", n, len(t.result))}
+	if err == nil && n > len(t.out) {
+		err = &Error{Status: StatusTooLarge, Message: fmt.Sprintf("the result has %d bytes, there is room for %d; offer more (Call, CallOptions, NewBuffer), or have the worker take more (CallBytes)", n, len(t.out))}
 	}
 	switch {
 	case err != nil || n < 0:
 		l.remove(t)
-		l.replyFailure(f, n, err)
+		l.replyFailure(&t.call, f, n, err)
 	case n <= len(t.slot.result):
-		copy(t.slot.result, t.result[:n])
+		copy(t.slot.result, t.out[:n])
 		l.remove(t)
-		l.reply(f, StatusOK, 0, n)
+		l.reply(&t.call, f, StatusOK, 0, n)
 	default:
-		end := ticks()
+		l.free = ticks()
 		t.phase, t.moved, t.bytes = phaseWriting, 0, uint32(n)
-		t.execution, t.queue = time.Duration(l.tick.ns(end-k.started)), time.Duration(l.tick.ns(k.started-t.noticed))
+		t.execution, t.queue = time.Duration(l.tick.ns(l.free-t.started)), time.Duration(l.tick.ns(t.started-t.noticed))
 		h := &replyHeader{status: StatusOK, bytes: t.bytes, execution: t.execution, queue: t.queue}
-		l.meter(f, h)
-		l.account(h)
+		l.meter(&t.call, f, h)
+		l.account(&t.call, h)
 	}
 }
 
 // conclude answers a call whose result has been written, or that was stopped.
 func (l *loop) conclude(t *rendezvous) {
-	if !l.resume(t) {
+	if !l.stageFor(t.session) {
 		return
 	}
-	k := &l.call
 	h := replyHeader{id: t.slot.id, status: t.status, entered: t.entered, bytes: t.bytes, execution: t.execution, queue: t.queue}
 	n := 0
 	if t.status != StatusOK {
-		n = putMessage(k.result, t.message)
+		n = putMessage(t.call.result, t.message)
 		h.bytes = uint32(n)
 		if !t.entered {
 			l.tally.refused++
@@ -327,7 +308,7 @@ func (l *loop) conclude(t *rendezvous) {
 	}
 	h.encode(t.slot.reply)
 	l.remove(t)
-	l.stage(t.status, n)
+	l.stage(&t.call, t.status, n)
 	l.flush()
 }
 
