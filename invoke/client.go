@@ -100,6 +100,7 @@ type clientSlot struct {
 	state    slotState
 	status   Status
 	gone     bool   // the connection ended before the reply
+	attached bool   // the header tells of metadata
 	bytes    uint32 // of the reply's payload
 	room     uint32 // for it
 	index    uint32

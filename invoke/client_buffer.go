@@ -79,8 +79,8 @@ func (b *Buffer) In() []byte { return b.in }
 
 // Call is Client.Call with the first n bytes of In as input. It returns the
 // result in place. Besides Client.Call's errors there is ErrBufferBusy.
-func (b *Buffer) Call(ctx context.Context, f *Handle, n int) ([]byte, error) {
-	if err := b.Go(ctx, f, n); err != nil {
+func (b *Buffer) Call(ctx context.Context, f *Handle, n int, options ...CallOptions) ([]byte, error) {
+	if err := b.Go(ctx, f, n, options...); err != nil {
 		return nil, err
 	}
 	return b.Wait(ctx)
@@ -93,7 +93,7 @@ func (b *Buffer) Go(ctx context.Context, f *Handle, n int, options ...CallOption
 	if err := c.owner.Acquire(); err != nil {
 		return c.refuse(err, StartedNo)
 	}
-	err := b.begin(ctx, f, n, combine(options))
+	err := b.begin(ctx, f, n, CombineOptions(options...))
 	c.owner.Release()
 	return err
 }
@@ -116,12 +116,22 @@ func (b *Buffer) begin(ctx context.Context, f *Handle, n int, o CallOptions) err
 	if err != nil {
 		return err
 	}
+	metadata, err := c.metadataBytes(f, o.Metadata)
+	if err != nil {
+		return err
+	}
+	if n <= c.layout.slotBytes && n+metadata > c.layout.slotBytes && c.rendezvousBytes == 0 {
+		return c.tooLarge(f.name, "the input with its metadata", n+metadata)
+	}
 	s, err := c.credit(ctx, !o.NoWait)
 	if err != nil {
 		return err
 	}
 	s.buffer, b.slot = b, s
 	c.stage(s, f, n, timeout)
+	if metadata > 0 {
+		c.attach(s, n, o.Metadata, metadata)
+	}
 	_, err = c.flush(ctx)
 	return err
 }

@@ -15,20 +15,23 @@ import (
 //
 // If the context ends first, the call is abandoned: its slot is a credit again
 // once the reply, which nobody will see, has come. The deadline of the context
-// travels with the call; a worker does not start it later.
+// travels with the call; a worker does not start it later. There is room for a result of
+// len(out), or of CallOptions.Room if that is more.
 //
 // Errors: *Error (see Status), *GoneError, ErrNoCredit, ErrConcurrentUse.
-func (c *Client) Call(ctx context.Context, f *Handle, in, out []byte) (int, error) {
+func (c *Client) Call(ctx context.Context, f *Handle, in, out []byte, options ...CallOptions) (int, error) {
 	if err := c.owner.Acquire(); err != nil {
 		return 0, c.refuse(err, StartedNo)
 	}
-	n, err := c.call(ctx, f, in, out)
+	n, err := c.call(ctx, f, in, out, options)
 	c.owner.Release()
 	return n, err
 }
 
-func (c *Client) call(ctx context.Context, f *Handle, in, out []byte) (int, error) {
-	s, err := c.begin(ctx, f, in, CallOptions{Room: len(out)})
+func (c *Client) call(ctx context.Context, f *Handle, in, out []byte, options []CallOptions) (int, error) {
+	o := CombineOptions(options...)
+	o.Room = max(o.Room, len(out))
+	s, err := c.begin(ctx, f, in, &o)
 	if err != nil {
 		return 0, err
 	}
@@ -40,8 +43,12 @@ func (c *Client) call(ctx context.Context, f *Handle, in, out []byte) (int, erro
 
 // begin copies the input into a free slot, or beside it, and sends it off. There
 // is room for a result of a slot, or of as much as the option says if that is more.
-func (c *Client) begin(ctx context.Context, f *Handle, in []byte, o CallOptions) (*clientSlot, error) {
+func (c *Client) begin(ctx context.Context, f *Handle, in []byte, o *CallOptions) (*clientSlot, error) {
 	timeout, err := c.admit(ctx, f, o.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	metadata, err := c.metadataBytes(f, o.Metadata)
 	if err != nil {
 		return nil, err
 	}
@@ -49,8 +56,8 @@ func (c *Client) begin(ctx context.Context, f *Handle, in []byte, o CallOptions)
 	if err != nil {
 		return nil, err
 	}
-	if len(in) > c.layout.slotBytes || o.Room > c.layout.slotBytes {
-		err = c.load(s, f, in, o.Room)
+	if len(in)+metadata > c.layout.slotBytes || o.Room > c.layout.slotBytes {
+		err = c.load(s, f, in, metadata, o.Room)
 		if err != nil {
 			return nil, err
 		}
@@ -58,6 +65,9 @@ func (c *Client) begin(ctx context.Context, f *Handle, in []byte, o CallOptions)
 		copy(s.input, in)
 	}
 	c.stage(s, f, len(in), timeout)
+	if metadata > 0 {
+		c.attach(s, len(in), o.Metadata, metadata)
+	}
 	_, err = c.flush(ctx)
 	return s, err
 }

@@ -1,6 +1,9 @@
 package invoke
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // CallOptions change how a call is made. If several are given, what a later one
 // sets counts.
@@ -15,10 +18,13 @@ type CallOptions struct {
 	// NoWait makes the call only if it can be sent at once; otherwise it fails, as
 	// ErrNoCredit.
 	NoWait bool
+	// Metadata goes with the call: see Metadata. What several options have goes together.
+	// It is copied.
+	Metadata Metadata
 }
 
-// combine is all options in one.
-func combine(options []CallOptions) (o CallOptions) {
+// CombineOptions is all options in one.
+func CombineOptions(options ...CallOptions) (o CallOptions) {
 	for i := range options {
 		given := &options[i]
 		if given.Room != 0 {
@@ -28,6 +34,12 @@ func combine(options []CallOptions) (o CallOptions) {
 			o.Timeout = given.Timeout
 		}
 		o.NoWait = o.NoWait || given.NoWait
+		if o.Metadata == nil {
+			o.Metadata = given.Metadata
+		} else if given.Metadata != nil {
+			o.Metadata = maps.Clone(o.Metadata)
+			maps.Copy(o.Metadata, given.Metadata)
+		}
 	}
 	return o
 }

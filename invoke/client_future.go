@@ -23,7 +23,8 @@ func (c *Client) Go(ctx context.Context, f *Handle, in []byte, options ...CallOp
 	if err := c.owner.Acquire(); err != nil {
 		return Future{}, c.refuse(err, StartedNo)
 	}
-	s, err := c.begin(ctx, f, in, combine(options))
+	o := CombineOptions(options...)
+	s, err := c.begin(ctx, f, in, &o)
 	var future Future
 	if err == nil {
 		future = Future{client: c, slot: s.index, id: s.id}
@@ -60,7 +61,7 @@ func (c *Client) beginAll(ctx context.Context, f *Handle, inputs [][]byte, futur
 			break
 		}
 		if len(in) > c.layout.slotBytes {
-			if err = c.load(s, f, in, 0); err != nil {
+			if err = c.load(s, f, in, 0, 0); err != nil {
 				break
 			}
 		} else {

@@ -26,15 +26,19 @@ func newClientMemory(domain *transport.ProtectionDomain, cfg ClientConfig) *memo
 }
 
 // load lends a buffer to the call that is to be made from slot s, and copies the
-// input there.
-func (c *Client) load(s *clientSlot, f *Handle, in []byte, room int) error {
-	if n := c.beyond(len(in)); n > c.rendezvousBytes || n > MaxPayloadBytes {
-		return c.tooLarge(f.name, "the input", len(in))
+// input there. So much metadata goes with it.
+func (c *Client) load(s *clientSlot, f *Handle, in []byte, metadata, room int) error {
+	apart := 0
+	if len(in)+metadata > c.layout.slotBytes {
+		apart = roundUp(len(in), 64)
+	}
+	if apart > c.rendezvousBytes || apart > MaxPayloadBytes {
+		return c.tooLarge(f.name, "the input", len(in)+metadata)
 	}
 	// The worker has the last word on the room: it makes do with what is left of
 	// its limit.
-	room = min(room, MaxPayloadBytes, max(c.rendezvousBytes-c.beyond(len(in)), c.layout.slotBytes))
-	if c.beyond(len(in)) == 0 && room <= c.layout.slotBytes { // the result has to fit into the slot
+	room = min(room, MaxPayloadBytes, max(c.rendezvousBytes-apart, c.layout.slotBytes))
+	if apart == 0 && room <= c.layout.slotBytes { // the result has to fit into the slot
 		copy(s.input, in)
 		return nil
 	}

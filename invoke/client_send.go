@@ -45,6 +45,11 @@ func (c *Client) stage(s *clientSlot, f *Handle, bytes int, timeout time.Duratio
 	s.deadline = 0
 	if timeout > 0 {
 		kind, s.deadline = kindFull, now()+int64(timeout)
+		if s.attached { // by an earlier call
+			s.attached = false
+			putSource(s.header, transport.RemoteSpan{})
+			putMetadataBytes(s.header, 0)
+		}
 	}
 	c.free = c.free[:len(c.free)-1]
 	s.id += uint64(len(c.slots))

@@ -111,6 +111,22 @@ func TestHostileClients(t *testing.T) {
 	attack("an old deadline", false, func(_ *Client, s *clientSlot) []transport.WorkRequest {
 		return full(s, func(h *requestHeader) { h.timeout = -1 })
 	})
+	metadata := func(s *clientSlot, claimed uint32, pairs string) []transport.WorkRequest {
+		wrs := full(s, func(h *requestHeader) { h.bytes = uint32(10 - len(pairs)) })
+		copy(s.input[10-len(pairs):], pairs)
+		putMetadataBytes(s.header, claimed)
+		return wrs
+	}
+	attack("metadata", false, func(_ *Client, s *clientSlot) []transport.WorkRequest { return metadata(s, 5, "\x01\x01\x00kv") })
+	for name, pairs := range map[string]string{
+		"half a pair": "\x01\x01", "no key": "\x00\x01\x00v", "longer than all": "\x01\xff\xffkv", "twice the same key": "\x01\x00\x00k\x01\x00\x00k",
+	} {
+		attack("metadata: "+name, true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
+			return metadata(s, uint32(len(pairs)), pairs)
+		})
+	}
+	attack("metadata that are not there", true, func(_ *Client, s *clientSlot) []transport.WorkRequest { return metadata(s, 11, "") })
+	attack("metadata without end", true, func(_ *Client, s *clientSlot) []transport.WorkRequest { return metadata(s, 1<<32-1, "") })
 	large := func(s *clientSlot, bytes uint32, change func(h *requestHeader)) []transport.WorkRequest {
 		h := requestHeader{id: s.id + 2, function: 1, bytes: bytes, reply: s.returned, source: s.returned}
 		h.source.Len = bytes

@@ -23,7 +23,8 @@ import (
 //	40  8  address } of the input, in the client's memory, if it does not follow
 //	48  4  key     } the header
 //	52  4  1 if it does not, else 0
-//	56  8  zero
+//	56  4  bytes of metadata, which follow the input, or the header if that does not
+//	60  4  zero
 //
 // Reply header, written to where the request asked for:
 //
@@ -67,7 +68,7 @@ type requestKind uint32
 
 const (
 	kindPlain    requestKind = iota // nothing that is not known already
-	kindFull                        // a deadline, or another place for the reply
+	kindFull                        // a deadline, another place for the reply, metadata
 	kindCancel                      // no header: the caller of the slot's call gave up
 	kindCanceled                    // never sent: marks a request whose cancel came with it
 )
@@ -81,6 +82,7 @@ type requestHeader struct {
 	reply      transport.RemoteSpan // the header and the room behind it
 	rendezvous bool                 // the input does not follow the header
 	source     transport.RemoteSpan // but is there
+	metadata   uint32               // bytes of it
 }
 
 // putRequest writes a request header to b. The reply span, header and room, is at
@@ -107,6 +109,9 @@ func putSource(b *[headerBytes]byte, source transport.RemoteSpan) {
 	binary.LittleEndian.PutUint32(b[52:], apart)
 }
 
+// putMetadataBytes completes a header written by putRequest: so much metadata follows.
+func putMetadataBytes(b *[headerBytes]byte, n uint32) { binary.LittleEndian.PutUint32(b[56:], n) }
+
 // decodeRequest reads what a peer wrote. Nothing in it is to be believed: a
 // timeout is capped to what a Duration holds, and a room so that the span's
 // length does not overflow; whether the span exists the transport checks.
@@ -122,6 +127,7 @@ func decodeRequest(b *[headerBytes]byte) requestHeader {
 			Len:  headerBytes + min(binary.LittleEndian.Uint32(b[36:]), MaxPayloadBytes),
 		},
 	}
+	h.metadata = binary.LittleEndian.Uint32(b[56:])
 	if binary.LittleEndian.Uint32(b[52:]) != 0 {
 		h.rendezvous = true
 		h.source = transport.RemoteSpan{

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -80,11 +81,36 @@ func FuzzRequestHeader(f *testing.F) {
 			t.Fatalf("reply span of %d bytes", h.reply.Len)
 		}
 		putRequest(&again, h.id, h.function, h.bytes, h.timeout, h.reply)
+		putMetadataBytes(&again, h.metadata)
 		if putSource(&again, h.source); h.rendezvous && h.bytes == 0 {
 			return // nothing is not away
 		}
 		if diff := cmp.Diff(h, decodeRequest(&again), cmp.AllowUnexported(requestHeader{})); diff != "" {
 			t.Fatal(diff)
+		}
+	})
+}
+
+// FuzzMetadata: what is decoded encodes to the same bytes again.
+func FuzzMetadata(f *testing.F) {
+	for _, m := range []Metadata{{}, {"a": "", "b": "c"}, {"k": strings.Repeat("v", 300)}} {
+		b := make([]byte, 400)
+		n, _ := m.encodedBytes()
+		m.appendTo(b[:0])
+		f.Add(b[:n])
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := decodeMetadata(data)
+		if err != nil {
+			return
+		}
+		n, err := m.encodedBytes()
+		if err != nil || n != len(data) {
+			t.Fatalf("%d bytes became %d: %v", len(data), n, err)
+		}
+		again := make([]byte, n)
+		if m.appendTo(again[:0]); !bytes.Equal(again, data) {
+			t.Fatalf("%x became %x", data, again)
 		}
 	})
 }
@@ -125,7 +151,7 @@ func TestHello(t *testing.T) {
 	h.version = Version + 1
 	_, err = decodeHello(h.encode())
 	require.ErrorIs(t, err, ErrVersionMismatch)
-	require.ErrorContains(t, err, "version 2")
+	require.ErrorContains(t, err, fmt.Sprintf("this end version %d", Version))
 	_, err = decodeHello(h.encode()[:6])
 	require.ErrorIs(t, err, ErrVersionMismatch, "the version is understood whatever follows")
 

@@ -68,7 +68,7 @@ func (l *loop) fill() {
 
 // execute calls the function, and hands the call back to the loop.
 func (w *Worker) execute(e *execution, f *registered) {
-	ctx := &callContext{slot: e.slot, closing: w.life.Done(), deadline: e.deadline}
+	ctx := &callContext{slot: e.slot, closing: w.life.Done(), deadline: e.deadline, metadata: e.metadata}
 	returned := false
 	defer func() {
 		if !returned {

@@ -17,6 +17,7 @@ type callContext struct {
 	slot     *workerSlot     // of the call
 	closing  <-chan struct{} // closed when the worker is closed
 	deadline int64           // by now(); 0 for none
+	metadata Metadata
 
 	spent atomic.Bool // not to be reused
 	mu    sync.Mutex
@@ -32,8 +33,13 @@ func (c *callContext) Deadline() (time.Time, bool) {
 	return time.Now().Add(time.Duration(c.deadline - now())), true
 }
 
-// Value implements context.Context. There are none.
-func (c *callContext) Value(any) any { return nil }
+// Value implements context.Context. There is the Metadata, for MetadataOf.
+func (c *callContext) Value(key any) any {
+	if _, ok := key.(metadataKey); ok {
+		return c.metadata
+	}
+	return nil
+}
 
 // Err implements context.Context.
 func (c *callContext) Err() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,13 +39,30 @@ const maxFunctions = 1 << immFunctionBits
 type Registry struct {
 	mu     sync.Mutex
 	byName map[string]uint32
-	table  atomic.Pointer[[]registered] // by index; only ever appended to
+	wraps  []func(name string, f Function) Function
+	table  atomic.Pointer[[]registered] // by index; appended to, or replaced
 }
 
 type registered struct {
 	name       string
 	f          Function
 	idempotent bool
+}
+
+// Wrap puts something around all functions, those registered later included: around is
+// called once for each, and returns what is executed in its place. So a hook sees what a
+// function is given and returns, and may give it a context with more in it. What is
+// wrapped last is the outermost.
+func (r *Registry) Wrap(around func(name string, f Function) Function) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wraps = append(r.wraps, around)
+	table := slices.Clone(*r.table.Load())
+	for i := range table[lookupFunction+1:] {
+		f := &table[lookupFunction+1+i]
+		f.f = around(f.name, f.f)
+	}
+	r.table.Store(&table)
 }
 
 // lookupFunction is the index of the function that finds other functions.
@@ -87,6 +105,9 @@ func (r *Registry) Register(name string, f Function, options ...Option) error {
 	}
 	if len(table) == maxFunctions {
 		return fmt.Errorf("invoke: register %q: a registry holds at most %d functions", name, maxFunctions-1)
+	}
+	for _, around := range r.wraps {
+		entry.f = around(name, entry.f)
 	}
 	r.byName[name] = uint32(len(table))
 	table = append(table, entry) // readers of the former slice do not look behind its end

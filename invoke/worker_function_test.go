@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -118,7 +119,7 @@ func TestNotAWorker(t *testing.T) {
 	queue, err := dev.NewQueue(1024)
 	require.NoError(t, err)
 	defer queue.Close()
-	for _, private := range []string{"", "hello", "rfiv\x03\x00 of the future"} {
+	for _, private := range []string{"", "hello", "rfiv\xff\x00 of the future"} {
 		near, far := socketPair(t)
 		go func() {
 			request, err := transport.Receive(soon(t), far)
@@ -147,7 +148,7 @@ func TestNotAWorker(t *testing.T) {
 	require.ErrorContains(t, err, "does not speak the protocol of remote invocation")
 	_, err = s.dev.Dial(soon(t), "unix", s.address, connConfig(t, s.dev, "rfiv\x07\x00"))
 	require.ErrorIs(t, err, transport.ErrRejected)
-	require.ErrorContains(t, err, "the peer speaks version 7 of the invocation protocol, this end version 2")
+	require.ErrorContains(t, err, "the peer speaks version 7 of the invocation protocol, this end version "+strconv.Itoa(invoke.Version))
 	told := (*transport.RejectedError)(nil)
 	require.ErrorAs(t, err, &told)
 	require.EqualValues(t, invoke.StatusVersionMismatch, told.Code)

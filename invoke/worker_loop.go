@@ -75,6 +75,7 @@ type call struct {
 	noticed    int64       // in ticks
 	started    int64       // in ticks
 	deadline   int64       // by now(); 0 for none
+	metadata   Metadata    // nil if there are none
 	rendezvous *rendezvous // the call's part of one, or nil
 }
 
@@ -202,7 +203,7 @@ func (l *loop) request(c *transport.Completion) {
 	slot.id += uint64(len(s.slots))
 	k := &l.call // field by field: see setWriteImm
 	k.session, k.slot, k.index, k.function, k.length = s, slot, index, function, length
-	k.result, k.returned, k.deadline, k.noticed, k.started = slot.result, slot.returned, 0, l.noticed, l.free
+	k.result, k.returned, k.deadline, k.metadata, k.noticed, k.started = slot.result, slot.returned, 0, nil, l.noticed, l.free
 	if kind != kindPlain && !l.prepare(k, kind) {
 		return
 	}
@@ -252,6 +253,10 @@ func (l *loop) execute(k *call, f *registered) {
 func (l *loop) enter(k *call) {
 	l.running = k
 	l.ctx.slot, l.ctx.deadline = k.slot, k.deadline
+	if k.metadata != nil {
+		l.ctx.metadata = k.metadata
+		l.ctx.spent.Store(true)
+	}
 	order.Publish64(&k.slot.running, callMark(k.slot.id))
 }
 

@@ -29,9 +29,21 @@ func (l *loop) prepare(k *call, kind requestKind) bool {
 		return false
 	}
 	h := decodeRequest(k.slot.header)
-	if h.id != k.slot.id || h.function != k.function || h.bytes != k.length && !(h.rendezvous && k.length == 0) {
+	metadata := k.slot.input[:k.length]
+	if h.metadata <= min(k.length, MaxMetadataBytes) {
+		k.length -= h.metadata
+	}
+	metadata = metadata[k.length:]
+	if h.id != k.slot.id || h.function != k.function || len(metadata) != int(h.metadata) || h.bytes != k.length && !(h.rendezvous && k.length == 0) {
 		l.drop(k.session, fmt.Errorf("it broke the protocol: the header of slot %d does not match its immediate data", k.index))
 		return false
+	}
+	if h.metadata > 0 {
+		var err error
+		if k.metadata, err = decodeMetadata(metadata); err != nil {
+			l.drop(k.session, fmt.Errorf("it broke the protocol: metadata of %d bytes with %w", h.metadata, err))
+			return false
+		}
 	}
 	k.beyond = h.rendezvous || h.reply.Len-headerBytes > uint32(len(k.result))
 	k.returned = h.reply

@@ -21,8 +21,10 @@ type call struct {
 	room     int           // for the result, if a slot's is not enough
 	fresh    bool          // the result is made, instead of copied to out
 	timeout  time.Duration // of an attempt, 0 for none
-	place    *placed       // of a call in place, or nil
-	index    int           // of Map
+	metadata invoke.Metadata
+	ended    []func(Result, error) // of hooks
+	place    *placed               // of a call in place, or nil
+	index    int                   // of Map
 
 	// One of them tells that the call is done.
 	sink    chan *call
@@ -55,10 +57,37 @@ const (
 	callFilled  // and is done with it; its lane has not noticed
 )
 
+// apply takes the options of a call.
+func (c *call) apply(options []invoke.CallOptions) invoke.CallOptions {
+	o := invoke.CombineOptions(options...)
+	c.room, c.timeout, c.metadata = max(c.room, o.Room), o.Timeout, o.Metadata
+	return o
+}
+
+// enter puts a call into the queue.
+func (cl *Client) enter(c *call, try bool) error {
+	err := c.ctx.Err()
+	if err == nil {
+		err = cl.submit(c, try)
+	}
+	if err == nil {
+		return nil
+	}
+	if err != ErrFull {
+		err = c.failure(c.givenUp(err, startedNo, "the call was not sent"))
+	}
+	c.err = err
+	c.tell()
+	return err
+}
+
 // finish tells the caller. The call is held by who calls it, or was taken out of
 // flight by them.
 func (c *call) finish(err error) {
 	c.err = err
+	if c.ended != nil {
+		c.tell()
+	}
 	c.state.Store(callDone)
 	if c.cleanup != nil {
 		c.cleanup()

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/rfaas-go/rfaas/invoke"
 )
 
 // Client makes calls over several workers. All methods may be called from
@@ -76,19 +78,20 @@ func (cl *Client) Close() error {
 // Call calls a function by name on the next free worker, waits for the reply and
 // copies the result to out; it returns the result's length in bytes. in and out
 // are the caller's, and in use until Call returns. When the context ends, Call
-// returns at once.
+// returns at once. There is room for a result of len(out), or of CallOptions.Room if that
+// is more. A timeout of the options is that of an attempt. With NoWait the call fails with
+// ErrFull if the queue is.
 //
 // The error is an *Error, which says what was tried, and wraps what
 // invoke.Client.Call returns: *invoke.Error (see Status) or *invoke.GoneError. A
 // call that found no worker before its deadline says why there was none.
-func (cl *Client) Call(ctx context.Context, function string, in, out []byte) (int, error) {
+func (cl *Client) Call(ctx context.Context, function string, in, out []byte, options ...invoke.CallOptions) (int, error) {
 	c := cl.idlers.Get().(*call)
 	c.ctx, c.function, c.in, c.out, c.room = ctx, function, in, out, len(out)
-	if err := ctx.Err(); err != nil {
-		return 0, c.failure(c.givenUp(err, startedNo, "the call was not sent"))
-	}
-	if err := cl.submit(c, false); err != nil {
-		return 0, c.failure(err)
+	o := c.apply(options)
+	cl.begin(ctx, c)
+	if err := cl.enter(c, o.NoWait); err != nil {
+		return 0, err
 	}
 	select {
 	case <-c.sink:

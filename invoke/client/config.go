@@ -66,6 +66,8 @@ type Config struct {
 	// calls wait that other lanes do not take. A lane notices up to a quarter later. 0 for
 	// never.
 	Idle time.Duration
+	// Hooks are told of all calls.
+	Hooks []Hook
 	// Logger is told of lanes that come and go. Nobody is if it is nil.
 	Logger *slog.Logger
 }

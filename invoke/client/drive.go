@@ -197,8 +197,10 @@ func (l *lane) settle(i int) error {
 	switch {
 	case c.place != nil:
 		err = l.receive(c)
+		n = len(c.place.result)
 	case c.fresh:
 		c.result, err = f.future.Take(context.Background())
+		n = len(c.result)
 	default:
 		n, err = f.future.Wait(context.Background(), c.out)
 	}

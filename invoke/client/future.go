@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 
 	"github.com/rfaas-go/rfaas/invoke"
 )
@@ -22,18 +21,17 @@ type Future struct {
 // A timeout of theirs is that of an attempt.
 func (cl *Client) Go(ctx context.Context, function string, in []byte, options ...invoke.CallOptions) (*Future, error) {
 	c := &call{function: function, in: append([]byte(nil), in...), fresh: true, done: make(chan struct{})}
-	try := false
-	for _, o := range options {
-		c.room, c.timeout, try = max(c.room, o.Room), max(c.timeout, o.Timeout), try || o.NoWait
-	}
+	o := c.apply(options)
+	cl.begin(ctx, c)
 	f := &Future{call: c, cancel: cl.bind(ctx, c)}
-	if !try {
+	if !o.NoWait {
 		c.admitted = make(chan struct{})
 	}
-	if err := cl.submit(c, try); err != nil {
-		return nil, f.refused(err)
+	if err := cl.enter(c, o.NoWait); err != nil {
+		c.cleanup()
+		return nil, err
 	}
-	if !try {
+	if !o.NoWait {
 		select {
 		case <-c.admitted:
 		case <-c.done:
@@ -48,14 +46,6 @@ func (cl *Client) bind(ctx context.Context, c *call) context.CancelFunc {
 	stop := context.AfterFunc(ctx, func() { cl.cancel(c, ctx.Err()) })
 	c.ctx, c.cleanup = ctx, func() { stop(); cancel() }
 	return cancel
-}
-
-func (f *Future) refused(err error) error {
-	f.call.cleanup()
-	if errors.Is(err, ErrFull) {
-		return err
-	}
-	return f.call.failure(f.call.givenUp(err, startedNo, "the call was not sent"))
 }
 
 // Done is closed when the call is done.

@@ -48,14 +48,10 @@ var errNotFilled = errors.New("client: Fill panicked")
 // after that.
 func (cl *Client) CallInPlace(ctx context.Context, function string, io InPlace, options ...invoke.CallOptions) (Result, error) {
 	c := &call{ctx: ctx, function: function, sink: make(chan *call, 1), place: &placed{InPlace: io, asked: make(chan struct{}, 1)}}
-	for _, o := range options {
-		c.timeout = max(c.timeout, o.Timeout)
-	}
-	if err := ctx.Err(); err != nil {
-		return Result{Lane: -1}, c.failure(c.givenUp(err, startedNo, "the call was not sent"))
-	}
-	if err := cl.submit(c, false); err != nil {
-		return Result{Lane: -1}, c.failure(err)
+	o := c.apply(options)
+	cl.begin(ctx, c)
+	if err := cl.enter(c, o.NoWait); err != nil {
+		return Result{Lane: -1}, err
 	}
 	for ended := ctx.Done(); ; {
 		select {
@@ -147,7 +143,7 @@ func (l *lane) sendFilled(i int) error {
 		return nil
 	}
 	pl.begin = time.Now()
-	if err := f.buffer.Go(c.ctx, f.function.Handle, pl.bytes, invoke.CallOptions{Timeout: c.timeout, NoWait: true}); err != nil {
+	if err := f.buffer.Go(c.ctx, f.function.Handle, pl.bytes, invoke.CallOptions{Timeout: c.timeout, NoWait: true, Metadata: c.metadata}); err != nil {
 		l.withdraw(i)
 		return l.unsent(c, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"time"
+
+	"github.com/rfaas-go/rfaas/invoke"
 )
 
 // MapOptions describes a Map. The zero value will do.
@@ -24,6 +26,8 @@ type MapOptions struct {
 	// Room is how long results can be, in bytes: as a slot of the worker if 0, see
 	// invoke.ClientConfig.SlotBytes.
 	Room int
+	// Metadata goes with each call.
+	Metadata invoke.Metadata
 }
 
 // Map calls a function with each of the inputs and hands out a Result or an
@@ -151,13 +155,14 @@ func (m *mapping) ready() *call {
 
 // begin starts the call of an input.
 func (m *mapping) begin(in []byte, err error) {
-	c := &call{function: m.function, in: append([]byte(nil), in...), room: m.options.Room, fresh: true, sink: m.sink, index: m.begun, timeout: m.options.Timeout}
+	c := &call{function: m.function, in: append([]byte(nil), in...), room: m.options.Room, fresh: true, sink: m.sink, index: m.begun, timeout: m.options.Timeout, metadata: m.options.Metadata}
 	m.begun++
 	m.flying++
 	if err != nil {
 		c.finish(err)
 		return
 	}
+	m.client.begin(m.ctx, c)
 	m.client.bind(m.ctx, c)
 	if err := m.client.submit(c, false); err != nil {
 		c.finish(c.failure(c.givenUp(err, startedNo, "the call was not sent")))
