@@ -135,6 +135,15 @@ func (e *GoneError) Is(target error) bool { return target == ErrWorkerGone }
 // Unwrap returns why the connection ended.
 func (e *GoneError) Unwrap() error { return e.Err }
 
+// StatusOf is the status that a Function's error is answered with: for hooks around it.
+func StatusOf(err error) Status {
+	if err == nil {
+		return StatusOK
+	}
+	status, _ := statusOf(err)
+	return status
+}
+
 // statusOf is the status, and the code, that a function's error is answered with.
 func statusOf(err error) (Status, uint32) {
 	if e := (*FunctionError)(nil); errors.As(err, &e) {

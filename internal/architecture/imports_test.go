@@ -122,7 +122,7 @@ func TestExternal(t *testing.T) {
 	}
 }
 
-// What one package is to hide is imported by it, and by no other.
+// What some packages are to hide is imported by them, and by no other.
 func TestSole(t *testing.T) {
 	all := list(t)
 	used := make([]bool, len(sole))
@@ -132,14 +132,21 @@ func TestSole(t *testing.T) {
 			continue
 		}
 		for _, imp := range p.Imports {
+			m := all[imp].Module
+			if m == nil {
+				continue
+			}
+			hidden, allowed := "", false
 			for i, r := range sole {
-				switch m := all[imp].Module; {
-				case m == nil || m.Path != r.To:
-				case within(r.From, from):
-					used[i] = true
-				default:
-					t.Errorf("%s imports %s, which is for %s alone: %s", from, imp, r.From, r.Why)
+				if m.Path == r.To {
+					hidden += " " + r.From
+					if within(r.From, from) {
+						allowed, used[i] = true, true
+					}
 				}
+			}
+			if hidden != "" && !allowed {
+				t.Errorf("%s imports %s, which is for these alone:%s", from, imp, hidden)
 			}
 		}
 	}

@@ -63,6 +63,10 @@ var arrows = []rule{
 	{"invoke/pack", "internal/wasmfile", "looks at modules"},
 	{"invoke/runtime/wasm", "invoke/runtime", "it implements its Module"},
 	{"invoke/client", "invoke", "calls over several workers are calls of a Client for each"},
+	{"invoke/tracing", "invoke", "around functions"},
+	{"invoke/tracing", "invoke/client", "a hook of clients"},
+	{"invoke/metrics", "invoke", "around functions"},
+	{"invoke/metrics", "invoke/client", "a hook of clients"},
 	{"invoke/typed", "invoke", "functions of Go types are functions of bytes"},
 	{"invoke/typed", "invoke/client", "and calls of them its calls"},
 	{"invoke/client", "transport", "connects over the device that it is given"},
@@ -163,10 +167,13 @@ var external = []rule{
 	{"verbs/...", "golang.org/x/sys", "as transport, which it is a provider of"},
 }
 
-// sole says which package imports a module itself, and no other does, programs included.
+// sole says which packages import a module themselves, and no others do, programs included.
 var sole = []rule{
+	{"invoke/metrics", "github.com/prometheus/client_golang", "who wants no Prometheus does not import this package"},
+	{"invoke/tracing", "go.opentelemetry.io/otel", "who wants no OpenTelemetry does not import this package"},
 	{"cmd/rfaas/internal/metrics", "github.com/prometheus/client_golang", "what is counted is told as plain snapshots; who embeds a part of the library does not get Prometheus"},
 }
 
-// unbounded are the packages for programs, free to use what they need.
-var unbounded = []string{"benchmarks/...", "cmd/...", "examples/..."}
+// unbounded are the packages for programs, free to use what they need, and those that
+// join the library to another one.
+var unbounded = []string{"benchmarks/...", "cmd/...", "examples/...", "invoke/metrics", "invoke/tracing"}
