@@ -5,7 +5,6 @@ package album
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -16,13 +15,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Photo is a photograph. Its Data can be up to MaxBytes long.
-type Photo struct {
-	Name string
-	Data []byte
-}
-
-// MaxBytes is the longest photograph with its name.
+// MaxBytes is the longest photograph.
 const MaxBytes = 16 << 20
 
 // ErrNoPhoto means that there is no photograph of that name.
@@ -31,8 +24,8 @@ var ErrNoPhoto = errors.New("album: no such photograph")
 const codeNoPhoto = 1 // stands for it between worker and caller
 
 var (
-	put  = typed.New[Photo, []byte](photos{}, typed.Bytes())
-	get  = typed.New[[]byte, Photo](typed.Bytes(), photos{})
+	put  = typed.New(typed.Bytes(), typed.Bytes())
+	get  = typed.New(typed.Bytes(), typed.Bytes())
 	find = typed.New(typed.Bytes(), typed.JSON[[]string]())
 )
 
@@ -58,24 +51,24 @@ func (s *Store) Serve(ctx context.Context, device *transport.Device, listener *t
 	return worker.Serve(context.WithoutCancel(ctx), listener)
 }
 
-func (s *Store) put(_ context.Context, p Photo) ([]byte, error) {
-	s.names.Store(p.Name, p.Data)
+func (s *Store) put(ctx context.Context, photo []byte) ([]byte, error) {
+	s.names.Store(invoke.MetadataOf(ctx)["name"], photo)
 	return nil, nil
 }
 
-func (s *Store) get(_ context.Context, name []byte) (Photo, error) {
-	data, ok := s.names.Load(string(name))
+func (s *Store) get(_ context.Context, name []byte) ([]byte, error) {
+	photo, ok := s.names.Load(string(name))
 	if !ok {
-		return Photo{}, &invoke.FunctionError{Code: codeNoPhoto, Message: fmt.Sprintf("no photograph %q", name)}
+		return nil, &invoke.FunctionError{Code: codeNoPhoto, Message: fmt.Sprintf("no photograph %q", name)}
 	}
-	return Photo{string(name), data.([]byte)}, nil
+	return photo.([]byte), nil
 }
 
 // find looks through all photographs, and looks up now and then whether anybody still
 // wants to know.
 func (s *Store) find(ctx context.Context, what []byte) (names []string, err error) {
-	s.names.Range(func(name, data any) bool {
-		if bytes.Contains(data.([]byte), what) {
+	s.names.Range(func(name, photo any) bool {
+		if bytes.Contains(photo.([]byte), what) {
 			names = append(names, name.(string))
 		}
 		err = ctx.Err()
@@ -99,39 +92,22 @@ func Open(ctx context.Context, device *transport.Device, addresses ...string) (*
 // Close ends the connections.
 func (a *Album) Close() error { return a.workers.Close() }
 
-// Put keeps a photograph.
-func (a *Album) Put(ctx context.Context, p Photo) error {
-	_, err := put.Call(ctx, a.workers, "put", p)
+// Put keeps a photograph under a name.
+func (a *Album) Put(ctx context.Context, name string, photo []byte) error {
+	_, err := put.Call(ctx, a.workers, "put", photo, invoke.CallOptions{Metadata: invoke.Metadata{"name": name}})
 	return err
 }
 
 // Get returns a photograph, or ErrNoPhoto.
-func (a *Album) Get(ctx context.Context, name string) (Photo, error) {
-	p, err := get.Call(ctx, a.workers, "get", []byte(name), invoke.CallOptions{Room: MaxBytes})
+func (a *Album) Get(ctx context.Context, name string) ([]byte, error) {
+	photo, err := get.Call(ctx, a.workers, "get", []byte(name), invoke.CallOptions{Room: MaxBytes})
 	if e := (*invoke.Error)(nil); errors.As(err, &e) && e.Code == codeNoPhoto {
 		err = fmt.Errorf("%w: %q", ErrNoPhoto, name)
 	}
-	return p, err
+	return photo, err
 }
 
 // Find returns the names of the photographs that have these bytes in them.
 func (a *Album) Find(ctx context.Context, what []byte) ([]string, error) {
 	return find.Call(ctx, a.workers, "find", what)
-}
-
-// photos is a Codec: the name, with its length in front, and the data.
-type photos struct{}
-
-func (photos) Append(b []byte, p Photo) ([]byte, error) {
-	b = binary.AppendUvarint(b, uint64(len(p.Name)))
-	return append(append(b, p.Name...), p.Data...), nil
-}
-
-func (photos) Decode(b []byte) (Photo, error) {
-	n, at := binary.Uvarint(b)
-	if at <= 0 || n > uint64(len(b)-at) {
-		return Photo{}, errors.New("it is no photograph")
-	}
-	rest := b[at:]
-	return Photo{string(rest[:n]), bytes.Clone(rest[n:])}, nil
 }
