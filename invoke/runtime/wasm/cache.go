@@ -65,20 +65,21 @@ func cacheEntryOf(root string, code []byte) *cacheEntry {
 var errNotThere = errors.New("not in the cache")
 
 // load compiles the module from the cache and reports whether it is there.
-func (e *cacheEntry) load(ctx context.Context, m *Module, settings wazero.RuntimeConfig) bool {
+func (e *cacheEntry) load(ctx context.Context, m *Module) bool {
 	files, err := e.verified()
 	var outline []byte
 	if err == nil {
 		outline, err = os.ReadFile(filepath.Join(e.dir, outlineFile))
 	}
 	if err == nil {
-		err = e.compile(ctx, m, settings, outline, files)
+		err = e.compile(ctx, m, outline, files)
 	}
 	if err == nil {
 		return true
 	}
-	if !errors.Is(err, errNotThere) {
-		e.remove(errors.Join(err, m.freeEngine()))
+	err = errors.Join(err, m.freeEngine())
+	if !errors.Is(err, errNotThere) && !errors.Is(err, errNoCompiler) {
+		e.remove(err)
 	}
 	return false
 }
@@ -108,13 +109,12 @@ func (e *cacheEntry) remove(reason error) {
 
 // compile has wazero compile the outline, for which it finds the code of the whole
 // module. Whether it did is seen from the folder: otherwise it writes there.
-func (e *cacheEntry) compile(ctx context.Context, m *Module, settings wazero.RuntimeConfig, outline []byte, before entryFiles) (err error) {
+func (e *cacheEntry) compile(ctx context.Context, m *Module, outline []byte, before entryFiles) (err error) {
 	if m.cache, err = wazero.NewCompilationCacheWithDir(e.dir); err != nil {
 		return err
 	}
-	m.runtime = wazero.NewRuntimeWithConfig(ctx, settings.WithCompilationCache(m.cache))
-	if isInterpreted(m.runtime) {
-		return errors.New("there is no compiler here")
+	if err := m.startCompiler(ctx); err != nil {
+		return err
 	}
 	if m.compiled, err = m.runtime.CompileModule(ctx, outline); err != nil {
 		return err
@@ -212,8 +212,8 @@ func (e *cacheEntry) tidy() {
 
 // finish makes an entry of what wazero has compiled of this module. Without it the
 // module is compiled again next time.
-func (n *newEntry) finish(ctx context.Context, instrumented []byte, settings wazero.RuntimeConfig) {
-	entry, err := n.fill(ctx, instrumented, settings)
+func (n *newEntry) finish(ctx context.Context, m *Module, instrumented []byte) {
+	entry, err := n.fill(ctx, m.config, instrumented)
 	if err == nil {
 		err = n.rename(entry.dir)
 	}
@@ -239,20 +239,21 @@ func (n *newEntry) discard() {
 }
 
 // fill makes an entry in the folder.
-func (n *newEntry) fill(ctx context.Context, instrumented []byte, settings wazero.RuntimeConfig) (*cacheEntry, error) {
+func (n *newEntry) fill(ctx context.Context, config Config, instrumented []byte) (*cacheEntry, error) {
 	entry := &cacheEntry{n.root, filepath.Join(n.folder, "entry")}
 	outline, err := outlineOf(instrumented)
 	if err != nil {
 		return nil, err
 	}
 	// What the outline's file is called is learned by having it made.
-	cache, err := wazero.NewCompilationCacheWithDir(entry.dir)
-	if err != nil {
+	m := &Module{config: config}
+	if m.cache, err = wazero.NewCompilationCacheWithDir(entry.dir); err != nil {
 		return nil, err
 	}
-	r := wazero.NewRuntimeWithConfig(ctx, settings.WithCompilationCache(cache))
-	_, err = r.CompileModule(ctx, outline)
-	if err := errors.Join(err, r.Close(ctx), cache.Close(ctx)); err != nil {
+	if err = m.startCompiler(ctx); err == nil {
+		_, err = m.runtime.CompileModule(ctx, outline)
+	}
+	if err := errors.Join(err, m.freeEngine()); err != nil {
 		return nil, err
 	}
 	whole, err := (&cacheEntry{n.root, n.whole()}).files(nil)

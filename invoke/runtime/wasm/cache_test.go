@@ -255,14 +255,3 @@ func TestVersionsInTheCache(t *testing.T) {
 	}
 	require.Equal(t, "a266a2380280ddb4", hex.EncodeToString(h.Sum(nil)[:8]), "instrument makes something else: change rewriteVersion, then this")
 }
-
-// isInterpreted looks into wazero: it has to be right for the version that is used.
-func TestTheEngineIsKnown(t *testing.T) {
-	t.Parallel()
-	both(t, func(t *testing.T, config Config) {
-		m := load(t, entries(entry("echo", echo)), config)
-		require.Equal(t, config.Interpreter, m.interpreted)
-		require.Equal(t, config.Interpreter, isInterpreted(m.runtime))
-	})
-	require.True(t, isInterpreted(nil), "if it is not known, what is always right")
-}

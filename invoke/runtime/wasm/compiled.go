@@ -153,7 +153,7 @@ func (m *Module) tryCompiled(ctx context.Context, code []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	return e.compile(ctx, m, m.settings(), outline, files)
+	return e.compile(ctx, m, outline, files)
 }
 
 // unpack writes the file with the machine code, and returns the outline.

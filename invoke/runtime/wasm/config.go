@@ -62,8 +62,8 @@ type Config struct {
 	// by Load.
 	Directories []Directory
 	// Interpreter does without machine code, which is about 50 times slower. It is
-	// used anyway where wazero has no compiler: other processors than amd64 (with
-	// SSE 4.1) and arm64, and where executable memory is forbidden.
+	// used anyway, and the log says so, where wazero has no compiler: other processors
+	// than amd64 (with SSE 4.1) and arm64, and where executable memory is forbidden.
 	Interpreter bool
 }
 

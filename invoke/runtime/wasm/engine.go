@@ -2,37 +2,50 @@ package wasm
 
 import (
 	"context"
-	"reflect"
-	"strings"
+	"errors"
+	"fmt"
+	"runtime"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
+	"golang.org/x/sys/cpu"
 )
+
+// errNoCompiler means that modules can only be interpreted here.
+var errNoCompiler = errors.New("there is no compiler here")
+
+// startCompiler makes wazero's runtime with its compiler. wazero would choose the
+// engine, too, but does not say which one it chose.
+func (m *Module) startCompiler(ctx context.Context) (err error) {
+	if runtime.GOARCH == "amd64" && !cpu.X86.HasSSE41 {
+		return fmt.Errorf("%w: the processor does not have SSE 4.1", errNoCompiler)
+	}
+	defer func() { // wazero panics on other processors, and where executable memory is forbidden
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("%w: %v", errNoCompiler, reason)
+		}
+	}()
+	m.runtime = wazero.NewRuntimeWithConfig(ctx, m.settings(wazero.NewRuntimeConfigCompiler()))
+	return nil
+}
+
+// startInterpreter makes wazero's runtime with its interpreter.
+func (m *Module) startInterpreter(ctx context.Context) {
+	m.interpreted = true
+	m.runtime = wazero.NewRuntimeWithConfig(ctx, m.settings(wazero.NewRuntimeConfigInterpreter()))
+}
+
+// settings are those of the runtime.
+func (m *Module) settings(engine wazero.RuntimeConfig) wazero.RuntimeConfig {
+	return engine.WithMemoryLimitPages(uint32(m.config.MemoryBytes / pageBytes)).WithDebugInfoEnabled(false).WithCompilationCache(m.cache)
+}
 
 // How a watchdog stops a call. Machine code reads the global variable "stop" at its
 // checks: one aligned word that is written once. The interpreter is Go code, where
 // a variable that one goroutine writes while another reads it is a data race. So
 // there the watchdog sets an atomic flag, and the check's listener, which runs on
 // the goroutine of the call, turns it into the variable.
-
-// isInterpreted reports whether a runtime interprets. wazero does not say which
-// engine it chose, but the engine's type does. Interpreted is what we take for
-// granted if the type is not known: the way of the interpreter is right with
-// machine code, too, only slower.
-func isInterpreted(r wazero.Runtime) bool {
-	v := reflect.ValueOf(r)
-	for _, field := range []string{"store", "Engine"} {
-		for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
-			v = v.Elem()
-		}
-		if v.Kind() != reflect.Struct {
-			return true
-		}
-		v = v.FieldByName(field)
-	}
-	return v.Kind() != reflect.Interface || v.IsNil() || !strings.HasPrefix(v.Elem().Type().String(), "*wazevo.")
-}
 
 // listenTo has a module compiled such that its function "check" looks at the flag
 // of the instance that runs.

@@ -54,19 +54,18 @@ func (m *Module) compile(ctx context.Context, code []byte) error {
 	if m.loadCompiled(ctx, code) {
 		return nil
 	}
-	settings := m.settings()
 	if m.config.CacheDir == "" || m.config.Interpreter {
-		_, err := m.build(ctx, code, settings)
+		_, err := m.build(ctx, code)
 		return err
 	}
 	entry := cacheEntryOf(m.config.CacheDir, code)
-	if entry.load(ctx, m, settings) {
+	if entry.load(ctx, m) {
 		return nil
 	}
 	making, err := entry.begin()
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		slog.Warn("compiled WebAssembly code cannot be kept: it is compiled each time", "folder", m.config.CacheDir, "error", err)
-		_, err := m.build(ctx, code, settings)
+		_, err := m.build(ctx, code)
 		return err
 	}
 	if err != nil {
@@ -75,34 +74,30 @@ func (m *Module) compile(ctx context.Context, code []byte) error {
 	m.cache, err = wazero.NewCompilationCacheWithDir(making.whole())
 	var instrumented []byte
 	if err == nil {
-		instrumented, err = m.build(ctx, code, settings.WithCompilationCache(m.cache))
+		instrumented, err = m.build(ctx, code)
 	}
 	if err != nil || m.interpreted {
 		making.discard()
 		return err
 	}
-	making.finish(ctx, instrumented, settings)
+	making.finish(ctx, m, instrumented)
 	return nil
 }
 
-// settings are those of the engine.
-func (m *Module) settings() wazero.RuntimeConfig {
-	settings := wazero.NewRuntimeConfig()
-	if m.config.Interpreter {
-		settings = wazero.NewRuntimeConfigInterpreter()
-	}
-	return settings.WithMemoryLimitPages(uint32(m.config.MemoryBytes / pageBytes)).WithDebugInfoEnabled(false)
-}
-
 // build compiles the module and returns what it made of it for that.
-func (m *Module) build(ctx context.Context, code []byte, settings wazero.RuntimeConfig) ([]byte, error) {
+func (m *Module) build(ctx context.Context, code []byte) ([]byte, error) {
 	instrumented, check, err := instrument(code)
 	if err != nil {
 		return nil, fmt.Errorf("wasm: %s: not a module that can be run: %w", m.config.Name, err)
 	}
-	m.runtime = wazero.NewRuntimeWithConfig(ctx, settings)
+	if m.config.Interpreter {
+		m.startInterpreter(ctx)
+	} else if err := m.startCompiler(ctx); err != nil {
+		slog.Warn("a WebAssembly module is interpreted, which is about 50 times slower", "module", m.config.Name, "error", err)
+		m.startInterpreter(ctx)
+	}
 	compiling := ctx
-	if m.interpreted = isInterpreted(m.runtime); m.interpreted {
+	if m.interpreted {
 		compiling = listenTo(ctx, check)
 	}
 	m.compiled, err = m.runtime.CompileModule(compiling, instrumented)
