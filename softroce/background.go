@@ -227,7 +227,7 @@ func (b *background) driveAll() (arrived bool, until time.Duration) {
 			return arrived, never
 		default:
 		}
-		e.turn.take()
+		e.lock.Lock()
 		e.readClock()
 		more := e.drive(true)
 		arrived = arrived || more
@@ -246,7 +246,7 @@ func (b *background) arm(until time.Duration) bool {
 	e := b.engine
 	b.parked.Store(int64(until))
 	b.watchSocket(&b.armed)
-	e.turn.take()
+	e.lock.Lock()
 	e.readClock()
 	arrived := e.drive(true)
 	quiet := !arrived && e.ready.first == nil && e.timers.first() >= until && e.now < until

@@ -23,7 +23,7 @@ type Captured struct {
 // the engine, which waits for it, and must not use the device. Tap may be called
 // from anywhere. When it returns, an earlier f is not called any more.
 func (a *Adapter) Tap(f func(Captured)) {
-	a.engine.turn.take()
+	a.engine.lock.Lock()
 	a.engine.tap = f
 	a.engine.release()
 }

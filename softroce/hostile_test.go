@@ -106,7 +106,7 @@ func TestHostilePackets(t *testing.T) {
 	x, y := pairtest.New(t, "softroce:?psn=0xfffff0")
 	target := y.Dev.Adapter().(*Adapter)
 	var q *queuePair
-	target.engine.turn.take()
+	target.engine.lock.Lock()
 	for _, q = range target.engine.pairs {
 		q.from.pinned = false // as for a peer that chooses ports; or nothing would get further
 	}
@@ -125,7 +125,7 @@ func TestHostilePackets(t *testing.T) {
 	}
 	for round := range rounds {
 		for range 50 {
-			target.engine.turn.take() // for Delivered
+			target.engine.lock.Lock() // for Delivered
 			b := a.mutate(q)
 			target.engine.release()
 			a.send(b)
@@ -154,7 +154,7 @@ func TestWrongSource(t *testing.T) {
 	_, y := pairtest.New(t, "softroce:")
 	target := y.Dev.Adapter().(*Adapter)
 	var qpn uint32
-	target.engine.turn.take()
+	target.engine.lock.Lock()
 	for qpn = range target.engine.pairs {
 	}
 	target.engine.release()
@@ -180,7 +180,7 @@ func TestWrongPort(t *testing.T) {
 			x, y := pairtest.New(t, "softroce:"+parameters)
 			target, room := y.Dev.Adapter().(*Adapter), y.Alloc(8, transport.RemoteAll)
 			a := newAttacker(t, x.Dev.Adapter().(*Adapter), target)
-			target.engine.turn.take()
+			target.engine.lock.Lock()
 			var q *queuePair
 			for _, q = range target.engine.pairs {
 			}

@@ -22,9 +22,9 @@ func TestWhatHasArrivedComesBeforeTimers(t *testing.T) {
 	require.Equal(t, transport.StatusOK, x.Take(1)[0].Status)
 
 	// Neither engine runs; the request is under way.
-	ey.engine.turn.take()
+	ey.engine.lock.Lock()
 	x.Post(write)
-	ex.engine.turn.take()
+	ex.engine.lock.Lock()
 	before := ex.engine.counters
 	// y has packets of its own, then answers.
 	for i := range 5 {
