@@ -39,7 +39,7 @@ func Open(u *url.URL) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Adapter{options: o, mtu: s.mtu}
+	a := &Adapter{options: o, mtu: s.mtu, open: provider.Account{Provider: "softroce"}}
 	if o.mtu != 0 {
 		if o.mtu > s.mtu {
 			s.close()
@@ -168,12 +168,9 @@ const maxMessage = 1 << 30
 func (a *Adapter) Close() error {
 	e := a.engine
 	e.background.stop()
-	e.lock.Lock()
+	e.Lock()
 	e.tap = nil
 	err := e.socket.close()
-	e.lock.Unlock()
-	if left := a.open.Err(); left != nil {
-		return errors.Join(err, fmt.Errorf("softroce: %w", left))
-	}
-	return err
+	e.engineLock.Unlock()
+	return errors.Join(err, a.open.Err())
 }

@@ -42,9 +42,9 @@ func (c *completionQueue) Wait(ctx context.Context) error {
 
 // Close implements transport.CQ.
 func (c *completionQueue) Close() error {
-	c.engine.lock.Lock()
+	c.engine.Lock()
 	c.CompletionQueue.Close()
-	c.engine.release()
+	c.engine.Unlock()
 	c.engine.adapter.open.Closed("completion queue")
 	return nil
 }

@@ -95,9 +95,9 @@ func (q *queuePair) ready(own, peer roceaddr.Address, mtu int) {
 		Retries: o.retries, RNRRetries: o.rnrRetries, Window: window,
 		Memory: q.domain, Receives: q, Sink: q, Counters: &e.counters.Counters,
 	})
-	e.lock.Lock()
+	e.Lock()
 	q.machine = machine
-	e.release()
+	e.Unlock()
 }
 
 // isSoftroce reports whether an address is that of an engine of this package, which

@@ -30,9 +30,9 @@ type counters struct {
 // docs/PROTOCOL.md for what each means. It may be called from anywhere.
 func (a *Adapter) Counters() map[string]uint64 {
 	e := a.engine
-	e.lock.Lock()
+	e.Lock()
 	c := e.counters
-	e.release()
+	e.Unlock()
 	m := map[string]uint64{}
 	collect(m, reflect.ValueOf(c))
 	return m

@@ -21,8 +21,8 @@ type engine struct {
 	start      time.Time
 	receiver   receiver // &in, or faults around it
 
-	_      [64]byte
-	lock   engineLock
+	_ [64]byte
+	engineLock
 	_      [64]byte
 	posts  atomic.Pointer[queuePair] // a stack of queue pairs with work that was left to the lock's holder
 	_      [64]byte
@@ -53,7 +53,7 @@ const (
 
 // poll is a look at the network by a program that waits for something.
 func (e *engine) poll() {
-	if !e.lock.TryLock() {
+	if !e.TryLock() {
 		runtime.Gosched() // somebody else drives
 		return
 	}
@@ -62,16 +62,16 @@ func (e *engine) poll() {
 		e.readClock()
 	}
 	e.drive(e.background.serves()) // while it sleeps, nobody would look after what waits
-	e.release()
+	e.Unlock()
 }
 
 // posted carries out what was posted on a queue pair, or leaves it to whoever has
 // the lock. An acknowledgement that waits travels behind the program's packets.
 func (e *engine) posted(q *queuePair) {
-	if !e.lock.TryLock() {
+	if !e.TryLock() {
 		e.leave(q)
-		if e.lock.TryLock() {
-			e.release()
+		if e.TryLock() {
+			e.Unlock()
 		}
 		return
 	}
@@ -85,18 +85,18 @@ func (e *engine) posted(q *queuePair) {
 	} else {
 		e.out.flush()
 	}
-	e.release()
+	e.Unlock()
 }
 
 // feed tells starving queue pairs that receives were posted.
 func (e *engine) feed(r *receiveQueue) {
-	e.lock.Lock()
+	e.Lock()
 	if r.Starved.Load() {
 		e.readClock()
 		r.feed()
 		e.transmit(true)
 	}
-	e.release()
+	e.Unlock()
 }
 
 // leave puts a queue pair on the stack of those that were posted to.
@@ -127,15 +127,15 @@ func (e *engine) takePosts() {
 	}
 }
 
-// release releases the lock, after seeing to what others left.
-func (e *engine) release() {
+// Unlock releases the engine lock, after seeing to what others left.
+func (e *engine) Unlock() {
 	e.background.wakeFor(e.next())
-	e.lock.Unlock()
-	for e.posts.Load() != nil && e.lock.TryLock() {
+	e.engineLock.Unlock()
+	for e.posts.Load() != nil && e.TryLock() {
 		e.takePosts()
 		e.transmit(true)
 		e.background.wakeFor(e.next())
-		e.lock.Unlock()
+		e.engineLock.Unlock()
 	}
 }
 
@@ -257,8 +257,8 @@ func (e *engine) drainSocket(q *queuePair) {
 				return
 			}
 		}
-		e.release()
-		e.lock.Lock()
+		e.Unlock()
+		e.Lock()
 		if q.closed.Load() {
 			return
 		}
@@ -272,8 +272,8 @@ func (e *engine) readClock() {
 
 // enter makes the queue pair known under a number of its own.
 func (e *engine) enter(q *queuePair) {
-	e.lock.Lock()
-	defer e.release()
+	e.Lock()
+	defer e.Unlock()
 	for q.qpn < firstQPN || q.qpn == wire.QPNMask || e.pairs[q.qpn] != nil {
 		q.qpn = provider.Random32() & wire.PSNMask
 	}

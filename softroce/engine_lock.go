@@ -7,7 +7,7 @@ import (
 
 // engineLock guards an engine: its sockets, the state machines of its
 // queue pairs, its tables. Whoever has something to do tries to get it; one that
-// does not leaves the work to the holder (see engine.release). It is held for
+// does not leaves the work to the holder (see engine.Unlock). It is held for
 // one batch of packets at most.
 //
 // The lowest bit says that it is held, the rest counts those that wait in Lock:

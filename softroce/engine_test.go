@@ -24,10 +24,10 @@ func TestWorkLeftToTheTurnIsDone(t *testing.T) {
 	y.Recv(transport.Recv(1, transport.Span{}))
 	e := engineOf(x)
 	time.Sleep(2 * lookPeriod) // until the background side sleeps; otherwise it would help
-	e.lock.Lock()
+	e.Lock()
 	x.Post(transport.Send(1, transport.Span{}))
 	require.NotNil(t, e.posts.Load())
-	e.release()
+	e.Unlock()
 	require.Equal(t, transport.StatusOK, y.Take(1)[0].Status)
 }
 

@@ -20,7 +20,7 @@ import (
 type queuePair struct {
 	engine         *engine
 	cfg            transport.QPConfig
-	domain         *domain
+	domain         domain
 	sendCQ, recvCQ *completionQueue
 	receives       *receiveQueue // own, or the shared one's
 
@@ -58,7 +58,7 @@ type queuePair struct {
 // NewQP implements transport.Adapter.
 func (a *Adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 	q := &queuePair{
-		engine: a.engine, cfg: cfg, domain: cfg.PD.(*domain),
+		engine: a.engine, cfg: cfg, domain: cfg.PD.(domain),
 		sendCQ: cfg.SendCQ.(*completionQueue), recvCQ: cfg.RecvCQ.(*completionQueue),
 		sendCredits: provider.NewCredits(cfg.SendDepth),
 	}
@@ -92,9 +92,9 @@ func (q *queuePair) PostRecv(wrs []transport.WorkRequest) (int, error) {
 	n, err := q.receives.Post(wrs)
 	switch {
 	case q.dead.Load():
-		q.engine.lock.Lock()
+		q.engine.Lock()
 		q.flushReceives()
-		q.engine.release()
+		q.engine.Unlock()
 	case q.receives.Starved.Load():
 		q.engine.feed(q.receives)
 	}
@@ -170,8 +170,8 @@ func (q *queuePair) fail(reason error, first transport.Status) {
 func (q *queuePair) Message(msg []byte, fds []int) {
 	provider.CloseDescriptors(fds)
 	m, err := roceaddr.DecodeMessage(msg)
-	q.engine.lock.Lock()
-	defer q.engine.release()
+	q.engine.Lock()
+	defer q.engine.Unlock()
 	if q.closed.Load() {
 		return
 	}
@@ -202,8 +202,8 @@ func (q *queuePair) Disconnect(reason error) {
 	if errors.Is(reason, transport.ErrPeerGone) {
 		first = transport.StatusRetryExceeded
 	}
-	q.engine.lock.Lock()
-	defer q.engine.release()
+	q.engine.Lock()
+	defer q.engine.Unlock()
 	if q.closed.Load() {
 		return
 	}
@@ -216,9 +216,9 @@ func (q *queuePair) Disconnect(reason error) {
 // Close implements transport.QP.
 func (q *queuePair) Close() error {
 	e := q.engine
-	e.lock.Lock()
+	e.Lock()
 	if q.closed.Load() {
-		e.release()
+		e.Unlock()
 		return nil
 	}
 	if q.machine != nil && !q.dead.Load() {
@@ -232,7 +232,7 @@ func (q *queuePair) Close() error {
 	e.forget(q)
 	q.closed.Store(true)
 	q.holds.Release()
-	e.release()
+	e.Unlock()
 	e.adapter.open.Closed("queue pair")
 	return nil
 }

@@ -7,9 +7,11 @@ import (
 	"sync"
 )
 
-// Account counts the objects of an adapter that are open, by kind. The zero Account
-// is empty. Any goroutine may use it.
+// Account counts the objects of an adapter that are open, by kind. Any goroutine may
+// use it.
 type Account struct {
+	Provider string // named in errors
+
 	mu   sync.Mutex
 	open map[string]int
 }
@@ -43,5 +45,5 @@ func (a *Account) Err() error {
 		return nil
 	}
 	slices.Sort(left)
-	return fmt.Errorf("closed while these are open: %s", strings.Join(left, ", "))
+	return fmt.Errorf("%s: closed while these are open: %s", a.Provider, strings.Join(left, ", "))
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/rfaas-go/rfaas/internal/handle"
@@ -11,81 +12,107 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Region is a memory region. It implements transport.MR but for Revoke.
-type Region struct {
+// Domain is a protection domain: its regions, by their keys. It implements
+// transport.Registrar, and transport.PD but for Alloc.
+//
+// The lock is the provider's. It is held while a region comes or goes. Who holds it
+// while memory is touched that was looked up, shared or not, touches no region that was
+// revoked.
+type Domain struct {
+	lock    sync.Locker
+	account *Account
+	byLKey  handle.Table[region]
+	byRKey  map[transport.RKey]*region
+	last    atomic.Pointer[region] // found by Remote
+}
+
+// NewDomain makes a domain that enters itself and its regions into the account.
+func NewDomain(lock sync.Locker, account *Account) *Domain {
+	account.Opened("protection domain")
+	return &Domain{lock: lock, account: account, byRKey: map[transport.RKey]*region{}}
+}
+
+// Close implements transport.PD.
+func (d *Domain) Close() error {
+	if left := len(d.byLKey.All()); left > 0 {
+		return fmt.Errorf("%s: protection domain closed with %d regions open", d.account.Provider, left)
+	}
+	d.account.Closed("protection domain")
+	return nil
+}
+
+// region is a memory region.
+type region struct {
+	domain *Domain
 	mem    []byte
 	base   uint64
 	access transport.Access
 	lkey   uint32
 	rkey   transport.RKey
-	free   func() error
+	free   func() error // nil: the memory is the program's
 }
 
-// NewRegion makes a region of memory that the caller keeps until Close: free, which
-// may be nil, gives it back.
-func NewRegion(mem []byte, access transport.Access, free func() error) *Region {
-	return &Region{mem: mem, base: pages.Address(mem), access: access, free: free}
+// Register implements transport.Registrar. Memory that is only readable will do for
+// what is sent or read by peers. What happens to the mapping later, nobody tells:
+// that is an error of the request that runs into it.
+func (d *Domain) Register(mem []byte, access transport.Access) (transport.MR, error) {
+	if err := pages.Check(mem, access&(transport.RemoteWrite|transport.RemoteAtomic) != 0); err != nil {
+		return nil, fmt.Errorf("%w: %w, and access %v needs that", transport.ErrInvalid, err, access)
+	}
+	return d.Add(mem, access, nil)
+}
+
+// Add registers memory that the provider has made. The region's Close frees it; so
+// does Add when it fails.
+func (d *Domain) Add(mem []byte, access transport.Access, free func() error) (_ transport.MR, err error) {
+	r := &region{domain: d, mem: mem, base: pages.Address(mem), access: access, free: free}
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	if r.lkey, err = d.byLKey.Add(r, 0); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("%w: a protection domain holds at most %d regions", transport.ErrOutOfRange, handle.Max)
+	}
+	for r.rkey == 0 || d.byRKey[r.rkey] != nil {
+		r.rkey = transport.RKey(Random32())
+	}
+	d.byRKey[r.rkey] = r
+	d.account.Opened("memory region")
+	return r, nil
 }
 
 // Bytes implements transport.MR.
-func (r *Region) Bytes() []byte { return r.mem }
+func (r *region) Bytes() []byte { return r.mem }
 
 // LKey implements transport.MR.
-func (r *Region) LKey() uint32 { return r.lkey }
+func (r *region) LKey() uint32 { return r.lkey }
 
 // RKey implements transport.MR.
-func (r *Region) RKey() transport.RKey { return r.rkey }
+func (r *region) RKey() transport.RKey { return r.rkey }
+
+// Revoke implements transport.MR.
+func (r *region) Revoke() {
+	d := r.domain
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	if d.byLKey.Remove(r.lkey) {
+		delete(d.byRKey, r.rkey)
+		d.last.CompareAndSwap(r, nil)
+		d.account.Closed("memory region")
+	}
+}
 
 // Close implements transport.MR.
-func (r *Region) Close() error {
+func (r *region) Close() error {
 	if r.free == nil {
 		return nil
 	}
 	return r.free()
 }
 
-// Regions are the regions of a protection domain. Local may be called at any time.
-// The rest is under a lock of the provider's, Remote perhaps by several at once: who
-// holds the lock while a region is removed, and while memory is touched that was
-// looked up, touches no region that was closed.
-type Regions struct {
-	byLKey handle.Table[Region]
-	byRKey map[transport.RKey]*Region
-	last   atomic.Pointer[Region] // found by Remote
-}
-
-// Add gives a region its keys. On failure it is closed.
-func (t *Regions) Add(r *Region) (err error) {
-	if r.lkey, err = t.byLKey.Add(r, 0); err != nil {
-		r.Close()
-		return fmt.Errorf("%w: a protection domain holds at most %d regions", transport.ErrOutOfRange, handle.Max)
-	}
-	for r.rkey == 0 || t.byRKey[r.rkey] != nil {
-		r.rkey = transport.RKey(Random32())
-	}
-	if t.byRKey == nil {
-		t.byRKey = map[transport.RKey]*Region{}
-	}
-	t.byRKey[r.rkey] = r
-	return nil
-}
-
-// Remove takes a region out, and reports whether it was there.
-func (t *Regions) Remove(r *Region) bool {
-	if !t.byLKey.Remove(r.lkey) {
-		return false
-	}
-	delete(t.byRKey, r.rkey)
-	t.last.CompareAndSwap(r, nil)
-	return true
-}
-
-// Len is how many there are. It may be called at any time.
-func (t *Regions) Len() int { return len(t.byLKey.All()) }
-
-// Local is the memory of a span. ok is false when its region was closed.
-func (t *Regions) Local(s transport.Span) (mem []byte, ok bool) {
-	r := t.byLKey.Get(s.LKey())
+// Local is the memory of a span. ok is false when its region was closed. It may be
+// called without the lock.
+func (d *Domain) Local(s transport.Span) (mem []byte, ok bool) {
+	r := d.byLKey.Get(s.LKey())
 	if r == nil {
 		return nil, false
 	}
@@ -93,14 +120,14 @@ func (t *Regions) Local(s transport.Span) (mem []byte, ok bool) {
 }
 
 // Remote is the n bytes at addr that a request of the peer's names by a region's
-// key, if it has the right need to them.
-func (t *Regions) Remote(key transport.RKey, addr, n uint64, need transport.Access) ([]byte, error) {
-	r := t.last.Load()
+// key, if the region grants need. The lock is held, perhaps shared.
+func (d *Domain) Remote(key transport.RKey, addr, n uint64, need transport.Access) ([]byte, error) {
+	r := d.last.Load()
 	if r == nil || r.rkey != key {
-		if r = t.byRKey[key]; r == nil {
+		if r = d.byRKey[key]; r == nil {
 			return nil, fmt.Errorf("rkey %#x names no region, or one that was closed", key)
 		}
-		t.last.Store(r)
+		d.last.Store(r)
 	}
 	mem, ok := Within(r.mem, r.base, addr, n)
 	switch {
@@ -120,16 +147,6 @@ func Within(mem []byte, base, addr, n uint64) (part []byte, ok bool) {
 		return nil, false
 	}
 	return mem[off:][:n:n], true
-}
-
-// CheckRegistrable is an error if mem is not mapped in a way that access needs.
-// Memory that is only readable will do for what is sent or read by peers. What happens
-// to the mapping later, nobody tells: that is an error of the request that runs into it.
-func CheckRegistrable(mem []byte, access transport.Access) error {
-	if err := pages.Check(mem, access&(transport.RemoteWrite|transport.RemoteAtomic) != 0); err != nil {
-		return fmt.Errorf("%w: %w, and access %v needs that", transport.ErrInvalid, err, access)
-	}
-	return nil
 }
 
 // Random32 is a number that cannot be guessed from others: a key, say.

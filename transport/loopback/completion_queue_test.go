@@ -133,6 +133,7 @@ func TestLeaksAreReported(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualError(t, pd.Close(), "loopback: protection domain closed with 1 regions open")
 	require.EqualError(t, adapter.Close(), "loopback: closed while these are open: 1 memory region, 1 protection domain")
+	mr.Revoke()
 	require.NoError(t, mr.Close())
 	require.NoError(t, pd.Close())
 	require.NoError(t, adapter.Close())

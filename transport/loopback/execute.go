@@ -91,7 +91,7 @@ func (q *queuePair) write(r *request, payload segments, peer *queuePair) outcome
 	var memory segments
 	bytes := r.Bytes()
 	if bytes > 0 {
-		mem, err := peer.pd.remote(r.Remote, bytes, transport.RemoteWrite)
+		mem, err := peer.pd.Remote(r.Remote.Key, r.Remote.Addr, bytes, transport.RemoteWrite)
 		if err != nil {
 			return failed(transport.StatusRemoteAccess, err)
 		}
@@ -119,7 +119,7 @@ func (q *queuePair) write(r *request, payload segments, peer *queuePair) outcome
 func (q *queuePair) read(r *request, result segments, peer *queuePair) outcome {
 	var memory segments
 	if bytes := r.Bytes(); bytes > 0 {
-		mem, err := peer.pd.remote(r.Remote, bytes, transport.RemoteRead)
+		mem, err := peer.pd.Remote(r.Remote.Key, r.Remote.Addr, bytes, transport.RemoteRead)
 		if err != nil {
 			return failed(transport.StatusRemoteAccess, err)
 		}
@@ -133,7 +133,7 @@ func (q *queuePair) read(r *request, result segments, peer *queuePair) outcome {
 
 // atomic does a fetch-add or compare-swap with the processor's own instruction.
 func (q *queuePair) atomic(r *request, result segments, peer *queuePair) outcome {
-	mem, err := peer.pd.remote(r.Remote, 8, transport.RemoteAtomic)
+	mem, err := peer.pd.Remote(r.Remote.Key, r.Remote.Addr, 8, transport.RemoteAtomic)
 	if err != nil {
 		return failed(transport.StatusRemoteAccess, err)
 	}
