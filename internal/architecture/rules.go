@@ -24,6 +24,7 @@ var arrows = []rule{
 	{"internal/provider", "internal/order", "credits are given back on the hot path"},
 	{"internal/provider", "internal/pages", "whether memory can be registered"},
 	{"transport/loopback", "internal/provider", "what providers are made of"},
+	{"transport/shm", "internal/provider", "what providers are made of"},
 	{"softroce", "internal/provider", "what providers are made of"},
 	{"transport/shm", "transport", "providers implement the interfaces of transport"},
 	{"transport/shm", "internal/handle", "keys are looked up on the hot path"},

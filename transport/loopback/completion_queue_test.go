@@ -1,7 +1,6 @@
 package loopback_test
 
 import (
-	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -9,87 +8,6 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 	"github.com/rfaas-go/rfaas/transport/loopback"
 )
-
-func newCQ(t *testing.T) transport.CQ {
-	adapter := loopback.New()
-	cq, err := adapter.NewCQ(transport.CQConfig{Depth: 4})
-	require.NoError(t, err)
-	return cq
-}
-
-func TestArmSeesWhatIsThere(t *testing.T) {
-	t.Parallel()
-	a, b := rawPair(t)
-	post(t, a, transport.Send(1, transport.Span{}).With(transport.Signaled))
-	for _, solicitedOnly := range []bool{false, true} {
-		ready, err := b.cq.Arm(solicitedOnly)
-		require.NoError(t, err)
-		require.True(t, ready)
-	}
-}
-
-// TestWakeUp: which completions wake a sleeper.
-func TestWakeUp(t *testing.T) {
-	t.Parallel()
-	silent, loud := transport.Send(1, transport.Span{}), transport.Send(1, transport.Span{}).With(transport.Solicited)
-	for _, c := range []struct {
-		name          string
-		solicitedOnly bool
-		send          transport.WorkRequest
-		wakes         bool
-	}{
-		{"any", false, silent, true},
-		{"any, solicited", false, loud, true},
-		{"solicited only", true, loud, true},
-		{"solicited only, other", true, silent, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			for range 20 { // of two things to return for, Wait picks one at random
-				a, b := rawPair(t)
-				ready, err := b.cq.Arm(c.solicitedOnly)
-				require.NoError(t, err)
-				require.False(t, ready)
-				post(t, a, c.send)
-				ctx, cancel := context.WithCancel(t.Context())
-				if !c.wakes {
-					cancel()
-				}
-				err = b.cq.Wait(ctx)
-				cancel()
-				if c.wakes {
-					require.NoError(t, err)
-				} else {
-					require.ErrorIs(t, err, context.Canceled)
-				}
-			}
-		})
-	}
-}
-
-func TestFailureWakesWhoWaitsForSolicited(t *testing.T) {
-	t.Parallel()
-	a, b := rawPair(t)
-	_, err := b.cq.Arm(true)
-	require.NoError(t, err)
-	post(t, a, transport.Write(1, transport.Span{}, transport.RemoteSpan{}), transport.FetchAdd(2, transport.Span{}, transport.RemoteSpan{}, 1))
-	require.NoError(t, b.cq.Wait(t.Context()))
-	var cs [4]transport.Completion
-	n, err := b.cq.Poll(cs[:], 0)
-	require.NoError(t, err)
-	require.Equal(t, 2, n, "both receives are flushed")
-}
-
-func TestCloseWakes(t *testing.T) {
-	t.Parallel()
-	cq := newCQ(t)
-	_, err := cq.Arm(false)
-	require.NoError(t, err)
-	woken := make(chan error)
-	go func() { woken <- cq.Wait(context.Background()) }()
-	require.NoError(t, cq.Close())
-	require.ErrorIs(t, <-woken, transport.ErrClosed)
-}
 
 // TestDrained: Drained comes when the queue pair is closed and its last
 // completion was polled, or dropped with its queue, and not before.
