@@ -46,6 +46,7 @@ var arrows = []rule{
 	{"verbs", "internal/handle", "completions name queue pairs by handle"},
 	{"verbs", "internal/order", "places are given back on the hot path"},
 	{"verbs", "internal/pages", "memory for regions"},
+	{"verbs", "internal/provider", "what providers are made of"},
 	{"verbs", "internal/params", "reads its URL"},
 	{"verbs/internal/ibv", "transport", "requests go to C as they are"},
 	{"transport/remote", "transport", "reads and writes over a connection, whatever the provider"},

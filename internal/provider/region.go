@@ -146,7 +146,7 @@ func Within(mem []byte, base, addr, n uint64) (part []byte, ok bool) {
 	if size := uint64(len(mem)); off > size || n > size-off {
 		return nil, false
 	}
-	return mem[off:][:n:n], true
+	return mem[off : off+n], true
 }
 
 // Random32 is a number that cannot be guessed from others: a key, say.
