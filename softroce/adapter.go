@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"sync/atomic"
 	"time"
 
 	"github.com/rfaas-go/rfaas/internal/pages"
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/internal/roceaddr"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 	"github.com/rfaas-go/rfaas/transport"
@@ -25,7 +25,7 @@ type Adapter struct {
 	options options
 	mtu     int
 	notes   []string
-	open    atomic.Int64 // objects
+	open    provider.Account
 }
 
 // Open opens an engine. The URL is softroce://ADDRESS[:PORT][?parameters], see
@@ -39,7 +39,7 @@ func Open(u *url.URL) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Adapter{options: o, mtu: s.mtu}
+	a := &Adapter{options: o, mtu: s.mtu, open: provider.Account{Provider: "softroce"}}
 	if o.mtu != 0 {
 		if o.mtu > s.mtu {
 			s.close()
@@ -81,7 +81,7 @@ func listen(o options) (s *socket, note string, err error) {
 		if s, err = openSocket(netip.AddrPortFrom(host, wire.Port), o.exact); err == nil {
 			return s, "", nil
 		}
-		r := random32()
+		r := provider.Random32()
 		host = netip.AddrFrom4([4]byte{127, byte(r>>16) | 1, byte(r >> 8), byte(r)})
 	}
 	s, err2 := openSocket(netip.AddrPortFrom(loopback, 0), o.exact)
@@ -137,7 +137,7 @@ func (a *Adapter) firstPSN() uint32 {
 	if a.options.psn >= 0 {
 		return uint32(a.options.psn)
 	}
-	return random32() & wire.PSNMask
+	return provider.Random32() & wire.PSNMask
 }
 
 // Address is the UDP address of the engine.
@@ -168,12 +168,9 @@ const maxMessage = 1 << 30
 func (a *Adapter) Close() error {
 	e := a.engine
 	e.background.stop()
-	e.turn.take()
+	e.Lock()
 	e.tap = nil
 	err := e.socket.close()
-	e.turn.give()
-	if n := a.open.Load(); n != 0 {
-		return errors.Join(err, fmt.Errorf("softroce: %d objects are still open", n))
-	}
-	return err
+	e.engineLock.Unlock()
+	return errors.Join(err, a.open.Err())
 }

@@ -227,13 +227,13 @@ func (b *background) driveAll() (arrived bool, until time.Duration) {
 			return arrived, never
 		default:
 		}
-		e.turn.take()
+		e.Lock()
 		e.readClock()
 		more := e.drive(true)
 		arrived = arrived || more
 		more = more || e.ready.first != nil
 		until = e.timers.first()
-		e.release()
+		e.Unlock()
 		if !more {
 			return arrived, until
 		}
@@ -246,14 +246,14 @@ func (b *background) arm(until time.Duration) bool {
 	e := b.engine
 	b.parked.Store(int64(until))
 	b.watchSocket(&b.armed)
-	e.turn.take()
+	e.Lock()
 	e.readClock()
 	arrived := e.drive(true)
 	quiet := !arrived && e.ready.first == nil && e.timers.first() >= until && e.now < until
 	if !quiet {
 		b.parked.Store(awake)
 	}
-	e.release() // what was left meanwhile makes it wake at once
+	e.Unlock() // what was left meanwhile makes it wake at once
 	return quiet
 }
 

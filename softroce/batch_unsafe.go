@@ -14,7 +14,7 @@ import (
 // call. Packets of equal length to the same peer, and a shorter one after them,
 // become one message that the kernel (or the network card) splits: UDP_SEGMENT.
 // Payloads are not copied, but for small and volatile ones; so a batch is flushed
-// before the engine's turn is given away.
+// before the engine lock is released.
 type batch struct {
 	engine *engine
 

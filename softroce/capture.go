@@ -23,9 +23,9 @@ type Captured struct {
 // the engine, which waits for it, and must not use the device. Tap may be called
 // from anywhere. When it returns, an earlier f is not called any more.
 func (a *Adapter) Tap(f func(Captured)) {
-	a.engine.turn.take()
+	a.engine.Lock()
 	a.engine.tap = f
-	a.engine.release()
+	a.engine.Unlock()
 }
 
 // capture shows a packet to the tap.

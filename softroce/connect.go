@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/internal/roceaddr"
 	"github.com/rfaas-go/rfaas/softroce/internal/rc"
 	"github.com/rfaas-go/rfaas/softroce/wire"
@@ -25,7 +26,7 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 		Whole: e.socket.raw,
 	}
 	msg, fds, err := x.Exchange(own.Encode(), nil)
-	closeAll(fds)
+	provider.CloseDescriptors(fds)
 	if err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	}
 	q.ready(own, peer, mtu)
 	msg, fds, err = x.Exchange(roceaddr.EncodeReady(fits), nil)
-	closeAll(fds)
+	provider.CloseDescriptors(fds)
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 		q.ready(own, peer, agreed)
 	}
 	_, fds, err = x.Exchange(roceaddr.EncodeReady(fits), nil)
-	closeAll(fds)
+	provider.CloseDescriptors(fds)
 	return err
 }
 
@@ -94,9 +95,9 @@ func (q *queuePair) ready(own, peer roceaddr.Address, mtu int) {
 		Retries: o.retries, RNRRetries: o.rnrRetries, Window: window,
 		Memory: q.domain, Receives: q, Sink: q, Counters: &e.counters.Counters,
 	})
-	e.turn.take()
+	e.Lock()
 	q.machine = machine
-	e.release()
+	e.Unlock()
 }
 
 // isSoftroce reports whether an address is that of an engine of this package, which

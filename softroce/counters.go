@@ -7,7 +7,7 @@ import (
 )
 
 // counters is what an engine counts: what its queue pairs do, and what never
-// reaches one. By whoever has the turn.
+// reaches one. By whoever has the engine lock.
 type counters struct {
 	rc.Counters
 
@@ -30,9 +30,9 @@ type counters struct {
 // docs/PROTOCOL.md for what each means. It may be called from anywhere.
 func (a *Adapter) Counters() map[string]uint64 {
 	e := a.engine
-	e.turn.take()
+	e.Lock()
 	c := e.counters
-	e.release()
+	e.Unlock()
 	m := map[string]uint64{}
 	collect(m, reflect.ValueOf(c))
 	return m

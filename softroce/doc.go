@@ -39,14 +39,14 @@
 // # Who drives
 //
 // An engine has one socket and any number of queue pairs. Whoever polls a queue or
-// posts a request takes the engine's turn (a compare-and-swap) and drives it:
+// posts a request takes the engine lock (a compare-and-swap) and drives the engine:
 // receives a batch, has the state machines handle it, sends what they want sent.
 // Nothing on this way allocates, blocks or hands over to another thread. Who
-// finds the turn taken leaves his request to its holder. When no program has
+// finds it taken leaves his request to its holder. When no program has
 // driven for half a millisecond to a millisecond, in a long function say, or
 // when all sleep, the background side does: a goroutine parked on the socket.
 //
-// Memory of regions is touched only by the holder of the turn, and looked up for
+// Memory of regions is touched only by the holder of the lock, and looked up for
 // each packet, so a revoked region is out of reach as soon as Revoke has had the
-// turn.
+// lock.
 package softroce

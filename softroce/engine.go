@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rfaas-go/rfaas/internal/order"
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 )
 
@@ -20,14 +21,14 @@ type engine struct {
 	start      time.Time
 	receiver   receiver // &in, or faults around it
 
+	_ [64]byte
+	engineLock
 	_      [64]byte
-	turn   turn
-	_      [64]byte
-	posts  atomic.Pointer[queuePair] // a stack of queue pairs with work that was left to the turn's holder
+	posts  atomic.Pointer[queuePair] // a stack of queue pairs with work that was left to the lock's holder
 	_      [64]byte
 	drives atomic.Uint64 // by the program; the background side sees by it that there is no need for it
 
-	// The rest is for whoever has the turn.
+	// The rest is for whoever has the engine lock.
 	now      time.Duration // since start; may lag by a few drives
 	clockAge int           // drives since it was read
 	pairs    map[uint32]*queuePair
@@ -46,13 +47,13 @@ const (
 	// clockPeriod is how many drives a program may do between two looks at the
 	// clock, which cost a tenth of a drive each.
 	clockPeriod = 8
-	// packetsPerTurn bounds what one queue pair sends before others get a turn.
-	packetsPerTurn = 64
+	// packetShare bounds what one queue pair sends before it is the others' turn.
+	packetShare = 64
 )
 
 // poll is a look at the network by a program that waits for something.
 func (e *engine) poll() {
-	if !e.turn.try() {
+	if !e.TryLock() {
 		runtime.Gosched() // somebody else drives
 		return
 	}
@@ -61,16 +62,16 @@ func (e *engine) poll() {
 		e.readClock()
 	}
 	e.drive(e.background.serves()) // while it sleeps, nobody would look after what waits
-	e.release()
+	e.Unlock()
 }
 
 // posted carries out what was posted on a queue pair, or leaves it to whoever has
-// the turn. An acknowledgement that waits travels behind the program's packets.
+// the lock. An acknowledgement that waits travels behind the program's packets.
 func (e *engine) posted(q *queuePair) {
-	if !e.turn.try() {
+	if !e.TryLock() {
 		e.leave(q)
-		if e.turn.try() {
-			e.release()
+		if e.TryLock() {
+			e.Unlock()
 		}
 		return
 	}
@@ -84,18 +85,18 @@ func (e *engine) posted(q *queuePair) {
 	} else {
 		e.out.flush()
 	}
-	e.release()
+	e.Unlock()
 }
 
 // feed tells starving queue pairs that receives were posted.
 func (e *engine) feed(r *receiveQueue) {
-	e.turn.take()
-	if r.starved.Load() {
+	e.Lock()
+	if r.Starved.Load() {
 		e.readClock()
 		r.feed()
 		e.transmit(true)
 	}
-	e.release()
+	e.Unlock()
 }
 
 // leave puts a queue pair on the stack of those that were posted to.
@@ -126,15 +127,15 @@ func (e *engine) takePosts() {
 	}
 }
 
-// release gives the turn back, after seeing to what others left.
-func (e *engine) release() {
+// Unlock releases the engine lock, after seeing to what others left.
+func (e *engine) Unlock() {
 	e.background.wakeFor(e.next())
-	e.turn.give()
-	for e.posts.Load() != nil && e.turn.try() {
+	e.engineLock.Unlock()
+	for e.posts.Load() != nil && e.TryLock() {
 		e.takePosts()
 		e.transmit(true)
 		e.background.wakeFor(e.next())
-		e.turn.give()
+		e.engineLock.Unlock()
 	}
 }
 
@@ -215,7 +216,7 @@ func (e *engine) transmit(acks bool) {
 
 // send puts a queue pair's packets into the outgoing batch.
 func (e *engine) send(q *queuePair, acks bool) {
-	for range packetsPerTurn {
+	for range packetShare {
 		if !q.machine.Next(e.now, acks, &e.packet) {
 			e.settle(q)
 			return
@@ -244,7 +245,7 @@ func (e *engine) settle(q *queuePair) {
 }
 
 // drainSocket handles everything that has arrived so far, because something is to
-// happen to a queue pair behind it. It gives the turn away now and then, and
+// happen to a queue pair behind it. It releases the lock now and then, and
 // gives up when somebody goes on and on sending.
 func (e *engine) drainSocket(q *queuePair) {
 	const rounds, batches = 64, 16
@@ -256,8 +257,8 @@ func (e *engine) drainSocket(q *queuePair) {
 				return
 			}
 		}
-		e.release()
-		e.turn.take()
+		e.Unlock()
+		e.Lock()
 		if q.closed.Load() {
 			return
 		}
@@ -271,10 +272,10 @@ func (e *engine) readClock() {
 
 // enter makes the queue pair known under a number of its own.
 func (e *engine) enter(q *queuePair) {
-	e.turn.take()
-	defer e.release()
+	e.Lock()
+	defer e.Unlock()
 	for q.qpn < firstQPN || q.qpn == wire.QPNMask || e.pairs[q.qpn] != nil {
-		q.qpn = random32() & wire.PSNMask
+		q.qpn = provider.Random32() & wire.PSNMask
 	}
 	e.pairs[q.qpn] = q
 }
@@ -283,7 +284,7 @@ func (e *engine) enter(q *queuePair) {
 // management, 0xffffff is multicast's.
 const firstQPN = 2
 
-// forget takes the queue pair out of everything. By whoever has the turn.
+// forget takes the queue pair out of everything. By whoever has the engine lock.
 func (e *engine) forget(q *queuePair) {
 	if e.pairs[q.qpn] == q {
 		delete(e.pairs, q.qpn)

@@ -16,18 +16,18 @@ import (
 
 func engineOf(e *pairtest.End) *engine { return e.Dev.Adapter().(*Adapter).engine }
 
-// A request that is posted while somebody else has the turn is sent by him, when
-// he gives the turn back: nobody else may come for a long time.
+// A request that is posted while somebody else has the engine lock is sent by him, when
+// he releases it: nobody else may come for a long time.
 func TestWorkLeftToTheTurnIsDone(t *testing.T) {
 	t.Parallel()
 	x, y := pairtest.New(t, "softroce:")
 	y.Recv(transport.Recv(1, transport.Span{}))
 	e := engineOf(x)
 	time.Sleep(2 * lookPeriod) // until the background side sleeps; otherwise it would help
-	e.turn.take()
+	e.Lock()
 	x.Post(transport.Send(1, transport.Span{}))
 	require.NotNil(t, e.posts.Load())
-	e.release()
+	e.Unlock()
 	require.Equal(t, transport.StatusOK, y.Take(1)[0].Status)
 }
 

@@ -106,11 +106,11 @@ func TestHostilePackets(t *testing.T) {
 	x, y := pairtest.New(t, "softroce:?psn=0xfffff0")
 	target := y.Dev.Adapter().(*Adapter)
 	var q *queuePair
-	target.engine.turn.take()
+	target.engine.Lock()
 	for _, q = range target.engine.pairs {
 		q.from.pinned = false // as for a peer that chooses ports; or nothing would get further
 	}
-	target.engine.release()
+	target.engine.Unlock()
 
 	const size = 1 << 16
 	from, to := x.Alloc(size, transport.LocalOnly), y.Alloc(size, transport.RemoteAll)
@@ -125,9 +125,9 @@ func TestHostilePackets(t *testing.T) {
 	}
 	for round := range rounds {
 		for range 50 {
-			target.engine.turn.take() // for Delivered
+			target.engine.Lock() // for Delivered
 			b := a.mutate(q)
-			target.engine.release()
+			target.engine.Unlock()
 			a.send(b)
 		}
 		y.Recv(transport.Recv(2, transport.Span{}))
@@ -154,10 +154,10 @@ func TestWrongSource(t *testing.T) {
 	_, y := pairtest.New(t, "softroce:")
 	target := y.Dev.Adapter().(*Adapter)
 	var qpn uint32
-	target.engine.turn.take()
+	target.engine.Lock()
 	for qpn = range target.engine.pairs {
 	}
-	target.engine.release()
+	target.engine.Unlock()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 9, 9, 9)})
 	require.NoError(t, err)
 	defer conn.Close()
@@ -180,7 +180,7 @@ func TestWrongPort(t *testing.T) {
 			x, y := pairtest.New(t, "softroce:"+parameters)
 			target, room := y.Dev.Adapter().(*Adapter), y.Alloc(8, transport.RemoteAll)
 			a := newAttacker(t, x.Dev.Adapter().(*Adapter), target)
-			target.engine.turn.take()
+			target.engine.Lock()
 			var q *queuePair
 			for _, q = range target.engine.pairs {
 			}
@@ -190,7 +190,7 @@ func TestWrongPort(t *testing.T) {
 				Opcode: wire.WriteOnly, PKey: wire.DefaultPKey, DestQP: q.qpn, PSN: q.machine.Delivered(),
 				VA: room.Remote(0, 8).Addr, RKey: uint32(room.Remote(0, 8).Key), Length: 8, Payload: [2][]byte{[]byte("forgery!")},
 			}
-			target.engine.release()
+			target.engine.Unlock()
 			a.send(p.AppendTo(nil, &a.flow, 0))
 			if !pinned { // it would have come in
 				require.Eventually(t, func() bool { return target.Counters()["requests_received"] == 1 }, pairtest.Patience, 1e6)

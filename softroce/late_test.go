@@ -22,22 +22,22 @@ func TestWhatHasArrivedComesBeforeTimers(t *testing.T) {
 	require.Equal(t, transport.StatusOK, x.Take(1)[0].Status)
 
 	// Neither engine runs; the request is under way.
-	ey.engine.turn.take()
+	ey.engine.Lock()
 	x.Post(write)
-	ex.engine.turn.take()
+	ex.engine.Lock()
 	before := ex.engine.counters
 	// y has packets of its own, then answers.
 	for i := range 5 {
 		y.Post(transport.Write(uint64(i), my.Span(0, 100*(i+1)), mx.Remote(0, 4096))) // of several lengths: each its own message
 	}
 	answered := ey.engine.counters.AcksSent + 1
-	ey.engine.release()
+	ey.engine.Unlock()
 	require.Eventually(t, func() bool { return ey.Counters()["acks_sent"] >= answered }, pairtest.Patience, time.Millisecond)
 	// An hour passes for x.
 	ex.engine.now += time.Hour
 	ex.engine.drive(true)
 	ex.engine.readClock()
-	ex.engine.release()
+	ex.engine.Unlock()
 	require.Equal(t, transport.StatusOK, x.Take(1)[0].Status)
 	after := ex.Counters()
 	require.Equal(t, before.Timeouts, after["timeouts"])

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/internal/roceaddr"
 	"github.com/rfaas-go/rfaas/softroce/internal/rc"
 	"github.com/rfaas-go/rfaas/softroce/wire"
@@ -20,7 +20,7 @@ import (
 type queuePair struct {
 	engine         *engine
 	cfg            transport.QPConfig
-	domain         *domain
+	domain         domain
 	sendCQ, recvCQ *completionQueue
 	receives       *receiveQueue // own, or the shared one's
 
@@ -32,11 +32,10 @@ type queuePair struct {
 	from    source
 	tellAll bool // roceaddr.Address.Tell
 
-	dead    atomic.Bool // in the error state
-	closed  atomic.Bool // nothing will be pushed any more
-	drained sync.Once
+	dead   atomic.Bool // in the error state
+	closed atomic.Bool // nothing will be pushed any more
 
-	// By whoever has the engine's turn.
+	// By whoever has the engine lock.
 	isReady   bool
 	nextReady *queuePair
 	timer     int  // place in engine.timers, plus 1
@@ -46,47 +45,39 @@ type queuePair struct {
 	peerCloses bool       // it said so
 	sendError  unix.Errno // why the kernel refused a message to the peer, since the peer was last heard of
 
-	// Left to whoever has the engine's turn.
+	// Left to whoever has the engine lock.
 	isPosted   atomic.Bool
 	nextPosted *queuePair
 
-	_     [64]byte
-	sends struct {
-		posted uint32        // places taken, by the goroutine that posts
-		freed  atomic.Uint32 // places given back, by the one that polls sendCQ
-		popped atomic.Uint32 // completions that it polled
-		pushed uint32        // by whoever has the engine's turn
-	}
-	_        [64]byte
-	received struct {
-		popped atomic.Uint32
-		pushed uint32
-	}
-	_ [64]byte
+	_           [64]byte
+	sendCredits provider.Credits
+	holds       provider.Holds
+	_           [64]byte
 }
 
 // NewQP implements transport.Adapter.
 func (a *Adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 	q := &queuePair{
-		engine: a.engine, cfg: cfg, domain: cfg.PD.(*domain),
+		engine: a.engine, cfg: cfg, domain: cfg.PD.(domain),
 		sendCQ: cfg.SendCQ.(*completionQueue), recvCQ: cfg.RecvCQ.(*completionQueue),
+		sendCredits: provider.NewCredits(cfg.SendDepth),
 	}
 	if cfg.SRQ != nil {
-		q.receives = cfg.SRQ.(*sharedReceive).queue
+		q.receives = cfg.SRQ.(*sharedReceiveQueue).queue
 	} else {
 		q.receives = newReceiveQueue(cfg.RecvDepth, false)
 	}
-	a.open.Add(1)
+	q.holds.Open(cfg.Drained)
+	a.open.Opened("queue pair")
 	return q, nil
 }
 
 // PostSend implements transport.QP.
 func (q *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
-	n := min(len(wrs), int(q.cfg.SendDepth-(q.sends.posted-q.sends.freed.Load())))
+	n := q.sendCredits.Take(len(wrs))
 	for i := range n {
 		q.machine.Post(&wrs[i])
 	}
-	q.sends.posted += uint32(n)
 	if n > 0 {
 		q.engine.posted(q)
 	}
@@ -98,39 +89,43 @@ func (q *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 
 // PostRecv implements transport.QP.
 func (q *queuePair) PostRecv(wrs []transport.WorkRequest) (int, error) {
-	n, err := q.receives.post(wrs)
+	n, err := q.receives.Post(wrs)
 	switch {
 	case q.dead.Load():
-		q.engine.turn.take()
+		q.engine.Lock()
 		q.flushReceives()
-		q.engine.release()
-	case q.receives.starved.Load():
+		q.engine.Unlock()
+	case q.receives.Starved.Load():
 		q.engine.feed(q.receives)
 	}
 	return n, err
 }
 
 // Take and Posted implement rc.Receives.
-func (q *queuePair) Take() (transport.WorkRequest, bool) { return q.receives.take(q) }
+func (q *queuePair) Take() (wr transport.WorkRequest, ok bool) {
+	first := q.receives.take(q)
+	if first == nil {
+		return wr, false
+	}
+	return *first, true
+}
 
 // Posted implements rc.Receives.
 func (q *queuePair) Posted() int {
-	if q.receives.sharing {
+	if q.receives.shared {
 		return -1
 	}
-	return q.receives.posted()
+	return q.receives.Posted()
 }
 
 // Sent implements rc.Sink.
-func (q *queuePair) Sent(c transport.Completion, places int) {
-	q.sends.pushed++
-	q.sendCQ.push(completion{Completion: c, pair: q, places: uint32(places)}, false)
+func (q *queuePair) Sent(c transport.Completion, credits int) {
+	q.sendCQ.Push(provider.Completion{Completion: c, Holds: &q.holds, Credits: &q.sendCredits, Freed: uint32(credits)}, false)
 }
 
 // Received implements rc.Sink.
 func (q *queuePair) Received(_ *transport.WorkRequest, c transport.Completion, solicited bool) {
-	q.received.pushed++
-	q.recvCQ.push(completion{Completion: c, pair: q}, solicited)
+	q.recvCQ.Push(provider.Completion{Completion: c, Holds: &q.holds, Credits: &q.receives.Credits, Freed: 1}, solicited)
 }
 
 // Failed implements rc.Sink.
@@ -144,7 +139,7 @@ func (q *queuePair) Failed(reason error, tell bool) {
 }
 
 // enterError flushes the receives, and has those posted later flushed. By whoever
-// has the engine's turn.
+// has the engine lock.
 func (q *queuePair) enterError() {
 	q.dead.Store(true)
 	q.receives.forget(q)
@@ -152,18 +147,16 @@ func (q *queuePair) enterError() {
 }
 
 func (q *queuePair) flushReceives() {
-	if q.receives.sharing {
+	if q.receives.shared {
 		return
 	}
-	for q.receives.posted() > 0 {
-		wr := &q.receives.entries[q.receives.head&q.receives.mask]
-		q.receives.head++
+	for wr := q.receives.Take(); wr != nil; wr = q.receives.Take() {
 		q.Received(wr, transport.Completion{ID: wr.ID, Conn: q.cfg.Conn, Op: transport.OpRecv, Status: transport.StatusFlushed}, false)
 	}
 }
 
 // fail takes the queue pair to the error state because of something that did not
-// come over the wire. By whoever has the engine's turn.
+// come over the wire. By whoever has the engine lock.
 func (q *queuePair) fail(reason error, first transport.Status) {
 	if q.machine != nil {
 		q.machine.Fail(reason, first)
@@ -175,10 +168,10 @@ func (q *queuePair) fail(reason error, first transport.Status) {
 
 // Message implements transport.QP.
 func (q *queuePair) Message(msg []byte, fds []int) {
-	closeAll(fds)
+	provider.CloseDescriptors(fds)
 	m, err := roceaddr.DecodeMessage(msg)
-	q.engine.turn.take()
-	defer q.engine.release()
+	q.engine.Lock()
+	defer q.engine.Unlock()
 	if q.closed.Load() {
 		return
 	}
@@ -209,8 +202,8 @@ func (q *queuePair) Disconnect(reason error) {
 	if errors.Is(reason, transport.ErrPeerGone) {
 		first = transport.StatusRetryExceeded
 	}
-	q.engine.turn.take()
-	defer q.engine.release()
+	q.engine.Lock()
+	defer q.engine.Unlock()
 	if q.closed.Load() {
 		return
 	}
@@ -223,9 +216,9 @@ func (q *queuePair) Disconnect(reason error) {
 // Close implements transport.QP.
 func (q *queuePair) Close() error {
 	e := q.engine
-	e.turn.take()
+	e.Lock()
 	if q.closed.Load() {
-		e.release()
+		e.Unlock()
 		return nil
 	}
 	if q.machine != nil && !q.dead.Load() {
@@ -237,26 +230,11 @@ func (q *queuePair) Close() error {
 	}
 	q.fail(transport.ErrClosed, transport.StatusFlushed)
 	e.forget(q)
-	q.closed.Store(true) // after the last push; whoever polls, or the next line, sees that it was the last
-	q.checkDrained()
-	e.release()
-	e.adapter.open.Add(-1)
+	q.closed.Store(true)
+	q.holds.Release()
+	e.Unlock()
+	e.adapter.open.Closed("queue pair")
 	return nil
-}
-
-// checkDrained tells the front when everything that was pushed has been polled.
-// The queue pair is closed.
-func (q *queuePair) checkDrained() {
-	if q.sends.popped.Load() == q.sends.pushed && q.received.popped.Load() == q.received.pushed {
-		q.drained.Do(q.cfg.Drained)
-	}
-}
-
-// closeAll closes descriptors that nobody asked for.
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		unix.Close(fd)
-	}
 }
 
 // destination is what sending to the peer needs.

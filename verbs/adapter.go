@@ -6,13 +6,11 @@ import (
 	"log/slog"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/internal/handle"
 	"github.com/rfaas-go/rfaas/internal/pages"
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/internal/roceaddr"
 	"github.com/rfaas-go/rfaas/transport"
 	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
@@ -30,8 +28,8 @@ type Adapter struct {
 	attr    ibv.DeviceAttr
 	inline  int // bytes that a request can carry, at most
 	pairs   handle.Table[queuePair]
-	shared  handle.Table[sharedReceive]
-	open    atomic.Int64  // objects
+	shared  handle.Table[sharedReceiveQueue]
+	open    provider.Account
 	events  chan struct{} // closed when there will be no more
 
 	closing    chan struct{} // ends patrol
@@ -54,7 +52,7 @@ func open(u *url.URL, patrolInterval time.Duration) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Adapter{options: o, context: context, place: place, events: make(chan struct{}), closing: make(chan struct{})}
+	a := &Adapter{options: o, context: context, place: place, open: provider.Account{Provider: "verbs"}, events: make(chan struct{}), closing: make(chan struct{})}
 	if err := a.measure(); err != nil {
 		return nil, errors.Join(err, context.Close())
 	}
@@ -186,15 +184,5 @@ func (a *Adapter) Close() error {
 	a.patrolling.Wait()      // first: it asks the device, and a context that is closed is no memory any more
 	err := a.context.Close() // ends listen
 	<-a.events
-	if n := a.open.Load(); n != 0 {
-		return errors.Join(err, fmt.Errorf("verbs: %d objects are still open", n))
-	}
-	return err
-}
-
-// closeAll closes descriptors that nobody asked for.
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		unix.Close(fd)
-	}
+	return errors.Join(err, a.open.Err())
 }

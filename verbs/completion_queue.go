@@ -66,7 +66,7 @@ func (a *Adapter) NewCQ(cfg transport.CQConfig) (transport.CQ, error) {
 		channel.Close()
 		return nil, err
 	}
-	a.open.Add(1)
+	a.open.Opened("completion queue")
 	c := &completionQueue{adapter: a, cq: cq, channel: channel}
 	c.sharers.Store(&map[uint32]*queuePair{})
 	if a.isRXE() {
@@ -271,6 +271,6 @@ func (c *completionQueue) Close() error {
 		q.abandon()
 	}
 	err := c.cq.Close()
-	c.adapter.open.Add(-1)
+	c.adapter.open.Closed("completion queue")
 	return errors.Join(err, c.channel.Close())
 }

@@ -2,10 +2,9 @@ package verbs
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"fmt"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/internal/roceaddr"
 	"github.com/rfaas-go/rfaas/transport"
 	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
@@ -33,7 +32,7 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 		Resources: uint16(a.resources()), Initiates: uint16(a.initiates()), Port: rocePort, Tell: true,
 	}
 	msg, fds, err := x.Exchange(own.Encode(), nil)
-	closeAll(fds)
+	provider.CloseDescriptors(fds)
 	if err != nil {
 		return err
 	}
@@ -51,7 +50,7 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 		return err
 	}
 	_, fds, err = x.Exchange([]byte("ready"), nil)
-	closeAll(fds)
+	provider.CloseDescriptors(fds)
 	if err != nil {
 		return err
 	}
@@ -101,7 +100,5 @@ func (a *Adapter) firstPSN() uint32 {
 	if a.options.psn >= 0 {
 		return uint32(a.options.psn)
 	}
-	var b [4]byte
-	rand.Read(b[:])
-	return binary.NativeEndian.Uint32(b[:]) & (1<<24 - 1)
+	return provider.Random32() & (1<<24 - 1)
 }

@@ -1,10 +1,10 @@
 package verbs
 
 import (
-	"math/bits"
 	"sync/atomic"
 
 	"github.com/rfaas-go/rfaas/internal/order"
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -16,8 +16,7 @@ import (
 // device (not every driver would flush them): they are the soft ones, and come
 // after all others.
 type outstanding struct {
-	records []record
-	mask    uint32
+	records provider.Ring[record]
 	depth   uint32
 
 	_      [64]byte
@@ -36,8 +35,7 @@ type record struct {
 }
 
 func newOutstanding(depth uint32) *outstanding {
-	size := 1 << bits.Len32(max(depth, 1)-1)
-	o := &outstanding{records: make([]record, size), mask: uint32(size - 1), depth: depth}
+	o := &outstanding{records: provider.NewRing[record](depth), depth: depth}
 	o.soft.Store(-1)
 	return o
 }
@@ -50,7 +48,7 @@ func (o *outstanding) room() int { return int(o.depth - (o.posted.Load() - o.fre
 func (o *outstanding) add(wrs []transport.WorkRequest) uint32 {
 	first := o.posted.Load()
 	for i := range wrs {
-		o.records[(first+uint32(i))&o.mask] = record{wrs[i].ID, wrs[i].Op}
+		*o.records.At(first + uint32(i)) = record{wrs[i].ID, wrs[i].Op}
 	}
 	order.Publish(&o.posted, first+uint32(len(wrs)))
 	return first
@@ -78,7 +76,7 @@ func (o *outstanding) complete(position uint32) (r record, ok bool) {
 	if int32(o.posted.Load()-seq) <= 0 {
 		return record{}, false
 	}
-	r = o.records[seq&o.mask]
+	r = *o.records.At(seq)
 	order.Publish(&o.freed, seq+1)
 	return r, true
 }
@@ -100,7 +98,7 @@ func (o *outstanding) next(all bool) (record, bool) {
 			return record{}, false
 		}
 		if all || o.isSoft(freed) {
-			r := o.records[freed&o.mask]
+			r := *o.records.At(freed)
 			order.Publish(&o.freed, freed+1)
 			if soft := o.soft.Load(); soft >= 0 && o.isSoft(freed) {
 				o.soft.Store(int64(freed + 1)) // keeps the distance short, however long this goes on

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/internal/roceaddr"
 	"github.com/rfaas-go/rfaas/transport"
 	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
@@ -60,7 +61,7 @@ func (a *Adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 		SendDepth: int(cfg.SendDepth) + markerPlaces, SGEs: spans, InlineBytes: int(cfg.InlineBytes),
 	}
 	if cfg.SRQ != nil {
-		init.SRQ = cfg.SRQ.(*sharedReceive).srq
+		init.SRQ = cfg.SRQ.(*sharedReceiveQueue).srq
 	} else {
 		init.RecvDepth = int(cfg.RecvDepth)
 		q.receives = newOutstanding(cfg.RecvDepth)
@@ -77,7 +78,7 @@ func (a *Adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 	if q.receives == nil {
 		q.recvCQ.adopt(q)
 	}
-	a.open.Add(1)
+	a.open.Opened("queue pair")
 	return q, nil
 }
 
@@ -130,7 +131,7 @@ func (q *queuePair) post(wrs []transport.WorkRequest, o *outstanding, c *complet
 
 // Message implements transport.QP.
 func (q *queuePair) Message(msg []byte, fds []int) {
-	closeAll(fds)
+	provider.CloseDescriptors(fds)
 	m, err := roceaddr.DecodeMessage(msg)
 	switch {
 	case err != nil:
@@ -213,7 +214,7 @@ func (q *queuePair) Close() error {
 	q.mu.Unlock()
 	q.sendCQ.nudge()
 	q.recvCQ.nudge()
-	q.adapter.open.Add(-1)
+	q.adapter.open.Closed("queue pair")
 	return err
 }
 

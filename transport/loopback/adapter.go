@@ -3,11 +3,9 @@ package loopback
 import (
 	"fmt"
 	"net/url"
-	"slices"
-	"strings"
-	"sync"
 
 	"github.com/rfaas-go/rfaas/internal/pages"
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -22,7 +20,7 @@ func open(u *url.URL) (transport.Adapter, error) {
 }
 
 // New makes an adapter. Those of one process can all connect to each other.
-func New() transport.Adapter { return &adapter{} }
+func New() transport.Adapter { return &adapter{open: provider.Account{Provider: "loopback"}} }
 
 // Limits. They bound what a mistaken configuration can allocate.
 const (
@@ -33,11 +31,7 @@ const (
 )
 
 // adapter makes objects and keeps account of those that are open.
-type adapter struct {
-	mu     sync.Mutex
-	closed bool
-	open   map[string]int // by kind
-}
+type adapter struct{ open provider.Account }
 
 func (a *adapter) Capabilities() transport.Capabilities {
 	return transport.Capabilities{
@@ -55,40 +49,5 @@ func (a *adapter) Capabilities() transport.Capabilities {
 	}
 }
 
-// opened enters an object into the account, and gone takes it out.
-func (a *adapter) opened(kind string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closed {
-		return transport.ErrClosed
-	}
-	if a.open == nil {
-		a.open = map[string]int{}
-	}
-	a.open[kind]++
-	return nil
-}
-
-func (a *adapter) gone(kind string) {
-	a.mu.Lock()
-	if a.open[kind]--; a.open[kind] == 0 {
-		delete(a.open, kind)
-	}
-	a.mu.Unlock()
-}
-
 // Close fails when something that was made from the adapter is still open.
-func (a *adapter) Close() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.closed = true
-	if len(a.open) == 0 {
-		return nil
-	}
-	var left []string
-	for kind, n := range a.open {
-		left = append(left, fmt.Sprintf("%d %s", n, kind))
-	}
-	slices.Sort(left)
-	return fmt.Errorf("loopback: closed while these are open: %s", strings.Join(left, ", "))
-}
+func (a *adapter) Close() error { return a.open.Err() }

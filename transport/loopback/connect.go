@@ -7,8 +7,7 @@ import (
 	"fmt"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -43,7 +42,7 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 		rendezvous.Unlock()
 	}()
 	msg, fds, err := x.Exchange(append(process[:], token[:]...), nil)
-	closeAll(fds)
+	provider.CloseDescriptors(fds)
 	if err != nil {
 		return err
 	}
@@ -61,7 +60,7 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 		return err
 	}
 	_, fds, err = x.Exchange([]byte("ready"), nil)
-	closeAll(fds)
+	provider.CloseDescriptors(fds)
 	return err
 }
 
@@ -81,11 +80,4 @@ func findPeer(msg []byte) (token nonce, peer *queuePair, err error) {
 		return token, nil, fmt.Errorf("%w: the peer gave up during connection set-up", transport.ErrPeerGone)
 	}
 	return token, peer, nil
-}
-
-// closeAll closes descriptors that nobody asked for.
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		unix.Close(fd)
-	}
 }

@@ -62,28 +62,28 @@ func localFault(f *pages.Fault) outcome {
 }
 
 func (q *queuePair) send(r *request, payload segments, peer *queuePair) outcome {
-	recv, ok := peer.takeReceive(q)
-	if !ok {
+	recv := peer.takeReceive(q)
+	if recv == nil {
 		return outcome{wait: true}
 	}
-	bytes, solicited := r.Bytes(), r.Flags&transport.Solicited != 0
+	bytes, room, solicited := r.Bytes(), recv.Bytes(), r.Flags&transport.Solicited != 0
 	c := transport.Completion{Op: transport.OpRecv}
-	memory, ok := peer.pd.local(&recv)
+	memory, ok := peer.pd.local(recv)
 	switch {
 	case !ok:
 		c.Status = transport.StatusLocalProtection
-		peer.completeRecv(&recv, c, solicited)
+		peer.completeRecv(recv, c, solicited)
 		return failed(transport.StatusRemoteOperation, errRecvClosed)
-	case bytes > recv.Bytes():
+	case bytes > room:
 		c.Status = transport.StatusLocalLength
-		peer.completeRecv(&recv, c, solicited)
-		return failed(transport.StatusRemoteInvalidRequest, fmt.Errorf("%d bytes sent, the receive has room for %d", bytes, recv.Bytes()))
+		peer.completeRecv(recv, c, solicited)
+		return failed(transport.StatusRemoteInvalidRequest, fmt.Errorf("%d bytes sent, the receive has room for %d", bytes, room))
 	}
 	if f := transfer(memory, payload); f != nil {
-		return peer.abandonReceive(&recv, faulted(f, payload))
+		return peer.abandonReceive(recv, faulted(f, payload))
 	}
 	c.Bytes = uint32(bytes)
-	peer.completeRecv(&recv, c, solicited)
+	peer.completeRecv(recv, c, solicited)
 	return outcome{}
 }
 
@@ -91,7 +91,7 @@ func (q *queuePair) write(r *request, payload segments, peer *queuePair) outcome
 	var memory segments
 	bytes := r.Bytes()
 	if bytes > 0 {
-		mem, err := peer.pd.remote(r.Remote, bytes, transport.RemoteWrite)
+		mem, err := peer.pd.Remote(r.Remote.Key, r.Remote.Addr, bytes, transport.RemoteWrite)
 		if err != nil {
 			return failed(transport.StatusRemoteAccess, err)
 		}
@@ -103,14 +103,14 @@ func (q *queuePair) write(r *request, payload segments, peer *queuePair) outcome
 		}
 		return outcome{}
 	}
-	recv, ok := peer.takeReceive(q)
-	if !ok {
+	recv := peer.takeReceive(q)
+	if recv == nil {
 		return outcome{wait: true}
 	}
 	if f := transfer(memory, payload); f != nil {
-		return peer.abandonReceive(&recv, faulted(f, payload))
+		return peer.abandonReceive(recv, faulted(f, payload))
 	}
-	peer.completeRecv(&recv, transport.Completion{
+	peer.completeRecv(recv, transport.Completion{
 		Op: transport.OpRecvImm, Bytes: uint32(bytes), Imm: r.Imm, HasImm: true,
 	}, r.Flags&transport.Solicited != 0)
 	return outcome{}
@@ -119,7 +119,7 @@ func (q *queuePair) write(r *request, payload segments, peer *queuePair) outcome
 func (q *queuePair) read(r *request, result segments, peer *queuePair) outcome {
 	var memory segments
 	if bytes := r.Bytes(); bytes > 0 {
-		mem, err := peer.pd.remote(r.Remote, bytes, transport.RemoteRead)
+		mem, err := peer.pd.Remote(r.Remote.Key, r.Remote.Addr, bytes, transport.RemoteRead)
 		if err != nil {
 			return failed(transport.StatusRemoteAccess, err)
 		}
@@ -133,7 +133,7 @@ func (q *queuePair) read(r *request, result segments, peer *queuePair) outcome {
 
 // atomic does a fetch-add or compare-swap with the processor's own instruction.
 func (q *queuePair) atomic(r *request, result segments, peer *queuePair) outcome {
-	mem, err := peer.pd.remote(r.Remote, 8, transport.RemoteAtomic)
+	mem, err := peer.pd.Remote(r.Remote.Key, r.Remote.Addr, 8, transport.RemoteAtomic)
 	if err != nil {
 		return failed(transport.StatusRemoteAccess, err)
 	}
@@ -173,16 +173,11 @@ func (q *queuePair) abandonReceive(recv *transport.WorkRequest, o outcome) outco
 	return o
 }
 
-// takeReceive takes q's next receive for a sender. If there is none, the sender
-// is resumed when one is posted.
-func (q *queuePair) takeReceive(sender *queuePair) (wr transport.WorkRequest, ok bool) {
+// takeReceive takes q's next receive for a sender: until it completes, it is valid.
+// If there is none, which is nil, the sender is resumed when one is posted.
+func (q *queuePair) takeReceive(sender *queuePair) *transport.WorkRequest {
 	if q.srq != nil {
 		return q.srq.take(sender)
 	}
-	if q.recvs.empty() {
-		return wr, false
-	}
-	wr = *q.recvs.first()
-	q.recvs.drop()
-	return wr, true
+	return q.recvs.Take()
 }

@@ -68,39 +68,6 @@ func TestAtomics(t *testing.T) {
 	require.EqualValues(t, 6, word.Uint64(8).Load())
 }
 
-func TestInlineIsCopiedWhilePosting(t *testing.T) {
-	t.Parallel()
-	a, b := pairtest.New(t, "loopback:")
-	from, to := a.Alloc(100, transport.LocalOnly), b.Alloc(100, transport.LocalOnly)
-	for i, text := range []string{"first", "second"} { // both wait for a receive
-		copy(from.Bytes()[10*i:], text)
-		a.Post(transport.Send(0, from.Span(10*i, 2)).And(from.Span(10*i+2, len(text)-2)).With(transport.Inline))
-		clear(from.Bytes()[10*i:][:10])
-	}
-	require.NoError(t, from.Close())
-	b.Recv(transport.Recv(1, to.Span(0, 10)), transport.Recv(2, to.Span(10, 10)))
-	b.Take(2)
-	require.Equal(t, "first", string(to.Bytes()[:5]))
-	require.Equal(t, "second", string(to.Bytes()[10:16]))
-}
-
-func TestNoBytesNeedNoKey(t *testing.T) {
-	t.Parallel()
-	a, b := pairtest.New(t, "loopback:")
-	b.Recv(transport.Recv(1, transport.Span{}), transport.Recv(2, transport.Span{}))
-	nowhere := transport.RemoteSpan{Addr: 12345, Key: 99}
-	a.Post(
-		transport.Write(1, transport.Span{}, nowhere).With(transport.Signaled),
-		transport.Read(2, transport.Span{}, nowhere).With(transport.Signaled),
-		transport.WriteImm(3, transport.Span{}, nowhere, 5).With(transport.Signaled),
-		transport.Send(4, transport.Span{}).With(transport.Signaled),
-	)
-	for _, c := range append(a.Take(4), b.Take(2)...) {
-		require.NoError(t, c.Err())
-		require.Zero(t, c.Bytes)
-	}
-}
-
 // TestWaitForReceive: a Send without a receive holds up everything behind it,
 // and all of it goes on in order when one is posted.
 func TestWaitForReceive(t *testing.T) {
@@ -122,31 +89,6 @@ func TestWaitForReceive(t *testing.T) {
 	require.Equal(t, []uint64{3}, pairtest.IDs(a.Take(1)))
 	require.Equal(t, []uint64{10, 11}, pairtest.IDs(b.Take(2)))
 	require.Equal(t, "12", string(to.Bytes()[:2]))
-}
-
-func TestSlots(t *testing.T) {
-	t.Parallel()
-	a, b := pairtest.New(t, "loopback:")
-	to := b.Alloc(8, transport.RemoteWrite)
-	silent := transport.Write(1, transport.Span{}, to.Remote(0, 8))
-	for range 7 {
-		a.Post(silent)
-	}
-	n, err := a.Conn.Post(silent.With(transport.Signaled), silent, silent)
-	require.Equal(t, transport.ErrQueueFull, err)
-	require.Equal(t, 1, n)
-	a.Take(1) // the completion of the last one frees all eight
-	for range 8 {
-		a.Post(silent)
-	}
-	_, err = a.Conn.Post(silent)
-	require.Equal(t, transport.ErrQueueFull, err)
-
-	for range 8 {
-		b.Recv(transport.Recv(1, transport.Span{}))
-	}
-	_, err = b.Conn.PostRecv(transport.Recv(1, transport.Span{}))
-	require.Equal(t, transport.ErrQueueFull, err)
 }
 
 func TestNoAllocations(t *testing.T) {

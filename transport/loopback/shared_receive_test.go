@@ -51,24 +51,6 @@ func TestSharedReceiveServesThoseThatWait(t *testing.T) {
 	}
 }
 
-// TestSharedReceiveSlots: a place is free again when its completion was polled,
-// not before.
-func TestSharedReceiveSlots(t *testing.T) {
-	t.Parallel()
-	server, shared, clients := fanIn(t, 1, 2)
-	recv := transport.Recv(1, transport.Span{})
-	n, err := shared.PostRecv(recv, recv, recv)
-	require.Equal(t, transport.ErrQueueFull, err)
-	require.Equal(t, 2, n)
-	clients[0].Post(transport.Send(1, transport.Span{}).With(transport.Signaled))
-	clients[0].Take(1)
-	_, err = shared.PostRecv(recv)
-	require.Equal(t, transport.ErrQueueFull, err)
-	server.Take(1)
-	_, err = shared.PostRecv(recv)
-	require.NoError(t, err)
-}
-
 // TestSharedReceiveSurvivesAConnection: one sender closes while it waits, one
 // fails; a third goes on.
 func TestSharedReceiveSurvivesAConnection(t *testing.T) {

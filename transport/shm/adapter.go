@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"sync"
-	"sync/atomic"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -28,12 +28,12 @@ func Open(u *url.URL) (transport.Adapter, error) {
 	if err := probe.close(); err != nil {
 		return nil, err
 	}
-	return &adapter{}, nil
+	return &adapter{open: provider.Account{Provider: "shm"}}, nil
 }
 
 // adapter is the endpoint. It has no state but an account of what is open.
 type adapter struct {
-	open      atomic.Int64
+	open      provider.Account
 	releasing sync.WaitGroup // goroutines that give something back
 }
 
@@ -55,8 +55,5 @@ func (a *adapter) Capabilities() transport.Capabilities {
 
 func (a *adapter) Close() error {
 	a.releasing.Wait()
-	if n := a.open.Load(); n != 0 {
-		return fmt.Errorf("shm: %d objects are still open", n)
-	}
-	return nil
+	return a.open.Err()
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -35,7 +36,7 @@ func (r *remoteRegion) bytes(addr uint64, n uint32, need transport.Access) ([]by
 	if r.access&need != need || r.seg == nil || revocation(r.seg.mem).Load() != 0 {
 		return nil, false
 	}
-	return within(r.mem, r.base, addr, n)
+	return provider.Within(r.mem, r.base, addr, uint64(n))
 }
 
 func (r *remoteRegion) unmap() {
@@ -90,7 +91,7 @@ func (a *atlas) add(m announcement, fd int) error {
 	defer a.seen.Add(1)
 	err := a.check(m)
 	if err != nil {
-		closeAll([]int{fd})
+		provider.CloseDescriptors([]int{fd})
 		return err
 	}
 	r := &remoteRegion{base: m.base, size: m.size, key: m.key, access: m.access}

@@ -1,49 +1,14 @@
 package shm
 
-import (
-	"context"
-	"sync"
-	"sync/atomic"
+import "sync/atomic"
 
-	"github.com/rfaas-go/rfaas/transport"
-)
-
-// A bell wakes a sleeper of this process. Peers ring it by a control message
-// (messageRingReceiver, messageRingSender): there is no descriptor that two
-// processes share, because whoever has one can make the calls of all others on it
-// block, or take their rings away. Whether there is a sleeper is a word in the
-// sleeper's half: each time it goes to sleep it raises it to a value not used
-// before, and who finds a value that he has not answered yet rings. So a peer rings
-// once for each sleep, and never needs to write where the sleeper does.
-type bell struct {
-	rung   chan struct{} // holds one ring
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newBell() *bell { return &bell{rung: make(chan struct{}, 1), closed: make(chan struct{})} }
-
-// ring wakes the sleeper, or the next one.
-func (b *bell) ring() {
-	select {
-	case b.rung <- struct{}{}:
-	default:
-	}
-}
-
-// wait sleeps until somebody rings or the context ends; it may return early.
-func (b *bell) wait(ctx context.Context) error {
-	select {
-	case <-b.rung:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-b.closed:
-		return transport.ErrClosed
-	}
-}
-
-func (b *bell) close() { b.once.Do(func() { close(b.closed) }) }
+// A bell is the word of a queue pair's half that says whether its program sleeps.
+// Peers ring by a control message (messageRingReceiver, messageRingSender): there is
+// no descriptor that two processes share, because whoever has one can make the calls
+// of all others on it block, or take their rings away. Each time a program goes to
+// sleep it raises the bell to a value not used before, and who finds a value that he
+// has not answered yet rings. So a peer rings once for each sleep, and never needs to
+// write where the sleeper does.
 
 // raise announces a sleep in a bell word, unless the last one has not been
 // answered yet.

@@ -1,50 +1,14 @@
 package shm
 
 import (
-	"context"
 	"slices"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
-
-// Contexts that end, one after the other and in between waits under others, end
-// the waits that they are for.
-func TestBellWaits(t *testing.T) {
-	b := newBell()
-	defer b.close()
-	for range 3 {
-		ctx, cancel := context.WithCancel(t.Context())
-		b.ring()
-		require.NoError(t, b.wait(ctx))
-		time.AfterFunc(time.Millisecond, cancel)
-		require.ErrorIs(t, b.wait(ctx), context.Canceled)
-
-		b.ring() // another context, without an end: the former one's does not matter
-		require.NoError(t, b.wait(context.Background()))
-		time.AfterFunc(time.Millisecond, b.ring)
-		require.NoError(t, b.wait(context.Background()))
-	}
-	time.AfterFunc(time.Millisecond, b.close)
-	require.ErrorIs(t, b.wait(context.Background()), transport.ErrClosed)
-}
-
-func TestBellAllocatesNothing(t *testing.T) {
-	b := newBell()
-	defer b.close()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	require.Zero(t, testing.AllocsPerRun(100, func() {
-		b.ring()
-		if err := b.wait(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}))
-}
 
 func TestRaise(t *testing.T) {
 	var word atomic.Uint32

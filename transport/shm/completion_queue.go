@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -15,10 +16,9 @@ import (
 type completionQueue struct {
 	adapter *adapter
 	owner   *transport.Owner
-	bell    *bell
+	sleeper provider.Sleeper
 	depth   int
 	closed  atomic.Bool
-	asleep  atomic.Uint32 // asleep*
 
 	members atomic.Pointer[[]member] // replaced on every change
 	change  sync.Mutex               // of members
@@ -31,7 +31,7 @@ type completionQueue struct {
 	turn    int             // the member to begin with
 	urgent  bool            // something solicited arrived, or something failed, since Arm
 	pending []transport.Completion
-	sources []*receiveQueue // of pending
+	sources []*provider.ReceiveQueue // of pending
 }
 
 // member is a queue pair that completes into the queue, with either or both of
@@ -41,17 +41,10 @@ type member struct {
 	sends, receives bool
 }
 
-// Whether a program sleeps on the queue, and for what.
-const (
-	awake = iota
-	asleepForAny
-	asleepForSolicited
-)
-
 // NewCQ implements transport.Adapter.
 func (a *adapter) NewCQ(cfg transport.CQConfig) (transport.CQ, error) {
-	a.open.Add(1)
-	cq := &completionQueue{adapter: a, owner: cfg.Owner, bell: newBell(), depth: int(cfg.Depth)}
+	a.open.Opened("completion queue")
+	cq := &completionQueue{adapter: a, owner: cfg.Owner, sleeper: provider.NewSleeper(), depth: int(cfg.Depth)}
 	cq.members.Store(&[]member{})
 	cq.interval = firstLook
 	cq.timer = time.AfterFunc(time.Hour, cq.look)
@@ -108,8 +101,8 @@ func (cq *completionQueue) Poll(dst []transport.Completion, spins int) (int, err
 		spins--
 		pause()
 	}
-	if n > 0 && cq.asleep.Load() != awake {
-		cq.asleep.Store(awake) // armed, and then found something without sleeping
+	if n > 0 && cq.sleeper.Armed() != provider.NotArmed {
+		cq.sleeper.Disarm() // armed, and then found something without sleeping
 	}
 	return n, nil
 }
@@ -118,7 +111,7 @@ func (cq *completionQueue) Poll(dst []transport.Completion, spins int) (int, err
 func (cq *completionQueue) take(dst []transport.Completion) int {
 	n := copy(dst, cq.pending)
 	for _, q := range cq.sources[:n] {
-		q.free(1)
+		q.Credits.Give(1)
 	}
 	cq.pending = cq.pending[:copy(cq.pending, cq.pending[n:])]
 	cq.sources = cq.sources[:copy(cq.sources, cq.sources[n:])]
@@ -139,7 +132,7 @@ func (m *member) poll(dst []transport.Completion) int {
 	n := 0
 	if m.receives && len(dst) > 0 {
 		if n = m.qp.receive(dst); n > 0 {
-			m.qp.receives.free(n)
+			m.qp.receives.Credits.Give(uint32(n))
 		}
 	}
 	if m.sends && n < len(dst) {
@@ -151,11 +144,7 @@ func (m *member) poll(dst []transport.Completion) int {
 // Arm implements transport.CQ.
 func (cq *completionQueue) Arm(solicitedOnly bool) (bool, error) {
 	cq.urgent = false
-	if solicitedOnly {
-		cq.asleep.Store(asleepForSolicited)
-	} else {
-		cq.asleep.Store(asleepForAny)
-	}
+	cq.sleeper.Arm(solicitedOnly)
 	cq.raiseBells()
 	return len(cq.pending) > 0, nil
 }
@@ -177,10 +166,10 @@ func (cq *completionQueue) raiseBells() {
 // Wait implements transport.CQ. A sleep for solicited messages only is broken by
 // whatever arrives, but not ended: the background side looks what it is.
 func (cq *completionQueue) Wait(ctx context.Context) error {
-	defer cq.asleep.Store(awake)
+	defer cq.sleeper.Disarm()
 	for {
-		err := cq.bell.wait(ctx)
-		if err != nil || ctx.Err() != nil || cq.asleep.Load() != asleepForSolicited || !cq.dozeOn() {
+		err := cq.sleeper.Wait(ctx)
+		if err != nil || ctx.Err() != nil || cq.sleeper.Armed() != provider.ArmedForSolicited || !cq.dozeOn() {
 			return err
 		}
 	}
@@ -205,14 +194,6 @@ func (cq *completionQueue) dozeOn() bool {
 	return !cq.urgent
 }
 
-// wakeSleeper wakes this process's own program if it sleeps on the queue;
-// urgent, also if it sleeps for solicited messages and failures only.
-func (cq *completionQueue) wakeSleeper(urgent bool) {
-	if a := cq.asleep.Load(); a == asleepForAny || a == asleepForSolicited && urgent {
-		cq.bell.ring()
-	}
-}
-
 // run does an errand of the queue's, work, in the program's stead. While the program
 // polls it waits.
 func (cq *completionQueue) run(e *errand, work func()) {
@@ -234,7 +215,7 @@ func (cq *completionQueue) inBackground(work func()) bool {
 		return true
 	}
 	if work(); len(cq.pending) > 0 {
-		cq.wakeSleeper(cq.urgent)
+		cq.sleeper.Notify(cq.urgent)
 	}
 	return true
 }
@@ -310,7 +291,7 @@ func (cq *completionQueue) Close() error {
 		m.qp.state.Store(stateClosed)
 		m.qp.done(m.sends, m.receives)
 	}
-	cq.adapter.open.Add(-1)
-	cq.bell.close()
+	cq.adapter.open.Closed("completion queue")
+	cq.sleeper.End()
 	return nil
 }

@@ -62,14 +62,14 @@ func newHostile(t *testing.T) *hostile {
 }
 
 // sharing makes two more of the same completion queue, which share receives.
-func (h *hostile) sharing(t *testing.T) (x, y *hostile, srq *sharedReceive) {
+func (h *hostile) sharing(t *testing.T) (x, y *hostile, srq *sharedReceiveQueue) {
 	made, err := h.adapter.NewSRQ(transport.SRQConfig{Depth: 8, CQ: h.cq})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, made.Close()) })
 	x, y = &hostile{cq: h.cq}, &hostile{cq: h.cq}
 	x.connect(t, made)
 	y.connect(t, made)
-	return x, y, made.(*sharedReceive)
+	return x, y, made.(*sharedReceiveQueue)
 }
 
 // connect makes the queue pair and connects it.

@@ -34,7 +34,7 @@ type header struct {
 	_     [lineBytes - 4]byte
 
 	// receiveBell and sendBell say whether this end sleeps, and wants to be woken
-	// by messages and by acknowledgements: see bell.
+	// by messages and by acknowledgements: see bell.go.
 	receiveBell atomic.Uint32
 	sendBell    atomic.Uint32
 	_           [lineBytes - 8]byte

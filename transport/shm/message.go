@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -109,12 +110,12 @@ func (qp *queuePair) Message(msg []byte, fds []int) {
 	if len(fds) == 1 {
 		fd = fds[0]
 	} else {
-		closeAll(fds)
+		provider.CloseDescriptors(fds)
 	}
 	qp.messages.Lock()
 	defer qp.messages.Unlock()
 	if qp.released.Load() {
-		closeAll([]int{fd})
+		provider.CloseDescriptors([]int{fd})
 		return
 	}
 	if err := qp.message(msg, fd); err != nil {
@@ -127,9 +128,9 @@ func (qp *queuePair) Message(msg []byte, fds []int) {
 func (qp *queuePair) rung(kind messageKind) bool {
 	switch kind {
 	case messageRingReceiver:
-		qp.recvCQ.bell.ring()
+		qp.recvCQ.sleeper.Wake()
 	case messageRingSender:
-		qp.sendCQ.bell.ring()
+		qp.sendCQ.sleeper.Wake()
 	default:
 		return false
 	}
@@ -148,14 +149,14 @@ func (qp *queuePair) message(msg []byte, fd int) error {
 	case messageAnnounce:
 		a, ok := decodeAnnouncement(msg)
 		if !ok {
-			closeAll([]int{fd})
+			provider.CloseDescriptors([]int{fd})
 			return errMalformed
 		}
 		if err := qp.peers.add(a, fd); err != nil {
 			return err
 		}
 		qp.resume()
-		qp.recvCQ.bell.ring() // a Send's bytes may be there
+		qp.recvCQ.sleeper.Wake() // a Send's bytes may be there
 	case messageWithdraw:
 		if len(msg) != 5 {
 			return errMalformed
@@ -183,11 +184,3 @@ func (qp *queuePair) message(msg []byte, fd int) error {
 }
 
 var errMalformed = fmt.Errorf("%w: malformed", transport.ErrInvalid)
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		if fd >= 0 {
-			unix.Close(fd)
-		}
-	}
-}

@@ -82,7 +82,7 @@ func (qp *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 	if s.messages != messages {
 		qp.ringReceiver()
 	}
-	qp.sendCQ.wakeSleeper(failed)
+	qp.sendCQ.sleeper.Notify(failed)
 	if later {
 		var more int
 		more, err = qp.postpone(wrs[n:])

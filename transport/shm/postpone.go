@@ -102,7 +102,7 @@ func (qp *queuePair) proceed() {
 	if s.messages != messages {
 		qp.ringReceiver()
 	}
-	qp.sendCQ.wakeSleeper(failed)
+	qp.sendCQ.sleeper.Notify(failed)
 }
 
 // executeLate executes a request whose regions may have been closed meanwhile.

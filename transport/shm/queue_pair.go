@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -24,7 +25,7 @@ type queuePair struct {
 	adapter        *adapter
 	domain         *domain
 	sendCQ, recvCQ *completionQueue
-	receives       *receiveQueue // own, or the shared one's
+	receives       *provider.ReceiveQueue // own, or the shared one's
 	shared         bool
 
 	ownSegment, peerSegment *segment
@@ -88,11 +89,11 @@ func (a *adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 	}
 	qp.send.entries = make([]sendEntry, slots)
 	if cfg.SRQ != nil {
-		qp.receives, qp.shared = cfg.SRQ.(*sharedReceive).queue, true
+		qp.receives, qp.shared = cfg.SRQ.(*sharedReceiveQueue).queue, true
 	} else {
-		qp.receives = newReceiveQueue(cfg.RecvDepth)
+		qp.receives = provider.NewReceiveQueue(cfg.RecvDepth)
 	}
-	a.open.Add(1)
+	a.open.Opened("queue pair")
 	return qp, nil
 }
 
@@ -108,12 +109,12 @@ func (qp *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 		return err
 	}
 	if len(msg) != 4 || len(fds) != 1 {
-		closeAll(fds)
+		provider.CloseDescriptors(fds)
 		return fmt.Errorf("%w: the peer's set-up message has %d bytes and %d descriptors", transport.ErrInvalid, len(msg), len(fds))
 	}
 	slots := binary.BigEndian.Uint32(msg)
 	if slots == 0 || slots > maxSlots || slots&(slots-1) != 0 {
-		closeAll(fds)
+		provider.CloseDescriptors(fds)
 		return fmt.Errorf("%w: the peer's ring has %d slots", transport.ErrInvalid, slots)
 	}
 	if qp.peerSegment, err = mapSegment(fds[0], halfBytes(int(slots)), false); err != nil {
@@ -128,7 +129,7 @@ func (qp *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	if _, fds, err = x.Exchange(nil, nil); err != nil { // both are ready to receive
 		return err
 	}
-	closeAll(fds)
+	provider.CloseDescriptors(fds)
 	qp.flushBacklog()
 	return nil
 }
@@ -173,9 +174,9 @@ func (qp *queuePair) enterError(reason error) bool {
 
 // wake makes this process's sleepers look.
 func (qp *queuePair) wake() {
-	qp.sendCQ.bell.ring()
+	qp.sendCQ.sleeper.Wake()
 	if qp.recvCQ != qp.sendCQ {
-		qp.recvCQ.bell.ring()
+		qp.recvCQ.sleeper.Wake()
 	}
 }
 
@@ -242,7 +243,7 @@ func (qp *queuePair) settleSends() {
 
 // settleReceives is the same for receives, under recvCQ.owner.
 func (qp *queuePair) settleReceives() {
-	if qp.state.Load() == stateClosed && (qp.shared || qp.receives.empty()) {
+	if qp.state.Load() == stateClosed && (qp.shared || qp.receives.First() == nil) {
 		qp.done(false, true)
 	}
 }
@@ -277,7 +278,7 @@ func (qp *queuePair) release() {
 	}
 	qp.ownSegment.close()
 	qp.messages.Unlock()
-	qp.adapter.open.Add(-1)
+	qp.adapter.open.Closed("queue pair")
 }
 
 // quiesce returns when every post and poll that was under way has returned.

@@ -88,25 +88,22 @@ func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
 	if qp.state.Load() == stateClosed {
 		return stays
 	}
-	entry := qp.receives.first()
-	if entry == nil {
-		qp.receives.starved.Store(true)
-		if entry = qp.receives.first(); entry == nil { // look again: one may just have been posted
-			return stays
-		}
+	wr := qp.receives.FirstOrStarved()
+	if wr == nil {
+		return stays
 	}
-	if !qp.shared && qp.receives.starved.Load() {
-		qp.receives.starved.Store(false) // that of a shared queue may be about another connection
+	if !qp.shared && qp.receives.Starved.Load() {
+		qp.receives.Starved.Store(false) // that of a shared queue may be about another connection
 	}
 	if s.flags&transport.Solicited != 0 {
 		qp.recvCQ.urgent = true
 	}
 	// Field by field: a literal is put together elsewhere and copied, which the
 	// program's first look at a field would have to wait for.
-	c.ID, c.Conn, c.Bytes, c.Vendor, c.Status = entry.id, qp.cfg.Conn, s.bytes, 0, transport.StatusOK
+	c.ID, c.Conn, c.Bytes, c.Vendor, c.Status = wr.ID, qp.cfg.Conn, s.bytes, 0, transport.StatusOK
 	if kind == slotWriteImm {
 		c.Imm, c.HasImm, c.Op = s.imm, true, transport.OpRecvImm
-		qp.receives.take()
+		qp.receives.Take()
 		return delivered
 	}
 	c.Imm, c.HasImm, c.Op = 0, false, transport.OpRecv
@@ -118,8 +115,8 @@ func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
 		qp.refuse(transport.StatusLocalProtection, "the sender's memory is not there: its region was closed")
 		return rejected
 	}
-	first, ok1 := qp.domain.local(entry.first)
-	second, ok2 := qp.domain.local(entry.second)
+	first, ok1 := qp.domain.local(wr.Local)
+	second, ok2 := qp.domain.local(wr.Second())
 	switch room := len(first) + len(second); {
 	case !ok1 || !ok2:
 		c.Status = transport.StatusLocalProtection
@@ -129,11 +126,11 @@ func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
 		qp.refuse(transport.StatusRemoteInvalidRequest, fmt.Sprintf("a message of %d bytes met a receive of %d", c.Bytes, room))
 	default:
 		scatter(first, second, parts)
-		qp.receives.take()
+		qp.receives.Take()
 		return delivered
 	}
 	c.Bytes = 0
-	qp.receives.take()
+	qp.receives.Take()
 	return refused
 }
 
@@ -210,12 +207,11 @@ func (qp *queuePair) windDown(dst []transport.Completion) int {
 	n := 0
 	if !qp.shared {
 		for n < len(dst) {
-			entry := qp.receives.first()
-			if entry == nil {
+			wr := qp.receives.Take()
+			if wr == nil {
 				break
 			}
-			dst[n] = transport.Completion{ID: entry.id, Conn: qp.cfg.Conn, Op: transport.OpRecv, Status: transport.StatusFlushed}
-			qp.receives.take()
+			dst[n] = transport.Completion{ID: wr.ID, Conn: qp.cfg.Conn, Op: transport.OpRecv, Status: transport.StatusFlushed}
 			n++
 		}
 	}

@@ -24,12 +24,12 @@ func TestAskedForBeforeItsReceive(t *testing.T) {
 	h.message(0, &slot{kind: slotSendShort})
 	h.kick(t)
 	require.Zero(t, h.own.acked.Load())
-	_, err := h.receives.post([]transport.WorkRequest{transport.Recv(1, transport.Span{})}) // PostRecv has it looked after, too
+	_, err := h.receives.Post([]transport.WorkRequest{transport.Recv(1, transport.Span{})}) // PostRecv has it looked after, too
 	require.NoError(t, err)
 	require.Len(t, h.poll(t), 1)
 	require.EqualValues(t, 1, h.own.acked.Load())
 	h.message(1, &slot{kind: slotSendShort})
-	_, err = h.receives.post([]transport.WorkRequest{transport.Recv(2, transport.Span{})})
+	_, err = h.receives.Post([]transport.WorkRequest{transport.Recv(2, transport.Span{})})
 	require.NoError(t, err)
 	require.Len(t, h.poll(t), 1)
 	require.EqualValues(t, 1, h.own.acked.Load(), "nobody waits: what the program posts goes first")
@@ -43,7 +43,7 @@ func TestStarvedAmongOthers(t *testing.T) {
 	x, y, srq := h.sharing(t)
 	x.message(0, &slot{kind: slotSendShort})
 	x.kick(t)
-	_, err := srq.queue.post([]transport.WorkRequest{transport.Recv(1, transport.Span{})}) // the first half of PostRecv
+	_, err := srq.queue.Post([]transport.WorkRequest{transport.Recv(1, transport.Span{})}) // the first half of PostRecv
 	require.NoError(t, err)
 	y.message(0, &slot{kind: slotSendShort})
 	y.kick(t)

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/rfaas-go/rfaas/internal/handle"
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -34,12 +35,12 @@ type region struct {
 }
 
 func (a *adapter) NewPD() (transport.PD, error) {
-	a.open.Add(1)
+	a.open.Opened("protection domain")
 	return &domain{adapter: a, first: rand.Uint32(), peers: map[*queuePair]struct{}{}}, nil
 }
 
 func (d *domain) Close() error {
-	d.adapter.open.Add(-1)
+	d.adapter.open.Closed("protection domain")
 	return nil
 }
 
@@ -65,7 +66,7 @@ func (d *domain) Alloc(size int, access transport.Access) (transport.MR, error) 
 	for qp := range d.peers {
 		qp.announce(r)
 	}
-	d.adapter.open.Add(1)
+	d.adapter.open.Opened("memory region")
 	return r, nil
 }
 
@@ -83,7 +84,7 @@ func (r *region) Revoke() {
 	for qp := range r.domain.peers {
 		qp.withdraw(r)
 	}
-	r.domain.adapter.open.Add(-1)
+	r.domain.adapter.open.Closed("memory region")
 }
 
 func (r *region) Close() error { return r.seg.close() }
@@ -114,14 +115,5 @@ func (d *domain) local(s transport.Span) ([]byte, bool) {
 	if r == nil {
 		return nil, false
 	}
-	return within(r.mem, r.base, s.Addr(), uint32(s.Len()))
-}
-
-// within returns the n bytes at addr of mem, which begins at address base.
-func within(mem []byte, base, addr uint64, n uint32) ([]byte, bool) {
-	off := addr - base // wraps around below base, and is too large then
-	if size := uint64(len(mem)); off > size || uint64(n) > size-off {
-		return nil, false
-	}
-	return mem[off : off+uint64(n)], true
+	return provider.Within(r.mem, r.base, s.Addr(), uint64(s.Len()))
 }

@@ -68,23 +68,3 @@ func dup(t *testing.T, fd int) int {
 	require.NoError(t, err)
 	return d
 }
-
-func TestWithin(t *testing.T) {
-	mem := make([]byte, 100)
-	const base = 1 << 40
-	for _, c := range []struct {
-		addr uint64
-		n    uint32
-		ok   bool
-	}{
-		{base, 0, true}, {base, 100, true}, {base + 100, 0, true}, {base + 99, 1, true},
-		{base - 1, 1, false}, {base + 100, 1, false}, {base + 1, 100, false},
-		{base + 101, 0, false}, {0, 1, false}, {^uint64(0), 2, false}, {base, 1<<32 - 1, false},
-	} {
-		got, ok := within(mem, base, c.addr, c.n)
-		require.Equal(t, c.ok, ok, "%d bytes at base%+d", c.n, int64(c.addr-base))
-		if ok {
-			require.Len(t, got, int(c.n))
-		}
-	}
-}

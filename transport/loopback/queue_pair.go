@@ -3,9 +3,9 @@ package loopback
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/rfaas-go/rfaas/internal/pages"
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -15,23 +15,21 @@ type queuePair struct {
 	cfg            transport.QPConfig
 	pd             *domain
 	sendCQ, recvCQ *completionQueue
-	srq            *sharedReceive // nil: recvs is used
-	sendSlots      slots
-	recvSlots      slots
+	srq            *sharedReceiveQueue    // nil: the queue pair has receives of its own
+	recvs          *provider.ReceiveQueue // own, or the shared one's
+	credits        provider.Credits       // of the send queue
+	holds          provider.Holds
 	own            *wire // offered to the peer in Connect
 	wire           *wire // in use, from Connect on
-
-	// holds counts the completions not yet polled, and the open queue pair itself.
-	// The last one to go calls cfg.Drained.
-	holds atomic.Int64
 
 	// The rest is guarded by the wire's lock.
 	broken  bool // in the error state
 	closed  bool
-	sends   ring[request]
-	recvs   ring[transport.WorkRequest]
-	silent  int64 // slots of requests that ended without a completion since the last one with
-	failure error // to be told when the wire is unlocked
+	sends   provider.Ring[request]
+	posted  uint32 // sends so far
+	ended   uint32 // of them
+	silent  uint32 // of them, ended without a completion since the last one with
+	failure error  // to be told when the wire is unlocked
 }
 
 // request is a posted send-side request that has not ended.
@@ -47,31 +45,27 @@ func (a *adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 	q := &queuePair{
 		adapter: a, cfg: cfg, pd: cfg.PD.(*domain),
 		sendCQ: cfg.SendCQ.(*completionQueue), recvCQ: cfg.RecvCQ.(*completionQueue),
-		sendSlots: slots{depth: int64(cfg.SendDepth)},
-		sends:     newRing[request](cfg.SendDepth),
+		credits: provider.NewCredits(cfg.SendDepth),
+		sends:   provider.NewRing[request](cfg.SendDepth),
 	}
 	if cfg.SRQ != nil {
-		q.srq = cfg.SRQ.(*sharedReceive)
+		q.srq = cfg.SRQ.(*sharedReceiveQueue)
+		q.recvs = q.srq.recvs
 	} else {
-		q.recvSlots.depth = int64(cfg.RecvDepth)
-		q.recvs = newRing[transport.WorkRequest](cfg.RecvDepth)
+		q.recvs = provider.NewReceiveQueue(cfg.RecvDepth)
 	}
-	size := int(cfg.InlineBytes)
-	inline := make([]byte, int(cfg.SendDepth)*size)
-	for i := range q.sends.items {
-		q.sends.items[i].buffer = inline[i*size:][:size:size]
+	for i := range q.sends.Len() {
+		q.sends.At(i).buffer = make([]byte, cfg.InlineBytes)
 	}
-	if err := a.opened("queue pair"); err != nil {
-		return nil, err
-	}
-	q.holds.Store(1)
+	a.open.Opened("queue pair")
+	q.holds.Open(cfg.Drained)
 	q.own = &wire{}
 	(&wire{}).attach(q) // until Connect, so that Close finds one
 	return q, nil
 }
 
 func (q *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
-	n := q.sendSlots.take(len(wrs))
+	n := q.credits.Take(len(wrs))
 	q.wire.lock()
 	for i := range wrs[:n] {
 		q.enqueue(&wrs[i])
@@ -86,7 +80,8 @@ func (q *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 
 // enqueue copies a request, and its payload if it is inline.
 func (q *queuePair) enqueue(wr *transport.WorkRequest) {
-	r := q.sends.push()
+	r := q.sends.At(q.posted)
+	q.posted++
 	*r = request{WorkRequest: *wr, buffer: r.buffer}
 	if wr.Flags&transport.Inline == 0 {
 		return
@@ -98,21 +93,15 @@ func (q *queuePair) enqueue(wr *transport.WorkRequest) {
 }
 
 func (q *queuePair) PostRecv(wrs []transport.WorkRequest) (int, error) {
-	n := q.recvSlots.take(len(wrs))
 	q.wire.lock()
-	for i := range wrs[:n] {
-		*q.recvs.push() = wrs[i]
-	}
+	n, err := q.recvs.Post(wrs)
 	if q.broken {
 		q.flushRecvs()
 	} else if peer := q.wire.peer(q); peer != nil {
 		peer.advance()
 	}
 	q.wire.unlock()
-	if n < len(wrs) {
-		return n, transport.ErrQueueFull
-	}
-	return n, nil
+	return n, err
 }
 
 // resume goes on with requests that waited for a shared receive.
@@ -132,14 +121,13 @@ func (q *queuePair) advance() {
 	if peer == nil || peer.broken {
 		return // Disconnect or Close will end them
 	}
-	for !q.sends.empty() {
-		r := q.sends.first()
+	for q.ended != q.posted {
+		r := q.sends.At(q.ended)
 		o := q.execute(r, peer)
 		if o.wait {
 			return
 		}
 		q.completeSend(&r.WorkRequest, o.status)
-		q.sends.drop()
 		if o.status != transport.StatusOK {
 			cause := &transport.StatusError{Op: r.Op, ID: r.ID, Status: o.status}
 			q.fail(fmt.Errorf("%w: %w", cause, o.why))
@@ -149,16 +137,16 @@ func (q *queuePair) advance() {
 	}
 }
 
-// completeSend ends a request of the send queue.
+// completeSend ends the oldest request of the send queue.
 func (q *queuePair) completeSend(wr *transport.WorkRequest, status transport.Status) {
+	q.ended++
 	q.silent++
 	if status == transport.StatusOK && wr.Flags&transport.Signaled == 0 {
 		return
 	}
-	q.holds.Add(1)
-	q.sendCQ.push(entry{
+	q.sendCQ.push(provider.Completion{
 		Completion: transport.Completion{ID: wr.ID, Conn: q.cfg.Conn, Op: wr.Op, Status: status},
-		qp:         q, slots: &q.sendSlots, freed: q.silent,
+		Holds:      &q.holds, Credits: &q.credits, Freed: q.silent,
 	}, false)
 	q.silent = 0
 }
@@ -166,12 +154,7 @@ func (q *queuePair) completeSend(wr *transport.WorkRequest, status transport.Sta
 // completeRecv ends a receive with c, to which it adds whose it is.
 func (q *queuePair) completeRecv(wr *transport.WorkRequest, c transport.Completion, solicited bool) {
 	c.ID, c.Conn = wr.ID, q.cfg.Conn
-	from := &q.recvSlots
-	if q.srq != nil {
-		from = &q.srq.slots
-	}
-	q.holds.Add(1)
-	q.recvCQ.push(entry{Completion: c, qp: q, slots: from, freed: 1}, solicited)
+	q.recvCQ.push(provider.Completion{Completion: c, Holds: &q.holds, Credits: &q.recvs.Credits, Freed: 1}, solicited)
 }
 
 // fail takes the queue pair to the error state, and has that told. The wire is
@@ -192,20 +175,22 @@ func (q *queuePair) breakDown(first transport.Status) {
 }
 
 func (q *queuePair) flushSends(first transport.Status) {
-	for status := first; !q.sends.empty(); status = transport.StatusFlushed {
-		q.completeSend(&q.sends.first().WorkRequest, status)
-		q.sends.drop()
+	for status := first; q.ended != q.posted; status = transport.StatusFlushed {
+		q.completeSend(&q.sends.At(q.ended).WorkRequest, status)
 	}
 }
 
 func (q *queuePair) flushRecvs() {
-	for ; !q.recvs.empty(); q.recvs.drop() {
-		q.completeRecv(q.recvs.first(), transport.Completion{Op: transport.OpRecv, Status: transport.StatusFlushed}, false)
+	if q.srq != nil {
+		return
+	}
+	for recv := q.recvs.Take(); recv != nil; recv = q.recvs.Take() {
+		q.completeRecv(recv, transport.Completion{Op: transport.OpRecv, Status: transport.StatusFlushed}, false)
 	}
 }
 
 // Message closes what a peer should not have sent: loopback has no messages.
-func (q *queuePair) Message(_ []byte, fds []int) { closeAll(fds) }
+func (q *queuePair) Message(_ []byte, fds []int) { provider.CloseDescriptors(fds) }
 
 func (q *queuePair) Disconnect(reason error) {
 	first := transport.StatusFlushed
@@ -234,14 +219,7 @@ func (q *queuePair) Close() error {
 	if peer != nil && peer.srq != nil {
 		peer.srq.forget(q)
 	}
-	q.adapter.gone("queue pair")
-	q.release()
+	q.adapter.open.Closed("queue pair")
+	q.holds.Release()
 	return nil
-}
-
-// release gives up one hold.
-func (q *queuePair) release() {
-	if q.holds.Add(-1) == 0 {
-		q.cfg.Drained()
-	}
 }

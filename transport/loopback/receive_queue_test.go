@@ -37,7 +37,7 @@ func TestClosedSenderIsForgotten(t *testing.T) {
 		}
 		senders = append(senders, sender)
 	}
-	waiting := &srq.(*sharedReceive).waiting
+	waiting := &srq.(*sharedReceiveQueue).waiting
 	require.Equal(t, senders, *waiting)
 	require.NoError(t, senders[1].Close())
 	require.Equal(t, []*queuePair{senders[0], senders[2]}, *waiting)

@@ -27,7 +27,7 @@ func (a *Adapter) NewPD() (transport.PD, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.open.Add(1)
+	a.open.Opened("protection domain")
 	return &domain{adapter: a, pd: pd}, nil
 }
 
@@ -37,7 +37,7 @@ func (d *domain) Close() error {
 	if n := d.regions.Load(); n > 0 {
 		return fmt.Errorf("verbs: protection domain closed with %d regions open", n)
 	}
-	d.adapter.open.Add(-1)
+	d.adapter.open.Closed("protection domain")
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true
@@ -95,9 +95,8 @@ func (d *domain) Alloc(size int, access transport.Access) (transport.MR, error) 
 	r, err := d.register(mem, access, free)
 	if err != nil {
 		free()
-		return nil, err
 	}
-	return r, nil
+	return r, err
 }
 
 // Register implements transport.Registrar.
