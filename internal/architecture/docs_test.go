@@ -55,3 +55,17 @@ func TestDocumentsNameTests(t *testing.T) {
 		}
 	}
 }
+
+// The paths that a stranger is shown lead somewhere.
+func TestDocumentsNameFiles(t *testing.T) {
+	t.Parallel()
+	_, file, _, _ := runtime.Caller(0)
+	root := filepath.Join(filepath.Dir(file), "..", "..")
+	text, err := os.ReadFile(filepath.Join(root, "docs", "ARCHITECTURE.md"))
+	require.NoError(t, err)
+	paths := regexp.MustCompile("`([a-z_/]+/[a-z_]+\\.(?:go|md))`").FindAllSubmatch(text, -1)
+	require.Greater(t, len(paths), 40)
+	for _, m := range paths {
+		require.FileExists(t, filepath.Join(root, string(m[1])))
+	}
+}
