@@ -24,7 +24,7 @@ type ClientConfig struct {
 	Slots, SlotBytes int
 	// SpareBytes is how much registered memory of Buffers that were closed, and of
 	// calls beyond SlotBytes, is kept for those to come: 1 GiB if 0, none if
-	// negative. What nobody uses for 5 s is freed.
+	// negative. Memory that is unused for 5 s is freed.
 	SpareBytes int64
 	// Mode is how the client waits for replies.
 	Mode Mode
@@ -63,15 +63,15 @@ type Client struct {
 	// Slots are staged in requests and answered into replies.
 	requests, replies *transport.Region
 	// Replies complete into replyQueue, which is what waits poll. Completions of
-	// sends only give places in the send queue back: sendQueue is looked at when
-	// some were used.
+	// sends only free entries of the send queue: sendQueue is polled when some were
+	// used.
 	replyQueue, sendQueue *transport.Queue
 
 	_           [64]byte // what follows belongs to owner
 	owner       transport.Owner
 	slots       []clientSlot
 	free        []uint32 // credits: slots without a call, the last used on top
-	abandoned   int      // slots whose call nobody waits for
+	abandoned   int      // slots whose call was abandoned and is unanswered
 	news        bool     // since Await or Poll said so last, calls were answered
 	failed      error    // why the connection ended, once that was noticed
 	staged      [clientBatch]transport.WorkRequest
@@ -91,7 +91,7 @@ type Client struct {
 // takes from a queue, at once.
 const clientBatch = 32
 
-// clientSlot is one place for a call: a credit while it is free.
+// clientSlot holds one call; while it is free it is a credit.
 type clientSlot struct {
 	id       uint64 // of the slot's last call
 	deadline int64  // of that call, by now(); 0 for none
@@ -110,7 +110,7 @@ type clientSlot struct {
 	worker   transport.RemoteSpan // the slot at the worker
 	reply    *[headerBytes]byte
 	result   []byte
-	returned transport.RemoteSpan // the slot's own place for the reply
+	returned transport.RemoteSpan // where the reply goes if the call has no buffer
 }
 
 type slotState uint8
@@ -119,7 +119,7 @@ const (
 	slotFree      slotState = iota
 	slotInFlight            // sent, unanswered
 	slotFinished            // answered, or never to be answered; not collected
-	slotAbandoned           // sent, unanswered, and nobody waits: quarantined
+	slotAbandoned           // sent, unanswered and given up: quarantined
 )
 
 func (s *clientSlot) unanswered() bool { return s.state == slotInFlight || s.state == slotAbandoned }
@@ -267,8 +267,8 @@ func (c *Client) Worker() string { return c.worker }
 func (c *Client) Done() <-chan struct{} { return c.conn.Done() }
 
 // Draining is closed when the worker says that it takes no more calls: Worker.Drain,
-// Worker.Shutdown. Calls that are sent later are answered with StatusRevoked; who has
-// collected its last answer had best hang up.
+// Worker.Shutdown. Calls that are sent later are answered with StatusRevoked. A program
+// that has collected its last answer should close the client.
 func (c *Client) Draining() <-chan struct{} { return c.draining }
 
 // notified takes a notice of the worker.

@@ -9,8 +9,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Await waits until a call is answered, whichever it is: for whoever drives
-// several Futures, and goes through them with Future.Ready when it returns. It
+// Await waits until any call is answered. It is for programs that drive several
+// Futures, and look at each with Future.Ready when it returns. It
 // returns at once if calls were answered since Await or Poll said so last, and
 // it may return when none of those that are looked at was: the reply of a call
 // that was waited for, or abandoned, counts, too.
@@ -114,7 +114,7 @@ func (c *Client) take(n int) {
 	}
 }
 
-// late takes the reply of a call that nobody waits for: the end of its
+// late takes the reply of an abandoned call: the end of its
 // quarantine.
 func (c *Client) late(s *clientSlot) {
 	c.abandoned--
@@ -158,7 +158,7 @@ func (c *Client) abandon(s *clientSlot) {
 	cancel := &c.staged[0]
 	*cancel = transport.WriteImm(maxSlots, transport.Span{}, s.worker, requestImm(s.index, kindCancel, cancelTag(s.id)))
 	c.setFlags(cancel)
-	// If it cannot be sent, the worker executes the call in vain. The one is seen when the
+	// If it cannot be sent, the worker executes a call whose result is dropped. The one is seen when the
 	// worker looks at its requests, the other while the function runs.
 	_, _ = c.conn.Post(c.staged[:1]...)
 	kind := byte(noticeCancel)

@@ -14,7 +14,7 @@ import (
 // slot, up to what Client.RendezvousBytes says; a Buffer saves the copies.
 //
 // If the context ends first, the call is abandoned: its slot is a credit again
-// once the reply, which nobody will see, has come. The deadline of the context
+// once the reply has come, which is dropped. The deadline of the context
 // travels with the call; a worker does not start it later. There is room for a result of
 // len(out), or of CallOptions.Room if that is more.
 //

@@ -15,11 +15,11 @@ type CallOptions struct {
 	// deadline of the context does, and the sooner one counts. It ends the function,
 	// and not the wait for its answer. 0 is for no limit.
 	Timeout time.Duration
-	// NoWait makes the call only if it can be sent at once; otherwise it fails, as
+	// NoWait makes the call only if it can be sent at once; otherwise it fails with
 	// ErrNoCredit.
 	NoWait bool
-	// Metadata goes with the call: see Metadata. What several options have goes together.
-	// It is copied.
+	// Metadata goes with the call. If several options have some, their keys are put
+	// together. It is copied.
 	Metadata Metadata
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// admit refuses calls that cannot be sent, or would be in vain, and tells how
-// much time there is of what the caller allows, 0 for no limit.
+// admit refuses calls that cannot be sent, or whose time is over. timeout is how much
+// time the caller allows, 0 for no limit.
 func (c *Client) admit(ctx context.Context, f *Handle, allowed time.Duration) (timeout time.Duration, err error) {
 	if f.client != c {
 		return 0, ErrForeignHandle
@@ -17,7 +17,7 @@ func (c *Client) admit(ctx context.Context, f *Handle, allowed time.Duration) (t
 	if err := ctx.Err(); err != nil {
 		return 0, c.unsent(f, err)
 	}
-	if c.conn.Err() != nil { // what is posted now would not be sent, and nobody could tell later
+	if c.conn.Err() != nil { // what is posted now would not be sent, and that could not be known later
 		c.fail(nil)
 		return 0, c.gone(StartedNo)
 	}
@@ -110,7 +110,7 @@ func (c *Client) flush(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// flushSlowly waits for places in the send queue.
+// flushSlowly waits for room in the send queue.
 func (c *Client) flushSlowly(ctx context.Context, posted, n int, err error) (int, error) {
 	for errors.Is(err, transport.ErrQueueFull) {
 		var acks int
@@ -138,8 +138,7 @@ func (c *Client) flushSlowly(ctx context.Context, posted, n int, err error) (int
 	return posted, c.gone(StartedNo)
 }
 
-// reclaim takes the completions of sends off their queue, which gives places in
-// the send queue back.
+// reclaim polls the completions of sends, which frees entries of the send queue.
 func (c *Client) reclaim() {
 	c.owed = false
 	n, err := c.sendQueue.Poll(c.completions[:])

@@ -33,7 +33,7 @@
 // one call is in a slot at a time; the reply, once collected, gives it back. So
 // neither end can overrun the other, and memory is bounded by what was agreed.
 // A call that its caller gave up keeps its slot until the reply has come
-// (quarantine): nothing is written to where somebody else is already waiting. The
+// (quarantine): so a late reply never lands in a later call's memory. The
 // layout of the headers, the ids and the immediate data is in protocol_wire.go.
 //
 // # Rendezvous
@@ -96,14 +96,14 @@
 // # Waiting
 //
 // Every wait takes a context, and ends with it. Call and Future.Wait are for one
-// call; Client.Await is for whoever drives many, and wants to be woken from
+// call; Client.Await is for programs that drive many, and want to be woken from
 // elsewhere, too. The deadline of a call's context
 // travels with the call as a duration, because clocks differ: a worker does not
 // start a call whose time has passed since it noticed the request, and the
 // context of the function ends then. A client that gives up a call tells the
 // worker, which then does not start it if it has not, and otherwise ends the
 // context of its function. The function's reply comes all the same, and ends the
-// quarantine. See worker_cancels.go for how that costs nothing while nobody gives up.
+// quarantine. See worker_cancels.go for how that costs nothing while no call is given up.
 //
 // # Failures
 //

@@ -13,8 +13,8 @@ import (
 // One error for each status but ok: errors.Is(err, ErrTooLarge) holds for an
 // *Error with StatusTooLarge. A Function may return ErrTooLarge, ErrBusy,
 // ErrDeadlineExceeded or ErrCanceled, or an error that wraps one, to answer with that
-// status instead of StatusFunctionError. What the others say is the platform's to say, as is
-// what another worker has answered the function.
+// status instead of StatusFunctionError. The other statuses are for the platform only: a function that
+// returns one of their errors, or another worker's answer, ends with StatusFunctionError.
 var (
 	ErrFunction         error = sentinel(StatusFunctionError)
 	ErrCrashed          error = sentinel(StatusCrashed)
@@ -42,7 +42,7 @@ var (
 	// Nothing was done.
 	ErrConcurrentUse = errors.New("invoke: a client is driven by one goroutine at a time")
 	// ErrBufferBusy means that the buffer belongs to a call that has not been
-	// answered, be it that nobody waits for it any more.
+	// answered; it may be one that was abandoned.
 	ErrBufferBusy = errors.New("invoke: the buffer belongs to a call that is not answered yet")
 	// ErrCollected means that a Future was waited for, or abandoned, before.
 	ErrCollected = errors.New("invoke: the future was waited for or abandoned before")

@@ -79,17 +79,17 @@ func decodeHello(b []byte) (hello, error) {
 	return h, nil
 }
 
-// TokenOf is the token that a client presents, for who accepts the clients of several
-// workers at one address. It is part of the peer's private data.
+// TokenOf is the token that a client presents, for programs that accept the clients of
+// several workers at one address. It is part of the peer's private data.
 func TokenOf(client transport.Peer) ([]byte, error) {
 	h, err := decodeHello(client.PrivateData)
 	return h.token, err
 }
 
-// Refuse tells a client why it is not taken, as a worker would.
+// Refuse rejects a client with a status, as a worker would.
 func Refuse(r *transport.Request, why *Error) error { return r.Reject(refusal(why)) }
 
-// refusal is what a client is told that is not taken: with a status, if there is one.
+// refusal is the rejection of a client: with the error's status, if it has one.
 func refusal(err error) transport.Rejection {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return transport.Rejection{Code: uint32(e.Status), Reason: e.Message}

@@ -59,8 +59,8 @@ const depthPerSlot = 4
 // on a network.
 func (l layout) depth() int { return depthPerSlot * max(l.slots, defaultSlots) }
 
-// signalEvery is how often a send is signaled, so that its place and those of
-// the ones before can be reclaimed.
+// signalEvery is how often a send is signaled, so that its entry of the send
+// queue and those before it can be reclaimed.
 func (l layout) signalEvery() int { return l.depth() / depthPerSlot }
 
 // restock is how many receives are reposted at once.

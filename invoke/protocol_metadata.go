@@ -9,9 +9,9 @@ import (
 	"slices"
 )
 
-// Metadata is what goes with a call beside its input: who asks, which trace the call
-// belongs to. Keys have 1 to 255 bytes, and all of it at most MaxMetadataBytes; keys and
-// values are any bytes. A call without costs nothing for it.
+// Metadata is sent with a call beside its input: who asks, which trace the call belongs
+// to. Keys have 1 to 255 bytes, all of it at most MaxMetadataBytes; keys and values are
+// any bytes. A call without metadata pays nothing for it.
 //
 // W3C trace context is the keys "traceparent" and "tracestate": see package
 // invoke/tracing.
@@ -21,8 +21,8 @@ type Metadata map[string]string
 // With smaller slots it is as much as a slot holds.
 const MaxMetadataBytes = 4096
 
-// MetadataOf is what the caller sent with the call that a Function executes, nil if there
-// was nothing. ctx is the function's context, or made of it. The map is not to be changed.
+// MetadataOf returns the metadata of the call that a Function executes, nil if there are
+// none. ctx is the function's context, or derived from it. The map must not be changed.
 func MetadataOf(ctx context.Context) Metadata {
 	m, _ := ctx.Value(metadataKey{}).(Metadata)
 	return m

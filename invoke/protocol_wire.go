@@ -46,7 +46,7 @@ import (
 // bits of the id. With it and with the number of bytes that the completion
 // tells, neither end has to touch the header's cache line before it acts on the
 // usual case: a request of kindPlain has no deadline and wants its reply in the
-// slot's own place, a reply with StatusOK has nothing to explain. That saves a
+// slot, a reply with StatusOK has nothing to explain. That saves a
 // cache miss in series each way.
 //
 // Ids need not be read for that, because both ends can tell them: the calls of a
@@ -68,7 +68,7 @@ type requestKind uint32
 
 const (
 	kindPlain    requestKind = iota // nothing that is not known already
-	kindFull                        // a deadline, another place for the reply, metadata
+	kindFull                        // a deadline, another address for the reply, metadata
 	kindCancel                      // no header: the caller of the slot's call gave up
 	kindCanceled                    // never sent: marks a request whose cancel came with it
 )
@@ -191,7 +191,7 @@ func decodeRequestImm(imm uint32) (slot uint32, kind requestKind, function uint3
 	return imm & (1<<immSlotBits - 1), requestKind(imm >> immSlotBits & (1<<immKindBits - 1)), functionOf(imm)
 }
 
-// cancelTag is what a cancel carries in place of a function.
+// cancelTag is what a cancel carries instead of a function.
 func cancelTag(id uint64) uint32 { return uint32(id) & (1<<immFunctionBits - 1) }
 
 func replyImm(slot uint32, status Status, id uint64) uint32 {

@@ -12,13 +12,13 @@ import (
 
 // memoryPool keeps registered memory of one protection domain for reuse: to
 // register memory and to touch its pages for the first time takes longer than to
-// copy into it. What nobody has used for a while is freed. All of it is held, so that
-// who has taken some can touch it although the device is closed meanwhile. Its
+// copy into it. Memory that is unused for a while is freed. All of it is held, so
+// that it can be touched although the device is closed meanwhile. Its
 // methods may be called from anywhere.
 type memoryPool struct {
 	domain *transport.ProtectionDomain
 	access transport.Access
-	keep   int64   // most bytes that are kept while nobody uses them
+	keep   int64   // most unused bytes that are kept
 	most   int64   // most bytes at all; 0 for no limit
 	budget *budget // shared with other pools; nil if there is none
 	idle   time.Duration
@@ -32,13 +32,13 @@ type memoryPool struct {
 	closed bool
 }
 
-// spareRegion is memory that nobody uses.
+// spareRegion is unused memory.
 type spareRegion struct {
 	region *transport.Region
 	since  time.Time
 }
 
-// memoryIdle is how long memory is kept that nobody uses.
+// memoryIdle is how long unused memory is kept.
 const memoryIdle = 5 * time.Second
 
 // Reasons why a pool has no memory to give.
@@ -143,7 +143,7 @@ func (p *memoryPool) expire() {
 	}
 }
 
-// trim frees what nobody uses.
+// trim frees unused memory.
 func (p *memoryPool) trim() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -170,7 +170,7 @@ func (p *memoryPool) discard(i int) {
 	p.budget.release(n)
 }
 
-// close ends the pool when nobody uses its memory any more. What it gave away goes
+// close ends the pool, whose memory is not used any more. What it gave away goes
 // with the domain, after which releaseBudget says so.
 func (p *memoryPool) close() {
 	p.trim()

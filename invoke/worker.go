@@ -23,7 +23,7 @@ type WorkerConfig struct {
 	// for the result together; a longer one is answered with StatusTooLarge), of
 	// one client, whose calls wait for each other, and of all clients (beyond it:
 	// StatusBusy). 1 GiB, 1 GiB and 4 GiB if 0. Only what is used is memory; what
-	// nobody has used for 5 s is given back. CallBytes < 0: no such calls.
+	// is unused for 5 s is given back. CallBytes < 0: no such calls.
 	CallBytes, ClientBytes, TotalBytes int64
 	// MaxClients bounds the clients connected at once: 256 if 0. Others are
 	// refused with StatusBusy.
@@ -47,8 +47,8 @@ type WorkerConfig struct {
 	// says whether the call still does; it may be called from anywhere, also later.
 	// Canceled is called from a goroutine of the client's connection, and must not wait.
 	Canceled func(running func() bool)
-	// Logger is told of clients that come, go and are refused, and of functions
-	// that crash. Nobody is if it is nil.
+	// Logger gets a record of each client that connects, leaves or is refused, and of
+	// each crash of a function. It may be nil.
 	Logger *slog.Logger
 
 	memoryIdle time.Duration // for tests; 5 s if 0
@@ -73,7 +73,7 @@ type Worker struct {
 	spin       time.Duration
 
 	// All clients' requests complete into requestQueue, which is what the loop
-	// waits for. Completions of replies only give places back: see Client.
+	// waits for. Completions of replies only free entries of send queues: see Client.
 	requestQueue, sendQueue *transport.Queue
 
 	// attention is set, and the loop woken, when there is something in the fields
@@ -90,7 +90,7 @@ type Worker struct {
 	closed    bool
 	draining  chan struct{} // by Drain: to be closed when nothing runs any more
 	clients   int           // the number of them in admitted
-	nobody    chan struct{} // by Shutdown: to be closed when there are none
+	noClients chan struct{} // by Shutdown: to be closed when there are none
 	executed  []*execution  // for the loop: their functions have returned
 	arrived   []*session    // for the loop
 	connected map[*session]struct{}
@@ -132,7 +132,7 @@ func NewWorker(dev *transport.Device, registry *Registry, cfg WorkerConfig) (*Wo
 		w.log = slog.New(slog.DiscardHandler)
 	}
 	w.sleep, w.wake = context.WithCancel(context.Background())
-	// A connection's place in a queue is free some time after its end: a quarter
+	// A connection's entries in a queue are free some time after its end: a quarter
 	// more lets clients follow each other quickly.
 	depth := (limit.depth() + rendezvousDepth) * (cfg.MaxClients + cfg.MaxClients/4 + 1)
 	if w.requestQueue, err = dev.NewQueue(depth); err == nil {
@@ -244,8 +244,8 @@ func (w *Worker) free() error {
 }
 
 // release frees a session beside the loop, because closing a connection may take
-// a while. The loop is to poll what was flushed: before, the connection's places
-// in the queues are not free.
+// a while. The loop has to poll what was flushed; only then the connection's entries
+// in the queues are free.
 func (w *Worker) release(s *session) {
 	go func() {
 		s.free()

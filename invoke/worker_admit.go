@@ -19,7 +19,7 @@ const admitting = 16
 
 // accept admits the clients of a listener until the context ends.
 func (w *Worker) accept(ctx context.Context, l *transport.Listener) {
-	places := make(chan struct{}, admitting)
+	underWay := make(chan struct{}, admitting)
 	var setUps sync.WaitGroup
 	defer setUps.Wait()
 	for {
@@ -27,9 +27,9 @@ func (w *Worker) accept(ctx context.Context, l *transport.Listener) {
 		if err != nil {
 			return // the context ended, or the listener was closed
 		}
-		places <- struct{}{}
+		underWay <- struct{}{}
 		setUps.Go(func() {
-			defer func() { <-places }()
+			defer func() { <-underWay }()
 			if err := w.Admit(ctx, r); err != nil {
 				w.log.Info("client refused", "peer", r.Peer().String(), "reason", err)
 			}
@@ -38,8 +38,8 @@ func (w *Worker) accept(ctx context.Context, l *transport.Listener) {
 }
 
 // Admit makes a client of a peer that wants to connect, or rejects it. Serve
-// does it for the peers of its listener; whoever decides by other means which
-// worker gets a client calls Admit. The context bounds the set-up.
+// does it for the peers of its listener; a program that assigns clients to workers by
+// other means calls Admit. The context bounds the set-up.
 func (w *Worker) Admit(ctx context.Context, r *transport.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
 	defer cancel()
@@ -91,7 +91,7 @@ func (w *Worker) admit(ctx context.Context, r *transport.Request) (*session, err
 	return s, nil
 }
 
-// enter takes a place for a client.
+// enter counts a client, unless there are too many.
 func (w *Worker) enter() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -106,11 +106,11 @@ func (w *Worker) enter() error {
 	return nil
 }
 
-// leave gives the place back.
+// leave ends what enter began.
 func (w *Worker) leave() {
 	w.mu.Lock()
-	if w.clients--; w.clients == 0 && w.nobody != nil {
-		close(w.nobody) // once: nobody is admitted any more
+	if w.clients--; w.clients == 0 && w.noClients != nil {
+		close(w.noClients) // once: no client is admitted any more
 	}
 	w.mu.Unlock()
 	w.admitted.Done()

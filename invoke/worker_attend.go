@@ -50,13 +50,13 @@ func closeOnce(c chan struct{}) {
 	}
 }
 
-// add takes a session in. There is a place: there are as many as clients.
+// add takes a session in. There is a free index: there are as many as clients.
 func (l *loop) add(s *session) {
-	place := l.places[len(l.places)-1]
-	l.places = l.places[:len(l.places)-1]
+	index := l.free[len(l.free)-1]
+	l.free = l.free[:len(l.free)-1]
 	l.last++
-	l.sessions[place] = s
-	if err := s.open(sessionID(l.last, int(place))); err != nil {
+	l.sessions[index] = s
+	if err := s.open(sessionID(l.last, int(index))); err != nil {
 		l.drop(s, err)
 	}
 }

@@ -8,11 +8,11 @@ import (
 )
 
 // cancels are the calls that a client has given up, as it says beside the data path:
-// while a function runs nobody looks at the client's requests. Functions that look at
-// their context see it at once, and nothing is done for it while nobody gives up.
+// while a function runs the worker does not poll for requests. Functions that look at
+// their context see it at once, and it costs nothing while no call is given up.
 type cancels struct {
 	slots   []workerSlot // given of each is the call of it that was given up last, as callMark
-	looking atomic.Bool  // somebody is about to look
+	looking atomic.Bool  // a look is due
 
 	canceled func(running func() bool) // WorkerConfig.Canceled, or nil
 

@@ -19,7 +19,7 @@ type execution struct {
 	crash string // why there is neither
 }
 
-// detach has a call at hand executed beside the loop, as soon as there is room.
+// detach has a call executed beside the loop, as soon as there is room.
 func (l *loop) detach(k *call, in, out []byte) {
 	beside := *k
 	l.queue(&execution{call: &beside, in: in, out: out})
@@ -109,7 +109,7 @@ func (l *loop) settleExecutions() {
 		}
 	}
 	if len(executed) > 0 {
-		l.free = ticks()
+		l.idle = ticks()
 	}
 	l.fill()
 }

@@ -42,8 +42,7 @@ func (l *loop) restock(s *session) bool {
 	return err == nil
 }
 
-// reclaim takes the completions of replies off their queue, which gives places
-// in the send queues back.
+// reclaim polls the completions of replies, which frees entries of the send queues.
 func (l *loop) reclaim() {
 	for {
 		n, err := l.w.sendQueue.Poll(l.acks[:])
@@ -81,7 +80,7 @@ func (l *loop) flushFailed(s *session, rest []transport.WorkRequest, err error) 
 
 // A client that keeps to its credits always leaves room for its replies in the
 // send queue. But a provider may make room late, and a client may not keep to
-// them. So what cannot be posted is kept, within bounds, and nobody waits.
+// them. So what cannot be posted is kept, within bounds, and the loop goes on.
 const (
 	// backlogPatience bounds how long replies are kept.
 	backlogPatience = 5 * time.Second
@@ -123,7 +122,7 @@ func (l *loop) retry() {
 
 // failed takes a completion that is not a request's: of a connection that ended.
 func (l *loop) failed(c *transport.Completion) {
-	s := l.sessions[placeOf(c.ID)]
+	s := l.sessions[indexOf(c.ID)]
 	if s == nil || s.id != c.ID {
 		return // of a session that ended
 	}
@@ -145,8 +144,8 @@ func (l *loop) drop(s *session, reason error) {
 		l.backlogs--
 	}
 	l.forget(s)
-	l.sessions[placeOf(s.id)] = nil
-	l.places = append(l.places, placeOf(s.id))
+	l.sessions[indexOf(s.id)] = nil
+	l.free = append(l.free, indexOf(s.id))
 	l.w.log.Info("client gone", "peer", s.peer, "reason", reason)
 	l.w.release(s)
 }

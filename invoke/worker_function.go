@@ -49,10 +49,10 @@ type registered struct {
 	idempotent bool
 }
 
-// Wrap puts something around all functions, those registered later included: around is
-// called once for each, and returns what is executed in its place. So a hook sees what a
-// function is given and returns, and may give it a context with more in it. What is
-// wrapped last is the outermost.
+// Wrap puts a hook around all functions, those registered later included: around is
+// called once for each, and what it returns is executed instead. So a hook sees what a
+// function is given and returns, and can add values to its context. The last Wrap is the
+// outermost.
 func (r *Registry) Wrap(around func(name string, f Function) Function) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 // loop executes a worker's calls. All of it belongs to the goroutine of Serve.
 type loop struct {
 	w        *Worker
-	sessions []*session // by place, nil where there is none
-	places   []uint32   // free ones
+	sessions []*session // by index, nil where there is none
+	free     []uint32   // indexes
 	last     uint32     // generation of the last session
 
 	completions [workerBatch]transport.Completion
@@ -33,7 +33,7 @@ type loop struct {
 	ctx      *callContext
 	call     call                              // the last one that was noticed
 	running  *call                             // whose function runs on this goroutine, or nil
-	free     int64                             // since when none has, in ticks
+	idle     int64                             // since when none has, in ticks
 	staged   [replyBatch]transport.WorkRequest // replies to be posted
 	length   int                               // of staged
 	of       *session                          // whose replies they are
@@ -83,7 +83,7 @@ func (l *loop) init(w *Worker) {
 	l.w = w
 	l.sessions = make([]*session, w.max)
 	for i := range l.sessions {
-		l.places = append(l.places, uint32(w.max-1-i))
+		l.free = append(l.free, uint32(w.max-1-i))
 	}
 	l.ctx = &callContext{closing: w.life.Done()}
 	l.tick = calibrated()
@@ -92,7 +92,7 @@ func (l *loop) init(w *Worker) {
 	if spin := w.spin; spin != transport.Hot {
 		l.spin = int64(min(spin, time.Second)) << tickShift / int64(l.tick)
 	}
-	l.free = ticks()
+	l.idle = ticks()
 }
 
 // serve runs until the worker is closed.
@@ -148,8 +148,8 @@ func (l *loop) wait() error {
 	l.next, l.count = 0, n
 	if n > 0 {
 		l.noticed = ticks()
-		l.polled += min(l.noticed-l.free, l.spin)
-		l.free = l.noticed
+		l.polled += min(l.noticed-l.idle, l.spin)
+		l.idle = l.noticed
 	}
 	if n > 1 {
 		l.applyCancels()
@@ -181,7 +181,7 @@ func (l *loop) request(c *transport.Completion) {
 	if l.length > 0 && (l.of.id != c.ID || l.lasting(functionOf(c.Imm))) {
 		l.flush() // first: it may find that sessions have ended
 	}
-	s := l.sessions[placeOf(c.ID)]
+	s := l.sessions[indexOf(c.ID)]
 	if s == nil || s.id != c.ID {
 		return // of a session that ended
 	}
@@ -203,7 +203,7 @@ func (l *loop) request(c *transport.Completion) {
 	slot.id += uint64(len(s.slots))
 	k := &l.call // field by field: see setWriteImm
 	k.session, k.slot, k.index, k.function, k.length = s, slot, index, function, length
-	k.result, k.returned, k.deadline, k.metadata, k.noticed, k.started = slot.result, slot.returned, 0, nil, l.noticed, l.free
+	k.result, k.returned, k.deadline, k.metadata, k.noticed, k.started = slot.result, slot.returned, 0, nil, l.noticed, l.idle
 	if kind != kindPlain && !l.prepare(k, kind) {
 		return
 	}
@@ -290,7 +290,7 @@ func (l *loop) reply(k *call, f *registered, status Status, code uint32, n int) 
 	}
 	l.account(k, &h)
 	l.took(k.function, end-k.started)
-	l.free = end
+	l.idle = end
 }
 
 // meter tells the session's meter, if it has one, of an executed call.

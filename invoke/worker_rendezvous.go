@@ -51,7 +51,7 @@ const (
 	// activeRendezvous is how many calls of one client have memory at once: the next
 	// one's input is read while the result of one is written.
 	activeRendezvous = 2
-	// rendezvousDepth is how many places of the send queue parts can take.
+	// rendezvousDepth is how many entries of the send queue parts can take.
 	rendezvousDepth = partsInFlight * activeRendezvous
 )
 
@@ -226,7 +226,7 @@ func (l *loop) move(t *rendezvous) bool {
 
 // moved takes the completion of a part.
 func (l *loop) moved(c *transport.Completion) {
-	s := l.sessions[placeOf(c.ID)]
+	s := l.sessions[indexOf(c.ID)]
 	if s == nil || s.id != sessionOf(c.ID) {
 		return // of a session that ended
 	}
@@ -242,7 +242,7 @@ func (l *loop) stageFor(s *session) bool {
 	if l.length > 0 && l.of != s {
 		l.flush() // it may find that sessions have ended
 	}
-	if l.sessions[placeOf(s.id)] != s {
+	if l.sessions[indexOf(s.id)] != s {
 		return false
 	}
 	l.of = s
@@ -282,9 +282,9 @@ func (l *loop) deliver(t *rendezvous, f *registered, n int, err error) {
 		l.remove(t)
 		l.reply(&t.call, f, StatusOK, 0, n)
 	default:
-		l.free = ticks()
+		l.idle = ticks()
 		t.phase, t.moved, t.bytes = phaseWriting, 0, uint32(n)
-		t.execution, t.queue = time.Duration(l.tick.ns(l.free-t.started)), time.Duration(l.tick.ns(t.started-t.noticed))
+		t.execution, t.queue = time.Duration(l.tick.ns(l.idle-t.started)), time.Duration(l.tick.ns(t.started-t.noticed))
 		h := &replyHeader{status: StatusOK, bytes: t.bytes, execution: t.execution, queue: t.queue}
 		l.meter(&t.call, f, h)
 		l.account(&t.call, h)

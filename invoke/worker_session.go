@@ -12,7 +12,7 @@ import (
 // session is a worker's side of one client. After admission it belongs to the
 // worker's loop.
 type session struct {
-	id       uint64 // of its receives: generation and place, see sessionID
+	id       uint64 // of its receives: generation and index, see sessionID
 	layout   layout
 	domain   *transport.ProtectionDomain
 	conn     *transport.Conn
@@ -38,7 +38,7 @@ type session struct {
 	backlogSince int64                   // by now()
 }
 
-// workerSlot is one place for a request and its reply.
+// workerSlot holds a request and its reply.
 type workerSlot struct {
 	id         uint64        // of the slot's last call
 	given      atomic.Uint64 // the call that the client gave up last, see cancels
@@ -67,11 +67,11 @@ func (s *workerSlot) whyGivenUp() error {
 	return context.Canceled
 }
 
-// sessionID tells the completions of a session from those of its predecessors at
-// the same place.
-func sessionID(generation uint32, place int) uint64 { return uint64(generation)<<32 | uint64(place) }
+// sessionID tells the completions of a session from those of its predecessors with
+// the same index.
+func sessionID(generation uint32, index int) uint64 { return uint64(generation)<<32 | uint64(index) }
 
-// A place has 16 bits. Requests that move parts of a payload have the slot's index
+// An index has 16 bits. Requests that move parts of a payload have the slot's index
 // plus one behind it, those of replies nothing.
 func partID(session uint64, slot uint32) uint64 { return session | uint64(slot+1)<<16 }
 
@@ -79,7 +79,7 @@ func sessionOf(id uint64) uint64 { return id &^ (1<<32 - 1<<16) }
 
 func partOf(id uint64) (slot uint32) { return uint32(id)>>16 - 1 }
 
-func placeOf(id uint64) uint32 { return uint32(id) & (1<<16 - 1) }
+func indexOf(id uint64) uint32 { return uint32(id) & (1<<16 - 1) }
 
 // newSession makes what a client that said h needs, but the connection.
 func newSession(dev *transport.Device, grant layout, h hello, beyond rendezvousLimits) (*session, error) {

@@ -17,7 +17,7 @@ const leaveTime = time.Second
 func (w *Worker) Shutdown(ctx context.Context) error {
 	err := w.Drain(ctx)
 	if err == nil {
-		err = w.awaitNobody(ctx)
+		err = w.awaitNoClients(ctx)
 	}
 	err = errors.Join(err, w.Close())
 	select {
@@ -28,21 +28,21 @@ func (w *Worker) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// awaitNobody waits until there are no clients, or they have had their time.
-func (w *Worker) awaitNobody(ctx context.Context) error {
+// awaitNoClients waits until there are no clients, or they have had their time.
+func (w *Worker) awaitNoClients(ctx context.Context) error {
 	w.mu.Lock()
-	if w.nobody == nil {
-		w.nobody = make(chan struct{})
+	if w.noClients == nil {
+		w.noClients = make(chan struct{})
 		if w.clients == 0 {
-			close(w.nobody)
+			close(w.noClients)
 		}
 	}
-	nobody := w.nobody
+	gone := w.noClients
 	w.mu.Unlock()
 	timer := time.NewTimer(leaveTime)
 	defer timer.Stop()
 	select {
-	case <-nobody:
+	case <-gone:
 	case <-w.ended:
 	case <-timer.C:
 	case <-ctx.Done():

@@ -12,7 +12,7 @@ import (
 
 // call is a call on its way. It is held by a list of the client, by a lane that
 // sends it or takes its result, or it is in flight, or its caller fills its input. A
-// call in flight is ended by whoever takes it out of that state first, its lane or
+// call in flight is ended by the one that takes it out of that state first, its lane or
 // its caller: only then may the caller's memory be touched, or be given back.
 type call struct {
 	ctx      context.Context
@@ -34,7 +34,7 @@ type call struct {
 	// Of the client's lock.
 	list       *list
 	next, prev *call
-	admitted   chan struct{} // closed when it leaves the overflow; nil if nobody asks
+	admitted   chan struct{} // closed when it leaves the overflow; nil if the caller does not wait for that
 	reason     error         // why it is to be given up
 	quit       atomic.Bool   // there is a reason
 

@@ -101,7 +101,7 @@ func (cl *Client) Call(ctx context.Context, function string, in, out []byte, opt
 		return c.length, c.err // a lane may still know it
 	}
 	n, err := c.length, c.err
-	if err == nil { // else somebody has its attempts
+	if err == nil { // else the error has its attempts
 		*c = call{sink: c.sink}
 		cl.idlers.Put(c)
 	}

@@ -12,10 +12,10 @@ import (
 
 // Worker is a worker that a lane was given. It belongs to the lane.
 type Worker struct {
-	// Client is the connection. Nobody else may use it; the lane closes it.
+	// Client is the connection. Only the lane may use it, and closes it.
 	Client *invoke.Client
 	// Fate, if set, is asked what became of the worker after the connection was
-	// lost: whoever runs the worker knows whether it was killed, and by what. It
+	// lost: the program that runs the worker knows whether it was killed, and by what. It
 	// returns nil if it does not know. An *invoke.Error gives the calls in flight
 	// its status; one with StartedNo says that none of them was begun. It has one
 	// second, then its context ends.
@@ -60,15 +60,15 @@ type Config struct {
 	// Overtime is how long a worker may go on with a call that was given up,
 	// before its connection is closed and another worker dialed; its other calls
 	// share the fate of those of a lost worker. 0 for as long as it takes: right
-	// if somebody else ends functions that overstay.
+	// if functions that overstay are ended elsewhere.
 	Overtime time.Duration
 	// Idle is after how long without calls a lane lets its worker go. It dials again when
 	// calls wait that other lanes do not take. A lane notices up to a quarter later. 0 for
 	// never.
 	Idle time.Duration
-	// Hooks are told of all calls.
+	// Hooks are called for each call.
 	Hooks []Hook
-	// Logger is told of lanes that come and go. Nobody is if it is nil.
+	// Logger gets a record of each lane that connects or ends. It may be nil.
 	Logger *slog.Logger
 }
 

@@ -16,22 +16,22 @@ import (
 // others follow, also those that are not there yet. It fails if all fail at first,
 // and says why. The context bounds Dial only. New has more to choose from.
 func Dial(ctx context.Context, dev *transport.Device, addresses ...string) (*Client, error) {
-	places := make([]place, len(addresses))
+	workers := make([]address, len(addresses))
 	for i, a := range addresses {
 		var err error
-		if places[i], err = parseAddress(a); err != nil {
+		if workers[i], err = parseAddress(a); err != nil {
 			return nil, err
 		}
 	}
-	if len(places) == 0 {
+	if len(workers) == 0 {
 		return nil, errors.New("client: dial: no addresses of workers were given")
 	}
-	tried := make(chan error, len(places))
-	first := make([]bool, len(places)) // by its lane
+	tried := make(chan error, len(workers))
+	first := make([]bool, len(workers)) // by its lane
 	cl, err := New(Config{
-		Lanes: len(places),
+		Lanes: len(workers),
 		Dial: func(ctx context.Context, lane int) (Worker, error) {
-			conn, err := invoke.Dial(ctx, dev, places[lane].network, places[lane].address, invoke.ClientConfig{Mode: invoke.Warm})
+			conn, err := invoke.Dial(ctx, dev, workers[lane].network, workers[lane].address, invoke.ClientConfig{Mode: invoke.Warm})
 			if !first[lane] {
 				first[lane] = true
 				tried <- err
@@ -43,7 +43,7 @@ func Dial(ctx context.Context, dev *transport.Device, addresses ...string) (*Cli
 		return nil, err
 	}
 	var failures []error
-	for range places {
+	for range workers {
 		select {
 		case err = <-tried:
 		case <-ctx.Done():
@@ -59,13 +59,13 @@ func Dial(ctx context.Context, dev *transport.Device, addresses ...string) (*Cli
 	return nil, fmt.Errorf("client: no worker can be reached: %w", errors.Join(failures...))
 }
 
-// place is where a worker is.
-type place struct{ network, address string }
+// address is where a worker is.
+type address struct{ network, address string }
 
-func parseAddress(s string) (place, error) {
-	network, address, ok := strings.Cut(s, ":")
-	if !ok || address == "" || network != "unix" && network != "tcp" {
-		return place{}, fmt.Errorf("client: address %q: it has to be like unix:/path, unix:@name or tcp:host:port", s)
+func parseAddress(s string) (address, error) {
+	network, rest, ok := strings.Cut(s, ":")
+	if !ok || rest == "" || network != "unix" && network != "tcp" {
+		return address{}, fmt.Errorf("client: address %q: it has to be like unix:/path, unix:@name or tcp:host:port", s)
 	}
-	return place{network, address}, nil
+	return address{network, rest}, nil
 }

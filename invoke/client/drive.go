@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// yieldEvery is after how many looks in vain a lane lets other goroutines
+	// yieldEvery is after how many looks without success a lane lets other goroutines
 	// run: callers, and workers of this process.
 	yieldEvery = 16
 	// clockEvery is after how many it looks at the clock.

@@ -8,8 +8,8 @@ import (
 
 const startedNo = invoke.StartedNo
 
-// Future is a call under way. Its methods may be called from anywhere. One that
-// nobody waits for leaks nothing.
+// Future is a call under way. Its methods may be called from anywhere. It need not be
+// waited for.
 type Future struct {
 	call   *call
 	cancel context.CancelFunc
@@ -51,8 +51,8 @@ func (cl *Client) bind(ctx context.Context, c *call) context.CancelFunc {
 // Done is closed when the call is done.
 func (f *Future) Done() <-chan struct{} { return f.call.done }
 
-// Wait waits for the call and returns its result, which belongs to whoever
-// waits. It may be called more than once. If the context ends first, the call is
+// Wait waits for the call and returns its result, which belongs to the
+// caller. It may be called more than once. If the context ends first, the call is
 // given up, as with invoke.Future. The errors are those of Client.Call.
 func (f *Future) Wait(ctx context.Context) ([]byte, error) {
 	select {

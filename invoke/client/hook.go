@@ -7,10 +7,10 @@ import (
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
-// Hook is told of calls: packages invoke/tracing and invoke/metrics have some. It is called
-// when a call begins, on its caller's goroutine, with the caller's context. What it
-// returns, if not nil, is called once when the call has ended, before its caller learns of
-// that, from any goroutine of the client: it must not wait, nor keep the Output.
+// Hook observes calls: see packages invoke/tracing and invoke/metrics. It is called when a
+// call begins, on its caller's goroutine, with the caller's context. The function that it
+// returns, if not nil, is called once when the call has ended, before its caller is
+// notified, from any goroutine of the client: it must not wait, nor keep the Output.
 type Hook func(ctx context.Context, c *Beginning) (ended func(Result, error))
 
 // Beginning is a call that begins.
@@ -22,7 +22,7 @@ type Beginning struct {
 	Metadata invoke.Metadata
 }
 
-// begin tells the hooks of a call.
+// begin calls the hooks.
 func (cl *Client) begin(ctx context.Context, c *call) {
 	if len(cl.cfg.Hooks) == 0 {
 		return
@@ -42,7 +42,7 @@ func (cl *Client) begin(ctx context.Context, c *call) {
 	c.metadata = b.Metadata
 }
 
-// tell tells them of its end, the last one first.
+// tell calls what the hooks returned, the last one first.
 func (c *call) tell() {
 	r, err := c.outcome()
 	for i := len(c.ended) - 1; i >= 0; i-- {

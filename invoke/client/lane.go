@@ -171,7 +171,7 @@ func (l *lane) start(c *invoke.Client) {
 	cl := l.client
 	name := c.Worker()
 	l.conn, l.name, l.functions = c, name, map[string]*function{}
-	l.hangUp = sync.OnceFunc(func() { // whoever comes second waits for the first
+	l.hangUp = sync.OnceFunc(func() { // the second caller waits for the first
 		if err := c.Close(); err != nil {
 			l.log.Warn("closing the connection", "worker", name, "reason", err)
 		}

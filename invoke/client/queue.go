@@ -193,8 +193,8 @@ func (cl *Client) counted(l *lane) int {
 	return 0
 }
 
-// become changes what a lane does. Whoever stops to look at the queue makes sure
-// that somebody else does.
+// become changes what a lane does. A lane that stops looking at the queue makes sure
+// that another one does.
 func (cl *Client) become(l *lane, s laneState) {
 	if l.state == s {
 		return
@@ -214,7 +214,7 @@ func (cl *Client) become(l *lane, s laneState) {
 // sleeps reports whether the lane is to be woken when there is a call for it.
 func (s laneState) sleeps() bool { return s == laneParked || s == laneDozing || s == laneVacant }
 
-// kick wakes a lane if calls wait and nobody looks.
+// kick wakes a lane if calls wait and no lane looks.
 func (cl *Client) kick() {
 	if cl.first.Load() != nil && cl.count[laneIdle]+cl.count[laneRoomy] == 0 {
 		cl.wake(nil)

@@ -59,7 +59,7 @@ func (l *lane) find(c *call) (*function, error) {
 		return f, nil
 	}
 	l.show(false)                                // who waits meanwhile is for others
-	h, err := l.conn.Function(c.ctx, c.function) // nothing is in flight here, so nobody else waits
+	h, err := l.conn.Function(c.ctx, c.function) // nothing is in flight here, so no other call waits
 	if err != nil {
 		if gone, ok := errors.AsType[*invoke.GoneError](err); ok { // a look-up starts nothing
 			err = &invoke.GoneError{Worker: gone.Worker, Started: invoke.StartedNo, Err: gone.Err}

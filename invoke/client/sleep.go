@@ -47,7 +47,7 @@ func (l *lane) lieDown() (parked bool, until context.Context) {
 	if l.asleep == nil || l.asleep.Err() != nil {
 		l.asleep, l.interrupt = context.WithCancel(context.Background())
 	}
-	until = l.asleep // before somebody is woken
+	until = l.asleep // before a lane is woken
 	if room {
 		cl.become(l, laneDozing)
 	}
