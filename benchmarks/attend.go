@@ -36,6 +36,7 @@ func (s *session) prepare(ctx context.Context, rawURL string) error {
 	}
 	s.params = *start.Params
 	t, err := find(s.params.Test)
+	s.test = t
 	if err == nil {
 		err = t.check(s.params)
 	}
@@ -64,16 +65,16 @@ func (s *session) prepare(ctx context.Context, rawURL string) error {
 	if err := s.control.send(message{Kind: messageHello, PID: os.Getpid(), Key: s.key}); err != nil {
 		return err
 	}
-	return onCore(core, func() error { return s.obey(ctx, t) })
+	return onCore(core, func() error { return s.obey(ctx) })
 }
 
 // obey sets the peer's side up and runs it as the measuring side says.
-func (s *session) obey(ctx context.Context, t *test) (err error) {
-	side, err := t.serve(ctx, s)
+func (s *session) obey(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, s.close()) }()
+	run, err := s.test.serve(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, side.close()) }()
 	for {
 		m, err := s.control.expect(ctx, messageRun, messageEnd)
 		if err != nil || m.Kind == messageEnd {
@@ -88,7 +89,7 @@ func (s *session) obey(ctx context.Context, t *test) (err error) {
 		if _, err := s.control.conn.Write(running); err != nil {
 			return err
 		}
-		if err := side.run(ctx, m.Count, nil); err != nil {
+		if err := run(ctx, m.Count, nil); err != nil {
 			return err
 		}
 		done := message{Kind: messageDone, Allocations: allocations() - before}

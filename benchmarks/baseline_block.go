@@ -9,17 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func init() {
-	add(&test{
-		name:  "baseline-block-lat",
-		about: "bare medium: two processes wake each other, blocked in eventfd reads",
-		modes: []string{Warm}, modesWhy: "it sleeps; baseline-shm-lat spins",
-		defaultSize: wordBytes, minSize: wordBytes, maxSize: wordBytes,
-		iterations: latencyIterations, bare: true,
-		inherit: newEventfds, measure: newBlock, serve: newBlock,
-	})
-}
-
 // newEventfds makes the two that wake the peer and the measuring side.
 func newEventfds(params) (files []*os.File, err error) {
 	for range 2 {
@@ -35,55 +24,51 @@ func newEventfds(params) (files []*os.File, err error) {
 
 // block is either side of baseline-block-lat: system calls and nothing else.
 type block struct {
-	leads    bool // the measuring side
-	in, out  int  // eventfds
+	in, out  int // eventfds
 	one, got []byte
 }
 
-func newBlock(_ context.Context, s *session) (side, error) {
-	b := &block{leads: s.peer != nil, in: int(s.files[0].Fd()), out: int(s.files[1].Fd()), one: make([]byte, wordBytes), got: make([]byte, wordBytes)}
-	if b.leads {
-		b.in, b.out = b.out, b.in
-	}
+func newBlock(_ context.Context, s *session) (loop, error) {
+	b := &block{in: int(s.files[0].Fd()), out: int(s.files[1].Fd()), one: make([]byte, wordBytes), got: make([]byte, wordBytes)}
 	b.one[0] = 1 // whatever the byte order: not 0
-	return b, nil
+	run := b.echo
+	if s.leads() {
+		b.in, b.out = b.out, b.in
+		run = b.lead
+	}
+	return func(ctx context.Context, n int, out *samples) error {
+		// Nobody else would wake this side when the peer is gone.
+		woken := make(chan struct{})
+		stop := context.AfterFunc(ctx, func() {
+			b.post(b.in)
+			close(woken)
+		})
+		defer func() {
+			if !stop() {
+				<-woken // the descriptor may be closed after this
+			}
+		}()
+		return run(ctx, n, out)
+	}, nil
 }
 
-func (b *block) run(ctx context.Context, n int, out *samples) error {
-	// Nobody else would wake this side when the peer is gone.
-	woken := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		b.post(b.in)
-		close(woken)
-	})
-	defer func() {
-		if !stop() {
-			<-woken // the descriptor may be closed after this
-		}
-	}()
-	if !b.leads {
-		return b.echo(ctx, n)
-	}
-	var took int64
-	last := clock()
-	for i := range n {
+func (b *block) lead(ctx context.Context, n int, out *samples) error {
+	watch := startStopwatch(out)
+	for range n {
 		if err := b.post(b.out); err != nil {
 			return err
 		}
-		if i > 0 {
-			out.add(took) // while the wake-up is under way
-		}
+		watch.record()
 		if err := b.await(ctx); err != nil {
 			return err
 		}
-		now := clock()
-		took, last = now-last, now
+		watch.lap()
 	}
-	out.add(took)
+	watch.record()
 	return nil
 }
 
-func (b *block) echo(ctx context.Context, n int) error {
+func (b *block) echo(ctx context.Context, n int, _ *samples) error {
 	for range n {
 		if err := b.await(ctx); err != nil {
 			return err
@@ -112,5 +97,3 @@ func (b *block) await(ctx context.Context) error {
 		}
 	}
 }
-
-func (b *block) close() error { return nil }

@@ -6,18 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func init() {
-	add(&test{
-		name:  "baseline-memcpy-bw",
-		about: "bare medium: one process copies between buffers of shared memory",
-		modes: []string{Hot}, modesWhy: "there is nobody to wait for",
-		defaultSize: bulkSize, minSize: 1, maxSize: maxSize,
-		defaultDepth: bulkDepth, maxDepth: maxBulkDepth, bandwidth: true,
-		iterations: bandwidthIterations, bare: true,
-		measure: newCopying,
-	})
-}
-
 // copying is baseline-memcpy-bw. It goes round the same buffers as write-bw of
 // the same size and depth.
 type copying struct {
@@ -26,7 +14,7 @@ type copying struct {
 	from, to []byte
 }
 
-func newCopying(_ context.Context, s *session) (side, error) {
+func newCopying(_ context.Context, s *session) (loop, error) {
 	c := &copying{slots: bulkSlots(s.params.SizeBytes, s.params.Depth), pace: newPace(s.params.SizeBytes)}
 	for _, area := range []*[]byte{&c.from, &c.to} {
 		f, err := sharedMemory(c.slots.bytes())
@@ -38,10 +26,11 @@ func newCopying(_ context.Context, s *session) (side, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.cleanup(func() error { return unix.Munmap(*area) })
 	}
 	fill(c.from, targetMark)
 	fill(c.to, 0)
-	return c, nil
+	return c.run, nil
 }
 
 // copyBlock is the most that is copied by one call. From 1 MiB on, Go's copy
@@ -67,12 +56,4 @@ func (c *copying) run(ctx context.Context, n int, _ *samples) error {
 		}
 	}
 	return c.slots.verify(c.to, n, targetMark)
-}
-
-func (c *copying) close() error {
-	err := unix.Munmap(c.from)
-	if err2 := unix.Munmap(c.to); err == nil {
-		err = err2
-	}
-	return err
 }

@@ -3,24 +3,12 @@ package benchmarks
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-func init() {
-	add(&test{
-		name:  "baseline-udp-bw",
-		about: "bare medium: one-way stream of UDP datagrams of RoCE's size, with UDP_SEGMENT and UDP_GRO",
-		modes: []string{Hot}, modesWhy: "it polls its socket",
-		defaultSize: bulkSize, minSize: 1, maxSize: maxSize, bandwidth: true,
-		iterations: bandwidthIterations, bare: true,
-		measure: newDatagramSource, serve: newDatagramSink,
-	})
-}
 
 // Datagrams are numbered, so that none is missed unnoticed. The number is in the
 // place of the RoCE header, its low byte is in the last place as well.
@@ -41,20 +29,14 @@ const (
 // newStreamSocket makes one side's socket, with one of the two options, and
 // connects it to the other side's.
 func newStreamSocket(ctx context.Context, s *session, option string, name, value int) (*udpSocket, error) {
-	u, err := newUDPSocket()
+	u, port, err := newSocketPair(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	var port uint16
-	if err = unix.SetsockoptInt(u.fd, unix.IPPROTO_UDP, name, value); err != nil {
-		err = fmt.Errorf("%s, which takes Linux 5.0: %w", option, err)
-	} else if port, err = u.peerPort(ctx, s); err == nil {
-		err = u.connect(port)
+	if err := unix.SetsockoptInt(u.fd, unix.IPPROTO_UDP, name, value); err != nil {
+		return nil, fmt.Errorf("%s, which takes Linux 5.0: %w", option, err)
 	}
-	if err != nil {
-		return nil, errors.Join(err, u.close())
-	}
-	return u, nil
+	return u, u.connect(port)
 }
 
 // datagramSource is the measuring side of baseline-udp-bw.
@@ -69,15 +51,13 @@ type datagramSource struct {
 	patience          time.Duration
 }
 
-func newDatagramSource(ctx context.Context, s *session) (side, error) {
+func newDatagramSource(ctx context.Context, s *session) (loop, error) {
 	d := &datagramSource{segmentation: newSegmentation(s.params.SizeBytes), credit: make([]byte, creditBytes), patience: lossTimeout}
 	d.buffer = make([]byte, burstParts*d.batch*d.full)
 	d.pace = newPace(len(d.buffer))
 	var err error
-	if d.socket, err = newStreamSocket(ctx, s, "UDP_SEGMENT", unix.UDP_SEGMENT, d.full); err != nil {
-		return nil, err
-	}
-	return d, nil
+	d.socket, err = newStreamSocket(ctx, s, "UDP_SEGMENT", unix.UDP_SEGMENT, d.full)
+	return d.run, err
 }
 
 func (d *datagramSource) run(ctx context.Context, n int, _ *samples) error {
@@ -149,8 +129,6 @@ func (d *datagramSource) await(ctx context.Context, taken, most uint64) error {
 	return nil
 }
 
-func (d *datagramSource) close() error { return d.socket.close() }
-
 // datagramSink is the peer of baseline-udp-bw.
 type datagramSink struct {
 	segmentation
@@ -160,7 +138,7 @@ type datagramSink struct {
 	window, share  uint64 // datagrams
 }
 
-func newDatagramSink(ctx context.Context, s *session) (side, error) {
+func newDatagramSink(ctx context.Context, s *session) (loop, error) {
 	d := &datagramSink{segmentation: newSegmentation(s.params.SizeBytes), buffer: make([]byte, 1<<16), credit: make([]byte, creditBytes)}
 	var err error
 	if d.socket, err = newStreamSocket(ctx, s, "UDP_GRO", unix.UDP_GRO, 1); err != nil {
@@ -168,14 +146,11 @@ func newDatagramSink(ctx context.Context, s *session) (side, error) {
 	}
 	granted, err := d.socket.receiveBuffer(wantedBuffer)
 	if err != nil {
-		return nil, errors.Join(err, d.close())
+		return nil, err
 	}
 	d.window = uint64(d.windowIn(granted))
 	d.share = d.window / sharesPerWindow
-	if err := d.grant(ctx); err != nil {
-		return nil, errors.Join(err, d.close())
-	}
-	return d, nil
+	return d.run, d.grant(ctx)
 }
 
 func (d *datagramSink) run(ctx context.Context, n int, _ *samples) error {
@@ -236,5 +211,3 @@ func (d *datagramSink) grant(ctx context.Context) error {
 	binary.LittleEndian.PutUint64(d.credit[numberBytes:], d.taken+d.window)
 	return d.socket.sendWaiting(ctx, d.credit)
 }
-
-func (d *datagramSink) close() error { return d.socket.close() }

@@ -46,12 +46,10 @@ func baselineParams(p params, m medium) (params, bool) {
 	if err != nil {
 		return params{}, false
 	}
-	size := clamp(p.SizeBytes, b.minSize, b.maxSize)
-	if b.sizeStep > 1 {
-		size = (size + b.sizeStep - 1) / b.sizeStep * b.sizeStep
-	}
+	size := clamp(p.SizeBytes, b.sizes.least, b.sizes.most)
+	size = (size + b.sizes.step - 1) / b.sizes.step * b.sizes.step
 	c := Config{Iterations: p.Iterations}
-	if b.maxDepth > 0 {
+	if b.depth.most > 0 {
 		c.Depth = p.Depth
 	}
 	bp, err := b.params(c, size)

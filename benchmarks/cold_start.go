@@ -10,17 +10,6 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-func init() {
-	add(&test{
-		name:  "cold-start",
-		about: "time from asking for an executor to the first result: without a spare one, and with",
-		modes: []string{Adaptive, Warm}, modesWhy: "one that polls takes a processor from an executor that starts",
-		defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
-		iterations: func(int, string) int { return coldStarts },
-		functions:  coldStart,
-	})
-}
-
 // coldStarts is the default number of rounds.
 const coldStarts = 30
 

@@ -16,19 +16,19 @@ type outcome struct {
 
 // conduct is the measuring side's part, from the set-up on: warm-up, then the
 // measured phase. It runs on the pinned thread. s.control is nil without a peer.
-func (s *session) conduct(ctx context.Context, t *test, out *samples) (o outcome, err error) {
-	side, err := t.measure(ctx, s)
+func (s *session) conduct(ctx context.Context, out *samples) (o outcome, err error) {
+	defer func() { err = errors.Join(err, s.close()) }()
+	run, err := s.test.measure(ctx, s)
 	if err != nil {
 		return o, s.explain(ctx, err)
 	}
-	defer func() { err = errors.Join(err, side.close()) }()
 	if s.params.Warmup > 0 {
-		if _, err := s.phase(ctx, side, s.params.Warmup, out); err != nil {
+		if _, err := s.phase(ctx, run, s.params.Warmup, out); err != nil {
 			return o, err
 		}
 	}
 	out.reset()
-	if o, err = s.phase(ctx, side, s.params.Iterations, out); err != nil {
+	if o, err = s.phase(ctx, run, s.params.Iterations, out); err != nil {
 		return o, err
 	}
 	if s.control != nil {
@@ -38,7 +38,7 @@ func (s *session) conduct(ctx context.Context, t *test, out *samples) (o outcome
 }
 
 // phase runs both sides for n operations.
-func (s *session) phase(ctx context.Context, side side, n int, out *samples) (o outcome, err error) {
+func (s *session) phase(ctx context.Context, run loop, n int, out *samples) (o outcome, err error) {
 	runtime.GC() // none should fall into the loop
 	if s.control != nil {
 		err = s.control.send(message{Kind: messageRun, Count: n})
@@ -51,7 +51,7 @@ func (s *session) phase(ctx context.Context, side side, n int, out *samples) (o 
 	}
 	counters, before := s.counters(), allocations()
 	start := clock()
-	err = side.run(ctx, n, out)
+	err = run(ctx, n, out)
 	o.ns = clock() - start
 	o.allocations = allocations() - before
 	o.counters = increases(counters, s.counters())

@@ -14,50 +14,6 @@ import (
 // The invocation tests call a function that does nothing, so that what they
 // measure is the price of the call. It does not look at its input.
 
-const (
-	invokeDepth    = 16 // default of the tests that keep several calls in flight
-	maxInvokeDepth = 256
-	maxInvokeSize  = 1 << 30
-	maxWorkers     = 64
-)
-
-func init() {
-	add(&test{
-		name:  "invoke-lat",
-		about: "round trip of a call of a function that does nothing, size bytes in and none out",
-		modes: allModes, defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
-		iterations: latencyIterations, baseline: answered,
-		measure: newInvokeLatency, serve: newInvokeWorkers, functions: functionLatencies,
-	})
-	add(&test{
-		name:  "invoke-rate",
-		about: "calls a second of one client that keeps depth of them in flight at each worker",
-		modes: allModes, defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
-		defaultDepth: invokeDepth, maxDepth: maxInvokeDepth, defaultWorkers: 1, maxWorkers: maxWorkers,
-		bandwidth: true, iterations: bandwidthIterations, baseline: answered,
-		measure: newInvokeRate, serve: newInvokeWorkers,
-	})
-	add(&test{
-		name:  "invoke-bw",
-		about: "bandwidth of the inputs of calls from registered buffers",
-		modes: allModes, defaultSize: bulkSize, minSize: 1, maxSize: maxInvokeSize,
-		defaultDepth: invokeDepth, maxDepth: maxInvokeDepth, defaultWorkers: 1, maxWorkers: maxWorkers,
-		bandwidth: true, iterations: bandwidthIterations, baseline: moved,
-		measure: newInvokeBandwidth, serve: newInvokeWorkers,
-	})
-}
-
-// invokeMode is a mode as package invoke has it.
-func invokeMode(mode string) invoke.Mode {
-	switch mode {
-	case Warm:
-		return invoke.Warm
-	case Adaptive:
-		return invoke.Adaptive(AdaptiveSpin)
-	}
-	return invoke.Hot
-}
-
 // invokeSlotBytes makes slots as large as the inputs, and not too small to be
 // slots. Inputs beyond mostInvokeSlot are not sent in slots: the worker reads
 // them.
@@ -82,17 +38,14 @@ type invokeWorkers struct {
 	calls    uint64      // that have been asked for so far
 }
 
-func newInvokeWorkers(ctx context.Context, s *session) (side, error) {
+func newInvokeWorkers(ctx context.Context, s *session) (loop, error) {
 	return (&invokeWorkers{}).started(ctx, s)
 }
 
-func (w *invokeWorkers) started(ctx context.Context, s *session) (side, error) {
+func (w *invokeWorkers) started(ctx context.Context, s *session) (loop, error) {
 	w.ended = make(chan error, s.params.Workers)
-	err := w.start(ctx, s)
-	if err != nil {
-		return nil, errors.Join(err, w.close())
-	}
-	return w, nil
+	s.cleanup(w.close)
+	return w.run, w.start(ctx, s)
 }
 
 func (w *invokeWorkers) start(ctx context.Context, s *session) error {
@@ -115,11 +68,7 @@ func (w *invokeWorkers) start(ctx context.Context, s *session) error {
 		w.workers = append(w.workers, worker)
 		w.serve(worker, core)
 		core = anyCPU // the first worker has the peer's core, the kernel places the others
-		stream, err := s.accept(ctx)
-		if err != nil {
-			return err
-		}
-		request, err := transport.Receive(ctx, stream)
+		request, err := s.request(ctx)
 		if err != nil {
 			return err
 		}
@@ -186,10 +135,8 @@ type invokeClients struct {
 
 func newInvokeClients(ctx context.Context, s *session) (*invokeClients, error) {
 	c := &invokeClients{input: make([]byte, s.params.SizeBytes)}
-	if err := c.connect(ctx, s); err != nil {
-		return nil, errors.Join(err, c.close())
-	}
-	return c, nil
+	s.cleanup(c.close)
+	return c, c.connect(ctx, s)
 }
 
 func (c *invokeClients) connect(ctx context.Context, s *session) error {
@@ -232,12 +179,12 @@ func (c *invokeClients) close() error {
 // invokeLatency calls, waits, and calls again.
 type invokeLatency struct{ *invokeClients }
 
-func newInvokeLatency(ctx context.Context, s *session) (side, error) {
+func newInvokeLatency(ctx context.Context, s *session) (loop, error) {
 	c, err := newInvokeClients(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	return &invokeLatency{c}, nil
+	return (&invokeLatency{c}).run, nil
 }
 
 func (l *invokeLatency) run(ctx context.Context, n int, out *samples) error {
@@ -261,7 +208,7 @@ type invokeRate struct {
 	futures     []invoke.Future
 }
 
-func newInvokeRate(ctx context.Context, s *session) (side, error) {
+func newInvokeRate(ctx context.Context, s *session) (loop, error) {
 	c, err := newInvokeClients(ctx, s)
 	if err != nil {
 		return nil, err
@@ -272,7 +219,7 @@ func newInvokeRate(ctx context.Context, s *session) (side, error) {
 		r.inputs = append(r.inputs, c.input)
 	}
 	r.futures = make([]invoke.Future, r.ring)
-	return r, nil
+	return r.run, nil
 }
 
 func (r *invokeRate) run(ctx context.Context, n int, _ *samples) error {
@@ -313,7 +260,7 @@ type invokeBandwidth struct {
 	buffers []*invoke.Buffer
 }
 
-func newInvokeBandwidth(ctx context.Context, s *session) (side, error) {
+func newInvokeBandwidth(ctx context.Context, s *session) (loop, error) {
 	c, err := newInvokeClients(ctx, s)
 	if err != nil {
 		return nil, err
@@ -322,12 +269,12 @@ func newInvokeBandwidth(ctx context.Context, s *session) (side, error) {
 	for i := range invokeSlots(s.params) * len(c.clients) {
 		buffer, err := c.clients[i%len(c.clients)].NewBuffer(b.size, 0)
 		if err != nil {
-			return nil, errors.Join(err, c.close())
+			return nil, err
 		}
 		fill(buffer.In(), targetMark) // no page is touched for the first time later
 		b.buffers = append(b.buffers, buffer)
 	}
-	return b, nil
+	return b.run, nil
 }
 
 func (b *invokeBandwidth) run(ctx context.Context, n int, _ *samples) error {

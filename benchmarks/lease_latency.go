@@ -2,7 +2,6 @@ package benchmarks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -10,25 +9,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/agent"
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/invoke/executor"
-	"github.com/rfaas-go/rfaas/transport"
 )
-
-func init() {
-	add(&test{
-		name:  leaseLat,
-		about: "a lease granted and released, without use; beside send-lat, leases that are used, and cold-start",
-		modes: []string{Hot, Adaptive}, modesWhy: "an agent polls for a while at least",
-		defaultSize: lease.MessageBytes, minSize: lease.MessageBytes, maxSize: lease.MessageBytes,
-		iterations: func(int, string) int { return leases }, baseline: answered,
-		measure: newLeaseLatency, serve: newLeaseAgent,
-		companions: []string{sendLat, "lease-used", "lease-first-call", "cold-start"},
-	})
-}
-
-const leaseLat = "lease-lat"
-
-// leases is the default number: a second or two.
-const leases = 200_000
 
 // leaseLatency is the measuring side: a tenant that leases a worker, to which it does
 // not connect, and gives it back.
@@ -38,7 +19,7 @@ type leaseLatency struct {
 	pace  pace
 }
 
-func newLeaseLatency(ctx context.Context, s *session) (side, error) {
+func newLeaseLatency(ctx context.Context, s *session) (loop, error) {
 	stream, err := s.dial(ctx)
 	if err != nil {
 		return nil, err
@@ -47,8 +28,9 @@ func newLeaseLatency(ctx context.Context, s *session) (side, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.cleanup(l.close)
 	terms := lease.Terms{Workers: 1, Cores: 1, Slots: 1, SlotBytes: invokeSlotBytes(s.params.SizeBytes)}
-	return &leaseLatency{l, terms, newPace(s.params.SizeBytes)}, nil
+	return (&leaseLatency{l, terms, newPace(s.params.SizeBytes)}).run, nil
 }
 
 func (l *leaseLatency) run(ctx context.Context, n int, out *samples) error {
@@ -78,7 +60,7 @@ type leaseAgent struct {
 	awaited  int64
 }
 
-func newLeaseAgent(ctx context.Context, s *session) (side, error) {
+func newLeaseAgent(ctx context.Context, s *session) (loop, error) {
 	l := &leaseAgent{}
 	var err error
 	l.agent, err = agent.New(agent.Config{
@@ -88,26 +70,16 @@ func newLeaseAgent(ctx context.Context, s *session) (side, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.admit(ctx, s); err != nil {
-		return nil, errors.Join(err, l.close())
+	s.cleanup(l.agent.Close)
+	request, err := s.request(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return l, nil
+	return l.run, l.agent.Admit(ctx, request)
 }
 
 // agentMemory is what the agents of benchmarks offer, in bytes: more than is needed.
 const agentMemory = 1 << 50
-
-func (l *leaseAgent) admit(ctx context.Context, s *session) error {
-	stream, err := s.accept(ctx)
-	if err != nil {
-		return err
-	}
-	request, err := transport.Receive(ctx, stream)
-	if err != nil {
-		return err
-	}
-	return l.agent.Admit(ctx, request)
-}
 
 // count counts requests: an agent asks for the quota once for each.
 func (l *leaseAgent) count(string) lease.Capacity {
@@ -124,5 +96,3 @@ func (l *leaseAgent) run(ctx context.Context, n int, _ *samples) error {
 	}
 	return nil
 }
-
-func (l *leaseAgent) close() error { return l.agent.Close() }

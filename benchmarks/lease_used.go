@@ -12,25 +12,12 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-func init() {
-	used := test{
-		modes: []string{Adaptive, Warm}, modesWhy: "one that polls takes a processor from an executor that starts",
-		defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
-		iterations: func(int, string) int { return coldStarts },
-	}
-	whole, first := used, used
-	whole.name = "lease-used"
-	whole.about = "a lease, a connection to its worker, one call, release and fence: until the cores are free again"
-	whole.functions = func(ctx context.Context, r *runner, _ *test, p params) ([]Result, error) {
-		return useLeases(ctx, r, p, steps.sum, StartCold)
-	}
-	first.name = "lease-first-call"
-	first.about = "time from asking for a lease to the first result of its worker: without a spare executor, and with"
-	first.functions = func(ctx context.Context, r *runner, _ *test, p params) ([]Result, error) {
-		return useLeases(ctx, r, p, steps.untilResult, StartCold, StartSpare)
-	}
-	add(&whole)
-	add(&first)
+func wholeLeases(ctx context.Context, r *runner, _ *test, p params) ([]Result, error) {
+	return useLeases(ctx, r, p, steps.sum, StartCold)
+}
+
+func firstCalls(ctx context.Context, r *runner, _ *test, p params) ([]Result, error) {
+	return useLeases(ctx, r, p, steps.untilResult, StartCold, StartSpare)
 }
 
 // useLeases leases, calls once and gives back, again and again: for each function and

@@ -21,13 +21,13 @@ func init() {
 	}
 	metered := *plain
 	metered.name, metered.about, metered.serve = meteredLat, "invoke-lat at a worker that counts as those of agents do", newMeteredWorkers
-	add(&metered)
+	table = append(table, &metered)
 }
 
 const meteredLat = "invoke-lat-metered"
 
 // newMeteredWorkers are workers that count calls in a page, as those of agents do.
-func newMeteredWorkers(ctx context.Context, s *session) (side, error) {
+func newMeteredWorkers(ctx context.Context, s *session) (loop, error) {
 	page, err := accounting.CreatePage("", accounting.PageHeader{Epoch: 1, Lease: 1, Tenant: "tenant"})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -29,6 +30,17 @@ func spinOf(mode string) time.Duration {
 		return AdaptiveSpin
 	}
 	return transport.Hot
+}
+
+// invokeMode is a mode as package invoke has it.
+func invokeMode(mode string) invoke.Mode {
+	switch mode {
+	case Warm:
+		return invoke.Warm
+	case Adaptive:
+		return invoke.Adaptive(AdaptiveSpin)
+	}
+	return invoke.Hot
 }
 
 // modeFor is the mode that a test runs in when asked for one, "" being its own

@@ -134,7 +134,7 @@ func (r *runner) one(ctx context.Context, p params) (result Result, err error) {
 		return result, err
 	}
 	result = Result{Test: t.name, Transport: "none", Mode: p.Mode, SizeBytes: p.SizeBytes, Iterations: p.Iterations}
-	s := &session{params: p}
+	s := &session{test: t, params: p}
 	if !t.bare {
 		if s.device, err = r.open(); err != nil {
 			return result, err
@@ -167,7 +167,7 @@ func (r *runner) one(ctx context.Context, p params) (result Result, err error) {
 		}
 	}
 	var o outcome
-	if err = onCore(core, func() (err error) { o, err = s.conduct(ctx, t, r.out); return err }); err != nil {
+	if err = onCore(core, func() (err error) { o, err = s.conduct(ctx, r.out); return err }); err != nil {
 		return result, err
 	}
 	result.RTT, result.distribution = r.out.roundTrips(), r.out.bars()

@@ -2,9 +2,11 @@ package benchmarks
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"runtime"
+	"slices"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -12,6 +14,7 @@ import (
 // session is one measurement, as one of its two sides sees it. Tests set their
 // sides up with it.
 type session struct {
+	test   *test
 	params params
 	// device is what is measured; nil in bare tests. The session closes it, and
 	// with it everything made from it.
@@ -23,10 +26,26 @@ type session struct {
 	key     key           // admits the session's streams
 	streams chan net.Conn // peer: as they arrive
 	peer    *peer         // measuring side: whom to dial
+
+	cleanups []func() error
 }
 
 // maxStreams is how many streams a session may have waiting.
 const maxStreams = 64
+
+// leads reports whether this is the measuring side of a test with a peer.
+func (s *session) leads() bool { return s.peer != nil }
+
+// cleanup has f called when the session is over: what was set up last, first.
+func (s *session) cleanup(f func() error) { s.cleanups = append(s.cleanups, f) }
+
+func (s *session) close() error {
+	var errs []error
+	for _, f := range slices.Backward(s.cleanups) {
+		errs = append(errs, f())
+	}
+	return errors.Join(errs...)
+}
 
 // dial opens a stream to the peer, which gets it from accept. Measuring side.
 func (s *session) dial(ctx context.Context) (net.Conn, error) {
@@ -43,9 +62,18 @@ func (s *session) accept(ctx context.Context) (net.Conn, error) {
 	}
 }
 
+// request is the next connection that the measuring side asks for. Peer.
+func (s *session) request(ctx context.Context) (*transport.Request, error) {
+	stream, err := s.accept(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return transport.Receive(ctx, stream)
+}
+
 // stream is a stream between the two sides, which both ask for.
 func (s *session) stream(ctx context.Context) (net.Conn, error) {
-	if s.peer != nil {
+	if s.leads() {
 		return s.dial(ctx)
 	}
 	return s.accept(ctx)

@@ -34,6 +34,17 @@ func newUDPSocket() (*udpSocket, error) {
 	return u, nil
 }
 
+// newSocketPair makes this side's socket of a session, and says where the other's is.
+func newSocketPair(ctx context.Context, s *session) (*udpSocket, uint16, error) {
+	u, err := newUDPSocket()
+	if err != nil {
+		return nil, 0, err
+	}
+	s.cleanup(u.close)
+	port, err := u.peerPort(ctx, s)
+	return u, port, err
+}
+
 // peerPort tells the other side of the session where this one's socket is, and
 // returns where its is.
 func (u *udpSocket) peerPort(ctx context.Context, s *session) (uint16, error) {
