@@ -47,8 +47,9 @@ func (o *oneSided) finish(ctx context.Context) error {
 // fetchSide is the measuring side of read-lat and atomic-lat: one operation at a time.
 type fetchSide struct {
 	*oneSided
-	out  *sender
-	pace pace
+	out    *sender
+	answer []byte // where it arrives
+	pace   pace
 }
 
 func newFetch(ctx context.Context, s *session) (loop, error) {
@@ -56,7 +57,7 @@ func newFetch(ctx context.Context, s *session) (loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&fetchSide{o, newSender(o.end, 1, o.request), newPace(o.slots.size)}).run, nil
+	return (&fetchSide{o, newSender(o.end, 1, o.request), o.slots.of(o.own.Bytes(), 0), newPace(o.slots.size)}).run, nil
 }
 
 func (f *fetchSide) run(ctx context.Context, n int, out *samples) error {
@@ -67,7 +68,7 @@ func (f *fetchSide) run(ctx context.Context, n int, out *samples) error {
 			return err
 		}
 		if f.op == transport.OpRead {
-			stamp(f.slots.of(f.own.Bytes(), 0), 0)
+			stamp(f.answer, 0)
 		}
 		if err := f.out.post(slot); err != nil {
 			return err
@@ -97,7 +98,7 @@ func (f *fetchSide) verify(n uint64) error {
 		if was := f.own.Uint64(0).Load(); was != n-1 {
 			return fmt.Errorf("fetch-add %d found %d instead of %d", n, was, n-1)
 		}
-	} else if r := f.slots.of(f.own.Bytes(), 0); !stamped(r, targetMark) {
+	} else if r := f.answer; !stamped(r, targetMark) {
 		return fmt.Errorf("read %d brought %#x and %#x at its ends instead of %#x", n, r[0], r[len(r)-1], targetMark)
 	}
 	return nil
