@@ -38,14 +38,11 @@ func moved(_ string, m medium) string { return m.bandwidth }
 // baselineParams is the measurement of the bare medium that belongs to p, if
 // there is one: of the same size where the baseline has sizes.
 func baselineParams(p params, m medium) (params, bool) {
-	t, err := find(p.Test)
-	if err != nil || t.baseline == nil {
+	t := lookup(p.Test)
+	if t.baseline == nil {
 		return params{}, false
 	}
-	b, err := find(t.baseline(p.Mode, m))
-	if err != nil {
-		return params{}, false
-	}
+	b := lookup(t.baseline(p.Mode, m))
 	size := clamp(p.SizeBytes, b.sizes.least, b.sizes.most)
 	size = (size + b.sizes.step - 1) / b.sizes.step * b.sizes.step
 	c := Config{Iterations: p.Iterations}

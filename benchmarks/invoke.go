@@ -176,27 +176,13 @@ func (c *invokeClients) close() error {
 	return errors.Join(errs...)
 }
 
-// invokeLatency calls, waits, and calls again.
-type invokeLatency struct{ *invokeClients }
-
+// newInvokeLatency calls, waits, and calls again.
 func newInvokeLatency(ctx context.Context, s *session) (loop, error) {
 	c, err := newInvokeClients(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	return (&invokeLatency{c}).run, nil
-}
-
-func (l *invokeLatency) run(ctx context.Context, n int, out *samples) error {
-	client, f := l.clients[0], l.functions[0]
-	for range n {
-		start := clock()
-		if _, err := client.Call(ctx, f, l.input, nil); err != nil {
-			return err
-		}
-		out.add(clock() - start)
-	}
-	return nil
+	return (&caller{client: c.clients[0], function: c.functions[0], in: c.input}).run, nil
 }
 
 // invokeRate keeps a ring of calls in flight, in batches that are posted

@@ -127,7 +127,7 @@ func TestLeaseRatio(t *testing.T) {
 // The steps of a lease have names of their own.
 func TestLeaseSteps(t *testing.T) {
 	t.Parallel()
-	u := newTally(Result{Test: "lease-used", SizeBytes: 64, Start: StartCold, Function: "echo"}, steps.sum)
+	u := newTally(subject{result: Result{Test: "lease-used", SizeBytes: 64, Start: StartCold, Function: "echo"}}, steps.sum)
 	for _, ns := range []int64{1, 3, 2} {
 		u.add(steps{lease: ns, connect: 10 * ns, call: 100 * ns, fence: 1000 * ns})
 	}

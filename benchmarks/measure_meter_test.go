@@ -15,11 +15,7 @@ import (
 )
 
 func init() {
-	plain, err := find("invoke-lat")
-	if err != nil {
-		panic(err)
-	}
-	metered := *plain
+	metered := *lookup("invoke-lat")
 	metered.name, metered.about, metered.serve = meteredLat, "invoke-lat at a worker that counts as those of agents do", newMeteredWorkers
 	table = append(table, &metered)
 }

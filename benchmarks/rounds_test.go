@@ -5,7 +5,6 @@ package benchmarks
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -64,11 +63,6 @@ func difference(a, b []float64) float64 {
 		differences[i] = a[i] - b[i]
 	}
 	return median(differences)
-}
-
-func median(figures []float64) float64 {
-	sorted := slices.Sorted(slices.Values(figures))
-	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
 // ours is a test of this package, by its median round trip or, for bandwidths,

@@ -37,7 +37,7 @@ type pattern struct {
 	inherit func(p params) ([]*os.File, error)
 	// functions measures Config.Functions, instead of measure and serve, if there
 	// are any. A test without measure needs some.
-	functions func(ctx context.Context, r *runner, t *test, p params) ([]Result, error)
+	functions func(ctx context.Context, r *runner, p params) ([]Result, error)
 
 	iterations func(size int, mode string) int // default number
 	// baseline names the bare test to compare with, in this mode and over a device
@@ -222,10 +222,7 @@ func (t *test) needsFunctions() bool {
 }
 
 func (t *test) hasCompanion(that func(*test) bool) bool {
-	return slices.ContainsFunc(t.companions, func(name string) bool {
-		companion, err := find(name)
-		return err == nil && that(companion)
-	})
+	return slices.ContainsFunc(t.companions, func(name string) bool { return that(lookup(name)) })
 }
 
 // companion is what is measured of a companion beside p.
@@ -239,15 +236,30 @@ func (t *test) companion(p params) params {
 	return p
 }
 
+// lookup is the test of a name, nil if there is none.
+func lookup(name string) *test {
+	if i := slices.IndexFunc(table, func(t *test) bool { return t.name == name }); i >= 0 {
+		return table[i]
+	}
+	return nil
+}
+
 func find(name string) (*test, error) {
+	if t := lookup(name); t != nil {
+		return t, nil
+	}
+	return nil, fmt.Errorf("unknown test %q: there are %s", name, namesOf(func(*test) bool { return true }))
+}
+
+// namesOf lists some of the tests for a message.
+func namesOf(some func(*test) bool) string {
 	var names []string
 	for _, t := range table {
-		if t.name == name {
-			return t, nil
+		if some(t) {
+			names = append(names, t.name)
 		}
-		names = append(names, t.name)
 	}
-	return nil, fmt.Errorf("unknown test %q: there are %s", name, strings.Join(names, ", "))
+	return strings.Join(names, ", ")
 }
 
 // latencyIterations is the default of latency tests: a second or two.
