@@ -3,7 +3,12 @@ package benchmarks
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
+	"time"
+
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // Config says what to measure. Everything but Test has a default. The names in
@@ -194,4 +199,52 @@ func flagErrorf(format string, args ...any) error { return &FlagError{fmt.Errorf
 // oneOf is the error of a flag whose value is not among those allowed.
 func oneOf(flag, value string, allowed []string) error {
 	return flagErrorf("--%s %q: must be one of %s", flag, value, strings.Join(allowed, ", "))
+}
+
+// The modes of waiting.
+const (
+	Hot      = "hot"      // polls
+	Warm     = "warm"     // sleeps at once
+	Adaptive = "adaptive" // polls for AdaptiveSpin, then sleeps
+)
+
+// AdaptiveSpin is how long the mode adaptive polls before it sleeps.
+const AdaptiveSpin = 50 * time.Microsecond
+
+var allModes = []string{Hot, Warm, Adaptive}
+
+// spinOf is how long transport.Queue.Wait polls in a mode.
+func spinOf(mode string) time.Duration {
+	switch mode {
+	case Warm:
+		return transport.Warm
+	case Adaptive:
+		return AdaptiveSpin
+	}
+	return transport.Hot
+}
+
+// invokeMode is a mode as package invoke has it.
+func invokeMode(mode string) invoke.Mode {
+	switch mode {
+	case Warm:
+		return invoke.Warm
+	case Adaptive:
+		return invoke.Adaptive(AdaptiveSpin)
+	}
+	return invoke.Hot
+}
+
+// modeFor is the mode that a test runs in when asked for one, "" being its own
+// default.
+func (t *test) modeFor(asked string) (string, error) {
+	switch {
+	case asked == "":
+		return t.modes[0], nil
+	case !slices.Contains(allModes, asked):
+		return "", oneOf("mode", asked, allModes)
+	case !slices.Contains(t.modes, asked):
+		return "", flagErrorf("--mode %s: %s runs in mode %s only (%s)", asked, t.name, strings.Join(t.modes, ", "), t.modesWhy)
+	}
+	return asked, nil
 }
