@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -85,10 +86,7 @@ func (d *datagrams) await(ctx context.Context, limit time.Duration) error {
 		if errno == 0 {
 			return d.look(n)
 		}
-		if errno != unix.EAGAIN {
-			return os.NewSyscallError("recvfrom", errno)
-		}
-		if err := watch.looked(ctx, limit); err != nil {
+		if err := watch.missed(ctx, "recvfrom", errno, limit); err != nil {
 			return err
 		}
 	}
@@ -211,10 +209,8 @@ func (d *datagramSource) await(ctx context.Context, taken, most uint64) error {
 			watch = lossWatch{}
 		case errno == 0:
 			return fmt.Errorf("a credit of %d bytes arrived", n)
-		case errno != unix.EAGAIN:
-			return os.NewSyscallError("recvfrom", errno)
 		default:
-			if err := watch.looked(ctx, d.patience); err != nil {
+			if err := watch.missed(ctx, "recvfrom", errno, d.patience); err != nil {
 				return err
 			}
 		}
@@ -252,14 +248,11 @@ func (d *datagramSink) run(ctx context.Context, n int, _ *samples) error {
 	var watch lossWatch
 	for d.taken < end {
 		got, errno := d.socket.receive(d.buffer)
-		switch {
-		case errno == unix.EAGAIN:
-			if err := watch.looked(ctx, 0); err != nil {
+		if errno != 0 {
+			if err := watch.missed(ctx, "recvfrom", errno, 0); err != nil {
 				return err
 			}
 			continue
-		case errno != 0:
-			return os.NewSyscallError("recvfrom", errno)
 		}
 		if err := d.take(d.buffer[:got]); err != nil {
 			return err
@@ -364,6 +357,15 @@ var errLost = errors.New("a datagram was lost, and a baseline sends none twice")
 type lossWatch struct {
 	looks int
 	since int64 // clock of the first check; 0 before
+}
+
+// missed is what to make of a system call on a socket that did nothing: to look again
+// later, as looked says, or its error.
+func (w *lossWatch) missed(ctx context.Context, name string, errno syscall.Errno, limit time.Duration) error {
+	if errno != unix.EAGAIN {
+		return os.NewSyscallError(name, errno)
+	}
+	return w.looked(ctx, limit)
 }
 
 // looked counts a look at a socket that found nothing. Now and then it says

@@ -159,11 +159,7 @@ func (k *sink) take(arrived []transport.Completion) error {
 
 // grant allows the measuring side a share more.
 func (k *sink) grant(ctx context.Context) error {
-	slot, err := k.credits.slot(ctx)
-	if err != nil {
-		return err
-	}
-	if err := k.credits.post(slot); err != nil {
+	if err := k.credits.send(ctx); err != nil {
 		return err
 	}
 	return k.credits.reap()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -127,53 +128,37 @@ func (w *invokeWorkers) close() error {
 
 // invokeClients is what the measuring sides have in common: a client of each
 // worker.
-type invokeClients struct {
-	clients   []*invoke.Client
-	functions []*invoke.Handle
-	input     []byte
-}
+type invokeClients []caller
 
-func newInvokeClients(ctx context.Context, s *session) (*invokeClients, error) {
-	c := &invokeClients{input: make([]byte, s.params.SizeBytes)}
-	s.cleanup(c.close)
-	return c, c.connect(ctx, s)
-}
-
-func (c *invokeClients) connect(ctx context.Context, s *session) error {
+func newInvokeClients(ctx context.Context, s *session) (invokeClients, error) {
 	cores, err := allowedCPUs()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if need := s.params.Workers + 1; s.params.Mode == Hot && need > len(cores) && s.params.PeerCPU != anyCPU {
-		return fmt.Errorf("--mode hot: needs a core for the client and for each worker, %d, and %d are allowed to this process; use --mode adaptive", need, len(cores))
+		return nil, fmt.Errorf("--mode hot: needs a core for the client and for each worker, %d, and %d are allowed to this process; use --mode adaptive", need, len(cores))
 	}
+	var clients invokeClients
+	input := make([]byte, s.params.SizeBytes)
 	for range s.params.Workers {
 		stream, err := s.dial(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		client, err := invoke.Connect(ctx, s.device, stream, invoke.ClientConfig{
 			Slots: invokeSlots(s.params), SlotBytes: invokeSlotBytes(s.params.SizeBytes), Mode: invokeMode(s.params.Mode),
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		c.clients = append(c.clients, client)
+		s.cleanup(client.Close)
 		f, err := client.Function(ctx, noop)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		c.functions = append(c.functions, f)
+		clients = append(clients, caller{client: client, function: f, in: input})
 	}
-	return nil
-}
-
-func (c *invokeClients) close() error {
-	var errs []error
-	for _, client := range c.clients {
-		errs = append(errs, client.Close())
-	}
-	return errors.Join(errs...)
+	return clients, nil
 }
 
 // newInvokeLatency calls, waits, and calls again.
@@ -182,13 +167,13 @@ func newInvokeLatency(ctx context.Context, s *session) (loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&caller{client: c.clients[0], function: c.functions[0], in: c.input}).run, nil
+	return c[0].run, nil
 }
 
 // invokeRate keeps a ring of calls in flight, in batches that are posted
 // together, those of all workers by turns. It always waits for the oldest batch.
 type invokeRate struct {
-	*invokeClients
+	clients     invokeClients
 	batch, ring int // calls
 	inputs      [][]byte
 	futures     []invoke.Future
@@ -200,10 +185,7 @@ func newInvokeRate(ctx context.Context, s *session) (loop, error) {
 		return nil, err
 	}
 	batch, depth := batches(invokeSlots(s.params))
-	r := &invokeRate{invokeClients: c, batch: batch, ring: depth * len(c.clients)}
-	for range batch {
-		r.inputs = append(r.inputs, c.input)
-	}
+	r := &invokeRate{clients: c, batch: batch, ring: depth * len(c), inputs: slices.Repeat([][]byte{c[0].in}, batch)}
 	r.futures = make([]invoke.Future, r.ring)
 	return r.run, nil
 }
@@ -213,7 +195,8 @@ func (r *invokeRate) run(ctx context.Context, n int, _ *samples) error {
 	for next, oldest, worker := 0, 0, 0; done < n; {
 		if begun < n && begun-done < r.ring {
 			size := min(r.batch, n-begun)
-			if _, err := r.clients[worker].GoBatch(ctx, r.functions[worker], r.inputs[:size], r.futures[next:]); err != nil {
+			c := &r.clients[worker]
+			if _, err := c.client.GoBatch(ctx, c.function, r.inputs[:size], r.futures[next:]); err != nil {
 				return err
 			}
 			begun += size
@@ -241,7 +224,7 @@ func (r *invokeRate) run(ctx context.Context, n int, _ *samples) error {
 
 // invokeBandwidth does the same with buffers.
 type invokeBandwidth struct {
-	*invokeClients
+	clients invokeClients
 	size    int
 	buffers []*invoke.Buffer
 }
@@ -251,9 +234,9 @@ func newInvokeBandwidth(ctx context.Context, s *session) (loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &invokeBandwidth{invokeClients: c, size: s.params.SizeBytes}
-	for i := range invokeSlots(s.params) * len(c.clients) {
-		buffer, err := c.clients[i%len(c.clients)].NewBuffer(b.size, 0)
+	b := &invokeBandwidth{clients: c, size: s.params.SizeBytes}
+	for i := range invokeSlots(s.params) * len(c) {
+		buffer, err := c[i%len(c)].client.NewBuffer(b.size, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -272,7 +255,7 @@ func (b *invokeBandwidth) run(ctx context.Context, n int, _ *samples) error {
 			}
 		}
 		if i < n {
-			if err := b.buffers[slot].Go(ctx, b.functions[slot%workers], b.size); err != nil {
+			if err := b.buffers[slot].Go(ctx, b.clients[slot%workers].function, b.size); err != nil {
 				return err
 			}
 		}

@@ -3,7 +3,6 @@
 package benchmarks
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"os"
@@ -87,34 +86,20 @@ func (p perftest) contender() contender {
 // measure is the median round trip in nanoseconds, twice what the tool prints, or
 // bytes a second.
 func (p perftest) measure(t *testing.T) float64 {
-	allowed, err := allowedCPUs()
-	require.NoError(t, err)
-	measuring, peer, _ := choosePair(readTopology(os.DirFS("/sys"), allowed))
-	port := freePort(t)
-	remote := p
-	remote.device = cmp.Or(p.peer, p.device)
-	server := remote.command(t, peer, port)
-	require.NoError(t, server.Start())
-	defer func() {
-		server.Process.Kill()
-		server.Wait()
-	}()
-	awaitListener(t, port)
-	client := p.command(t, measuring, port, "localhost")
-	var stderr bytes.Buffer
-	client.Stderr = &stderr
-	out, err := client.Output()
-	require.NoError(t, err, "%s%s", out, &stderr)
-	if p.bandwidth {
-		return perftestColumn(t, string(out), p.size, "BW average") * (1 << 20)
+	command := func(cpu, port, device string, host ...string) *exec.Cmd {
+		args := append([]string{"-c", cpu, p.tool, "-F", "-d", device, "-x", gidIndex(t, device), "-p", port,
+			"-s", strconv.Itoa(p.size), "-n", strconv.Itoa(p.iterations)}, host...)
+		return exec.CommandContext(t.Context(), "taskset", args...)
 	}
-	return perftestColumn(t, string(out), p.size, "t_typical") * 2 * 1000
-}
-
-func (p perftest) command(t *testing.T, cpu int, port string, host ...string) *exec.Cmd {
-	args := append([]string{"-c", strconv.Itoa(cpu), p.tool, "-F", "-d", p.device, "-x", gidIndex(t, p.device), "-p", port,
-		"-s", strconv.Itoa(p.size), "-n", strconv.Itoa(p.iterations)}, host...)
-	return exec.CommandContext(t.Context(), "taskset", args...)
+	out := twoEnds(t, func(cpu, port string) *exec.Cmd {
+		return command(cpu, port, cmp.Or(p.peer, p.device))
+	}, func(cpu, port string) *exec.Cmd {
+		return command(cpu, port, p.device, "localhost")
+	})
+	if p.bandwidth {
+		return perftestColumn(t, out, p.size, "BW average") * (1 << 20)
+	}
+	return perftestColumn(t, out, p.size, "t_typical") * 2 * 1000
 }
 
 // perftestColumn is a figure of the table that the tools print.

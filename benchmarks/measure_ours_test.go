@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -27,11 +26,7 @@ const agreement = 0.15
 // TestMeasureC compares the baselines with independent C
 // programs that do the same.
 func TestMeasureC(t *testing.T) {
-	allowed, err := allowedCPUs()
-	require.NoError(t, err)
-	measuring, peer, note := choosePair(readTopology(os.DirFS("/sys"), allowed))
-	t.Log(note)
-	cpu, peerCPU := strconv.Itoa(measuring), strconv.Itoa(peer)
+	cpu, peerCPU := ourCores(t)
 	copies, stream := bulkSlots(bulkSize, bulkDepth), newSegmentation(bulkSize)
 
 	for _, c := range []struct {

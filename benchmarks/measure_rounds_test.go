@@ -99,36 +99,54 @@ type ucx struct {
 func (u ucx) contender() contender { return contender{u.name, u.measure} }
 
 func (u ucx) measure(t *testing.T) float64 {
-	allowed, err := allowedCPUs()
-	require.NoError(t, err)
-	measuring, peer, _ := choosePair(readTopology(os.DirFS("/sys"), allowed))
-	port := freePort(t)
-	server := u.command(t, port, "-c", strconv.Itoa(peer))
-	require.NoError(t, server.Start())
-	defer func() {
-		server.Process.Kill() // it ends by itself, unless the client failed
-		server.Wait()
-	}()
-	awaitListener(t, port)
-	client := u.command(t, port, append([]string{"127.0.0.1", "-c", strconv.Itoa(measuring),
-		"-s", strconv.Itoa(u.size), "-n", strconv.Itoa(u.iterations)}, u.args...)...)
-	var stderr bytes.Buffer
-	client.Stderr = &stderr
-	out, err := client.Output()
-	require.NoError(t, err, "%s%s", out, &stderr)
-	if u.bandwidth {
-		return ucxColumn(t, string(out), "overall_bw") * (1 << 20)
+	command := func(port string, args ...string) *exec.Cmd {
+		c := exec.CommandContext(t.Context(), "ucx_perftest", append(args, "-p", port, "-f", "-v")...)
+		c.Env = append(os.Environ(), "UCX_TLS="+u.over+",self", "UCX_LOG_LEVEL=error", "UCX_WARN_UNUSED_ENV_VARS=n")
+		if u.over == "tcp" {
+			c.Env = append(c.Env, "UCX_NET_DEVICES=lo")
+		}
+		return c
 	}
-	return ucxColumn(t, string(out), "50.0_percentile_lat") * 2 * 1000
+	out := twoEnds(t, func(cpu, port string) *exec.Cmd {
+		return command(port, "-c", cpu)
+	}, func(cpu, port string) *exec.Cmd {
+		return command(port, append([]string{"127.0.0.1", "-c", cpu, "-s", strconv.Itoa(u.size), "-n", strconv.Itoa(u.iterations)}, u.args...)...)
+	})
+	if u.bandwidth {
+		return ucxColumn(t, out, "overall_bw") * (1 << 20)
+	}
+	return ucxColumn(t, out, "50.0_percentile_lat") * 2 * 1000
 }
 
-func (u ucx) command(t *testing.T, port string, args ...string) *exec.Cmd {
-	c := exec.CommandContext(t.Context(), "ucx_perftest", append(args, "-p", port, "-f", "-v")...)
-	c.Env = append(os.Environ(), "UCX_TLS="+u.over+",self", "UCX_LOG_LEVEL=error", "UCX_WARN_UNUSED_ENV_VARS=n")
-	if u.over == "tcp" {
-		c.Env = append(c.Env, "UCX_NET_DEVICES=lo")
-	}
-	return c
+// ourCores are those that ours use.
+func ourCores(t *testing.T) (measuring, peer string) {
+	t.Helper()
+	allowed, err := allowedCPUs()
+	require.NoError(t, err)
+	m, p, note := choosePair(readTopology(os.DirFS("/sys"), allowed))
+	t.Log(note)
+	return strconv.Itoa(m), strconv.Itoa(p)
+}
+
+// twoEnds runs the two ends of another benchmark on our cores and returns what the
+// client prints.
+func twoEnds(t *testing.T, server, client func(cpu, port string) *exec.Cmd) string {
+	t.Helper()
+	measuring, peer := ourCores(t)
+	port := freePort(t)
+	s := server(peer, port)
+	require.NoError(t, s.Start())
+	defer func() {
+		s.Process.Kill() // it ends by itself, unless the client failed
+		s.Wait()
+	}()
+	awaitListener(t, port)
+	c := client(measuring, port)
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	out, err := c.Output()
+	require.NoError(t, err, "%s%s", out, &stderr)
+	return string(out)
 }
 
 // ucxColumn is a figure of the CSV that ucx_perftest -v prints: microseconds or

@@ -44,9 +44,8 @@ func startPeer(ctx context.Context, files []*os.File, here bool) (*peer, error) 
 	if here {
 		ctx, cancel := context.WithCancel(ctx)
 		p.cancel, p.ended = cancel, make(chan struct{})
-		h := &host{listener: listener, admission: p.admission, once: true, patience: defaultPatience, note: func(string) {}}
 		go func() {
-			h.serve(ctx) // its error has been told over the control stream
+			hostOnce(listener, p.admission, files).serve(ctx) // its error has been told over the control stream
 			close(p.ended)
 		}()
 		return p, nil
@@ -242,10 +241,10 @@ var errNotHooked = errors.New("benchmarks: this program cannot be its own peer: 
 
 // servePeer serves the measurement that the parent process asks for.
 func servePeer(asked string) error {
-	var files int
+	var count int
 	var admission key
-	name, count, _ := strings.Cut(asked, ":")
-	if _, err := fmt.Sscan(count, &files); err != nil {
+	name, number, _ := strings.Cut(asked, ":")
+	if _, err := fmt.Sscan(number, &count); err != nil {
 		return fmt.Errorf("%s=%s: %w", peerVariable, asked, err)
 	}
 	if err := admission.UnmarshalText([]byte(name)); err != nil {
@@ -262,9 +261,9 @@ func servePeer(asked string) error {
 	if err != nil {
 		return fmt.Errorf("descriptor %d: %w", listenerFD, err)
 	}
-	h := &host{listener: listener, admission: admission, once: true, patience: defaultPatience, note: func(string) {}}
+	files := make([]*os.File, count)
 	for i := range files {
-		h.files = append(h.files, os.NewFile(uintptr(filesFD+i), "inherited"))
+		files[i] = os.NewFile(uintptr(filesFD+i), "inherited")
 	}
-	return h.serve(context.Background())
+	return hostOnce(listener, admission, files).serve(context.Background())
 }

@@ -124,6 +124,15 @@ func (s *sender) post(slot int) error {
 	return err
 }
 
+// send posts the next slot as it is, when the device is done with it.
+func (s *sender) send(ctx context.Context) error {
+	slot, err := s.slot(ctx)
+	if err != nil {
+		return err
+	}
+	return s.post(slot)
+}
+
 // reap takes a completion if one is due and there. It is for the time in which
 // a message is under way.
 func (s *sender) reap() error {
@@ -232,10 +241,7 @@ func newBell(e *end, off int) (*bell, error) {
 // finished. Signaled requests of others that are still outstanding must have the
 // ID 0.
 func (b *bell) ring(ctx context.Context) error {
-	slot, err := b.slot(ctx)
-	if err == nil {
-		err = b.post(slot)
-	}
+	err := b.send(ctx)
 	for err == nil && b.done < b.posted {
 		err = b.wait(ctx)
 	}

@@ -76,6 +76,11 @@ type host struct {
 	session *session // under way, or nil
 }
 
+// hostOnce is a peer for one session on this machine.
+func hostOnce(listener net.Listener, admission key, files []*os.File) *host {
+	return &host{listener: listener, admission: admission, files: files, once: true, patience: defaultPatience, note: func(string) {}}
+}
+
 // errServed ends a host that was to serve once.
 var errServed = errors.New("the session is over")
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/url"
 	"os"
 	"strings"
 	"syscall"
@@ -12,25 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/rfaas-go/rfaas/transport"
-	"github.com/rfaas-go/rfaas/transport/loopback"
 )
-
-// far is loopback that says it reaches other machines: what it takes to test a
-// peer behind TCP on one.
-type far struct{ transport.Adapter }
-
-func (f far) Capabilities() transport.Capabilities {
-	c := f.Adapter.Capabilities()
-	c.Features |= transport.FeatureCrossHost | transport.FeatureCrossProcess
-	c.Features &^= transport.FeatureSharedReceive
-	return c
-}
-
-func init() {
-	transport.Register("far", func(*url.URL) (transport.Adapter, error) { return far{loopback.New()}, nil })
-}
 
 // serveHere starts a Serve and returns its address.
 func serveHere(t *testing.T, c ServeConfig) string {

@@ -114,10 +114,7 @@ func (u *udpSocket) sendWaiting(ctx context.Context, b []byte) error {
 		if errno == 0 {
 			return nil
 		}
-		if errno != unix.EAGAIN {
-			return os.NewSyscallError("sendto", errno)
-		}
-		if err := watch.looked(ctx, 0); err != nil {
+		if err := watch.missed(ctx, "sendto", errno, 0); err != nil {
 			return err
 		}
 	}
@@ -129,15 +126,10 @@ func (u *udpSocket) sendAll(ctx context.Context, b *burst) error {
 	var watch lossWatch
 	for first := 0; first < b.count; {
 		sent, errno := u.sendBurst(b, first)
-		switch errno {
-		case 0:
+		if errno == 0 {
 			first += sent
-		case unix.EAGAIN:
-			if err := watch.looked(ctx, 0); err != nil {
-				return err
-			}
-		default:
-			return os.NewSyscallError("sendmmsg", errno)
+		} else if err := watch.missed(ctx, "sendmmsg", errno, 0); err != nil {
+			return err
 		}
 	}
 	b.count = 0
