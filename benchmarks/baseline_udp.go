@@ -22,8 +22,8 @@ type datagrams struct {
 	patience time.Duration
 }
 
-func newDatagrams(ctx context.Context, s *session) (loop, error) {
-	socket, port, err := newSocketPair(ctx, s)
+func newDatagrams(_ context.Context, s *session) (loop, error) {
+	socket, port, err := socketOf(s)
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +119,8 @@ const (
 
 // newStreamSocket makes one side's socket, with one of the two options, and
 // connects it to the other side's.
-func newStreamSocket(ctx context.Context, s *session, option string, name, value int) (*udpSocket, error) {
-	u, port, err := newSocketPair(ctx, s)
+func newStreamSocket(s *session, option string, name, value int) (*udpSocket, error) {
+	u, port, err := socketOf(s)
 	if err != nil {
 		return nil, err
 	}
@@ -142,12 +142,12 @@ type datagramSource struct {
 	patience          time.Duration
 }
 
-func newDatagramSource(ctx context.Context, s *session) (loop, error) {
+func newDatagramSource(_ context.Context, s *session) (loop, error) {
 	d := &datagramSource{segmentation: newSegmentation(s.params.SizeBytes), credit: make([]byte, creditBytes), patience: lossTimeout}
 	d.buffer = make([]byte, burstParts*d.batch*d.full)
 	d.pace = newPace(len(d.buffer))
 	var err error
-	d.socket, err = newStreamSocket(ctx, s, "UDP_SEGMENT", unix.UDP_SEGMENT, d.full)
+	d.socket, err = newStreamSocket(s, "UDP_SEGMENT", unix.UDP_SEGMENT, d.full)
 	return d.run, err
 }
 
@@ -230,7 +230,7 @@ type datagramSink struct {
 func newDatagramSink(ctx context.Context, s *session) (loop, error) {
 	d := &datagramSink{segmentation: newSegmentation(s.params.SizeBytes), buffer: make([]byte, 1<<16), credit: make([]byte, creditBytes)}
 	var err error
-	if d.socket, err = newStreamSocket(ctx, s, "UDP_GRO", unix.UDP_GRO, 1); err != nil {
+	if d.socket, err = newStreamSocket(s, "UDP_GRO", unix.UDP_GRO, 1); err != nil {
 		return nil, err
 	}
 	granted, err := d.socket.receiveBuffer(wantedBuffer)

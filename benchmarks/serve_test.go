@@ -114,7 +114,7 @@ func TestServeStrangers(t *testing.T) {
 		{"an unknown test", control + `{"kind":"start","params":{"test":"fork-bomb"}}` + "\n", `unknown test \"fork-bomb\"`},
 		{"an impossible size", control + `{"kind":"start","params":{"test":"send-lat","size_bytes":-1,"iterations":1,"depth":1,"workers":1,"mode":"hot"}}` + "\n", "--size -1"},
 		{"a test of one machine", control + `{"kind":"start","params":{"test":"baseline-shm-lat","size_bytes":8,"iterations":1,"depth":1,"workers":1,"mode":"hot"}}` + "\n", "baseline-shm-lat measures one machine"},
-		{"a test of one machine that inherits nothing", control + `{"kind":"start","params":{"test":"baseline-udp-lat","size_bytes":8,"iterations":1,"depth":1,"workers":1,"mode":"hot"}}` + "\n", "baseline-udp-lat measures one machine"},
+		{"another test of one machine", control + `{"kind":"start","params":{"test":"baseline-udp-lat","size_bytes":8,"iterations":1,"depth":1,"workers":1,"mode":"hot"}}` + "\n", "baseline-udp-lat measures one machine"},
 		{"a test with an agent", control + `{"kind":"start","params":{"test":"lease-lat","size_bytes":512,"iterations":1,"depth":1,"workers":1,"mode":"hot"}}` + "\n", "lease-lat measures one machine"},
 		{"a test without a peer", control + `{"kind":"start","params":{"test":"baseline-memcpy-bw","size_bytes":8,"iterations":1,"depth":1,"workers":1,"mode":"hot"}}` + "\n", "baseline-memcpy-bw has no peer"},
 		{"an endless line", control + strings.Repeat("x", maxMessageBytes+1), "token too long"},

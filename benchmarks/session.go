@@ -73,14 +73,6 @@ func (s *session) request(ctx context.Context) (*transport.Request, error) {
 	return transport.Receive(ctx, stream)
 }
 
-// stream is a stream between the two sides, which both ask for.
-func (s *session) stream(ctx context.Context) (net.Conn, error) {
-	if s.leads() {
-		return s.dial(ctx)
-	}
-	return s.accept(ctx)
-}
-
 // closeStreams drops streams that no test took.
 func (s *session) closeStreams() {
 	for {

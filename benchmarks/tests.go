@@ -182,11 +182,11 @@ var table = []*test{
 		sizes:   bulk, modes: []string{Hot}, modesWhy: "there is nobody to wait for",
 	}, {
 		name: "baseline-udp-lat", about: "bare medium: two processes send one UDP datagram to and fro over the loopback interface, polling",
-		pattern: pattern{measure: newDatagrams, serve: newDatagrams, iterations: datagramIterations, bare: true},
+		pattern: pattern{measure: newDatagrams, serve: newDatagrams, inherit: newSockets, iterations: datagramIterations, bare: true},
 		sizes:   sizes{64, 1, maxDatagramBytes, 1}, modes: []string{Hot}, modesWhy: "it polls its socket; baseline-block-lat sleeps",
 	}, {
 		name: "baseline-udp-bw", about: "bare medium: one-way stream of UDP datagrams of RoCE's size, with UDP_SEGMENT and UDP_GRO",
-		pattern: pattern{measure: newDatagramSource, serve: newDatagramSink, iterations: bandwidthIterations, bandwidth: true, bare: true},
+		pattern: pattern{measure: newDatagramSource, serve: newDatagramSink, inherit: newSockets, iterations: bandwidthIterations, bandwidth: true, bare: true},
 		sizes:   bulk, modes: []string{Hot}, modesWhy: "it polls its socket",
 	},
 }

@@ -2,11 +2,7 @@ package benchmarks
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -34,50 +30,27 @@ func newUDPSocket() (*udpSocket, error) {
 	return u, nil
 }
 
-// newSocketPair makes this side's socket of a session, and says where the other's is.
-func newSocketPair(ctx context.Context, s *session) (*udpSocket, uint16, error) {
-	u, err := newUDPSocket()
-	if err != nil {
-		return nil, 0, err
+// newSockets makes one for the peer and one for the measuring side.
+func newSockets(params) (files []*os.File, err error) {
+	for range 2 {
+		u, err := newUDPSocket()
+		if err != nil {
+			closeFiles(files)
+			return nil, err
+		}
+		files = append(files, os.NewFile(uintptr(u.fd), "socket"))
 	}
-	s.cleanup(u.close)
-	port, err := u.peerPort(ctx, s)
-	return u, port, err
+	return files, nil
 }
 
-// peerPort tells the other side of the session where this one's socket is, and
-// returns where its is.
-func (u *udpSocket) peerPort(ctx context.Context, s *session) (uint16, error) {
-	own, err := u.port()
-	if err != nil {
-		return 0, err
+// socketOf is this side's socket of a session, and where the other side's is.
+func socketOf(s *session) (*udpSocket, uint16, error) {
+	own, other := s.files[0], s.files[1]
+	if s.leads() {
+		own, other = other, own
 	}
-	stream, err := s.stream(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer stream.Close()
-	stop := context.AfterFunc(ctx, func() { stream.Close() })
-	defer stop()
-	port, err := swapPorts(stream, own)
-	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("where the peer's socket is: %w", err)
-	}
-	return port, nil
-}
-
-// swapPorts sends a port number over a stream and receives one. The address is
-// not told: nobody can have this side send to another machine.
-func swapPorts(stream net.Conn, own uint16) (uint16, error) {
-	if _, err := stream.Write(binary.BigEndian.AppendUint16(nil, own)); err != nil {
-		return 0, err
-	}
-	var b [2]byte
-	_, err := io.ReadFull(stream, b[:])
-	return binary.BigEndian.Uint16(b[:]), err
+	port, err := (&udpSocket{fd: int(other.Fd())}).port()
+	return &udpSocket{fd: int(own.Fd())}, port, err
 }
 
 func (u *udpSocket) port() (uint16, error) {
