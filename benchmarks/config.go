@@ -86,7 +86,11 @@ func plan(c Config) ([]params, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkOutputs(c); err != nil {
+	// What shall be written can be, before anything is measured.
+	if err := checkProfile(c.Profile, c.ProfileDir); err != nil {
+		return nil, err
+	}
+	if err := checkPlot(c.Plot); err != nil {
 		return nil, err
 	}
 	if err := t.checkFunctions(c); err != nil {
@@ -176,15 +180,6 @@ func (s sizes) String() string {
 		return fmt.Sprintf("multiples of %d from %d to %d", s.step, s.least, s.most)
 	}
 	return fmt.Sprintf("%d to %d", s.least, s.most)
-}
-
-// checkOutputs checks, before anything is measured, that what shall be written
-// can be.
-func checkOutputs(c Config) error {
-	if err := checkProfile(c.Profile, c.ProfileDir); err != nil {
-		return err
-	}
-	return checkPlot(c.Plot)
 }
 
 // FlagError is about the value of a flag of rfaas bench, or of the field of

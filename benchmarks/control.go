@@ -148,6 +148,14 @@ func (c *control) expect(ctx context.Context, kinds ...messageKind) (message, er
 	return m, err
 }
 
+// ask sends a message and waits for the answer.
+func (c *control) ask(ctx context.Context, m message, answer messageKind) (message, error) {
+	if err := c.send(m); err != nil {
+		return message{}, err
+	}
+	return c.expect(ctx, answer)
+}
+
 // line waits for a line. What came before the end of the stream, or of the
 // context, counts.
 func (c *control) line(ctx context.Context) (line []byte, err error) {

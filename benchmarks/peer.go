@@ -63,11 +63,7 @@ func (p *peer) begin(ctx context.Context, what params, onEnd func(error)) (*cont
 		return nil, message{}, p.reason(err)
 	}
 	c := newControl(conn, func(err error) { onEnd(p.reason(err)) })
-	err = c.send(message{Kind: messageStart, Params: &what})
-	var hello message
-	if err == nil {
-		hello, err = c.expect(ctx, messageHello)
-	}
+	hello, err := c.ask(ctx, message{Kind: messageStart, Params: &what}, messageHello)
 	if err != nil {
 		if ctx.Err() != nil { // what the peer makes of that does not matter
 			err = context.Cause(ctx)

@@ -126,11 +126,7 @@ func (s *session) conduct(ctx context.Context, out *samples) (o outcome, err err
 func (s *session) phase(ctx context.Context, run loop, n int, out *samples) (o outcome, err error) {
 	runtime.GC() // none should fall into the loop
 	if s.control != nil {
-		err = s.control.send(message{Kind: messageRun, Count: n})
-		if err == nil {
-			_, err = s.control.expect(ctx, messageRunning)
-		}
-		if err != nil {
+		if _, err := s.control.ask(ctx, message{Kind: messageRun, Count: n}, messageRunning); err != nil {
 			return o, s.explain(ctx, err)
 		}
 	}
@@ -143,13 +139,9 @@ func (s *session) phase(ctx context.Context, run loop, n int, out *samples) (o o
 	if err != nil || s.control == nil {
 		return o, s.explain(ctx, err)
 	}
-	err = s.control.send(message{Kind: messageFinish})
-	if err == nil {
-		var done message
-		done, err = s.control.expect(ctx, messageDone)
-		if !s.peer.here { // otherwise they are in our own count
-			o.allocations += done.Allocations
-		}
+	done, err := s.control.ask(ctx, message{Kind: messageFinish}, messageDone)
+	if !s.peer.here { // otherwise they are in our own count
+		o.allocations += done.Allocations
 	}
 	return o, s.explain(ctx, err)
 }

@@ -37,17 +37,16 @@ func WriteTable(w io.Writer, results ...Result) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	var below strings.Builder
 	for _, r := range results {
 		if list := troubles(r.Counters); list != "" {
-			if _, err := fmt.Fprintf(w, "%s on %s, %s, %s: %s\n", r.Test, r.Transport, r.Mode, formatBytes(r.SizeBytes), list); err != nil {
-				return err
-			}
+			fmt.Fprintf(&below, "%s on %s, %s, %s: %s\n", r.Test, r.Transport, r.Mode, formatBytes(r.SizeBytes), list)
 		}
 	}
-	if err := writeRatios(w, results); err != nil {
-		return err
-	}
-	return writeFunctions(w, results)
+	writeRatios(&below, results)
+	writeFunctions(&below, results)
+	_, err := io.WriteString(w, below.String())
+	return err
 }
 
 // column is a column of the table that only some results have.
@@ -78,21 +77,16 @@ func orDash(s string) string {
 
 // writeFunctions writes what functions add to the first one's calls, and of what
 // the times to their first results consist.
-func writeFunctions(w io.Writer, results []Result) error {
+func writeFunctions(b *strings.Builder, results []Result) {
 	for _, r := range results {
-		var err error
 		if d := r.Beside; d != nil {
-			_, err = fmt.Fprintf(w, "%s, %s: %+d ns to %s (median of %d rounds; %+d to %+d)\n",
+			fmt.Fprintf(b, "%s, %s: %+d ns to %s (median of %d rounds; %+d to %+d)\n",
 				r.name(), formatBytes(r.SizeBytes), d.P50, d.To, len(r.RoundP50), d.Min, d.Max)
 		}
-		if r.Steps != nil && err == nil {
-			_, err = fmt.Fprintf(w, "%s, %s: %s (medians)\n", r.name(), formatBytes(r.SizeBytes), r.Steps.text())
-		}
-		if err != nil {
-			return err
+		if r.Steps != nil {
+			fmt.Fprintf(b, "%s, %s: %s (medians)\n", r.name(), formatBytes(r.SizeBytes), r.Steps.text())
 		}
 	}
-	return nil
 }
 
 // text lists the parts that there are.
@@ -110,22 +104,15 @@ func (s *Steps) text() string {
 }
 
 // writeRatios writes how long leases take beside messages, of the same size.
-func writeRatios(w io.Writer, results []Result) error {
+func writeRatios(b *strings.Builder, results []Result) {
 	for _, l := range results {
-		if l.Test != leaseLat {
-			continue
-		}
 		i := slices.IndexFunc(results, func(s Result) bool {
-			return s.Test == sendLat && s.Transport == l.Transport && s.Mode == l.Mode && s.SizeBytes == l.SizeBytes
+			return l.Test == leaseLat && s.Test == sendLat && s.Transport == l.Transport && s.Mode == l.Mode && s.SizeBytes == l.SizeBytes
 		})
-		if i < 0 || results[i].RTT.P50 == 0 {
-			continue
-		}
-		if _, err := fmt.Fprintf(w, "%s on %s, %s: grant and release take %.2f x %s (p50)\n", l.Test, l.Transport, l.Mode, float64(l.RTT.P50)/float64(results[i].RTT.P50), sendLat); err != nil {
-			return err
+		if i >= 0 && results[i].RTT.P50 > 0 {
+			fmt.Fprintf(b, "%s on %s, %s: grant and release take %.2f x %s (p50)\n", l.Test, l.Transport, l.Mode, float64(l.RTT.P50)/float64(results[i].RTT.P50), sendLat)
 		}
 	}
-	return nil
 }
 
 // formatBinary writes a number of bytes, with a binary prefix where that is exact: 64,
