@@ -96,9 +96,9 @@ func newSink(ctx context.Context, s *session) (loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	for slot := range k.slots.count {
-		k.ring = append(k.ring, transport.Recv(uint64(slot), k.inbox.Span(k.slots.offset(slot), size)))
-	}
+	k.ring = requests(k.slots.count, 0, func(slot int) transport.WorkRequest {
+		return transport.Recv(uint64(slot), k.inbox.Span(k.slots.offset(slot), size))
+	})
 	k.credits = newSender(k.end, creditDepth, func(int) transport.WorkRequest {
 		return transport.Send(0, k.own.Span(0, 1))
 	})

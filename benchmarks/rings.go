@@ -74,6 +74,19 @@ func fill(mem []byte, mark byte) {
 	}
 }
 
+// requests makes a ring of them, one for each slot. One in every is signaled, none if
+// that is 0.
+func requests(length, every int, request func(slot int) transport.WorkRequest) []transport.WorkRequest {
+	ring := make([]transport.WorkRequest, length)
+	for slot := range ring {
+		ring[slot] = request(slot)
+		if every > 0 && (slot+1)%every == 0 {
+			ring[slot] = ring[slot].With(transport.Signaled)
+		}
+	}
+	return ring
+}
+
 // sender posts messages one at a time, from a ring of prepared requests whose
 // buffers it does not give out again before the device is done with them. One
 // request in every is signaled.
@@ -89,16 +102,10 @@ type sender struct {
 
 // newSender prepares a ring: request makes the one for each slot.
 func newSender(e *end, length int, request func(slot int) transport.WorkRequest) *sender {
-	s := &sender{end: e, every: uint64(max(length/2, 1)), completions: make([]transport.Completion, 4)}
+	every := max(length/2, 1)
 	// A ring of whole periods, so that the same slots are always the signaled ones.
-	for slot := range length / int(s.every) * int(s.every) {
-		wr := request(slot)
-		if (slot+1)%int(s.every) == 0 {
-			wr = wr.With(transport.Signaled)
-		}
-		s.ring = append(s.ring, wr)
-	}
-	return s
+	ring := requests(length/every*every, every, request)
+	return &sender{end: e, ring: ring, every: uint64(every), completions: make([]transport.Completion, 4)}
 }
 
 // slot is the next buffer to send from, when the device is done with it.
@@ -178,10 +185,7 @@ type receiver struct {
 // newReceiver prepares a ring and posts all of it: request makes the receive of
 // each slot.
 func newReceiver(e *end, length int, request func(slot int) transport.WorkRequest) (*receiver, error) {
-	r := &receiver{end: e, completions: make([]transport.Completion, 1)}
-	for slot := range length {
-		r.ring = append(r.ring, request(slot))
-	}
+	r := &receiver{end: e, ring: requests(length, 0, request), completions: make([]transport.Completion, 1)}
 	_, err := e.conn.PostRecv(r.ring...)
 	return r, err
 }
@@ -281,15 +285,7 @@ func bulkSlots(size, depth int) slots {
 // newPipeline prepares the ring: request makes the one for each slot.
 func newPipeline(e *end, depth int, request func(slot int) transport.WorkRequest) *pipeline {
 	batch, total := batches(depth)
-	p := &pipeline{end: e, batch: batch, completions: make([]transport.Completion, 8)}
-	for slot := range total {
-		wr := request(slot)
-		if (slot+1)%p.batch == 0 {
-			wr = wr.With(transport.Signaled)
-		}
-		p.ring = append(p.ring, wr)
-	}
-	return p
+	return &pipeline{end: e, ring: requests(total, batch, request), batch: batch, completions: make([]transport.Completion, 8)}
 }
 
 // post posts up to n requests, no more than the rest of a batch, when they fit,
