@@ -42,6 +42,9 @@ func newPingPong(ctx context.Context, s *session) (loop, error) {
 		// The message ends with a word, which providers store last and in one piece.
 		c.landing = (size + wordBytes - 1) &^ (wordBytes - 1)
 		c.far = c.landing
+		if op == transport.OpWrite {
+			c.recvDepth = 1
+		}
 	}
 	e, err := newEnd(ctx, s, c)
 	if err != nil {
@@ -150,7 +153,8 @@ func (p *pingPongSide) await(ctx context.Context) error {
 	if p.in != nil {
 		return p.take(ctx)
 	}
-	for looks := 1; lastByte(p.last.Load()) != byte(p.round); looks++ {
+	last, round := p.last, byte(p.round)
+	for looks := 1; lastByte(last.Load()) != round; looks++ {
 		if p.poll {
 			if _, err := p.receives.Poll(p.out.completions); err != nil {
 				return err
