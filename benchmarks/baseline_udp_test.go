@@ -15,8 +15,7 @@ const brief = 5 * time.Millisecond
 
 func newTestDatagrams(t *testing.T, size int) (d *datagrams, peer *udpSocket) {
 	a, b := socketPair(t)
-	require.Zero(t, datagramsOver(a, size, false).patience, "one side is enough to notice a loss")
-	d = datagramsOver(a, size, true)
+	d = datagramsOver(a, size)
 	require.Equal(t, lossTimeout, d.patience)
 	d.patience = brief
 	return d, b
@@ -27,7 +26,7 @@ func newTestDatagrams(t *testing.T, size int) (d *datagrams, peer *udpSocket) {
 func TestDatagramLost(t *testing.T) {
 	t.Parallel()
 	d, peer := newTestDatagrams(t, 64)
-	require.ErrorIs(t, d.run(t.Context(), 1, newSamples()), errLost)
+	require.ErrorIs(t, d.lead(t.Context(), 1, newSamples()), errLost)
 	buf := make([]byte, 100)
 	n, errno := peer.receive(buf)
 	require.Zero(t, errno)
@@ -45,11 +44,11 @@ func TestDatagramLost(t *testing.T) {
 	} {
 		d, peer := newTestDatagrams(t, 64)
 		require.NoError(t, unix.Sendto(peer.fd, answer, 0, &unix.SockaddrInet4{Port: int(portOf(t, d.socket)), Addr: loopbackIPv4}), name)
-		require.ErrorContains(t, d.run(t.Context(), 1, newSamples()), "a datagram arrived that is not the one awaited", name)
+		require.ErrorContains(t, d.lead(t.Context(), 1, newSamples()), "a datagram arrived that is not the one awaited", name)
 	}
 	d, peer = newTestDatagrams(t, 64)
 	require.Zero(t, peer.send(filled(64, 1)))
-	require.NoError(t, d.run(t.Context(), 1, newSamples()))
+	require.NoError(t, d.lead(t.Context(), 1, newSamples()))
 }
 
 func filled(bytes int, value byte) []byte {

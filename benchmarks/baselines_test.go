@@ -1,13 +1,11 @@
 package benchmarks
 
 import (
-	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/transport"
-	"github.com/rfaas-go/rfaas/transport/loopback"
 )
 
 // The bare medium is that of the device, at the nearest size that it has.
@@ -56,20 +54,6 @@ func TestBaselineParams(t *testing.T) {
 	b, ok = baselineParams(deep[0], datagramMedium)
 	require.True(t, ok)
 	require.Equal(t, 1, b.Depth, "it has no depth")
-}
-
-// networked is loopback that says it reaches other machines.
-type networked struct{ transport.Adapter }
-
-func (n networked) Capabilities() transport.Capabilities {
-	c := n.Adapter.Capabilities()
-	c.Features |= transport.FeatureCrossHost
-	c.Features &^= transport.FeatureSharedReceive
-	return c
-}
-
-func init() {
-	transport.Register("networked", func(*url.URL) (transport.Adapter, error) { return networked{loopback.New()}, nil })
 }
 
 // Each measurement is followed by that of the medium.

@@ -1,25 +1,15 @@
 package benchmarks
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
 	"github.com/rfaas-go/rfaas/invoke/executor"
-	"github.com/rfaas-go/rfaas/transport"
 )
-
-func init() {
-	add(&test{
-		name:  "cold-start",
-		about: "time from asking for an executor to the first result: without a spare one, and with",
-		modes: []string{Adaptive, Warm}, modesWhy: "one that polls takes a processor from an executor that starts",
-		defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
-		iterations: func(int, string) int { return coldStarts },
-		functions:  coldStart,
-	})
-}
 
 // coldStarts is the default number of rounds.
 const coldStarts = 30
@@ -37,7 +27,7 @@ const (
 )
 
 // coldStart measures the first results of each function, in turns.
-func coldStart(ctx context.Context, r *runner, _ *test, p params) ([]Result, error) {
+func coldStart(ctx context.Context, r *runner, p params) ([]Result, error) {
 	device, err := r.openForExecutors()
 	if err != nil {
 		return nil, err
@@ -53,7 +43,7 @@ func coldStart(ctx context.Context, r *runner, _ *test, p params) ([]Result, err
 			}
 			defer supervisor.Close(0)
 			for _, cache := range f.caches() {
-				x := &firstResult{function: f, device: device, supervisor: supervisor, spares: spares, params: p, tally: newTally(ofFunction(f, device, p), steps.sum)}
+				x := &firstResult{newTally(newSubject(f, device, p), steps.sum), supervisor, spares}
 				x.result.Start, x.result.Cache = start, cache
 				all = append(all, x)
 			}
@@ -66,10 +56,7 @@ func coldStart(ctx context.Context, r *runner, _ *test, p params) ([]Result, err
 				return nil, err
 			}
 			if err := x.once(ctx, round >= unmeasured); err != nil {
-				if ctx.Err() != nil {
-					return nil, context.Cause(ctx)
-				}
-				return nil, fmt.Errorf("%s: %w", x.function.Label, err)
+				return nil, x.failed(ctx, err)
 			}
 		}
 	}
@@ -103,7 +90,7 @@ func awaitSpares(ctx context.Context, all []*firstResult) error {
 			case <-time.After(time.Millisecond):
 			}
 			if time.Now().After(deadline) {
-				return fmt.Errorf("%s: no spare executor was ready after %v; the log says why (--log-level warn)", x.function.Label, spareTimeout)
+				return fmt.Errorf("%s: no spare executor was ready after %v; the log says why (--log-level warn)", x.Label, spareTimeout)
 			}
 		}
 	}
@@ -112,17 +99,14 @@ func awaitSpares(ctx context.Context, all []*firstResult) error {
 
 // firstResult is one way to a function's first result being measured.
 type firstResult struct {
-	function   *Function
-	device     *transport.Device
+	*tally
 	supervisor *executor.Supervisor
 	spares     int // that it keeps
-	params     params
-	*tally
 }
 
 // once goes the way once.
 func (x *firstResult) once(ctx context.Context, counts bool) error {
-	o := x.function.order(x.params, executor.AnyCore)
+	o := x.order(x.params, executor.AnyCore)
 	if x.result.Cache == CacheEmpty {
 		code, err := unseen(o.Code)
 		if err != nil {
@@ -131,7 +115,7 @@ func (x *firstResult) once(ctx context.Context, counts bool) error {
 		defer code.Close()
 		o.Code, o.Compiled = code, nil
 	}
-	c, took, err := begin(ctx, x.device, x.supervisor, o, x.params)
+	c, took, err := x.begin(ctx, x.supervisor, o)
 	if err != nil {
 		return err
 	}
@@ -147,4 +131,68 @@ func (x *firstResult) once(ctx context.Context, counts bool) error {
 func unseen(code *os.File) (*os.File, error) {
 	mark := newKey()
 	return executor.SealedCode(code.Name(), withSection(code, "benchmark", mark[:]))
+}
+
+// maxShortLength is the longest thing whose length WebAssembly writes in one byte.
+const maxShortLength = 127
+
+// withSection reads a WebAssembly module and then one more custom section of it.
+// Name and content are short: maxShortLength bytes with the byte before the name.
+func withSection(module io.ReaderAt, name string, content []byte) io.Reader {
+	const custom = 0 // the section's id
+	length := 1 + len(name) + len(content)
+	if length > maxShortLength {
+		panic("benchmarks: a section that is too long")
+	}
+	section := append([]byte{custom, byte(length), byte(len(name))}, name...)
+	return io.MultiReader(io.NewSectionReader(module, 0, 1<<62), bytes.NewReader(append(section, content...)))
+}
+
+// steps is how long the parts of the way to a first result took, and of the end of a
+// lease, in nanoseconds. Not every way has all of them.
+type steps struct{ lease, start, connect, call, fence int64 }
+
+func (s steps) untilResult() int64 { return s.lease + s.start + s.connect + s.call }
+func (s steps) sum() int64         { return s.untilResult() + s.fence }
+
+// tally collects what makes a Result with Steps.
+type tally struct {
+	subject
+	of   func(steps) int64 // the time that counts
+	out  *samples
+	took []steps
+}
+
+func newTally(s subject, of func(steps) int64) *tally {
+	return &tally{subject: s, of: of, out: newSamples()}
+}
+
+func (t *tally) add(took steps) {
+	t.out.add(t.of(took))
+	t.took = append(t.took, took)
+}
+
+// summary is the result of all rounds.
+func (t *tally) summary() Result {
+	r, ns := t.result, int64(0)
+	for _, took := range t.took {
+		ns += t.of(took)
+	}
+	r.sum(t.out, len(t.took), ns, 0)
+	r.Steps = &Steps{
+		Lease:   t.median(func(s steps) int64 { return s.lease }),
+		Start:   t.median(func(s steps) int64 { return s.start }),
+		Connect: t.median(func(s steps) int64 { return s.connect }),
+		Call:    t.median(func(s steps) int64 { return s.call }),
+		Fence:   t.median(func(s steps) int64 { return s.fence }),
+	}
+	return r
+}
+
+func (t *tally) median(of func(steps) int64) int64 {
+	all := make([]int64, len(t.took))
+	for i, took := range t.took {
+		all[i] = of(took)
+	}
+	return median(all)
 }

@@ -3,6 +3,12 @@ package benchmarks
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // Config says what to measure. Everything but Test has a default. The names in
@@ -80,7 +86,11 @@ func plan(c Config) ([]params, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkOutputs(c); err != nil {
+	// What shall be written can be, before anything is measured.
+	if err := checkProfile(c.Profile, c.ProfileDir); err != nil {
+		return nil, err
+	}
+	if err := checkPlot(c.Plot); err != nil {
 		return nil, err
 	}
 	if err := t.checkFunctions(c); err != nil {
@@ -94,7 +104,7 @@ func plan(c Config) ([]params, error) {
 	}
 	sizes := c.Sizes
 	if len(sizes) == 0 {
-		sizes = []int{t.defaultSize}
+		sizes = []int{t.sizes.normal}
 	}
 	var all []params
 	for _, size := range sizes {
@@ -122,10 +132,10 @@ func (t *test) params(c Config, size int) (params, error) {
 	}
 	p.Warmup = warmup(p.Iterations)
 	if p.Depth == 0 {
-		p.Depth = max(t.defaultDepth, 1)
+		p.Depth = max(t.depth.normal, 1)
 	}
 	if p.Workers == 0 {
-		p.Workers = max(t.defaultWorkers, 1)
+		p.Workers = max(t.workers.normal, 1)
 	}
 	return p, t.check(p)
 }
@@ -135,9 +145,8 @@ func warmup(iterations int) int { return clamp(iterations/10, 1, 10_000) }
 
 // check refuses values out of range. Both sides check: a peer trusts nobody.
 func (t *test) check(p params) error {
-	step := max(t.sizeStep, 1)
-	if p.SizeBytes < t.minSize || p.SizeBytes > t.maxSize || p.SizeBytes%step != 0 {
-		return flagErrorf("--size %d: %s takes %s bytes", p.SizeBytes, t.name, t.sizeRange())
+	if p.SizeBytes < t.sizes.least || p.SizeBytes > t.sizes.most || p.SizeBytes%t.sizes.step != 0 {
+		return flagErrorf("--size %d: %s takes %v bytes", p.SizeBytes, t.name, t.sizes)
 	}
 	for _, f := range []struct {
 		name        string
@@ -145,8 +154,8 @@ func (t *test) check(p params) error {
 		instead     string
 	}{
 		{"iterations", p.Iterations, maxIterations, ""},
-		{"depth", p.Depth, t.maxDepth, "keeps one operation in flight"},
-		{"workers", p.Workers, t.maxWorkers, "has one worker"},
+		{"depth", p.Depth, t.depth.most, "keeps one operation in flight"},
+		{"workers", p.Workers, t.workers.most, "has one worker"},
 	} {
 		most := max(f.most, 1)
 		if f.value < 1 || f.value > most {
@@ -163,22 +172,74 @@ func (t *test) check(p params) error {
 	return err
 }
 
-func (t *test) sizeRange() string {
-	if t.minSize == t.maxSize {
-		return fmt.Sprint(t.minSize)
+func (s sizes) String() string {
+	switch {
+	case s.least == s.most:
+		return fmt.Sprint(s.least)
+	case s.step > 1:
+		return fmt.Sprintf("multiples of %d from %d to %d", s.step, s.least, s.most)
 	}
-	s := fmt.Sprintf("%d to %d", t.minSize, t.maxSize)
-	if t.sizeStep > 1 {
-		s = fmt.Sprintf("multiples of %d from %s", t.sizeStep, s)
-	}
-	return s
+	return fmt.Sprintf("%d to %d", s.least, s.most)
 }
 
-// checkOutputs checks, before anything is measured, that what shall be written
-// can be.
-func checkOutputs(c Config) error {
-	if err := checkProfile(c.Profile, c.ProfileDir); err != nil {
-		return err
+// FlagError is about the value of a flag of rfaas bench, or of the field of
+// Config or ServeConfig that belongs to it. Its text begins with the flag.
+type FlagError struct{ error }
+
+// Unwrap returns the cause, if there is another one than the value.
+func (e *FlagError) Unwrap() error { return e.error }
+
+func flagErrorf(format string, args ...any) error { return &FlagError{fmt.Errorf(format, args...)} }
+
+// oneOf is the error of a flag whose value is not among those allowed.
+func oneOf(flag, value string, allowed []string) error {
+	return flagErrorf("--%s %q: must be one of %s", flag, value, strings.Join(allowed, ", "))
+}
+
+// The modes of waiting.
+const (
+	Hot      = "hot"      // polls
+	Warm     = "warm"     // sleeps at once
+	Adaptive = "adaptive" // polls for AdaptiveSpin, then sleeps
+)
+
+// AdaptiveSpin is how long the mode adaptive polls before it sleeps.
+const AdaptiveSpin = 50 * time.Microsecond
+
+var allModes = []string{Hot, Warm, Adaptive}
+
+// spinOf is how long transport.Queue.Wait polls in a mode.
+func spinOf(mode string) time.Duration {
+	switch mode {
+	case Warm:
+		return transport.Warm
+	case Adaptive:
+		return AdaptiveSpin
 	}
-	return checkPlot(c.Plot)
+	return transport.Hot
+}
+
+// invokeMode is a mode as package invoke has it.
+func invokeMode(mode string) invoke.Mode {
+	switch mode {
+	case Warm:
+		return invoke.Warm
+	case Adaptive:
+		return invoke.Adaptive(AdaptiveSpin)
+	}
+	return invoke.Hot
+}
+
+// modeFor is the mode that a test runs in when asked for one, "" being its own
+// default.
+func (t *test) modeFor(asked string) (string, error) {
+	switch {
+	case asked == "":
+		return t.modes[0], nil
+	case !slices.Contains(allModes, asked):
+		return "", oneOf("mode", asked, allModes)
+	case !slices.Contains(t.modes, asked):
+		return "", flagErrorf("--mode %s: %s runs in mode %s only (%s)", asked, t.name, strings.Join(t.modes, ", "), t.modesWhy)
+	}
+	return asked, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -64,7 +63,10 @@ func TestBadConfigurations(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	t.Parallel()
+	names := map[string]bool{}
 	for _, info := range Tests() {
+		require.False(t, names[info.Name], "two tests are called %s", info.Name)
+		names[info.Name] = true
 		c := Config{Test: info.Name}
 		if info.NeedsFunctions {
 			c.Functions = []Function{golang("echo")}
@@ -80,12 +82,4 @@ func TestDefaults(t *testing.T) {
 		require.Positive(t, p.Depth)
 		require.NotEmpty(t, info.About)
 	}
-}
-
-func TestEveryTestIsInOrder(t *testing.T) {
-	t.Parallel()
-	for _, info := range Tests() {
-		require.True(t, slices.Contains(order, info.Name), info.Name)
-	}
-	require.Panics(t, func() { add(&test{name: "send-lat"}) })
 }

@@ -50,15 +50,11 @@ func TestChoosePair(t *testing.T) {
 func TestOneCoreIsNotForHotMode(t *testing.T) {
 	t.Parallel()
 	r := &runner{cores: []int{3}}
-	lat, err := find("send-lat")
-	require.NoError(t, err)
-	_, err = r.place(lat, &params{Mode: Hot})
+	_, err := r.place(&params{Mode: Hot}, true)
 	require.EqualError(t, err, "--mode hot: needs two cores, one for each process, and only core 3 is allowed to this process; use --mode warm or adaptive")
-	_, err = r.place(lat, &params{Mode: Warm})
+	_, err = r.place(&params{Mode: Warm}, true)
 	require.NoError(t, err)
-	alone, err := find("baseline-memcpy-bw")
-	require.NoError(t, err)
-	_, err = r.place(alone, &params{Mode: Hot})
+	_, err = r.place(&params{Mode: Hot}, false)
 	require.NoError(t, err)
 }
 

@@ -17,32 +17,45 @@ type counted struct {
 	asked atomic.Uint64
 }
 
-func (c *counted) Capabilities() transport.Capabilities {
-	caps := c.Adapter.Capabilities()
-	caps.Features &^= transport.FeatureSharedReceive
-	return caps
-}
-
 func (c *counted) Counters() map[string]uint64 {
 	return map[string]uint64{"asked": c.asked.Add(1), "retransmissions": 7}
 }
 
-func init() {
-	transport.Register("counted", func(*url.URL) (transport.Adapter, error) { return &counted{Adapter: loopback.New()}, nil })
+// claiming is an adapter with features that it does not have.
+type claiming struct {
+	transport.Adapter
+	more transport.Features
 }
 
-// decorated is a decorator that counts nothing itself.
-type decorated struct{ transport.Adapter }
+func (c claiming) Unwrap() transport.Adapter { return c.Adapter }
 
-func (d decorated) Unwrap() transport.Adapter { return d.Adapter }
+func (c claiming) Capabilities() transport.Capabilities {
+	caps := c.Adapter.Capabilities()
+	caps.Features |= c.more
+	caps.Features &^= transport.FeatureSharedReceive // which it would have to decorate, too
+	return caps
+}
+
+func init() {
+	for scheme, adapter := range map[string]func() claiming{
+		"counted":   func() claiming { return claiming{Adapter: &counted{Adapter: loopback.New()}} },
+		"networked": func() claiming { return claiming{loopback.New(), transport.FeatureCrossHost} },
+		// What it takes to test a peer behind TCP on one machine.
+		"far": func() claiming {
+			return claiming{loopback.New(), transport.FeatureCrossHost | transport.FeatureCrossProcess}
+		},
+	} {
+		transport.Register(scheme, func(*url.URL) (transport.Adapter, error) { return adapter(), nil })
+	}
+}
 
 func TestCountersOf(t *testing.T) {
 	t.Parallel()
 	inner := &counted{Adapter: loopback.New()}
 	defer inner.Close()
 	require.Equal(t, uint64(1), countersOf(inner)["asked"])
-	require.Equal(t, uint64(2), countersOf(decorated{decorated{inner}})["asked"])
-	require.Nil(t, countersOf(decorated{inner.Adapter}))
+	require.Equal(t, uint64(2), countersOf(claiming{Adapter: claiming{Adapter: inner}})["asked"])
+	require.Nil(t, countersOf(claiming{Adapter: inner.Adapter}))
 	require.Nil(t, (&session{}).counters(), "a bare test has no device")
 }
 

@@ -20,7 +20,7 @@ const forever = 2_000_000_000
 // peers are the tests that have a peer in a process of its own, by mode.
 func peers() (all []Config) {
 	for _, info := range Tests() {
-		if t, _ := find(info.Name); t.serve == nil {
+		if lookup(info.Name).serve == nil {
 			continue
 		}
 		var functions []Function

@@ -2,8 +2,8 @@ package benchmarks
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/rfaas-go/rfaas/transport"
@@ -31,6 +31,7 @@ type endConfig struct {
 	access               transport.Access // of landing
 	sendDepth, recvDepth int
 	inline               int // longest message that is posted inline
+	far                  int // the peer's landing
 }
 
 // inlineLimit bounds what is posted inline, as perftest does: for longer
@@ -52,10 +53,14 @@ func newEnd(ctx context.Context, s *session, c endConfig) (*end, error) {
 	if missing := c.ops &^ e.device.Capabilities().Ops; missing != 0 {
 		return nil, fmt.Errorf("%s: %w by %s: it lacks an operation that the test needs", s.params.Test, transport.ErrNotSupported, e.device.Name())
 	}
+	s.cleanup(e.close)
 	if err := e.allocate(c); err != nil {
 		return nil, err
 	}
-	return e, e.connect(ctx, s, c)
+	if err := e.connect(ctx, s, c); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 func (e *end) allocate(c endConfig) (err error) {
@@ -96,35 +101,25 @@ func (e *end) connect(ctx context.Context, s *session, c endConfig) error {
 		cfg.PrivateData = e.landing.Remote(0, e.landing.Len()).AppendTo(nil)
 	}
 	var err error
-	if s.peer != nil {
-		stream, err := s.dial(ctx)
-		if err != nil {
-			return err
-		}
-		e.conn, err = e.device.Connect(ctx, stream, cfg)
-		if err != nil {
-			return err
+	if s.leads() {
+		var stream net.Conn
+		if stream, err = s.dial(ctx); err == nil {
+			e.conn, err = e.device.Connect(ctx, stream, cfg)
 		}
 	} else {
-		stream, err := s.accept(ctx)
-		if err != nil {
-			return err
-		}
-		request, err := transport.Receive(ctx, stream)
-		if err != nil {
-			return err
-		}
-		if e.conn, err = request.Accept(ctx, cfg); err != nil {
-			return err
+		var request *transport.Request
+		if request, err = s.request(ctx); err == nil {
+			e.conn, err = request.Accept(ctx, cfg)
 		}
 	}
-	if private := e.conn.Peer().PrivateData; len(private) > 0 {
-		var ok bool
-		if e.far, ok = transport.DecodeRemoteSpan(private); !ok {
-			err = errors.New("the peer did not say where its memory is")
-		}
+	if err != nil {
+		return err
 	}
-	return err
+	e.far, _ = transport.DecodeRemoteSpan(e.conn.Peer().PrivateData)
+	if int(e.far.Len) != c.far {
+		return fmt.Errorf("the peer granted %d bytes, not %d", e.far.Len, c.far)
+	}
+	return nil
 }
 
 // failed is the error of a completion, with the reason that the connection has.
@@ -142,4 +137,20 @@ func (e *end) close() error {
 		return nil
 	}
 	return e.conn.Close()
+}
+
+// request is an operation between memory of this side and the peer's, which Sends do
+// not name.
+func request(op transport.Op, local transport.Span, far transport.RemoteSpan) transport.WorkRequest {
+	switch op {
+	case transport.OpSend:
+		return transport.Send(0, local)
+	case transport.OpWriteImm:
+		return transport.WriteImm(0, local, far, 0)
+	case transport.OpRead:
+		return transport.Read(0, local, far)
+	case transport.OpFetchAdd:
+		return transport.FetchAdd(0, local, far, 1)
+	}
+	return transport.Write(0, local, far)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,7 +51,7 @@ func (t *test) checkFunctions(c Config) error {
 	case len(c.Functions) == 0 && t.needsFunctions():
 		return flagErrorf("--function: %s needs one", t.name)
 	case len(c.Functions) > 0 && !t.takesFunctions():
-		return flagErrorf("--function: %s calls none; those that do: %s", t.name, strings.Join(testsOfFunctions(), ", "))
+		return flagErrorf("--function: %s calls none; those that do: %s", t.name, namesOf((*test).takesFunctions))
 	case len(c.Functions) > 0 && c.Connect != "":
 		return flagErrorf("--connect: functions are measured on this machine only")
 	}
@@ -62,16 +61,6 @@ func (t *test) checkFunctions(c Config) error {
 		}
 	}
 	return nil
-}
-
-func testsOfFunctions() []string {
-	var names []string
-	for _, t := range table {
-		if t.takesFunctions() {
-			names = append(names, t.name)
-		}
-	}
-	return names
 }
 
 // supervise makes a supervisor of the function's executors. Some are kept ready.
@@ -95,54 +84,97 @@ func (r *runner) openForExecutors() (*transport.Device, error) {
 	return d, nil
 }
 
-// callee is a function in an executor, and the connection to it.
-type callee struct {
-	executor *executor.Executor
+// subject is a function that is measured, and its result.
+type subject struct {
+	*Function
+	device *transport.Device
+	params params
+	result Result
+}
+
+func newSubject(f *Function, d *transport.Device, p params) subject {
+	result := p.result(d.Name())
+	result.Function, result.Runtime = f.Label, f.runtime()
+	return subject{f, d, p, result}
+}
+
+// failed is why a function was not measured: the context, if it has ended.
+func (f *Function) failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("%s: %w", f.Label, err)
+}
+
+// caller calls one function of a client's.
+type caller struct {
 	client   *invoke.Client
 	function *invoke.Handle
 	in, out  []byte
 }
 
-// begin has the supervisor start an executor, connects to it and calls the
-// function once. The caller is to end what it returns.
-func begin(ctx context.Context, d *transport.Device, s *executor.Supervisor, o executor.Order, p params) (c *callee, took steps, err error) {
-	slot := o.Assignment.SlotBytes
-	c = &callee{in: make([]byte, p.SizeBytes), out: make([]byte, max(p.SizeBytes, slot))}
-	t0 := clock()
-	if c.executor, err = s.Start(ctx, o); err != nil {
-		return nil, took, err
-	}
-	t1 := clock()
-	if err = c.connect(ctx, d, o, p); err != nil {
-		return nil, took, c.abort(err)
-	}
-	t2 := clock()
-	if _, err = c.client.Call(ctx, c.function, c.in, c.out); err != nil {
-		return nil, took, c.abort(err)
-	}
-	return c, steps{start: t1 - t0, connect: t2 - t1, call: clock() - t2}, nil
+// caller is for calls of the subject, once find has a client to make them.
+func (s *subject) caller() caller {
+	size := s.params.SizeBytes
+	return caller{in: make([]byte, size), out: make([]byte, max(size, invokeSlotBytes(size)))}
 }
 
-func (c *callee) connect(ctx context.Context, d *transport.Device, o executor.Order, p params) (err error) {
-	c.client, err = c.executor.Dial(ctx, d, invoke.ClientConfig{
-		Slots: 1, SlotBytes: o.Assignment.SlotBytes, Mode: invokeMode(p.Mode),
-	})
-	if err == nil {
-		c.function, err = c.client.Function(ctx, o.Assignment.Functions[0].Name)
-	}
+// find looks the subject up at the client's worker.
+func (c *caller) find(ctx context.Context, s *subject, client *invoke.Client) (err error) {
+	c.client = client
+	c.function, err = client.Function(ctx, s.Order.Assignment.Functions[0].Name)
 	return err
 }
 
 // run makes n calls one after the other.
-func (c *callee) run(ctx context.Context, n int, out *samples) error {
+func (c *caller) run(ctx context.Context, n int, out *samples) error {
 	for range n {
 		start := clock()
-		if _, err := c.client.Call(ctx, c.function, c.in, c.out); err != nil {
+		if err := c.call(ctx); err != nil {
 			return err
 		}
 		out.add(clock() - start)
 	}
 	return nil
+}
+
+func (c *caller) call(ctx context.Context) error {
+	_, err := c.client.Call(ctx, c.function, c.in, c.out)
+	return err
+}
+
+// clientConfig is for clients of the subject's workers.
+func (s *subject) clientConfig() invoke.ClientConfig {
+	return invoke.ClientConfig{Slots: 1, SlotBytes: invokeSlotBytes(s.params.SizeBytes), Mode: invokeMode(s.params.Mode)}
+}
+
+// callee is a function in an executor, and the connection to it.
+type callee struct {
+	caller
+	executor *executor.Executor
+}
+
+// begin has the supervisor start an executor, connects to it and calls the
+// function once. The caller is to end what it returns.
+func (s *subject) begin(ctx context.Context, supervisor *executor.Supervisor, o executor.Order) (c *callee, took steps, err error) {
+	c = &callee{caller: s.caller()}
+	t0 := clock()
+	if c.executor, err = supervisor.Start(ctx, o); err != nil {
+		return nil, took, err
+	}
+	t1 := clock()
+	client, err := c.executor.Dial(ctx, s.device, s.clientConfig())
+	if err == nil {
+		err = c.find(ctx, s, client)
+	}
+	if err != nil {
+		return nil, took, c.abort(err)
+	}
+	t2 := clock()
+	if err = c.call(ctx); err != nil {
+		return nil, took, c.abort(err)
+	}
+	return c, steps{start: t1 - t0, connect: t2 - t1, call: clock() - t2}, nil
 }
 
 // abort ends what has failed, and replaces the error by how the executor ended if
@@ -171,14 +203,6 @@ func (c *callee) end(grace time.Duration) (err error) {
 	}
 	c.executor.Stop(grace)
 	return err
-}
-
-// ofFunction is the beginning of a function's result.
-func ofFunction(f *Function, d *transport.Device, p params) Result {
-	return Result{
-		Test: p.Test, Transport: d.Name(), Mode: p.Mode, SizeBytes: p.SizeBytes, Iterations: p.Iterations,
-		Function: f.Label, Runtime: f.runtime(),
-	}
 }
 
 // isWasm tells whether a function is compiled when it is loaded.

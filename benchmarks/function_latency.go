@@ -2,12 +2,10 @@ package benchmarks
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"slices"
 
 	"github.com/rfaas-go/rfaas/invoke/executor"
-	"github.com/rfaas-go/rfaas/transport"
 )
 
 // functionRounds is in how many rounds functions are measured beside each other:
@@ -16,8 +14,8 @@ const functionRounds = 7
 
 // functionLatencies measures round trips of calls of each function. Every turn is
 // in an executor of its own: others that poll would take its processor.
-func functionLatencies(ctx context.Context, r *runner, t *test, p params) ([]Result, error) {
-	core, err := r.place(t, &p)
+func functionLatencies(ctx context.Context, r *runner, p params) ([]Result, error) {
+	core, err := r.place(&p, true)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +32,7 @@ func functionLatencies(ctx context.Context, r *runner, t *test, p params) ([]Res
 			return nil, err
 		}
 		defer supervisor.Close(0)
-		latencies = append(latencies, &functionLatency{function: f, device: device, supervisor: supervisor, params: p, out: newSamples(), result: ofFunction(f, device, p)})
+		latencies = append(latencies, &functionLatency{subject: newSubject(f, device, p), supervisor: supervisor, out: newSamples()})
 	}
 	err = onCore(core, func() error { return inTurns(ctx, latencies, p.Iterations) })
 	if err != nil {
@@ -58,10 +56,7 @@ func inTurns(ctx context.Context, latencies []*functionLatency, iterations int) 
 				i = len(latencies) - 1 - i
 			}
 			if err := latencies[i].turn(ctx, n); err != nil {
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
-				return fmt.Errorf("%s: %w", latencies[i].function.Label, err)
+				return latencies[i].failed(ctx, err)
 			}
 		}
 	}
@@ -70,19 +65,16 @@ func inTurns(ctx context.Context, latencies []*functionLatency, iterations int) 
 
 // functionLatency is a function being measured.
 type functionLatency struct {
-	function    *Function
-	device      *transport.Device
+	subject
 	supervisor  *executor.Supervisor
-	params      params
 	out         *samples // of all turns
 	ns          int64    // of all turns
 	allocations uint64   // of all turns
-	result      Result
 }
 
 // turn makes n calls that count.
 func (l *functionLatency) turn(ctx context.Context, n int) (err error) {
-	c, _, err := begin(ctx, l.device, l.supervisor, l.function.order(l.params, l.params.PeerCPU), l.params)
+	c, _, err := l.begin(ctx, l.supervisor, l.order(l.params, l.params.PeerCPU))
 	if err != nil {
 		return err
 	}
@@ -113,10 +105,8 @@ func (l *functionLatency) turn(ctx context.Context, n int) (err error) {
 // summary is the result of all turns. first is the function that it is compared
 // with.
 func (l *functionLatency) summary(first *Result) Result {
-	r, n := l.result, float64(l.params.Iterations)
-	r.RTT, r.distribution = l.out.roundTrips(), l.out.bars()
-	r.OpsPerSecond, r.BytesPerSecond = rate(n, l.ns), rate(n*float64(l.params.SizeBytes), l.ns)
-	r.AllocsPerOp = thousandths(float64(l.allocations) / n)
+	r := l.result
+	r.sum(l.out, l.params.Iterations, l.ns, l.allocations)
 	if first != &l.result {
 		r.Beside = compare(first, &r)
 	}
@@ -129,7 +119,5 @@ func compare(first, r *Result) *Difference {
 	for i := range differences {
 		differences[i] = r.RoundP50[i] - first.RoundP50[i]
 	}
-	slices.Sort(differences)
-	last := len(differences) - 1
-	return &Difference{To: first.Function, Min: differences[0], P50: (differences[last/2] + differences[(last+1)/2]) / 2, Max: differences[last]}
+	return &Difference{To: first.Function, Min: slices.Min(differences), P50: median(differences), Max: slices.Max(differences)}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -13,50 +14,6 @@ import (
 
 // The invocation tests call a function that does nothing, so that what they
 // measure is the price of the call. It does not look at its input.
-
-const (
-	invokeDepth    = 16 // default of the tests that keep several calls in flight
-	maxInvokeDepth = 256
-	maxInvokeSize  = 1 << 30
-	maxWorkers     = 64
-)
-
-func init() {
-	add(&test{
-		name:  "invoke-lat",
-		about: "round trip of a call of a function that does nothing, size bytes in and none out",
-		modes: allModes, defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
-		iterations: latencyIterations, baseline: answered,
-		measure: newInvokeLatency, serve: newInvokeWorkers, functions: functionLatencies,
-	})
-	add(&test{
-		name:  "invoke-rate",
-		about: "calls a second of one client that keeps depth of them in flight at each worker",
-		modes: allModes, defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
-		defaultDepth: invokeDepth, maxDepth: maxInvokeDepth, defaultWorkers: 1, maxWorkers: maxWorkers,
-		bandwidth: true, iterations: bandwidthIterations, baseline: answered,
-		measure: newInvokeRate, serve: newInvokeWorkers,
-	})
-	add(&test{
-		name:  "invoke-bw",
-		about: "bandwidth of the inputs of calls from registered buffers",
-		modes: allModes, defaultSize: bulkSize, minSize: 1, maxSize: maxInvokeSize,
-		defaultDepth: invokeDepth, maxDepth: maxInvokeDepth, defaultWorkers: 1, maxWorkers: maxWorkers,
-		bandwidth: true, iterations: bandwidthIterations, baseline: moved,
-		measure: newInvokeBandwidth, serve: newInvokeWorkers,
-	})
-}
-
-// invokeMode is a mode as package invoke has it.
-func invokeMode(mode string) invoke.Mode {
-	switch mode {
-	case Warm:
-		return invoke.Warm
-	case Adaptive:
-		return invoke.Adaptive(AdaptiveSpin)
-	}
-	return invoke.Hot
-}
 
 // invokeSlotBytes makes slots as large as the inputs, and not too small to be
 // slots. Inputs beyond mostInvokeSlot are not sent in slots: the worker reads
@@ -82,17 +39,14 @@ type invokeWorkers struct {
 	calls    uint64      // that have been asked for so far
 }
 
-func newInvokeWorkers(ctx context.Context, s *session) (side, error) {
+func newInvokeWorkers(ctx context.Context, s *session) (loop, error) {
 	return (&invokeWorkers{}).started(ctx, s)
 }
 
-func (w *invokeWorkers) started(ctx context.Context, s *session) (side, error) {
+func (w *invokeWorkers) started(ctx context.Context, s *session) (loop, error) {
 	w.ended = make(chan error, s.params.Workers)
-	err := w.start(ctx, s)
-	if err != nil {
-		return nil, errors.Join(err, w.close())
-	}
-	return w, nil
+	s.cleanup(w.close)
+	return w.run, w.start(ctx, s)
 }
 
 func (w *invokeWorkers) start(ctx context.Context, s *session) error {
@@ -115,11 +69,7 @@ func (w *invokeWorkers) start(ctx context.Context, s *session) error {
 		w.workers = append(w.workers, worker)
 		w.serve(worker, core)
 		core = anyCPU // the first worker has the peer's core, the kernel places the others
-		stream, err := s.accept(ctx)
-		if err != nil {
-			return err
-		}
-		request, err := transport.Receive(ctx, stream)
+		request, err := s.request(ctx)
 		if err != nil {
 			return err
 		}
@@ -178,101 +128,66 @@ func (w *invokeWorkers) close() error {
 
 // invokeClients is what the measuring sides have in common: a client of each
 // worker.
-type invokeClients struct {
-	clients   []*invoke.Client
-	functions []*invoke.Handle
-	input     []byte
-}
+type invokeClients []caller
 
-func newInvokeClients(ctx context.Context, s *session) (*invokeClients, error) {
-	c := &invokeClients{input: make([]byte, s.params.SizeBytes)}
-	if err := c.connect(ctx, s); err != nil {
-		return nil, errors.Join(err, c.close())
-	}
-	return c, nil
-}
-
-func (c *invokeClients) connect(ctx context.Context, s *session) error {
+func newInvokeClients(ctx context.Context, s *session) (invokeClients, error) {
 	cores, err := allowedCPUs()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if need := s.params.Workers + 1; s.params.Mode == Hot && need > len(cores) && s.params.PeerCPU != anyCPU {
-		return fmt.Errorf("--mode hot: needs a core for the client and for each worker, %d, and %d are allowed to this process; use --mode adaptive", need, len(cores))
+		return nil, fmt.Errorf("--mode hot: needs a core for the client and for each worker, %d, and %d are allowed to this process; use --mode adaptive", need, len(cores))
 	}
+	var clients invokeClients
+	input := make([]byte, s.params.SizeBytes)
 	for range s.params.Workers {
 		stream, err := s.dial(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		client, err := invoke.Connect(ctx, s.device, stream, invoke.ClientConfig{
 			Slots: invokeSlots(s.params), SlotBytes: invokeSlotBytes(s.params.SizeBytes), Mode: invokeMode(s.params.Mode),
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		c.clients = append(c.clients, client)
+		s.cleanup(client.Close)
 		f, err := client.Function(ctx, noop)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		c.functions = append(c.functions, f)
+		clients = append(clients, caller{client: client, function: f, in: input})
 	}
-	return nil
+	return clients, nil
 }
 
-func (c *invokeClients) close() error {
-	var errs []error
-	for _, client := range c.clients {
-		errs = append(errs, client.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// invokeLatency calls, waits, and calls again.
-type invokeLatency struct{ *invokeClients }
-
-func newInvokeLatency(ctx context.Context, s *session) (side, error) {
+// newInvokeLatency calls, waits, and calls again.
+func newInvokeLatency(ctx context.Context, s *session) (loop, error) {
 	c, err := newInvokeClients(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	return &invokeLatency{c}, nil
-}
-
-func (l *invokeLatency) run(ctx context.Context, n int, out *samples) error {
-	client, f := l.clients[0], l.functions[0]
-	for range n {
-		start := clock()
-		if _, err := client.Call(ctx, f, l.input, nil); err != nil {
-			return err
-		}
-		out.add(clock() - start)
-	}
-	return nil
+	return c[0].run, nil
 }
 
 // invokeRate keeps a ring of calls in flight, in batches that are posted
 // together, those of all workers by turns. It always waits for the oldest batch.
 type invokeRate struct {
-	*invokeClients
+	clients     invokeClients
 	batch, ring int // calls
 	inputs      [][]byte
 	futures     []invoke.Future
 }
 
-func newInvokeRate(ctx context.Context, s *session) (side, error) {
+func newInvokeRate(ctx context.Context, s *session) (loop, error) {
 	c, err := newInvokeClients(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	batch, depth := batches(invokeSlots(s.params))
-	r := &invokeRate{invokeClients: c, batch: batch, ring: depth * len(c.clients)}
-	for range batch {
-		r.inputs = append(r.inputs, c.input)
-	}
+	r := &invokeRate{clients: c, batch: batch, ring: depth * len(c), inputs: slices.Repeat([][]byte{c[0].in}, batch)}
 	r.futures = make([]invoke.Future, r.ring)
-	return r, nil
+	return r.run, nil
 }
 
 func (r *invokeRate) run(ctx context.Context, n int, _ *samples) error {
@@ -280,7 +195,8 @@ func (r *invokeRate) run(ctx context.Context, n int, _ *samples) error {
 	for next, oldest, worker := 0, 0, 0; done < n; {
 		if begun < n && begun-done < r.ring {
 			size := min(r.batch, n-begun)
-			if _, err := r.clients[worker].GoBatch(ctx, r.functions[worker], r.inputs[:size], r.futures[next:]); err != nil {
+			c := &r.clients[worker]
+			if _, err := c.client.GoBatch(ctx, c.function, r.inputs[:size], r.futures[next:]); err != nil {
 				return err
 			}
 			begun += size
@@ -308,26 +224,26 @@ func (r *invokeRate) run(ctx context.Context, n int, _ *samples) error {
 
 // invokeBandwidth does the same with buffers.
 type invokeBandwidth struct {
-	*invokeClients
+	clients invokeClients
 	size    int
 	buffers []*invoke.Buffer
 }
 
-func newInvokeBandwidth(ctx context.Context, s *session) (side, error) {
+func newInvokeBandwidth(ctx context.Context, s *session) (loop, error) {
 	c, err := newInvokeClients(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	b := &invokeBandwidth{invokeClients: c, size: s.params.SizeBytes}
-	for i := range invokeSlots(s.params) * len(c.clients) {
-		buffer, err := c.clients[i%len(c.clients)].NewBuffer(b.size, 0)
+	b := &invokeBandwidth{clients: c, size: s.params.SizeBytes}
+	for i := range invokeSlots(s.params) * len(c) {
+		buffer, err := c[i%len(c)].client.NewBuffer(b.size, 0)
 		if err != nil {
-			return nil, errors.Join(err, c.close())
+			return nil, err
 		}
 		fill(buffer.In(), targetMark) // no page is touched for the first time later
 		b.buffers = append(b.buffers, buffer)
 	}
-	return b, nil
+	return b.run, nil
 }
 
 func (b *invokeBandwidth) run(ctx context.Context, n int, _ *samples) error {
@@ -339,7 +255,7 @@ func (b *invokeBandwidth) run(ctx context.Context, n int, _ *samples) error {
 			}
 		}
 		if i < n {
-			if err := b.buffers[slot].Go(ctx, b.functions[slot%workers], b.size); err != nil {
+			if err := b.buffers[slot].Go(ctx, b.clients[slot%workers].function, b.size); err != nil {
 				return err
 			}
 		}

@@ -3,12 +3,10 @@ package benchmarks
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -66,17 +64,6 @@ func TestLeaseOfCode(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// What counts as the first call of a lease with a spare executor does not wait for its
-// start.
-func TestLeaseUsesSpares(t *testing.T) {
-	const start = 500 * time.Millisecond
-	f := golang("echo")
-	f.Executors.Command = []string{"/bin/sh", "-c", "sleep 0.5; exec /proc/" + fmt.Sprint(os.Getpid()) + "/exe executor"}
-	results := runOne(t, Config{Test: "lease-first-call", Functions: []Function{f}, Iterations: 1})
-	require.GreaterOrEqual(t, results[0].RTT.Min, start.Nanoseconds())
-	require.Less(t, results[1].RTT.Max, start.Nanoseconds())
-}
-
 // Processes are told apart by when they started.
 func TestBornOf(t *testing.T) {
 	t.Parallel()
@@ -127,7 +114,7 @@ func TestLeaseRatio(t *testing.T) {
 // The steps of a lease have names of their own.
 func TestLeaseSteps(t *testing.T) {
 	t.Parallel()
-	u := newTally(Result{Test: "lease-used", SizeBytes: 64, Start: StartCold, Function: "echo"}, steps.sum)
+	u := newTally(subject{result: Result{Test: "lease-used", SizeBytes: 64, Start: StartCold, Function: "echo"}}, steps.sum)
 	for _, ns := range []int64{1, 3, 2} {
 		u.add(steps{lease: ns, connect: 10 * ns, call: 100 * ns, fence: 1000 * ns})
 	}
@@ -136,7 +123,7 @@ func TestLeaseSteps(t *testing.T) {
 	require.EqualValues(t, 2222, r.RTT.P50)
 	require.EqualValues(t, 222, steps{lease: 2, connect: 20, call: 200, fence: 2000}.untilResult())
 	require.InEpsilon(t, 3e9/6666, r.OpsPerSecond, 1e-6)
-	var b bytes.Buffer
-	require.NoError(t, writeFunctions(&b, []Result{r}))
+	var b strings.Builder
+	writeFunctions(&b, []Result{r})
 	require.Equal(t, "lease-used echo cold, 64 B: lease 2 ns, connection 20 ns, first call 200 ns, release and fence 2 us (medians)\n", b.String())
 }

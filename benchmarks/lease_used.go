@@ -1,36 +1,28 @@
 package benchmarks
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/alloc/agent"
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor"
-	"github.com/rfaas-go/rfaas/transport"
 )
 
-func init() {
-	used := test{
-		modes: []string{Adaptive, Warm}, modesWhy: "one that polls takes a processor from an executor that starts",
-		defaultSize: 64, minSize: 1, maxSize: maxInvokeSize,
-		iterations: func(int, string) int { return coldStarts },
-	}
-	whole, first := used, used
-	whole.name = "lease-used"
-	whole.about = "a lease, a connection to its worker, one call, release and fence: until the cores are free again"
-	whole.functions = func(ctx context.Context, r *runner, _ *test, p params) ([]Result, error) {
-		return useLeases(ctx, r, p, steps.sum, StartCold)
-	}
-	first.name = "lease-first-call"
-	first.about = "time from asking for a lease to the first result of its worker: without a spare executor, and with"
-	first.functions = func(ctx context.Context, r *runner, _ *test, p params) ([]Result, error) {
-		return useLeases(ctx, r, p, steps.untilResult, StartCold, StartSpare)
-	}
-	add(&whole)
-	add(&first)
+func wholeLeases(ctx context.Context, r *runner, p params) ([]Result, error) {
+	return useLeases(ctx, r, p, steps.sum, StartCold)
+}
+
+func firstCalls(ctx context.Context, r *runner, p params) ([]Result, error) {
+	return useLeases(ctx, r, p, steps.untilResult, StartCold, StartSpare)
 }
 
 // useLeases leases, calls once and gives back, again and again: for each function and
@@ -45,13 +37,10 @@ func useLeases(ctx context.Context, r *runner, p params, of func(steps) int64, s
 	for i := range r.config.Functions {
 		f := &r.config.Functions[i]
 		for _, start := range starts {
-			u := &usedLeases{function: f, device: device, params: p, order: f.order(p, executor.AnyCore), tally: newTally(ofFunction(f, device, p), of)}
+			u := &usedLeases{tally: newTally(newSubject(f, device, p), of)}
 			u.result.Start = start
 			if err := u.measure(ctx); err != nil {
-				if ctx.Err() != nil {
-					return nil, context.Cause(ctx)
-				}
-				return nil, fmt.Errorf("%s: %w", f.Label, err)
+				return nil, f.failed(ctx, err)
 			}
 			results = append(results, u.summary())
 		}
@@ -63,13 +52,9 @@ func useLeases(ctx context.Context, r *runner, p params, of func(steps) int64, s
 // of cold-start is, so that the two can be compared.
 type usedLeases struct {
 	*tally
-	function *Function
-	device   *transport.Device
-	params   params
-	order    executor.Order
-	agent    *agent.Agent
-	lessee   *lessee
-	born     int64 // when the last worker started, in ticks
+	agent  *agent.Agent
+	lessee *lessee
+	born   int64 // when the last worker started, in ticks
 }
 
 func (u *usedLeases) measure(ctx context.Context) (err error) {
@@ -104,14 +89,13 @@ func (u *usedLeases) measure(ctx context.Context) (err error) {
 
 // startAgent starts an agent that has the function.
 func (u *usedLeases) startAgent(ctx context.Context) error {
-	f := u.function
-	program, err := f.program()
+	program, err := u.program()
 	if err != nil {
 		return err
 	}
 	cfg := agent.Config{
 		Name: "benchmark", Transports: []string{u.params.Transport}, Cores: []int{executor.AnyCore}, MemoryBytes: agentMemory,
-		Command: f.Executors.Command, Output: f.Executors.Output, Logger: f.Executors.Logger, Confine: f.Executors.Confine,
+		Command: u.Executors.Command, Output: u.Executors.Output, Logger: u.Executors.Logger, Confine: u.Executors.Confine,
 	}
 	if u.result.Start == StartSpare {
 		cfg.Spares = 1
@@ -128,11 +112,13 @@ func (u *usedLeases) startAgent(ctx context.Context) error {
 
 // once uses one lease.
 func (u *usedLeases) once(ctx context.Context) (took steps, err error) {
-	a := &u.order.Assignment
+	o := u.order(u.params, executor.AnyCore)
+	a := &o.Assignment
 	terms := lease.Terms{
 		Workers: 1, Cores: 1, MemoryBytes: a.MemoryBytes, Slots: a.Slots, SlotBytes: a.SlotBytes, PayloadBytes: a.PayloadBytes,
 		Spin: spinOf(u.params.Mode),
 	}
+	c := u.caller()
 	t0 := clock()
 	held, err := u.lessee.ask(ctx, t0, terms)
 	if err != nil {
@@ -144,13 +130,11 @@ func (u *usedLeases) once(ctx context.Context) (took steps, err error) {
 		return took, err
 	}
 	defer client.Close() // again, unless something failed
-	function, err := client.Function(ctx, a.Functions[0].Name)
-	if err != nil {
+	if err := c.find(ctx, &u.subject, client); err != nil {
 		return took, err
 	}
 	t2 := clock()
-	out := make([]byte, max(u.params.SizeBytes, a.SlotBytes))
-	if _, err := client.Call(ctx, function, make([]byte, u.params.SizeBytes), out); err != nil {
+	if err := c.call(ctx); err != nil {
 		return took, err
 	}
 	t3 := clock()
@@ -175,7 +159,60 @@ func (u *usedLeases) connect(ctx context.Context, held *lease.Held) (*invoke.Cli
 		return nil, err
 	}
 	token := lease.Token{Lease: held.ID, Secret: held.Secret}
-	return invoke.Connect(ctx, u.device, stream, invoke.ClientConfig{
-		Slots: 1, SlotBytes: u.order.Assignment.SlotBytes, Mode: invokeMode(u.params.Mode), Token: token.Encode(),
-	})
+	cfg := u.clientConfig()
+	cfg.Token = token.Encode()
+	return invoke.Connect(ctx, u.device, stream, cfg)
+}
+
+// sparePause is longer than an agent usually takes to have a spare executor again.
+const sparePause = 150 * time.Millisecond
+
+// onceWithSpare uses a lease whose worker was a spare executor. The agent does not say
+// whether it has one, so it is looked at afterwards whether there was.
+func (u *usedLeases) onceWithSpare(ctx context.Context) (took steps, err error) {
+	deadline := time.Now().Add(spareTimeout)
+	for pause := sparePause; ; pause *= 2 {
+		select {
+		case <-ctx.Done():
+			return took, context.Cause(ctx)
+		case <-time.After(pause):
+		}
+		asked, err := ticksNow()
+		if err != nil {
+			return took, err
+		}
+		took, err = u.once(ctx)
+		switch {
+		case err != nil || u.born < asked:
+			return took, err
+		case time.Now().After(deadline):
+			return took, fmt.Errorf("no spare executor was ready within %v; the log says why (--log-level warn)", spareTimeout)
+		}
+	}
+}
+
+// tick is the unit in which Linux tells when a process started.
+const tick = 10 * time.Millisecond
+
+// ticksNow is the time since the machine started.
+func ticksNow() (int64, error) {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 0, fmt.Errorf("reading the clock: %w", err)
+	}
+	return t.Nano() / int64(tick), nil
+}
+
+// bornOf is when a process started, in ticks since the machine did.
+func bornOf(pid int) (int64, error) {
+	const field = 22 - 3 // of those after the name of the program, which may have spaces
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) <= field {
+		return 0, fmt.Errorf("/proc/%d/stat: %q", pid, stat)
+	}
+	return strconv.ParseInt(string(fields[field]), 10, 64)
 }

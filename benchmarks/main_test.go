@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/rfaas-go/rfaas/invoke/executor"
+	_ "github.com/rfaas-go/rfaas/softroce"
+	_ "github.com/rfaas-go/rfaas/transport/loopback"
+	_ "github.com/rfaas-go/rfaas/transport/shm"
 )
 
 func TestMain(m *testing.M) {

@@ -55,6 +55,15 @@ func linesOf(results []Result) []line {
 	return lines
 }
 
+// points is a figure of the results over the size.
+func (l *line) points(figure func(Result) float64) plotter.XYs {
+	points := make(plotter.XYs, len(l.results))
+	for i, r := range l.results {
+		points[i] = plotter.XY{X: float64(r.SizeBytes), Y: figure(r)}
+	}
+	return points
+}
+
 func isBaseline(r Result) bool { return strings.HasPrefix(r.Test, "baseline-") }
 
 // newPanel makes an empty plot with room to breathe.
@@ -84,43 +93,32 @@ func newPanel(title, x, y string) *plot.Plot {
 // latencyPanel draws p50 and p99 over the size.
 func latencyPanel(results []Result) (*plot.Plot, error) {
 	p := newPanel("Round trip over message size", "message size (bytes)", "round trip")
-	logX(p, sizeTicks{})
-	logY(p, timeTicks{})
-	for i, l := range linesOf(results) {
-		for _, q := range []struct {
-			name   string
-			of     func(RoundTrips) int64
-			dashed bool
-		}{
-			{"p50", func(r RoundTrips) int64 { return r.P50 }, false},
-			{"p99", func(r RoundTrips) int64 { return r.P99 }, true},
-		} {
-			points := make(plotter.XYs, len(l.results))
-			for j, r := range l.results {
-				points[j] = plotter.XY{X: float64(r.SizeBytes), Y: float64(max(q.of(r.RTT), 1))}
-			}
-			if err := addLine(p, l.name+", "+q.name, points, i, q.dashed, true); err != nil {
-				return nil, err
-			}
+	logX(p, sizeTicks)
+	logY(p, timeTicks)
+	lines := linesOf(results)
+	for i, l := range lines {
+		err := addLine(p, l.name+", p50", l.points(func(r Result) float64 { return float64(max(r.RTT.P50, 1)) }), i, false, true)
+		if err == nil {
+			err = addLine(p, l.name+", p99", l.points(func(r Result) float64 { return float64(max(r.RTT.P99, 1)) }), i, true, true)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	settle(&p.X)
 	settle(&p.Y)
-	roomForLegend(p, 2*len(linesOf(results)))
+	roomForLegend(p, 2*len(lines))
 	return p, nil
 }
 
 // bandwidthPanel draws bytes a second over the size.
 func bandwidthPanel(results []Result) (*plot.Plot, error) {
 	p := newPanel("Bandwidth over message size", "message size (bytes)", "bandwidth")
-	logX(p, sizeTicks{})
-	logY(p, rateTicks{})
+	logX(p, sizeTicks)
+	logY(p, rateTicks)
 	lines := linesOf(results)
 	for i, l := range lines {
-		points := make(plotter.XYs, len(l.results))
-		for j, r := range l.results {
-			points[j] = plotter.XY{X: float64(r.SizeBytes), Y: r.BytesPerSecond}
-		}
+		points := l.points(func(r Result) float64 { return r.BytesPerSecond })
 		if err := addLine(p, l.name, points, i, isBaseline(l.results[0]), true); err != nil {
 			return nil, err
 		}
@@ -140,9 +138,9 @@ const distributionLines = 6
 // is only one test.
 func distributionPanel(results []Result) (*plot.Plot, error) {
 	p := newPanel("Cumulative distribution of all samples", "round trip (up to p99.9)", "share of samples at or below")
-	logX(p, timeTicks{})
+	logX(p, timeTicks)
 	p.Y.Min, p.Y.Max = 0, 1
-	p.Y.Tick.Marker = shareTicks{}
+	p.Y.Tick.Marker = plot.TickerFunc(shareTicks)
 	sizes := sizesOf(results)
 	drawn := spread(sizes, max(distributionLines/len(linesOf(results)), 2))
 	if len(drawn) < len(sizes) {
@@ -251,4 +249,77 @@ func roomForLegend(p *plot.Plot, n int) {
 	p.Y.Max *= math.Pow(p.Y.Max/p.Y.Min, share/(1-share))
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.XOffs, p.Legend.YOffs = vg.Points(8), -vg.Points(4)
+}
+
+func logX(p *plot.Plot, ticks plot.TickerFunc) {
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, ticks
+}
+
+func logY(p *plot.Plot, ticks plot.TickerFunc) {
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, ticks
+}
+
+// settle makes the range of a logarithmic axis one that has room: a single value
+// has none.
+func settle(a *plot.Axis) {
+	a.Min, a.Max = max(a.Min, 1), max(a.Max, 1)
+	if a.Max < 2*a.Min {
+		a.Min, a.Max = a.Min/2, a.Max*2
+	}
+}
+
+// maxTicks is how many labels fit on an axis.
+const maxTicks = 10
+
+// sizeTicks are powers of two: 64, 1 Ki, 1 Mi.
+func sizeTicks(low, high float64) []plot.Tick {
+	first, last := int(math.Ceil(math.Log2(low))), int(math.Floor(math.Log2(high)))
+	step := max(1, (last-first+maxTicks)/maxTicks)
+	var ticks []plot.Tick
+	for e := first; e <= last; e += step {
+		v := math.Exp2(float64(e))
+		ticks = append(ticks, plot.Tick{Value: v, Label: formatBinary(int(v))})
+	}
+	return ticks
+}
+
+// timeTicks are 1, 2 and 5 times powers of ten of nanoseconds: 200 ns, 1 us.
+func timeTicks(low, high float64) []plot.Tick { return decimalTicks(low, high, formatTime) }
+
+// rateTicks are 1, 2 and 5 times powers of ten of bytes a second.
+func rateTicks(low, high float64) []plot.Tick { return decimalTicks(low, high, formatRate) }
+
+// decimalTicks labels the multiples 1, 2 and 5 of powers of ten, or only the
+// powers when the range is wide, and marks the other multiples.
+func decimalTicks(low, high float64, format func(float64) string) []plot.Tick {
+	decades := math.Log10(high / low)
+	labelled := map[int]bool{1: true, 2: decades < 3.5, 5: decades < 3.5}
+	var ticks []plot.Tick
+	for e := math.Floor(math.Log10(low)); e <= math.Ceil(math.Log10(high)); e++ {
+		for m := 1; m <= 9; m++ {
+			v := float64(m) * math.Pow(10, e)
+			if v < low || v > high {
+				continue
+			}
+			t := plot.Tick{Value: v}
+			if labelled[m] || decades < 0.7 {
+				t.Label = format(v)
+			}
+			ticks = append(ticks, t)
+		}
+	}
+	return ticks
+}
+
+// shareTicks are tenths, every other one labelled.
+func shareTicks(_, _ float64) []plot.Tick {
+	var ticks []plot.Tick
+	for i := range 11 {
+		t := plot.Tick{Value: float64(i) / 10}
+		if i%2 == 0 {
+			t.Label = fmt.Sprintf("%d %%", 10*i)
+		}
+		ticks = append(ticks, t)
+	}
+	return ticks
 }

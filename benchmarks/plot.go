@@ -100,12 +100,7 @@ func newPanels(results []Result) ([]*plot.Plot, error) {
 
 // severalSizes reports whether some test was measured at more than one size.
 func severalSizes(results []Result) bool {
-	for _, l := range linesOf(results) {
-		if len(l.results) > 1 {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(linesOf(results), func(l line) bool { return len(l.results) > 1 })
 }
 
 // render draws the panels beside each other.

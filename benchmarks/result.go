@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"math"
+	"slices"
 )
 
 // Result is the outcome of one test at one size. Its JSON is part of the
@@ -106,7 +107,25 @@ func WriteJSON(w io.Writer, results ...Result) error {
 	return nil
 }
 
+// result is the beginning of a result of p.
+func (p *params) result(transport string) Result {
+	return Result{Test: p.Test, Transport: transport, Mode: p.Mode, SizeBytes: p.SizeBytes, Iterations: p.Iterations}
+}
+
+// sum fills in what n operations come to that took so many nanoseconds together.
+func (r *Result) sum(out *samples, n int, ns int64, allocations uint64) {
+	r.RTT, r.distribution = out.roundTrips(), out.bars()
+	r.OpsPerSecond, r.BytesPerSecond = rate(float64(n), ns), rate(float64(n)*float64(r.SizeBytes), ns)
+	r.AllocsPerOp = thousandths(float64(allocations) / float64(n))
+}
+
 // rate is n per second over a duration in nanoseconds, rounded to 0.001.
 func rate(n float64, ns int64) float64 { return thousandths(n * 1e9 / float64(max(ns, 1))) }
 
 func thousandths(x float64) float64 { return math.Round(x*1000) / 1000 }
+
+// median is the middle of values, or between the two in the middle.
+func median[T int64 | float64](values []T) T {
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}

@@ -53,7 +53,7 @@ type runner struct {
 
 func (r *runner) all(ctx context.Context, plan []params) error {
 	for _, p := range plan {
-		if err := r.addAll(ctx, p); err != nil {
+		if err := r.add(ctx, p); err != nil {
 			return err
 		}
 		if b, ok := baselineParams(p, r.medium); ok && r.config.Baseline {
@@ -61,53 +61,19 @@ func (r *runner) all(ctx context.Context, plan []params) error {
 				return err
 			}
 		}
-		if err := r.addCompanions(ctx, p); err != nil {
-			return err
+		for _, name := range lookup(p.Test).companions {
+			if err := r.add(ctx, lookup(name).companion(p)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// addAll measures p, with each of the functions if there are any, and adds the
+// add measures p, with each of the functions if there are any, and adds the
 // results.
-func (r *runner) addAll(ctx context.Context, p params) error {
-	t, err := find(p.Test)
-	if err != nil {
-		return err
-	}
-	if t.functions == nil || len(r.config.Functions) == 0 {
-		return r.add(ctx, p)
-	}
-	results, err := t.functions(ctx, r, t, p)
-	return r.take(p, err, results...)
-}
-
-// addCompanions measures what the test of p is compared with.
-func (r *runner) addCompanions(ctx context.Context, p params) error {
-	t, err := find(p.Test)
-	if err != nil {
-		return err
-	}
-	for _, name := range t.companions {
-		companion, err := find(name)
-		if err != nil {
-			return err
-		}
-		if err := r.addAll(ctx, companion.companion(p)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// add measures p and adds its result.
 func (r *runner) add(ctx context.Context, p params) error {
-	result, err := r.one(ctx, p)
-	return r.take(p, err, result)
-}
-
-// take adds the results of p.
-func (r *runner) take(p params, err error, results ...Result) error {
+	results, err := r.measure(ctx, p)
 	if _, flag := errors.AsType[*FlagError](err); flag {
 		return err
 	}
@@ -123,18 +89,23 @@ func (r *runner) take(p params, err error, results ...Result) error {
 	return nil
 }
 
+func (r *runner) measure(ctx context.Context, p params) ([]Result, error) {
+	t := lookup(p.Test)
+	if t.functions != nil && len(r.config.Functions) > 0 {
+		return t.functions(ctx, r, p)
+	}
+	result, err := r.one(ctx, t, p)
+	return []Result{result}, err
+}
+
 // one measures p.
-func (r *runner) one(ctx context.Context, p params) (result Result, err error) {
-	t, err := find(p.Test)
+func (r *runner) one(ctx context.Context, t *test, p params) (result Result, err error) {
+	core, err := r.place(&p, t.serve != nil)
 	if err != nil {
 		return result, err
 	}
-	core, err := r.place(t, &p)
-	if err != nil {
-		return result, err
-	}
-	result = Result{Test: t.name, Transport: "none", Mode: p.Mode, SizeBytes: p.SizeBytes, Iterations: p.Iterations}
-	s := &session{params: p}
+	result = p.result("none")
+	s := &session{test: t, params: p}
 	if !t.bare {
 		if s.device, err = r.open(); err != nil {
 			return result, err
@@ -167,21 +138,19 @@ func (r *runner) one(ctx context.Context, p params) (result Result, err error) {
 		}
 	}
 	var o outcome
-	if err = onCore(core, func() (err error) { o, err = s.conduct(ctx, t, r.out); return err }); err != nil {
+	if err = onCore(core, func() (err error) { o, err = s.conduct(ctx, r.out); return err }); err != nil {
 		return result, err
 	}
-	result.RTT, result.distribution = r.out.roundTrips(), r.out.bars()
-	n := float64(p.Iterations)
-	result.OpsPerSecond, result.BytesPerSecond = rate(n, o.ns), rate(n*float64(p.SizeBytes), o.ns)
-	result.AllocsPerOp, result.Counters = thousandths(float64(o.allocations)/n), o.counters
+	result.sum(r.out, p.Iterations, o.ns, o.allocations)
+	result.Counters = o.counters
 	return result, nil
 }
 
-// place chooses the cores.
-func (r *runner) place(t *test, p *params) (measuring int, err error) {
+// place chooses the cores, that of the peer if there is one here.
+func (r *runner) place(p *params, hasPeer bool) (measuring int, err error) {
 	measuring, peer, note := choosePair(readTopology(os.DirFS("/sys"), r.cores))
 	switch {
-	case t.serve == nil:
+	case !hasPeer:
 		note = fmt.Sprintf("measuring on core %d", measuring)
 	case r.config.Connect != "":
 		note = fmt.Sprintf("measuring on core %d, the peer at %s chooses its own", measuring, r.config.Connect)

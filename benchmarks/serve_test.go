@@ -2,32 +2,16 @@ package benchmarks
 
 import (
 	"context"
+	"errors"
 	"net"
-	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/rfaas-go/rfaas/transport"
-	"github.com/rfaas-go/rfaas/transport/loopback"
 )
-
-// far is loopback that says it reaches other machines: what it takes to test a
-// peer behind TCP on one.
-type far struct{ transport.Adapter }
-
-func (f far) Capabilities() transport.Capabilities {
-	c := f.Adapter.Capabilities()
-	c.Features |= transport.FeatureCrossHost | transport.FeatureCrossProcess
-	c.Features &^= transport.FeatureSharedReceive
-	return c
-}
-
-func init() {
-	transport.Register("far", func(*url.URL) (transport.Adapter, error) { return far{loopback.New()}, nil })
-}
 
 // serveHere starts a Serve and returns its address.
 func serveHere(t *testing.T, c ServeConfig) string {
@@ -130,7 +114,7 @@ func TestServeStrangers(t *testing.T) {
 		{"an unknown test", control + `{"kind":"start","params":{"test":"fork-bomb"}}` + "\n", `unknown test \"fork-bomb\"`},
 		{"an impossible size", control + `{"kind":"start","params":{"test":"send-lat","size_bytes":-1,"iterations":1,"depth":1,"workers":1,"mode":"hot"}}` + "\n", "--size -1"},
 		{"a test of one machine", control + `{"kind":"start","params":{"test":"baseline-shm-lat","size_bytes":8,"iterations":1,"depth":1,"workers":1,"mode":"hot"}}` + "\n", "baseline-shm-lat measures one machine"},
-		{"a test of one machine that inherits nothing", control + `{"kind":"start","params":{"test":"baseline-udp-lat","size_bytes":8,"iterations":1,"depth":1,"workers":1,"mode":"hot"}}` + "\n", "baseline-udp-lat measures one machine"},
+		{"another test of one machine", control + `{"kind":"start","params":{"test":"baseline-udp-lat","size_bytes":8,"iterations":1,"depth":1,"workers":1,"mode":"hot"}}` + "\n", "baseline-udp-lat measures one machine"},
 		{"a test with an agent", control + `{"kind":"start","params":{"test":"lease-lat","size_bytes":512,"iterations":1,"depth":1,"workers":1,"mode":"hot"}}` + "\n", "lease-lat measures one machine"},
 		{"a test without a peer", control + `{"kind":"start","params":{"test":"baseline-memcpy-bw","size_bytes":8,"iterations":1,"depth":1,"workers":1,"mode":"hot"}}` + "\n", "baseline-memcpy-bw has no peer"},
 		{"an endless line", control + strings.Repeat("x", maxMessageBytes+1), "token too long"},
@@ -157,4 +141,28 @@ func TestServeStrangers(t *testing.T) {
 	}
 	requireTwoCores(t)
 	runOne(t, Config{Test: "send-lat", Transport: "far:", Connect: address, Iterations: few})
+}
+
+// scarce is a listener that finds no room for a stream, now and then, and then breaks.
+type scarce struct {
+	net.Listener
+	errs []error
+}
+
+func (s *scarce) Accept() (net.Conn, error) {
+	err := s.errs[0]
+	s.errs = s.errs[1:]
+	return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", err)}
+}
+
+func (s *scarce) Close() error { return nil }
+
+// A process that has no descriptor left for a stream serves the next one.
+func TestHostWithoutDescriptors(t *testing.T) {
+	t.Parallel()
+	l := &scarce{errs: []error{syscall.EMFILE, syscall.ECONNABORTED, syscall.EMFILE, syscall.EBADF}}
+	h := &host{listener: l, note: func(string) {}}
+	err := h.serve(t.Context())
+	require.True(t, errors.Is(err, syscall.EBADF), err)
+	require.Empty(t, l.errs)
 }

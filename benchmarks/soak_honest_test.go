@@ -78,13 +78,10 @@ func (c *honestClient) roundTrip(in, out []byte) error {
 }
 
 // playHonest makes the calls of windows.
-func playHonest(address string) error {
-	dev, err := transport.Open("shm:")
-	if err != nil {
-		return err
-	}
+func playHonest(dev *transport.Device, address string) error {
 	clients := make([]*honestClient, honestClients)
 	for i := range clients {
+		var err error
 		if clients[i], err = dialSoak(dev, address); err != nil {
 			return err
 		}

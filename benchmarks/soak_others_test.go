@@ -77,11 +77,7 @@ const mostAtOnce = 16
 
 // playOthers lets one come whenever it is told, and says what there was when they are all
 // gone.
-func playOthers(address string) error {
-	dev, err := transport.Open("shm:")
-	if err != nil {
-		return err
-	}
+func playOthers(dev *transport.Device, address string) error {
 	o := &soakOthers{dev: dev, address: address}
 	var v *soakVisit
 	return answerLines(func(line string) (any, error) {
@@ -250,13 +246,10 @@ func (o *soakOthers) killed() error {
 }
 
 // playDoomed makes calls until it is killed: eight at once, that are answered or not.
-func playDoomed(address string) error {
-	dev, err := transport.Open("shm:")
-	if err != nil {
-		return err
-	}
+func playDoomed(dev *transport.Device, address string) error {
 	var clients [doomedClients]*honestClient
 	for i := range clients {
+		var err error
 		if clients[i], err = dialSoak(dev, address); err != nil {
 			return err
 		}

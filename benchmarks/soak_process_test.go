@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // soakVariable makes the test binary play a part in the soak: which, and at what address.
@@ -23,10 +25,14 @@ func init() {
 	if n, _ := fmt.Sscan(os.Getenv(soakVariable), &role, &address); n < 2 {
 		return
 	}
-	play := map[string]func(string) error{
+	play := map[string]func(*transport.Device, string) error{
 		"worker": playSoakWorker, "honest": playHonest, "others": playOthers, "doomed": playDoomed,
 	}[role]
-	if err := play(address); err != nil {
+	dev, err := transport.Open("shm:")
+	if err == nil {
+		err = play(dev, address)
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", role, err)
 		os.Exit(1)
 	}

@@ -15,11 +15,7 @@ import (
 )
 
 // playSoakWorker serves echo, and says what it holds.
-func playSoakWorker(address string) error {
-	dev, err := transport.Open("shm:")
-	if err != nil {
-		return err
-	}
+func playSoakWorker(dev *transport.Device, address string) error {
 	r := invoke.NewRegistry()
 	if err := r.Register("echo", func(_ context.Context, in, out []byte) (int, error) { return copy(out, in), nil }); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -36,17 +37,16 @@ func WriteTable(w io.Writer, results ...Result) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	var below strings.Builder
 	for _, r := range results {
 		if list := troubles(r.Counters); list != "" {
-			if _, err := fmt.Fprintf(w, "%s on %s, %s, %s: %s\n", r.Test, r.Transport, r.Mode, formatBytes(r.SizeBytes), list); err != nil {
-				return err
-			}
+			fmt.Fprintf(&below, "%s on %s, %s, %s: %s\n", r.Test, r.Transport, r.Mode, formatBytes(r.SizeBytes), list)
 		}
 	}
-	if err := writeRatios(w, results); err != nil {
-		return err
-	}
-	return writeFunctions(w, results)
+	writeRatios(&below, results)
+	writeFunctions(&below, results)
+	_, err := io.WriteString(w, below.String())
+	return err
 }
 
 // column is a column of the table that only some results have.
@@ -77,21 +77,16 @@ func orDash(s string) string {
 
 // writeFunctions writes what functions add to the first one's calls, and of what
 // the times to their first results consist.
-func writeFunctions(w io.Writer, results []Result) error {
+func writeFunctions(b *strings.Builder, results []Result) {
 	for _, r := range results {
-		var err error
 		if d := r.Beside; d != nil {
-			_, err = fmt.Fprintf(w, "%s, %s: %+d ns to %s (median of %d rounds; %+d to %+d)\n",
+			fmt.Fprintf(b, "%s, %s: %+d ns to %s (median of %d rounds; %+d to %+d)\n",
 				r.name(), formatBytes(r.SizeBytes), d.P50, d.To, len(r.RoundP50), d.Min, d.Max)
 		}
-		if r.Steps != nil && err == nil {
-			_, err = fmt.Fprintf(w, "%s, %s: %s (medians)\n", r.name(), formatBytes(r.SizeBytes), r.Steps.text())
-		}
-		if err != nil {
-			return err
+		if r.Steps != nil {
+			fmt.Fprintf(b, "%s, %s: %s (medians)\n", r.name(), formatBytes(r.SizeBytes), r.Steps.text())
 		}
 	}
-	return nil
 }
 
 // text lists the parts that there are.
@@ -109,20 +104,78 @@ func (s *Steps) text() string {
 }
 
 // writeRatios writes how long leases take beside messages, of the same size.
-func writeRatios(w io.Writer, results []Result) error {
+func writeRatios(b *strings.Builder, results []Result) {
 	for _, l := range results {
-		if l.Test != leaseLat {
-			continue
-		}
 		i := slices.IndexFunc(results, func(s Result) bool {
-			return s.Test == sendLat && s.Transport == l.Transport && s.Mode == l.Mode && s.SizeBytes == l.SizeBytes
+			return l.Test == leaseLat && s.Test == sendLat && s.Transport == l.Transport && s.Mode == l.Mode && s.SizeBytes == l.SizeBytes
 		})
-		if i < 0 || results[i].RTT.P50 == 0 {
-			continue
-		}
-		if _, err := fmt.Fprintf(w, "%s on %s, %s: grant and release take %.2f x %s (p50)\n", l.Test, l.Transport, l.Mode, float64(l.RTT.P50)/float64(results[i].RTT.P50), sendLat); err != nil {
-			return err
+		if i >= 0 && results[i].RTT.P50 > 0 {
+			fmt.Fprintf(b, "%s on %s, %s: grant and release take %.2f x %s (p50)\n", l.Test, l.Transport, l.Mode, float64(l.RTT.P50)/float64(results[i].RTT.P50), sendLat)
 		}
 	}
-	return nil
+}
+
+// formatBinary writes a number of bytes, with a binary prefix where that is exact: 64,
+// 1 Ki, 1000, 3 Mi.
+func formatBinary(n int) string {
+	for _, p := range []struct {
+		unit   int
+		prefix string
+	}{{1 << 30, " Gi"}, {1 << 20, " Mi"}, {1 << 10, " Ki"}} {
+		if n >= p.unit && n%p.unit == 0 {
+			return strconv.Itoa(n/p.unit) + p.prefix
+		}
+	}
+	return strconv.Itoa(n)
+}
+
+// formatBytes is formatBinary with the unit: 64 B, 1 KiB.
+func formatBytes(n int) string {
+	s := formatBinary(n)
+	if s[len(s)-1] == 'i' {
+		return s + "B"
+	}
+	return s + " B"
+}
+
+// formatTime writes nanoseconds: 180 ns, 1.5 us, 20 ms.
+func formatTime(ns float64) string { return decimal(ns, []string{"ns", "us", "ms", "s"}) }
+
+// formatRate writes bytes a second: 33.1 GB/s.
+func formatRate(v float64) string {
+	return decimal(v, []string{"B/s", "kB/s", "MB/s", "GB/s", "TB/s"})
+}
+
+// formatCount writes a rate of operations: 4.2 M/s.
+func formatCount(v float64) string { return decimal(v, []string{"/s", "k/s", "M/s", "G/s"}) }
+
+// decimal writes a value with the largest of its units, each a thousand times
+// the one before, that leaves something before the point.
+func decimal(v float64, units []string) string {
+	i := 0
+	for ; i < len(units)-1 && v >= 999.5; i++ {
+		v /= 1000
+	}
+	return short(v) + " " + units[i]
+}
+
+// short writes a number with three significant digits.
+func short(v float64) string {
+	digits := 0
+	switch {
+	case v < 9.995:
+		digits = 2
+	case v < 99.95:
+		digits = 1
+	}
+	s := strconv.FormatFloat(v, 'f', digits, 64)
+	if digits > 0 { // 1.50 is 1.5, 2.00 is 2
+		for s[len(s)-1] == '0' {
+			s = s[:len(s)-1]
+		}
+		if s[len(s)-1] == '.' {
+			s = s[:len(s)-1]
+		}
+	}
+	return s
 }

@@ -2,11 +2,7 @@ package benchmarks
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -34,39 +30,27 @@ func newUDPSocket() (*udpSocket, error) {
 	return u, nil
 }
 
-// peerPort tells the other side of the session where this one's socket is, and
-// returns where its is.
-func (u *udpSocket) peerPort(ctx context.Context, s *session) (uint16, error) {
-	own, err := u.port()
-	if err != nil {
-		return 0, err
+// newSockets makes one for the peer and one for the measuring side.
+func newSockets(params) (files []*os.File, err error) {
+	for range 2 {
+		u, err := newUDPSocket()
+		if err != nil {
+			closeFiles(files)
+			return nil, err
+		}
+		files = append(files, os.NewFile(uintptr(u.fd), "socket"))
 	}
-	stream, err := s.stream(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer stream.Close()
-	stop := context.AfterFunc(ctx, func() { stream.Close() })
-	defer stop()
-	port, err := swapPorts(stream, own)
-	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("where the peer's socket is: %w", err)
-	}
-	return port, nil
+	return files, nil
 }
 
-// swapPorts sends a port number over a stream and receives one. The address is
-// not told: nobody can have this side send to another machine.
-func swapPorts(stream net.Conn, own uint16) (uint16, error) {
-	if _, err := stream.Write(binary.BigEndian.AppendUint16(nil, own)); err != nil {
-		return 0, err
+// socketOf is this side's socket of a session, and where the other side's is.
+func socketOf(s *session) (*udpSocket, uint16, error) {
+	own, other := s.files[0], s.files[1]
+	if s.leads() {
+		own, other = other, own
 	}
-	var b [2]byte
-	_, err := io.ReadFull(stream, b[:])
-	return binary.BigEndian.Uint16(b[:]), err
+	port, err := (&udpSocket{fd: int(other.Fd())}).port()
+	return &udpSocket{fd: int(own.Fd())}, port, err
 }
 
 func (u *udpSocket) port() (uint16, error) {
@@ -103,10 +87,7 @@ func (u *udpSocket) sendWaiting(ctx context.Context, b []byte) error {
 		if errno == 0 {
 			return nil
 		}
-		if errno != unix.EAGAIN {
-			return os.NewSyscallError("sendto", errno)
-		}
-		if err := watch.looked(ctx, 0); err != nil {
+		if err := watch.missed(ctx, "sendto", errno, 0); err != nil {
 			return err
 		}
 	}
@@ -118,15 +99,10 @@ func (u *udpSocket) sendAll(ctx context.Context, b *burst) error {
 	var watch lossWatch
 	for first := 0; first < b.count; {
 		sent, errno := u.sendBurst(b, first)
-		switch errno {
-		case 0:
+		if errno == 0 {
 			first += sent
-		case unix.EAGAIN:
-			if err := watch.looked(ctx, 0); err != nil {
-				return err
-			}
-		default:
-			return os.NewSyscallError("sendmmsg", errno)
+		} else if err := watch.missed(ctx, "sendmmsg", errno, 0); err != nil {
+			return err
 		}
 	}
 	b.count = 0

@@ -3,7 +3,6 @@ package benchmarks
 import (
 	"context"
 	"errors"
-	"net"
 	"testing"
 	"time"
 
@@ -66,26 +65,6 @@ func TestUDPSocketDoesNotAllocate(t *testing.T) {
 		a.send(buf)
 		b.receive(buf)
 	}))
-}
-
-func TestSocketAddressesAreSwapped(t *testing.T) {
-	t.Parallel()
-	near, far := net.Pipe()
-	defer far.Close()
-	go func() {
-		b := make([]byte, 2)
-		far.Read(b)
-		far.Write([]byte{b[1], b[0]})
-	}()
-	port, err := swapPorts(near, 0x1234)
-	require.NoError(t, err)
-	require.Equal(t, uint16(0x3412), port)
-	go func() {
-		far.Read(make([]byte, 2))
-		far.Close()
-	}()
-	_, err = swapPorts(near, 1)
-	require.Error(t, err)
 }
 
 // A full send buffer is waited for, as long as the context lasts. UDP's own

@@ -8,17 +8,6 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-func init() {
-	add(&test{
-		name:  "send-bw",
-		about: "bandwidth of sends into receives posted in advance, with credits",
-		modes: allModes, defaultSize: bulkSize, minSize: 1, maxSize: maxSize,
-		defaultDepth: bulkDepth, maxDepth: maxBulkDepth, bandwidth: true,
-		iterations: bandwidthIterations, baseline: moved,
-		measure: newSendBandwidth, serve: newSink,
-	})
-}
-
 // A sink grants as many sends as it has receives posted, so that none meets an
 // empty queue: first all of them, then a share each time it has taken and posted
 // again so many.
@@ -33,14 +22,14 @@ func newCreditWindow(size, depth int) creditWindow {
 // and one for the remainder at the end of a run.
 const creditDepth = 16
 
-// sendBandwidth is the measuring side of send-bw.
-type sendBandwidth struct {
+// creditedSide is the measuring side of send-bw.
+type creditedSide struct {
 	*pipeline
 	credits *receiver
 	window  creditWindow
 }
 
-func newSendBandwidth(ctx context.Context, s *session) (side, error) {
+func newCreditedStream(ctx context.Context, s *session) (loop, error) {
 	size, depth := s.params.SizeBytes, s.params.Depth
 	bufs := bulkSlots(size, depth)
 	e, err := newEnd(ctx, s, endConfig{
@@ -48,23 +37,20 @@ func newSendBandwidth(ctx context.Context, s *session) (side, error) {
 		sendDepth: depth, recvDepth: creditDepth,
 	})
 	if err != nil {
-		return nil, closing(e, err)
+		return nil, err
 	}
 	fill(e.own.Bytes(), targetMark)
-	b := &sendBandwidth{window: newCreditWindow(size, depth)}
+	b := &creditedSide{window: newCreditWindow(size, depth)}
 	b.pipeline = newPipeline(e, depth, func(slot int) transport.WorkRequest {
 		return transport.Send(0, e.own.Span(bufs.offset(slot), size))
 	})
 	b.credits, err = newReceiver(e, creditDepth, func(slot int) transport.WorkRequest {
 		return transport.Recv(uint64(slot), e.inbox.Span(slot, 1))
 	})
-	if err != nil {
-		return nil, closing(e, err)
-	}
-	return b, nil
+	return b.run, err
 }
 
-func (b *sendBandwidth) run(ctx context.Context, n int, _ *samples) error {
+func (b *creditedSide) run(ctx context.Context, n int, _ *samples) error {
 	granted, sent := b.window.slots, 0
 	for confirmed := 0; confirmed < n; {
 		if sent < n && sent < granted {
@@ -98,7 +84,7 @@ type sink struct {
 	credits     *sender
 }
 
-func newSink(ctx context.Context, s *session) (side, error) {
+func newSink(ctx context.Context, s *session) (loop, error) {
 	size := s.params.SizeBytes
 	k := &sink{window: newCreditWindow(size, s.params.Depth), completions: make([]transport.Completion, 32)}
 	k.slots = newSlots(size, k.window.slots)
@@ -108,18 +94,16 @@ func newSink(ctx context.Context, s *session) (side, error) {
 		sendDepth: creditDepth, recvDepth: k.slots.count,
 	})
 	if err != nil {
-		return nil, closing(k.end, err)
+		return nil, err
 	}
-	for slot := range k.slots.count {
-		k.ring = append(k.ring, transport.Recv(uint64(slot), k.inbox.Span(k.slots.offset(slot), size)))
-	}
+	k.ring = requests(k.slots.count, 0, func(slot int) transport.WorkRequest {
+		return transport.Recv(uint64(slot), k.inbox.Span(k.slots.offset(slot), size))
+	})
 	k.credits = newSender(k.end, creditDepth, func(int) transport.WorkRequest {
 		return transport.Send(0, k.own.Span(0, 1))
 	})
-	if _, err = k.conn.PostRecv(k.ring...); err != nil {
-		return nil, closing(k.end, err)
-	}
-	return k, nil
+	_, err = k.conn.PostRecv(k.ring...)
+	return k.run, err
 }
 
 func (k *sink) run(ctx context.Context, n int, _ *samples) error {
@@ -175,11 +159,7 @@ func (k *sink) take(arrived []transport.Completion) error {
 
 // grant allows the measuring side a share more.
 func (k *sink) grant(ctx context.Context) error {
-	slot, err := k.credits.slot(ctx)
-	if err != nil {
-		return err
-	}
-	if err := k.credits.post(slot); err != nil {
+	if err := k.credits.send(ctx); err != nil {
 		return err
 	}
 	return k.credits.reap()
