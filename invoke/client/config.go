@@ -17,8 +17,10 @@ type Worker struct {
 	// Fate, if set, is asked what became of the worker after the connection was
 	// lost: the program that runs the worker knows whether it was killed, and by what. It
 	// returns nil if it does not know. An *invoke.Error gives the calls in flight
-	// its status; one with StartedNo says that none of them was begun. It has one
-	// second, then its context ends.
+	// its status; one with StartedNo says that none of them was begun. One with
+	// StatusCanceled says that the worker, which executes calls in order, has ended for
+	// one that was given up: those sent later were not begun. It has one second, then its
+	// context ends.
 	Fate func(ctx context.Context) error
 	// Idle, if set, is called when the lane has let the worker go because of Config.Idle:
 	// after the Client was closed, before Close.

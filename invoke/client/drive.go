@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -298,6 +299,7 @@ func (l *lane) attend() error {
 // drop abandons a flight.
 func (l *lane) drop(i int) {
 	f := l.flights[i] // to abandon it fails if the connection is gone, which is noticed elsewhere
+	l.giveUpFlight(&f)
 	l.remove(i)
 	if f.buffer != nil {
 		_ = f.buffer.Abandon()
@@ -306,6 +308,16 @@ func (l *lane) drop(i int) {
 		_ = f.future.Abandon()
 	}
 	l.countQuarantined()
+}
+
+// giveUpFlight notes the last call that was given up. Its worker has begun none that was sent
+// later while it is not answered: it executes them in order, but for calls beyond the slots.
+func (l *lane) giveUpFlight(f *flight) {
+	c, size := f.call, l.conn.SlotBytes()
+	if !f.sent || c.place != nil || max(len(c.in), c.room) > size || c.metadata != nil {
+		l.givenUp = math.MaxUint64
+	}
+	l.givenUp = max(l.givenUp, f.number)
 }
 
 // remove forgets a flight.

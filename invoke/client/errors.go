@@ -71,6 +71,20 @@ func takenAway(err error) bool {
 	return ok && e.Status == invoke.StatusRevoked && e.Started == invoke.StartedYes
 }
 
+// lost is the error of a call that was in flight when its worker was lost.
+// givenUp is the number of the last flight that was given up.
+func (f *flight) lost(gone invoke.GoneError, fate error, givenUp uint64) error {
+	gone.Started = invoke.StartedUnknown
+	if e, ok := errors.AsType[*invoke.Error](fate); ok && e.Status == invoke.StatusCanceled {
+		// The worker has ended itself, for a call that was given up: not for this one.
+		if gone.Err = fmt.Errorf("%v; %w", fate, gone.Err); f.number > givenUp {
+			gone.Started = invoke.StartedNo
+		}
+		return &gone
+	}
+	return fated(&gone, fate, f.call.function)
+}
+
 // fated is the error of a call that was in flight when its worker was lost. It
 // is both what the fate says and an invoke.ErrWorkerGone.
 func fated(gone *invoke.GoneError, fate error, function string) error {

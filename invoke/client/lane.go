@@ -33,22 +33,23 @@ type lane struct {
 	tally
 
 	// Of the lane's goroutine.
-	conn        *invoke.Client
-	name        string // of the worker
-	hangUp      func() // closes client
-	functions   map[string]*function
-	depth       int
-	flights     []flight // the oldest first
-	pending     time.Duration
-	quarantined int // calls given up and not answered
-	resting     time.Time
-	busies      int              // in a row
-	retiring    bool             // the worker starts nothing any more
-	used        bool             // the worker was sent a call
-	lent        []*placed        // whose callers have the result
-	limbo       []*invoke.Buffer // of calls that were given up
-	overtime    *time.Timer
-	overdue     atomic.Bool
+	conn           *invoke.Client
+	name           string // of the worker
+	hangUp         func() // closes client
+	functions      map[string]*function
+	depth          int
+	flights        []flight // the oldest first
+	pending        time.Duration
+	quarantined    int    // calls given up and not answered
+	sends, givenUp uint64 // flights so far; the number of the last one that was given up
+	resting        time.Time
+	busies         int              // in a row
+	retiring       bool             // the worker starts nothing any more
+	used           bool             // the worker was sent a call
+	lent           []*placed        // whose callers have the result
+	limbo          []*invoke.Buffer // of calls that were given up
+	overtime       *time.Timer
+	overdue        atomic.Bool
 }
 
 // function is a function of the lane's worker.
@@ -63,7 +64,8 @@ type flight struct {
 	future   invoke.Future
 	buffer   *invoke.Buffer // instead of future, of a call in place
 	function *function
-	sent     bool // otherwise the input is not there yet
+	sent     bool   // otherwise the input is not there yet
+	number   uint64 // in the order of sending
 	expected time.Duration
 	limit    *time.Timer // of its own time; may be nil
 }
@@ -181,6 +183,7 @@ func (l *lane) start(c *invoke.Client) {
 	}
 	l.pending, l.quarantined, l.busies = 0, 0, 0
 	l.retiring, l.used = false, false
+	l.sends, l.givenUp = 0, 0
 	l.lent, l.limbo = nil, nil
 	l.declined.Store(nil)
 	l.resting = time.Time{}
@@ -254,6 +257,11 @@ func (l *lane) giveUp(failures int) {
 // lose ends or repeats the calls that were in flight.
 func (l *lane) lose(gone *invoke.GoneError, fate error) {
 	for i := range l.flights {
+		if l.flights[i].call.state.Load() == callDone { // given up, which was not noticed yet
+			l.giveUpFlight(&l.flights[i])
+		}
+	}
+	for i := range l.flights {
 		f := &l.flights[i]
 		c := f.call
 		if !f.sent {
@@ -261,8 +269,10 @@ func (l *lane) lose(gone *invoke.GoneError, fate error) {
 			c.attempts = append(c.attempts, Attempt{Lane: l.index, Worker: l.name, Err: unsent})
 			l.recall(c, unsent, true)
 		} else if f.free(); c.state.CompareAndSwap(callFlying, callHeld) {
-			c.losses++
-			err := fated(&invoke.GoneError{Worker: gone.Worker, Started: invoke.StartedUnknown, Err: gone.Err}, fate, c.function)
+			err := f.lost(*gone, fate, l.givenUp)
+			if !notStarted(err) {
+				c.losses++
+			}
 			l.repeat(c, err, f.function.Idempotent())
 		}
 	}

@@ -232,3 +232,57 @@ func TestGiveUp(t *testing.T) {
 		require.True(t, p.Stats().Lanes[0].GivenUp)
 	})
 }
+
+// TestBehindAGivenUpCall: what was sent behind a call for which its worker has ended
+// itself was not begun, so it is made again, once, whatever its function; what was sent
+// before may have been executed.
+func TestBehindAGivenUpCall(t *testing.T) {
+	modes(t, func(t *testing.T, mode invoke.Mode) {
+		s := newSite(t, "loopback:")
+		s.fate = func(context.Context) error {
+			return &invoke.Error{Status: invoke.StatusCanceled, Function: "step", Message: "it went on", Started: invoke.StartedYes}
+		}
+		executed, blocked, release := make(chan string, 10), make(chan struct{}), make(chan struct{})
+		s.register("step", func(_ context.Context, in, _ []byte) (int, error) {
+			if string(in) == "block" {
+				close(blocked)
+				<-release
+				return 0, nil
+			}
+			executed <- string(in)
+			return 0, nil
+		})
+		t.Cleanup(func() { close(release) })
+		p := s.open(client.Config{Mode: mode, Ahead: time.Hour})
+		_, err := p.Call(soon(t), "step", []byte("first"), nil) // so that it is known how long it takes
+		require.NoError(t, err)
+		require.Equal(t, "first", receive(t, executed))
+
+		wanted, giveUp := context.WithCancel(soon(t))
+		futures := map[string]*client.Future{}
+		for _, what := range []string{"block", "behind", "given up, too", "behind both"} {
+			ctx := soon(t)
+			if what == "block" || what == "given up, too" {
+				ctx = wanted
+			}
+			futures[what], err = p.Go(ctx, "step", []byte(what))
+			require.NoError(t, err)
+			eventually(t, "the call to be sent", func() bool { return p.Stats().Waiting == 0 })
+		}
+		receive(t, blocked)
+		giveUp()
+		for _, what := range []string{"block", "given up, too"} {
+			_, err = futures[what].Wait(soon(t))
+			require.ErrorIs(t, err, context.Canceled)
+		}
+		s.dialed()[0].stream.Close()
+		_, err = futures["behind both"].Wait(soon(t))
+		require.NoError(t, err)
+		require.Equal(t, "behind both", receive(t, executed))
+		_, err = futures["behind"].Wait(soon(t))
+		require.ErrorIs(t, err, invoke.ErrWorkerGone)
+		require.NotErrorIs(t, err, context.Canceled, "its own caller has not given up")
+		require.ErrorContains(t, err, "may have been executed")
+		require.Empty(t, executed)
+	})
+}

@@ -37,6 +37,8 @@ func (l *lane) fly(f flight) {
 	if f.expected == 0 || f.call.losses > 0 {
 		f.expected = l.client.cfg.Ahead // nothing beside it
 	}
+	l.sends++
+	f.number = l.sends
 	l.flights = append(l.flights, f)
 	l.pending += f.expected
 }
