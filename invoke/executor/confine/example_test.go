@@ -1,0 +1,97 @@
+//go:build linux && (amd64 || arm64)
+
+package confine_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
+)
+
+// A program starts itself again, isolated. What is required here every kernel has; a program
+// that runs code of strangers requires more, and begins with DefaultPolicy.
+func Example() {
+	host, err := confine.NewHost(confine.HostConfig{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer host.Close()
+	policy := confine.Policy{
+		Require: []confine.Measure{confine.Environment, confine.NoPrivileges},
+		Env:     []string{"GREETING=hello"},
+		Tasks:   100,
+	}
+	said, err := run(host, policy)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, m := range policy.Require {
+		fmt.Println(m, said.Report.Applied(m))
+	}
+	fmt.Printf("it sees the greeting %q and the path %q\n", said.Greeting, said.Path)
+	// Output:
+	// environment true
+	// no-new-privs true
+	// it sees the greeting "hello" and the path ""
+}
+
+// message is what the process tells its supervisor.
+type message struct {
+	Report         confine.Report
+	Greeting, Path string
+}
+
+// run has this program run as a process of the host's, and waits for its end.
+func run(host *confine.Host, policy confine.Policy) (said message, err error) {
+	cmd := exec.Command("/proc/self/exe", "confine-example")
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return said, err
+	}
+	process, err := host.Prepare(cmd, policy)
+	if err != nil {
+		return said, err
+	}
+	ended := make(chan error)
+	go func() { // on a thread that lives as long as the process
+		err := process.Start()
+		if err == nil {
+			err = json.NewDecoder(stdout).Decode(&said)
+			process.Entered(said.Report)
+			err = errors.Join(err, cmd.Wait())
+		}
+		ended <- err
+	}()
+	err = <-ended
+	said.Report = process.Report() // with what the supervisor's side has applied
+	_, closed := process.Close()
+	return said, errors.Join(err, closed)
+}
+
+// The process begins as its supervisor does, so a program does this first in main.
+func init() {
+	if len(os.Args) != 2 || os.Args[1] != "confine-example" {
+		return
+	}
+	policy, err := confine.Inherited()
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Here it opens what it could not open afterwards.
+	report, err := confine.Enter(policy)
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Here it loads code of strangers.
+	err = json.NewEncoder(os.Stdout).Encode(message{report, os.Getenv("GREETING"), os.Getenv("PATH")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	os.Exit(0)
+}
