@@ -77,7 +77,7 @@ func Open(rawURL string) (*Device, error) {
 		rawURL += ":"
 	}
 	fail := func(err error) (*Device, error) {
-		return nil, &OpError{Op: "open", Provider: rawURL, Scope: ScopeDevice, Err: err}
+		return nil, &OpError{Op: "open", Provider: strings.TrimSuffix(rawURL, ":"), Scope: ScopeDevice, Err: err}
 	}
 	u, err := url.Parse(rawURL)
 	if err != nil {

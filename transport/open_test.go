@@ -73,7 +73,7 @@ func TestOpenErrors(t *testing.T) {
 		is   error
 		text string
 	}{
-		{"nothing:", transport.ErrNotSupported, `transport: nothing:: open: not supported: no provider for scheme "nothing" is built in; there are: loopback, opentest (import its package, or transport/all)`},
+		{"nothing:", transport.ErrNotSupported, `transport: nothing: open: not supported: no provider for scheme "nothing" is built in; there are: loopback, opentest (import its package, or transport/all)`},
 		{"", nil, "missing protocol scheme"},
 		{"opentest://%zz", nil, "invalid URL escape"},
 		{"opentest:?a=%zz", nil, "invalid URL escape"},

@@ -14,8 +14,13 @@ import (
 // An address is that of a worker's listener with its network in front: "unix:/path",
 // "unix:@name" or "tcp:host:port". Dial returns when one of the workers is connected,
 // others follow, also those that are not there yet. It fails if all fail at first,
-// and says why. The context bounds Dial only. New has more to choose from.
+// and says why. The context bounds Dial only.
 func Dial(ctx context.Context, dev *transport.Device, addresses ...string) (*Client, error) {
+	return DialWith(ctx, dev, Config{}, addresses...)
+}
+
+// DialWith is Dial with a configuration, of which it sets Lanes and Dial.
+func DialWith(ctx context.Context, dev *transport.Device, cfg Config, addresses ...string) (*Client, error) {
 	workers := make([]address, len(addresses))
 	for i, a := range addresses {
 		var err error
@@ -28,17 +33,16 @@ func Dial(ctx context.Context, dev *transport.Device, addresses ...string) (*Cli
 	}
 	tried := make(chan error, len(workers))
 	first := make([]bool, len(workers)) // by its lane
-	cl, err := New(Config{
-		Lanes: len(workers),
-		Dial: func(ctx context.Context, lane int) (Worker, error) {
-			conn, err := invoke.Dial(ctx, dev, workers[lane].network, workers[lane].address, invoke.ClientConfig{Mode: invoke.Warm})
-			if !first[lane] {
-				first[lane] = true
-				tried <- err
-			}
-			return Worker{Client: conn}, err
-		},
-	})
+	cfg.Lanes = len(workers)
+	cfg.Dial = func(ctx context.Context, lane int) (Worker, error) {
+		conn, err := invoke.Dial(ctx, dev, workers[lane].network, workers[lane].address, invoke.ClientConfig{Mode: invoke.Warm})
+		if !first[lane] {
+			first[lane] = true
+			tried <- err
+		}
+		return Worker{Client: conn}, err
+	}
+	cl, err := New(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -40,13 +40,7 @@ func Example() {
 	defer stop()
 
 	// The client: a hook sees each of its calls.
-	cl := must(client.New(client.Config{
-		Hooks: []client.Hook{must(metrics.Hook(registry))},
-		Dial: func(ctx context.Context, _ int) (client.Worker, error) {
-			c, err := invoke.Dial(ctx, device, "unix", address, invoke.ClientConfig{})
-			return client.Worker{Client: c}, err
-		},
-	}))
+	cl := must(client.DialWith(ctx, device, client.Config{Hooks: []client.Hook{must(metrics.Hook(registry))}}, "unix:"+address))
 	defer cl.Close()
 	check(registry.Register(metrics.Client(cl.Stats)))
 	check(registry.Register(metrics.Worker(worker.Stats)))

@@ -1,7 +1,7 @@
 // Package metrics tells Prometheus of calls.
 //
 //	hook, err := metrics.Hook(registerer)
-//	cl, err := client.New(client.Config{Hooks: []client.Hook{hook}, ...})
+//	cl, err := client.DialWith(ctx, device, client.Config{Hooks: []client.Hook{hook}}, addresses...)
 //	wrap, err := metrics.Wrap(registerer)
 //	registry.Wrap(wrap)
 //	registerer.MustRegister(metrics.Client(cl.Stats), metrics.Worker(worker.Stats))

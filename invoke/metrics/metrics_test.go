@@ -79,10 +79,7 @@ func TestMetrics(t *testing.T) {
 	go func() { served <- worker.Serve(context.Background(), listener) }()
 	hook, err := metrics.Hook(near)
 	require.NoError(t, err)
-	cl, err := client.New(client.Config{Hooks: []client.Hook{hook}, Dial: func(ctx context.Context, _ int) (client.Worker, error) {
-		c, err := invoke.Dial(ctx, dev, "unix", listener.Addr().String(), invoke.ClientConfig{})
-		return client.Worker{Client: c}, err
-	}})
+	cl, err := client.DialWith(ctx, dev, client.Config{Hooks: []client.Hook{hook}}, "unix:"+listener.Addr().String())
 	require.NoError(t, err)
 	near.MustRegister(metrics.Client(cl.Stats))
 	far.MustRegister(metrics.Worker(worker.Stats))

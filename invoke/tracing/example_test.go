@@ -37,13 +37,7 @@ func Example() {
 	defer stop()
 
 	// The client: a hook sees each of its calls.
-	cl := must(client.New(client.Config{
-		Hooks: []client.Hook{tracing.Hook(provider)},
-		Dial: func(ctx context.Context, _ int) (client.Worker, error) {
-			c, err := invoke.Dial(ctx, device, "unix", address, invoke.ClientConfig{})
-			return client.Worker{Client: c}, err
-		},
-	}))
+	cl := must(client.DialWith(ctx, device, client.Config{Hooks: []client.Hook{tracing.Hook(provider)}}, "unix:"+address))
 	must(cl.Call(ctx, "upper", []byte("hello"), make([]byte, 100)))
 	check(cl.Close())
 
@@ -55,7 +49,7 @@ func Example() {
 	// client upper below another one: false
 }
 
-// serve has a worker offer functions to whoever connects.
+// serve has a worker offer functions at an address.
 func serve(device *transport.Device, functions *invoke.Registry) (address string, stop func()) {
 	folder := must(os.MkdirTemp("", "tracing"))
 	listener := must(transport.Listen("unix", filepath.Join(folder, "worker")))

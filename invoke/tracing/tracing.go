@@ -1,7 +1,7 @@
 // Package tracing makes OpenTelemetry spans of calls: one at the caller's, one where the
 // function runs, which is its child by the W3C trace context that goes with the call.
 //
-//	cl, err := client.New(client.Config{Hooks: []client.Hook{tracing.Hook(provider)}, ...})
+//	cl, err := client.DialWith(ctx, device, client.Config{Hooks: []client.Hook{tracing.Hook(provider)}}, addresses...)
 //	registry.Wrap(tracing.Wrap(provider))
 //
 // The trace context is the keys "traceparent" and "tracestate" of the call's
