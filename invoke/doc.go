@@ -105,6 +105,13 @@
 // context of its function. The function's reply comes all the same, and ends the
 // quarantine. See worker_cancels.go for how that costs nothing while no call is given up.
 //
+// # Metadata and hooks
+//
+// Metadata go with a call, behind its input, and are found in the context of the function:
+// CallOptions.Metadata, MetadataOf. Registry.Wrap puts a hook around functions; hooks
+// around calls are those of package client. Packages tracing and metrics have both, for
+// OpenTelemetry and Prometheus.
+//
 // # Failures
 //
 // A call that ends with another status than ok is an *Error: which status, what
