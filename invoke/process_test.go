@@ -365,62 +365,39 @@ func TestStoppedWorker(t *testing.T) {
 	require.NoError(t, c.Close())
 }
 
-// TestClientsKilled: clients are killed in the middle of calls, many times over;
-// the worker serves another one all the time, and nothing of them remains.
+// TestClientsKilled: clients are killed in the middle of calls, and of rendezvous, many
+// times over; the worker serves another one all the time, and nothing of them remains.
 func TestClientsKilled(t *testing.T) {
-	effort.TwoProcesses(t)
-	s := serve(t, "shm:", invoke.WorkerConfig{})
-	survivor := s.dial(t, invoke.ClientConfig{})
-	f := find(t, survivor, "echo")
-	alive := func() {
-		_, err := survivor.Call(soon(t), f, nil, nil)
-		require.NoError(t, err)
+	for role, pause := range map[string]time.Duration{"client": 250 * time.Microsecond, "large-client": 3 * time.Millisecond} {
+		t.Run(role, func(t *testing.T) {
+			effort.TwoProcesses(t)
+			s := serve(t, "shm:", invoke.WorkerConfig{TotalBytes: 1 << 30})
+			survivor := s.dial(t, invoke.ClientConfig{})
+			f := find(t, survivor, "echo")
+			alive := func() {
+				_, err := survivor.Call(soon(t), f, nil, nil)
+				require.NoError(t, err)
+			}
+			alive()
+			mapped(t)
+			before, inventory := takeFootprint(t), s.dev.Inventory()
+			for round := range effort.Of(6, 16) {
+				clients := []*process{play(t, role, s.address), play(t, role, s.address)}
+				alive()
+				time.Sleep(time.Duration(round) * pause) // to be killed at another point each time
+				for _, c := range clients {
+					c.kill()
+				}
+				alive()
+			}
+			eventually(t, "the worker to notice", func() bool { return s.worker.Stats().Clients == 1 })
+			eventually(t, "their memory to be freed", func() bool { return len(s.dev.Inventory()) == len(inventory) })
+			require.True(t, s.worker.ReserveMemory(1<<30), "the budget is whole")
+			require.True(t, s.worker.ReserveMemory(-1<<30))
+			alive()
+			shrinksTo(t, before)
+		})
 	}
-	alive()
-	mapped(t)
-	before, inventory := takeFootprint(t), s.dev.Inventory()
-	for round := range effort.Of(8, 20) {
-		clients := []*process{play(t, "client", s.address), play(t, "client", s.address)}
-		alive()
-		time.Sleep(time.Duration(round) * 250 * time.Microsecond) // to be killed at another point each time
-		for _, c := range clients {
-			c.kill()
-		}
-		alive()
-	}
-	eventually(t, "the worker to notice", func() bool { return s.worker.Stats().Clients == 1 })
-	eventually(t, "their memory to be freed", func() bool { return len(s.dev.Inventory()) == len(inventory) })
-	alive()
-	shrinksTo(t, before)
-}
-
-// TestRendezvousClientsKilled: clients are killed in the middle of transfers; the worker
-// frees what it had for them.
-func TestRendezvousClientsKilled(t *testing.T) {
-	effort.TwoProcesses(t)
-	s := serve(t, "shm:", invoke.WorkerConfig{TotalBytes: 1 << 30})
-	survivor := s.dial(t, invoke.ClientConfig{})
-	f := find(t, survivor, "echo")
-	alive := func() {
-		_, err := survivor.Call(soon(t), f, nil, nil)
-		require.NoError(t, err)
-	}
-	alive()
-	mapped(t)
-	before, inventory := takeFootprint(t), s.dev.Inventory()
-	for round := range effort.Of(4, 8) {
-		c := play(t, "large-client", s.address)
-		alive()
-		time.Sleep(time.Duration(round) * 3 * time.Millisecond) // to be killed at another point each time
-		c.kill()
-		alive()
-	}
-	eventually(t, "the worker to notice", func() bool { return s.worker.Stats().Clients == 1 })
-	eventually(t, "their memory to be freed", func() bool { return len(s.dev.Inventory()) == len(inventory) })
-	require.True(t, s.worker.ReserveMemory(1<<30), "the budget is whole")
-	require.True(t, s.worker.ReserveMemory(-1<<30))
-	alive()
-	shrinksTo(t, before)
 }
 
 // TestWorkerKilledDuringLargeCalls: every call in flight fails, and its memory is
