@@ -86,10 +86,9 @@ func (l *lane) busy() bool { return len(l.flights) > 0 || l.quarantined > 0 }
 // fill sends calls as long as there are some for this lane.
 func (l *lane) fill() (sent bool, err error) {
 	for {
-		first := l.client.first.Load()
-		looks := l.room() && (first == nil || first != l.declined.Load())
+		looks := l.looks()
 		l.show(looks)
-		if !looks || first == nil {
+		if !looks || l.client.first.Load() == nil {
 			return sent, nil
 		}
 		c := l.client.take(l)
@@ -102,6 +101,12 @@ func (l *lane) fill() (sent bool, err error) {
 			return sent, err
 		}
 	}
+}
+
+// looks reports whether this lane would take a call that waits.
+func (l *lane) looks() bool {
+	first := l.client.first.Load()
+	return l.room() && (first == nil || first != l.declined.Load())
 }
 
 // room reports whether this lane could take a call. A result that a caller still has
@@ -219,6 +224,9 @@ func (l *lane) settle(i int) error {
 	}
 	l.remove(i)
 	l.calls.Add(1)
+	if len(l.client.lanes) > 1 && l.state != laneDown {
+		l.show(l.looks()) // first: the caller's next call is not to go behind one of another lane
+	}
 	if err != nil {
 		if f.buffer != nil {
 			l.discard(f.buffer)
