@@ -128,9 +128,9 @@ func (b *Buffer) begin(ctx context.Context, f *Handle, n int, o CallOptions) err
 		return err
 	}
 	s.buffer, b.slot = b, s
-	c.stage(s, f, n, timeout)
+	wr := c.stage(s, f, n, timeout)
 	if metadata > 0 {
-		c.attach(s, n, o.Metadata, metadata)
+		c.attach(wr, s, n, o.Metadata, metadata)
 	}
 	_, err = c.flush(ctx)
 	return err

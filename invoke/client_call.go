@@ -64,9 +64,9 @@ func (c *Client) begin(ctx context.Context, f *Handle, in []byte, o *CallOptions
 	} else {
 		copy(s.input, in)
 	}
-	c.stage(s, f, len(in), timeout)
+	wr := c.stage(s, f, len(in), timeout)
 	if metadata > 0 {
-		c.attach(s, len(in), o.Metadata, metadata)
+		c.attach(wr, s, len(in), o.Metadata, metadata)
 	}
 	_, err = c.flush(ctx)
 	return s, err

@@ -22,11 +22,10 @@ func (c *Client) metadataBytes(f *Handle, m Metadata) (int, error) {
 	return n, nil
 }
 
-// attach adds metadata of n bytes to the request that was staged last, of a call in slot s
-// whose input has so many bytes. They are behind the input, or alone if that stays in its
-// buffer: the slot's own memory is what is sent then, too.
-func (c *Client) attach(s *clientSlot, bytes int, m Metadata, n int) {
-	wr := &c.staged[c.length-1]
+// attach adds metadata of n bytes to wr, the staged request of a call in slot s whose input
+// has the given number of bytes. They follow the input, or the header if the input stays in
+// its buffer. Either way the message is sent from the slot's own memory.
+func (c *Client) attach(wr *transport.WorkRequest, s *clientSlot, bytes int, m Metadata, n int) {
 	behind := 0
 	if b := s.buffer; b != nil {
 		*s.header = *b.header

@@ -36,7 +36,7 @@ func (c *Client) admit(ctx context.Context, f *Handle, allowed time.Duration) (t
 
 // stage makes the request of a call with the first bytes of the slot's input, or
 // of its buffer's. The slot is the last on the list of free ones, and taken off.
-func (c *Client) stage(s *clientSlot, f *Handle, bytes int, timeout time.Duration) {
+func (c *Client) stage(s *clientSlot, f *Handle, bytes int, timeout time.Duration) *transport.WorkRequest {
 	kind, header, message, returned, length := kindPlain, s.header, s.local, s.returned, bytes
 	if b := s.buffer; b != nil {
 		kind, header, message, returned = kindFull, b.header, b.message, b.returned
@@ -55,9 +55,11 @@ func (c *Client) stage(s *clientSlot, f *Handle, bytes int, timeout time.Duratio
 	s.id += uint64(len(c.slots))
 	s.handle, s.state, s.room = f, slotInFlight, returned.Len-headerBytes
 	putRequest(header, s.id, f.index, uint32(bytes), timeout, returned)
-	setWriteImm(&c.staged[c.length], uint64(s.index), message.Slice(0, headerBytes+length), s.worker, requestImm(s.index, kind, f.index))
-	c.setFlags(&c.staged[c.length])
+	wr := &c.staged[c.length]
+	setWriteImm(wr, uint64(s.index), message.Slice(0, headerBytes+length), s.worker, requestImm(s.index, kind, f.index))
+	c.setFlags(wr)
 	c.length++
+	return wr
 }
 
 // setWriteImm is transport.WriteImm into a request that has never been anything
