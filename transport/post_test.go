@@ -75,11 +75,11 @@ func TestBadRequests(t *testing.T) {
 		{"atomic between words", transport.CompareSwap(7, span, to.Slice(4, 8), 1, 2), transport.ErrInvalid, "is not 8-byte aligned"},
 		{"atomic beyond the grant", transport.FetchAdd(7, span, to.Slice(0, 7), 1), transport.ErrOutOfRange, "the remote span has 7 bytes, an atomic needs 8"},
 		{"atomic into a closed region", transport.FetchAdd(7, stale, to, 1), transport.ErrInvalid, "a local span's region is closed or belongs to another protection domain"},
-		{"too long", transport.Write(7, mem.Span(0, 999), to).And(mem.Span(0, 2)), transport.ErrOutOfRange, "1001 bytes; this provider moves at most 1000 in one request"},
+		{"too long", transport.Write(7, mem.Span(0, 999), to).WithSecondSpan(mem.Span(0, 2)), transport.ErrOutOfRange, "1001 bytes; this provider moves at most 1000 in one request"},
 		{"beyond the grant", transport.WriteImm(7, span, to.Slice(0, 7), 1), transport.ErrOutOfRange, "8 bytes to or from a remote span of 7"},
 		{"too long inline", transport.Send(7, mem.Span(0, 65)).With(transport.Inline), transport.ErrOutOfRange, "65 bytes inline; this connection was made with InlineBytes 64"},
 		{"closed region", transport.Send(7, stale), transport.ErrInvalid, "a local span's region is closed"},
-		{"closed region, second span", transport.Send(7, span).And(stale), transport.ErrInvalid, "a local span's region is closed"},
+		{"closed region, second span", transport.Send(7, span).WithSecondSpan(stale), transport.ErrInvalid, "a local span's region is closed"},
 		{"other domain", transport.Send(7, foreign), transport.ErrInvalid, "belongs to another protection domain"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestBadReceives(t *testing.T) {
 	for text, wr := range map[string]transport.WorkRequest{
 		"post send (request 7): invalid: PostRecv takes Recv requests only": transport.Send(7, span),
 		"post recv (request 8): invalid: a local span's region is closed":   transport.Recv(8, stale),
-		"post recv (request 9): invalid: a local span's region is closed":   transport.Recv(9, span).And(stale),
+		"post recv (request 9): invalid: a local span's region is closed":   transport.Recv(9, span).WithSecondSpan(stale),
 		"invalid: flags 0x2; a receive takes none":                          transport.Recv(7, span).With(transport.Inline),
 	} {
 		n, err := a.Conn.PostRecv(transport.Recv(1, span).With(transport.Signaled), wr)
@@ -195,10 +195,10 @@ func TestNoAllocations(t *testing.T) {
 	var cs [4]transport.Completion
 	require.Zero(t, testing.AllocsPerRun(200, func() {
 		shared.PostRecv(recv) // full from the fifth round on
-		b.Conn.PostRecv(recv, recv.And(to.Span(0, 8)))
+		b.Conn.PostRecv(recv, recv.WithSecondSpan(to.Span(0, 8)))
 		a.Conn.Post(
 			transport.Send(1, span).With(transport.Inline),
-			transport.WriteImm(2, span.Slice(0, 8), remote, 1).And(span.Slice(8, 8)).With(transport.Signaled),
+			transport.WriteImm(2, span.Slice(0, 8), remote, 1).WithSecondSpan(span.Slice(8, 8)).With(transport.Signaled),
 		)
 		a.Queue.Poll(cs[:])
 		b.Queue.Poll(cs[:])

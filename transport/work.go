@@ -185,8 +185,8 @@ type WorkRequest struct {
 	ID     uint64 // the caller's; comes back in the completion
 	Local  Span
 	Remote RemoteSpan
-	Arg0   uint64 // FetchAdd: addend. CompareSwap: compare. Else: the second span's address
-	Arg1   uint64 // CompareSwap: swap. Else: the second span's key (high half) and length
+	arg0   uint64 // FetchAdd: addend. CompareSwap: compare. Else: the second span's address
+	arg1   uint64 // CompareSwap: swap. Else: the second span's key (high half) and length
 	Imm    uint32
 	Op     Op
 	Flags  Flags
@@ -217,14 +217,14 @@ func Read(id uint64, local Span, remote RemoteSpan) WorkRequest {
 // FetchAdd adds to the 64-bit word at remote (native byte order, 8-byte
 // aligned) and stores its former value in the 8 bytes of result.
 func FetchAdd(id uint64, result Span, remote RemoteSpan, addend uint64) WorkRequest {
-	return WorkRequest{ID: id, Op: OpFetchAdd, Local: result, Remote: remote, Arg0: addend}
+	return WorkRequest{ID: id, Op: OpFetchAdd, Local: result, Remote: remote, arg0: addend}
 }
 
 // CompareSwap stores swap in the 64-bit word at remote (native byte order,
 // 8-byte aligned) if it equals compare, and its former value in the 8 bytes of
 // result in either case.
 func CompareSwap(id uint64, result Span, remote RemoteSpan, compare, swap uint64) WorkRequest {
-	return WorkRequest{ID: id, Op: OpCompareSwap, Local: result, Remote: remote, Arg0: compare, Arg1: swap}
+	return WorkRequest{ID: id, Op: OpCompareSwap, Local: result, Remote: remote, arg0: compare, arg1: swap}
 }
 
 // Recv offers local for the next Send of the peer. A WriteImm of the peer takes
@@ -239,23 +239,32 @@ func (w WorkRequest) With(f Flags) WorkRequest {
 	return w
 }
 
-// And returns the request with a second local span: its bytes follow those of
+// WithSecondSpan returns the request with a second local span: its bytes follow those of
 // the first. Not for atomics.
-func (w WorkRequest) And(second Span) WorkRequest {
-	w.setSecond(second)
+func (w WorkRequest) WithSecondSpan(second Span) WorkRequest {
+	w.setSecondSpan(second)
 	return w
 }
 
-// Second is the second local span, empty for atomics.
-func (w *WorkRequest) Second() Span {
+// SecondSpan is the second local span, empty for atomics.
+func (w *WorkRequest) SecondSpan() Span {
 	if w.Op == OpFetchAdd || w.Op == OpCompareSwap {
 		return Span{}
 	}
-	return Span{w.Arg0, uint32(w.Arg1), uint32(w.Arg1 >> 32)}
+	return Span{w.arg0, uint32(w.arg1), uint32(w.arg1 >> 32)}
 }
 
-func (w *WorkRequest) setSecond(s Span) {
-	w.Arg0, w.Arg1 = s.addr, uint64(s.lkey)<<32|uint64(s.len)
+// Addend is what a FetchAdd adds.
+func (w *WorkRequest) Addend() uint64 { return w.arg0 }
+
+// Compare is what a CompareSwap compares the word with.
+func (w *WorkRequest) Compare() uint64 { return w.arg0 }
+
+// Swap is what a CompareSwap stores when they are equal.
+func (w *WorkRequest) Swap() uint64 { return w.arg1 }
+
+func (w *WorkRequest) setSecondSpan(s Span) {
+	w.arg0, w.arg1 = s.addr, uint64(s.lkey)<<32|uint64(s.len)
 }
 
 // set copies a request field by field. A caller has just stored the fields one by
@@ -269,8 +278,8 @@ func (w *WorkRequest) set(from *WorkRequest) {
 	w.Remote.Addr = from.Remote.Addr
 	w.Remote.Len = from.Remote.Len
 	w.Remote.Key = from.Remote.Key
-	w.Arg0 = from.Arg0
-	w.Arg1 = from.Arg1
+	w.arg0 = from.arg0
+	w.arg1 = from.arg1
 	w.Imm = from.Imm
 	w.Op = from.Op
 	w.Flags = from.Flags
@@ -281,5 +290,5 @@ func (w *WorkRequest) Bytes() uint64 {
 	if w.Op == OpFetchAdd || w.Op == OpCompareSwap {
 		return uint64(w.Local.len)
 	}
-	return uint64(w.Local.len) + uint64(uint32(w.Arg1))
+	return uint64(w.Local.len) + uint64(uint32(w.arg1))
 }

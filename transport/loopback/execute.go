@@ -144,10 +144,10 @@ func (q *queuePair) atomic(r *request, result segments, peer *queuePair) outcome
 	var former uint64
 	fault := pages.Guard(func() {
 		if r.Op == transport.OpFetchAdd {
-			former = word.Add(r.Arg0) - r.Arg0
+			former = word.Add(r.Addend()) - r.Addend()
 			return
 		}
-		for former = word.Load(); former == r.Arg0 && !word.CompareAndSwap(former, r.Arg1); {
+		for former = word.Load(); former == r.Compare() && !word.CompareAndSwap(former, r.Swap()); {
 			former = word.Load()
 		}
 	})

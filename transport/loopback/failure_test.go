@@ -72,7 +72,7 @@ func TestFailures(t *testing.T) {
 			t.Parallel()
 			a, b := pairtest.New(t, "loopback:")
 			from, room := a.Alloc(64, transport.LocalOnly), b.Alloc(64, transport.LocalOnly)
-			b.Recv(transport.Recv(10, room.Span(0, 4)).And(room.Span(4, 4)), transport.Recv(11, room.Span(8, 8)))
+			b.Recv(transport.Recv(10, room.Span(0, 4)).WithSecondSpan(room.Span(4, 4)), transport.Recv(11, room.Span(8, 8)))
 			a.Post(c.provoke(a, b, from), transport.Send(2, from.Span(0, 1))) // neither is signaled
 			requireFailed(t, a, b, c.requester, c.responder)
 			require.ErrorContains(t, a.Conn.Err(), c.why)

@@ -15,8 +15,8 @@ func TestSend(t *testing.T) {
 	a, b := pairtest.New(t, "loopback:")
 	from, to := a.Alloc(100, transport.LocalOnly), b.Alloc(100, transport.LocalOnly)
 	copy(from.Bytes(), "hello, there")
-	b.Recv(transport.Recv(1, to.Span(0, 3)).And(to.Span(50, 20)))
-	a.Post(transport.Send(2, from.Span(0, 5)).And(from.Span(7, 4)).With(transport.Signaled))
+	b.Recv(transport.Recv(1, to.Span(0, 3)).WithSecondSpan(to.Span(50, 20)))
+	a.Post(transport.Send(2, from.Span(0, 5)).WithSecondSpan(from.Span(7, 4)).With(transport.Signaled))
 	require.Equal(t, []transport.Completion{{ID: 2, Conn: a.Conn.ID(), Op: transport.OpSend}}, a.Take(1))
 	require.Equal(t, []transport.Completion{{ID: 1, Conn: b.Conn.ID(), Op: transport.OpRecv, Bytes: 9}}, b.Take(1))
 	require.Equal(t, "hel", string(to.Bytes()[:3]))
@@ -29,7 +29,7 @@ func TestWriteImmediate(t *testing.T) {
 	from, to := a.Alloc(100, transport.LocalOnly), b.Alloc(100, transport.RemoteWrite)
 	copy(from.Bytes(), "hello, there")
 	b.Recv(transport.Recv(1, transport.Span{}))
-	a.Post(transport.WriteImm(2, from.Span(0, 5), to.Remote(3, 9), 7).And(from.Span(7, 4)).With(transport.Signaled))
+	a.Post(transport.WriteImm(2, from.Span(0, 5), to.Remote(3, 9), 7).WithSecondSpan(from.Span(7, 4)).With(transport.Signaled))
 	require.Equal(t, []transport.Completion{{ID: 2, Conn: a.Conn.ID(), Op: transport.OpWriteImm}}, a.Take(1))
 	require.Equal(t, []transport.Completion{{ID: 1, Conn: b.Conn.ID(), Op: transport.OpRecvImm, Bytes: 9, Imm: 7, HasImm: true}}, b.Take(1))
 	require.Equal(t, "hellother", string(to.Bytes()[3:12]))
@@ -42,7 +42,7 @@ func TestWriteThenRead(t *testing.T) {
 	copy(mine.Bytes(), "0123456789")
 	a.Post(
 		transport.Write(1, mine.Span(0, 10), theirs.Remote(20, 10)),
-		transport.Read(2, mine.Span(50, 2), theirs.Remote(22, 5)).And(mine.Span(60, 3)).With(transport.Signaled|transport.Fence),
+		transport.Read(2, mine.Span(50, 2), theirs.Remote(22, 5)).WithSecondSpan(mine.Span(60, 3)).With(transport.Signaled|transport.Fence),
 	)
 	require.Equal(t, []transport.Completion{{ID: 2, Conn: a.Conn.ID(), Op: transport.OpRead}}, a.Take(1))
 	require.Equal(t, "23\x00", string(mine.Bytes()[50:53]))

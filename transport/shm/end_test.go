@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -53,7 +54,7 @@ func TestEndBeforeAnnouncement(t *testing.T) {
 		h := newHostile(t)
 		mr := h.alloc(t, 64)
 		h.half.announced.Store(1)
-		h.post(t, transport.Read(7, spanAt(addressOf(mr.Bytes()), 64, mr.LKey()), early).With(transport.Signaled))
+		h.post(t, transport.Read(7, provider.SpanAt(addressOf(mr.Bytes()), 64, mr.LKey()), early).With(transport.Signaled))
 		require.Empty(t, h.poll(t))
 		h.Disconnect(reason)
 		require.ErrorIs(t, <-h.failed, reason)
@@ -70,7 +71,7 @@ func TestAnnouncementAfterUse(t *testing.T) {
 	t.Parallel()
 	h := newHostile(t)
 	mr := h.alloc(t, 64)
-	local := func(off, n int) transport.Span { return spanAt(addressOf(mr.Bytes()[off:]), n, mr.LKey()) }
+	local := func(off, n int) transport.Span { return provider.SpanAt(addressOf(mr.Bytes()[off:]), n, mr.LKey()) }
 	h.half.announced.Store(1)
 	copy(mr.Bytes()[32:], "inline")
 	at := early
@@ -109,7 +110,7 @@ func TestClosedWhileItWaits(t *testing.T) {
 	mr, err := h.domain.Alloc(64, transport.LocalOnly)
 	require.NoError(t, err)
 	h.half.announced.Store(1)
-	h.post(t, transport.Read(7, spanAt(addressOf(mr.Bytes()), 64, mr.LKey()), early))
+	h.post(t, transport.Read(7, provider.SpanAt(addressOf(mr.Bytes()), 64, mr.LKey()), early))
 	mr.Revoke()
 	require.NoError(t, mr.Close())
 	h.announceEarly(t)
@@ -123,7 +124,7 @@ func TestCloseWhileItWaits(t *testing.T) {
 	h := newHostile(t)
 	h.half.announced.Store(1)
 	mr := h.alloc(t, 64)
-	h.post(t, transport.Read(7, spanAt(addressOf(mr.Bytes()), 64, mr.LKey()), early))
+	h.post(t, transport.Read(7, provider.SpanAt(addressOf(mr.Bytes()), 64, mr.LKey()), early))
 	require.True(t, h.cfg.Owner.Retire())
 	require.NoError(t, h.Close())
 	require.Equal(t, transport.StatusFlushed, h.poll(t)[0].Status)
@@ -138,7 +139,7 @@ func TestFailsInItsTurn(t *testing.T) {
 		mr := h.alloc(t, 64)
 		h.post(t,
 			transport.Send(1, transport.Span{}).With(transport.Signaled),
-			transport.Read(2, spanAt(addressOf(mr.Bytes()), 64, mr.LKey()), early),
+			transport.Read(2, provider.SpanAt(addressOf(mr.Bytes()), 64, mr.LKey()), early),
 			transport.Send(3, transport.Span{}))
 		h.post(t, transport.Send(4, transport.Span{}).With(transport.Signaled))
 		require.Empty(t, h.poll(t))

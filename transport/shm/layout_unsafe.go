@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -144,17 +145,7 @@ func memory(s transport.Span) []byte {
 }
 
 // spanOf is a span of memory that is in no region, for memory. The caller keeps it alive.
-func spanOf(mem []byte) transport.Span { return spanAt(addressOf(mem), len(mem), 0) }
-
-// spanAt makes the span that the front would make: only package transport can, so its
-// layout is spelled out here.
-func spanAt(addr uint64, n int, lkey uint32) transport.Span {
-	s := struct {
-		addr      uint64
-		len, lkey uint32
-	}{addr, uint32(n), lkey}
-	return *(*transport.Span)(unsafe.Pointer(&s))
-}
+func spanOf(mem []byte) transport.Span { return provider.SpanAt(addressOf(mem), len(mem), 0) }
 
 // getWord is the 8 bytes at the beginning of mem as a word in native byte order.
 // Aligned, it is loaded in one piece: it may be a counter in use.

@@ -187,7 +187,7 @@ func (qp *queuePair) write(wr *transport.WorkRequest) transport.Status {
 		return status
 	}
 	first := memory(wr.Local)
-	if second := wr.Second(); second.Len() != 0 {
+	if second := wr.SecondSpan(); second.Len() != 0 {
 		copyBlocks(to, first)
 		place(to[len(first):], memory(second))
 	} else {
@@ -232,7 +232,7 @@ func (qp *queuePair) read(wr *transport.WorkRequest) transport.Status {
 	if status != transport.StatusOK {
 		return status
 	}
-	copyBlocks(memory(wr.Second()), from[copyBlocks(memory(wr.Local), from):])
+	copyBlocks(memory(wr.SecondSpan()), from[copyBlocks(memory(wr.Local), from):])
 	return transport.StatusOK
 }
 
@@ -244,11 +244,11 @@ func (qp *queuePair) atomic(wr *transport.WorkRequest) transport.Status {
 	target := word(to)
 	var before uint64
 	if wr.Op == transport.OpFetchAdd {
-		before = target.Add(wr.Arg0) - wr.Arg0
+		before = target.Add(wr.Addend()) - wr.Addend()
 	} else {
 		for {
 			before = target.Load()
-			if before != wr.Arg0 || target.CompareAndSwap(before, wr.Arg1) {
+			if before != wr.Compare() || target.CompareAndSwap(before, wr.Swap()) {
 				break
 			}
 		}
@@ -260,7 +260,7 @@ func (qp *queuePair) atomic(wr *transport.WorkRequest) transport.Status {
 // sendMessage puts a Send into the ring: its bytes if they are few, references
 // to them otherwise.
 func (qp *queuePair) sendMessage(wr *transport.WorkRequest, e *sendEntry) {
-	first, second := memory(wr.Local), memory(wr.Second())
+	first, second := memory(wr.Local), memory(wr.SecondSpan())
 	s := qp.nextSlot(e)
 	s.bytes, s.imm, s.flags = uint32(wr.Bytes()), 0, wr.Flags
 	switch n := wr.Bytes(); {
@@ -275,7 +275,7 @@ func (qp *queuePair) sendMessage(wr *transport.WorkRequest, e *sendEntry) {
 		s.kind = slotSendSpans
 		refs := s.references()
 		refs[0] = referTo(wr.Local)
-		refs[1] = referTo(wr.Second())
+		refs[1] = referTo(wr.SecondSpan())
 	}
 	qp.publish(s, e)
 }

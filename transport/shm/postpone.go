@@ -35,7 +35,7 @@ func (qp *queuePair) postpone(wrs []transport.WorkRequest) (n int, err error) {
 		}
 		p := postponed{wr: wrs[n]}
 		if p.wr.Flags&transport.Inline != 0 {
-			p.inline = bytes.Join([][]byte{memory(p.wr.Local), memory(p.wr.Second())}, nil)
+			p.inline = bytes.Join([][]byte{memory(p.wr.Local), memory(p.wr.SecondSpan())}, nil)
 		}
 		s.postponed = append(s.postponed, p)
 	}
@@ -109,12 +109,13 @@ func (qp *queuePair) proceed() {
 func (qp *queuePair) executeLate(p *postponed, e *sendEntry) transport.Status {
 	wr := p.wr
 	if p.inline != nil {
-		wr.Local, wr.Arg0, wr.Arg1 = spanOf(p.inline), 0, 0
+		wr.Local = spanOf(p.inline)
+		wr = wr.WithSecondSpan(transport.Span{})
 		status := qp.execute(&wr, e)
 		runtime.KeepAlive(p.inline)
 		return status
 	}
-	for _, span := range [...]transport.Span{wr.Local, wr.Second()} {
+	for _, span := range [...]transport.Span{wr.Local, wr.SecondSpan()} {
 		if _, ok := qp.domain.local(span); !ok {
 			return transport.StatusLocalProtection
 		}

@@ -116,7 +116,7 @@ func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
 		return rejected
 	}
 	first, ok1 := qp.domain.local(wr.Local)
-	second, ok2 := qp.domain.local(wr.Second())
+	second, ok2 := qp.domain.local(wr.SecondSpan())
 	switch room := len(first) + len(second); {
 	case !ok1 || !ok2:
 		c.Status = transport.StatusLocalProtection

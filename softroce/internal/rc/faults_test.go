@@ -43,7 +43,7 @@ func (s *script) play() {
 	s.post(a,
 		signaled(transport.FetchAdd(0, a.local.span(0, 8), b.open.remote(4096, 8), 5)),
 		signaled(transport.Write(1, a.local.span(1000, 1100), b.open.remote(0, 1100))),
-		signaled(transport.Send(2, a.local.span(2500, 300)).And(a.local.span(2900, 400))),
+		signaled(transport.Send(2, a.local.span(2500, 300)).WithSecondSpan(a.local.span(2900, 400))),
 		signaled(transport.Read(3, a.local.span(5000, 1500), b.open.remote(6000, 1500))),
 		transport.FetchAdd(4, a.local.span(8, 8), b.open.remote(4096, 8), 7), // unsignaled
 		signaled(transport.WriteImm(5, a.local.span(3300, 600), b.open.remote(2000, 600), 0xabcd)).With(transport.Solicited),
@@ -258,7 +258,7 @@ func TestOnTheWire(t *testing.T) {
 				p.a.local.fill(3)
 				p.b.receive(9, 5, 5*mtu)
 				wr := transport.WorkRequest{ID: 1, Op: op, Local: p.a.local.span(7, c.bytes/3), Imm: 0xfeed}.With(transport.Signaled | transport.Solicited)
-				wr = wr.And(p.a.local.span(20000, c.bytes-c.bytes/3))
+				wr = wr.WithSecondSpan(p.a.local.span(20000, c.bytes-c.bytes/3))
 				to, want := p.b.inbox, slices.Clone(c.want)
 				if op == transport.OpSend {
 					for i := range want {
@@ -310,7 +310,7 @@ func TestReadParts(t *testing.T) {
 			cfg.MTU, cfg.Window, cfg.MaxReads, cfg.Resources = 256, c.window, c.maxReads, c.maxReads
 		})
 		p.b.open.fill(9)
-		wr := signaled(transport.Read(1, p.a.local.span(3, c.bytes/2), p.b.open.remote(11, c.bytes)).And(p.a.local.span(60_000, c.bytes-c.bytes/2)))
+		wr := signaled(transport.Read(1, p.a.local.span(3, c.bytes/2), p.b.open.remote(11, c.bytes)).WithSecondSpan(p.a.local.span(60_000, c.bytes-c.bytes/2)))
 		p.post(p.a, wr)
 		asked, outstanding := 0, 0
 		most := 0

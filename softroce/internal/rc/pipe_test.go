@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -65,8 +66,7 @@ func (m *testMemory) Remote(key uint32, va uint64, n uint32, need transport.Acce
 
 // span is a part of the region as its owner's requests name it.
 func (r *testRegion) span(off, n int) transport.Span {
-	w := transport.WorkRequest{Arg0: r.base + uint64(off), Arg1: uint64(r.key)<<32 | uint64(n)}
-	return w.Second()
+	return provider.SpanAt(r.base+uint64(off), n, r.key)
 }
 
 // remote is a part of the region as the peer's requests name it.

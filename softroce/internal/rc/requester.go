@@ -206,10 +206,10 @@ func (q *QueuePair) nextAtomic(r *request, now Time, p *wire.Packet) bool {
 	*p = wire.Packet{
 		Opcode: wire.FetchAdd, AckRequest: true,
 		PKey: wire.DefaultPKey, DestQP: q.cfg.PeerQPN, PSN: t.next.onWire(),
-		VA: r.Remote.Addr, RKey: uint32(r.Remote.Key), SwapAdd: r.Arg0,
+		VA: r.Remote.Addr, RKey: uint32(r.Remote.Key), SwapAdd: r.Addend(),
 	}
 	if r.Op == transport.OpCompareSwap {
-		p.Opcode, p.Compare, p.SwapAdd = wire.CompareSwap, r.Arg0, r.Arg1
+		p.Opcode, p.Compare, p.SwapAdd = wire.CompareSwap, r.Compare(), r.Swap()
 	}
 	t.askedFor(t.next+1, anew)
 	q.sent(r, 1, true, now)

@@ -582,7 +582,7 @@ func TestInline(t *testing.T) {
 	}
 	for i := range 9 {
 		p.a.local.fill(byte(i))
-		p.post(p.a, signaled(transport.Write(uint64(i), p.a.local.span(5, 200), p.b.open.remote(1000*i, 300)).And(p.a.local.span(900, 100))).With(transport.Inline))
+		p.post(p.a, signaled(transport.Write(uint64(i), p.a.local.span(5, 200), p.b.open.remote(1000*i, 300)).WithSecondSpan(p.a.local.span(900, 100))).With(transport.Inline))
 		p.a.local.fill(0xcc)
 		if i%3 == 2 {
 			p.run()
@@ -601,7 +601,7 @@ func TestInline(t *testing.T) {
 	require.Equal(t, []transport.Status{transport.StatusOK, transport.StatusLocalProtection}, p.a.statuses()[9:])
 
 	p = newPipe(t, func(c *Config) { c.InlineBytes = 100 })
-	p.post(p.a, transport.Write(1, p.a.local.span(0, 50), p.b.open.remote(0, 101)).And(p.a.local.span(0, 51)).With(transport.Inline))
+	p.post(p.a, transport.Write(1, p.a.local.span(0, 50), p.b.open.remote(0, 101)).WithSecondSpan(p.a.local.span(0, 51)).With(transport.Inline))
 	p.run()
 	require.Equal(t, []transport.Status{transport.StatusLocalProtection}, p.a.statuses(), "there is no room for it")
 }

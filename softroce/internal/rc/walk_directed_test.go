@@ -136,9 +136,8 @@ func (s *stage) read(by *side, zone *region, off, n int) *request {
 
 func (s *stage) fetchAdd(by *side, zone *region, off int, add uint64) *request {
 	r := &request{stores: true, target: piece{zone.at.off + off, 8}}
-	r.wr.Op = transport.OpFetchAdd
 	s.fill(by, r, 8)
-	r.wr.Remote, r.wr.Arg0 = zone.remote(r.target), add
+	r.wr = transport.FetchAdd(0, r.wr.Local, zone.remote(r.target), add)
 	r.former = binary.NativeEndian.Uint64(zone.host.model(r.target))
 	r.content = binary.NativeEndian.AppendUint64(nil, r.former+add)
 	return r

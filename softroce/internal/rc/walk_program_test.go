@@ -86,7 +86,7 @@ func (s *side) local(r *request, n int) {
 	r.region, r.pieces = s.slots, s.cut(s.slots.at.off+r.slot*s.slotBytes, n)
 	r.wr.Local = s.slots.span(r.pieces[0])
 	if r.pieces[1].n > 0 || oneIn(s.random, 8) {
-		r.wr = r.wr.And(s.slots.span(r.pieces[1]))
+		r.wr = r.wr.WithSecondSpan(s.slots.span(r.pieces[1]))
 	}
 }
 
@@ -118,7 +118,8 @@ func (s *side) forward(r *request) bool {
 		return false
 	}
 	r.slot, r.region, r.pieces, r.content = from.slot, from.region, from.pieces, from.content
-	r.wr.Local, r.wr.Arg0, r.wr.Arg1 = from.wr.Local, from.wr.Arg0, from.wr.Arg1
+	r.wr.Local = from.wr.Local
+	r.wr = r.wr.WithSecondSpan(from.wr.SecondSpan())
 	r.wr.Flags = transport.Fence
 	return true
 }
@@ -188,15 +189,17 @@ func (s *side) drawAtomic(r *request, op transport.Op) {
 	r.former = former
 	next := former
 	if op == transport.OpFetchAdd {
-		r.wr.Arg0 = s.random.Uint64()
-		next += r.wr.Arg0
+		addend := s.random.Uint64()
+		next += addend
+		r.wr = transport.FetchAdd(0, r.wr.Local, r.wr.Remote, addend)
 	} else {
-		r.wr.Arg0, r.wr.Arg1 = former, s.random.Uint64()
+		compare, swap := former, s.random.Uint64()
 		if oneIn(s.random, 3) {
-			r.wr.Arg0 ^= 1 << s.random.IntN(64)
+			compare ^= 1 << s.random.IntN(64)
 		} else {
-			next = r.wr.Arg1
+			next = swap
 		}
+		r.wr = transport.CompareSwap(0, r.wr.Local, r.wr.Remote, compare, swap)
 	}
 	r.stores = true
 	r.content = binary.NativeEndian.AppendUint64(nil, next)
