@@ -36,16 +36,16 @@ func (a *Adapter) handle(e ibv.Event) {
 	case ibv.EventDeviceFatal:
 		a.loseDevice(fmt.Errorf("%w: it reports %q", errDeviceGone, e.Type))
 	case ibv.EventCQError, ibv.EventSRQError, ibv.EventWQFatal:
-		slog.Error("verbs: a queue of the device failed", "device", a.place.device, "event", e.Type)
+		slog.Error("verbs: a queue of the device failed", "device", a.port.device, "event", e.Type)
 		a.loseDevice(fmt.Errorf("%w: it reports %q", errDeviceGone, e.Type))
 	case ibv.EventPortError:
-		slog.Warn("verbs: port is down; connections fail if it stays so", "device", a.place.device, "port", e.Port)
+		slog.Warn("verbs: port is down; connections fail if it stays so", "device", a.port.device, "port", e.Port)
 	case ibv.EventPortActive:
-		slog.Info("verbs: port is up", "device", a.place.device, "port", e.Port)
+		slog.Info("verbs: port is up", "device", a.port.device, "port", e.Port)
 	case ibv.EventGIDChange, ibv.EventLIDChange:
-		slog.Warn("verbs: the addresses of the port changed; connections from before may fail", "device", a.place.device, "port", e.Port)
+		slog.Warn("verbs: the addresses of the port changed; connections from before may fail", "device", a.port.device, "port", e.Port)
 	default:
-		slog.Debug("verbs: event", "device", a.place.device, "event", e.Type)
+		slog.Debug("verbs: event", "device", a.port.device, "event", e.Type)
 	}
 }
 

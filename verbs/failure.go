@@ -62,19 +62,19 @@ func (q *queuePair) explain(c *transport.Completion, wc *ibv.WC) error {
 // portDown is an error if the port is not active: the device says nothing of it in a
 // completion.
 func (a *Adapter) portDown() error {
-	p := &a.place
-	port, err := a.context.QueryPort(p.port)
+	p := &a.port
+	port, err := a.context.QueryPort(p.number)
 	if err != nil || port.State == ibv.PortActive || port.State == ibv.PortActiveDefer {
 		return nil // what is wrong with the device, its events tell
 	}
-	return fmt.Errorf("port %d of %s is %v: look at its cable and switch, and whether its interface is up ('ip link show %s')", p.port, p.device, port.State, p.gid.Interface)
+	return fmt.Errorf("port %d of %s is %v: look at its cable and switch, and whether its interface is up ('ip link show %s')", p.number, p.device, port.State, p.gid.Interface)
 }
 
 // where names both ends.
 func (q *queuePair) where() string {
-	p := &q.adapter.place
+	p := &q.adapter.port
 	_, peer := q.ends()
-	return fmt.Sprintf("%s port %d, %v queue pair %#x, to %v queue pair %#x", p.device, p.port, gidAddr(p.gid.Addr), q.qp.QPN, peer.GID, peer.QPN)
+	return fmt.Sprintf("%s port %d, %v queue pair %#x, to %v queue pair %#x", p.device, p.number, gidAddr(p.gid.Addr), q.qp.QPN, peer.GID, peer.QPN)
 }
 
 // errDeviceGone is the end of everything on a device.

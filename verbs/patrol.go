@@ -23,7 +23,7 @@ func (a *Adapter) patrol(interval time.Duration) {
 			return
 		case <-tick.C:
 		}
-		port, err := a.context.QueryPort(a.place.port)
+		port, err := a.context.QueryPort(a.port.number)
 		if err != nil {
 			continue // what is wrong with the device, its events tell
 		}

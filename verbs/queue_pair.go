@@ -47,8 +47,8 @@ type queuePair struct {
 // spans is how many local spans a request can have.
 const spans = 2
 
-// markerPlaces are the places of a device's send queue for markers.
-const markerPlaces = 1
+// markerEntries are entries of a device's send queue for markers.
+const markerEntries = 1
 
 // NewQP implements transport.Adapter.
 func (a *Adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
@@ -58,7 +58,7 @@ func (a *Adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 	}
 	init := ibv.QPInit{
 		SendCQ: q.sendCQ.cq, RecvCQ: q.recvCQ.cq,
-		SendDepth: int(cfg.SendDepth) + markerPlaces, SGEs: spans, InlineBytes: int(cfg.InlineBytes),
+		SendDepth: int(cfg.SendDepth) + markerEntries, SGEs: spans, InlineBytes: int(cfg.InlineBytes),
 	}
 	if cfg.SRQ != nil {
 		init.SRQ = cfg.SRQ.(*sharedReceiveQueue).srq
@@ -111,13 +111,13 @@ func (q *queuePair) post(wrs []transport.WorkRequest, o *outstanding, c *complet
 		dead := q.dead.Load()
 		first := o.add(wrs[:n])
 		if dead {
-			o.soften(first)
+			o.withhold(first)
 			o.hand()
 			c.nudge()
 		} else {
 			got, err := hand(wrs[:n], requestID(q.handle, kind, first&positionMask))
 			if err != nil { // there is room: it is the device that fails
-				o.soften(first + uint32(got))
+				o.withhold(first + uint32(got))
 				q.fail(err, true)
 			}
 			o.hand()
@@ -259,7 +259,7 @@ func (q *queuePair) flushed(dst []transport.Completion, o *outstanding, all bool
 // complete have succeeded silently. By whoever polls sendCQ, holding mu.
 func (q *queuePair) mark() {
 	handed := q.sends.handed.Load()
-	if q.marking || q.destroyed || q.gone.Load() || q.sends.empty() || q.sends.isSoft(q.sends.freed.Load()) ||
+	if q.marking || q.destroyed || q.gone.Load() || q.sends.empty() || q.sends.isWithheld(q.sends.freed.Load()) ||
 		handed == q.sends.marked || !q.sendCQ.takeMarker() {
 		return
 	}
