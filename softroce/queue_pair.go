@@ -40,7 +40,7 @@ type queuePair struct {
 	nextReady *queuePair
 	timer     int  // place in engine.timers, plus 1
 	isLazy    bool // in engine.lazy
-	hungry    bool // in receives.hungry
+	starved   bool // in receives.starved
 
 	peerCloses bool       // it said so
 	sendError  unix.Errno // why the kernel refused a message to the peer, since the peer was last heard of

@@ -18,7 +18,7 @@ func (q *QueuePair) handleAcknowledge(p *wire.Packet, now Time) {
 		q.learnCredits(p, psn)
 	}
 	if psn < t.oldest || psn >= t.end {
-		q.counters.GhostAcks++
+		q.counters.StaleAcks++
 		return
 	}
 	switch kind {
@@ -87,7 +87,7 @@ func (q *QueuePair) handleResponse(p *wire.Packet, now Time) {
 	t := &q.req
 	psn := t.oldest.near(p.PSN)
 	if psn < t.oldest || psn >= t.end {
-		q.counters.GhostAcks++
+		q.counters.StaleAcks++
 		return
 	}
 	if p.Opcode.HasAETH() {

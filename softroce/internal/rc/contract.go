@@ -28,8 +28,8 @@ type Memory interface {
 type Receives interface {
 	// Take removes the next receive; false when there is none.
 	Take() (wr transport.WorkRequest, ok bool)
-	// Posted is how many could be taken now. A negative number means that nobody can
-	// tell, because others take from the same queue: the peer is given no limit.
+	// Posted is how many could be taken now. It is negative for a shared queue, where
+	// this is unknown: the peer is given no limit.
 	Posted() int
 }
 
@@ -37,9 +37,9 @@ type Receives interface {
 // the queue pair, and must not call any.
 type Sink interface {
 	// Sent tells that a request of the send queue ended that is to be completed: a
-	// signaled one, or one that failed. places is how many requests of the send queue
-	// this accounts for: itself, and the unsignaled ones that ended before it.
-	Sent(c transport.Completion, places int)
+	// signaled one, or one that failed. entries is how many entries of the send queue
+	// are free again: its own, and those of the unsignaled ones that ended before it.
+	Sent(c transport.Completion, entries int)
 	// Received tells that a receive that was taken has ended; what was received is in
 	// its memory. wr is valid during the call. solicited: wake even those who sleep
 	// for solicited messages and failures only.

@@ -29,7 +29,7 @@ type Counters struct {
 	Timeouts        uint64 `json:"timeouts"`         // retransmission timeouts
 	Duplicates      uint64 `json:"duplicates"`       // request packets that had been carried out before
 	OutOfOrder      uint64 `json:"out_of_order"`     // request packets that came before their turn
-	GhostAcks       uint64 `json:"ghost_acks"`       // acknowledgements and responses of what is not outstanding
+	StaleAcks       uint64 `json:"stale_acks"`       // acknowledgements and responses of what is not outstanding
 	LostResponses   uint64 `json:"lost_responses"`   // times that a READ or atomic was repeated because a later packet was acknowledged
 	ReplayedReads   uint64 `json:"replayed_reads"`   // READ requests answered again
 	ReplayedAtomics uint64 `json:"replayed_atomics"` // atomics answered again, from what was saved

@@ -74,7 +74,7 @@ func (s *script) check() {
 		ids = append(ids, c.ID)
 	}
 	require.Equal(t, []uint64{0, 1, 2, 3, 5, 6, 7, 8, 9, 10}, ids, "each ends once, in order")
-	require.Equal(t, []int{1, 1, 1, 1, 2, 1, 1, 1, 1, 1}, a.places)
+	require.Equal(t, []int{1, 1, 1, 1, 2, 1, 1, 1, 1, 1}, a.entries)
 	require.Len(t, b.sent, 3)
 
 	la, ob := new(testMemory).add(1<<14, 0).fill(10), new(testMemory).add(1<<14, 0).fill(101) // what there was
@@ -177,8 +177,8 @@ func TestEveryFault(t *testing.T) {
 				return 1
 			}
 		})
-		// Everything that was sent before arrives again: ghosts.
-		try(fmt.Sprintf("ghosts after %d", i), func(s *script) {
+		// Everything that was sent before arrives again.
+		try(fmt.Sprintf("stale copies after %d", i), func(s *script) {
 			s.pass = func(*sentPacket) int {
 				if len(s.log)-1 == i {
 					for k := range s.log[:i] {
@@ -211,7 +211,7 @@ func TestDeadLink(t *testing.T) {
 			for _, e := range []*testEnd{s.a, s.b} {
 				require.False(t, e.Outstanding(), "%s after %d", direction, after)
 				ended := 0
-				for _, n := range e.places {
+				for _, n := range e.entries {
 					ended += n
 				}
 				require.Equal(t, map[string]int{"a": scriptRequests, "b": 3}[e.name], ended)

@@ -95,7 +95,7 @@ type testEnd struct {
 	posted     []transport.WorkRequest // receives that have not been taken
 	shared     bool
 	sent       []transport.Completion
-	places     []int
+	entries    []int
 	received   []transport.Completion
 	woken      []bool // solicited, of received
 	failures   []error
@@ -118,9 +118,9 @@ func (e *testEnd) Posted() int {
 	return len(e.posted)
 }
 
-func (e *testEnd) Sent(c transport.Completion, places int) {
+func (e *testEnd) Sent(c transport.Completion, entries int) {
 	e.sent = append(e.sent, c)
-	e.places = append(e.places, places)
+	e.entries = append(e.entries, entries)
 }
 
 func (e *testEnd) Received(wr *transport.WorkRequest, c transport.Completion, solicited bool) {

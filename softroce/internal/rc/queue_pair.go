@@ -34,7 +34,7 @@ func New(cfg Config) *QueuePair {
 	return q
 }
 
-// ringSize is the number of places of a ring for n entries.
+// ringSize is the size of a ring for n entries.
 func ringSize(n int) int { return 1 << bits.Len(uint(max(n, 1)-1)) }
 
 // Handle takes a packet from the peer, whose ICRC has been verified. The packet

@@ -152,8 +152,8 @@ func (q *QueuePair) answer(p *wire.Packet) {
 
 // cannotAnswer fills p with a NAK because the region of a READ was closed since it
 // was carried out. That takes the queue pair to the error state, but not if the
-// READ has been answered before: then its request may be a ghost, long after the
-// peer has got what it wanted, and it is the peer who knows.
+// READ has been answered before: then its request may be a stale copy, long after the
+// peer has got the answer; only the peer knows.
 func (q *QueuePair) cannotAnswer(r *resource, p *wire.Packet) {
 	a := &q.resp
 	psn := r.next

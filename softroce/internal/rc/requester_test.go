@@ -26,8 +26,8 @@ func (p *pipe) writes(n, bytes int) {
 	}
 }
 
-// TestGhosts: acknowledgements of what is not outstanding change nothing.
-func TestGhosts(t *testing.T) {
+// TestStaleAcknowledgements: acknowledgements of what is not outstanding change nothing.
+func TestStaleAcknowledgements(t *testing.T) {
 	t.Parallel()
 	p := newPipe(t, nil)
 	p.writes(3, 100)
@@ -40,7 +40,7 @@ func TestGhosts(t *testing.T) {
 			p.a.Handle(&wire.Packet{Opcode: o, PSN: wire.PSNAdd(0xfffff0, offset), Payload: data(8)}, p.now)
 		}
 	}
-	require.EqualValues(t, 6*(7+4), p.a.statistics.GhostAcks)
+	require.EqualValues(t, 6*(7+4), p.a.statistics.StaleAcks)
 	require.Empty(t, p.take(p.a))
 	require.Empty(t, p.a.sent)
 	// Nor do those of what is, if they make no sense.
@@ -607,7 +607,7 @@ func TestInline(t *testing.T) {
 }
 
 // TestFail: everything outstanding ends, and what is posted later; once, and with
-// the right number of places.
+// the right number of entries.
 func TestFail(t *testing.T) {
 	t.Parallel()
 	why := errors.New("the cable is cut")
@@ -623,11 +623,11 @@ func TestFail(t *testing.T) {
 		p.a.Handle(&s.Packet, p.now)
 	}
 	p.reply(1, ackUnlimited)
-	require.Equal(t, []int{1}, p.a.places)
+	require.Equal(t, []int{1}, p.a.entries)
 	p.a.Fail(why, transport.StatusRetryExceeded)
 	p.a.Fail(errors.New("another"), transport.StatusFatal)
 	require.Equal(t, []transport.Status{transport.StatusOK, transport.StatusRetryExceeded, transport.StatusFlushed}, p.a.statuses())
-	require.Equal(t, []int{1, 2, 1}, p.a.places)
+	require.Equal(t, []int{1, 2, 1}, p.a.entries)
 	require.Equal(t, why, p.a.Err())
 	require.Empty(t, p.a.failures)
 	require.Zero(t, p.a.Deadline())

@@ -3,8 +3,8 @@ package rc
 // resources is the ring of the peer's last READs and atomics: those that are
 // being answered, and those whose answer may have to be given again.
 //
-// The peer has at most Config.Resources of them outstanding, and carrying out
-// another one tells that it has the answer to the one so many places before. So
+// The peer has at most Config.Resources of them outstanding, and a new one
+// shows that it has the answer to the one so many before. So
 // what can be asked for again is always here, and an atomic is never carried out
 // twice.
 type resources struct {

@@ -11,7 +11,7 @@ import (
 type sendQueue struct {
 	requests    []request
 	mask        uint32
-	inline      []byte // payload of inline requests, inlineBytes for each place of the ring
+	inline      []byte // payload of inline requests, inlineBytes for each entry of the ring
 	inlineBytes int
 
 	_      [64]byte
@@ -91,9 +91,9 @@ func (q *QueuePair) finish(status transport.Status) {
 		return
 	}
 	c := transport.Completion{ID: r.ID, Conn: q.cfg.Conn, Op: r.Op, Status: status}
-	places := s.silent
+	entries := s.silent
 	s.silent = 0
-	q.cfg.Sink.Sent(c, places)
+	q.cfg.Sink.Sent(c, entries)
 }
 
 // flush ends all requests, the oldest with the status first and the others as

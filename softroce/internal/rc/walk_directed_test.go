@@ -403,7 +403,7 @@ func TestOldPackets(t *testing.T) {
 		require.Equal(t, 6, by.received)
 		require.NoError(t, by.failed)
 		c := &by.host.counters
-		for name, n := range map[string]uint64{"duplicates": c.Duplicates, "atomics": c.ReplayedAtomics, "reads": c.ReplayedReads, "ghosts": c.GhostAcks} {
+		for name, n := range map[string]uint64{"duplicates": c.Duplicates, "atomics": c.ReplayedAtomics, "reads": c.ReplayedReads, "stale acks": c.StaleAcks} {
 			require.NotZero(t, n, name)
 		}
 	}

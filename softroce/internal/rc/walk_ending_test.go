@@ -35,7 +35,7 @@ func (s *side) shut(reason error, first transport.Status) {
 		s.given, s.shutAt = first, len(s.posted)
 		s.q.Fail(reason, first)
 	}
-	if s.places < s.w.depth && len(s.posted) < s.w.requests {
+	if s.entries < s.w.depth && len(s.posted) < s.w.requests {
 		s.post()
 	}
 	s.q.Fail(errAgain, transport.StatusFatal) // changes nothing

@@ -210,7 +210,7 @@ func (s *side) drawFlags(r *request) {
 	w := s.w
 	switch {
 	case s.random.Float64() < w.signaled, len(s.posted) == w.requests-1,
-		// Or the send queue would be full of requests that never give a place back.
+		// Or the send queue would be full of requests that never free an entry.
 		s.unmarked+1 >= (w.depth+1)/2:
 		r.wr.Flags |= transport.Signaled
 	}
@@ -248,7 +248,7 @@ func (s *side) commit(r *request) {
 	w := s.w
 	w.note("%s posts request %d: %v %d bytes, flags %#x, slot %d, target %+v", s.name, r.index, r.wr.Op, len(r.content), r.wr.Flags, r.slot, r.target)
 	s.posted = append(s.posted, r)
-	s.places++
+	s.entries++
 	s.slotUsers[r.slot]++
 	if s.unmarked++; r.wr.Flags&transport.Signaled != 0 {
 		s.unmarked = 0
