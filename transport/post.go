@@ -81,7 +81,7 @@ func (c *Conn) checkSend(wr *WorkRequest) error {
 	return nil
 }
 
-// badRequest finds out what checkSend did not like.
+// badRequest is the error for a request that checkSend refused.
 func (c *Conn) badRequest(wr *WorkRequest) error {
 	fail := func(err error) error {
 		return c.dev.opError(fmt.Sprintf("post %v (request %d)", wr.Op, wr.ID), ScopeRequest, err)

@@ -54,7 +54,7 @@ type Flags uint8
 
 const (
 	// Signaled asks for a completion. A request without it completes silently,
-	// unless it fails; its place in the send queue is free again once the
+	// unless it fails. It occupies an entry of the send queue until the
 	// completion of a later signaled request has been polled.
 	Signaled Flags = 1 << iota
 	// Inline has the payload copied while posting: the memory is the caller's
@@ -71,7 +71,7 @@ const (
 	allFlags = Signaled | Inline | Fence | Solicited
 )
 
-// Access says what a region may be used for, beyond local use.
+// Access is what peers may do with a region.
 type Access uint8
 
 const (
@@ -124,12 +124,11 @@ func (s Span) Len() int { return int(s.len) }
 // Addr is the virtual address of the first byte. For providers.
 func (s Span) Addr() uint64 { return s.addr }
 
-// LKey names the region: to the program an opaque handle, to a provider, that
-// gets requests from the front, its own MR's local key.
+// LKey names the region. For the program it is an opaque handle. In the
+// requests that a provider gets from the front it is the local key of its MR.
 func (s Span) LKey() uint32 { return s.lkey }
 
-// Slice is the part of s from off on, of n bytes. It panics when that is not
-// within s, as slicing does.
+// Slice is the n bytes of s from off on. It panics when they are not within s.
 func (s Span) Slice(off, n int) Span {
 	if off < 0 || n < 0 || off > int(s.len)-n {
 		panic(fmt.Sprintf("transport: slice [%d:+%d] of a span of %d bytes", off, n, s.len))
@@ -138,7 +137,7 @@ func (s Span) Slice(off, n int) Span {
 }
 
 // RemoteSpan is a part of a peer's region: what a program hands to its peer so
-// that the peer can write, read or count there.
+// that the peer can write, read or use atomics there.
 type RemoteSpan struct {
 	Addr uint64 // virtual address in the owner's process
 	Len  uint32 // bytes granted; the front refuses longer requests
@@ -148,8 +147,7 @@ type RemoteSpan struct {
 // RemoteSpanBytes is the size of an encoded RemoteSpan.
 const RemoteSpanBytes = 16
 
-// Slice is the part of r from off on, of n bytes. It panics when that is not
-// within r.
+// Slice is the n bytes of r from off on. It panics when they are not within r.
 func (r RemoteSpan) Slice(off, n int) RemoteSpan {
 	if off < 0 || n < 0 || off > int(r.Len)-n {
 		panic(fmt.Sprintf("transport: slice [%d:+%d] of a remote span of %d bytes", off, n, r.Len))
