@@ -22,8 +22,7 @@ func trusted(uid, own, overflowUser int) bool {
 	return uid != overflowUser && (uid == own || uid == 0)
 }
 
-// overflowUser is the user that unmapped users look like here, or -1 if all are
-// mapped.
+// overflowUser is the user that unmapped users look like here, or -1 if all are mapped.
 var overflowUser = sync.OnceValue(func() int {
 	users, err := os.ReadFile("/proc/self/uid_map")
 	if err == nil && strings.Join(strings.Fields(string(users)), " ") == "0 0 4294967295" {

@@ -6,9 +6,8 @@ import (
 )
 
 // Join makes a connection without a stream of this package: x carries the set-up
-// messages of the provider's queue pair, and may translate them for a peer that
-// does not use this library. The other end joins as well, by Join or by its own
-// means.
+// messages of the provider's queue pair, and may translate them for a peer that does
+// not use this library. The other end joins as well, by Join or by its own means.
 //
 // x is used during Join only, by the calling goroutine. The provider's queue pair
 // is ready to receive before its last exchange and ready to send after it. x has to

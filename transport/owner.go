@@ -58,8 +58,7 @@ func (o *Owner) acquireSlow() error {
 	}
 }
 
-// TryAcquireBackground takes the word for the provider's background side if it
-// is free.
+// TryAcquireBackground takes the word for the provider's background side if it is free.
 func (o *Owner) TryAcquireBackground() bool {
 	w := o.word.Load()
 	return w&ownerStateMask == 0 && o.word.CompareAndSwap(w, w|ownedByBackground)

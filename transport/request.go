@@ -55,11 +55,10 @@ func refuseRequest(l *link, what string, err error) error {
 	return &OpError{Op: what + " a connection request from " + peerOf(l.stream).String(), Scope: ScopeConnection, Err: err}
 }
 
-// Detach takes the stream out of the request, for another process to continue: it
-// gets the stream's descriptor and the hello, which is all that was read, and calls
-// Adopt. A peer that has sent more than a hello, bytes or descriptors, violates the
-// protocol: it is rejected, and the error is an ErrInvalid. The stream is the
-// caller's.
+// Detach takes the stream out of the request, for another process to continue: it gets
+// the stream's descriptor and the hello, which is all that was read, and calls Adopt.
+// A peer that has sent more than a hello, bytes or descriptors, violates the protocol:
+// it is rejected, and the error is an ErrInvalid. The stream is the caller's.
 func (r *Request) Detach() (stream net.Conn, hello []byte, err error) {
 	switch l := r.link; {
 	case !r.answered.CompareAndSwap(false, true):

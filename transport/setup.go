@@ -116,8 +116,7 @@ func authorize(ctx context.Context, cfg ConnConfig, peer Peer) error {
 	return nil
 }
 
-// admit makes a connection known to the device, or undoes it when set-up failed
-// with err.
+// admit makes a connection known to the device, or undoes it when set-up failed with err.
 func (c *Conn) admit(err error) error {
 	if err == nil {
 		c.dev.track(c)

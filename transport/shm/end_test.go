@@ -85,7 +85,7 @@ func TestAnnouncementAfterUse(t *testing.T) {
 		h.post(t, transport.Send(10, transport.Span{}))
 	}
 	_, err := h.PostSend([]transport.WorkRequest{transport.Send(11, transport.Span{})})
-	require.ErrorIs(t, err, transport.ErrQueueFull, "what waits has its place")
+	require.ErrorIs(t, err, transport.ErrQueueFull, "what waits occupies the queue")
 	require.Empty(t, h.poll(t))
 	require.Zero(t, h.own.slots[0].sequence.Load(), "what was posted later does not overtake")
 

@@ -21,10 +21,10 @@ const (
 // header is the beginning of a half.
 type header struct {
 	// announced counts the regions that were ever announced on this connection.
-	// A key that is unknown is wrong only once that many have been looked at.
+	// An unknown key is wrong only once that many have been handled.
 	announced atomic.Uint32
-	// ended is set when this end has consumed the last message it ever will, and
-	// failure says which one it refused, if any. Then final is what acked was.
+	// ended is set when this end will consume no more messages; failure is then
+	// set if it refused one. Then final is what acked was.
 	ended       atomic.Uint32
 	failedIndex atomic.Uint32
 	failure     atomic.Uint32 // transport.Status for the sender of failedIndex
@@ -34,8 +34,8 @@ type header struct {
 	acked atomic.Uint32
 	_     [lineBytes - 4]byte
 
-	// receiveBell and sendBell say whether this end sleeps, and wants to be woken
-	// by messages and by acknowledgements: see bell.go.
+	// receiveBell and sendBell announce that this end sleeps until messages or
+	// acknowledgements come: see bell.go.
 	receiveBell atomic.Uint32
 	sendBell    atomic.Uint32
 	_           [lineBytes - 8]byte

@@ -21,7 +21,7 @@ type sendSide struct {
 	remote   *remoteRegion // the last one used
 	entries  []sendEntry   // ring by request number, shared with the poller
 
-	condemned error       // why a request failed, which ends the connection; read by the poller of that
+	condemned error       // why a request failed, which ends the connection; read by the poller of that request
 	postponed []postponed // in order
 	waiting   atomic.Bool // there are some
 }
@@ -78,7 +78,7 @@ func (qp *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 		}
 		tail++
 	}
-	s.posted.Store(uint64(signaled)<<32 | uint64(tail)) // and only then look who sleeps
+	s.posted.Store(uint64(signaled)<<32 | uint64(tail)) // before looking whether the peer sleeps
 	if s.messages != messages {
 		qp.ringReceiver()
 	}
@@ -92,7 +92,7 @@ func (qp *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 }
 
 // condemn ends the connection, as soon as what was posted before the failed request is
-// done: messages that wait for a receive of the peer's, and do not fail for this.
+// done: messages that wait for a receive of the peer do not fail for this.
 func (qp *queuePair) condemn(wr *transport.WorkRequest, status transport.Status) {
 	reason, messages := qp.failure(wr, status), qp.send.messages
 	qp.send.condemned = reason
@@ -114,10 +114,11 @@ func (qp *queuePair) condemn(wr *transport.WorkRequest, status transport.Status)
 	})
 }
 
-// condemnedLook is how soon the end comes if nobody polls, who would find it earlier.
+// condemnedLook is how soon the connection ends if the program does not poll; a poll
+// ends it earlier.
 const condemnedLook = 10 * time.Millisecond
 
-// failure says why a request failed.
+// failure is why a request failed.
 func (qp *queuePair) failure(wr *transport.WorkRequest, status transport.Status) error {
 	if r := qp.peers.get(uint32(wr.Remote.Key)); r != nil && r.lost != nil {
 		return fmt.Errorf("%v (request %d): the peer's region could not be mapped here: %w", wr.Op, wr.ID, r.lost)
@@ -164,8 +165,8 @@ func (qp *queuePair) execute(wr *transport.WorkRequest, e *sendEntry) transport.
 	}
 }
 
-// nextSlot is the slot for the request's message. There is one: the ring has as
-// many as there can be requests outstanding.
+// nextSlot is the slot for the request's message. One is always free: the ring
+// has as many as requests can be outstanding.
 func (qp *queuePair) nextSlot(e *sendEntry) *slot {
 	e.awaits, e.message = true, qp.send.messages
 	return &qp.own.slots[e.message&qp.own.mask]
@@ -282,7 +283,7 @@ func (qp *queuePair) sendMessage(wr *transport.WorkRequest, e *sendEntry) {
 
 func referTo(s transport.Span) reference { return reference{s.Addr(), uint32(s.Len()), s.LKey()} }
 
-// remoteBytes is the peer's memory that a request is about.
+// remoteBytes is the peer's memory that a request names.
 func (qp *queuePair) remoteBytes(wr *transport.WorkRequest, n uint32, need transport.Access) ([]byte, transport.Status) {
 	r := qp.send.remote
 	if r == nil || r.key != uint32(wr.Remote.Key) || r.gone.Load() {

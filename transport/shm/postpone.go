@@ -8,9 +8,9 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// A key can arrive sooner than the region's announcement, which takes the way over the
-// socket. The request then waits, and all after it, and nobody for them: a peer that
-// promises announcements and sends none keeps nobody waiting but itself.
+// A key can arrive sooner than the region's announcement, which comes over the socket.
+// The request then waits, and all after it on that connection. A peer that promises
+// announcements and sends none blocks only its own connection.
 
 // postponed is a request that waits.
 type postponed struct {
@@ -21,7 +21,8 @@ type postponed struct {
 // statusPostponed is not a status of a completion.
 const statusPostponed transport.Status = 255
 
-// postpone keeps requests for later. The caller posts, and has stored what it has.
+// postpone keeps requests for later. The caller holds the send side, and has
+// published what it posted before.
 func (qp *queuePair) postpone(wrs []transport.WorkRequest) (n int, err error) {
 	s := &qp.send
 	for ; n < len(wrs); n++ {
@@ -53,14 +54,14 @@ func (qp *queuePair) resume() {
 			return
 		}
 		if looks < 100 {
-			runtime.Gosched() // posting takes no time
+			runtime.Gosched() // a post is short
 		} else {
 			time.Sleep(20 * time.Microsecond)
 		}
 	}
 }
 
-// proceed does that for the one who may post.
+// proceed is resume for the holder of the send side.
 func (qp *queuePair) proceed() {
 	s := &qp.send
 	if len(s.postponed) == 0 {

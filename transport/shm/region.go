@@ -17,7 +17,7 @@ type domain struct {
 	regions handle.Table[region] // by local key, which is the remote key, too
 	first   uint32               // where the keys begin
 
-	mu    sync.Mutex // orders announcements: a peer hears of every region once
+	mu    sync.Mutex // orders announcements: each region is announced to a peer once
 	peers map[*queuePair]struct{}
 	count int // regions
 	bytes uint64
@@ -53,7 +53,7 @@ func (d *domain) Alloc(size int, access transport.Access) (transport.MR, error) 
 	r := &region{domain: d, seg: seg, mem: seg.mem[:size:size], base: addressOf(seg.mem), access: access}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.count == maxRegions || uint64(size) > maxRegionBytes-d.bytes { // what peers take of it
+	if d.count == maxRegions || uint64(size) > maxRegionBytes-d.bytes { // peers accept no more
 		seg.close()
 		return nil, fmt.Errorf("%w: a protection domain holds at most %d regions of %d bytes, and has %d of %d", transport.ErrOutOfRange, maxRegions, maxRegionBytes, d.count, d.bytes)
 	}
@@ -89,7 +89,7 @@ func (r *region) Revoke() {
 
 func (r *region) Close() error { return r.seg.close() }
 
-// join makes a queue pair hear of the domain's regions, those that exist and
+// join has the domain's regions announced to a queue pair, those that exist and
 // those to come.
 func (d *domain) join(qp *queuePair) {
 	d.mu.Lock()

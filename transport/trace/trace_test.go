@@ -351,7 +351,7 @@ func BenchmarkWrite(bench *testing.B) {
 		}
 	}
 	for _, url := range []string{"loopback:", "trace+loopback:"} {
-		bench.Run(url+"/in vain", func(bench *testing.B) {
+		bench.Run(url+"/empty poll", func(bench *testing.B) {
 			a, _ := pairtest.New(bench, url)
 			var cs [1]transport.Completion
 			for bench.Loop() {
