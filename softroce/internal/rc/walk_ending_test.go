@@ -328,5 +328,5 @@ func beginRevoke(w *walk) {
 	}
 }
 
-// covers says whether a part of the host's memory is within the region.
+// covers reports whether a part of the host's memory is within the region.
 func (r *region) covers(p piece) bool { return p.off >= r.at.off && p.end() <= r.at.end() }

@@ -228,7 +228,7 @@ func (s *side) drawFlags(r *request) {
 	}
 }
 
-// disturbs says whether r changes what an unfinished READ is to find. The READ
+// disturbs reports whether r changes what an unfinished READ is to find. The READ
 // may be answered, or answered again, after r was carried out: only a fence keeps
 // them apart.
 func (s *side) disturbs(r *request) bool {

@@ -302,7 +302,7 @@ func (s *side) noteAnswer(p *wire.Packet) {
 	}
 }
 
-// done says whether all has happened that this side waits for.
+// done reports whether all has happened that this side waits for.
 func (s *side) done() bool {
 	if s.w.lawless && s.failed == nil {
 		return false
