@@ -63,7 +63,7 @@ func open(u *url.URL, patrolInterval time.Duration) (*Adapter, error) {
 	return a, nil
 }
 
-// measure finds out the limits of the device.
+// measure finds the limits of the device.
 func (a *Adapter) measure() (err error) {
 	if a.attr, err = a.context.QueryDevice(); err != nil {
 		return err
@@ -72,8 +72,8 @@ func (a *Adapter) measure() (err error) {
 	return err
 }
 
-// measureInline finds out how many bytes a request can carry: the device tells
-// only whether a queue pair that wants so many can be made.
+// measureInline finds how many bytes a request can carry: a device reveals it
+// only by making, or refusing, a queue pair with that many.
 func (a *Adapter) measureInline() (int, error) {
 	pd, err := a.context.AllocPD()
 	if err != nil {
@@ -181,7 +181,7 @@ func (a *Adapter) notes() []string {
 // Close implements transport.Adapter.
 func (a *Adapter) Close() error {
 	close(a.closing)
-	a.patrolling.Wait()      // first: it asks the device, and a context that is closed is no memory any more
+	a.patrolling.Wait()      // first: it queries the device, and a closed context is freed memory
 	err := a.context.Close() // ends listen
 	<-a.events
 	return errors.Join(err, a.open.Err())

@@ -22,7 +22,7 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	a := q.adapter
 	access := ibv.AccessLocalWrite | ibv.AccessRemoteRead | ibv.AccessRemoteWrite
 	if a.attr.AtomicCap > 0 {
-		access |= ibv.AccessRemoteAtomic // what is granted, each region says
+		access |= ibv.AccessRemoteAtomic // each region decides what is granted
 	}
 	if err := q.qp.ToInit(a.port.number, access); err != nil {
 		return err
@@ -61,8 +61,8 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	if err == nil {
 		return nil
 	}
-	// The peer may be ready sooner, and what it sends may fail the connection before
-	// this end can send: that is a connection that has ended, not one that was not made.
+	// The peer may be ready sooner, and its requests may fail the connection before this
+	// end can send: then the set-up succeeds, with a connection that has ended.
 	if state, queryErr := q.qp.Query(); queryErr == nil && state.State == ibv.StateError {
 		return nil
 	}
@@ -95,7 +95,7 @@ func (a *Adapter) checkPeer(peer roceaddr.Address) error {
 	return nil
 }
 
-// firstPSN is where a queue pair begins to count.
+// firstPSN is the first packet sequence number of a queue pair.
 func (a *Adapter) firstPSN() uint32 {
 	if a.options.psn >= 0 {
 		return uint32(a.options.psn)

@@ -17,7 +17,7 @@ func (a *Adapter) listen() {
 		switch {
 		case errors.Is(err, os.ErrClosed):
 			return
-		case err != nil: // what an open device has no reason for
+		case err != nil: // an open device should not fail so
 			a.loseDevice(fmt.Errorf("%w: %w", errDeviceGone, err))
 			return
 		}
@@ -49,7 +49,7 @@ func (a *Adapter) handle(e ibv.Event) {
 	}
 }
 
-// loseDevice ends all connections: nothing will complete any more.
+// loseDevice ends all connections: the device completes nothing any more.
 func (a *Adapter) loseDevice(why error) {
 	for _, q := range a.pairs.All() {
 		q.gone.Store(true)

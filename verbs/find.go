@@ -23,8 +23,8 @@ type devicePort struct {
 	gidBecause string
 }
 
-// find opens the device that the options mean: the one that they name, or the first
-// with an active port, or with the address.
+// find opens the device of the options: the named one, the one with the address, or
+// the first with an active port.
 func find(o *options) (*ibv.Context, devicePort, error) {
 	devices, err := ibv.Devices()
 	if err != nil {

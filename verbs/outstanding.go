@@ -77,7 +77,7 @@ func (o *outstanding) complete(position uint32) (r record, ok bool) {
 	return r, true
 }
 
-// A device carries the low bits of a sequence number for us, the position.
+// A device returns the low bits of a sequence number, the position.
 const (
 	positionBits = 30
 	positionMask = 1<<positionBits - 1

@@ -7,8 +7,8 @@ import (
 )
 
 // SpanAt makes a local span as the front of transport hands it to a provider: n bytes
-// at addr in the region with a local key. No region has to be there. The front makes
-// spans only of its regions, so the layout of transport.Span is spelled out here.
+// at addr in the region with a local key. There need not be a region. Package transport
+// exports no such constructor, so the layout of transport.Span is repeated here.
 func SpanAt(addr uint64, n int, lkey uint32) transport.Span {
 	s := struct {
 		addr      uint64
