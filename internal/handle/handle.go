@@ -67,7 +67,8 @@ func slotOf[T any](slots []slot[T], handle uint32) *slot[T] {
 	return &slots[handle&uint32(len(slots)-1)]
 }
 
-// grow doubles the slots. Objects in different slots stay in different slots.
+// grow replaces the slots by size ones, a multiple of the former number: objects in
+// different slots stay in different slots.
 func (t *Table[T]) grow(size int) *[]slot[T] {
 	grown := make([]slot[T], size)
 	if old := t.slots.Load(); old != nil {
