@@ -2,7 +2,6 @@ package rc
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"testing"
@@ -335,22 +334,4 @@ func TestReadParts(t *testing.T) {
 		require.True(t, bytes.Equal(p.b.open.mem[11:11+c.bytes], slices.Concat(p.a.local.mem[3:3+c.bytes/2], p.a.local.mem[60_000:60_000+c.bytes-c.bytes/2])))
 		require.Zero(t, p.count(func(s *sentPacket) bool { return s.Opcode == wire.Acknowledge }))
 	}
-}
-
-// TestAtomicValues: operands and results are numbers, not bytes.
-func TestAtomicValues(t *testing.T) {
-	t.Parallel()
-	p := newPipe(t, nil)
-	word := p.b.open.mem[64:72]
-	binary.NativeEndian.PutUint64(word, 0xffff_ffff_ffff_fffe)
-	p.post(p.a,
-		signaled(transport.FetchAdd(1, p.a.local.span(0, 8), p.b.open.remote(64, 8), 5)),
-		signaled(transport.CompareSwap(2, p.a.local.span(8, 8), p.b.open.remote(64, 8), 4, 9)),
-		signaled(transport.CompareSwap(3, p.a.local.span(19, 8), p.b.open.remote(64, 8), 3, 0x0102030405060708)),
-	)
-	p.run()
-	p.allOK(p.a, 3)
-	require.Equal(t, []uint64{0xffff_ffff_ffff_fffe, 3, 3}, []uint64{p.a.local.uint64(0), p.a.local.uint64(8), p.a.local.uint64(19)})
-	require.EqualValues(t, 0x0102030405060708, binary.NativeEndian.Uint64(word))
-	require.Equal(t, uint64(0xffff_ffff_ffff_fffe), p.log[3].Original)
 }

@@ -206,19 +206,6 @@ func TestAtomicAlignment(t *testing.T) {
 	}
 }
 
-// TestEmptyNeedsNoKey: reading or writing no bytes succeeds whatever the key.
-func TestEmptyNeedsNoKey(t *testing.T) {
-	t.Parallel()
-	p := newPipe(t, nil)
-	p.b.receive(1, 0, 100)
-	bad := transport.RemoteSpan{Addr: 12345, Key: 999}
-	p.post(p.a, signaled(transport.Write(1, transport.Span{}, bad)), signaled(transport.Read(2, transport.Span{}, bad)),
-		signaled(transport.WriteImm(3, transport.Span{}, bad, 1)))
-	p.run()
-	p.allOK(p.a, 3)
-	require.Len(t, p.b.received, 1)
-}
-
 // TestRevokedMidway: a region that is closed between two packets of a message is
 // not touched by the second.
 func TestRevokedMidway(t *testing.T) {
