@@ -1,11 +1,13 @@
 package shm
 
 import (
+	"encoding/binary"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/rfaas-go/rfaas/internal/order"
+	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -200,14 +202,15 @@ func (qp *queuePair) write(wr *transport.WorkRequest) transport.Status {
 // place copies from to to, which is as long; the last word, if it is aligned, last
 // and in one piece, for a program that watches it (transport.FeatureWatchMemory).
 func place(to, from []byte) {
-	head := len(from) - 8
-	if head < 0 || !aligned(to[head:]) {
+	head := max(len(from)-8, 0)
+	word := pages.Word(to[head:])
+	if word == nil {
 		copyBlocks(to, from)
 		return
 	}
-	last := getWord(from[head:]) // before copying: the two may overlap
+	last := pages.LoadWord(from[head:]) // before copying: the two may overlap
 	copyBlocks(to, from[:head])
-	order.Publish64(word(to[head:]), last)
+	order.Publish64(word, last)
 }
 
 // copyBlock is as much as is copied at once. From 1 MiB or so on, the runtime's
@@ -242,7 +245,10 @@ func (qp *queuePair) atomic(wr *transport.WorkRequest) transport.Status {
 	if status != transport.StatusOK {
 		return status
 	}
-	target := word(to)
+	target := pages.Word(to)
+	if target == nil { // a hostile peer has announced an unaligned base
+		return transport.StatusRemoteInvalidRequest
+	}
 	var before uint64
 	if wr.Op == transport.OpFetchAdd {
 		before = target.Add(wr.Addend()) - wr.Addend()
@@ -254,7 +260,7 @@ func (qp *queuePair) atomic(wr *transport.WorkRequest) transport.Status {
 			}
 		}
 	}
-	putWord(memory(wr.Local), before)
+	binary.NativeEndian.PutUint64(memory(wr.Local), before)
 	return transport.StatusOK
 }
 

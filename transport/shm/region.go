@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/rfaas-go/rfaas/internal/handle"
+	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -45,12 +46,11 @@ func (d *domain) Close() error {
 }
 
 func (d *domain) Alloc(size int, access transport.Access) (transport.MR, error) {
-	pages := (size + pageSize - 1) &^ (pageSize - 1)
-	seg, err := newSegment("rfaas-region", pages+pageSize, access&(transport.RemoteWrite|transport.RemoteAtomic) == 0)
+	seg, err := newSegment("rfaas-region", size+pageSize, access&(transport.RemoteWrite|transport.RemoteAtomic) == 0)
 	if err != nil {
 		return nil, err
 	}
-	r := &region{domain: d, seg: seg, mem: seg.mem[:size:size], base: addressOf(seg.mem), access: access}
+	r := &region{domain: d, seg: seg, mem: seg.mem[:size:size], base: pages.Address(seg.mem), access: access}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.count == maxRegions || uint64(size) > maxRegionBytes-d.bytes { // peers accept no more
