@@ -72,7 +72,7 @@ func TestHostileClients(t *testing.T) {
 	attack("longer than a slot", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
 		long := transport.RemoteSpan{Addr: s.worker.Addr, Key: s.worker.Key, Len: headerBytes + 1025}
 		wr := transport.WriteImm(0, s.local, long, requestImm(0, kindPlain, 1))
-		return []transport.WorkRequest{wr.And(s.local.Slice(0, 1))}
+		return []transport.WorkRequest{wr.WithSecondSpan(s.local.Slice(0, 1))}
 	})
 	attack("cancel with a payload", true, func(_ *Client, s *clientSlot) []transport.WorkRequest {
 		return imm(s, 64, requestImm(0, kindCancel, 0))
@@ -288,7 +288,7 @@ func TestHostileWorker(t *testing.T) {
 		"longer than the room": func(s *session, id uint64) transport.WorkRequest {
 			long := s.slots[0].returned
 			long.Len++
-			return transport.WriteImm(0, s.slots[0].local, long, replyImm(0, StatusOK, id)).And(s.slots[0].local.Slice(0, 1))
+			return transport.WriteImm(0, s.slots[0].local, long, replyImm(0, StatusOK, id)).WithSecondSpan(s.slots[0].local.Slice(0, 1))
 		},
 		"send": func(*session, uint64) transport.WorkRequest { return transport.Send(0, transport.Span{}) },
 	} {

@@ -18,8 +18,8 @@ func init() {
 	transport.Register("softroce", func(u *url.URL) (transport.Adapter, error) { return Open(u) })
 }
 
-// Adapter is a RoCEv2 engine on a UDP socket. Programs open it with transport.Open
-// and find it at Device.Adapter, for what only softroce can tell.
+// Adapter is a RoCEv2 engine on a UDP socket. Programs open it with transport.Open;
+// Device.Adapter returns it, for the methods that only softroce has.
 type Adapter struct {
 	engine  *engine
 	options options
@@ -68,9 +68,8 @@ func Open(u *url.URL) (*Adapter, error) {
 	return a, nil
 }
 
-// listen opens the socket: on the address that was asked for, or somewhere on
-// loopback. There, each engine takes an address of its own, so that all can have
-// RoCE's port, by which other programs know what the packets are.
+// listen opens the socket on the given address, or on a loopback address that no
+// other engine has: so all can use RoCE's port, by which tools recognize the packets.
 func listen(o options) (s *socket, note string, err error) {
 	if o.address.IsValid() {
 		s, err = openSocket(o.address, o.exact)
@@ -132,7 +131,7 @@ func (a *Adapter) window() int {
 	return min(max(a.engine.socket.buffer/share/(a.mtu+overhead), 16), maxWindow)
 }
 
-// firstPSN is where a queue pair begins to count.
+// firstPSN is the first packet sequence number of a queue pair.
 func (a *Adapter) firstPSN() uint32 {
 	if a.options.psn >= 0 {
 		return uint32(a.options.psn)

@@ -6,9 +6,8 @@ import (
 	"github.com/rfaas-go/rfaas/softroce/wire"
 )
 
-// handle checks a packet, which anybody may have sent, and hands it to its queue
-// pair: a datagram, or from a raw socket the IP packet. Everything that is wrong with
-// it is counted, and that is all.
+// handle checks a packet from an untrusted network, a datagram or, from a raw socket, an
+// IP packet, and hands it to its queue pair. Invalid packets are counted and dropped.
 func (e *engine) handle(packet []byte, from *sockaddr) {
 	e.counters.PacketsReceived++
 	if e.socket.raw {
@@ -31,8 +30,8 @@ func (e *engine) handle(packet []byte, from *sockaddr) {
 	e.deliver(q, packet, id)
 }
 
-// handleWhole is handle for a packet that came with its IP header, of which the
-// ICRC can be checked as it stands.
+// handleWhole is handle for a packet with its IP header, so that the ICRC can
+// be checked exactly.
 func (e *engine) handleWhole(packet []byte) {
 	frame, err := wire.ParseIP(packet)
 	if err != nil {
@@ -55,7 +54,7 @@ func (e *engine) handleWhole(packet []byte) {
 	e.deliver(q, frame.Datagram, frame.ID)
 }
 
-// addressee is the queue pair that a datagram says it is for, nil if there is none.
+// addressee is the queue pair that a datagram names, nil if there is none.
 func (e *engine) addressee(datagram []byte) *queuePair {
 	if len(datagram) < minDatagram {
 		e.counters.Malformed++
@@ -85,8 +84,8 @@ func (e *engine) deliver(q *queuePair, datagram []byte, id uint16) {
 
 const (
 	minDatagram = 12 + wire.ICRCBytes // a BTH and the ICRC
-	// partition is the part of a P_Key that names the partition; the top bit says
-	// how much of a member the sender is.
+	// partition is the part of a P_Key that names the partition; the top bit is
+	// full or limited membership.
 	partition = 0x7fff
 )
 
@@ -95,8 +94,8 @@ func (s *source) allows(from netip.AddrPort) bool {
 	return from.Addr() == s.addr && (!s.pinned || from.Port() == s.port)
 }
 
-// matches reports whether the peer sent this, and sees to it that the flow is the
-// one for its port.
+// matches reports whether the peer sent this, and updates the flow if the peer's
+// port has changed.
 func (s *source) matches(from *sockaddr, local netip.AddrPort) bool {
 	if from.raw == s.last {
 		return true

@@ -11,13 +11,11 @@ import (
 )
 
 // background is the side of an engine that serves the network when no program
-// does: for a passive target, in the middle of a long function, while everybody
-// sleeps.
+// does: for a passive target, during a long function, or while all programs sleep.
 //
-// While a program polls, it looks twice in a millisecond whether that is still
-// so, and keeps its hands off. Otherwise it serves: it drives the engine until
-// there is nothing left, arms, looks again, and parks on the runtime's poller
-// until the socket is readable or a timer is due.
+// While a program polls, it only checks twice in a millisecond whether that is still so.
+// Otherwise it serves: it drives the engine until there is nothing left, arms, looks
+// again, and parks on the runtime's poller until the socket is readable or a timer is due.
 type background struct {
 	engine  *engine
 	poller  *os.File // an epoll set with the socket and the bell, itself watched by the runtime's
@@ -28,7 +26,7 @@ type background struct {
 	stopped chan struct{}
 	done    sync.WaitGroup
 
-	// Its own: what parking needs, made once.
+	// For its goroutine only: what parking needs, made once.
 	events   [2]unix.EpollEvent
 	got      int
 	look     func(fd uintptr) bool
@@ -44,14 +42,14 @@ type background struct {
 }
 
 const (
-	// lookPeriod is half of how long a program may stay away before the background
+	// lookPeriod is half of how long no program has to drive before the background
 	// side takes over.
 	lookPeriod = 500 * time.Microsecond
-	// manyDrives are more than a program does in a lookPeriod that it mostly sleeps.
+	// manyDrives is more than a program drives in a lookPeriod in which it mostly sleeps.
 	manyDrives = 64
-	// vainWakes in a row, each finding that a program had been there before, are no
-	// coincidence: one polls although another sleeps.
-	vainWakes = 16
+	// After emptyWakes wake-ups in a row with nothing to do, because a program had
+	// driven before, one program polls although another sleeps.
+	emptyWakes = 16
 
 	awake = -1
 )
@@ -92,7 +90,7 @@ func newBackground(e *engine) (*background, error) {
 	return b, nil
 }
 
-// begin starts it, once the engine knows it.
+// begin starts it, when the engine refers to it.
 func (b *background) begin() {
 	b.serving.Store(true)
 	b.done.Go(b.run)
@@ -103,7 +101,7 @@ func (b *background) begin() {
 func (b *background) serves() bool { return b.serving.Load() }
 
 // clockIsOld reports whether the engine's clock may not have been read for long:
-// nobody drives all the time, or half a millisecond has passed.
+// no program drives all the time, or half a millisecond has passed.
 func (b *background) clockIsOld() bool {
 	if b.serving.Load() {
 		return true
@@ -115,8 +113,7 @@ func (b *background) clockIsOld() bool {
 	return false
 }
 
-// attend has the background side serve, because a program goes to sleep, until
-// dismiss.
+// attend has the background side serve until dismiss, because a program goes to sleep.
 func (b *background) attend() {
 	b.sleepers.Add(1)
 	if !b.serving.Load() {
@@ -162,7 +159,7 @@ func (b *background) run() {
 	}
 }
 
-// watch keeps its hands off while a program polls. It reports false once stopped.
+// watch waits while a program polls. It reports false once stopped.
 func (b *background) watch(look *time.Timer) bool {
 	for {
 		seen := b.engine.drives.Load()
@@ -182,10 +179,10 @@ func (b *background) watch(look *time.Timer) bool {
 	}
 }
 
-// serve serves until a program polls by itself. It reports false once stopped.
+// serve serves until a program polls. It reports false once stopped.
 func (b *background) serve() bool {
 	b.serving.Store(true)
-	for vain := 0; ; {
+	for empty := 0; ; {
 		seen := b.engine.drives.Load()
 		arrived, until := b.driveAll()
 		if b.arm(until) {
@@ -198,22 +195,22 @@ func (b *background) serve() bool {
 		}
 		switch {
 		case b.engine.drives.Load() == seen:
-			vain = 0
+			empty = 0
 			continue
 		case arrived:
-			vain = 0
+			empty = 0
 		default:
-			vain++
+			empty++
 		}
-		if b.sleepers.Load() > 0 && vain < vainWakes {
+		if b.sleepers.Load() > 0 && empty < emptyWakes {
 			continue
 		}
 		b.serving.Store(false)
-		if b.sleepers.Load() == 0 || vain >= vainWakes {
+		if b.sleepers.Load() == 0 || empty >= emptyWakes {
 			b.watchSocket(&b.disarmed)
 			return true
 		}
-		b.serving.Store(true) // for one that saw that it was served, and sleeps
+		b.serving.Store(true) // for a program that saw it set, and sleeps
 	}
 }
 
@@ -240,8 +237,8 @@ func (b *background) driveAll() (arrived bool, until time.Duration) {
 	}
 }
 
-// arm asks for a wake-up by the socket, looks again, and reports whether it is
-// quiet, so that it is time to park.
+// arm asks for a wake-up by the socket, looks again, and reports whether there
+// is nothing to do, so that it can park.
 func (b *background) arm(until time.Duration) bool {
 	e := b.engine
 	b.parked.Store(int64(until))
@@ -253,12 +250,12 @@ func (b *background) arm(until time.Duration) bool {
 	if !quiet {
 		b.parked.Store(awake)
 	}
-	e.Unlock() // what was left meanwhile makes it wake at once
+	e.Unlock() // posts that were left meanwhile wake it at once
 	return quiet
 }
 
-// watchSocket says whether a datagram is to wake the background side. One that
-// was armed, and not asked since, would wake it for each.
+// watchSocket sets whether a datagram wakes the background side. While armed,
+// each datagram would.
 func (b *background) watchSocket(event *unix.EpollEvent) {
 	if err := unix.EpollCtl(b.epoll, unix.EPOLL_CTL_MOD, b.engine.socket.inlet, event); err != nil {
 		panic("softroce: watching the socket: " + err.Error()) // the descriptors are our own

@@ -59,8 +59,8 @@ func (b *batch) open(e *engine) {
 	}
 }
 
-// add puts the packet that a queue pair's Next gave into the batch. If its payload's
-// memory is not there, it is not sent, and the queue pair is told.
+// add puts the packet that a queue pair's Next returned into the batch. If its payload's
+// memory is not mapped, the packet is not sent, and the queue pair is notified.
 func (b *batch) add(q *queuePair, p *wire.Packet) {
 	if b.packets == batchPackets {
 		b.flush()
@@ -73,8 +73,8 @@ func (b *batch) add(q *queuePair, p *wire.Packet) {
 	}
 	s := &b.slots[b.packets]
 	h := p.EncodeHeader(s[:])
-	// What a peer reads may change under our hands, and then the ICRC would not fit
-	// what the kernel copies later.
+	// Memory that a peer reads may change at any time, and then the ICRC would not
+	// match the bytes that the kernel copies later.
 	whole := payload <= copyBytes || p.Opcode.IsReadResponse()
 	var icrc uint32
 	if payload == 0 {
@@ -119,8 +119,8 @@ func (d *destination) seal(p *wire.Packet, s []byte, h int, whole bool, id uint1
 	return d.flow.Seal(s[:h], p.Payload, id)
 }
 
-// show shows a packet to the tap, unless its memory has gone since it was sealed:
-// then the kernel will not find it, either.
+// show shows a packet to the tap, unless its memory was unmapped since it was
+// sealed: then the kernel cannot read it, either.
 func (b *batch) show(q *queuePair, p *wire.Packet, id uint16) {
 	if pages.Guard(func() { b.whole = p.AppendTo(b.whole[:0], &q.to.flow, id) }) == nil {
 		b.engine.capture(Captured{Sent: true, Source: b.engine.socket.local, Destination: q.peer, ID: id, Datagram: b.whole})
@@ -133,7 +133,7 @@ func (b *batch) grows(q *queuePair, size int) bool {
 	return b.to == q && size <= b.segment && b.count < gsoPackets && b.bytes+size <= gsoBytes
 }
 
-// place makes a packet of size bytes a part of the last message, or of a new one.
+// place adds a packet of size bytes to the last message, or to a new one.
 func (b *batch) place(q *queuePair, size int) {
 	if b.grows(q, size) {
 		b.count++
@@ -179,8 +179,8 @@ func (b *batch) vector(memory []byte) {
 	h.SetIovlen(int(h.Iovlen) + 1)
 }
 
-// flush sends the batch. What the kernel does not take is lost, as on a network:
-// it is retransmitted.
+// flush sends the batch. Packets that the kernel refuses are lost, as on a
+// network, and retransmitted.
 func (b *batch) flush() {
 	if b.messages == 0 {
 		return
@@ -208,7 +208,7 @@ func (b *batch) flushMany(fd uintptr) {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.headers[sent])), uintptr(b.messages-sent), unix.MSG_DONTWAIT, 0, 0)
 		if errno != 0 {
 			b.refused(sent, errno)
-			n = 1 // go on behind it
+			n = 1 // skip it
 		}
 		sent += int(n)
 	}
@@ -219,7 +219,7 @@ func (b *batch) refused(message int, errno unix.Errno) {
 	c, q := &b.engine.counters, b.pairs[message]
 	c.SendErrors++
 	if b.headers[message].Controllen > 0 && (errno == unix.EINVAL || errno == unix.EIO) {
-		// The way there cannot do it, for want of checksum offload, say.
+		// The route does not support it, for example without checksum offload.
 		q.to.whole = true
 		c.SegmentationRefused++
 		return

@@ -19,9 +19,9 @@ type Captured struct {
 }
 
 // Tap has f called with every packet that the engine sends, and with every one
-// that it receives whose source and ICRC are right; nil ends that. f runs within
-// the engine, which waits for it, and must not use the device. Tap may be called
-// from anywhere. When it returns, an earlier f is not called any more.
+// that it receives with the right source and ICRC; nil ends that. f runs under
+// the engine lock and must not use the device. Tap may be called from anywhere.
+// When it returns, an earlier f is not called any more.
 func (a *Adapter) Tap(f func(Captured)) {
 	a.engine.Lock()
 	a.engine.tap = f
@@ -34,7 +34,7 @@ func (e *engine) capture(c Captured) {
 	e.tap(c)
 }
 
-// observers are asked to look at every engine that is opened.
+// observers are called with every engine that is opened.
 var observers struct {
 	sync.Mutex
 	list []*func(*Adapter)

@@ -7,7 +7,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// completionQueue is a completion queue. Whoever has the engine lock pushes.
+// completionQueue is a completion queue. Pushing takes the engine lock.
 type completionQueue struct {
 	engine *engine
 	provider.CompletionQueue

@@ -12,10 +12,9 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Connect implements transport.QP: it swaps addresses with the peer, gets ready
-// to receive, and waits until the peer is, too. The ends are ready for the path MTU
-// of their interfaces; if the route of either has room for less, they get ready
-// once more.
+// Connect implements transport.QP: it swaps addresses with the peer, gets ready to
+// receive, and waits until the peer is, too. The ends are ready for the path MTU of
+// their interfaces; if the route of either allows less, they get ready once more.
 func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	e := q.engine
 	e.enter(q)
@@ -63,7 +62,7 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	return err
 }
 
-// adopt takes note of where the peer is.
+// adopt sets the peer's addresses.
 func (q *queuePair) adopt(peer roceaddr.Address) error {
 	e := q.engine
 	local := e.socket.local
@@ -78,7 +77,7 @@ func (q *queuePair) adopt(peer roceaddr.Address) error {
 	return nil
 }
 
-// ready makes the state machine for what the two ends agreed on.
+// ready makes the state machine with the agreed parameters.
 func (q *queuePair) ready(own, peer roceaddr.Address, mtu int) {
 	e := q.engine
 	o := &e.adapter.options

@@ -6,8 +6,8 @@ import (
 	"github.com/rfaas-go/rfaas/softroce/internal/rc"
 )
 
-// counters is what an engine counts: what its queue pairs do, and what never
-// reaches one. By whoever has the engine lock.
+// counters are those of an engine: of its queue pairs, and of packets that
+// reach none. Guarded by the engine lock.
 type counters struct {
 	rc.Counters
 
@@ -26,8 +26,8 @@ type counters struct {
 	FaultsCorrupted  uint64 `counter:"faults_corrupted"`
 }
 
-// Counters tells what the engine has counted since it was opened, by name; see
-// docs/PROTOCOL.md for what each means. It may be called from anywhere.
+// Counters returns what the engine has counted since it was opened, by name;
+// docs/PROTOCOL.md explains each. It may be called from anywhere.
 func (a *Adapter) Counters() map[string]uint64 {
 	e := a.engine
 	e.Lock()

@@ -6,7 +6,7 @@
 //
 //	softroce:                      loopback: 127.0.0.1 or, if another engine has it, a random 127.x.x.x
 //	softroce://127.0.0.2           UDP 127.0.0.2:4791
-//	softroce://[::1]:4800          another port: the ends tell each other theirs
+//	softroce://[::1]:4800          another port: the ends exchange them
 //	softroce://192.0.2.7?trust-network
 //
 // Several processes of one machine each have an engine of their own: on loopback
@@ -38,15 +38,14 @@
 //
 // # Who drives
 //
-// An engine has one socket and any number of queue pairs. Whoever polls a queue or
-// posts a request takes the engine lock (a compare-and-swap) and drives the engine:
-// receives a batch, has the state machines handle it, sends what they want sent.
-// Nothing on this way allocates, blocks or hands over to another thread. Who
-// finds it taken leaves his request to its holder. When no program has
-// driven for half a millisecond to a millisecond, in a long function say, or
-// when all sleep, the background side does: a goroutine parked on the socket.
+// An engine has one socket and any number of queue pairs. A goroutine that polls a
+// queue or posts a request takes the engine lock (a compare-and-swap) and drives
+// the engine: it receives a batch, has the state machines handle it, and sends
+// their packets. Nothing on this path allocates, blocks or switches threads. A
+// goroutine that finds the lock taken leaves its request to the holder. When no
+// program has driven for half a millisecond to a millisecond, or when all sleep,
+// the background side drives: a goroutine parked on the socket.
 //
 // Memory of regions is touched only by the holder of the lock, and looked up for
-// each packet, so a revoked region is out of reach as soon as Revoke has had the
-// lock.
+// each packet, so a revoked region cannot be reached once Revoke has held the lock.
 package softroce

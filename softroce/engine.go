@@ -12,8 +12,8 @@ import (
 )
 
 // engine moves packets between a socket and the state machines of queue pairs.
-// It has no thread of its own while a program polls: whoever polls or posts
-// drives it. The background side (background.go) does so otherwise.
+// While a program polls it has no thread of its own: the goroutine that polls
+// or posts drives it. Otherwise the background side does (background.go).
 type engine struct {
 	adapter    *Adapter
 	socket     *socket
@@ -26,15 +26,15 @@ type engine struct {
 	_      [64]byte
 	posts  atomic.Pointer[queuePair] // a stack of queue pairs with work that was left to the lock's holder
 	_      [64]byte
-	drives atomic.Uint64 // by the program; the background side sees by it that there is no need for it
+	drives atomic.Uint64 // by programs; tells the background side whether it is needed
 
-	// The rest is for whoever has the engine lock.
+	// The rest is guarded by the engine lock.
 	now      time.Duration // since start; may lag by a few drives
 	clockAge int           // drives since it was read
 	pairs    map[uint32]*queuePair
 	lastPair *queuePair // of pairs: the last one looked up
 	ready    readyList
-	lazy     []*queuePair // with acknowledgements that wait for company
+	lazy     []*queuePair // with delayed acknowledgements
 	timers   timers
 	packet   wire.Packet
 	in       intake
@@ -47,26 +47,26 @@ const (
 	// clockPeriod is how many drives a program may do between two looks at the
 	// clock, which cost a tenth of a drive each.
 	clockPeriod = 8
-	// packetShare bounds what one queue pair sends before it is the others' turn.
+	// packetShare bounds what one queue pair sends before the others send.
 	packetShare = 64
 )
 
 // poll is a look at the network by a program that waits for something.
 func (e *engine) poll() {
 	if !e.TryLock() {
-		runtime.Gosched() // somebody else drives
+		runtime.Gosched() // another goroutine drives
 		return
 	}
 	order.Publish64(&e.drives, e.drives.Load()+1)
 	if e.clockAge++; e.clockAge >= clockPeriod || e.background.clockIsOld() {
 		e.readClock()
 	}
-	e.drive(e.background.serves()) // while it sleeps, nobody would look after what waits
+	e.drive(e.background.serves()) // while the background side sleeps, delayed acknowledgements would stay
 	e.Unlock()
 }
 
-// posted carries out what was posted on a queue pair, or leaves it to whoever has
-// the lock. An acknowledgement that waits travels behind the program's packets.
+// posted carries out what was posted on a queue pair, or leaves it to the lock's
+// holder. A delayed acknowledgement is sent behind the program's packets.
 func (e *engine) posted(q *queuePair) {
 	if !e.TryLock() {
 		e.leave(q)
@@ -88,7 +88,7 @@ func (e *engine) posted(q *queuePair) {
 	e.Unlock()
 }
 
-// feed tells starving queue pairs that receives were posted.
+// feed wakes starved queue pairs after receives were posted.
 func (e *engine) feed(r *receiveQueue) {
 	e.Lock()
 	if r.Starved.Load() {
@@ -99,7 +99,7 @@ func (e *engine) feed(r *receiveQueue) {
 	e.Unlock()
 }
 
-// leave puts a queue pair on the stack of those that were posted to.
+// leave pushes a queue pair onto the stack of posts.
 func (e *engine) leave(q *queuePair) {
 	if q.isPosted.Swap(true) {
 		return
@@ -127,7 +127,7 @@ func (e *engine) takePosts() {
 	}
 }
 
-// Unlock releases the engine lock, after seeing to what others left.
+// Unlock releases the engine lock, after the work that others left is done.
 func (e *engine) Unlock() {
 	e.background.wakeFor(e.next())
 	e.engineLock.Unlock()
@@ -139,7 +139,7 @@ func (e *engine) Unlock() {
 	}
 }
 
-// next is when somebody has to drive: at once if there is more to be sent.
+// next is when the engine has to be driven: at once if there is more to be sent.
 func (e *engine) next() time.Duration {
 	if e.ready.first != nil {
 		return 0
@@ -147,9 +147,9 @@ func (e *engine) next() time.Duration {
 	return e.timers.first()
 }
 
-// drive moves what can be moved, and reports whether anything arrived. eager
-// sends acknowledgements at once; otherwise they wait until nothing arrives, or
-// the program posts, or the background side comes.
+// drive receives and sends once, and reports whether anything arrived. If eager
+// is set, acknowledgements are sent at once; otherwise they wait until nothing
+// arrives, the program posts, or the background side drives.
 func (e *engine) drive(eager bool) bool {
 	arrived := e.receiver.receive()
 	e.takePosts()
@@ -173,8 +173,8 @@ func (e *engine) drive(eager bool) bool {
 }
 
 // receiveMore handles what else has arrived, within bounds, and reports whether
-// anything had. It comes before timers: after this process did not run for a while,
-// all of them are due, and what they wait for may be in the socket.
+// anything had. It comes before timers: after a pause of this process all of them
+// are due, although the packets that they wait for may be in the socket.
 func (e *engine) receiveMore() (arrived bool) {
 	const batches = 16
 	for range batches {
@@ -227,7 +227,7 @@ func (e *engine) send(q *queuePair, acks bool) {
 	e.settle(q)
 }
 
-// settle notes what a queue pair waits for.
+// settle records what a queue pair waits for.
 func (e *engine) settle(q *queuePair) {
 	if pending, urgent := q.machine.AckDue(); pending {
 		if urgent && !q.isReady {
@@ -244,9 +244,9 @@ func (e *engine) settle(q *queuePair) {
 	}
 }
 
-// drainSocket handles everything that has arrived so far, because something is to
-// happen to a queue pair behind it. It releases the lock now and then, and
-// gives up when somebody goes on and on sending.
+// drainSocket handles everything that has arrived so far, before an event that
+// came by the stream is applied to a queue pair. It releases the lock now and
+// then, and gives up when packets do not stop.
 func (e *engine) drainSocket(q *queuePair) {
 	const rounds, batches = 64, 16
 	for range rounds {
@@ -270,7 +270,7 @@ func (e *engine) readClock() {
 	e.clockAge = 0
 }
 
-// enter makes the queue pair known under a number of its own.
+// enter gives the queue pair a number of its own, under which it is found.
 func (e *engine) enter(q *queuePair) {
 	e.Lock()
 	defer e.Unlock()
@@ -284,7 +284,7 @@ func (e *engine) enter(q *queuePair) {
 // management, 0xffffff is multicast's.
 const firstQPN = 2
 
-// forget takes the queue pair out of everything. By whoever has the engine lock.
+// forget removes the queue pair from all lists. The caller holds the engine lock.
 func (e *engine) forget(q *queuePair) {
 	if e.pairs[q.qpn] == q {
 		delete(e.pairs, q.qpn)

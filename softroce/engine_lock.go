@@ -5,14 +5,12 @@ import (
 	"sync/atomic"
 )
 
-// engineLock guards an engine: its sockets, the state machines of its
-// queue pairs, its tables. Whoever has something to do tries to get it; one that
-// does not leaves the work to the holder (see engine.Unlock). It is held for
-// one batch of packets at most.
+// engineLock guards an engine: its sockets, the state machines of its queue pairs, its
+// tables. A goroutine with work tries to take it; if that fails, it leaves the work to
+// the holder (see engine.Unlock). It is held for one batch of packets at most.
 //
-// The lowest bit says that it is held, the rest counts those that wait in Lock:
-// they come before those that try, or a hot poller, which is back at once, would
-// starve them.
+// The lowest bit means that it is held, the rest counts those that wait in Lock.
+// They have priority over TryLock, or a hot poller would starve them.
 type engineLock struct{ word atomic.Uint32 }
 
 const (
@@ -37,5 +35,5 @@ func (l *engineLock) Lock() {
 }
 
 // Unlock must be a full barrier: the holder then looks for work that was left to
-// it, and whoever left it has tried after that.
+// it, and another goroutine leaves work before it tries the lock.
 func (l *engineLock) Unlock() { l.word.Add(^uint32(lockHeld - 1)) }

@@ -16,9 +16,9 @@ import (
 
 func engineOf(e *pairtest.End) *engine { return e.Dev.Adapter().(*Adapter).engine }
 
-// A request that is posted while somebody else has the engine lock is sent by him, when
-// he releases it: nobody else may come for a long time.
-func TestWorkLeftToTheTurnIsDone(t *testing.T) {
+// A request that is posted while another goroutine holds the engine lock is sent by it on
+// release: no other may come for a long time.
+func TestWorkLeftToTheLockHolderIsDone(t *testing.T) {
 	t.Parallel()
 	x, y := pairtest.New(t, "softroce:")
 	y.Recv(transport.Recv(1, transport.Span{}))

@@ -9,8 +9,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// explain adds to an error of the system what it was about and what usually
-// helps.
+// explain adds to a system error the operation and what usually helps.
 func explain(what string, err error) error {
 	switch {
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
@@ -21,8 +20,8 @@ func explain(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// explainLoss adds to the reason of a failure what the kernel said of packets that
-// it did not even send.
+// explainLoss adds to the reason of a failure the kernel's error for packets that
+// it did not send.
 func (q *queuePair) explainLoss(reason error) error {
 	var status *transport.StatusError
 	if q.sendError == 0 || !errors.As(reason, &status) || status.Status != transport.StatusRetryExceeded {

@@ -108,7 +108,7 @@ func TestMemoryTakenAway(t *testing.T) {
 			return transport.Write(2, f.Span(at, n), other.Remote(at, n))
 		}},
 		{"write of it in two pieces", true, true, transport.StatusFlushed, func(own, other, f *transport.Region, at, n int) transport.WorkRequest {
-			return transport.Write(2, own.Span(0, 3), other.Remote(at, n)).And(f.Span(at+3, n-3))
+			return transport.Write(2, own.Span(0, 3), other.Remote(at, n)).WithSecondSpan(f.Span(at+3, n-3))
 		}},
 		{"inline write of it", true, true, transport.StatusFlushed, func(_, other, f *transport.Region, at, n int) transport.WorkRequest {
 			return transport.Write(2, f.Span(at+n-8, 8), other.Remote(at, n)).With(transport.Inline)

@@ -4,8 +4,8 @@ import (
 	"math/rand/v2"
 )
 
-// faults is a receiver around an intake that makes the network as bad as asked for,
-// whatever it really is: for tests.
+// faults is a receiver around an intake that loses, duplicates, reorders and
+// corrupts packets, for tests.
 type faults struct {
 	engine *engine
 	in     *intake

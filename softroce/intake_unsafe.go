@@ -15,7 +15,7 @@ type receiver interface {
 // intake receives datagrams in batches and hands them to the engine one by one.
 type intake struct {
 	engine  *engine
-	bulk    bool // the last batch was large: more of the kind is to be expected
+	bulk    bool // the last batch was large, so the next may be
 	headers [intakeMessages]mmsghdr
 	iovecs  [intakeMessages]unix.Iovec
 	names   [intakeMessages]sockaddr
@@ -92,7 +92,7 @@ func (in *intake) receive() bool {
 	return n > 0
 }
 
-// take receives a batch of messages, and reports how many. A look in vain, which a
+// take receives a batch of messages, and reports how many. An empty look, which a
 // poller does all the time, is one cheap system call.
 func (in *intake) take() int {
 	inlet, n := uintptr(in.engine.socket.inlet), 1

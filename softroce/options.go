@@ -13,7 +13,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// options is what the URL says.
+// options are the parameters of the URL.
 type options struct {
 	address      netip.AddrPort // invalid: loopback, any port
 	mtu          int            // 0: what the interface allows
@@ -29,14 +29,14 @@ type options struct {
 	faults       faultConfig
 }
 
-// Defaults, and what is good about them.
+// Defaults, and the reasons for them.
 const (
 	// defaultResources is what adapters usually offer.
 	defaultResources = 16
 	// defaultRNRTimer is 640 us: shorter ones make a storm of a receiver that is
 	// late.
 	defaultRNRTimer = 12
-	// forEver is the RNR retry count that means it.
+	// forEver is the RNR retry count without a limit.
 	forEver = 7
 	// defaultMinTimeout is well above the millisecond or two after which the
 	// background side of a busy peer answers.

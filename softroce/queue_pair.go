@@ -22,7 +22,7 @@ type queuePair struct {
 	cfg            transport.QPConfig
 	domain         domain
 	sendCQ, recvCQ *completionQueue
-	receives       *receiveQueue // own, or the shared one's
+	receives       *receiveQueue // own or shared
 
 	// Set by Connect.
 	qpn     uint32
@@ -35,17 +35,17 @@ type queuePair struct {
 	dead   atomic.Bool // in the error state
 	closed atomic.Bool // nothing will be pushed any more
 
-	// By whoever has the engine lock.
+	// Guarded by the engine lock.
 	isReady   bool
 	nextReady *queuePair
-	timer     int  // place in engine.timers, plus 1
+	timer     int  // index in engine.timers, plus 1
 	isLazy    bool // in engine.lazy
-	hungry    bool // in receives.hungry
+	starved   bool // in receives.starved
 
-	peerCloses bool       // it said so
+	peerCloses bool       // the peer has announced it
 	sendError  unix.Errno // why the kernel refused a message to the peer, since the peer was last heard of
 
-	// Left to whoever has the engine lock.
+	// For the holder of the engine lock.
 	isPosted   atomic.Bool
 	nextPosted *queuePair
 
@@ -138,8 +138,8 @@ func (q *queuePair) Failed(reason error, tell bool) {
 	q.cfg.Failed(reason)
 }
 
-// enterError flushes the receives, and has those posted later flushed. By whoever
-// has the engine lock.
+// enterError flushes the receives, and has those posted later flushed. The caller
+// holds the engine lock.
 func (q *queuePair) enterError() {
 	q.dead.Store(true)
 	q.receives.forget(q)
@@ -155,8 +155,8 @@ func (q *queuePair) flushReceives() {
 	}
 }
 
-// fail takes the queue pair to the error state because of something that did not
-// come over the wire. By whoever has the engine lock.
+// fail takes the queue pair to the error state for a reason outside the
+// protocol. The caller holds the engine lock.
 func (q *queuePair) fail(reason error, first transport.Status) {
 	if q.machine != nil {
 		q.machine.Fail(reason, first)
@@ -222,8 +222,8 @@ func (q *queuePair) Close() error {
 		return nil
 	}
 	if q.machine != nil && !q.dead.Load() {
-		// The peer sees what was completed here: by an acknowledgement, and should
-		// that get lost, by the stream.
+		// The peer learns what was completed here by an acknowledgement or, if
+		// that is lost, by the stream.
 		e.send(q, true)
 		e.out.flush()
 		q.cfg.Control.Send(roceaddr.Message{Kind: roceaddr.Closing, PSN: q.machine.Delivered()}.Encode(), nil)

@@ -9,10 +9,9 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// openRaw opens a raw socket to receive from, which shows the IP headers, and
-// shuts the UDP socket's ear. That one stays: it sends, and it keeps the kernel
-// from answering each packet with "port unreachable". The kernel makes another
-// copy of every packet for a raw socket.
+// openRaw opens a raw socket that receives packets with their IP headers, and has the
+// UDP socket receive nothing. The UDP socket sends, and keeps the kernel from answering
+// each packet with "port unreachable". A raw socket costs another copy of every packet.
 func (s *socket) openRaw() error {
 	raw, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {

@@ -7,51 +7,51 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// receiveQueue are posted receives, a queue pair's own or shared ones. Whoever has the
-// engine lock takes.
+// receiveQueue holds posted receives, a queue pair's own or shared ones. They are taken
+// under the engine lock.
 type receiveQueue struct {
 	*provider.ReceiveQueue
-	shared bool
-	hungry []*queuePair // those that found no receive, in order
+	shared  bool
+	starved []*queuePair // those that found no receive, in order
 }
 
 func newReceiveQueue(depth uint32, shared bool) *receiveQueue {
 	return &receiveQueue{ReceiveQueue: provider.NewReceiveQueue(depth), shared: shared}
 }
 
-// take takes a receive for a queue pair, nil if there is none: then it is hungry. By
-// whoever has the engine lock.
+// take takes a receive for a queue pair, nil if there is none: then q is starved.
+// The caller holds the engine lock.
 func (r *receiveQueue) take(q *queuePair) *transport.WorkRequest {
-	if r.FirstOrStarved() == nil && !q.hungry {
-		q.hungry = true
-		r.hungry = append(r.hungry, q)
+	if r.FirstOrStarved() == nil && !q.starved {
+		q.starved = true
+		r.starved = append(r.starved, q)
 	}
 	return r.Take()
 }
 
-// feed tells hungry queue pairs that there is a receive: those that wait longest, as
-// many as there are receives. By whoever has the engine lock.
+// feed wakes starved queue pairs, those that wait longest first, as many as there are
+// receives. The caller holds the engine lock.
 func (r *receiveQueue) feed() {
 	r.Starved.Store(false)
-	n := min(len(r.hungry), r.Posted())
-	for _, q := range r.hungry[:n] {
-		q.hungry = false
+	n := min(len(r.starved), r.Posted())
+	for _, q := range r.starved[:n] {
+		q.starved = false
 		if !q.dead.Load() {
 			q.machine.ReceivesPosted(q.engine.now)
 			q.engine.ready.push(q)
 		}
 	}
-	r.hungry = slices.Delete(r.hungry, 0, n)
-	if len(r.hungry) > 0 {
+	r.starved = slices.Delete(r.starved, 0, n)
+	if len(r.starved) > 0 {
 		r.Starved.Store(true)
 	}
 }
 
-// forget takes a queue pair that ended off the list.
+// forget removes a queue pair that ended from the starved ones.
 func (r *receiveQueue) forget(q *queuePair) {
-	if i := slices.Index(r.hungry, q); i >= 0 {
-		r.hungry = slices.Delete(r.hungry, i, i+1)
-		q.hungry = false
+	if i := slices.Index(r.starved, q); i >= 0 {
+		r.starved = slices.Delete(r.starved, i, i+1)
+		q.starved = false
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// domain is a protection domain. Memory is touched by whoever has the engine lock,
-// and looked up each time: after Revoke nobody finds it.
+// domain is a protection domain. Memory is accessed under the engine lock, and
+// looked up each time: after Revoke it is not found.
 type domain struct{ *provider.Domain }
 
 // NewPD implements transport.Adapter.

@@ -2,9 +2,9 @@ package softroce
 
 import "github.com/rfaas-go/rfaas/internal/roceaddr"
 
-// routeMTU is the largest path MTU, not above mtu, for which the route to the peer
-// has room: mtu itself where this process cannot look routes up. Who has isolated it
-// sees to that then, see package executor.
+// routeMTU is the largest path MTU, not above mtu, that fits the route to the peer.
+// It is mtu itself where this process cannot look routes up: package executor, which
+// isolates processes, then checks the route.
 func (q *queuePair) routeMTU(mtu int) (int, error) {
 	fits, err := roceaddr.RouteMTU(q.engine.socket.local.Addr(), q.peer)
 	switch {

@@ -25,8 +25,8 @@ type socket struct {
 	buffer   int  // of the receive side, in bytes as the kernel accounts them
 }
 
-// bufferBytes is what the socket's buffers should have room for; the kernel may
-// allow less (net.core.rmem_max, wmem_max).
+// bufferBytes is the desired size of the socket's buffers; the kernel may allow
+// less (net.core.rmem_max, wmem_max).
 const bufferBytes = 8 << 20
 
 // openSocket binds a socket. IPv4 packets leave it with "don't fragment" set and,
@@ -73,7 +73,7 @@ func openSocket(local netip.AddrPort, exact bool) (s *socket, err error) {
 		}
 	}
 	s.segments = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, 0) == nil
-	// Glued together, packets would not have an IP header each.
+	// With UDP_GRO, packets would not have an IP header each.
 	s.gathers = !s.raw && unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) == nil
 	for _, option := range [][3]int{{s.inlet, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF}, {fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF}} {
 		if unix.SetsockoptInt(option[0], unix.SOL_SOCKET, option[1], bufferBytes) != nil { // needs a privilege

@@ -2,9 +2,9 @@ package softroce
 
 import "time"
 
-// timers is a heap of the moments at which queue pairs want to be looked at. It
-// is lazy: a moment that moved back, or is not wanted any more, is found out
-// when it comes, so that a packet that restarts a timer costs nothing here.
+// timers is a heap of the queue pairs' deadlines. It is lazy: a deadline that
+// was postponed or cancelled is noticed when it comes, so that a packet that
+// restarts a timer costs nothing here.
 type timers []timer
 
 type timer struct {
@@ -23,7 +23,7 @@ func (t timers) first() time.Duration {
 	return t[0].at
 }
 
-// set has the queue pair looked at no later than at.
+// set has the queue pair's deadline checked no later than at.
 func (t *timers) set(q *queuePair, at time.Duration) {
 	switch {
 	case q.timer == 0:
@@ -36,14 +36,14 @@ func (t *timers) set(q *queuePair, at time.Duration) {
 	}
 }
 
-// pop takes the earliest one off.
+// pop removes the earliest one.
 func (t *timers) pop() *queuePair {
 	q := (*t)[0].pair
 	t.remove(q)
 	return q
 }
 
-// remove takes the queue pair's off, if there is one.
+// remove removes the queue pair's, if there is one.
 func (t *timers) remove(q *queuePair) {
 	if q.timer == 0 {
 		return

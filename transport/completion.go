@@ -2,7 +2,7 @@ package transport
 
 import "fmt"
 
-// Completion tells how a work request ended. 32 bytes, no pointers.
+// Completion is the outcome of a work request. It has 32 bytes and no pointers.
 type Completion struct {
 	ID     uint64 // of the work request
 	Conn   uint32 // Conn.ID of the connection
@@ -24,9 +24,9 @@ func (c *Completion) Err() error {
 	return &StatusError{Op: c.Op, ID: c.ID, Status: c.Status, Vendor: c.Vendor}
 }
 
-// Status is the outcome of a work request; those but StatusOK take the
-// connection to the error state, in which everything else on it is flushed.
-// Other connections are not affected.
+// Status is the outcome of a work request. All but StatusOK take the connection
+// to the error state, in which everything else on it is flushed. Other
+// connections are not affected.
 type Status uint8
 
 // The statuses. The comment names the verbs status (ibv_wc_status) that means

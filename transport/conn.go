@@ -12,7 +12,7 @@ import (
 type ConnConfig struct {
 	Domain *ProtectionDomain
 	// SendQueue and RecvQueue take the completions; they may be the same one.
-	// They must have SendDepth and RecvDepth (unless Shared is set) to spare.
+	// They must have SendDepth and RecvDepth (unless Shared is set) unreserved.
 	SendQueue, RecvQueue *Queue
 	// Shared, if set, supplies the receives; RecvDepth is then not used.
 	Shared *SharedReceive
@@ -22,21 +22,21 @@ type ConnConfig struct {
 	InlineBytes int
 	// PrivateData is given to the peer during set-up: at most MaxPrivateData bytes.
 	PrivateData []byte
-	// Authorize, if set, is asked during set-up, after the peer's private data
-	// arrived and before anything is granted to it; an error refuses the
-	// connection, its text is told to the peer. Without it, a peer on a Unix
+	// Authorize, if set, is called during set-up, after the peer's private data
+	// arrived and before anything is granted to it. An error refuses the
+	// connection; its text is sent to the peer. Without it, a peer on a Unix
 	// socket must run under the same user (or root), and any other is accepted.
 	Authorize func(ctx context.Context, peer Peer) error
-	// Notified, if set, is called with what the peer's Conn.Notify sends, from when the
-	// connection is set up: one call at a time, on a goroutine that also notices the
-	// peer's end, so that it must not wait. msg is valid during the call.
+	// Notified, if set, is called with what the peer's Conn.Notify sends, one call at a
+	// time, once the connection is set up. It must not block: the same goroutine
+	// notices the peer's end. msg is valid during the call.
 	Notified func(msg []byte)
 }
 
 // MaxPrivateData is the most private data, in bytes, that one end can give.
 const MaxPrivateData = 4096
 
-// errIncomplete is the error of a ConnConfig without what it cannot do without.
+// errIncomplete is the error of a ConnConfig that lacks a required field.
 var errIncomplete = fmt.Errorf("%w: ConnConfig needs Domain, SendQueue and RecvQueue", ErrInvalid)
 
 // Defaults of ConnConfig.
@@ -46,7 +46,7 @@ const defaultDepth = 64
 type Peer struct {
 	Address     net.Addr     // of the set-up stream
 	Provider    string       // the peer's Device.Name
-	Wire        string       // what its queue pairs speak: Capabilities.Wire
+	Wire        string       // the protocol of its queue pairs: Capabilities.Wire
 	PrivateData []byte       // not to be modified
 	Credentials *Credentials // on Unix sockets: vouched for by the kernel
 }
@@ -90,7 +90,8 @@ type Conn struct {
 }
 
 // newConn makes the queue pair and reserves what it needs. The connection is
-// not known to the device before it is set up. Without a link it has no stream.
+// not tracked by the device before it is set up. Without a link it has no
+// stream.
 func (d *Device) newConn(cfg ConnConfig, l *link) (*Conn, error) {
 	if err := d.checkConfig(&cfg); err != nil {
 		return nil, err
@@ -176,11 +177,11 @@ func (c *Conn) Device() *Device { return c.dev }
 func (c *Conn) InlineBytes() int { return int(c.inlineBytes) }
 
 // Done is closed when the connection failed or was closed, by either side, even
-// while nobody posts or polls.
+// without posts or polls.
 func (c *Conn) Done() <-chan struct{} { return c.failure.done }
 
-// Err says why the connection ended: ErrClosed after Close, ErrPeerClosed,
-// ErrPeerGone, or what went wrong. It is nil while Done is open.
+// Err is why the connection ended: ErrClosed after Close, ErrPeerClosed,
+// ErrPeerGone, or another error. It is nil while Done is open.
 func (c *Conn) Err() error {
 	select {
 	case <-c.failure.done:
@@ -190,7 +191,7 @@ func (c *Conn) Err() error {
 	}
 }
 
-// fail records why the connection ended. The first reason stands.
+// fail records why the connection ended, unless a reason is recorded already.
 func (c *Conn) fail(err error) {
 	c.failure.Do(func() {
 		c.failure.err = c.dev.opError(fmt.Sprintf("connection %d to %s", c.id, c.peer), ScopeConnection, err)
@@ -198,9 +199,9 @@ func (c *Conn) fail(err error) {
 	})
 }
 
-// Close ends the connection. The peer is told, and sees what was completed here
-// before; what is outstanding completes as flushed and can still be polled.
-// Close may be called from anywhere and more than once.
+// Close ends the connection. The peer is notified, and sees what was completed
+// here before. What is outstanding completes as flushed and can still be
+// polled. Close may be called from anywhere and more than once.
 func (c *Conn) Close() (err error) {
 	c.closing.Do(func() {
 		c.closed.Store(true)
@@ -234,7 +235,7 @@ func (c *Conn) reserve() error {
 	return err
 }
 
-// release gives the reserved completions back.
+// release undoes reserve.
 func (c *Conn) release() {
 	c.drained.Do(func() {
 		c.sendQueue.unreserve(c.sendDepth)

@@ -13,17 +13,17 @@ import (
 // Credentials identify a process on this machine.
 type Credentials struct{ PID, UID, GID int }
 
-// Trusted says whether the process runs under the same user as this one, or under root. In
-// a user namespace those whom it does not know all look like one user, with whom nobody is
-// the same.
-func (c *Credentials) Trusted() bool { return trusted(c.UID, os.Geteuid(), stranger()) }
+// Trusted reports whether the process runs under the same user as this one, or under
+// root. In a user namespace all users that it does not map look like one user, who is
+// never trusted.
+func (c *Credentials) Trusted() bool { return trusted(c.UID, os.Geteuid(), overflowUser()) }
 
-func trusted(uid, own, stranger int) bool {
-	return uid != stranger && (uid == own || uid == 0)
+func trusted(uid, own, overflowUser int) bool {
+	return uid != overflowUser && (uid == own || uid == 0)
 }
 
-// stranger is the user that unknown ones look like here, or -1 if all are known.
-var stranger = sync.OnceValue(func() int {
+// overflowUser is the user that unmapped users look like here, or -1 if all are mapped.
+var overflowUser = sync.OnceValue(func() int {
 	users, err := os.ReadFile("/proc/self/uid_map")
 	if err == nil && strings.Join(strings.Fields(string(users)), " ") == "0 0 4294967295" {
 		return -1
@@ -36,8 +36,8 @@ var stranger = sync.OnceValue(func() int {
 	return kernels
 })
 
-// PeerCredentials asks the kernel who is at the other end of a Unix socket: who connected,
-// or who listens. It is nil for other streams.
+// PeerCredentials asks the kernel which process is at the other end of a Unix socket: the
+// one that connected, or the one that listens. It is nil for other streams.
 func PeerCredentials(stream net.Conn) *Credentials {
 	u, ok := stream.(*net.UnixConn)
 	if !ok {

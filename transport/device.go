@@ -27,7 +27,7 @@ type Device struct {
 	making  sync.WaitGroup // objects that are being made, and not yet among objects
 }
 
-// object is what a Device keeps account of.
+// object is what a Device keeps track of.
 type object interface {
 	describe() string
 	// closeRank orders Device.Close: lower first.
@@ -56,17 +56,17 @@ func NewDevice(name string, adapter Adapter) *Device {
 // Name is the provider's scheme, decorators included.
 func (d *Device) Name() string { return d.name }
 
-// Capabilities tells what the device can do. The Notes are not to be modified.
+// Capabilities returns what the device can do. The Notes must not be modified.
 func (d *Device) Capabilities() Capabilities { return d.caps }
 
-// Adapter is the provider's side of the device, for what only it can tell.
+// Adapter is the provider's side of the device, for methods that only the
+// provider has.
 func (d *Device) Adapter() Adapter { return d.adapter }
 
 // Close closes everything that was made from the device (connections, queues,
-// regions, protection domains), and the device. Everything outstanding is
-// dropped, a connection set-up under way fails with ErrClosed. It waits neither for
-// the program's functions nor for memory that is held. It must not be called from an
-// Authorize hook.
+// regions, protection domains), and the device. Everything outstanding is dropped; a
+// connection that is being set up fails with ErrClosed. It does not wait for memory
+// that is held (Region.Hold). It must not be called from an Authorize hook.
 func (d *Device) Close() error {
 	d.mu.Lock()
 	if d.closed {
@@ -92,7 +92,7 @@ func (d *Device) Close() error {
 }
 
 // Inventory lists what was made from the device and is still open, a line each,
-// with the place in the program that made it; for leak reports.
+// with the file and line that made it; for leak reports.
 func (d *Device) Inventory() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -133,7 +133,7 @@ func (d *Device) beginSetUp(ctx context.Context) (bounded context.Context, end f
 	}, nil
 }
 
-// track enters an object into the device's account, between begin and end.
+// track adds an object to those of the device, between begin and end.
 func (d *Device) track(o object) {
 	var at origin
 	runtime.Callers(3, at[:])
@@ -142,14 +142,14 @@ func (d *Device) track(o object) {
 	d.mu.Unlock()
 }
 
-// untrack takes an object out, when nothing of it is left at the provider.
+// untrack removes an object, when nothing of it is left at the provider.
 func (d *Device) untrack(o object) {
 	d.mu.Lock()
 	delete(d.objects, o)
 	d.mu.Unlock()
 }
 
-// quiesce returns when every post and poll that was under way at the call has
+// quiesce returns when every post and poll in progress at the call has
 // returned.
 func (d *Device) quiesce() {
 	d.mu.Lock()

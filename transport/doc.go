@@ -29,8 +29,8 @@
 // Until then the program must not write to memory that is being sent, and must
 // neither read nor write memory that is being filled. Cancelling a wait
 // (Queue.Wait with a context) abandons the wait and nothing else: the memory
-// remains the device's, and whoever gives up on an answer has to keep the
-// buffer aside until the completion arrives or the connection is flushed.
+// remains the device's. A program that stops waiting for an answer must not
+// reuse the buffer until the completion arrives or the connection is flushed.
 //
 // # The end of a right
 //
@@ -39,14 +39,14 @@
 // saw: later requests that name it fail with StatusLocalProtection or, at the
 // remote initiator, StatusRemoteAccess, and take their connection to the error
 // state. A remote initiator that was stopped in the middle of a write touches,
-// at worst, pages that nobody else will ever see again. To end the rights of
-// one peer, close its Conn first, then its regions, and only then reuse what
-// they guarded. A number in a message header is no fence.
+// at worst, pages that no program will ever see again. To end the rights of one
+// peer, close its Conn first, then its regions, and only then reuse what they
+// guarded. A number in a message header is no fence.
 //
 // # Concurrency
 //
-// One goroutine at a time posts sends on a Conn, one posts receives, and one
-// polls a Queue. A second one is refused with ErrConcurrentUse, it does no harm.
-// Everything else, Close included, may be called from anywhere at any time. What it
-// does not wait for is the program's own use of Region.Bytes: see Region.Hold.
+// One goroutine at a time posts sends on a Conn, one posts receives, and one polls
+// a Queue. A second one gets ErrConcurrentUse, without effect. Everything else,
+// Close included, may be called from anywhere at any time. Close does not wait for
+// the program's own use of Region.Bytes: see Region.Hold.
 package transport

@@ -8,8 +8,8 @@ import (
 )
 
 // ProtectionDomain groups regions with the connections that may use them. Every
-// region of a domain is within reach of every peer that is connected through
-// it, as far as the region's Access goes: give each tenant a domain of its own.
+// peer connected through a domain can use all its regions, as far as their
+// Access allows: give each tenant a domain of its own.
 type ProtectionDomain struct {
 	dev *Device
 	pd  PD
@@ -67,7 +67,7 @@ func (p *ProtectionDomain) Register(mem []byte, access Access) (*Region, error) 
 	return p.newRegion(op, access, func() (MR, error) { return r.Register(mem, access) })
 }
 
-// newRegion makes a region of what make makes, and gives it a handle.
+// newRegion makes a region of the MR that make returns, and gives it a handle.
 func (p *ProtectionDomain) newRegion(op string, access Access, make func() (MR, error)) (*Region, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -120,7 +120,7 @@ func (p *ProtectionDomain) Close() (err error) {
 		for _, r := range p.regions.All() {
 			r.Close()
 		}
-		p.granted.Wait() // for those that somebody else is closing
+		p.granted.Wait() // for those that another goroutine is closing
 		err = p.pd.Close()
 		p.dev.untrack(p)
 	})

@@ -11,7 +11,7 @@ var (
 	// has no room for the rest of the requests. Poll, then post again.
 	ErrQueueFull = errors.New("queue full; poll for completions and post again")
 	// ErrNotSupported says that the provider, or this build or machine, cannot
-	// do it. The error around it says what is missing.
+	// do it. The wrapping error says what is missing.
 	ErrNotSupported = errors.New("not supported")
 	// ErrClosed means that the object was closed. It is a net.ErrClosed.
 	ErrClosed = fmt.Errorf("transport: %w", net.ErrClosed)

@@ -6,9 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// File is a descriptor that is passed to peers: by many messages at a time, and yet it
-// is one open file. It is closed when the last of those who hold it releases it. For
-// providers. Any goroutine may use it.
+// File is a descriptor that many messages to peers may share. It is closed when the
+// last hold is released. For providers. Any goroutine may use it.
 type File struct {
 	fd   int
 	uses atomic.Int32
@@ -25,7 +24,7 @@ func NewFile(fd int) *File {
 // FD is the descriptor, for as long as the caller holds the file.
 func (f *File) FD() int { return f.fd }
 
-// Hold keeps the descriptor open for one more, by somebody who holds the file.
+// Hold adds a hold. The caller must have one already.
 func (f *File) Hold() *File {
 	f.uses.Add(1)
 	return f

@@ -33,7 +33,7 @@ func (h hello) encode() []byte {
 	return append(b, h.private...)
 }
 
-// peer is the peer at the other end of a stream that says this of itself.
+// peer is the peer at the other end of a stream, as its hello describes it.
 func (h hello) peer(stream net.Conn) Peer {
 	p := peerOf(stream)
 	p.Provider, p.Wire, p.PrivateData = h.device, h.wire, h.private

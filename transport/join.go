@@ -5,28 +5,26 @@ import (
 	"fmt"
 )
 
-// Join makes a connection whose ends swap addresses by other means than a stream
-// of this package: x carries the set-up messages of the provider's queue pair, and
-// may translate them for a peer that is another program. Joining is to be done at
-// the other end as well, by Join or by what the peer has instead.
+// Join makes a connection without a stream of this package: x carries the set-up
+// messages of the provider's queue pair, and may translate them for a peer that does
+// not use this library. The other end joins as well, by Join or by its own means.
 //
 // x is used during Join only, by the calling goroutine. The provider's queue pair
 // is ready to receive before its last exchange and ready to send after it. x has to
 // make sure that the peer speaks the device's Capabilities.Wire.
 //
-// The context bounds the set-up, but it cannot interrupt x: the caller has to see
-// to it that an exchange ends when the context does. Until then Device.Close waits,
-// too.
+// The context bounds the set-up, but it cannot interrupt x: x must end an exchange
+// when the context ends. Until then Device.Close waits, too.
 //
-// There is no stream afterwards either. The peer is not told when this end closes,
-// and its end, or its death, is noticed only as far as the provider notices it by
-// itself: by a request that fails. The program has to bound its waits. Peer is
-// empty. Everything else is as for other connections.
+// There is no stream afterwards either. The peer is not notified when this end
+// closes. That the peer closed or died is noticed only by the provider, when a
+// request fails, so the program has to bound its waits. Peer is empty. Everything
+// else is as for other connections.
 //
 // Errors: ErrInvalid for a configuration that makes no sense, among others one with
 // PrivateData or Authorize, for which there is no stream; ErrNotSupported for a
-// provider that cannot do without a stream (FeatureUnixSocket); those of x and of
-// the provider; ErrClosed when the device is closed meanwhile.
+// provider that needs a stream (FeatureUnixSocket); those of x and of the provider;
+// ErrClosed when the device is closed meanwhile.
 func (d *Device) Join(ctx context.Context, x Exchanger, cfg ConnConfig) (*Conn, error) {
 	c, err := d.join(ctx, x, cfg)
 	if err != nil {
@@ -66,7 +64,7 @@ func (d *Device) join(ctx context.Context, x Exchanger, cfg ConnConfig) (*Conn, 
 // noControl is the Control of connections without a stream.
 type noControl struct{}
 
-// Send drops the message. The descriptor was the caller's and remains it.
+// Send drops the message. The descriptor remains the caller's.
 func (noControl) Send([]byte, *File) {}
 
 // Notify drops the message.

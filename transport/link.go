@@ -17,7 +17,7 @@ import (
 
 // link is the stream over which a connection is set up. It stays open for the
 // connection's life: it carries the providers' control messages, and its end is
-// how the death of the peer is noticed at once, even when nobody posts.
+// how the death of the peer is noticed at once, even without posts.
 type link struct {
 	stream net.Conn
 	unix   *net.UnixConn // stream, if descriptors can be passed on it
@@ -25,7 +25,7 @@ type link struct {
 	in struct { // used by one goroutine: set-up, then the reader
 		whole []byte // what buf is part of
 		buf   []byte // received and not yet consumed
-		fds   []int  // received with it, in order; lostFDs stands for those of a frame
+		fds   []int  // received with it, in order; lostFDs if some of a frame's are missing
 
 		intake intake // if the stream is a Unix socket
 	}
@@ -195,7 +195,7 @@ func (l *link) send(kind framing.Kind, msg []byte, file *File) {
 		return
 	}
 	if len(l.out.queue) == maxQueued {
-		l.Break(errors.New("the peer does not read what it is told"))
+		l.Break(errors.New("the peer does not read its control messages"))
 		return
 	}
 	o := outgoing{kind: kind, msg: append([]byte(nil), msg...)}
@@ -209,7 +209,8 @@ func (l *link) send(kind framing.Kind, msg []byte, file *File) {
 // maxQueued bounds what waits for a peer to read it.
 const maxQueued = 1 << 16
 
-// writeLater sees to it that somebody writes what is queued. out is locked.
+// writeLater starts a goroutine that writes the queue, unless one is running.
+// out is locked.
 func (l *link) writeLater() {
 	if !l.out.draining {
 		l.out.draining = true
@@ -245,16 +246,16 @@ func (l *link) drain() {
 		}
 		err := l.writeControl(o)
 		o.close()
-		// When the peer has hung up, its goodbye may still wait to be read, and the
-		// reader finds out by itself. Any other failure it has to be told.
+		// When the peer has hung up, its goodbye may still be unread: the reader
+		// will find the end. Any other failure has to be passed to it.
 		if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 			l.stream.Close()
 		}
 	}
 }
 
-// writeControl waits while this user has as many descriptors under way as it may
-// (RLIMIT_NOFILE, if it is not root): peers take them soon.
+// writeControl retries while this user has as many descriptors in flight as
+// RLIMIT_NOFILE allows (unless it is root): peers receive them soon.
 func (l *link) writeControl(o outgoing) error {
 	if o.file == nil {
 		return l.write(o.kind, o.msg)
@@ -271,7 +272,7 @@ func (l *link) writeControl(o outgoing) error {
 	}
 }
 
-// ending says whether nothing more is to be queued.
+// ending is set when nothing more may be queued.
 func (l *link) ending() bool {
 	l.out.Lock()
 	defer l.out.Unlock()
@@ -344,7 +345,7 @@ func (l *link) reject(r Rejection) {
 }
 
 // bind makes the stream's deadline follow the context's end, until the returned
-// function is called with the outcome of what was to be bounded.
+// function is called with the outcome of the bounded operation.
 func (l *link) bind(ctx context.Context) (unbind func(err error) error) {
 	stop := context.AfterFunc(ctx, func() { l.stream.SetDeadline(time.Unix(1, 0)) })
 	return func(err error) error {

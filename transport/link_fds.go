@@ -21,8 +21,7 @@ func (l *link) writeWithFDs(frame []byte, fds []int) (int, error) {
 // there are never more than those of this frame and of the one before it.
 const maxPendingFDs = 2 * MaxExchangeFDs
 
-// lostFDs is in the place of the descriptors of a frame, some of which this process had
-// no room for.
+// lostFDs replaces the descriptors of a frame when this process had no room for all of them.
 const lostFDs = -1
 
 var errLostFDs = errors.New("the peer's descriptors were lost on their way: too many files are open here (ulimit -n)")

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// intake reads bytes and descriptors from a Unix socket. Package net's ReadMsgUnix
-// allocates an address for each message, and each message may be one that wakes a
-// program on its hot path. One goroutine uses it.
+// intake reads bytes and descriptors from a Unix socket. It does not allocate,
+// because a message may wake a program on its hot path; net's ReadMsgUnix
+// allocates an address each time. One goroutine uses it.
 type intake struct {
 	conn   syscall.RawConn
 	take   func(fd uintptr) (done bool)

@@ -9,8 +9,8 @@ import (
 	"github.com/rfaas-go/rfaas/internal/framing"
 )
 
-// prompt writes the frames of Notify at once, from wherever it is called: without
-// waiting, whatever the peer does, and without allocating.
+// prompt writes the frames of Notify from any goroutine, without waiting for the
+// peer and without allocating.
 type prompt struct {
 	conn  syscall.RawConn // nil if the stream is no Unix socket
 	send  func(fd uintptr)
@@ -22,8 +22,8 @@ func (p *prompt) init(stream *net.UnixConn) {
 	p.conn, _ = stream.SyscallConn()
 	p.frame[3], p.frame[4] = 1, byte(framing.Control)
 	p.send = func(fd uintptr) {
-		// Not write: a flag of the call, unlike one of the descriptor, is nobody else's
-		// to change. A Unix socket takes so little whole or not at all.
+		// MSG_DONTWAIT affects this call only, unlike O_NONBLOCK. A Unix socket
+		// takes so few bytes whole or not at all.
 		p.err = unix.Send(int(fd), p.frame[:], unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	}
 }
@@ -41,8 +41,8 @@ func (l *link) Notify(kind byte) {
 	}
 }
 
-// notifyNow reports whether nothing is left to be done. When the stream has ended,
-// its reader finds out.
+// notifyNow reports whether the notice needs no retry: it was written, or the
+// stream has ended, which its reader notices.
 func (l *link) notifyNow(kind byte) bool {
 	p := &l.prompt
 	if p.conn == nil || !l.writing.TryLock() {

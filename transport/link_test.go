@@ -264,7 +264,8 @@ func TestLinkLostDescriptors(t *testing.T) {
 	k.requireClosed(t)
 }
 
-// A peer that does not read what it is told loses the connection before that costs much.
+// The connection of a peer that does not read its control messages ends before that
+// costs much.
 func TestLinkPeerDoesNotRead(t *testing.T) {
 	t.Parallel()
 	sa, _ := socketPair(t)

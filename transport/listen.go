@@ -23,9 +23,8 @@ func (d *Device) Dial(ctx context.Context, network, address string, cfg ConnConf
 	return d.Connect(ctx, stream, cfg)
 }
 
-// DialStream opens a stream for Device.Connect, within the context's time: at a Unix
-// socket with more connections than its listener has taken, too, where the kernel has
-// nobody wait.
+// DialStream opens a stream for Device.Connect, within the context's time. If a Unix
+// socket's backlog is full, where the kernel refuses at once, it tries again.
 func DialStream(ctx context.Context, network, address string) (net.Conn, error) {
 	const least, most = time.Millisecond, 50 * time.Millisecond
 	var full error // the last time that it was
@@ -48,12 +47,12 @@ func DialStream(ctx context.Context, network, address string) (net.Conn, error) 
 	}
 }
 
-// requestTimeout bounds how long a Listener keeps a peer that says nothing, or that nobody
-// accepts.
+// requestTimeout bounds how long a Listener keeps a peer that is silent, or that the
+// program does not accept.
 const requestTimeout = 10 * time.Second
 
-// Listener waits for peers that Dial. It belongs to no device: whoever looks at a
-// Request decides on which it is accepted, or that another process goes on with it.
+// Listener waits for peers that Dial. It belongs to no device: the program chooses,
+// for each Request, the device that accepts it, or hands it to another process.
 type Listener struct {
 	listener net.Listener
 	requests chan *Request
@@ -83,8 +82,8 @@ func Serve(inner net.Listener) *Listener {
 	return l
 }
 
-// accept takes streams and has their requests read side by side, so that a
-// silent one keeps nobody waiting.
+// accept takes streams and has their requests read concurrently, so that a
+// silent one delays no other.
 func (l *Listener) accept() {
 	defer l.readers.Done()
 	for {
@@ -122,13 +121,13 @@ func (l *Listener) receive(ctx context.Context, stream net.Conn, w *waiting) {
 	defer cancel()
 	r, err := Receive(ctx, stream)
 	if err != nil {
-		return // the peer was told; to this end it never existed
+		return // the peer has its rejection; this end ignores it
 	}
 	l.pending.heard(w)
 	select {
 	case l.requests <- r:
 	case <-ctx.Done():
-		r.Reject(Rejection{Reason: "nobody accepts connections here at the moment"})
+		r.Reject(Rejection{Reason: "the program accepts no connections at the moment"})
 	}
 }
 

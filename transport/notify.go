@@ -9,12 +9,12 @@ import (
 // MaxNoticeBytes is the longest message of Conn.Notify.
 const MaxNoticeBytes = 256
 
-// Notify sends the peer a short message beside the data path, over the set-up stream.
-// There ConnConfig.Notified is called, also while nobody looks at the connection's
-// queues: so it reaches a peer that is busy. It is for what is rare: it costs a system call and the
-// wake-up of a goroutine at each end. It keeps no order with requests, and is lost when
-// the connection ends. msg is the caller's when Notify returns, which is at once; it may be called
-// from anywhere.
+// Notify sends the peer a short message beside the data path, over the set-up stream. The
+// peer's ConnConfig.Notified is called even if it does not poll its queues, so a busy
+// peer is reached. Use it for rare events: it costs a system call and the wake-up of a
+// goroutine at each end. It keeps no order with requests, and is lost when the connection
+// ends. Notify does not wait, and may be called from anywhere. msg is the caller's again
+// when it returns.
 //
 // A connection made with Device.Join has no stream: ErrNotSupported.
 func (c *Conn) Notify(msg []byte) error {

@@ -10,12 +10,12 @@ import (
 )
 
 // Opener opens an adapter. The URL's scheme is the registered one, without
-// decorators, and its query is without their parameters: what an opener does not
-// know is a mistake to be refused.
+// decorators, and its query is without their parameters. An opener refuses
+// parameters that it does not know.
 type Opener func(u *url.URL) (Adapter, error)
 
-// Decorator wraps an adapter; params is what the URL's query says of the
-// parameters that it was registered with.
+// Decorator wraps an adapter; params holds those parameters of the URL that it
+// was registered with.
 type Decorator func(inner Adapter, params url.Values) (Adapter, error)
 
 var registry struct {
@@ -116,7 +116,7 @@ func Open(rawURL string) (*Device, error) {
 	return NewDevice(u.Scheme, adapter), nil
 }
 
-// lookUp finds what a URL's scheme is made of.
+// lookUp finds the opener and the decorators of a scheme.
 func lookUp(scheme string, decorators []string) (Opener, []decorator, error) {
 	registry.Lock()
 	defer registry.Unlock()

@@ -7,19 +7,19 @@ import (
 	"github.com/rfaas-go/rfaas/internal/order"
 )
 
-// Owner is an ownership word, taken by compare-and-swap: whoever holds it may
-// use what it guards, a connection's send side or a completion queue. It is
-// what detects misuse, lets Close and Region.Close wait until nobody is inside,
-// and lets a provider's background side take over from a program that stays
-// away. The zero Owner is free.
+// Owner is an ownership word, taken by compare-and-swap. Its holder may use
+// what it guards: a connection's send side or a completion queue. It detects
+// misuse, lets Close and Region.Close wait for calls in progress, and lets a
+// provider's background side take over from a program that does not poll. The
+// zero Owner is free.
 //
 // The low bits are the state, the rest counts releases, so that Quiesce can
-// tell "still inside" from "inside again".
+// distinguish "still held" from "held again".
 type Owner struct{ word atomic.Uint32 }
 
 const (
-	ownedByProgram    = 1 << iota // a goroutine of the program is inside
-	ownedByBackground             // the provider's background side is inside
+	ownedByProgram    = 1 << iota // held by a goroutine of the program
+	ownedByBackground             // held by the provider's background side
 	ownerRetired                  // closed for ever
 	ownerCount                    // the first bit of the counter
 	ownedMask         = ownedByProgram | ownedByBackground
@@ -58,25 +58,24 @@ func (o *Owner) acquireSlow() error {
 	}
 }
 
-// TryAcquireBackground takes the word for the provider's background side if
-// nobody holds it.
+// TryAcquireBackground takes the word for the provider's background side if it is free.
 func (o *Owner) TryAcquireBackground() bool {
 	w := o.word.Load()
 	return w&ownerStateMask == 0 && o.word.CompareAndSwap(w, w|ownedByBackground)
 }
 
-// Release gives the word back.
+// Release frees the word.
 func (o *Owner) Release() { order.Publish(&o.word, o.word.Load()&^ownerStateMask+ownerCount) }
 
-// Quiesce returns when whoever held the word at the call has released it.
+// Quiesce returns when the holder at the call, if any, has released the word.
 func (o *Owner) Quiesce() {
 	for w := o.word.Load(); w&ownedMask != 0 && o.word.Load() == w; {
 		runtime.Gosched()
 	}
 }
 
-// Retire waits until nobody holds the word and makes every later Acquire fail
-// with ErrClosed. It reports whether this call was the one that retired it.
+// Retire waits until the word is free and makes every later Acquire fail with
+// ErrClosed. It reports whether this call was the one that retired it.
 func (o *Owner) Retire() bool {
 	for {
 		w := o.word.Load()

@@ -12,30 +12,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pending are the streams of a Listener with whose peers there is no connection yet. When
-// there are as many as it keeps, a new one takes the place of the oldest silent one of
-// whoever has most of these: who floods a listener drives out himself. Between those of
-// one user or host it is taken for a flood only when that one has been silent for a while.
+// pending are the streams of a Listener that are not accepted yet. When there are as many
+// as it keeps, a new one replaces the oldest silent one of the user or host with most
+// silent ones: a flood of connections displaces itself. Among streams of the same user or
+// host, the oldest is replaced only after it has been silent for a while.
 type pending struct {
 	most int
 
 	mu     sync.Mutex
-	silent map[string][]*waiting // by whose they are, the oldest first
-	size   int                   // those that have said what they want, too
-	freed  chan struct{}         // one token, when there is less
+	silent map[string][]*waiting // by user or host, the oldest first
+	size   int                   // those whose request was read included
+	freed  chan struct{}         // one token, when one was removed
 }
 
-// waiting is one of them.
+// waiting is a pending stream.
 type waiting struct {
 	source string
 	since  time.Time
 	cancel context.CancelCauseFunc
 }
 
-// silence is how long a peer may be silent where there is not room for all.
+// silence is how long a peer may be silent when there is no room for all.
 const silence = time.Second
 
-// mostPending is what a listener keeps, in descriptors: a part of what the process has.
+// mostPending is how many streams a listener keeps: a part of the process's descriptor
+// limit.
 func mostPending() int {
 	const most, part = 4096, 4
 	var limit unix.Rlimit
@@ -51,8 +52,8 @@ func newPending(most int) *pending {
 
 var errDrivenOut = fmt.Errorf("%w: it was silent while too many others of its user or host came", ErrRejected)
 
-// add finds a place for a stream, which cancel ends. Before there is one, it waits as long
-// as the context.
+// add adds a stream, which cancel ends. While there is no room, it waits as long as the
+// context.
 func (p *pending) add(ctx context.Context, stream net.Conn, cancel context.CancelCauseFunc) (*waiting, error) {
 	w := &waiting{sourceOf(stream), time.Now(), cancel}
 	for {
@@ -69,7 +70,7 @@ func (p *pending) add(ctx context.Context, stream net.Conn, cancel context.Cance
 	}
 }
 
-// try takes a place, or says when it may be worth to try again.
+// try adds a stream, or returns after how long to try again.
 func (p *pending) try(w *waiting) (again time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,7 +97,7 @@ func (p *pending) try(w *waiting) (again time.Duration) {
 	return 0
 }
 
-// heard says that the peer has said what it wants.
+// heard notes that the peer's request was read.
 func (p *pending) heard(w *waiting) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,7 +106,7 @@ func (p *pending) heard(w *waiting) {
 	}
 }
 
-// remove gives a place back, unless it was taken away.
+// remove removes a stream, unless it was displaced.
 func (p *pending) remove(w *waiting) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,7 +120,7 @@ func (p *pending) remove(w *waiting) {
 	}
 }
 
-// forget takes it from the silent ones, if it is one.
+// forget removes it from the silent ones, if it is one.
 func (p *pending) forget(w *waiting) bool {
 	all := p.silent[w.source]
 	i := slices.Index(all, w)
@@ -134,12 +135,12 @@ func (p *pending) forget(w *waiting) bool {
 	return true
 }
 
-// sourceOf is whose a stream is: a user's, or a host's.
+// sourceOf is the user or host that a stream comes from.
 func sourceOf(stream net.Conn) string {
 	if c := PeerCredentials(stream); c != nil {
 		return fmt.Sprintf("user %d", c.UID)
 	}
-	const networkBits = 64 // of IPv6, where a host has as many addresses as it likes
+	const networkBits = 64 // of IPv6, where one host may have a whole /64
 	at, err := netip.ParseAddrPort(stream.RemoteAddr().String())
 	if err != nil {
 		return stream.RemoteAddr().Network()

@@ -64,7 +64,7 @@ func (c *Conn) checkSend(wr *WorkRequest) error {
 		}
 		return nil
 	}
-	second := wr.Second()
+	second := wr.SecondSpan()
 	total := wr.Bytes()
 	if total > c.maxMessage ||
 		wr.Op != OpSend && total > uint64(wr.Remote.Len) ||
@@ -76,18 +76,18 @@ func (c *Conn) checkSend(wr *WorkRequest) error {
 		if !c.pd.resolve(&second) {
 			return c.badRequest(wr)
 		}
-		wr.setSecond(second)
+		wr.setSecondSpan(second)
 	}
 	return nil
 }
 
-// badRequest finds out what checkSend did not like.
+// badRequest is the error for a request that checkSend refused.
 func (c *Conn) badRequest(wr *WorkRequest) error {
 	fail := func(err error) error {
 		return c.dev.opError(fmt.Sprintf("post %v (request %d)", wr.Op, wr.ID), ScopeRequest, err)
 	}
 	total := wr.Bytes()
-	local, second := wr.Local, wr.Second()
+	local, second := wr.Local, wr.SecondSpan()
 	atomic := wr.Op == OpFetchAdd || wr.Op == OpCompareSwap
 	switch {
 	case wr.Op == OpRecv || wr.Op == OpRecvImm || wr.Op == OpInvalid || wr.Op >= opCount:
@@ -166,11 +166,11 @@ func postRecv(p *ProtectionDomain, to receiver, wrs []WorkRequest, stage *[stage
 }
 
 func (p *ProtectionDomain) checkRecv(wr *WorkRequest) error {
-	second := wr.Second()
+	second := wr.SecondSpan()
 	ok := wr.Op == OpRecv && wr.Flags&^Signaled == 0 && p.resolve(&wr.Local)
 	if ok && second.len != 0 {
 		if ok = p.resolve(&second); ok {
-			wr.setSecond(second)
+			wr.setSecondSpan(second)
 		}
 	}
 	if ok {

@@ -55,12 +55,12 @@ type MR interface {
 	Bytes() []byte
 	LKey() uint32
 	RKey() RKey
-	// Revoke ends all use: requests that reach the region afterwards fail. For its
-	// domain and its adapter the region is closed then.
+	// Revoke ends all use: requests that reach the region afterwards fail. Its
+	// domain and its adapter regard it as closed from then on.
 	Revoke()
-	// Close frees the memory. The front calls it when nobody is inside a post or a
-	// poll, and the program does not hold the memory (Region.Hold) any more; that may
-	// be after the Close of domain and adapter.
+	// Close frees the memory. The front calls it when no post or poll is in progress
+	// and the program does not hold the memory (Region.Hold). That may be after the
+	// Close of domain and adapter.
 	Close() error
 }
 
@@ -68,8 +68,8 @@ type MR interface {
 type CQConfig struct {
 	Depth uint32 // completions it must be able to hold
 	// Owner is held by the front during Poll and Arm, not during Wait. A provider
-	// whose background side has to look after the queue when the program stays
-	// away takes it with TryAcquireBackground.
+	// whose background side serves the queue while the program does not poll
+	// takes it with TryAcquireBackground.
 	Owner *Owner
 }
 
@@ -116,7 +116,7 @@ type QPConfig struct {
 	Owner          *Owner // held by the front during PostSend
 	Control        Control
 	// Failed is to be called, once and from anywhere, when the queue pair goes to
-	// the error state by itself.
+	// the error state without Disconnect or Close.
 	Failed func(error)
 	// Drained is to be called once, when after Close the last completion of the
 	// queue pair was polled and no later one can come.
@@ -139,13 +139,13 @@ type QP interface {
 	// receiver closes the descriptors. Those that this process had no room for are
 	// missing. Called by one goroutine, in order.
 	Message(msg []byte, fds []int)
-	// Disconnect tells that the peer closed (ErrPeerClosed) or is gone
+	// Disconnect means that the peer closed (ErrPeerClosed) or is gone
 	// (ErrPeerGone). What arrived before is still delivered; then everything
 	// outstanding completes as failed or flushed.
 	Disconnect(reason error)
 	// Close moves the queue pair to the error state for good. What is outstanding
 	// completes as flushed and can still be polled. Message and Disconnect may
-	// still be called during Close and until it is the adapter's turn.
+	// still be called during Close, and until the Close of the adapter.
 	Close() error
 }
 
@@ -167,18 +167,18 @@ const (
 )
 
 // Control carries a provider's own messages to the peer's queue pair, beside
-// the data path and in order, for the life of the connection. A connection made
-// with Device.Join has nothing to carry them: they are dropped.
+// the data path and in order, for the life of the connection. On a connection
+// made with Device.Join they are dropped.
 type Control interface {
-	// Send queues msg and a descriptor (nil for none), which it holds until then, and
-	// returns at once; from anywhere. When this end closes the connection, what is queued
-	// is sent before the goodbye; when the peer is gone, it is dropped. A peer that does
-	// not read loses the connection in the end.
+	// Send queues msg and a descriptor (nil for none), which it holds until it is sent,
+	// and returns at once; from anywhere. When this end closes the connection, what is
+	// queued is sent before the goodbye; when the peer is gone, it is dropped. A
+	// connection whose peer does not read is ended when too much is queued.
 	Send(msg []byte, file *File)
 	// Notify sends a message that is one byte, kind (below 32), and returns at once;
-	// from anywhere, without an allocation. It may overtake what Send has queued. One
-	// that the stream has no room for is sent later, once, however often it was asked
-	// for meanwhile: a peer that does not read costs nothing.
+	// from anywhere, without an allocation. It may overtake what Send has queued. If
+	// the stream has no room, it is sent later, once per kind, however often Notify
+	// was called.
 	Notify(kind byte)
 }
 
@@ -187,6 +187,6 @@ type Control interface {
 type Breaker interface {
 	// Break cuts the stream without a goodbye, as the death of the peer would: both
 	// ends notice, and their queue pairs get Disconnect with an ErrPeerGone, which
-	// at this end says why. It returns at once; from anywhere.
+	// at this end wraps why. It returns at once; from anywhere.
 	Break(why error)
 }

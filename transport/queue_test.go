@@ -50,6 +50,36 @@ func TestReservation(t *testing.T) {
 	require.NoError(t, shared.Close())
 }
 
+// TestSharedReceiveReservation: the completion queue has its entries back when the
+// shared queue is closed and the completions of its receives were polled.
+func TestSharedReceiveReservation(t *testing.T) {
+	t.Parallel()
+	server := pairtest.NewEnd(t, "loopback:")
+	var err error
+	server.Queue, err = server.Dev.NewQueue(8 + 4)
+	require.NoError(t, err)
+	shared, err := server.PD.NewSharedReceive(server.Queue, 4)
+	require.NoError(t, err)
+	client, cfg := pairtest.NewEnd(t, "loopback:"), server.Config()
+	cfg.Shared = shared
+	var inner *transport.Conn
+	client.Conn, inner = pairtest.Connect(t, client, server, client.Config(), cfg)
+	_, err = server.PD.NewSharedReceive(server.Queue, 1)
+	require.ErrorIs(t, err, transport.ErrOutOfRange)
+
+	_, err = shared.PostRecv(transport.Recv(1, transport.Span{}))
+	require.NoError(t, err)
+	client.Post(transport.Send(1, transport.Span{}))
+	require.NoError(t, inner.Close())
+	require.NoError(t, shared.Close())
+	_, err = server.PD.NewSharedReceive(server.Queue, 1)
+	require.ErrorIs(t, err, transport.ErrOutOfRange, "a completion is not polled yet")
+	server.Take(1)
+	again, err := server.PD.NewSharedReceive(server.Queue, 12)
+	require.NoError(t, err)
+	require.NoError(t, again.Close())
+}
+
 // TestTwoQueues: a connection that does not get its share of one queue leaves
 // the other as it was.
 func TestTwoQueues(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// Region is a piece of registered memory. Its methods may be called from
-// anywhere; who may touch the bytes and when, the package comment says.
+// Region is registered memory. Its methods may be called from anywhere. See the
+// package comment for who may access the bytes, and when.
 type Region struct {
 	pd     *ProtectionDomain
 	mr     MR
@@ -58,11 +58,11 @@ func (r *Region) check(off, n int) {
 	}
 }
 
-// Hold keeps the region's memory beyond Close, until Release: for memory that is in
-// the hands of code for which Close cannot wait, a function that runs, say. Close
-// revokes the region all the same, and returns; so does Device.Close. What peers do
-// or the program writes after that, nobody sees. Memory of Register is the caller's,
-// who has to keep it by itself. Hold fails with ErrClosed after Close.
+// Hold keeps the region's memory after Close, until Release: for code that uses the
+// memory and that Close cannot wait for, such as a running function. Close and
+// Device.Close revoke the region and return. Afterwards no peer sees what the
+// program writes, nor the program what peers write. Memory of Register is not kept:
+// its owner must keep it mapped. Hold fails with ErrClosed after Close.
 func (r *Region) Hold() error {
 	for {
 		n := r.holds.Load()

@@ -1,7 +1,6 @@
 package transport_test
 
 import (
-	"context"
 	"math"
 	"runtime"
 	"slices"
@@ -162,26 +161,4 @@ func TestDomainClosesItsRegions(t *testing.T) {
 	require.NoError(t, <-closed)
 	require.NoError(t, <-closed)
 	require.Len(t, e.Dev.Inventory(), 1, "the queue")
-}
-
-// TestRevokedForThePeer: what a program hands out ends with its region.
-func TestRevokedForThePeer(t *testing.T) {
-	t.Parallel()
-	a, b := pairtest.New(t, "loopback:")
-	from, to := a.Alloc(8, transport.LocalOnly), b.Alloc(8, transport.RemoteAll)
-	remote := to.Remote(0, 8)
-	a.Post(transport.Write(1, from.Span(0, 8), remote).With(transport.Signaled))
-	require.NoError(t, (&a.Take(1)[0]).Err())
-	require.NoError(t, to.Close())
-	a.Post(transport.Write(2, from.Span(0, 8), remote))
-	require.Equal(t, transport.StatusRemoteAccess, a.Take(1)[0].Status)
-	ctx, cancel := context.WithTimeout(t.Context(), pairtest.Patience)
-	defer cancel()
-	for _, c := range []*transport.Conn{a.Conn, b.Conn} {
-		select {
-		case <-c.Done():
-		case <-ctx.Done():
-			t.Fatal("not told")
-		}
-	}
 }

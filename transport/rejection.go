@@ -8,13 +8,13 @@ import (
 	"unicode"
 )
 
-// Rejection is what the end that refuses a connection tells the other one.
+// Rejection is what an end that refuses a connection sends to the other one.
 type Rejection struct {
-	// Code means what the two programs have agreed on. 0 is for a refusal that only
-	// the reason explains, as are all of the transport's own.
+	// Code means what the two programs have agreed on. Refusals by the transport
+	// itself have 0, and only a reason.
 	Code uint32
-	// Reason is for people. It is cut to 1024 bytes, and what is not printable is
-	// replaced.
+	// Reason is for people. It is cut to 1024 bytes, and characters that are not
+	// printable are replaced.
 	Reason string
 	// Data is the program's own: at most MaxRejectionData bytes.
 	Data []byte
@@ -23,8 +23,8 @@ type Rejection struct {
 // MaxRejectionData is the most data, in bytes, that a Rejection can carry.
 const MaxRejectionData = 4096
 
-// RejectedError means that the peer refused the connection, and says why. It is an
-// ErrRejected. Data is the receiver's.
+// RejectedError means that the peer refused the connection. It is an ErrRejected.
+// Data belongs to the caller.
 type RejectedError struct{ Rejection }
 
 func (e *RejectedError) Error() string { return ErrRejected.Error() + " by the peer: " + e.Reason }
@@ -46,12 +46,12 @@ func (r Rejection) encode() []byte {
 	return append(append(b, reason...), r.Data...)
 }
 
-// Refuse tells whoever connects over a stream why there will be no connection, and hangs
-// up: for who relays a stream to another process, and finds out on the way. Request.Reject
-// is for the rest.
+// Refuse rejects the peer on a stream and closes the stream. It is for a program that
+// relays streams to other processes and has no Request for this one; otherwise use
+// Request.Reject.
 func Refuse(stream net.Conn, r Rejection) { newLink(stream).reject(r) }
 
-// decodeRejection reads what a peer, which may be anybody, says.
+// decodeRejection reads a rejection from an untrusted peer.
 func decodeRejection(b []byte) error {
 	if len(b) < rejectionHeader {
 		return malformedRejection(b)
@@ -72,7 +72,7 @@ func malformedRejection(b []byte) error {
 	return &RejectedError{Rejection{Reason: fmt.Sprintf("its reason is malformed (%d bytes)", len(b))}}
 }
 
-// printable replaces what a terminal could take for a command.
+// printable replaces characters that a terminal could take for a command.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

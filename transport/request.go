@@ -49,17 +49,16 @@ func newRequest(l *link, payload []byte) (*Request, error) {
 	return &Request{link: l, hello: append([]byte(nil), payload...), peer: h.peer(l.stream)}, nil
 }
 
-// refuseRequest ends a request that is none.
+// refuseRequest ends a stream whose request is malformed.
 func refuseRequest(l *link, what string, err error) error {
 	l.reject(Rejection{Reason: err.Error()})
 	return &OpError{Op: what + " a connection request from " + peerOf(l.stream).String(), Scope: ScopeConnection, Err: err}
 }
 
-// Detach takes the stream out of the request, so that another process can go on
-// with it: the one that gets the stream's descriptor and the hello, which is all that
-// was read from it, calls Adopt. A peer that has sent more than a hello, bytes or
-// descriptors, does not keep to the protocol: it is rejected, and the error is an
-// ErrInvalid. The stream is the caller's.
+// Detach takes the stream out of the request, for another process to continue: it gets
+// the stream's descriptor and the hello, which is all that was read, and calls Adopt.
+// A peer that has sent more than a hello, bytes or descriptors, violates the protocol:
+// it is rejected, and the error is an ErrInvalid. The stream is the caller's.
 func (r *Request) Detach() (stream net.Conn, hello []byte, err error) {
 	switch l := r.link; {
 	case !r.answered.CompareAndSwap(false, true):
@@ -75,7 +74,7 @@ func (r *Request) Detach() (stream net.Conn, hello []byte, err error) {
 
 // Adopt makes a Request of a stream and the hello that was read from it: see
 // Request.Detach. The stream belongs to the Request from then on, also when Adopt
-// fails. What the kernel says of the peer it says of who made the stream.
+// fails. Peer.Credentials are those of the process that opened the stream.
 func Adopt(stream net.Conn, hello []byte) (*Request, error) {
 	l := newLink(stream)
 	r, err := newRequest(l, hello)
@@ -85,7 +84,7 @@ func Adopt(stream net.Conn, hello []byte) (*Request, error) {
 	return r, nil
 }
 
-// Peer is what the dialer says, and the kernel vouches, for itself.
+// Peer is what the dialer sent about itself, with credentials from the kernel.
 func (r *Request) Peer() Peer { return r.peer }
 
 // Accept makes the connection on the device of the configuration. The context bounds
@@ -123,9 +122,8 @@ func (r *Request) accept(ctx context.Context, cfg ConnConfig) (*Conn, error) {
 	})
 }
 
-// Reject refuses the connection: the dialer gets a *RejectedError with what it is
-// told. Data beyond MaxRejectionData is an ErrOutOfRange, and the request still wants
-// an answer.
+// Reject refuses the connection: the dialer gets a *RejectedError with why. Data
+// beyond MaxRejectionData is an ErrOutOfRange, and the request remains unanswered.
 func (r *Request) Reject(why Rejection) error {
 	switch {
 	case len(why.Data) > MaxRejectionData:

@@ -36,7 +36,7 @@ func (d *Device) Connect(ctx context.Context, stream net.Conn, cfg ConnConfig) (
 	return c, nil
 }
 
-// setUp makes a connection, with handshake for one end's part in it.
+// setUp makes a connection; handshake is this end's part in it.
 func (d *Device) setUp(ctx context.Context, l *link, cfg ConnConfig, handshake func(*Conn, context.Context, ConnConfig) error) (*Conn, error) {
 	ctx, end, err := d.beginSetUp(ctx)
 	if err != nil {
@@ -108,7 +108,7 @@ func authorize(ctx context.Context, cfg ConnConfig, peer Peer) error {
 	}
 	if c := peer.Credentials; c != nil && !c.Trusted() {
 		why := ""
-		if c.UID == stranger() {
+		if c.UID == overflowUser() {
 			why = " (which is how users look that this user namespace does not know)"
 		}
 		return fmt.Errorf("%w: %v runs under user %d%s, this end under %d; set ConnConfig.Authorize to allow it", ErrRejected, peer, c.UID, why, os.Geteuid())
@@ -116,8 +116,7 @@ func authorize(ctx context.Context, cfg ConnConfig, peer Peer) error {
 	return nil
 }
 
-// admit takes a connection that was set up into service, or undoes it when
-// set-up failed with err.
+// admit makes a connection known to the device, or undoes it when set-up failed with err.
 func (c *Conn) admit(err error) error {
 	if err == nil {
 		c.dev.track(c)
@@ -157,7 +156,7 @@ func (c *Conn) listen() {
 		case kind == framing.Goodbye:
 			closeFDs(fds)
 			reason = ErrPeerClosed
-		case kind == framing.Reject: // it gave up as set-up ended here
+		case kind == framing.Reject: // it gave up just as set-up ended at this end
 			closeFDs(fds)
 			reason = decodeRejection(payload)
 		default:

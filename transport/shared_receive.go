@@ -57,8 +57,8 @@ func (p *ProtectionDomain) NewSharedReceive(q *Queue, depth int) (*SharedReceive
 	return s, nil
 }
 
-// PostRecv is Conn.PostRecv for all connections that take from s. A receive's
-// place is free again when its completion has been polled.
+// PostRecv is Conn.PostRecv for all connections that take from s. A receive
+// occupies an entry of the queue until its completion has been polled.
 func (s *SharedReceive) PostRecv(wrs ...WorkRequest) (int, error) {
 	if err := s.receiving.Acquire(); err != nil {
 		return 0, s.pd.dev.opError("post recv", ScopeRequest, err)

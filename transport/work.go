@@ -54,7 +54,7 @@ type Flags uint8
 
 const (
 	// Signaled asks for a completion. A request without it completes silently,
-	// unless it fails; its place in the send queue is free again once the
+	// unless it fails. It occupies an entry of the send queue until the
 	// completion of a later signaled request has been polled.
 	Signaled Flags = 1 << iota
 	// Inline has the payload copied while posting: the memory is the caller's
@@ -71,7 +71,7 @@ const (
 	allFlags = Signaled | Inline | Fence | Solicited
 )
 
-// Access says what a region may be used for, beyond local use.
+// Access is what peers may do with a region.
 type Access uint8
 
 const (
@@ -124,12 +124,11 @@ func (s Span) Len() int { return int(s.len) }
 // Addr is the virtual address of the first byte. For providers.
 func (s Span) Addr() uint64 { return s.addr }
 
-// LKey names the region: to the program an opaque handle, to a provider, that
-// gets requests from the front, its own MR's local key.
+// LKey names the region. For the program it is an opaque handle. In the
+// requests that a provider gets from the front it is the local key of its MR.
 func (s Span) LKey() uint32 { return s.lkey }
 
-// Slice is the part of s from off on, of n bytes. It panics when that is not
-// within s, as slicing does.
+// Slice is the n bytes of s from off on. It panics when they are not within s.
 func (s Span) Slice(off, n int) Span {
 	if off < 0 || n < 0 || off > int(s.len)-n {
 		panic(fmt.Sprintf("transport: slice [%d:+%d] of a span of %d bytes", off, n, s.len))
@@ -138,7 +137,7 @@ func (s Span) Slice(off, n int) Span {
 }
 
 // RemoteSpan is a part of a peer's region: what a program hands to its peer so
-// that the peer can write, read or count there.
+// that the peer can write, read or use atomics there.
 type RemoteSpan struct {
 	Addr uint64 // virtual address in the owner's process
 	Len  uint32 // bytes granted; the front refuses longer requests
@@ -148,8 +147,7 @@ type RemoteSpan struct {
 // RemoteSpanBytes is the size of an encoded RemoteSpan.
 const RemoteSpanBytes = 16
 
-// Slice is the part of r from off on, of n bytes. It panics when that is not
-// within r.
+// Slice is the n bytes of r from off on. It panics when they are not within r.
 func (r RemoteSpan) Slice(off, n int) RemoteSpan {
 	if off < 0 || n < 0 || off > int(r.Len)-n {
 		panic(fmt.Sprintf("transport: slice [%d:+%d] of a remote span of %d bytes", off, n, r.Len))
@@ -185,8 +183,8 @@ type WorkRequest struct {
 	ID     uint64 // the caller's; comes back in the completion
 	Local  Span
 	Remote RemoteSpan
-	Arg0   uint64 // FetchAdd: addend. CompareSwap: compare. Else: the second span's address
-	Arg1   uint64 // CompareSwap: swap. Else: the second span's key (high half) and length
+	arg0   uint64 // FetchAdd: addend. CompareSwap: compare. Else: the second span's address
+	arg1   uint64 // CompareSwap: swap. Else: the second span's key (high half) and length
 	Imm    uint32
 	Op     Op
 	Flags  Flags
@@ -217,14 +215,14 @@ func Read(id uint64, local Span, remote RemoteSpan) WorkRequest {
 // FetchAdd adds to the 64-bit word at remote (native byte order, 8-byte
 // aligned) and stores its former value in the 8 bytes of result.
 func FetchAdd(id uint64, result Span, remote RemoteSpan, addend uint64) WorkRequest {
-	return WorkRequest{ID: id, Op: OpFetchAdd, Local: result, Remote: remote, Arg0: addend}
+	return WorkRequest{ID: id, Op: OpFetchAdd, Local: result, Remote: remote, arg0: addend}
 }
 
 // CompareSwap stores swap in the 64-bit word at remote (native byte order,
 // 8-byte aligned) if it equals compare, and its former value in the 8 bytes of
 // result in either case.
 func CompareSwap(id uint64, result Span, remote RemoteSpan, compare, swap uint64) WorkRequest {
-	return WorkRequest{ID: id, Op: OpCompareSwap, Local: result, Remote: remote, Arg0: compare, Arg1: swap}
+	return WorkRequest{ID: id, Op: OpCompareSwap, Local: result, Remote: remote, arg0: compare, arg1: swap}
 }
 
 // Recv offers local for the next Send of the peer. A WriteImm of the peer takes
@@ -239,23 +237,32 @@ func (w WorkRequest) With(f Flags) WorkRequest {
 	return w
 }
 
-// And returns the request with a second local span: its bytes follow those of
+// WithSecondSpan returns the request with a second local span: its bytes follow those of
 // the first. Not for atomics.
-func (w WorkRequest) And(second Span) WorkRequest {
-	w.setSecond(second)
+func (w WorkRequest) WithSecondSpan(second Span) WorkRequest {
+	w.setSecondSpan(second)
 	return w
 }
 
-// Second is the second local span, empty for atomics.
-func (w *WorkRequest) Second() Span {
+// SecondSpan is the second local span, empty for atomics.
+func (w *WorkRequest) SecondSpan() Span {
 	if w.Op == OpFetchAdd || w.Op == OpCompareSwap {
 		return Span{}
 	}
-	return Span{w.Arg0, uint32(w.Arg1), uint32(w.Arg1 >> 32)}
+	return Span{w.arg0, uint32(w.arg1), uint32(w.arg1 >> 32)}
 }
 
-func (w *WorkRequest) setSecond(s Span) {
-	w.Arg0, w.Arg1 = s.addr, uint64(s.lkey)<<32|uint64(s.len)
+// Addend is what a FetchAdd adds.
+func (w *WorkRequest) Addend() uint64 { return w.arg0 }
+
+// Compare is what a CompareSwap compares the word with.
+func (w *WorkRequest) Compare() uint64 { return w.arg0 }
+
+// Swap is what a CompareSwap stores when they are equal.
+func (w *WorkRequest) Swap() uint64 { return w.arg1 }
+
+func (w *WorkRequest) setSecondSpan(s Span) {
+	w.arg0, w.arg1 = s.addr, uint64(s.lkey)<<32|uint64(s.len)
 }
 
 // set copies a request field by field. A caller has just stored the fields one by
@@ -269,8 +276,8 @@ func (w *WorkRequest) set(from *WorkRequest) {
 	w.Remote.Addr = from.Remote.Addr
 	w.Remote.Len = from.Remote.Len
 	w.Remote.Key = from.Remote.Key
-	w.Arg0 = from.Arg0
-	w.Arg1 = from.Arg1
+	w.arg0 = from.arg0
+	w.arg1 = from.arg1
 	w.Imm = from.Imm
 	w.Op = from.Op
 	w.Flags = from.Flags
@@ -281,5 +288,5 @@ func (w *WorkRequest) Bytes() uint64 {
 	if w.Op == OpFetchAdd || w.Op == OpCompareSwap {
 		return uint64(w.Local.len)
 	}
-	return uint64(w.Local.len) + uint64(uint32(w.Arg1))
+	return uint64(w.Local.len) + uint64(uint32(w.arg1))
 }

@@ -60,13 +60,13 @@ func FuzzRemoteSpan(f *testing.F) {
 func TestSecondSpan(t *testing.T) {
 	t.Parallel()
 	first, second := Span{1, 2, 3}, Span{math.MaxUint64, math.MaxUint32, math.MaxUint32 - 1}
-	w := Write(9, first, RemoteSpan{}).And(second)
-	require.Equal(t, second, w.Second())
+	w := Write(9, first, RemoteSpan{}).WithSecondSpan(second)
+	require.Equal(t, second, w.SecondSpan())
 	require.EqualValues(t, 2+math.MaxUint32, w.Bytes())
 	a := CompareSwap(9, first, RemoteSpan{}, 5, 6)
-	require.Zero(t, a.Second())
+	require.Zero(t, a.SecondSpan())
 	require.EqualValues(t, 2, a.Bytes())
-	require.EqualValues(t, []uint64{5, 6}, []uint64{a.Arg0, a.Arg1})
+	require.EqualValues(t, []uint64{5, 6}, []uint64{a.Compare(), a.Swap()})
 }
 
 func TestWords(t *testing.T) {

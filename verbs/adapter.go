@@ -24,7 +24,7 @@ func init() {
 type Adapter struct {
 	options options
 	context *ibv.Context
-	place   place
+	port    devicePort
 	attr    ibv.DeviceAttr
 	inline  int // bytes that a request can carry, at most
 	pairs   handle.Table[queuePair]
@@ -48,22 +48,22 @@ func open(u *url.URL, patrolInterval time.Duration) (*Adapter, error) {
 	if err := ibv.Load(); err != nil {
 		return nil, fmt.Errorf("%w: %w", transport.ErrNotSupported, err)
 	}
-	context, place, err := find(&o)
+	context, port, err := find(&o)
 	if err != nil {
 		return nil, err
 	}
-	a := &Adapter{options: o, context: context, place: place, open: provider.Account{Provider: "verbs"}, events: make(chan struct{}), closing: make(chan struct{})}
+	a := &Adapter{options: o, context: context, port: port, open: provider.Account{Provider: "verbs"}, events: make(chan struct{}), closing: make(chan struct{})}
 	if err := a.measure(); err != nil {
 		return nil, errors.Join(err, context.Close())
 	}
 	go a.listen()
 	a.patrolling.Go(func() { a.patrol(patrolInterval) })
-	slog.Debug("verbs: opened", "device", place.device, "port", place.port, "gid", place.gid.Index,
-		"address", gidAddr(place.gid.Addr), "because", place.because, "gid_because", place.gidBecause)
+	slog.Debug("verbs: opened", "device", port.device, "port", port.number, "gid", port.gid.Index,
+		"address", gidAddr(port.gid.Addr), "because", port.because, "gid_because", port.gidBecause)
 	return a, nil
 }
 
-// measure finds out the limits of the device.
+// measure finds the limits of the device.
 func (a *Adapter) measure() (err error) {
 	if a.attr, err = a.context.QueryDevice(); err != nil {
 		return err
@@ -72,8 +72,8 @@ func (a *Adapter) measure() (err error) {
 	return err
 }
 
-// measureInline finds out how many bytes a request can carry: the device tells
-// only whether a queue pair that wants so many can be made.
+// measureInline finds how many bytes a request can carry: a device reveals it
+// only by making, or refusing, a queue pair with that many.
 func (a *Adapter) measureInline() (int, error) {
 	pd, err := a.context.AllocPD()
 	if err != nil {
@@ -93,7 +93,7 @@ func (a *Adapter) measureInline() (int, error) {
 		return qp.Close()
 	}
 	if err := try(0); err != nil {
-		return 0, fmt.Errorf("no queue pair can be made on device %s: %w", a.place.device, err)
+		return 0, fmt.Errorf("no queue pair can be made on device %s: %w", a.port.device, err)
 	}
 	const most = 1024
 	low, high := 0, most // low works
@@ -111,9 +111,9 @@ func (a *Adapter) measureInline() (int, error) {
 // mtu is the path MTU that this end can do, in bytes.
 func (a *Adapter) mtu() int {
 	if a.options.mtu != 0 {
-		return min(a.options.mtu, a.place.mtu)
+		return min(a.options.mtu, a.port.mtu)
 	}
-	return a.place.mtu
+	return a.port.mtu
 }
 
 // resources are the READs and atomics that peers may have open, and initiates
@@ -136,10 +136,10 @@ func (a *Adapter) Capabilities() transport.Capabilities {
 	}
 	queue := a.attr.MaxCQE - maxMarkers
 	return transport.Capabilities{
-		Wire: a.place.wire, Ops: ops, Features: features,
-		MaxMessageBytes: min(uint64(a.place.maxMessage), maxMessage),
+		Wire: a.port.wire, Ops: ops, Features: features,
+		MaxMessageBytes: min(uint64(a.port.maxMessage), maxMessage),
 		MaxInlineBytes:  uint32(a.inline),
-		MaxSendDepth:    uint32(min(a.attr.MaxQPWR-markerPlaces, queue/2)),
+		MaxSendDepth:    uint32(min(a.attr.MaxQPWR-markerEntries, queue/2)),
 		MaxRecvDepth:    uint32(min(a.attr.MaxQPWR, queue/2)),
 		MaxQueueDepth:   uint32(queue),
 		Notes:           a.notes(),
@@ -154,9 +154,9 @@ const (
 )
 
 func (a *Adapter) notes() []string {
-	p := &a.place
+	p := &a.port
 	notes := []string{
-		fmt.Sprintf("device %s, firmware %q, port %d: %s", p.device, a.attr.Firmware, p.port, p.because),
+		fmt.Sprintf("device %s, firmware %q, port %d: %s", p.device, a.attr.Firmware, p.number, p.because),
 		fmt.Sprintf("path MTU %d bytes; no acknowledgement for %v is a timeout, %d in a row are the end of a connection", a.mtu(), a.options.ackDuration(), a.options.retries+1),
 	}
 	if p.wire == roceaddr.Wire {
@@ -181,7 +181,7 @@ func (a *Adapter) notes() []string {
 // Close implements transport.Adapter.
 func (a *Adapter) Close() error {
 	close(a.closing)
-	a.patrolling.Wait()      // first: it asks the device, and a context that is closed is no memory any more
+	a.patrolling.Wait()      // first: it queries the device, and a closed context is freed memory
 	err := a.context.Close() // ends listen
 	<-a.events
 	return errors.Join(err, a.open.Err())

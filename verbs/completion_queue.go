@@ -13,8 +13,7 @@ import (
 	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
 )
 
-// Numbers that requests have on the device: whose they are, of which kind, and
-// where their record is.
+// Request numbers on the device: queue pair, kind, and the position of the record.
 const (
 	kindSend = iota
 	kindRecv
@@ -40,8 +39,8 @@ type completionQueue struct {
 	wcs     [batch]ibv.WC
 
 	troubled atomic.Bool // there are watched queue pairs
-	nudged   atomic.Bool // somebody wants a sleeper to look
-	only     bool        // armed for solicited completions, by who polls
+	nudged   atomic.Bool // a sleeper is to look at the queue
+	only     bool        // armed for solicited completions; by the goroutine that polls
 
 	solicited *solicitedWatch // nil if the device needs none
 	markers   atomic.Int32
@@ -51,7 +50,7 @@ type completionQueue struct {
 	closed  bool
 
 	// Queue pairs that take from shared receive queues, by number: completions of
-	// such receives tell nothing else. Copied on write.
+	// such receives have nothing else. Copied on write.
 	sharers atomic.Pointer[map[uint32]*queuePair]
 }
 
@@ -104,8 +103,8 @@ func (c *completionQueue) Poll(dst []transport.Completion, spins int) (n int, er
 	}
 }
 
-// translate makes a completion of the device's. Some are nobody's: markers, and
-// what a destroyed queue pair left.
+// translate translates a completion of the device. Some have no request:
+// markers, and those of destroyed queue pairs.
 func (c *completionQueue) translate(wc *ibv.WC, to *transport.Completion) bool {
 	position := uint32(wc.WRID) & positionMask
 	var q *queuePair
@@ -138,7 +137,7 @@ func (c *completionQueue) translate(wc *ibv.WC, to *transport.Completion) bool {
 			return false
 		}
 		to.ID, to.Op = s.complete(position), transport.OpRecv
-		if q == nil { // its connection is gone, and so is whoever would miss it
+		if q == nil { // its connection is gone
 			return false
 		}
 	case kindMarker:
@@ -170,7 +169,7 @@ func (c *completionQueue) translate(wc *ibv.WC, to *transport.Completion) bool {
 // Arm implements transport.CQ.
 func (c *completionQueue) Arm(solicitedOnly bool) (ready bool, err error) {
 	c.only = solicitedOnly
-	return false, c.cq.Arm(solicitedOnly) // the front looks again anyhow
+	return false, c.cq.Arm(solicitedOnly) // the front looks again
 }
 
 // Wait implements transport.CQ.
@@ -196,7 +195,7 @@ func (c *completionQueue) nudge() {
 	c.channel.Interrupt()
 }
 
-// watch puts a dead queue pair under the care of whoever polls.
+// watch has polls settle a dead queue pair.
 func (c *completionQueue) watch(q *queuePair) {
 	c.mu.Lock()
 	if !c.closed && !slices.Contains(c.watched, q) {
@@ -216,7 +215,7 @@ func (c *completionQueue) unwatch(q *queuePair) {
 	c.troubled.Store(len(c.watched) > 0)
 }
 
-// settle looks after the dead queue pairs. The device's queue was empty.
+// settle settles the dead queue pairs. The device's queue was empty.
 func (c *completionQueue) settle(dst []transport.Completion) (n int) {
 	c.mu.Lock()
 	watched := c.watched
@@ -240,7 +239,7 @@ func (c *completionQueue) takeMarker() bool {
 	}
 }
 
-// adopt and disown keep account of the queue pairs that share receives.
+// adopt and disown record the queue pairs that share receives.
 func (c *completionQueue) adopt(q *queuePair) {
 	c.changeSharers(func(m map[uint32]*queuePair) { m[q.qp.QPN] = q })
 }

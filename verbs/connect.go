@@ -22,13 +22,13 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	a := q.adapter
 	access := ibv.AccessLocalWrite | ibv.AccessRemoteRead | ibv.AccessRemoteWrite
 	if a.attr.AtomicCap > 0 {
-		access |= ibv.AccessRemoteAtomic // what is granted, each region says
+		access |= ibv.AccessRemoteAtomic // each region decides what is granted
 	}
-	if err := q.qp.ToInit(a.place.port, access); err != nil {
+	if err := q.qp.ToInit(a.port.number, access); err != nil {
 		return err
 	}
 	own := roceaddr.Address{
-		GID: gidAddr(a.place.gid.Addr), LID: a.place.lid, QPN: q.qp.QPN, PSN: a.firstPSN(), MTU: uint16(a.mtu()),
+		GID: gidAddr(a.port.gid.Addr), LID: a.port.lid, QPN: q.qp.QPN, PSN: a.firstPSN(), MTU: uint16(a.mtu()),
 		Resources: uint16(a.resources()), Initiates: uint16(a.initiates()), Port: rocePort, Tell: true,
 	}
 	msg, fds, err := x.Exchange(own.Encode(), nil)
@@ -61,8 +61,8 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	if err == nil {
 		return nil
 	}
-	// The peer may be ready sooner, and what it sends may fail the connection before
-	// this end can send: that is a connection that has ended, not one that was not made.
+	// The peer may be ready sooner, and its requests may fail the connection before this
+	// end can send: then the set-up succeeds, with a connection that has ended.
 	if state, queryErr := q.qp.Query(); queryErr == nil && state.State == ibv.StateError {
 		return nil
 	}
@@ -74,18 +74,18 @@ func (q *queuePair) readyToReceive(own, peer roceaddr.Address) error {
 	return q.qp.ToRTR(ibv.RTR{
 		MTU: min(int(own.MTU), int(peer.MTU)), DestQPN: peer.QPN, PSN: peer.PSN,
 		MaxDestRdAtomic: int(own.Resources), MinRNRTimer: a.options.rnrTimer,
-		Port: a.place.port, SGIDIndex: a.place.gid.Index, DGID: peer.GID.As16(), DLID: peer.LID,
+		Port: a.port.number, SGIDIndex: a.port.gid.Index, DGID: peer.GID.As16(), DLID: peer.LID,
 		SL: a.options.sl, TrafficClass: a.options.tc, HopLimit: hopLimit,
-		Global: a.place.wire == roceaddr.Wire,
+		Global: a.port.wire == roceaddr.Wire,
 	})
 }
 
 // checkPeer refuses a peer that a device cannot send to.
 func (a *Adapter) checkPeer(peer roceaddr.Address) error {
-	if a.place.wire != roceaddr.Wire {
+	if a.port.wire != roceaddr.Wire {
 		return nil
 	}
-	own := gidAddr(a.place.gid.Addr)
+	own := gidAddr(a.port.gid.Addr)
 	switch {
 	case peer.Port != rocePort:
 		return fmt.Errorf("the peer listens on UDP port %d, and devices send to %d only; open it there, softroce://%v", peer.Port, rocePort, peer.GID)
@@ -95,7 +95,7 @@ func (a *Adapter) checkPeer(peer roceaddr.Address) error {
 	return nil
 }
 
-// firstPSN is where a queue pair begins to count.
+// firstPSN is the first packet sequence number of a queue pair.
 func (a *Adapter) firstPSN() uint32 {
 	if a.options.psn >= 0 {
 		return uint32(a.options.psn)

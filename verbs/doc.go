@@ -12,7 +12,7 @@
 // libibverbs is looked for when the first device is opened: neither it nor its
 // headers are needed to build, only a C compiler is. In a build without cgo, and
 // where the library or a device is missing, opening fails with
-// transport.ErrNotSupported and says what to install.
+// transport.ErrNotSupported and a text that says what to install.
 //
 // # Parameters
 //
@@ -28,11 +28,10 @@
 //
 // # The GID
 //
-// On Ethernet the GID says which protocol and which IP address the packets have.
-// Most trouble with RoCE is a wrong one, so the choice is made with care and told
-// in Capabilities.Notes: RoCE v2 and not v1, an IPv4 address before an IPv6 one,
-// and the one by which the interface itself sends before others that it has. An
-// address in the URL, or gid, decides otherwise.
+// On Ethernet the GID decides the protocol and the IP address of the packets. A
+// wrong GID is the most common problem with RoCE, so Capabilities.Notes explain
+// the choice: RoCE v2 and not v1, IPv4 before IPv6, and the interface's primary
+// address before others. An address in the URL, or gid, overrides this.
 //
 // # Interoperation
 //
@@ -43,5 +42,5 @@
 //
 // Packets of RoCE are not authenticated: whoever can send on the network can, with
 // a good guess of three numbers, write into memory that is registered for peers.
-// An RDMA device belongs on a network that is trusted. See docs/PROTOCOL.md.
+// Use an RDMA device only on a trusted network. See docs/PROTOCOL.md.
 package verbs

@@ -17,7 +17,7 @@ func (a *Adapter) listen() {
 		switch {
 		case errors.Is(err, os.ErrClosed):
 			return
-		case err != nil: // what an open device has no reason for
+		case err != nil: // an open device should not fail so
 			a.loseDevice(fmt.Errorf("%w: %w", errDeviceGone, err))
 			return
 		}
@@ -36,20 +36,20 @@ func (a *Adapter) handle(e ibv.Event) {
 	case ibv.EventDeviceFatal:
 		a.loseDevice(fmt.Errorf("%w: it reports %q", errDeviceGone, e.Type))
 	case ibv.EventCQError, ibv.EventSRQError, ibv.EventWQFatal:
-		slog.Error("verbs: a queue of the device failed", "device", a.place.device, "event", e.Type)
+		slog.Error("verbs: a queue of the device failed", "device", a.port.device, "event", e.Type)
 		a.loseDevice(fmt.Errorf("%w: it reports %q", errDeviceGone, e.Type))
 	case ibv.EventPortError:
-		slog.Warn("verbs: port is down; connections fail if it stays so", "device", a.place.device, "port", e.Port)
+		slog.Warn("verbs: port is down; connections fail if it stays so", "device", a.port.device, "port", e.Port)
 	case ibv.EventPortActive:
-		slog.Info("verbs: port is up", "device", a.place.device, "port", e.Port)
+		slog.Info("verbs: port is up", "device", a.port.device, "port", e.Port)
 	case ibv.EventGIDChange, ibv.EventLIDChange:
-		slog.Warn("verbs: the addresses of the port changed; connections from before may fail", "device", a.place.device, "port", e.Port)
+		slog.Warn("verbs: the addresses of the port changed; connections from before may fail", "device", a.port.device, "port", e.Port)
 	default:
-		slog.Debug("verbs: event", "device", a.place.device, "event", e.Type)
+		slog.Debug("verbs: event", "device", a.port.device, "event", e.Type)
 	}
 }
 
-// loseDevice ends all connections: nothing will complete any more.
+// loseDevice ends all connections: the device completes nothing any more.
 func (a *Adapter) loseDevice(why error) {
 	for _, q := range a.pairs.All() {
 		q.gone.Store(true)

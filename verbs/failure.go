@@ -10,8 +10,7 @@ import (
 )
 
 // completedWithError is called for every completion that is not a success. The
-// first one says why the connection failed, if it is not by the will of either
-// program.
+// first one is the reason why the connection failed, unless a program closed it.
 func (q *queuePair) completedWithError(c *transport.Completion, wc *ibv.WC) {
 	if q.dead.Load() {
 		return
@@ -25,14 +24,14 @@ func (q *queuePair) completedWithError(c *transport.Completion, wc *ibv.WC) {
 		q.fail(reason, true)
 		return
 	}
-	// The kernel takes the regions of a process that ended before its queue pairs:
-	// that may be all it was, which the set-up stream tells in a moment.
+	// When a process ends, the kernel frees its regions before its queue pairs.
+	// This may be such an end, which the set-up stream is about to show.
 	q.failQuietly(reason)
 	time.AfterFunc(deathTakes, func() { q.cfg.Failed(reason) })
 }
 
-// deathTakes is how long after a process's regions the end of its set-up stream may
-// be noticed.
+// deathTakes is how long after a process's regions are freed the end of its set-up
+// stream may be noticed.
 const deathTakes = 100 * time.Millisecond
 
 // byPeer reports whether a status is the peer's refusal.
@@ -59,23 +58,22 @@ func (q *queuePair) explain(c *transport.Completion, wc *ibv.WC) error {
 	return err
 }
 
-// portDown is an error if the port is not active: the device says nothing of it in a
-// completion.
+// portDown is an error if the port is not active, which completions do not show.
 func (a *Adapter) portDown() error {
-	p := &a.place
-	port, err := a.context.QueryPort(p.port)
+	p := &a.port
+	port, err := a.context.QueryPort(p.number)
 	if err != nil || port.State == ibv.PortActive || port.State == ibv.PortActiveDefer {
-		return nil // what is wrong with the device, its events tell
+		return nil // the device's events report its failure
 	}
-	return fmt.Errorf("port %d of %s is %v: look at its cable and switch, and whether its interface is up ('ip link show %s')", p.port, p.device, port.State, p.gid.Interface)
+	return fmt.Errorf("port %d of %s is %v: look at its cable and switch, and whether its interface is up ('ip link show %s')", p.number, p.device, port.State, p.gid.Interface)
 }
 
 // where names both ends.
 func (q *queuePair) where() string {
-	p := &q.adapter.place
+	p := &q.adapter.port
 	_, peer := q.ends()
-	return fmt.Sprintf("%s port %d, %v queue pair %#x, to %v queue pair %#x", p.device, p.port, gidAddr(p.gid.Addr), q.qp.QPN, peer.GID, peer.QPN)
+	return fmt.Sprintf("%s port %d, %v queue pair %#x, to %v queue pair %#x", p.device, p.number, gidAddr(p.gid.Addr), q.qp.QPN, peer.GID, peer.QPN)
 }
 
-// errDeviceGone is the end of everything on a device.
+// errDeviceGone ends all connections of a device.
 var errDeviceGone = errors.New("the device failed or was removed")

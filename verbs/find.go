@@ -10,10 +10,10 @@ import (
 	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
 )
 
-// place is a port of a device, and what to send from.
-type place struct {
+// devicePort is the port of a device that is used, with its address.
+type devicePort struct {
 	device     string
-	port       int
+	number     int
 	because    string
 	wire       string
 	mtu        int // bytes
@@ -23,15 +23,15 @@ type place struct {
 	gidBecause string
 }
 
-// find opens the device that the options mean: the one that they name, or the first
-// with an active port, or with the address.
-func find(o *options) (*ibv.Context, place, error) {
+// find opens the device of the options: the named one, the one with the address, or
+// the first with an active port.
+func find(o *options) (*ibv.Context, devicePort, error) {
 	devices, err := ibv.Devices()
 	if err != nil {
-		return nil, place{}, err
+		return nil, devicePort{}, err
 	}
 	if len(devices) == 0 {
-		return nil, place{}, fmt.Errorf("%w: this machine has no RDMA device (or its driver is not loaded); with root, `rfaas rxe add` makes one of a network interface, and softroce needs none", transport.ErrNotSupported)
+		return nil, devicePort{}, fmt.Errorf("%w: this machine has no RDMA device (or its driver is not loaded); with root, `rfaas rxe add` makes one of a network interface, and softroce needs none", transport.ErrNotSupported)
 	}
 	if o.device != "" {
 		return openDevice(o.device, o, "the URL asks for it")
@@ -49,32 +49,32 @@ func find(o *options) (*ibv.Context, place, error) {
 		whyNot = append(whyNot, fmt.Errorf("%s: %w", d.Name, err))
 	}
 	if o.address.IsValid() {
-		return nil, place{}, fmt.Errorf("%w: no RDMA device has the address %v: %w", transport.ErrInvalid, o.address, errors.Join(whyNot...))
+		return nil, devicePort{}, fmt.Errorf("%w: no RDMA device has the address %v: %w", transport.ErrInvalid, o.address, errors.Join(whyNot...))
 	}
-	return nil, place{}, fmt.Errorf("%w: no RDMA device can be used: %w", transport.ErrNotSupported, errors.Join(whyNot...))
+	return nil, devicePort{}, fmt.Errorf("%w: no RDMA device can be used: %w", transport.ErrNotSupported, errors.Join(whyNot...))
 }
 
-func openDevice(name string, o *options, because string) (*ibv.Context, place, error) {
+func openDevice(name string, o *options, because string) (*ibv.Context, devicePort, error) {
 	c, err := ibv.Open(name)
 	if err != nil {
-		return nil, place{}, err
+		return nil, devicePort{}, err
 	}
 	p, err := choosePort(c, name, o)
 	if err != nil {
-		return nil, place{}, errors.Join(err, c.Close())
+		return nil, devicePort{}, errors.Join(err, c.Close())
 	}
 	p.because = because
 	return c, p, nil
 }
 
 // choosePort finds the port to use, and its GID.
-func choosePort(c *ibv.Context, device string, o *options) (place, error) {
+func choosePort(c *ibv.Context, device string, o *options) (devicePort, error) {
 	attr, err := c.QueryDevice()
 	if err != nil {
-		return place{}, err
+		return devicePort{}, err
 	}
 	if o.port > attr.PhysPorts {
-		return place{}, fmt.Errorf("%w: device %s has %d ports, and no port %d", transport.ErrInvalid, device, attr.PhysPorts, o.port)
+		return devicePort{}, fmt.Errorf("%w: device %s has %d ports, and no port %d", transport.ErrInvalid, device, attr.PhysPorts, o.port)
 	}
 	var whyNot []string
 	for port := 1; port <= attr.PhysPorts; port++ {
@@ -87,21 +87,21 @@ func choosePort(c *ibv.Context, device string, o *options) (place, error) {
 		}
 		whyNot = append(whyNot, fmt.Sprintf("port %d: %v", port, err))
 	}
-	return place{}, fmt.Errorf("%w: no port of device %s can be used: %s", transport.ErrNotSupported, device, strings.Join(whyNot, "; "))
+	return devicePort{}, fmt.Errorf("%w: no port of device %s can be used: %s", transport.ErrNotSupported, device, strings.Join(whyNot, "; "))
 }
 
-func tryPort(c *ibv.Context, device string, port int, o *options) (place, error) {
+func tryPort(c *ibv.Context, device string, port int, o *options) (devicePort, error) {
 	attr, err := c.QueryPort(port)
 	if err != nil {
-		return place{}, err
+		return devicePort{}, err
 	}
 	if attr.State != ibv.PortActive {
-		return place{}, fmt.Errorf("%w: port %d of %s is %v: is the cable plugged in, or the network interface up?", transport.ErrNotSupported, port, device, attr.State)
+		return devicePort{}, fmt.Errorf("%w: port %d of %s is %v: is the cable plugged in, or the network interface up?", transport.ErrNotSupported, port, device, attr.State)
 	}
 	if o.mtu > attr.ActiveMTU {
-		return place{}, fmt.Errorf("%w: path MTU %d does not fit port %d of %s, which has room for %d", transport.ErrInvalid, o.mtu, port, device, attr.ActiveMTU)
+		return devicePort{}, fmt.Errorf("%w: path MTU %d does not fit port %d of %s, which has room for %d", transport.ErrInvalid, o.mtu, port, device, attr.ActiveMTU)
 	}
-	p := place{device: device, port: port, mtu: attr.ActiveMTU, maxMessage: attr.MaxMessage, lid: attr.LID}
+	p := devicePort{device: device, number: port, mtu: attr.ActiveMTU, maxMessage: attr.MaxMessage, lid: attr.LID}
 	gids, err := c.GIDs(port)
 	if err != nil {
 		return p, err
@@ -117,12 +117,12 @@ func tryPort(c *ibv.Context, device string, port int, o *options) (place, error)
 
 // chooseFabricGID picks the GID of an InfiniBand port, where it is a second name
 // beside the LID.
-func (p *place) chooseFabricGID(gids []ibv.GID, o *options) error {
+func (p *devicePort) chooseFabricGID(gids []ibv.GID, o *options) error {
 	for _, g := range gids {
 		if o.gid < 0 || g.Index == o.gid {
 			p.gid = g
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: port %d of %s has no GID %d; it has %s", transport.ErrInvalid, p.port, p.device, max(o.gid, 0), listGIDs(gids))
+	return fmt.Errorf("%w: port %d of %s has no GID %d; it has %s", transport.ErrInvalid, p.number, p.device, max(o.gid, 0), listGIDs(gids))
 }

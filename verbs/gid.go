@@ -14,8 +14,8 @@ import (
 // roceV2 is the type of GIDs whose packets are UDP.
 const roceV2 = "RoCE v2"
 
-// chooseGID picks the entry of a RoCE port's GID table to send from, and says why.
-// primary reports whether an address is the one by which its interface sends.
+// chooseGID chooses the entry of a RoCE port's GID table to send from, and returns the
+// reason. primary reports whether an address is the one by which its interface sends.
 func chooseGID(gids []ibv.GID, o *options, primary func(iface string, address netip.Addr) bool) (ibv.GID, string, error) {
 	if o.gid >= 0 {
 		i := slices.IndexFunc(gids, func(g ibv.GID) bool { return g.Index == o.gid })
@@ -42,7 +42,7 @@ func chooseGID(gids []ibv.GID, o *options, primary func(iface string, address ne
 	return best, gidReasons[score], nil
 }
 
-// The scores, from worst to best, and what each says.
+// The scores, from worst to best, with their reasons.
 const (
 	gidUnfit = iota
 	gidLinkLocal

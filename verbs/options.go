@@ -14,10 +14,10 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// options is what the URL says.
+// options are the parameters of the URL.
 type options struct {
 	device     string     // "": the first that will do
-	address    netip.Addr // in place of a device
+	address    netip.Addr // instead of a device
 	port       int        // 0: the first that is active
 	gid        int        // -1: by the rules
 	mtu        int        // 0: the port's
@@ -30,22 +30,22 @@ type options struct {
 	psn        int // -1: random
 }
 
-// Defaults, and what is good about them.
+// Defaults, and the reasons for them.
 const (
 	// defaultResources is what most adapters can do.
 	defaultResources = 16
 	// defaultRNRTimer is 640 us. Code 0 would be the longest, 655 ms, and the shortest
 	// ones make a storm of a receiver that is late.
 	defaultRNRTimer = 12
-	// forEver is the RNR retry count that means it.
+	// forEver is the RNR retry count without a limit.
 	forEver = 7
 	// defaultRetries is one less than the most there is, which rxe takes to mean for
 	// ever.
 	defaultRetries = 6
 	// defaultAckTimeout is 4.096 us << 16, 268 ms: with the retries, a peer is given
 	// up after two seconds. The end of the peer's process is noticed at once by the
-	// set-up stream; this is for networks that fail. Shorter ones fire when a peer in
-	// user space, or a virtual machine, is away for a moment.
+	// set-up stream; this is for networks that fail. Shorter ones expire when a peer
+	// in user space, or a virtual machine, does not run for a moment.
 	defaultAckTimeout = 16
 
 	maxAckTimeout = 31

@@ -50,8 +50,7 @@ func TestOutstanding(t *testing.T) {
 	}
 }
 
-// Random walks: what is soft comes out flushed, once, in order and after what the
-// device has.
+// Random walks: withheld records are flushed once, in order, after those of the device.
 func TestOutstandingFlush(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -69,7 +68,7 @@ func TestOutstandingFlush(t *testing.T) {
 		post(random.IntN(9))
 		o.hand()
 		device := o.posted.Load()
-		o.soften(device)
+		o.withhold(device)
 		want := id - uint64(random.IntN(int(id)+1)) // the device completes so many
 		if want > 0 {
 			r, ok := o.complete((o.freed.Load() + uint32(want) - 1) & positionMask)

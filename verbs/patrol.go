@@ -5,13 +5,12 @@ import (
 	"time"
 )
 
-// patrolInterval is how often connections are looked at that may stand still for a
-// reason of which the device gives no notice.
+// patrolInterval is how often connections are checked that may have stopped for a
+// reason that the device does not report.
 const patrolInterval = time.Second
 
-// patrol looks after the connections until the adapter is being closed. A port whose
-// MTU shrinks makes no event, and rxe tries for ever to send what does not fit any
-// more.
+// patrol checks the connections until the adapter is being closed. A port whose MTU
+// shrinks makes no event, and rxe tries for ever to send what does not fit any more.
 func (a *Adapter) patrol(interval time.Duration) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -23,9 +22,9 @@ func (a *Adapter) patrol(interval time.Duration) {
 			return
 		case <-tick.C:
 		}
-		port, err := a.context.QueryPort(a.place.port)
+		port, err := a.context.QueryPort(a.port.number)
 		if err != nil {
-			continue // what is wrong with the device, its events tell
+			continue // the device's events report its failure
 		}
 		for _, q := range a.pairs.All() {
 			q.patrol(port.ActiveMTU)
@@ -33,7 +32,7 @@ func (a *Adapter) patrol(interval time.Duration) {
 	}
 }
 
-// patrol looks after a connection that made no progress since the last patrol: it
+// patrol checks a connection that made no progress since the last patrol: it
 // fails if its packets are too long for the port.
 func (q *queuePair) patrol(mtu int) {
 	freed := q.sends.freed.Load()

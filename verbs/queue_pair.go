@@ -12,14 +12,13 @@ import (
 	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
 )
 
-// queuePair is one end of a connection: a queue pair of the device, and what has
-// to be remembered beside it.
+// queuePair is one end of a connection: a queue pair of the device, and the
+// records of its requests.
 //
 // Its end has three steps. It dies, by an error, with the peer or by Close: the
-// device flushes what it has, what is posted later is flushed here. It settles, as
-// its completions are polled. When it is closed and settled, the device's queue
-// pair is destroyed: not before, since that may take completions along that
-// nobody has polled.
+// device flushes its requests, and later ones are flushed here. It settles, as its
+// completions are polled. When it is closed and settled, the device's queue pair is
+// destroyed: not before, because that may discard completions that were not polled.
 type queuePair struct {
 	adapter        *Adapter
 	cfg            transport.QPConfig
@@ -31,7 +30,7 @@ type queuePair struct {
 
 	dead    atomic.Bool
 	failing sync.Once
-	gone    atomic.Bool // the device will not complete anything any more
+	gone    atomic.Bool // the device completes nothing any more
 
 	patrolled uint32 // sends done with at the last patrol
 
@@ -41,14 +40,14 @@ type queuePair struct {
 	destroyed bool
 	drained   bool
 	marking   bool   // a marker is with the device
-	marker    uint32 // what it stands behind
+	marker    uint32 // the records before it
 }
 
 // spans is how many local spans a request can have.
 const spans = 2
 
-// markerPlaces are the places of a device's send queue for markers.
-const markerPlaces = 1
+// markerEntries are entries of a device's send queue for markers.
+const markerEntries = 1
 
 // NewQP implements transport.Adapter.
 func (a *Adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
@@ -58,7 +57,7 @@ func (a *Adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 	}
 	init := ibv.QPInit{
 		SendCQ: q.sendCQ.cq, RecvCQ: q.recvCQ.cq,
-		SendDepth: int(cfg.SendDepth) + markerPlaces, SGEs: spans, InlineBytes: int(cfg.InlineBytes),
+		SendDepth: int(cfg.SendDepth) + markerEntries, SGEs: spans, InlineBytes: int(cfg.InlineBytes),
 	}
 	if cfg.SRQ != nil {
 		init.SRQ = cfg.SRQ.(*sharedReceiveQueue).srq
@@ -111,13 +110,13 @@ func (q *queuePair) post(wrs []transport.WorkRequest, o *outstanding, c *complet
 		dead := q.dead.Load()
 		first := o.add(wrs[:n])
 		if dead {
-			o.soften(first)
+			o.withhold(first)
 			o.hand()
 			c.nudge()
 		} else {
 			got, err := hand(wrs[:n], requestID(q.handle, kind, first&positionMask))
-			if err != nil { // there is room: it is the device that fails
-				o.soften(first + uint32(got))
+			if err != nil { // there is room, so the device failed
+				o.withhold(first + uint32(got))
 				q.fail(err, true)
 			}
 			o.hand()
@@ -137,27 +136,27 @@ func (q *queuePair) Message(msg []byte, fds []int) {
 	case err != nil:
 		q.fail(fmt.Errorf("%w: %w", transport.ErrInvalid, err), false)
 	case m.Kind == roceaddr.Failed:
-		// The device may be about to complete a request with the reason.
+		// A completion with the reason may be about to come.
 		time.AfterFunc(refusalTakes, func() {
 			q.fail(m.PeerFailed(), false)
 		})
 	}
 }
 
-// refusalTakes is how much later than a message of the peer what it refused just
-// before may complete.
+// refusalTakes is how long after the peer's message a request that it refused
+// just before may complete.
 const refusalTakes = 200 * time.Millisecond
 
 // Disconnect implements transport.QP. What arrived before has its completions in
 // the queue already.
 func (q *queuePair) Disconnect(error) { q.die() }
 
-// fail ends the connection for a reason of its own, and tells the peer if it
-// cannot know.
+// fail ends the connection for a reason found here, and notifies the peer if no
+// packet does.
 func (q *queuePair) fail(reason error, tell bool) {
 	q.failing.Do(func() {
 		if q.dead.Load() {
-			return // and the front knows why
+			return // the front has the reason
 		}
 		if tell {
 			q.tellPeer(reason)
@@ -167,7 +166,7 @@ func (q *queuePair) fail(reason error, tell bool) {
 	q.die()
 }
 
-// failQuietly is fail for a reason that the front is told later.
+// failQuietly is fail, but the front gets the reason later.
 func (q *queuePair) failQuietly(reason error) {
 	q.failing.Do(func() { q.tellPeer(reason) })
 	q.die()
@@ -187,7 +186,7 @@ func (q *queuePair) die() {
 	q.recvCQ.watch(q)
 }
 
-// toError has the device flush what it has.
+// toError has the device flush its requests.
 func (q *queuePair) toError() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -218,9 +217,8 @@ func (q *queuePair) Close() error {
 	return err
 }
 
-// settle brings the end of a dead queue pair on, by whoever polls c, and stores
-// flushed completions into dst. empty says that the device's queue had nothing
-// more.
+// settle advances the end of a dead queue pair and stores flushed completions into
+// dst. By the goroutine that polls c. empty: the device's queue had nothing more.
 func (q *queuePair) settle(c *completionQueue, dst []transport.Completion, empty bool) (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -256,10 +254,10 @@ func (q *queuePair) flushed(dst []transport.Completion, o *outstanding, all bool
 }
 
 // mark posts a marker behind what the device has: requests before it that do not
-// complete have succeeded silently. By whoever polls sendCQ, holding mu.
+// complete have succeeded silently. By the goroutine that polls sendCQ, holding mu.
 func (q *queuePair) mark() {
 	handed := q.sends.handed.Load()
-	if q.marking || q.destroyed || q.gone.Load() || q.sends.empty() || q.sends.isSoft(q.sends.freed.Load()) ||
+	if q.marking || q.destroyed || q.gone.Load() || q.sends.empty() || q.sends.isWithheld(q.sends.freed.Load()) ||
 		handed == q.sends.marked || !q.sendCQ.takeMarker() {
 		return
 	}
@@ -303,7 +301,7 @@ func (q *queuePair) destroy() error {
 	return q.cfg.PD.(*domain).closeQP(q.qp)
 }
 
-// drain says that nothing of the queue pair is left. The caller holds mu.
+// drain reports the queue pair as drained. The caller holds mu.
 func (q *queuePair) drain() {
 	q.drained = true
 	q.adapter.pairs.Remove(q.handle)

@@ -10,13 +10,13 @@ import (
 )
 
 // sharedReceiveQueue is a shared receive queue. Its receives complete in any order, so
-// each has a place, and places that are free stand in a ring: taken by who posts,
-// given back by who polls.
+// each takes an index from a ring of free ones. Posting takes indexes, polling returns
+// them.
 type sharedReceiveQueue struct {
 	adapter *Adapter
 	srq     *ibv.SRQ
 	handle  uint32
-	ids     []uint64 // by place
+	ids     []uint64 // by index
 
 	free provider.Ring[uint32]
 
@@ -33,8 +33,8 @@ func (a *Adapter) NewSRQ(cfg transport.SRQConfig) (transport.SRQ, error) {
 		return nil, err
 	}
 	s := &sharedReceiveQueue{adapter: a, srq: srq, ids: make([]uint64, cfg.Depth), free: provider.NewRing[uint32](cfg.Depth)}
-	for place := range cfg.Depth {
-		*s.free.At(place) = place
+	for i := range cfg.Depth {
+		*s.free.At(i) = i
 	}
 	s.given.Store(cfg.Depth)
 	if s.handle, err = a.shared.Add(s, 0); err != nil {
@@ -45,8 +45,8 @@ func (a *Adapter) NewSRQ(cfg transport.SRQConfig) (transport.SRQ, error) {
 	return s, nil
 }
 
-// PostRecv implements transport.SRQ. Receives whose places follow each other go to
-// the device together.
+// PostRecv implements transport.SRQ. Receives with consecutive indexes go to the
+// device together.
 func (s *sharedReceiveQueue) PostRecv(wrs []transport.WorkRequest) (int, error) {
 	taken := s.taken.Load()
 	n := min(len(wrs), int(s.given.Load()-taken))
@@ -71,12 +71,11 @@ func (s *sharedReceiveQueue) PostRecv(wrs []transport.WorkRequest) (int, error) 
 	return n, nil
 }
 
-// complete is the ID of the receive at a place, which is free from then on. By
-// whoever polls.
-func (s *sharedReceiveQueue) complete(place uint32) uint64 {
-	id := s.ids[place]
+// complete frees an index and returns the ID of its receive. By the goroutine that polls.
+func (s *sharedReceiveQueue) complete(index uint32) uint64 {
+	id := s.ids[index]
 	given := s.given.Load()
-	*s.free.At(given) = place
+	*s.free.At(given) = index
 	order.Publish(&s.given, given+1)
 	return id
 }

@@ -17,7 +17,7 @@ type domain struct {
 	regions atomic.Int64
 
 	mu     sync.Mutex
-	pairs  int // of the device's queue pairs, those that were closed and not yet polled empty, too
+	pairs  int // queue pairs of the device, including closed ones that were not yet polled empty
 	closed bool
 }
 
@@ -32,7 +32,7 @@ func (a *Adapter) NewPD() (transport.PD, error) {
 }
 
 // Close implements transport.PD. Queue pairs that were closed may still have
-// completions that nobody has polled: then the device's domain goes with the last.
+// completions to be polled: then the device's domain is freed with the last.
 func (d *domain) Close() error {
 	if n := d.regions.Load(); n > 0 {
 		return fmt.Errorf("verbs: protection domain closed with %d regions open", n)
@@ -44,10 +44,9 @@ func (d *domain) Close() error {
 	return d.free()
 }
 
-// free gives the device's domain back when nothing uses it any more. The caller
-// holds mu.
+// free frees the device's domain when nothing uses it any more. The caller holds mu.
 func (d *domain) free() error {
-	if !d.closed || d.pairs > 0 { // the device would refuse, and the last queue pair does it
+	if !d.closed || d.pairs > 0 { // the device would refuse; the last queue pair frees it
 		return nil
 	}
 	return d.pd.Close()
@@ -114,7 +113,7 @@ func (d *domain) register(mem []byte, access transport.Access, free func() error
 }
 
 func accessFlags(a transport.Access) int {
-	flags := ibv.AccessLocalWrite // receives and the results of reads go anywhere
+	flags := ibv.AccessLocalWrite // any region may take receives and the results of reads
 	if a&transport.RemoteRead != 0 {
 		flags |= ibv.AccessRemoteRead
 	}
@@ -146,7 +145,7 @@ func (r *region) Revoke() {
 	})
 }
 
-// Close implements transport.MR. Memory that the device did not let go of stays.
+// Close implements transport.MR. Memory that could not be deregistered is not freed.
 func (r *region) Close() error {
 	if r.Revoke(); r.err != nil || r.free == nil {
 		return r.err

@@ -8,21 +8,21 @@ import (
 	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
 )
 
-// What the kernel's software RoCE does unlike other devices.
+// Peculiarities of the kernel's software RoCE.
 
 // rxeVendor is the vendor identifier of rxe: no vendor.
 const rxeVendor = 0xffffff
 
 func (a *Adapter) isRXE() bool { return a.attr.VendorID == rxeVendor }
 
-// watchInterval is how often connections are looked at for who sleeps for solicited
-// completions.
+// watchInterval is how often connections are checked while a program sleeps for
+// solicited completions.
 const watchInterval = 100 * time.Millisecond
 
-// solicitedWatch wakes who sleeps for solicited or failed completions when a
-// connection has failed: rxe does not (Linux 6.1: rxe_completer posts failures to
-// the completion queue as not solicited). So the connections are looked at now and
-// then, while somebody sleeps.
+// solicitedWatch wakes a program that sleeps for solicited or failed completions
+// when a connection has failed: rxe does not (Linux 6.1: rxe_completer posts
+// failures to the completion queue as not solicited). So the connections are
+// checked now and then during the sleep.
 type solicitedWatch struct {
 	queue  *completionQueue
 	asleep atomic.Bool
@@ -61,7 +61,7 @@ func (w *solicitedWatch) look() {
 }
 
 // hasFailed reports whether the device has taken the queue pair to the error state
-// and nobody has noticed yet.
+// and it was not noticed yet.
 func (q *queuePair) hasFailed() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -73,11 +73,11 @@ func (q *queuePair) hasFailed() bool {
 }
 
 // ring makes rxe look at the send queue. Its requester can stop for good while there
-// is something to send, with nothing under way whose acknowledgement or timer would
-// start it again: it finds that it has to wait (for what is before a fence, for
-// acknowledgements, for packets to leave), and what it waits for happens just before
-// it says so (Linux 6.1: rxe_req.c sets wait_fence, wait_psn and need_req_skb after it
-// has looked, and others look at them once).
+// is something to send, with no acknowledgement or timer outstanding that would start
+// it again: it decides to wait (for requests before a fence, for acknowledgements, for
+// packets to leave), and the event happens just before it sets the flag (Linux 6.1:
+// rxe_req.c sets wait_fence, wait_psn and need_req_skb after its check, and the other
+// side reads them once).
 func (q *queuePair) ring() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -5,7 +5,7 @@ import (
 	"github.com/rfaas-go/rfaas/verbs/internal/ibv"
 )
 
-// statuses translates enum ibv_wc_status; what is not in it is fatal.
+// statuses translates enum ibv_wc_status; others are fatal.
 var statuses = [...]transport.Status{
 	0:  transport.StatusOK,
 	1:  transport.StatusLocalLength,
@@ -20,7 +20,7 @@ var statuses = [...]transport.Status{
 	13: transport.StatusRNRRetryExceeded,
 }
 
-// status is how a work completion ended, and the code that support will ask for.
+// status is the status of a work completion, and the vendor code.
 func status(wc *ibv.WC) (s transport.Status, vendor uint32) {
 	if wc.Status == 0 {
 		return transport.StatusOK, 0
@@ -34,9 +34,8 @@ func status(wc *ibv.WC) (s transport.Status, vendor uint32) {
 	return s, wc.VendorErr
 }
 
-// receiveStatus is the same for a receive. Where the peer asked for what it is not
-// granted, some drivers complete a receive with the peer's error; here it was
-// flushed.
+// receiveStatus is the same for a receive. When the peer violated access rights,
+// some drivers complete a receive with the peer's error; here it counts as flushed.
 func receiveStatus(wc *ibv.WC) (transport.Status, uint32) {
 	s, vendor := status(wc)
 	switch s {

@@ -29,6 +29,7 @@ var arrows = []rule{
 	{"transport/shm", "transport", "providers implement the interfaces of transport"},
 	{"transport/shm", "internal/handle", "keys are looked up on the hot path"},
 	{"transport/shm", "internal/order", "slots are published on the hot path"},
+	{"transport/shm", "internal/pages", "words in regions"},
 	{"softroce", "transport", "providers implement the interfaces of transport"},
 	{"softroce", "softroce/internal/rc", "a queue pair is one of its state machines"},
 	{"softroce", "softroce/wire", "packets are sealed and checked on the way out and in"},

@@ -1,11 +1,10 @@
-// Package framing is how the set-up stream of a connection is divided into frames: by
-// package transport, which says what goes over it when, and by whoever relays it and
-// listens in.
+// Package framing divides the set-up stream of a connection into frames: for package
+// transport, and for programs that relay a stream and read along.
 package framing
 
 import "encoding/binary"
 
-// Kind is what a frame is.
+// Kind is the kind of a frame.
 type Kind uint8
 
 // The kinds.
@@ -20,7 +19,7 @@ const (
 	kinds
 )
 
-// Valid reports whether there is such a kind.
+// Valid reports whether k is one of the kinds.
 func (k Kind) Valid() bool { return k >= Hello && k < kinds }
 
 // HeaderBytes is the length of a header, MaxBytes the most that follows one.

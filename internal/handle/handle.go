@@ -1,5 +1,5 @@
 // Package handle gives objects 32-bit names that can be looked up without a
-// lock, and that come back only when all others have been given out.
+// lock. A name is reused only after all others.
 package handle
 
 import (
@@ -17,7 +17,7 @@ var ErrFull = errors.New("handle table is full")
 // Table names objects of type T. The zero Table is empty. Get may be called at
 // any time; it sees an object from when Add returned until Remove did.
 //
-// Handles count on, through all 32 bits. An object's slot is its handle modulo the
+// Handles count through all 32 bits. An object's slot is its handle modulo the
 // number of slots; a handle whose slot is taken is passed over. Of the slots at most
 // half are taken, so that few are.
 type Table[T any] struct {
@@ -57,7 +57,7 @@ func (t *Table[T]) Add(object *T, first uint32) (uint32, error) {
 			continue
 		}
 		t.count++
-		s.object.Store(object) // first: whoever finds the handle finds the object
+		s.object.Store(object) // first, so that Get finds the object with the handle
 		s.handle.Store(t.last)
 		return t.last, nil
 	}
@@ -67,7 +67,8 @@ func slotOf[T any](slots []slot[T], handle uint32) *slot[T] {
 	return &slots[handle&uint32(len(slots)-1)]
 }
 
-// grow replaces the slots by more. What was in different ones still is.
+// grow replaces the slots by size ones, a multiple of the former number: objects in
+// different slots stay in different slots.
 func (t *Table[T]) grow(size int) *[]slot[T] {
 	grown := make([]slot[T], size)
 	if old := t.slots.Load(); old != nil {
@@ -98,7 +99,7 @@ func (t *Table[T]) Get(h uint32) *T {
 	return object
 }
 
-// Remove takes the name of an object back, and reports whether it was there.
+// Remove removes an object, and reports whether it was there.
 func (t *Table[T]) Remove(h uint32) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

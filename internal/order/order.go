@@ -1,6 +1,5 @@
-// Package order has the store that sync/atomic does not offer: one that
-// publishes what was written before it (release), without waiting until
-// everybody sees it.
+// Package order has the store that sync/atomic does not offer: one that publishes
+// earlier writes (release), without waiting until other processors see it.
 //
 // On amd64 the stores of sync/atomic are XCHG instructions, which wait for the
 // processor's whole store buffer: on a hot path between two processors, for a

@@ -2,7 +2,7 @@
 
 package pages
 
-// Note says what Alloc does, in words for Capabilities.Notes.
+// Note describes Alloc for Capabilities.Notes.
 const Note = MapNote
 
 // Alloc is Map. With the race detector it takes memory from the heap.

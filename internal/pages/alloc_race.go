@@ -4,7 +4,7 @@ package pages
 
 import "os"
 
-// Note says what Alloc does, in words for Capabilities.Notes.
+// Note describes Alloc for Capabilities.Notes.
 const Note = "regions are on the Go heap, where the race detector of this build sees them"
 
 // Alloc makes size > 0 bytes of memory. It is the caller's until free is called.

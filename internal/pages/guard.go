@@ -2,16 +2,15 @@ package pages
 
 import "runtime/debug"
 
-// Fault is an access to memory that is not there: unmapped, protected, or of a
-// file that was truncated.
+// Fault is an access to memory that is unmapped, protected, or of a file that
+// was truncated.
 type Fault struct{ Address uint64 }
 
-// Guard calls touch, which touches memory that others may take away at any time,
-// and returns the fault that ended it, nil if there was none. Without Guard a
-// fault ends the process. What touch did before the fault remains done. Other
-// panics pass. It costs about 10 ns, and allocates nothing without a fault. With the
-// race detector, which carries atomics out in C, an atomic store to memory that is
-// only readable still ends the process.
+// Guard calls touch, which accesses memory that may be unmapped at any time, and
+// returns the fault that ended it, nil if there was none. Without Guard a fault ends
+// the process. Writes before the fault remain. Other panics pass. It costs about 10 ns,
+// and allocates nothing without a fault. With the race detector, which carries atomics
+// out in C, an atomic store to memory that is only readable still ends the process.
 func Guard(touch func()) (fault *Fault) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of this goroutine
 	defer func() {

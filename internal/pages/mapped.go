@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MapNote says what Map does, in words for Capabilities.Notes.
+// MapNote describes Map for Capabilities.Notes.
 const MapNote = "regions are anonymous mappings"
 
 // Map makes size > 0 bytes of memory outside the Go heap, in every build. It is

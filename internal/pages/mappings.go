@@ -12,10 +12,9 @@ import (
 // mappings is where the kernel lists the mappings of this process, by address.
 const mappings = "/proc/self/maps"
 
-// Check looks whether all of mem is mapped, readable, and writable if it is to be.
-// The error says what is missing. Where the kernel does not list the mappings,
-// nothing is known, and that is no error. It takes a system call or more: not for
-// hot paths.
+// Check reports, as an error, which part of mem is not mapped, not readable or, if
+// asked for, not writable. It returns nil where the kernel does not list the
+// mappings. It makes system calls: not for hot paths.
 func Check(mem []byte, writable bool) error {
 	f, err := os.Open(mappings)
 	if err != nil {
@@ -38,7 +37,7 @@ func check(list *bufio.Reader, from, end uint64, writable bool) error {
 		}
 		m, ok := parseMapping(line)
 		if !ok {
-			return nil // not a list that we know
+			return nil // an unknown format
 		}
 		for err == bufio.ErrBufferFull { // a long name, which does not matter
 			_, err = list.ReadSlice('\n')

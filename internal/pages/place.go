@@ -16,13 +16,13 @@ func Place(dst, src []byte) {
 		copy(dst, src)
 		return
 	}
-	last := loadWord(src[head:]) // before copy, which may overwrite it
+	last := LoadWord(src[head:]) // before copy, which may overwrite it
 	copy(dst[:head], src[:head])
 	to.Store(last)
 }
 
-// loadWord is the word at the beginning of mem, loaded atomically if aligned.
-func loadWord(mem []byte) uint64 {
+// LoadWord is the word at the beginning of mem, loaded atomically if aligned.
+func LoadWord(mem []byte) uint64 {
 	if word := Word(mem); word != nil {
 		return word.Load()
 	}

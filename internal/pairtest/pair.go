@@ -12,13 +12,13 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Patience bounds what a test waits for. Only a defect makes it wait as long.
+// Patience bounds the waits of a test. Only a defect makes it wait as long.
 const Patience = 30 * time.Second
 
 // QueueDepth is the depth of an End's queue.
 const QueueDepth = 1 << 10
 
-// End is one side of a connection with what it needs.
+// End is one side of a connection, with its device, domain and queue.
 type End struct {
 	T     testing.TB
 	Dev   *transport.Device
@@ -57,7 +57,7 @@ func NewEndOn(t testing.TB, dev *transport.Device) *End {
 	return &End{T: t, Dev: dev, PD: pd, Queue: queue}
 }
 
-// Config is a small connection of e's.
+// Config is a small connection at e.
 func (e *End) Config() transport.ConnConfig {
 	return transport.ConnConfig{Domain: e.PD, SendQueue: e.Queue, RecvQueue: e.Queue, SendDepth: 8, RecvDepth: 8, InlineBytes: 64}
 }

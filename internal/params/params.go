@@ -1,5 +1,4 @@
-// Package params reads the parameters of providers' URLs, and says what is wrong
-// with them.
+// Package params reads and checks the parameters of providers' URLs.
 package params
 
 import (
@@ -115,8 +114,8 @@ func (p *Params) Probability(name string) float64 {
 	return f
 }
 
-// Done returns the first mistake; a parameter that nobody asked for is one. owner
-// is who does not know it.
+// Done returns the first mistake; a parameter that was not read is one. owner
+// names the provider in that error.
 func (p *Params) Done(owner string) error {
 	for name := range p.query {
 		if !slices.Contains(p.known, name) {

@@ -16,10 +16,10 @@ type Account struct {
 	open map[string]int
 }
 
-// Opened enters an object.
+// Opened counts an object as open.
 func (a *Account) Opened(kind string) { a.add(kind, 1) }
 
-// Closed takes one out.
+// Closed counts one as closed.
 func (a *Account) Closed(kind string) { a.add(kind, -1) }
 
 func (a *Account) add(kind string, n int) {

@@ -6,13 +6,12 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// CompletionQueue is a ring of completions, with who sleeps on it. One goroutine at
-// a time pushes, the program polls. The front sees to it that the ring never gets
-// full.
+// CompletionQueue is a ring of completions, with its sleeper. One goroutine at a time
+// pushes, the program polls. The front guarantees that the ring never overflows.
 type CompletionQueue struct {
 	Sleeper
 	entries Ring[Completion]
-	closed  bool // by who pushes
+	closed  bool // by the goroutine that pushes
 
 	_    [64]byte
 	tail atomic.Uint32 // pushed
@@ -21,7 +20,7 @@ type CompletionQueue struct {
 	_    [64]byte
 }
 
-// Completion is a completion with what polling it sets free.
+// Completion is a completion with the holds and credits that polling it releases.
 type Completion struct {
 	transport.Completion
 	Holds   *Holds   // of the queue pair
@@ -34,8 +33,8 @@ func NewCompletionQueue(depth uint32) CompletionQueue {
 	return CompletionQueue{Sleeper: NewSleeper(), entries: NewRing[Completion](depth)}
 }
 
-// Push adds a completion and wakes who waits for it. It holds the queue pair until
-// the completion is polled; in a closed queue it is dropped.
+// Push adds a completion and wakes the sleeper. It holds the queue pair until the
+// completion is polled; in a closed queue it is dropped.
 func (c *CompletionQueue) Push(e Completion, solicited bool) {
 	e.Holds.Hold()
 	if c.closed {
@@ -56,12 +55,12 @@ func (c *CompletionQueue) Pop(dst []transport.Completion) (n int) {
 		place.Holds, place.Credits = nil, nil
 		c.head++
 		dst[n] = e.Completion
-		e.polled() // from here on its place may be used again
+		e.polled() // from here on its entry may be reused
 	}
 	return n
 }
 
-// polled gives back what the completion held.
+// polled releases what the completion held.
 func (e *Completion) polled() {
 	e.Credits.Give(e.Freed)
 	e.Holds.Release()
@@ -74,7 +73,7 @@ func (c *CompletionQueue) Arm(solicitedOnly bool) (ready bool, err error) {
 }
 
 // Close drops what is in the queue, and what is pushed later, and ends all waits.
-// Nobody polls any more, and nobody pushes meanwhile.
+// The caller ensures that no poll follows, and no push runs meanwhile.
 func (c *CompletionQueue) Close() {
 	c.closed = true
 	var dropped [1]transport.Completion

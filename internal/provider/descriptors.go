@@ -2,7 +2,7 @@ package provider
 
 import "golang.org/x/sys/unix"
 
-// CloseDescriptors closes what a peer sent and nobody asked for. -1 stands for none.
+// CloseDescriptors closes unexpected descriptors of a peer. -1 means none.
 func CloseDescriptors(fds []int) {
 	for _, fd := range fds {
 		if fd >= 0 {

@@ -2,25 +2,25 @@ package provider
 
 import "sync/atomic"
 
-// Holds counts what keeps a queue pair: the open queue pair itself, and its
-// completions that were not polled. The last one to go has it drained. Any goroutine
+// Holds counts the holds of a queue pair: one of the open queue pair itself, and one
+// of each completion that was not polled. The last release drains it. Any goroutine
 // may use it.
 type Holds struct {
 	count   atomic.Int64
 	drained func()
 }
 
-// Open holds an open queue pair, until it releases that, closed. drained is called
-// once, by whoever releases the last hold.
+// Open adds the hold of an open queue pair, which its Close releases. drained is
+// called once, by the last Release.
 func (h *Holds) Open(drained func()) {
 	h.drained = drained
 	h.Hold()
 }
 
-// Hold adds a hold. There is one already.
+// Hold adds a hold. There must be one already.
 func (h *Holds) Hold() { h.count.Add(1) }
 
-// Release gives one up.
+// Release releases one.
 func (h *Holds) Release() {
 	if h.count.Add(-1) == 0 {
 		h.drained()

@@ -11,8 +11,8 @@ import (
 // its completion has been polled.
 type ReceiveQueue struct {
 	Credits Credits
-	// Starved says that FirstOrStarved found no receive: whoever posts tells who takes, and
-	// resets it.
+	// Starved is set when FirstOrStarved found no receive: the goroutine that posts next
+	// wakes the one that takes, and resets it.
 	Starved atomic.Bool
 
 	entries Ring[transport.WorkRequest]
@@ -28,7 +28,7 @@ func NewReceiveQueue(depth uint32) *ReceiveQueue {
 }
 
 // Post adds receives, as many as there is room for; fewer than all with
-// ErrQueueFull. It is a full barrier: a look at Starved afterwards misses nobody.
+// ErrQueueFull. It is a full barrier: a look at Starved afterwards misses no taker.
 func (r *ReceiveQueue) Post(wrs []transport.WorkRequest) (n int, err error) {
 	n = r.Credits.Take(len(wrs))
 	tail := r.tail.Load()
@@ -52,13 +52,13 @@ func (r *ReceiveQueue) First() *transport.WorkRequest {
 	return r.entries.At(r.head)
 }
 
-// FirstOrStarved is First for one who waits if there is none: then Starved is set.
+// FirstOrStarved is First, but sets Starved if there is none: for a taker that then waits.
 func (r *ReceiveQueue) FirstOrStarved() *transport.WorkRequest {
 	if first := r.First(); first != nil {
 		return first
 	}
 	r.Starved.Store(true)
-	return r.First() // one that was posted meanwhile, by who did not see that
+	return r.First() // one may have been posted before Starved was visible
 }
 
 // Take takes the first receive and returns it, nil if there is none.

@@ -12,12 +12,11 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Domain is a protection domain: its regions, by their keys. It implements
-// transport.Registrar, and transport.PD but for Alloc.
+// Domain is a protection domain: its regions, by key. It implements
+// transport.Registrar, and transport.PD except Alloc.
 //
-// The lock is the provider's. It is held while a region comes or goes. Who holds it
-// while memory is touched that was looked up, shared or not, touches no region that was
-// revoked.
+// The lock is the provider's. It is held while a region is added or revoked. A goroutine
+// that holds it, shared or not, from look-up to access touches no revoked region.
 type Domain struct {
 	lock    sync.Locker
 	account *Account
@@ -53,8 +52,8 @@ type region struct {
 }
 
 // Register implements transport.Registrar. Memory that is only readable will do for
-// what is sent or read by peers. What happens to the mapping later, nobody tells:
-// that is an error of the request that runs into it.
+// what is sent or read by peers. A later change of the mapping is not noticed: a
+// request that meets it fails.
 func (d *Domain) Register(mem []byte, access transport.Access) (transport.MR, error) {
 	if err := pages.Check(mem, access&(transport.RemoteWrite|transport.RemoteAtomic) != 0); err != nil {
 		return nil, fmt.Errorf("%w: %w, and access %v needs that", transport.ErrInvalid, err, access)
@@ -119,7 +118,7 @@ func (d *Domain) Local(s transport.Span) (mem []byte, ok bool) {
 	return Within(r.mem, r.base, s.Addr(), uint64(s.Len()))
 }
 
-// Remote is the n bytes at addr that a request of the peer's names by a region's
+// Remote is the n bytes at addr that a request of the peer names by a region's
 // key, if the region grants need. The lock is held, perhaps shared.
 func (d *Domain) Remote(key transport.RKey, addr, n uint64, need transport.Access) ([]byte, error) {
 	r := d.last.Load()
@@ -149,7 +148,7 @@ func Within(mem []byte, base, addr, n uint64) (part []byte, ok bool) {
 	return mem[off : off+n], true
 }
 
-// Random32 is a number that cannot be guessed from others: a key, say.
+// Random32 is an unpredictable number, for keys.
 func Random32() uint32 {
 	var b [4]byte
 	rand.Read(b[:])

@@ -70,3 +70,9 @@ func TestWithin(t *testing.T) {
 		}
 	}
 }
+
+func TestSpanAt(t *testing.T) {
+	t.Parallel()
+	s := SpanAt(1<<63+1, 1<<32-1, 1<<31)
+	require.Equal(t, []any{uint64(1<<63 + 1), 1<<32 - 1, uint32(1 << 31)}, []any{s.Addr(), s.Len(), s.LKey()})
+}

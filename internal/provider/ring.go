@@ -2,8 +2,8 @@ package provider
 
 import "math/bits"
 
-// Ring is an array that sequence numbers go round in. Whoever uses it counts, and
-// keeps no more than depth numbers in use; they may wrap around.
+// Ring is an array indexed by sequence numbers, which may wrap around. The caller
+// keeps no more than depth consecutive numbers in use.
 type Ring[T any] struct {
 	items []T
 	mask  uint32
@@ -15,9 +15,9 @@ func NewRing[T any](depth uint32) Ring[T] {
 	return Ring[T]{items: make([]T, size), mask: size - 1}
 }
 
-// At is the place of a sequence number. It has the contents of the number that used
-// it before until it is written.
+// At is the entry of a sequence number. Until it is written, it has the contents of
+// an earlier number.
 func (r *Ring[T]) At(seq uint32) *T { return &r.items[seq&r.mask] }
 
-// Len is the number of places, a power of two.
+// Len is the number of entries, a power of two.
 func (r *Ring[T]) Len() uint32 { return r.mask + 1 }

@@ -27,8 +27,8 @@ func NewSleeper() Sleeper {
 	return Sleeper{woken: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
-// Arm asks to be woken by the next completion, or the next solicited or failed one.
-// It is a full barrier: one that comes before Arm is seen by who looks afterwards.
+// Arm asks to be woken by the next completion, or the next solicited or failed one. It
+// is a full barrier: a completion that was pushed before is seen by a look afterwards.
 func (s *Sleeper) Arm(solicitedOnly bool) {
 	if solicitedOnly {
 		s.armed.Store(ArmedForSolicited)
@@ -37,14 +37,14 @@ func (s *Sleeper) Arm(solicitedOnly bool) {
 	}
 }
 
-// Disarm takes that back.
+// Disarm undoes Arm.
 func (s *Sleeper) Disarm() { s.armed.Store(NotArmed) }
 
 // Armed is what the sleeper is armed for.
 func (s *Sleeper) Armed() uint32 { return s.armed.Load() }
 
-// Notify tells of a completion, which must be visible before: by a full barrier.
-// urgent says that it is solicited, or failed.
+// Notify reports a completion, which a full barrier must have made visible.
+// urgent: it is solicited, or failed.
 func (s *Sleeper) Notify(urgent bool) {
 	if armed := s.armed.Load(); armed == ArmedForAny || armed == ArmedForSolicited && urgent {
 		s.armed.Store(NotArmed)

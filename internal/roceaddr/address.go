@@ -1,6 +1,5 @@
-// Package roceaddr is what two ends of a RoCE connection tell each other at
-// set-up. Every provider that speaks RoCE uses it, so that they connect to each
-// other.
+// Package roceaddr has the messages that two ends of a RoCE connection exchange
+// at set-up. All providers of RoCE use it, so that they connect to each other.
 package roceaddr
 
 import (
@@ -25,20 +24,20 @@ type Address struct {
 	PSN uint32     // of the first packet that this end sends, 24 bits
 	MTU uint16     // path MTU that this end can do: 256, 512, 1024, 2048 or 4096 bytes of payload
 
-	Resources uint16 // READs and atomics of the peer's that this end can have open: max_dest_rd_atomic
+	Resources uint16 // READs and atomics of the peer that this end can have open: max_dest_rd_atomic
 	Initiates uint16 // READs and atomics that this end wants to have open: max_rd_atomic
 
 	// Port is the UDP port that packets to this end are sent to: 4791, except
-	// towards a user-space end that says otherwise.
+	// for a user-space end with another.
 	Port uint16
 	// Window is how many packets of MTU bytes this end wants in flight towards it
 	// at most, because they share its socket's buffer; 0 for no limit of its own.
 	Window uint16
-	// Whole asks for packets one by one, not as segmentation-offload bursts: a
-	// receiver that looks at IP headers needs each packet to have its own.
+	// Whole asks for packets without segmentation offload: a receiver that
+	// checks IP headers needs one on each packet.
 	Whole bool
-	// Tell asks for a Failed message for every failure, also for one that the wire
-	// shows: the program of a device does not see the wire.
+	// Tell asks for a Failed message for every failure, also for one that a NAK
+	// reports: the program of a device does not see NAKs.
 	Tell bool
 }
 
@@ -119,7 +118,7 @@ func (a Address) check() error {
 }
 
 // isHost reports whether an address can be one host's: not "this network"
-// (0.0.0.0/8), nor a group's or everybody's.
+// (0.0.0.0/8), nor multicast or broadcast.
 func isHost(a netip.Addr) bool {
 	if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() {
 		return false

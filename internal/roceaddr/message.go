@@ -8,20 +8,19 @@ import (
 	"github.com/rfaas-go/rfaas/internal/visible"
 )
 
-// Message is what the two ends of a connection tell each other over the set-up
-// stream, beside the wire.
+// Message is a message between the two ends of a connection over the set-up
+// stream, beside the packets.
 type Message struct {
 	Kind   MessageKind
 	PSN    uint32 // of Closing
 	Reason string // of Failed: in words, for people; may be cut
 }
 
-// MessageKind is what a Message says.
+// MessageKind is the kind of a Message.
 type MessageKind uint8
 
 const (
-	// Failed: the sender's end failed for a reason that the peer cannot see on the
-	// wire.
+	// Failed: the sender's end failed for a reason that no packet shows to the peer.
 	Failed MessageKind = iota + 1
 	// Closing: the sender closes; it carried out all requests before PSN.
 	Closing
@@ -46,7 +45,7 @@ func DecodeMessage(b []byte) (Message, error) {
 	return Message{MessageKind(b[0]), binary.BigEndian.Uint32(b[1:]), string(b[leastMessageBytes:])}, nil
 }
 
-// PeerFailed is the error of the end that is told that the other one failed.
+// PeerFailed is the error of the end that receives Failed.
 func (m Message) PeerFailed() error {
 	if m.Reason == "" {
 		return errors.New("the peer's end of the connection failed; look there for the reason")

@@ -8,11 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RouteMTU is the largest path MTU for which the route from a local address to the
-// peer has room. Its link MTU is that of the interface that packets leave by, which
-// need not be the one that has the address, or less. It is that of a connected UDP
-// socket, for which nothing is sent. 0: the process may not open one (it is isolated,
-// say).
+// RouteMTU is the largest path MTU that fits the route from a local address to the
+// peer. The kernel's MTU for a connected UDP socket decides, that of the outgoing
+// interface or less; nothing is sent. It is 0 if the process may not open a socket,
+// for example because it is isolated.
 func RouteMTU(local netip.Addr, peer netip.AddrPort) (int, error) {
 	family, level, option := unix.AF_INET, unix.SOL_IP, unix.IP_MTU
 	if local.Is6() {

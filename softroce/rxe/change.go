@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel's names of devices and interfaces may be. It takes more for a
-// device, which then cannot be named in a path or on a command line.
+// Valid names of devices and interfaces. The kernel allows more for a device,
+// but such a name would not work in a path or on a command line.
 var (
 	deviceNames        = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$`)
 	interfaceNameLimit = unix.IFNAMSIZ - 1
@@ -66,7 +66,7 @@ func (h host) delete(name string) error {
 		return fail(what, ErrNotRxe, nil, "its driver is %s; it stays", driver)
 	}
 	users, err := h.nldev.users(devices[i].index)
-	if err != nil && !errors.Is(err, unix.EINVAL) { // which kernels say that do not know the question
+	if err != nil && !errors.Is(err, unix.EINVAL) { // from kernels that lack this command
 		return h.explain(what, err)
 	}
 	if len(users) > 0 {
@@ -79,7 +79,7 @@ func (h host) delete(name string) error {
 	return nil
 }
 
-// rxeLinks says which rxe links there are.
+// rxeLinks lists the rxe links for an error text.
 func (h host) rxeLinks() string {
 	links, err := h.links()
 	if err != nil {

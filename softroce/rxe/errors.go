@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What can be wrong, for errors.Is. The errors returned say what to do about it, and
-// wrap the kernel's errno where there is one.
+// Kinds of errors, for errors.Is. The errors returned say what to do, and wrap the
+// kernel's errno where there is one.
 var (
 	ErrUnsupported  = errors.New("the kernel has no RDMA")
 	ErrNoDriver     = errors.New("the kernel has no rxe driver")
@@ -43,13 +43,12 @@ func (f *failure) Unwrap() []error {
 }
 
 // fail makes a failure. The kernel's errno is left out of the text, as it is often
-// one that misleads; format says what it meant, and what to do.
+// misleading; format says what it means here, and what to do.
 func fail(what string, kind, errno error, format string, args ...any) error {
 	return &failure{fmt.Sprintf("rxe: %s: %v: %s", what, kind, fmt.Sprintf(format, args...)), kind, errno}
 }
 
-// explain makes an error of the kernel's that has the same meaning whatever was
-// asked for.
+// explain explains errors of the kernel that mean the same for all commands.
 func (h host) explain(what string, err error) error {
 	switch {
 	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT):
@@ -92,7 +91,7 @@ func (h host) explainAdd(what, name, netdev string, err error) error {
 	return h.explain(what, err)
 }
 
-// howToGet says where a module comes from.
+// howToGet explains where a module comes from.
 func (h host) howToGet(module string) string {
 	release := h.release()
 	switch loaded, installed := h.module(module); {
@@ -110,7 +109,7 @@ func (h host) exists(netdev string) bool {
 	return err != nil || slices.Contains(names, netdev)
 }
 
-// existing says which network interfaces there are.
+// existing lists the network interfaces for an error text.
 func (h host) existing() string {
 	names, err := h.interfaces()
 	if err != nil {
@@ -119,7 +118,7 @@ func (h host) existing() string {
 	return "interfaces are: " + strings.Join(names, ", ")
 }
 
-// swapped says so if the arguments seem to be.
+// swapped is a hint if the arguments seem to be swapped.
 func (h host) swapped(name, netdev string) string {
 	if h.exists(name) {
 		return fmt.Sprintf("; the name of the new device comes first, then the interface: %s %s", netdev, name)
@@ -127,7 +126,7 @@ func (h host) swapped(name, netdev string) string {
 	return ""
 }
 
-// taken says what is in the way of a new link, if that can be seen.
+// taken explains what prevents a new link, if that can be seen.
 func (h host) taken(name, netdev string) string {
 	links, err := h.links()
 	if err != nil {

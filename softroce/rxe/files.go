@@ -30,7 +30,7 @@ func (h host) gids(device string, port int) []GID {
 	return gids
 }
 
-// vlanOf says whether an interface is a VLAN, and names the interfaces below it.
+// vlanOf reports whether an interface is a VLAN, and names the interfaces below it.
 func (h host) vlanOf(netdev string) (below string, ok bool) {
 	folder := filepath.Join(h.root, "sys/class/net", netdev)
 	if !slices.Contains(strings.Fields(read(folder, "uevent")), "DEVTYPE=vlan") {
@@ -64,8 +64,8 @@ func (h host) processes(users []uint32) string {
 // release is the kernel's, as in the names of its packages.
 func (h host) release() string { return read(h.root, "proc/sys/kernel/osrelease") }
 
-// module says whether a module is in the kernel, and whether there is a file that
-// it could be loaded from.
+// module reports whether a module is in the kernel, and whether there is a file
+// to load it from.
 func (h host) module(name string) (loaded, installed bool) {
 	if _, err := os.Stat(filepath.Join(h.root, "sys/module", name)); err == nil {
 		return true, true

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// host is what this package looks at and changes. Tests have others.
+// host is the system that this package reads and changes. Tests replace it.
 type host struct {
 	nldev      nldev
 	interfaces func() ([]string, error) // names of the network interfaces

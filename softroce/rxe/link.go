@@ -27,13 +27,12 @@ type GID struct {
 	Type    string     `json:"type,omitempty"` // say, RoCE v2
 }
 
-// IsRxe says whether the link is one of rxe, as opposed to hardware or another
+// IsRxe reports whether the link is one of rxe, as opposed to hardware or another
 // software driver.
 func (l Link) IsRxe() bool { return l.Driver == driverName }
 
-// List lists the ports of all RDMA devices that there are, in the kernel's order.
-// It takes no privilege. What the kernel does not tell stays empty. GIDs are those
-// in /sys.
+// List lists the ports of all RDMA devices, in the kernel's order. It needs no
+// privilege. Fields that the kernel does not report stay empty. GIDs are those in /sys.
 func List() ([]Link, error) { return local.list() }
 
 func (h host) list() ([]Link, error) {
@@ -88,7 +87,7 @@ func (h host) driver(d device) (string, error) {
 	return "", fmt.Errorf("driver of %s: %w", d.name, err)
 }
 
-// guid is how others write it, too.
+// guid formats it as other tools do.
 func guid(g uint64) string {
 	return fmt.Sprintf("%04x:%04x:%04x:%04x", uint16(g>>48), uint16(g>>32), uint16(g>>16), uint16(g))
 }

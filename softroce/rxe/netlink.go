@@ -124,8 +124,7 @@ func (n netlink) deleteLink(device uint32) error {
 	return err
 }
 
-// attributes are those of a message, by type. What is missing, or too short, reads
-// as zero.
+// attributes are those of a message, by type. Missing or short ones read as zero.
 type attributes map[uint16][]byte
 
 func parse(message []byte) (attributes, error) {

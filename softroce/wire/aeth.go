@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The syndromes of an AETH. The upper three bits say what it is, the others are
-// a number of credits (ACK), a timer (RNR NAK) or a reason (NAK).
+// The syndromes of an AETH. The upper three bits are the kind, the others a
+// number of credits (ACK), a timer (RNR NAK) or a reason (NAK).
 const (
 	SyndromeACK = 0x00
 	SyndromeRNR = 0x20 // receiver not ready: no receive was posted
@@ -27,8 +27,8 @@ const (
 const maxCreditsCode = 30
 
 // EncodeCredits is the code of the largest number of credits that is not above
-// the number of receives: 0, 1, 2, 3, 4, 6, 8, 12, 16 ... 24576, 32768. Less than
-// none, of which there is no number, is CreditsUnlimited.
+// the number of receives: 0, 1, 2, 3, 4, 6, 8, 12, 16 ... 24576, 32768. For a
+// negative number of receives, which means unknown, it is CreditsUnlimited.
 func EncodeCredits(receives int) uint8 {
 	switch {
 	case receives < 0:
@@ -46,7 +46,7 @@ func EncodeCredits(receives int) uint8 {
 }
 
 // DecodeCredits is the number of credits that the low five bits of an ACK's
-// syndrome stand for; limited is false when they say that there is no limit.
+// syndrome encode; limited is false when they mean that there is no limit.
 func DecodeCredits(code uint8) (n int, limited bool) {
 	code &= SyndromeValue
 	switch {

@@ -2,10 +2,9 @@ package wire
 
 import "encoding/binary"
 
-// AppendIP appends the IP packet that carries the datagram of f to b, and
-// returns it. It is what a Flow takes for granted, "don't fragment" and the
-// identification, with a time to live of 64 and checksums; for captures and raw
-// sockets. The addresses are as for NewFlow.
+// AppendIP appends the IP packet that carries the datagram of f to b, and returns it.
+// It has "don't fragment" and the identification, as a Flow assumes, a time to live of
+// 64, and checksums; for captures and raw sockets. The addresses are as for NewFlow.
 func (f Frame) AppendIP(b []byte) []byte {
 	var h headers
 	ipBytes := h.put(f.Src, f.Dst)

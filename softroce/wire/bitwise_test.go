@@ -36,7 +36,7 @@ func bitwiseICRC(ip []byte) uint32 {
 	return ^crc
 }
 
-// bitwiseCheck says whether the ICRC at the end of an IP packet holds.
+// bitwiseCheck reports whether the ICRC at the end of an IP packet holds.
 func bitwiseCheck(ip []byte) bool {
 	return binary.LittleEndian.Uint32(ip[len(ip)-4:]) == bitwiseICRC(ip)
 }

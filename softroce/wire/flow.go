@@ -69,7 +69,7 @@ func (f *Flow) Check(datagram []byte) (id uint16, ok bool) {
 	return explain(d, len(datagram))
 }
 
-// checkable says whether a datagram has an ICRC and a length that packets have.
+// checkable reports whether a datagram has an ICRC and a length that packets have.
 func checkable(datagram []byte) bool {
 	n := len(datagram)
 	return n >= bthBytes+ICRCBytes && n <= MaxDatagramBytes && n&3 == 0

@@ -43,7 +43,7 @@ func ParseEthernet(b []byte) (ip []byte, err error) {
 	return nil, ErrTruncated
 }
 
-// IsVLAN says whether an EtherType is that of a VLAN tag: of four bytes, which end
+// IsVLAN reports whether an EtherType is that of a VLAN tag: of four bytes, which end
 // with the next EtherType.
 func IsVLAN(etherType uint16) bool {
 	const customer, service, serviceFormerly = 0x8100, 0x88a8, 0x9100 // the last before there was a standard
@@ -125,8 +125,8 @@ func (f *Frame) parseUDP(b []byte, n int, src, dst netip.Addr) error {
 	return nil
 }
 
-// CheckIP says whether the ICRC of an IP packet's datagram holds, exactly, with
-// all that its headers have. It does not hold in what ParseIP refuses.
+// CheckIP reports whether the ICRC of an IP packet's datagram holds, exactly,
+// over all headers. For packets that ParseIP refuses it is false.
 func CheckIP(b []byte) bool {
 	f, err := ParseIP(b)
 	if err != nil || len(f.Datagram) < bthBytes+ICRCBytes {

@@ -2,9 +2,9 @@ package wire
 
 import "fmt"
 
-// Opcode says what a packet is, and which extension headers it has. The upper
-// three bits are the transport service: 0 for a reliable connection (RC), 3 for
-// datagrams (UD).
+// Opcode is the kind of a packet, and so decides which extension headers it
+// has. The upper three bits are the transport service: 0 for a reliable
+// connection (RC), 3 for datagrams (UD).
 type Opcode uint8
 
 // The opcodes of a reliable connection, and the two of unreliable datagrams.
@@ -160,61 +160,61 @@ func (o Opcode) String() string {
 
 func (o Opcode) has(t traits) bool { return opcodeTraits[o]&t != 0 }
 
-// Valid says whether the opcode is one of those above.
+// Valid reports whether the opcode is one of those above.
 func (o Opcode) Valid() bool { return o.has(valid) }
 
-// IsRequest says whether a requester sends it. Datagrams count as requests.
+// IsRequest reports whether a requester sends it. Datagrams count as requests.
 func (o Opcode) IsRequest() bool { return o.has(request) }
 
-// IsResponse says whether a responder sends it: the parts of a READ response,
+// IsResponse reports whether a responder sends it: the parts of a READ response,
 // and the acknowledgements.
 func (o Opcode) IsResponse() bool { return o.has(response) }
 
-// IsSend says whether it is a SEND or a part of one, datagrams included.
+// IsSend reports whether it is a SEND or a part of one, datagrams included.
 func (o Opcode) IsSend() bool { return o.has(send) }
 
-// IsWrite says whether it is an RDMA WRITE or a part of one.
+// IsWrite reports whether it is an RDMA WRITE or a part of one.
 func (o Opcode) IsWrite() bool { return o.has(write) }
 
-// IsAtomic says whether it is the request of an atomic operation.
+// IsAtomic reports whether it is the request of an atomic operation.
 func (o Opcode) IsAtomic() bool { return o.has(atomicETH) }
 
-// IsReadResponse says whether it is a READ response or a part of one.
+// IsReadResponse reports whether it is a READ response or a part of one.
 func (o Opcode) IsReadResponse() bool { return o >= ReadResponseFirst && o <= ReadResponseOnly }
 
-// IsUD says whether it belongs to the service of unreliable datagrams.
+// IsUD reports whether it belongs to the service of unreliable datagrams.
 func (o Opcode) IsUD() bool { return o.has(deth) }
 
-// IsFirst says whether it begins a message of several packets.
+// IsFirst reports whether it begins a message of several packets.
 func (o Opcode) IsFirst() bool { return o.has(first) }
 
-// IsMiddle says whether it is neither the first nor the last of its message.
+// IsMiddle reports whether it is neither the first nor the last of its message.
 func (o Opcode) IsMiddle() bool { return o.has(middle) }
 
-// IsLast says whether a message ends with it: the last of several packets, or
+// IsLast reports whether a message ends with it: the last of several packets, or
 // the only one.
 func (o Opcode) IsLast() bool { return o.has(last) }
 
-// IsOnly says whether it is a whole message.
+// IsOnly reports whether it is a whole message.
 func (o Opcode) IsOnly() bool { return o.has(only) }
 
-// HasPayload says whether bytes may follow its headers.
+// HasPayload reports whether bytes may follow its headers.
 func (o Opcode) HasPayload() bool { return o.has(payload) }
 
-// HasImm says whether it has immediate data.
+// HasImm reports whether it has immediate data.
 func (o Opcode) HasImm() bool { return o.has(immDt) }
 
-// HasRETH says whether it names remote memory by address, key and length.
+// HasRETH reports whether it names remote memory by address, key and length.
 func (o Opcode) HasRETH() bool { return o.has(reth) }
 
-// HasAtomicETH says whether it has the operands of an atomic operation.
+// HasAtomicETH reports whether it has the operands of an atomic operation.
 func (o Opcode) HasAtomicETH() bool { return o.has(atomicETH) }
 
-// HasAETH says whether it has a syndrome and a message sequence number.
+// HasAETH reports whether it has a syndrome and a message sequence number.
 func (o Opcode) HasAETH() bool { return o.has(aeth) }
 
-// HasAtomicAckETH says whether it has the original value of an atomic operation.
+// HasAtomicAckETH reports whether it has the original value of an atomic operation.
 func (o Opcode) HasAtomicAckETH() bool { return o.has(atomicAckETH) }
 
-// HasDETH says whether it has a Q_Key and a source queue pair.
+// HasDETH reports whether it has a Q_Key and a source queue pair.
 func (o Opcode) HasDETH() bool { return o.has(deth) }

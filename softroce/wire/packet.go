@@ -3,7 +3,7 @@ package wire
 // The sizes and numbers that all packets share.
 const (
 	Port        = 4791      // UDP port of RoCEv2
-	DefaultPKey = 0xffff    // the partition that everybody is in
+	DefaultPKey = 0xffff    // the default partition
 	PSNMask     = 1<<24 - 1 // packet sequence numbers have 24 bits
 	QPNMask     = 1<<24 - 1 // and so have numbers of queue pairs
 

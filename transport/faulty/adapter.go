@@ -19,8 +19,8 @@ func init() {
 	}, parameterNames()...)
 }
 
-// New makes an adapter that does what inner does, with faults. inner belongs to
-// it. It fails when cfg is out of range.
+// New makes an adapter that does what inner does, with faults. It takes
+// ownership of inner. It fails when cfg is out of range.
 func New(inner transport.Adapter, cfg Config) (transport.Adapter, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -33,8 +33,8 @@ func New(inner transport.Adapter, cfg Config) (transport.Adapter, error) {
 	return a, nil
 }
 
-// adapter decorates an adapter. Protection domains and regions are the inner
-// one's own: nothing is injected there.
+// adapter decorates an adapter. Protection domains and regions are those of the
+// inner adapter: no faults there.
 type adapter struct {
 	transport.Adapter
 	cfg      Config
@@ -75,7 +75,7 @@ func (a *adapter) observe(cs []transport.Completion) {
 	}
 }
 
-// errorf is an error that says what was injected, and how to have it again.
+// errorf is an error that names the injected fault, and the seed that repeats it.
 func (a *adapter) errorf(format string, args ...any) error {
 	return fmt.Errorf("injected by faulty, seed %d: %s", a.cfg.Seed, fmt.Sprintf(format, args...))
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Config says what to inject. The zero Config injects nothing. The package
-// comment says what the chances are of.
+// Config is what to inject. The zero Config injects nothing. The package
+// comment explains the chances.
 type Config struct {
 	Seed       uint64
 	QueueFull  float64

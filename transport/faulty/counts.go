@@ -6,7 +6,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Counts says how many faults of each kind were injected.
+// Counts is how many faults of each kind were injected.
 type Counts struct {
 	QueueFull uint64 // posted sends refused
 	RecvFull  uint64 // posted receives refused

@@ -8,8 +8,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// completionQueue decorates a completion queue. To hold a completion back, it
-// takes that one, and none after it, until the time has come.
+// completionQueue decorates a completion queue. To delay a completion, it takes
+// that one, and none after it, until enough polls have passed.
 type completionQueue struct {
 	transport.CQ
 	adapter *adapter
@@ -18,7 +18,7 @@ type completionQueue struct {
 	patience  *rand.Rand
 	taken     uint64 // completions taken from the provider so far
 	held      [1]transport.Completion
-	holding   atomic.Bool // written by who polls
+	holding   atomic.Bool // written by the goroutine that polls
 	pollsLeft int         // for which held is held back
 
 	wake  schedule // its events are the Waits
@@ -66,7 +66,7 @@ func (c *completionQueue) Poll(dst []transport.Completion, spins int) (int, erro
 	return n, c.hold(spins)
 }
 
-// hold takes the next completion, if there is one, and keeps it to itself.
+// hold takes the next completion, if there is one, and holds it back.
 func (c *completionQueue) hold(spins int) error {
 	k, err := c.pull(c.held[:], spins)
 	if k == 1 && c.delay.hits(c.taken-1) {
@@ -94,7 +94,7 @@ func (c *completionQueue) Arm(solicitedOnly bool) (ready bool, err error) {
 
 func (c *completionQueue) Wait(ctx context.Context) error {
 	if c.holding.Load() {
-		return nil // what is held is no reason to sleep: nobody would wake us for it
+		return nil // do not sleep while a completion is held back: no wake-up comes for it
 	}
 	c.waits++
 	if c.wake.hits(c.waits - 1) {

@@ -1,8 +1,8 @@
 // Package faulty is a decorator that injects faults into any provider:
 // transport.Open("faulty+shm:?seed=7&queue-full=0.1"), or New.
 //
-// Whatever it injects keeps the provider contract: a program that is right has
-// to survive it. The parameters, as fields of Config and in a URL:
+// All faults keep the provider contract: a correct program has to survive them.
+// The parameters, as fields of Config and in a URL:
 //
 //	seed         which faults: an unsigned 64-bit number. Default 0
 //	queue-full   chance that a posted send is refused with ErrQueueFull, though
@@ -30,11 +30,11 @@
 //
 // # How a request fails
 //
-// The request goes to the provider with a remote address that nobody has (a
-// Send goes as a Write), so that the connection really fails, at both ends, in
-// whatever way it does there. The completion is then given a random failure
+// The request goes to the provider with a remote address that is in no region (a
+// Send goes as a Write), so that the connection really fails, at both ends, as
+// that provider's connections do. The completion is then given a random failure
 // status, and Vendor 0xfa17. Requests without a byte cannot be made to fail like
-// this; the next one with any is hit in their place.
+// this; the next one with any is hit instead.
 //
 // # How a connection is lost
 //

@@ -19,8 +19,8 @@ type lane struct {
 	status  schedule
 	refused *atomic.Uint64 // counts what full did
 
-	// pending is the number of requests that will complete and did not yet. Whoever
-	// polls counts it down, perhaps before it was counted up.
+	// pending is the number of requests that will complete and did not yet. The
+	// polling goroutine decrements it, perhaps before the posting one increments it.
 	pending atomic.Int64
 }
 

@@ -22,7 +22,7 @@ type queuePair struct {
 	injection atomic.Pointer[injection] // of a failure, once there is one
 }
 
-// injection is a request that was made to fail.
+// injection is a failure that was injected into a request.
 type injection struct {
 	op, postedAs transport.Op
 	id           uint64
@@ -109,7 +109,7 @@ func (q *queuePair) PostRecv(wrs []transport.WorkRequest) (int, error) {
 	}
 }
 
-// loseIfHit cuts the connection if that is due at the lane's next request.
+// loseIfHit cuts the connection if the lane's next request is hit.
 func (q *queuePair) loseIfHit(l *lane) {
 	if l.loss.hits(l.posted) && q.lost.CompareAndSwap(false, true) {
 		q.adapter.injected.loss.Add(1)
@@ -141,8 +141,7 @@ func (q *queuePair) fail(wr *transport.WorkRequest) (int, error) {
 	return n, err
 }
 
-// observe counts a completion, and gives the one of an injected failure the
-// look that it is to have.
+// observe counts a completion, and sets the status of an injected failure.
 func (q *queuePair) observe(c *transport.Completion) {
 	if c.Op == transport.OpRecv || c.Op == transport.OpRecvImm {
 		q.recvs.pending.Add(-1)
@@ -163,7 +162,7 @@ func (q *queuePair) observe(c *transport.Completion) {
 	}
 }
 
-// explain adds to why the connection failed that it was meant to.
+// explain adds the injected fault to the reason why the connection failed.
 func (q *queuePair) explain(err error) error {
 	if i := q.injection.Load(); i != nil {
 		return fmt.Errorf("%w (which was %w)", err,
@@ -187,8 +186,8 @@ func (a *adapter) remember(q *queuePair) {
 	a.queuePairs[q.conn] = q
 }
 
-// forgetLater lets go of a queue pair, but only when the next one is made: its
-// last completion may still be on its way through observe.
+// forgetLater forgets a queue pair when the next one is made: its last
+// completion may still be passing through observe.
 func (a *adapter) forgetLater(q *queuePair) {
 	a.drained.Lock()
 	a.drained.queuePairs = append(a.drained.queuePairs, q)

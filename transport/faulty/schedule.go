@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 )
 
-// schedule says which of a sequence of events are hit: each with the same
-// chance, all decided by the seed. Events are numbered from 0.
+// schedule decides which of a sequence of events are hit: each with the same
+// chance, all determined by the seed. Events are numbered from 0.
 type schedule struct {
 	random *rand.Rand
 	chance float64
@@ -16,7 +16,7 @@ type schedule struct {
 // never is the number of an event that does not come.
 const never = math.MaxUint64
 
-// kind tells the schedules of one object apart.
+// kind distinguishes the schedules of one object.
 type kind uint64
 
 const (

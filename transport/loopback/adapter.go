@@ -19,7 +19,7 @@ func open(u *url.URL) (transport.Adapter, error) {
 	return New(), nil
 }
 
-// New makes an adapter. Those of one process can all connect to each other.
+// New makes an adapter. All adapters of one process can connect to each other.
 func New() transport.Adapter { return &adapter{open: provider.Account{Provider: "loopback"}} }
 
 // Limits. They bound what a mistaken configuration can allocate.
@@ -30,7 +30,7 @@ const (
 	maxQueueDepth   = 1 << 22
 )
 
-// adapter makes objects and keeps account of those that are open.
+// adapter makes objects and counts those that are open.
 type adapter struct{ open provider.Account }
 
 func (a *adapter) Capabilities() transport.Capabilities {

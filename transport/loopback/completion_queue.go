@@ -12,7 +12,7 @@ import (
 // completionQueue is a completion queue.
 type completionQueue struct {
 	adapter *adapter
-	mu      sync.Mutex // of those that push; several connections can complete into it
+	mu      sync.Mutex // held to push: several connections can complete into it
 	queue   provider.CompletionQueue
 }
 
@@ -21,7 +21,7 @@ func (a *adapter) NewCQ(cfg transport.CQConfig) (transport.CQ, error) {
 	return &completionQueue{adapter: a, queue: provider.NewCompletionQueue(cfg.Depth)}, nil
 }
 
-// push adds a completion and wakes who waits for it.
+// push adds a completion and wakes the sleeper, if any.
 func (c *completionQueue) push(e provider.Completion, solicited bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

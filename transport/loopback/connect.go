@@ -20,7 +20,7 @@ func newNonce() (n nonce) {
 	return n
 }
 
-// process tells this process from all others, whatever their process ids.
+// process distinguishes this process from all others, whatever their process ids.
 var process = newNonce()
 
 // rendezvous is where the two ends of a connection find each other.
@@ -29,8 +29,8 @@ var rendezvous = struct {
 	queuePairs map[nonce]*queuePair // those in Connect
 }{queuePairs: map[nonce]*queuePair{}}
 
-// Connect tells the peer who this is, finds the peer, and waits until the peer
-// has found this end.
+// Connect sends the peer this end's token, finds the peer, and waits until the
+// peer has found this end.
 func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	token := newNonce()
 	rendezvous.Lock()
@@ -50,8 +50,8 @@ func (q *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	if err != nil {
 		return err
 	}
-	// Each end came with a wire of its own. Both know both tokens, and use the
-	// one that came with the smaller.
+	// Each end has made a wire. Both know both tokens, and use the wire of the
+	// smaller one.
 	w := q.own
 	if bytes.Compare(peerToken[:], token[:]) < 0 {
 		w = peer.own

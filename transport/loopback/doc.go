@@ -15,9 +15,9 @@
 // a WriteImm leaves the receive's memory alone and completes it as OpRecvImm
 // with the number of bytes written. On the sending side Bytes is 0.
 //
-// A send queue slot is free again when the completion of its request, or of a
-// later one of the same queue, was polled; a receive slot, when its completion
-// was polled.
+// A send queue entry is free again when the completion of its request, or of a
+// later one of the same queue, was polled; a receive queue entry, when its
+// completion was polled.
 //
 // What fails, and how:
 //
@@ -33,8 +33,8 @@
 //
 // In each case both ends go to the error state, everything else outstanding on
 // either completes as StatusFlushed, requests posted later do so at once, and
-// both programs are told. The failed and the flushed complete whether Signaled
-// or not. Receives that are in a shared receive queue stay there.
+// both programs are notified. The failed and the flushed complete whether
+// Signaled or not. Receives that are in a shared receive queue stay there.
 //
 // Memory is "not mapped", too, when it is protected, or of a file that was truncated
 // since it was registered. What was stored before the fault remains.

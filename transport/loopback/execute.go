@@ -9,7 +9,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// outcome is how the attempt to carry out a request went.
+// outcome is the result of an attempt to carry out a request.
 type outcome struct {
 	wait   bool // nothing was done: the peer has no receive
 	status transport.Status
@@ -23,8 +23,7 @@ var (
 	errRecvClosed  = errors.New("the region of the receive was closed")
 )
 
-// faulted is the outcome of a request that ran into memory that is not there: its
-// own, or the peer's.
+// faulted is the outcome of a request whose own or remote memory is not mapped.
 func faulted(f *pages.Fault, own segments) outcome {
 	if f.In(own[0]) || f.In(own[1]) {
 		return localFault(f)
@@ -32,7 +31,7 @@ func faulted(f *pages.Fault, own segments) outcome {
 	return failed(transport.StatusRemoteOperation, fmt.Errorf("the peer's memory at %#x is not mapped, or does not allow it", f.Address))
 }
 
-// execute carries out a request of q's. The wire is locked.
+// execute carries out a request of q. The wire is locked.
 func (q *queuePair) execute(r *request, peer *queuePair) outcome {
 	local, ok := r.inline, !r.unsound
 	if r.Flags&transport.Inline == 0 {
@@ -144,10 +143,10 @@ func (q *queuePair) atomic(r *request, result segments, peer *queuePair) outcome
 	var former uint64
 	fault := pages.Guard(func() {
 		if r.Op == transport.OpFetchAdd {
-			former = word.Add(r.Arg0) - r.Arg0
+			former = word.Add(r.Addend()) - r.Addend()
 			return
 		}
-		for former = word.Load(); former == r.Arg0 && !word.CompareAndSwap(former, r.Arg1); {
+		for former = word.Load(); former == r.Compare() && !word.CompareAndSwap(former, r.Swap()); {
 			former = word.Load()
 		}
 	})
@@ -162,8 +161,8 @@ func (q *queuePair) atomic(r *request, result segments, peer *queuePair) outcome
 	return outcome{}
 }
 
-// abandonReceive ends a receive of q's that was taken for a request that failed
-// with o: the receive failed, too, if it was because of this end's memory.
+// abandonReceive ends a receive of q that was taken for a request that failed
+// with o. The receive fails, too, if this end's memory was the reason.
 func (q *queuePair) abandonReceive(recv *transport.WorkRequest, o outcome) outcome {
 	status := transport.StatusFlushed
 	if o.status == transport.StatusRemoteOperation {
@@ -173,8 +172,8 @@ func (q *queuePair) abandonReceive(recv *transport.WorkRequest, o outcome) outco
 	return o
 }
 
-// takeReceive takes q's next receive for a sender: until it completes, it is valid.
-// If there is none, which is nil, the sender is resumed when one is posted.
+// takeReceive takes q's next receive for a sender; it is valid until it completes.
+// If there is none, it returns nil, and the sender is resumed when one is posted.
 func (q *queuePair) takeReceive(sender *queuePair) *transport.WorkRequest {
 	if q.srq != nil {
 		return q.srq.take(sender)

@@ -72,7 +72,7 @@ func TestFailures(t *testing.T) {
 			t.Parallel()
 			a, b := pairtest.New(t, "loopback:")
 			from, room := a.Alloc(64, transport.LocalOnly), b.Alloc(64, transport.LocalOnly)
-			b.Recv(transport.Recv(10, room.Span(0, 4)).And(room.Span(4, 4)), transport.Recv(11, room.Span(8, 8)))
+			b.Recv(transport.Recv(10, room.Span(0, 4)).WithSecondSpan(room.Span(4, 4)), transport.Recv(11, room.Span(8, 8)))
 			a.Post(c.provoke(a, b, from), transport.Send(2, from.Span(0, 1))) // neither is signaled
 			requireFailed(t, a, b, c.requester, c.responder)
 			require.ErrorContains(t, a.Conn.Err(), c.why)
@@ -99,71 +99,6 @@ func requireFailed(t *testing.T, a, b *pairtest.End, requester, responder transp
 	b.Recv(transport.Recv(12, transport.Span{}))
 	require.Equal(t, transport.Completion{ID: 3, Conn: a.Conn.ID(), Op: transport.OpSend, Status: transport.StatusFlushed}, a.Take(1)[0])
 	require.Equal(t, transport.Completion{ID: 12, Conn: b.Conn.ID(), Op: transport.OpRecv, Status: transport.StatusFlushed}, b.Take(1)[0])
-}
-
-func TestLocalRegionClosedWhileWaiting(t *testing.T) {
-	t.Parallel()
-	a, b := pairtest.New(t, "loopback:")
-	from := a.Alloc(64, transport.LocalOnly)
-	a.Post(transport.Send(1, from.Span(0, 9)), transport.Send(2, transport.Span{}))
-	require.NoError(t, from.Close())
-	b.Recv(transport.Recv(10, transport.Span{}), transport.Recv(11, transport.Span{}))
-	requireFailed(t, a, b, transport.StatusLocalProtection, transport.StatusFlushed)
-}
-
-func TestReceiveRegionClosed(t *testing.T) {
-	t.Parallel()
-	a, b := pairtest.New(t, "loopback:")
-	room := b.Alloc(64, transport.LocalOnly)
-	b.Recv(transport.Recv(10, room.Span(0, 8)), transport.Recv(11, transport.Span{}))
-	require.NoError(t, room.Close())
-	from := a.Alloc(64, transport.LocalOnly)
-	a.Post(transport.Send(1, from.Span(0, 8)), transport.Send(2, transport.Span{}))
-	requireFailed(t, a, b, transport.StatusRemoteOperation, transport.StatusLocalProtection)
-}
-
-// TestOtherConnectionsUntouched: of two connections between the same two
-// devices, with common queues, one fails.
-func TestOtherConnectionsUntouched(t *testing.T) {
-	t.Parallel()
-	a, b := pairtest.New(t, "loopback:")
-	ca, cb := pairtest.Connect(t, a, b, a.Config(), b.Config())
-	_, err := cb.PostRecv(transport.Recv(20, transport.Span{}))
-	require.NoError(t, err)
-	from := a.Alloc(8, transport.LocalOnly)
-	a.Post(transport.Write(1, from.Span(0, 8), transport.RemoteSpan{Len: 8, Key: 1}))
-	require.Equal(t, transport.StatusRemoteAccess, a.Take(1)[0].Status)
-	_, err = ca.Post(transport.Send(2, transport.Span{}).With(transport.Signaled))
-	require.NoError(t, err)
-	require.NoError(t, (&a.Take(1)[0]).Err())
-	require.Equal(t, transport.Completion{ID: 20, Conn: cb.ID(), Op: transport.OpRecv}, b.Take(1)[0])
-	require.NoError(t, ca.Err())
-	require.NoError(t, cb.Err())
-}
-
-// TestClose: the closing end's requests are flushed; so are the other's, which
-// gets what was sent before.
-func TestClose(t *testing.T) {
-	t.Parallel()
-	a, b := pairtest.New(t, "loopback:")
-	b.Recv(transport.Recv(10, transport.Span{}))
-	a.Recv(transport.Recv(20, transport.Span{}))
-	a.Post(transport.Send(1, transport.Span{}), transport.Send(2, transport.Span{})) // 2 waits
-	require.NoError(t, a.Conn.Close())
-	b.Recv(transport.Recv(11, transport.Span{})) // too late for 2
-	require.Equal(t, []transport.Completion{
-		{ID: 2, Conn: a.Conn.ID(), Op: transport.OpSend, Status: transport.StatusFlushed},
-		{ID: 20, Conn: a.Conn.ID(), Op: transport.OpRecv, Status: transport.StatusFlushed},
-	}, a.Take(2))
-	require.Equal(t, []transport.Completion{
-		{ID: 10, Conn: b.Conn.ID(), Op: transport.OpRecv},
-		{ID: 11, Conn: b.Conn.ID(), Op: transport.OpRecv, Status: transport.StatusFlushed},
-	}, b.Take(2))
-	require.Error(t, b.Ended())
-	require.ErrorIs(t, b.Conn.Err(), transport.ErrPeerClosed)
-	require.ErrorIs(t, a.Conn.Err(), transport.ErrClosed)
-	_, err := a.Conn.Post(transport.Send(3, transport.Span{}))
-	require.ErrorIs(t, err, net.ErrClosed)
 }
 
 // TestPeerGone: the stream of a connection breaks.

@@ -10,46 +10,6 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-func TestSend(t *testing.T) {
-	t.Parallel()
-	a, b := pairtest.New(t, "loopback:")
-	from, to := a.Alloc(100, transport.LocalOnly), b.Alloc(100, transport.LocalOnly)
-	copy(from.Bytes(), "hello, there")
-	b.Recv(transport.Recv(1, to.Span(0, 3)).And(to.Span(50, 20)))
-	a.Post(transport.Send(2, from.Span(0, 5)).And(from.Span(7, 4)).With(transport.Signaled))
-	require.Equal(t, []transport.Completion{{ID: 2, Conn: a.Conn.ID(), Op: transport.OpSend}}, a.Take(1))
-	require.Equal(t, []transport.Completion{{ID: 1, Conn: b.Conn.ID(), Op: transport.OpRecv, Bytes: 9}}, b.Take(1))
-	require.Equal(t, "hel", string(to.Bytes()[:3]))
-	require.Equal(t, "lother\x00", string(to.Bytes()[50:57]))
-}
-
-func TestWriteImmediate(t *testing.T) {
-	t.Parallel()
-	a, b := pairtest.New(t, "loopback:")
-	from, to := a.Alloc(100, transport.LocalOnly), b.Alloc(100, transport.RemoteWrite)
-	copy(from.Bytes(), "hello, there")
-	b.Recv(transport.Recv(1, transport.Span{}))
-	a.Post(transport.WriteImm(2, from.Span(0, 5), to.Remote(3, 9), 7).And(from.Span(7, 4)).With(transport.Signaled))
-	require.Equal(t, []transport.Completion{{ID: 2, Conn: a.Conn.ID(), Op: transport.OpWriteImm}}, a.Take(1))
-	require.Equal(t, []transport.Completion{{ID: 1, Conn: b.Conn.ID(), Op: transport.OpRecvImm, Bytes: 9, Imm: 7, HasImm: true}}, b.Take(1))
-	require.Equal(t, "hellother", string(to.Bytes()[3:12]))
-}
-
-func TestWriteThenRead(t *testing.T) {
-	t.Parallel()
-	a, b := pairtest.New(t, "loopback:")
-	mine, theirs := a.Alloc(100, transport.LocalOnly), b.Alloc(100, transport.RemoteRead|transport.RemoteWrite)
-	copy(mine.Bytes(), "0123456789")
-	a.Post(
-		transport.Write(1, mine.Span(0, 10), theirs.Remote(20, 10)),
-		transport.Read(2, mine.Span(50, 2), theirs.Remote(22, 5)).And(mine.Span(60, 3)).With(transport.Signaled|transport.Fence),
-	)
-	require.Equal(t, []transport.Completion{{ID: 2, Conn: a.Conn.ID(), Op: transport.OpRead}}, a.Take(1))
-	require.Equal(t, "23\x00", string(mine.Bytes()[50:53]))
-	require.Equal(t, "456\x00", string(mine.Bytes()[60:64]))
-	b.Nothing()
-}
-
 func TestAtomics(t *testing.T) {
 	t.Parallel()
 	a, b := pairtest.New(t, "loopback:")
@@ -89,23 +49,4 @@ func TestWaitForReceive(t *testing.T) {
 	require.Equal(t, []uint64{3}, pairtest.IDs(a.Take(1)))
 	require.Equal(t, []uint64{10, 11}, pairtest.IDs(b.Take(2)))
 	require.Equal(t, "12", string(to.Bytes()[:2]))
-}
-
-func TestNoAllocations(t *testing.T) {
-	a, b := pairtest.New(t, "loopback:")
-	from, to := a.Alloc(4096, transport.RemoteAll), b.Alloc(4096, transport.RemoteAll)
-	var cs [4]transport.Completion
-	round := func() {
-		b.Conn.PostRecv(transport.Recv(1, to.Span(0, 64)), transport.Recv(2, transport.Span{}))
-		a.Conn.Post(
-			transport.Send(1, from.Span(0, 64)).With(transport.Inline),
-			transport.Read(2, from.Span(64, 64), to.Remote(64, 64)),
-			transport.FetchAdd(3, from.Span(0, 8), to.Remote(0, 8), 1),
-			transport.WriteImm(4, from.Span(0, 4096), to.Remote(0, 4096), 1).With(transport.Signaled),
-		)
-		a.Queue.Poll(cs[:])
-		b.Queue.Poll(cs[:])
-	}
-	require.Zero(t, testing.AllocsPerRun(100, round))
-	require.Equal(t, transport.StatusOK, cs[0].Status)
 }

@@ -16,7 +16,7 @@ type queuePair struct {
 	pd             *domain
 	sendCQ, recvCQ *completionQueue
 	srq            *sharedReceiveQueue    // nil: the queue pair has receives of its own
-	recvs          *provider.ReceiveQueue // own, or the shared one's
+	recvs          *provider.ReceiveQueue // own or shared
 	credits        provider.Credits       // of the send queue
 	holds          provider.Holds
 	own            *wire // offered to the peer in Connect
@@ -28,14 +28,14 @@ type queuePair struct {
 	sends   provider.Ring[request]
 	posted  uint32 // sends so far
 	ended   uint32 // of them
-	silent  uint32 // of them, ended without a completion since the last one with
-	failure error  // to be told when the wire is unlocked
+	silent  uint32 // of them, ended without a completion since the last completion
+	failure error  // to be reported when the wire is unlocked
 }
 
 // request is a posted send-side request that has not ended.
 type request struct {
 	transport.WorkRequest
-	buffer  []byte       // for inline payload; belongs to the place in the ring
+	buffer  []byte       // for inline payload; belongs to the entry of the ring
 	inline  segments     // the payload, if Inline
 	unsound bool         // Inline, and the region was closed while the request was posted
 	fault   *pages.Fault // Inline, and the memory was not there
@@ -104,7 +104,7 @@ func (q *queuePair) PostRecv(wrs []transport.WorkRequest) (int, error) {
 	return n, err
 }
 
-// resume goes on with requests that waited for a shared receive.
+// resume carries out requests that waited for a shared receive.
 func (q *queuePair) resume() {
 	q.wire.lock()
 	q.advance()
@@ -151,14 +151,13 @@ func (q *queuePair) completeSend(wr *transport.WorkRequest, status transport.Sta
 	q.silent = 0
 }
 
-// completeRecv ends a receive with c, to which it adds whose it is.
+// completeRecv completes a receive with c, to which it adds ID and connection.
 func (q *queuePair) completeRecv(wr *transport.WorkRequest, c transport.Completion, solicited bool) {
 	c.ID, c.Conn = wr.ID, q.cfg.Conn
 	q.recvCQ.push(provider.Completion{Completion: c, Holds: &q.holds, Credits: &q.recvs.Credits, Freed: 1}, solicited)
 }
 
-// fail takes the queue pair to the error state, and has that told. The wire is
-// locked.
+// fail takes the queue pair to the error state, which unlock reports. The wire is locked.
 func (q *queuePair) fail(why error) {
 	if !q.broken {
 		q.failure = why
@@ -189,7 +188,8 @@ func (q *queuePair) flushRecvs() {
 	}
 }
 
-// Message closes what a peer should not have sent: loopback has no messages.
+// Message closes descriptors that a peer should not have sent: loopback has no
+// messages.
 func (q *queuePair) Message(_ []byte, fds []int) { provider.CloseDescriptors(fds) }
 
 func (q *queuePair) Disconnect(reason error) {

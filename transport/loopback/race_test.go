@@ -1,6 +1,7 @@
 package loopback_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"testing"
@@ -62,4 +63,45 @@ func TestReadWhatIsWritten(t *testing.T) {
 	ok := <-done
 	require.NoError(t, err)
 	require.True(t, ok)
+}
+
+// TestRevokeUnderLoad: a region is closed while peers write to it and others
+// come and go. Under the race detector, what they would write afterwards is seen.
+func TestRevokeUnderLoad(t *testing.T) {
+	t.Parallel()
+	for i := range 50 {
+		a, b := pairtest.New(t, "loopback:")
+		if i%2 == 1 {
+			a, b = b, a
+		}
+		from, to := a.Alloc(256, transport.LocalOnly), b.Alloc(256, transport.RemoteWrite)
+		span, started := to.Remote(0, 256), make(chan struct{})
+		ended := make(chan error, 1)
+		go func() {
+			for i := 0; ; i++ {
+				if i == 10 {
+					close(started)
+				}
+				_, err := a.Conn.Post(transport.Write(1, from.Span(0, 256), span).With(transport.Signaled))
+				if err != nil {
+					ended <- err
+					return
+				}
+				var cs [1]transport.Completion
+				if _, err := a.Queue.Poll(cs[:]); err != nil || cs[0].Status != transport.StatusOK {
+					ended <- errors.Join(err, cs[0].Err())
+					return
+				}
+			}
+		}()
+		<-started
+		memory := to.Bytes()
+		require.NoError(t, to.Close())
+		if effort.Race() { // else it is unmapped
+			memory[0]++
+		}
+		var failure *transport.StatusError
+		require.ErrorAs(t, <-ended, &failure)
+		require.Equal(t, transport.StatusRemoteAccess, failure.Status)
+	}
 }

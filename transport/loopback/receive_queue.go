@@ -32,8 +32,8 @@ func (s *sharedReceiveQueue) PostRecv(wrs []transport.WorkRequest) (int, error) 
 	return n, err
 }
 
-// nextWaiting takes the sender that waits longest off the list, nil if there is
-// none or nothing for it.
+// nextWaiting removes the sender that waits longest from the list. It returns
+// nil if none waits, or there is no receive.
 func (s *sharedReceiveQueue) nextWaiting() *queuePair {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +57,7 @@ func (s *sharedReceiveQueue) take(sender *queuePair) *transport.WorkRequest {
 	return recv
 }
 
-// forget takes a sender that ended off the list.
+// forget removes a sender that ended from the list.
 func (s *sharedReceiveQueue) forget(sender *queuePair) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,7 +66,7 @@ func (s *sharedReceiveQueue) forget(sender *queuePair) {
 	}
 }
 
-// Close drops the receives that nobody took.
+// Close drops the receives that were not taken.
 func (s *sharedReceiveQueue) Close() error {
 	s.adapter.open.Closed("shared receive queue")
 	return nil

@@ -41,7 +41,7 @@ type segments [2][]byte
 // local finds the memory that a request names on its own side. ok is false when
 // a region of it is closed. The domain is locked.
 func (d *domain) local(wr *transport.WorkRequest) (s segments, ok bool) {
-	for i, span := range [2]transport.Span{wr.Local, wr.Second()} {
+	for i, span := range [2]transport.Span{wr.Local, wr.SecondSpan()} {
 		if span.Len() == 0 {
 			continue
 		}

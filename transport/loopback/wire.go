@@ -7,9 +7,9 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// wire is what lies between two queue pairs: one lock for both ends. Whoever
-// holds it may also lock, in this order, the protection domains, a shared
-// receive queue, a completion queue.
+// wire connects two queue pairs: one lock for both ends. Its holder may also
+// lock, in this order, the protection domains, a shared receive queue, a
+// completion queue.
 type wire struct {
 	mu   sync.Mutex
 	ends []*queuePair // up to two
@@ -24,7 +24,7 @@ func (w *wire) attach(q *queuePair) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.ends) == 2 {
-		return fmt.Errorf("%w: the peer is connected to somebody else", transport.ErrInvalid)
+		return fmt.Errorf("%w: the peer is connected to another end", transport.ErrInvalid)
 	}
 	w.ends = append(w.ends, q)
 	q.wire = w
@@ -45,7 +45,7 @@ func (w *wire) lock() {
 	}
 }
 
-// unlock undoes lock, and then tells the ends that failed meanwhile.
+// unlock undoes lock, and then reports to the ends that failed meanwhile.
 func (w *wire) unlock() {
 	var failed [2]*queuePair
 	var why [2]error

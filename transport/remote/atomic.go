@@ -7,18 +7,18 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// CompareSwap stores new in the 64-bit word at the beginning of a remote span if it
-// is old, and returns what it was: old if it was stored. The word is aligned to eight,
-// in the native order of bytes. docs/MEMORY.md says towards whom it is atomic. Errors
+// CompareSwap stores new in the 64-bit word at the beginning of a remote span if it is
+// old, and returns what it was: old if it was stored. The word is aligned to eight, in the
+// native order of bytes. docs/MEMORY.md lists against which accesses it is atomic. Errors
 // are those of Read, and transport.ErrNotSupported where the device has no atomics.
 func (m *Memory) CompareSwap(ctx context.Context, at transport.RemoteSpan, old, new uint64) (was uint64, err error) {
-	return m.atomic(ctx, transport.WorkRequest{Op: transport.OpCompareSwap, Remote: at, Arg0: old, Arg1: new})
+	return m.atomic(ctx, transport.CompareSwap(0, transport.Span{}, at, old, new))
 }
 
 // FetchAdd adds delta to the 64-bit word at the beginning of a remote span, and
 // returns what it was before. Otherwise it is like CompareSwap.
 func (m *Memory) FetchAdd(ctx context.Context, at transport.RemoteSpan, delta uint64) (was uint64, err error) {
-	return m.atomic(ctx, transport.WorkRequest{Op: transport.OpFetchAdd, Remote: at, Arg0: delta})
+	return m.atomic(ctx, transport.FetchAdd(0, transport.Span{}, at, delta))
 }
 
 func (m *Memory) atomic(ctx context.Context, wr transport.WorkRequest) (was uint64, err error) {

@@ -6,9 +6,9 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// buffer is a piece of registered memory, through which a request's bytes go, and the
-// request's place in the send queue. It is in Memory.free, or held by the call that
-// took it out, which waits for its completion.
+// buffer is a piece of registered memory for a request's bytes, with the request's
+// send credit. It is in Memory.free, or held by the call that took it and waits for
+// its completion.
 type buffer struct {
 	offset int // in the region, a multiple of eight
 	done   chan struct{}
@@ -44,7 +44,8 @@ func (m *Memory) span(b *buffer, n int) transport.Span { return m.region.Span(b.
 // bytes is the memory of span.
 func (m *Memory) bytes(b *buffer, n int) []byte { return m.region.Bytes()[b.offset:][:n] }
 
-// take takes a free buffer, and waits for one if told to; nil if there is none.
+// take takes a free buffer. If there is none, it waits for one if wait is set,
+// and otherwise returns nil.
 func (m *Memory) take(ctx context.Context, wait bool) (*buffer, error) {
 	select {
 	case b := <-m.free:
@@ -54,7 +55,7 @@ func (m *Memory) take(ctx context.Context, wait bool) (*buffer, error) {
 	if !wait {
 		return nil, nil
 	}
-	// Somebody has each of them, and waits for it to be done.
+	// Calls hold all of them, and wait for their completions.
 	select {
 	case b := <-m.free:
 		return b, nil
@@ -67,7 +68,7 @@ func (m *Memory) take(ctx context.Context, wait bool) (*buffer, error) {
 
 func (m *Memory) give(b *buffer) { m.free <- b }
 
-// abandon leaves a buffer whose request is under way to a goroutine of its own.
+// abandon starts a goroutine that waits for the buffer's request and then frees it.
 func (m *Memory) abandon(b *buffer) {
 	m.abandoned.Go(func() {
 		if m.await(context.Background(), b) == nil {

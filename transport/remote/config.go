@@ -7,14 +7,13 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Config says how much memory there is, and how calls wait. The zero value of each
-// field is a sensible one.
+// Config sizes the buffers and says how calls wait. Zero fields have defaults.
 type Config struct {
 	// Domain is the protection domain of the connection: for programs that grant the
 	// peer memory of their own. The default is a new one with nothing in it.
 	Domain *transport.ProtectionDomain
-	// Buffers is how many requests may be under way. A call that finds none free
-	// waits. Default 16.
+	// Buffers is how many requests may be outstanding. A call that finds none
+	// free waits. Default 16.
 	Buffers int
 	// BufferBytes is the size of each: what is longer goes in pieces. Default 64 KiB,
 	// or what the device moves in one request.

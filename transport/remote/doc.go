@@ -9,7 +9,7 @@
 //
 // A Memory is one connection with what that needs: a completion queue and registered
 // buffers, through which all bytes go. The peer grants spans of its regions as always
-// (Region.Remote); it does nothing else, and needs nothing of this package.
+// (Region.Remote); it does nothing else, and does not need this package.
 //
 // # Ownership of memory
 //
@@ -28,14 +28,14 @@
 //
 // A call sees what calls that returned before it began have written. Calls at the same
 // time have no order. A long transfer goes in pieces, in the order of the addresses.
-// docs/MEMORY.md says what a Read sees of a Write that is under way, with which
-// transports 8-byte words are whole, and towards whom atomics are atomic.
+// docs/MEMORY.md says what a Read sees of a concurrent Write, with which transports
+// 8-byte words are whole, and against which accesses atomics are atomic.
 //
 // # Who drives
 //
-// There is no goroutine behind it. Of the calls that wait, one polls the queue, and
-// tells the others what has come for them; when it is done, another one goes on. Only
-// for requests that were given up a goroutine waits, for each until it is done.
+// There is no background goroutine. Of the calls that wait, one polls the queue and
+// wakes the others when their completions arrive. When it is done, another takes
+// over. Only abandoned requests have a goroutine each, until they complete.
 //
 // # Cost
 //

@@ -7,10 +7,10 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// post hands a request to the device. Its buffer is the device's until await has
-// returned nil for it. There is a place in the queue for each buffer, but a device
-// may say ErrQueueFull all the same (package faulty does): post then tries again, if told to, as
-// others poll; who has requests of its own under way has to see to these first.
+// post hands a request to the device. Its buffer is the device's until await has returned
+// nil for it. There is a send credit for each buffer, but a device may return ErrQueueFull
+// all the same (package faulty does). If persist is set, post then tries again while
+// others poll. A call with requests of its own outstanding must wait for these first.
 func (m *Memory) post(ctx context.Context, wr transport.WorkRequest, persist bool) error {
 	for {
 		m.posting.Lock()
@@ -26,14 +26,14 @@ func (m *Memory) post(ctx context.Context, wr transport.WorkRequest, persist boo
 	}
 }
 
-// await returns when the buffer's request is done, and its result is set. If not, it
-// is still under way, and the error says why nobody waits any longer.
+// await returns nil when the buffer's request is done and its result is set. After
+// an error, which says why the wait ended, the request is still outstanding.
 func (m *Memory) await(ctx context.Context, b *buffer) error {
 	select {
 	case <-b.done:
 		return nil
 	case m.driving <- struct{}{}:
-	default: // somebody else drives
+	default: // another call drives
 		select {
 		case <-b.done:
 			return nil
@@ -47,10 +47,10 @@ func (m *Memory) await(ctx context.Context, b *buffer) error {
 	return err
 }
 
-// drive polls for all until the buffer's request is done. By whoever has m.driving.
+// drive polls for all calls until the buffer's request is done. The caller holds m.driving.
 func (m *Memory) drive(ctx context.Context, b *buffer) error {
 	select {
-	case <-b.done: // the one before us saw it
+	case <-b.done: // the last driver polled it
 		return nil
 	default:
 	}

@@ -8,13 +8,13 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// failure is the error that a caller gets: what, where and why.
+// failure is the error that a call returns: what, where and why.
 func (m *Memory) failure(op transport.Op, n int, at transport.RemoteSpan, err error) error {
 	return fmt.Errorf("remote: %v of %d bytes at %#x: %w", op, n, at.Addr, err)
 }
 
-// refused is why a request failed that the device had: its own status, or for one that
-// was flushed why the connection ended, which is known by then or at once.
+// refused is why a posted request failed: its own status, or, if it was flushed, why
+// the connection ended.
 func (m *Memory) refused(ctx context.Context, c *transport.Completion) error {
 	if c.Status == transport.StatusFlushed {
 		select {

@@ -23,7 +23,7 @@ type Memory struct {
 	abandoned sync.WaitGroup
 
 	posting sync.Mutex
-	// driving holds an element while somebody polls the queue, into polled.
+	// driving holds an element while a call polls the queue, into polled.
 	driving chan struct{}
 	polled  [32]transport.Completion
 
@@ -39,10 +39,10 @@ func Dial(ctx context.Context, device *transport.Device, network, address string
 	})
 }
 
-// New makes a Memory of a connection that connect makes, in whatever way: by
-// Device.Dial, Connect or Join, or by Request.Accept. It is called once, with a
-// configuration to which it may add PrivateData and Authorize. The connection belongs
-// to the Memory; the program may look at it, and close it.
+// New makes a Memory of a connection that connect makes, by Device.Dial, Connect or
+// Join, or by Request.Accept. connect is called once, with a configuration to which
+// it may add PrivateData and Authorize. The Memory owns the connection; the program
+// may inspect it, and close it.
 func New(device *transport.Device, cfg Config, connect func(transport.ConnConfig) (*transport.Conn, error)) (*Memory, error) {
 	cfg, err := cfg.withDefaults(device.Capabilities())
 	if err != nil {
@@ -79,14 +79,14 @@ func (m *Memory) open(device *transport.Device, connect func(transport.ConnConfi
 // leastReceives is the smallest RecvDepth: nothing is received.
 const leastReceives = 1
 
-// Conn is the connection, for what is known of the peer and of its end.
+// Conn is the connection, for Peer, Done and Err.
 func (m *Memory) Conn() *transport.Conn { return m.conn }
 
-// Close ends the connection and all calls, which fail with ErrClosed, and gives back
-// what the Memory has of the device. It returns when nothing is under way any more.
+// Close ends the connection and all calls, which fail with ErrClosed, and releases
+// the Memory's objects of the device. It returns when no call is in progress.
 func (m *Memory) Close() error {
 	m.closing.Do(func() {
-		err := m.conn.Close() // what is under way is flushed; later calls see that it has ended
+		err := m.conn.Close() // outstanding requests are flushed; later calls see that it has ended
 		m.calls.Lock()
 		defer m.calls.Unlock()
 		m.abandoned.Wait()
@@ -95,7 +95,7 @@ func (m *Memory) Close() error {
 	return m.err
 }
 
-// release undoes open, as far as that came.
+// release undoes open, even in part.
 func (m *Memory) release() error {
 	var errs []error
 	if m.queue != nil {

@@ -17,8 +17,8 @@ func (m *Memory) Read(ctx context.Context, buf []byte, from transport.RemoteSpan
 }
 
 // Write copies buf to the beginning of a remote span, which is at least as long. When
-// it returns nil the peer has the bytes: docs/MEMORY.md says who sees them. Errors are
-// those of Read.
+// it returns nil the peer has the bytes; docs/MEMORY.md says when its program sees
+// them. Errors are those of Read.
 func (m *Memory) Write(ctx context.Context, to transport.RemoteSpan, buf []byte) error {
 	return m.transfer(ctx, transport.OpWrite, buf, to)
 }
@@ -42,7 +42,7 @@ func (m *Memory) begin(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if !m.calls.TryRLock() { // Close is under way, or was
+	if !m.calls.TryRLock() { // Close has begun
 		return m.conn.Err()
 	}
 	if err := m.conn.Err(); err != nil {
@@ -52,7 +52,7 @@ func (m *Memory) begin(ctx context.Context) error {
 	return nil
 }
 
-// move moves buf in pieces, a few at once.
+// move transfers buf in pieces, a few at once.
 func (m *Memory) move(ctx context.Context, op transport.Op, buf []byte, span transport.RemoteSpan) error {
 	var flying [pipeline]piece // a ring
 	first, last := 0, 0        // pieces that were done, and that were posted
@@ -81,7 +81,7 @@ func (m *Memory) move(ctx context.Context, op transport.Op, buf []byte, span tra
 	return nil
 }
 
-// pipeline is how many pieces of one call are under way at most.
+// pipeline is how many pieces of one call are outstanding at most.
 const pipeline = 4
 
 // piece is a part of a transfer.
@@ -91,8 +91,8 @@ type piece struct {
 	buffer *buffer
 }
 
-// launch posts a piece. If alone is set, the call has no other one under way, and
-// waits for a buffer; else there may be none, and nothing is posted.
+// launch posts a piece. If alone is set, the call has no other piece outstanding,
+// and waits for a buffer. Otherwise, without a free buffer, nothing is posted.
 func (m *Memory) launch(ctx context.Context, op transport.Op, p *piece, alone bool) (posted bool, err error) {
 	b, err := m.take(ctx, alone)
 	if b == nil {
@@ -113,7 +113,7 @@ func (m *Memory) launch(ctx context.Context, op transport.Op, p *piece, alone bo
 	return true, nil
 }
 
-// land waits for a piece, and has done with it in any case.
+// land waits for a piece, and frees or abandons its buffer.
 func (m *Memory) land(ctx context.Context, op transport.Op, p *piece) error {
 	b := p.buffer
 	if err := m.await(ctx, b); err != nil {
@@ -130,7 +130,7 @@ func (m *Memory) land(ctx context.Context, op transport.Op, p *piece) error {
 	return nil
 }
 
-// abandonAll gives the pieces up that are under way.
+// abandonAll abandons the outstanding pieces.
 func (m *Memory) abandonAll(flying []piece, first, last int) {
 	for i := first; i < last; i++ {
 		m.abandon(flying[i%pipeline].buffer)

@@ -31,10 +31,10 @@ func Open(u *url.URL) (transport.Adapter, error) {
 	return &adapter{open: provider.Account{Provider: "shm"}}, nil
 }
 
-// adapter is the endpoint. It has no state but an account of what is open.
+// adapter is the endpoint. Its only state counts open objects.
 type adapter struct {
 	open      provider.Account
-	releasing sync.WaitGroup // goroutines that give something back
+	releasing sync.WaitGroup // goroutines that release objects
 }
 
 func (a *adapter) Capabilities() transport.Capabilities {

@@ -85,8 +85,8 @@ func (a *atlas) get(key uint32) *remoteRegion {
 }
 
 // add maps a region that the peer announced, and closes its descriptor, which is -1 if
-// there was no room for it. A region that cannot be mapped is known by its key, and lost:
-// only who uses it fails. What no peer of this package announces is an error.
+// there was no room for it. A region that cannot be mapped is lost: only requests that
+// use its key fail. An announcement that no correct peer makes is an error.
 func (a *atlas) add(m announcement, fd int) error {
 	defer a.seen.Add(1)
 	err := a.check(m)
@@ -134,7 +134,7 @@ func mapRegion(m announcement, fd int) (*segment, error) {
 	return seg, err
 }
 
-// put makes a region found.
+// put enters a region into the table.
 func (a *atlas) put(r *remoteRegion) {
 	t := a.table.Load()
 	if t == nil || 2*a.used >= len(*t) {
@@ -168,8 +168,8 @@ func (a *atlas) rebuild() *[]atlasSlot {
 	return &table
 }
 
-// remove forgets a region and returns it, still mapped: the caller unmaps it
-// when nobody can be using it any more.
+// remove removes a region and returns it, still mapped: the caller unmaps it
+// when no call can be using it.
 func (a *atlas) remove(key uint32) *remoteRegion {
 	r := a.get(key)
 	if r != nil {

@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/internal/pages"
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -110,7 +112,7 @@ func TestLostRegion(t *testing.T) {
 	h.post(t, transport.Send(1, transport.Span{}))
 	require.Empty(t, h.failed)
 	h.half.acked.Store(1)
-	h.post(t, transport.Read(7, spanAt(addressOf(mr.Bytes()), 64, mr.LKey()), early))
+	h.post(t, transport.Read(7, provider.SpanAt(pages.Address(mr.Bytes()), 64, mr.LKey()), early))
 	require.ErrorContains(t, <-h.failed, "could not be mapped here: its descriptor did not arrive: too many files")
 }
 

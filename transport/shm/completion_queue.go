@@ -11,8 +11,8 @@ import (
 )
 
 // completionQueue gathers the completions of its queue pairs by looking at
-// them; it holds only what the background side received in the program's
-// absence.
+// them; it holds only what the background side received while the program did
+// not poll.
 type completionQueue struct {
 	adapter *adapter
 	owner   *transport.Owner
@@ -28,7 +28,7 @@ type completionQueue struct {
 	interval time.Duration // between looks; the look's own
 
 	_       [lineBytes]byte // what follows belongs to owner
-	turn    int             // the member to begin with
+	next    int             // the member to begin with
 	urgent  bool            // something solicited arrived, or something failed, since Arm
 	pending []transport.Completion
 	sources []*provider.ReceiveQueue // of pending
@@ -80,16 +80,16 @@ func (cq *completionQueue) Poll(dst []transport.Completion, spins int) (int, err
 		n = cq.take(dst)
 	}
 	for n < len(dst) {
-		if cq.turn >= len(members) {
-			cq.turn = 0
+		if cq.next >= len(members) {
+			cq.next = 0
 		}
 		for range members {
 			if n == len(dst) {
-				break // the next poll goes on from here
+				break // the next poll continues here
 			}
-			m := &members[cq.turn]
-			if cq.turn++; cq.turn == len(members) {
-				cq.turn = 0
+			m := &members[cq.next]
+			if cq.next++; cq.next == len(members) {
+				cq.next = 0
 			}
 			if m.wantsAttention() {
 				n += m.poll(dst[n:])
@@ -120,7 +120,7 @@ func (cq *completionQueue) take(dst []transport.Completion) int {
 
 // wantsAttention reports whether there is anything to do: the state has changed,
 // a message has arrived, an acknowledgement is to be sent, or requests may have
-// been completed. This is all that a poll in vain costs.
+// been completed. This is all that a poll without completions costs.
 func (m *member) wantsAttention() bool {
 	qp := m.qp
 	return qp.state.Load() != stateReady ||
@@ -194,8 +194,8 @@ func (cq *completionQueue) dozeOn() bool {
 	return !cq.urgent
 }
 
-// run does an errand of the queue's, work, in the program's stead. While the program
-// polls it waits.
+// run does work, an errand of the queue, in the background. It waits while the
+// program polls.
 func (cq *completionQueue) run(e *errand, work func()) {
 	for done := false; !done; done = e.finished() {
 		for pause := time.Microsecond; !cq.closed.Load() && !cq.inBackground(work); pause = min(2*pause, time.Millisecond) {
@@ -220,8 +220,8 @@ func (cq *completionQueue) inBackground(work func()) bool {
 	return true
 }
 
-// receiveInBackground receives for a queue pair into pending. What is left lying its
-// sender will not ask for again. It belongs to owner.
+// receiveInBackground receives for a queue pair into pending. Its sender does not
+// ask again for messages that are left. It belongs to owner.
 func (cq *completionQueue) receiveInBackground(qp *queuePair) {
 	if qp.released.Load() || qp.peerSegment == nil {
 		return
@@ -248,7 +248,8 @@ func (cq *completionQueue) receiveFor(qp *queuePair) {
 }
 
 // How long a message may stay unacknowledged before the peer's background side is
-// asked to look after it, and how seldom those are looked at that stay so.
+// asked to consume it, and the longest interval between looks at messages that
+// stay so.
 const (
 	firstLook  = time.Millisecond
 	seldomLook = 100 * time.Millisecond

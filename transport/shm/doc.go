@@ -15,10 +15,10 @@
 // MaxInlineBytes travel in the half; of longer ones the receiver copies the
 // bytes out of the sender's region, once.
 //
-// Every word has one writer, and nobody waits for another's: a process that is
-// killed or stopped at any instruction keeps nobody else from going on. Its
-// death closes the set-up socket, which the other end notices at once. A program
-// that sleeps is woken by a message over that socket, which is written without
+// Every word has one writer, and there are no locks between processes: one that
+// is killed or stopped at any instruction does not block the other. Its death
+// closes the set-up socket, which the other end notices at once. A program that
+// sleeps is woken by a message over that socket, which is written without
 // waiting, whatever the peer does; no descriptor is shared but those of memory.
 //
 // There is nothing in the file system, and nothing remains when both ends are

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/pages"
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -53,7 +55,7 @@ func TestEndBeforeAnnouncement(t *testing.T) {
 		h := newHostile(t)
 		mr := h.alloc(t, 64)
 		h.half.announced.Store(1)
-		h.post(t, transport.Read(7, spanAt(addressOf(mr.Bytes()), 64, mr.LKey()), early).With(transport.Signaled))
+		h.post(t, transport.Read(7, provider.SpanAt(pages.Address(mr.Bytes()), 64, mr.LKey()), early).With(transport.Signaled))
 		require.Empty(t, h.poll(t))
 		h.Disconnect(reason)
 		require.ErrorIs(t, <-h.failed, reason)
@@ -70,7 +72,7 @@ func TestAnnouncementAfterUse(t *testing.T) {
 	t.Parallel()
 	h := newHostile(t)
 	mr := h.alloc(t, 64)
-	local := func(off, n int) transport.Span { return spanAt(addressOf(mr.Bytes()[off:]), n, mr.LKey()) }
+	local := func(off, n int) transport.Span { return provider.SpanAt(pages.Address(mr.Bytes()[off:]), n, mr.LKey()) }
 	h.half.announced.Store(1)
 	copy(mr.Bytes()[32:], "inline")
 	at := early
@@ -84,7 +86,7 @@ func TestAnnouncementAfterUse(t *testing.T) {
 		h.post(t, transport.Send(10, transport.Span{}))
 	}
 	_, err := h.PostSend([]transport.WorkRequest{transport.Send(11, transport.Span{})})
-	require.ErrorIs(t, err, transport.ErrQueueFull, "what waits has its place")
+	require.ErrorIs(t, err, transport.ErrQueueFull, "what waits occupies the queue")
 	require.Empty(t, h.poll(t))
 	require.Zero(t, h.own.slots[0].sequence.Load(), "what was posted later does not overtake")
 
@@ -102,6 +104,20 @@ func TestAnnouncementAfterUse(t *testing.T) {
 	require.EqualValues(t, h.cfg.SendDepth-2, h.send.messages)
 }
 
+// An atomic in a region whose announced base is not aligned is refused.
+func TestUnalignedBase(t *testing.T) {
+	t.Parallel()
+	h := newHostile(t)
+	mr := h.alloc(t, 64)
+	h.half.announced.Store(1)
+	seg, err := newSegment("unaligned", pageSize+pageSize, false)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, seg.close()) })
+	h.Message(announcement{uint32(early.Key), transport.RemoteAtomic, early.Addr - 4, 64}.encode(), []int{dup(t, seg.file.FD())})
+	h.post(t, transport.FetchAdd(7, provider.SpanAt(pages.Address(mr.Bytes()), 8, mr.LKey()), early, 1))
+	require.Equal(t, transport.StatusRemoteInvalidRequest, h.poll(t)[0].Status)
+}
+
 // A local region that is closed while its request waits is touched no more.
 func TestClosedWhileItWaits(t *testing.T) {
 	t.Parallel()
@@ -109,7 +125,7 @@ func TestClosedWhileItWaits(t *testing.T) {
 	mr, err := h.domain.Alloc(64, transport.LocalOnly)
 	require.NoError(t, err)
 	h.half.announced.Store(1)
-	h.post(t, transport.Read(7, spanAt(addressOf(mr.Bytes()), 64, mr.LKey()), early))
+	h.post(t, transport.Read(7, provider.SpanAt(pages.Address(mr.Bytes()), 64, mr.LKey()), early))
 	mr.Revoke()
 	require.NoError(t, mr.Close())
 	h.announceEarly(t)
@@ -123,7 +139,7 @@ func TestCloseWhileItWaits(t *testing.T) {
 	h := newHostile(t)
 	h.half.announced.Store(1)
 	mr := h.alloc(t, 64)
-	h.post(t, transport.Read(7, spanAt(addressOf(mr.Bytes()), 64, mr.LKey()), early))
+	h.post(t, transport.Read(7, provider.SpanAt(pages.Address(mr.Bytes()), 64, mr.LKey()), early))
 	require.True(t, h.cfg.Owner.Retire())
 	require.NoError(t, h.Close())
 	require.Equal(t, transport.StatusFlushed, h.poll(t)[0].Status)
@@ -138,7 +154,7 @@ func TestFailsInItsTurn(t *testing.T) {
 		mr := h.alloc(t, 64)
 		h.post(t,
 			transport.Send(1, transport.Span{}).With(transport.Signaled),
-			transport.Read(2, spanAt(addressOf(mr.Bytes()), 64, mr.LKey()), early),
+			transport.Read(2, provider.SpanAt(pages.Address(mr.Bytes()), 64, mr.LKey()), early),
 			transport.Send(3, transport.Span{}))
 		h.post(t, transport.Send(4, transport.Span{}).With(transport.Signaled))
 		require.Empty(t, h.poll(t))

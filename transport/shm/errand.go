@@ -2,15 +2,15 @@ package shm
 
 import "sync/atomic"
 
-// errand is work that one goroutine at a time does for whoever asks. Nobody's
-// request is lost: one that comes while the work is being done has it done once
-// more, because the part that it is about may have been looked at already.
+// errand is work that one goroutine at a time does on request. No request is
+// lost: one that comes while the work is being done has it done once more,
+// because the work may have passed its part already.
 type errand struct{ state atomic.Uint32 }
 
 const (
 	errandIdle = iota
 	errandRunning
-	errandAgain // running, and asked for meanwhile
+	errandAgain // running, and requested meanwhile
 )
 
 // request asks for the work and reports whether the caller has to start it.
@@ -25,8 +25,8 @@ func (e *errand) request() bool {
 	}
 }
 
-// finished reports that the work was done, and whether that is all: if not, it
-// has to be done again.
+// finished marks the work as done, and reports whether no request came
+// meanwhile: if one did, the work has to be done again.
 func (e *errand) finished() bool {
 	if e.state.CompareAndSwap(errandRunning, errandIdle) {
 		return true

@@ -15,14 +15,14 @@ func TestErrandAgain(t *testing.T) {
 	require.True(t, e.request())
 	require.True(t, e.finished())
 	require.True(t, e.request())
-	require.False(t, e.request(), "somebody is at it")
+	require.False(t, e.request(), "it is being done")
 	require.False(t, e.request())
-	require.False(t, e.finished(), "but has to go again")
+	require.False(t, e.finished(), "it has to be done again")
 	require.True(t, e.finished(), "once for both")
 	require.True(t, e.request())
 }
 
-// Whatever is laid down before a request is found by the work.
+// The work sees everything that happened before a request.
 func TestErrandLosesNothing(t *testing.T) {
 	t.Parallel()
 	var e errand

@@ -12,5 +12,5 @@ func prefetch(addr uint64)
 //go:noescape
 func prefetchToWrite(addr uint64)
 
-// pause tells the processor that this is a loop that waits.
+// pause hints to the processor that this is a spin loop.
 func pause()

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/internal/pages"
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -152,7 +154,7 @@ func withReferences(bytes uint32, r reference) *slot {
 // recvOf is a receive into the first n bytes of a region, as the front would
 // hand it over.
 func recvOf(mr transport.MR, n int) transport.WorkRequest {
-	return transport.Recv(1, spanAt(addressOf(mr.Bytes()), n, mr.LKey()))
+	return transport.Recv(1, provider.SpanAt(pages.Address(mr.Bytes()), n, mr.LKey()))
 }
 
 // Whatever control messages say, there is an error or there is none; no panic,

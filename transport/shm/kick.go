@@ -9,9 +9,9 @@ type staleness struct {
 	kicked atomic.Uint64 // index+1 of the last message that the peer was kicked for
 }
 
-// lookAfter asks the peer's background side to consume what its program has left
-// lying since the last look, once a message. It reports whether there is anything
-// unacknowledged to look after, and whether it is another message than last time.
+// lookAfter asks the peer's background side, once a message, to consume what its
+// program has not consumed since the last look. It reports whether a message is
+// unacknowledged, and whether it is another one than last time.
 func (qp *queuePair) lookAfter() (waits, moved bool) {
 	qp.messages.Lock() // release waits for it
 	defer qp.messages.Unlock()
@@ -29,7 +29,7 @@ func (qp *queuePair) lookAfter() (waits, moved bool) {
 		if qp.stale.kicked.Swap(mark) != mark {
 			qp.cfg.Control.Notify(byte(messageKick))
 		}
-		// A program that waits for its sends may have left its own receives to us.
+		// A program that waits for its sends may not poll its receives.
 		if next := qp.own.acked.Load(); qp.peer.slots[next&qp.peer.mask].sequence.Load() == next+1 {
 			qp.advance()
 		}

@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/rfaas-go/rfaas/internal/pages"
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -20,10 +22,10 @@ const (
 // header is the beginning of a half.
 type header struct {
 	// announced counts the regions that were ever announced on this connection.
-	// A key that is unknown is wrong only once that many have been looked at.
+	// An unknown key is wrong only once that many have been handled.
 	announced atomic.Uint32
-	// ended is set when this end has consumed the last message it ever will, and
-	// failure says which one it refused, if any. Then final is what acked was.
+	// ended is set when this end will consume no more messages; failure is then
+	// set if it refused one. Then final is what acked was.
 	ended       atomic.Uint32
 	failedIndex atomic.Uint32
 	failure     atomic.Uint32 // transport.Status for the sender of failedIndex
@@ -33,8 +35,8 @@ type header struct {
 	acked atomic.Uint32
 	_     [lineBytes - 4]byte
 
-	// receiveBell and sendBell say whether this end sleeps, and wants to be woken
-	// by messages and by acknowledgements: see bell.go.
+	// receiveBell and sendBell announce that this end sleeps until messages or
+	// acknowledgements come: see bell.go.
 	receiveBell atomic.Uint32
 	sendBell    atomic.Uint32
 	_           [lineBytes - 8]byte
@@ -120,20 +122,11 @@ func (h *half) sideOf(index uint32) []byte {
 // references is the slot's payload as two references.
 func (s *slot) references() *[2]reference { return (*[2]reference)(unsafe.Pointer(&s.payload)) }
 
-// word is the 64-bit word at the beginning of mem, which must be 8-byte aligned.
-func word(mem []byte) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&mem[0])) }
-
 // revocation is the word in a region's last page that is set when the region
 // was closed by its owner.
 func revocation(mem []byte) *atomic.Uint32 {
 	return (*atomic.Uint32)(unsafe.Pointer(&mem[len(mem)-pageSize]))
 }
-
-func addressOf(mem []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(mem)))) }
-
-// putWord stores v, in native byte order, into the 8 bytes of mem, which need
-// not be aligned.
-func putWord(mem []byte, v uint64) { copy(mem, (*[8]byte)(unsafe.Pointer(&v))[:]) }
 
 // memory is the bytes of a local span of a request that is being posted. The
 // front has checked that they lie within an open region, and keeps it mapped
@@ -144,28 +137,6 @@ func memory(s transport.Span) []byte {
 }
 
 // spanOf is a span of memory that is in no region, for memory. The caller keeps it alive.
-func spanOf(mem []byte) transport.Span { return spanAt(addressOf(mem), len(mem), 0) }
-
-// spanAt makes the span that the front would make: only package transport can, so its
-// layout is spelled out here.
-func spanAt(addr uint64, n int, lkey uint32) transport.Span {
-	s := struct {
-		addr      uint64
-		len, lkey uint32
-	}{addr, uint32(n), lkey}
-	return *(*transport.Span)(unsafe.Pointer(&s))
-}
-
-// getWord is the 8 bytes at the beginning of mem as a word in native byte order.
-// Aligned, it is loaded in one piece: it may be a counter in use.
-func getWord(mem []byte) (v uint64) {
-	if aligned(mem) {
-		return word(mem).Load()
-	}
-	copy((*[8]byte)(unsafe.Pointer(&v))[:], mem)
-	return v
-}
-
-func aligned(mem []byte) bool { return addressOf(mem)%8 == 0 }
+func spanOf(mem []byte) transport.Span { return provider.SpanAt(pages.Address(mem), len(mem), 0) }
 
 func addressOfSlot(s *slot) uint64 { return uint64(uintptr(unsafe.Pointer(s))) }

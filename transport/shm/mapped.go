@@ -11,8 +11,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// mapped is what this process has mapped of all its peers' regions. The kernel lets a
-// process have so many mappings, vm.max_map_count; half of them remain its own.
+// mapped counts the peers' regions that this process has mapped. The kernel bounds
+// the mappings of a process, vm.max_map_count; half of them are left to the program.
 var mapped budget
 
 type budget struct{ regions, bytes atomic.Int64 }

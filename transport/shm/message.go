@@ -17,7 +17,7 @@ type messageKind uint8
 const (
 	messageAnnounce     messageKind = iota + 1 // a region, with its descriptor: key, access, base, size
 	messageWithdraw                            // a region was closed: key
-	messageKick                                // somebody waits for an acknowledgement: look at the ring
+	messageKick                                // the peer waits for an acknowledgement: look at the ring
 	messageFailed                              // this end went to the error state: status
 	messageRingReceiver                        // a message was put into the ring, and the peer sleeps
 	messageRingSender                          // messages of the peer were acknowledged, and it sleeps
@@ -52,14 +52,14 @@ func decodeAnnouncement(b []byte) (announcement, bool) {
 	}, true
 }
 
-// announce tells the peer of a region. The domain's lock is held. Until the
+// announce announces a region to the peer. The domain's lock is held. Until the
 // queue pair is connected, announcements wait in the backlog.
 func (qp *queuePair) announce(r *region) {
-	qp.own.announced.Add(1) // before the program can know the key
+	qp.own.announced.Add(1) // before the program gets the key
 	qp.tell(announcement{r.key, r.access, r.base, uint64(len(r.mem))}.encode(), r.seg.file)
 }
 
-// withdraw tells the peer that a region was closed. The domain's lock is held.
+// withdraw announces that a region was closed. The domain's lock is held.
 func (qp *queuePair) withdraw(r *region) {
 	qp.tell(binary.BigEndian.AppendUint32([]byte{byte(messageWithdraw)}, r.key), nil)
 }
@@ -83,7 +83,7 @@ type backlogged struct {
 	file *transport.File // nil for none
 }
 
-// flushBacklog sends what had to wait for the connection.
+// flushBacklog sends what waited for the connection.
 func (qp *queuePair) flushBacklog() {
 	qp.domain.mu.Lock()
 	defer qp.domain.mu.Unlock()
@@ -123,8 +123,8 @@ func (qp *queuePair) Message(msg []byte, fds []int) {
 	}
 }
 
-// rung wakes the sleeper that the peer has rung for, if that is the message. It
-// takes no lock: this is the way of every message to a program that sleeps.
+// rung wakes the sleeper if the message is the peer's ring. It takes no lock:
+// every message to a sleeping program comes this way.
 func (qp *queuePair) rung(kind messageKind) bool {
 	switch kind {
 	case messageRingReceiver:

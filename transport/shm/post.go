@@ -1,11 +1,13 @@
 package shm
 
 import (
+	"encoding/binary"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/rfaas-go/rfaas/internal/order"
+	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -21,7 +23,7 @@ type sendSide struct {
 	remote   *remoteRegion // the last one used
 	entries  []sendEntry   // ring by request number, shared with the poller
 
-	condemned error       // why a request failed, which ends the connection; read by the poller of that
+	condemned error       // why a request failed, which ends the connection; read by the poller of that request
 	postponed []postponed // in order
 	waiting   atomic.Bool // there are some
 }
@@ -78,7 +80,7 @@ func (qp *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 		}
 		tail++
 	}
-	s.posted.Store(uint64(signaled)<<32 | uint64(tail)) // and only then look who sleeps
+	s.posted.Store(uint64(signaled)<<32 | uint64(tail)) // before looking whether the peer sleeps
 	if s.messages != messages {
 		qp.ringReceiver()
 	}
@@ -92,7 +94,7 @@ func (qp *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 }
 
 // condemn ends the connection, as soon as what was posted before the failed request is
-// done: messages that wait for a receive of the peer's, and do not fail for this.
+// done: messages that wait for a receive of the peer do not fail for this.
 func (qp *queuePair) condemn(wr *transport.WorkRequest, status transport.Status) {
 	reason, messages := qp.failure(wr, status), qp.send.messages
 	qp.send.condemned = reason
@@ -114,10 +116,11 @@ func (qp *queuePair) condemn(wr *transport.WorkRequest, status transport.Status)
 	})
 }
 
-// condemnedLook is how soon the end comes if nobody polls, who would find it earlier.
+// condemnedLook is how soon the connection ends if the program does not poll; a poll
+// ends it earlier.
 const condemnedLook = 10 * time.Millisecond
 
-// failure says why a request failed.
+// failure is why a request failed.
 func (qp *queuePair) failure(wr *transport.WorkRequest, status transport.Status) error {
 	if r := qp.peers.get(uint32(wr.Remote.Key)); r != nil && r.lost != nil {
 		return fmt.Errorf("%v (request %d): the peer's region could not be mapped here: %w", wr.Op, wr.ID, r.lost)
@@ -164,8 +167,8 @@ func (qp *queuePair) execute(wr *transport.WorkRequest, e *sendEntry) transport.
 	}
 }
 
-// nextSlot is the slot for the request's message. There is one: the ring has as
-// many as there can be requests outstanding.
+// nextSlot is the slot for the request's message. One is always free: the ring
+// has as many as requests can be outstanding.
 func (qp *queuePair) nextSlot(e *sendEntry) *slot {
 	e.awaits, e.message = true, qp.send.messages
 	return &qp.own.slots[e.message&qp.own.mask]
@@ -187,7 +190,7 @@ func (qp *queuePair) write(wr *transport.WorkRequest) transport.Status {
 		return status
 	}
 	first := memory(wr.Local)
-	if second := wr.Second(); second.Len() != 0 {
+	if second := wr.SecondSpan(); second.Len() != 0 {
 		copyBlocks(to, first)
 		place(to[len(first):], memory(second))
 	} else {
@@ -199,14 +202,15 @@ func (qp *queuePair) write(wr *transport.WorkRequest) transport.Status {
 // place copies from to to, which is as long; the last word, if it is aligned, last
 // and in one piece, for a program that watches it (transport.FeatureWatchMemory).
 func place(to, from []byte) {
-	head := len(from) - 8
-	if head < 0 || !aligned(to[head:]) {
+	head := max(len(from)-8, 0)
+	word := pages.Word(to[head:])
+	if word == nil {
 		copyBlocks(to, from)
 		return
 	}
-	last := getWord(from[head:]) // before copying: the two may overlap
+	last := pages.LoadWord(from[head:]) // before copying: the two may overlap
 	copyBlocks(to, from[:head])
-	order.Publish64(word(to[head:]), last)
+	order.Publish64(word, last)
 }
 
 // copyBlock is as much as is copied at once. From 1 MiB or so on, the runtime's
@@ -232,7 +236,7 @@ func (qp *queuePair) read(wr *transport.WorkRequest) transport.Status {
 	if status != transport.StatusOK {
 		return status
 	}
-	copyBlocks(memory(wr.Second()), from[copyBlocks(memory(wr.Local), from):])
+	copyBlocks(memory(wr.SecondSpan()), from[copyBlocks(memory(wr.Local), from):])
 	return transport.StatusOK
 }
 
@@ -241,26 +245,29 @@ func (qp *queuePair) atomic(wr *transport.WorkRequest) transport.Status {
 	if status != transport.StatusOK {
 		return status
 	}
-	target := word(to)
+	target := pages.Word(to)
+	if target == nil { // a hostile peer has announced an unaligned base
+		return transport.StatusRemoteInvalidRequest
+	}
 	var before uint64
 	if wr.Op == transport.OpFetchAdd {
-		before = target.Add(wr.Arg0) - wr.Arg0
+		before = target.Add(wr.Addend()) - wr.Addend()
 	} else {
 		for {
 			before = target.Load()
-			if before != wr.Arg0 || target.CompareAndSwap(before, wr.Arg1) {
+			if before != wr.Compare() || target.CompareAndSwap(before, wr.Swap()) {
 				break
 			}
 		}
 	}
-	putWord(memory(wr.Local), before)
+	binary.NativeEndian.PutUint64(memory(wr.Local), before)
 	return transport.StatusOK
 }
 
 // sendMessage puts a Send into the ring: its bytes if they are few, references
 // to them otherwise.
 func (qp *queuePair) sendMessage(wr *transport.WorkRequest, e *sendEntry) {
-	first, second := memory(wr.Local), memory(wr.Second())
+	first, second := memory(wr.Local), memory(wr.SecondSpan())
 	s := qp.nextSlot(e)
 	s.bytes, s.imm, s.flags = uint32(wr.Bytes()), 0, wr.Flags
 	switch n := wr.Bytes(); {
@@ -275,14 +282,14 @@ func (qp *queuePair) sendMessage(wr *transport.WorkRequest, e *sendEntry) {
 		s.kind = slotSendSpans
 		refs := s.references()
 		refs[0] = referTo(wr.Local)
-		refs[1] = referTo(wr.Second())
+		refs[1] = referTo(wr.SecondSpan())
 	}
 	qp.publish(s, e)
 }
 
 func referTo(s transport.Span) reference { return reference{s.Addr(), uint32(s.Len()), s.LKey()} }
 
-// remoteBytes is the peer's memory that a request is about.
+// remoteBytes is the peer's memory that a request names.
 func (qp *queuePair) remoteBytes(wr *transport.WorkRequest, n uint32, need transport.Access) ([]byte, transport.Status) {
 	r := qp.send.remote
 	if r == nil || r.key != uint32(wr.Remote.Key) || r.gone.Load() {

@@ -8,9 +8,9 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// A key can arrive sooner than the region's announcement, which takes the way over the
-// socket. The request then waits, and all after it, and nobody for them: a peer that
-// promises announcements and sends none keeps nobody waiting but itself.
+// A key can arrive sooner than the region's announcement, which comes over the socket.
+// The request then waits, and all after it on that connection. A peer that promises
+// announcements and sends none blocks only its own connection.
 
 // postponed is a request that waits.
 type postponed struct {
@@ -21,7 +21,8 @@ type postponed struct {
 // statusPostponed is not a status of a completion.
 const statusPostponed transport.Status = 255
 
-// postpone keeps requests for later. The caller posts, and has stored what it has.
+// postpone keeps requests for later. The caller holds the send side, and has
+// published what it posted before.
 func (qp *queuePair) postpone(wrs []transport.WorkRequest) (n int, err error) {
 	s := &qp.send
 	for ; n < len(wrs); n++ {
@@ -35,7 +36,7 @@ func (qp *queuePair) postpone(wrs []transport.WorkRequest) (n int, err error) {
 		}
 		p := postponed{wr: wrs[n]}
 		if p.wr.Flags&transport.Inline != 0 {
-			p.inline = bytes.Join([][]byte{memory(p.wr.Local), memory(p.wr.Second())}, nil)
+			p.inline = bytes.Join([][]byte{memory(p.wr.Local), memory(p.wr.SecondSpan())}, nil)
 		}
 		s.postponed = append(s.postponed, p)
 	}
@@ -53,14 +54,14 @@ func (qp *queuePair) resume() {
 			return
 		}
 		if looks < 100 {
-			runtime.Gosched() // posting takes no time
+			runtime.Gosched() // a post is short
 		} else {
 			time.Sleep(20 * time.Microsecond)
 		}
 	}
 }
 
-// proceed does that for the one who may post.
+// proceed is resume for the holder of the send side.
 func (qp *queuePair) proceed() {
 	s := &qp.send
 	if len(s.postponed) == 0 {
@@ -109,12 +110,13 @@ func (qp *queuePair) proceed() {
 func (qp *queuePair) executeLate(p *postponed, e *sendEntry) transport.Status {
 	wr := p.wr
 	if p.inline != nil {
-		wr.Local, wr.Arg0, wr.Arg1 = spanOf(p.inline), 0, 0
+		wr.Local = spanOf(p.inline)
+		wr = wr.WithSecondSpan(transport.Span{})
 		status := qp.execute(&wr, e)
 		runtime.KeepAlive(p.inline)
 		return status
 	}
-	for _, span := range [...]transport.Span{wr.Local, wr.Second()} {
+	for _, span := range [...]transport.Span{wr.Local, wr.SecondSpan()} {
 		if _, ok := qp.domain.local(span); !ok {
 			return transport.StatusLocalProtection
 		}

@@ -16,16 +16,16 @@ import (
 
 // queuePair is one end of a connection.
 //
-// Its fields are grouped by who writes them: the goroutine that posts sends (it
-// holds cfg.Owner), the one that polls the send queue (sendCQ.owner) and the one
-// that polls the receive queue (recvCQ.owner, which the background side takes
-// when the program stays away). The groups share no cache line.
+// Its fields are grouped by writer: the goroutine that posts sends (it holds
+// cfg.Owner), the one that polls the send queue (sendCQ.owner) and the one that
+// polls the receive queue (recvCQ.owner, which the background side takes when
+// the program does not poll). The groups share no cache line.
 type queuePair struct {
 	cfg            transport.QPConfig
 	adapter        *adapter
 	domain         *domain
 	sendCQ, recvCQ *completionQueue
-	receives       *provider.ReceiveQueue // own, or the shared one's
+	receives       *provider.ReceiveQueue // own or shared
 	shared         bool
 
 	ownSegment, peerSegment *segment
@@ -45,7 +45,7 @@ type queuePair struct {
 		sync.Mutex
 		sendDone, receiveDone, attached bool
 	}
-	released atomic.Bool // nothing of the queue pair may be used any more
+	released atomic.Bool // no part of the queue pair may be used any more
 	messages sync.Mutex  // held while a control message is handled
 
 	_    [lineBytes]byte
@@ -65,7 +65,7 @@ const (
 	stateClosed
 )
 
-// What became of the link to the peer.
+// States of the link to the peer.
 const (
 	linkUp     = iota
 	linkClosed // by the peer, in good order
@@ -134,7 +134,7 @@ func (qp *queuePair) Connect(_ context.Context, x transport.Exchanger) error {
 	return nil
 }
 
-// attach makes the queues look after the queue pair.
+// attach adds the queue pair to its queues.
 func (qp *queuePair) attach() {
 	qp.ending.Lock()
 	defer qp.ending.Unlock()
@@ -146,7 +146,7 @@ func (qp *queuePair) attach() {
 }
 
 // fail takes the queue pair to the error state for a reason found on this side,
-// and tells the peer.
+// and notifies the peer.
 func (qp *queuePair) fail(reason error, status transport.Status) {
 	if qp.enterError(reason) {
 		qp.cfg.Control.Send([]byte{byte(messageFailed), byte(status)}, nil)
@@ -172,7 +172,7 @@ func (qp *queuePair) enterError(reason error) bool {
 	return true
 }
 
-// wake makes this process's sleepers look.
+// wake wakes this process's sleepers.
 func (qp *queuePair) wake() {
 	qp.sendCQ.sleeper.Wake()
 	if qp.recvCQ != qp.sendCQ {
@@ -206,8 +206,8 @@ func (qp *queuePair) Close() error {
 		return nil
 	}
 	qp.wake()
-	// A program that polls sees the end by itself. For one that does not: tell the
-	// peer what was consumed, and with nothing outstanding that was it.
+	// A program that polls sees the end. For one that does not, tell the peer what
+	// was consumed; with nothing outstanding the queue pair is done.
 	if tryFor(closePatience, qp.recvCQ.owner.TryAcquireBackground) {
 		qp.acknowledge()
 		qp.settleReceives()
@@ -220,7 +220,7 @@ func (qp *queuePair) Close() error {
 	return nil
 }
 
-// closePatience bounds how often Close tries to get a word in between polls.
+// closePatience bounds how often Close tries to take the owner words between polls.
 const closePatience = 1000
 
 func tryFor(attempts int, try func() bool) bool {
@@ -256,11 +256,11 @@ func (qp *queuePair) done(send, receive bool) {
 	qp.ending.receiveDone = qp.ending.receiveDone || receive
 	if qp.ending.sendDone && qp.ending.receiveDone && qp.released.CompareAndSwap(false, true) {
 		qp.cfg.Drained()
-		qp.adapter.releasing.Go(qp.release) // it waits for pollers, one of whom may be the caller
+		qp.adapter.releasing.Go(qp.release) // it waits for pollers, and the caller may be one
 	}
 }
 
-// release gives everything back.
+// release frees everything.
 func (qp *queuePair) release() {
 	qp.sendCQ.remove(qp)
 	qp.recvCQ.remove(qp)
@@ -281,7 +281,7 @@ func (qp *queuePair) release() {
 	qp.adapter.open.Closed("queue pair")
 }
 
-// quiesce returns when every post and poll that was under way has returned.
+// quiesce returns when every post and poll in progress has returned.
 func (qp *queuePair) quiesce() {
 	qp.cfg.Owner.Quiesce()
 	qp.sendCQ.owner.Quiesce()

@@ -6,13 +6,13 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// receiveSide is what the owner of the receive queue writes.
+// receiveSide is written by the owner of the receive queue.
 type receiveSide struct {
 	slot  *slot  // of the peer's next message
 	next  uint32 // its index
 	acked uint32 // the peer knows that messages before this one are consumed
 	rung  uint32 // the peer's send bell, answered
-	owed  bool   // the peer waits, and does not ask again
+	owed  bool   // the peer waits for an acknowledgement, and does not ask again
 	ended bool   // nothing more will be consumed
 }
 
@@ -46,7 +46,7 @@ func (qp *queuePair) receive(dst []transport.Completion) int {
 	return n
 }
 
-// acknowledge tells the peer what was consumed.
+// acknowledge publishes what was consumed.
 func (qp *queuePair) acknowledge() {
 	if r := &qp.recv; r.acked != r.next {
 		r.acked = r.next
@@ -67,7 +67,7 @@ func (qp *queuePair) ringSender() {
 	qp.cfg.Control.Notify(byte(messageRingSender))
 }
 
-// outcome is what became of a message.
+// outcome is the result of looking at a message.
 type outcome uint8
 
 const (
@@ -77,9 +77,8 @@ const (
 	rejected                 // the connection failed, the receive is still to be flushed
 )
 
-// deliver consumes one message. The peer could be changing the slot while it is
-// being read, if it does not play by the rules: each field is read once, and
-// checked.
+// deliver consumes one message. A hostile peer could change the slot while it
+// is being read: each field is read once, and checked.
 func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
 	kind := s.kind
 	if kind == slotWriteImm {
@@ -93,7 +92,7 @@ func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
 		return stays
 	}
 	if !qp.shared && qp.receives.Starved.Load() {
-		qp.receives.Starved.Store(false) // that of a shared queue may be about another connection
+		qp.receives.Starved.Store(false) // a shared queue's may be due to another connection
 	}
 	if s.flags&transport.Solicited != 0 {
 		qp.recvCQ.urgent = true
@@ -116,7 +115,7 @@ func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
 		return rejected
 	}
 	first, ok1 := qp.domain.local(wr.Local)
-	second, ok2 := qp.domain.local(wr.Second())
+	second, ok2 := qp.domain.local(wr.SecondSpan())
 	switch room := len(first) + len(second); {
 	case !ok1 || !ok2:
 		c.Status = transport.StatusLocalProtection
@@ -188,7 +187,7 @@ func (qp *queuePair) refuse(status transport.Status, why string) {
 	qp.fail(fmt.Errorf("%s", why), status)
 }
 
-// end says the last word to the peer: what was consumed, and that it was all.
+// end publishes what was consumed, and that no more will be.
 func (qp *queuePair) end() {
 	if qp.recv.ended {
 		return
@@ -219,8 +218,8 @@ func (qp *queuePair) windDown(dst []transport.Completion) int {
 	return n
 }
 
-// advance looks after the receive side on behalf of a program that does not
-// poll: somebody waits for it. If the program does poll, it is left to it.
+// advance serves the receive side for a program that does not poll while the
+// peer waits. If the program polls, advance leaves it to the program.
 func (qp *queuePair) advance() {
 	if !qp.advancing.request() {
 		return

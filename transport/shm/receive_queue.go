@@ -40,17 +40,17 @@ func (s *sharedReceiveQueue) PostRecv(wrs []transport.WorkRequest) (int, error) 
 	return n, err
 }
 
-// advance looks after all connections that share the queue, taking turns with the
-// program's polls, so that none is always the last.
+// advance serves all connections that share the queue. Like the program's polls,
+// it begins each time with the next one, so that none is always last.
 func (s *sharedReceiveQueue) advance() {
 	cq := s.cq
 	members := *cq.members.Load()
 	for range members {
-		if cq.turn >= len(members) {
-			cq.turn = 0
+		if cq.next >= len(members) {
+			cq.next = 0
 		}
-		m := &members[cq.turn]
-		cq.turn++
+		m := &members[cq.next]
+		cq.next++
 		if m.qp.receives == s.queue {
 			cq.receiveInBackground(m.qp)
 		}

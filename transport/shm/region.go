@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/rfaas-go/rfaas/internal/handle"
+	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -17,7 +18,7 @@ type domain struct {
 	regions handle.Table[region] // by local key, which is the remote key, too
 	first   uint32               // where the keys begin
 
-	mu    sync.Mutex // orders announcements: a peer hears of every region once
+	mu    sync.Mutex // orders announcements: each region is announced to a peer once
 	peers map[*queuePair]struct{}
 	count int // regions
 	bytes uint64
@@ -45,15 +46,14 @@ func (d *domain) Close() error {
 }
 
 func (d *domain) Alloc(size int, access transport.Access) (transport.MR, error) {
-	pages := (size + pageSize - 1) &^ (pageSize - 1)
-	seg, err := newSegment("rfaas-region", pages+pageSize, access&(transport.RemoteWrite|transport.RemoteAtomic) == 0)
+	seg, err := newSegment("rfaas-region", size+pageSize, access&(transport.RemoteWrite|transport.RemoteAtomic) == 0)
 	if err != nil {
 		return nil, err
 	}
-	r := &region{domain: d, seg: seg, mem: seg.mem[:size:size], base: addressOf(seg.mem), access: access}
+	r := &region{domain: d, seg: seg, mem: seg.mem[:size:size], base: pages.Address(seg.mem), access: access}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.count == maxRegions || uint64(size) > maxRegionBytes-d.bytes { // what peers take of it
+	if d.count == maxRegions || uint64(size) > maxRegionBytes-d.bytes { // peers accept no more
 		seg.close()
 		return nil, fmt.Errorf("%w: a protection domain holds at most %d regions of %d bytes, and has %d of %d", transport.ErrOutOfRange, maxRegions, maxRegionBytes, d.count, d.bytes)
 	}
@@ -89,7 +89,7 @@ func (r *region) Revoke() {
 
 func (r *region) Close() error { return r.seg.close() }
 
-// join makes a queue pair hear of the domain's regions, those that exist and
+// join has the domain's regions announced to a queue pair, those that exist and
 // those to come.
 func (d *domain) join(qp *queuePair) {
 	d.mu.Lock()

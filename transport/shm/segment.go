@@ -16,13 +16,13 @@ type segment struct {
 	file *transport.File // nil when only the mapping is held
 }
 
-// seals keep the memory's size: if it could shrink, touching it would kill.
+// seals keep the memory's size: if it could shrink, access to it would be fatal.
 const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW
 
 var pageSize = os.Getpagesize()
 
 // newSegment makes a segment of size bytes rounded up to pages, zeroed. If it is
-// readOnly, those who get the descriptor can map it for reading only.
+// readOnly, processes that get the descriptor can map it for reading only.
 func newSegment(name string, size int, readOnly bool) (*segment, error) {
 	size = (size + pageSize - 1) &^ (pageSize - 1)
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
@@ -59,7 +59,8 @@ func mapSegment(fd, size int, writable bool) (*segment, error) {
 	if err != nil || have&seals != seals {
 		return nil, fmt.Errorf("%w: the peer's memory is not a sealed memfd: it could shrink under us", transport.ErrInvalid)
 	}
-	// One of huge pages, say, could have holes that kill who touches them.
+	// A file of huge pages, for example, could have holes, where access is
+	// fatal.
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(fd, &fs); err != nil {
 		return nil, err
@@ -96,7 +97,7 @@ func (s *segment) close() error {
 	return err
 }
 
-// explain adds to an error of the system what usually helps.
+// explain adds to a system error what usually helps.
 func explain(err error) error {
 	switch {
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):

@@ -7,18 +7,18 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// completionSide is what the owner of the send queue writes.
+// completionSide is written by the owner of the send queue.
 type completionSide struct {
-	head     atomic.Uint32 // requests whose places are free: up to the last completion polled
+	head     atomic.Uint32 // requests whose entries are free: up to the last completion polled
 	done     uint32        // requests that are done
 	signaled uint32        // signaled ones among them
 	acked    uint32        // a past value of the peer's acked
-	blocked  uint32        // polls in vain since the last progress
+	blocked  uint32        // polls without progress
 	settled  uint64        // with sendSide.posted at this value there is nothing to do
 	failed   bool          // a request has failed: what comes after it is flushed
 }
 
-// After this many polls in vain, while a completion is waited for, the peer's
+// After this many polls without progress, while a completion is due, the peer's
 // background side may be asked to help: soon, for a program that pauses between
 // its polls, and now and then for one that spins.
 const (
@@ -39,8 +39,8 @@ func (qp *queuePair) completeSends(dst []transport.Completion) int {
 		if c.failed {
 			e.status = transport.StatusFlushed
 		} else if e.awaits && int32(c.acked-e.message) <= 0 {
-			// While nobody waits for a completion, let the acknowledgement's cache
-			// line be: the peer writes it.
+			// While no completion is due, do not touch the acknowledgement's cache
+			// line: the peer writes it.
 			if c.signaled == signaled && tail-c.done <= qp.cfg.SendDepth/2 && qp.state.Load() == stateReady {
 				c.settled = posted
 				break
@@ -56,7 +56,7 @@ func (qp *queuePair) completeSends(dst []transport.Completion) int {
 			}
 		}
 		if c.failed = e.status != transport.StatusOK; c.failed && qp.state.Load() == stateReady {
-			qp.fail(qp.send.condemned, e.status) // what was posted before is done
+			qp.fail(qp.send.condemned, e.status) // the requests before it are done
 		}
 		if e.signaled || c.failed {
 			dst[n] = transport.Completion{ID: e.id, Conn: qp.cfg.Conn, Op: e.op, Status: e.status}
@@ -87,9 +87,9 @@ func (qp *queuePair) completeSends(dst []transport.Completion) int {
 	return n
 }
 
-// fate decides, in the error state, what becomes of a request whose message the
-// peer has not acknowledged. It is undecided as long as the peer may still have
-// its last word.
+// fate decides, in the error state, the status of a request whose message the
+// peer has not acknowledged. It is undecided while the peer may still publish
+// what it has consumed.
 func (qp *queuePair) fate(e *sendEntry) (status transport.Status, decided bool) {
 	down := qp.linkDown.Load()
 	ended := qp.peer.ended.Load() != 0

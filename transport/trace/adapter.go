@@ -7,8 +7,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// New makes an adapter that does what inner does, and records it. inner belongs
-// to it; the Recorder, which devices may share, to the caller.
+// New makes an adapter that does what inner does, and records it. It takes
+// ownership of inner. The Recorder remains the caller's; devices may share it.
 func New(inner transport.Adapter, to *Recorder) transport.Adapter {
 	a := &adapter{Adapter: inner, recorder: to}
 	if shared, ok := inner.(transport.SharedReceiver); ok {
@@ -34,8 +34,8 @@ func Of(adapter transport.Adapter) *Recorder {
 	}
 }
 
-// adapter decorates an adapter. Protection domains and regions are the inner
-// one's own: nothing of theirs is recorded.
+// adapter decorates an adapter. Protection domains and regions are those of the
+// inner adapter: they are not recorded.
 type adapter struct {
 	transport.Adapter
 	recorder *Recorder

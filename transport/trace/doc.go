@@ -18,8 +18,8 @@
 //	15611 1 done send 7 0 ok
 //	19950 1 full send 8 64 -
 //
-// The time is counted from the making of the Recorder. Connection 0 stands for
-// a shared receive queue. An event is "post" for a request that the provider
+// The time is counted from the making of the Recorder. Connection 0 means a
+// shared receive queue. An event is "post" for a request that the provider
 // took, "full" for one that it refused with ErrQueueFull, and "done" for a
 // completion, recorded when it was polled; unsignaled requests have none.
 //
@@ -27,8 +27,8 @@
 //
 // No allocations. A call that posts or polls something takes longer by reading
 // the clock and by a mutex, about 70 ns together on the virtual machine that this
-// was written on, and by a few nanoseconds for each request or completion;
-// polling in vain costs 2 ns. Programs with many threads on one device share the
-// mutex. What a trace says about latency includes this. BenchmarkWrite measures
-// it.
+// was written on, and by a few nanoseconds for each request or completion; a poll
+// that finds nothing costs 2 ns. Programs with many threads on one device share
+// the mutex. What a trace says about latency includes this. BenchmarkWrite
+// measures it.
 package trace

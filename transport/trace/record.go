@@ -7,7 +7,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Event says what a Record is about.
+// Event is the kind of a Record.
 type Event uint8
 
 // The events.

@@ -39,7 +39,7 @@ func NewRecorder(records int) *Recorder {
 // now is the time to be recorded.
 func (r *Recorder) now() int64 { return int64(time.Since(r.start)) }
 
-// next is the place of the next record. The Recorder is locked.
+// next is the entry for the next record. The Recorder is locked.
 func (r *Recorder) next() *Record {
 	record := &r.ring[r.at]
 	r.made++
@@ -49,7 +49,7 @@ func (r *Recorder) next() *Record {
 	return record
 }
 
-// posted records requests that were posted at a time, and how they went.
+// posted records requests that one call posted, of which taken were taken.
 func (r *Recorder) posted(at int64, conn uint32, wrs []transport.WorkRequest, taken int, err error) {
 	if err == transport.ErrQueueFull {
 		wrs = wrs[:taken+1]
@@ -111,8 +111,8 @@ func (r *Recorder) snapshot() (records []Record, dropped uint64) {
 	}
 	records = append(records, r.ring[:r.at]...)
 	r.mu.Unlock()
-	// A post is recorded with the time before the provider had it, and so perhaps
-	// after what came of it.
+	// A post is recorded with the time before the provider had it, perhaps later
+	// in the ring than its completion.
 	slices.SortStableFunc(records, func(a, b Record) int {
 		return cmp.Or(cmp.Compare(a.Nanoseconds, b.Nanoseconds), cmp.Compare(a.Event, b.Event))
 	})

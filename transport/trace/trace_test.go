@@ -34,7 +34,7 @@ func TestRecords(t *testing.T) {
 	t.Parallel()
 	a, b := pairtest.New(t, "trace+loopback:")
 	from, to := a.Alloc(64, transport.LocalOnly), b.Alloc(64, transport.RemoteWrite)
-	b.Recv(transport.Recv(10, to.Span(0, 20)).And(to.Span(20, 4)))
+	b.Recv(transport.Recv(10, to.Span(0, 20)).WithSecondSpan(to.Span(20, 4)))
 	a.Post(
 		transport.WriteImm(1, from.Span(0, 30), to.Remote(0, 64), 5),
 		transport.FetchAdd(2, from.Span(0, 8), to.Remote(0, 8), 1).With(transport.Fence), // not allowed there
@@ -351,7 +351,7 @@ func BenchmarkWrite(bench *testing.B) {
 		}
 	}
 	for _, url := range []string{"loopback:", "trace+loopback:"} {
-		bench.Run(url+"/in vain", func(bench *testing.B) {
+		bench.Run(url+"/empty poll", func(bench *testing.B) {
 			a, _ := pairtest.New(bench, url)
 			var cs [1]transport.Completion
 			for bench.Loop() {

@@ -52,7 +52,7 @@ func decorate(inner transport.Adapter, params url.Values) (transport.Adapter, er
 }
 
 // writer makes what writes a trace when the device is closed. The file is made
-// at once, so that one that cannot be made is noticed before the work is done.
+// at once, so that an error is noticed before the program's work is done.
 func writer(r *Recorder, path string) (write func() error, err error) {
 	if path == "-" {
 		return func() error { return r.WriteText(os.Stderr) }, nil

@@ -142,7 +142,7 @@ var closeEverything = define("close everything", func(a *agent, _ none) ([]strin
 	return left, errors.Join(errs...)
 })
 
-// describe tells how things stand at the end, for the report of a failure.
+// describe describes the state of the end, for the report of a failure.
 var describe = define("describe", func(a *agent, _ none) ([]string, error) {
 	var lines []string
 	for _, c := range all[*transport.Conn](a) {

@@ -119,9 +119,9 @@ func (q *brokenQP) PostSend(wrs []transport.WorkRequest) (int, error) {
 		case q.how == "immediate":
 			w.Imm &= 0x7fffffff
 		case q.how == "add" && w.Op == transport.OpFetchAdd && q.count%100 == 0:
-			w.Arg0 = 0
-		case q.how == "second" && w.Op == transport.OpSend && w.Second().Len() == 64:
-			*w = w.And(w.Second().Slice(0, 63))
+			*w = transport.FetchAdd(w.ID, w.Local, w.Remote, 0).With(w.Flags)
+		case q.how == "second" && w.Op == transport.OpSend && w.SecondSpan().Len() == 64:
+			*w = w.WithSecondSpan(w.SecondSpan().Slice(0, 63))
 		}
 	}
 	if q.how == "allocate" {

@@ -114,8 +114,7 @@ func closeInStream(p *pair) {
 	}
 }
 
-// dally lets a random time pass, up to most: a random moment in what goes on at
-// the ends.
+// dally lets a random time pass, up to most, while the ends work.
 func (p *pair) dally(most time.Duration) {
 	time.Sleep(time.Duration(p.random.Int64N(int64(most))))
 }

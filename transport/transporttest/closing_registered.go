@@ -10,7 +10,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// mapping is memory of the program's own.
+// mapping is memory of the program.
 type mapping []byte
 
 type registerArgs struct {

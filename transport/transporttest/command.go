@@ -4,8 +4,8 @@ import (
 	"encoding/gob"
 )
 
-// command is something that an agent can be told to do. A and R must be types
-// that gob can carry; none stands for nothing.
+// command is a command to an agent. A and R must be types that gob can carry;
+// none means nothing.
 type command[A, R any] struct {
 	name string
 	run  func(*agent, A) (R, error)
@@ -57,7 +57,7 @@ func (c command[A, R]) must(e *end, args A) R {
 	return result
 }
 
-// future is a command that is under way.
+// future is a command in progress.
 type future[R any] struct {
 	end    *end
 	name   string

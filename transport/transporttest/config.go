@@ -9,8 +9,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Config says what to test and how hard. The zero value of each field but URL
-// is a sensible one.
+// Config is what to test and how hard. The zero value of each field but URL is
+// a sensible one.
 type Config struct {
 	// URL opens the device of both ends; PeerURL, if set, that of end b.
 	URL, PeerURL string
@@ -43,16 +43,16 @@ type Config struct {
 	Only []string
 	// Exclude names tests not to be run, each with the reason, which is printed.
 	Exclude map[string]string
-	// Instead says which statuses the device of either end reports in place of which
-	// others, for drivers that do not tell them apart.
+	// Instead lists which statuses the device of either end reports in place of
+	// which others, for drivers that do not distinguish them.
 	Instead map[transport.Status]transport.Status
-	// RegionsFirst says that the regions of a process that was killed go before its
+	// RegionsFirst: the regions of a killed process are freed before its
 	// connections, so that requests may find them gone.
 	RegionsFirst bool
 	// Gentle is for drivers that can hang: the random walk then posts receives before
 	// the messages for them, and has one end of each connection make all requests.
 	Gentle bool
-	// Faults says what a fault-injecting decorator in URL does.
+	// Faults is what a fault-injecting decorator in URL does.
 	Faults Faults
 	// Seeds is how many seeds the test of FaultsFatal goes through. Default 100.
 	Seeds int

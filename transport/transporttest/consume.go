@@ -23,7 +23,7 @@ type consumeArgs struct {
 	WrittenSlots int
 }
 
-// consumeResult tells how a stream of receives ended.
+// consumeResult is how a stream of receives ended.
 type consumeResult struct {
 	OK      int
 	Flushed int // receives that ended in an error, the first of which is Failure

@@ -285,7 +285,7 @@ func killedDuringSetup(p *pair) {
 			if _, err := dialing.wait(); err == nil {
 				p.Logf("round %d: all connections were made before the kill", round)
 			}
-			closeListener.must(p.a, l.Listener) // ends an Accept that nobody will answer
+			closeListener.must(p.a, l.Listener) // ends an Accept that gets no answer
 			made, _ = accepting.wait()
 		} else {
 			accepting.wait()
@@ -337,7 +337,7 @@ var exitNow = define("exit", func(*agent, none) (none, error) {
 	return false, nil
 })
 
-// exits has the peer end by itself, without a word.
+// exits has the peer exit, without closing.
 func exits(p *pair) {
 	l := p.connect(shape{})
 	receives := ids(1, 3, func(id uint64) request { return recv(id, place{}) })

@@ -29,5 +29,5 @@
 // gives its reason. What is advertised has to work. After every test both ends
 // must be as they were: nothing in Device.Inventory, no further descriptor, no
 // further goroutine. No wait is without a deadline; a hang is a failure that
-// tells what was waited for and how things stood.
+// describes what was waited for and the state of both ends.
 package transporttest

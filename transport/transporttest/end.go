@@ -29,8 +29,7 @@ type end struct {
 	underWay sync.WaitGroup
 }
 
-// fatalf ends the test with a message that names the end, and tells how things
-// stand at both.
+// fatalf ends the test with a message that names the end, and describes the state of both.
 func (e *end) fatalf(format string, args ...any) {
 	e.t.Helper()
 	message := fmt.Sprintf("end %s: ", e.name) + fmt.Sprintf(format, args...)

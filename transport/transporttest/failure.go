@@ -14,7 +14,7 @@ type failure struct {
 	Is   []int // indexes of sentinels
 }
 
-// sentinels are the errors that programs tell apart with errors.Is.
+// sentinels are the errors that programs distinguish with errors.Is.
 var sentinels = []error{
 	transport.ErrQueueFull,
 	transport.ErrNotSupported,

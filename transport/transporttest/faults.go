@@ -71,7 +71,7 @@ func (l link) storm(count int, seed uint64) *future[stormResult] {
 func withSeed(rawURL string, seed uint64) string {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return rawURL // Open says what is wrong with it
+		return rawURL // Open reports the error
 	}
 	q := u.Query()
 	q.Set("seed", fmt.Sprint(seed))

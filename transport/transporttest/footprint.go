@@ -33,7 +33,7 @@ var takeFootprint = define("footprint", func(*agent, none) (footprint, error) {
 	return f, nil
 })
 
-// goroutineStacks tells what every goroutine of a process is doing.
+// goroutineStacks is the stacks of all goroutines of a process.
 var goroutineStacks = define("goroutine stacks", func(*agent, none) (string, error) {
 	var b bytes.Buffer
 	err := pprof.Lookup("goroutine").WriteTo(&b, 1)

@@ -27,7 +27,7 @@ type crowdArgs struct {
 	Pollers   int
 }
 
-// crowdResult tells how often the crowd got in each other's way.
+// crowdResult counts the calls that got ErrConcurrentUse.
 type crowdResult struct{ Refused int }
 
 // runCrowd has several goroutines post sends, post receives and poll at once.
@@ -184,7 +184,7 @@ type chaosArgs struct {
 	Domain  handle
 	To      transport.RemoteSpan
 	Seed    uint64
-	Close   bool // connection, then queues; otherwise somebody else closes
+	Close   bool // connection, then queues; otherwise another command closes
 	Moments time.Duration
 }
 

@@ -152,7 +152,7 @@ func (p *pair) address(e *end) string {
 	return e.host + ":0"
 }
 
-// shape describes the connections of a test. 0 stands for what is usual.
+// shape describes the connections of a test. 0 means the default.
 type shape struct {
 	conns                int // how many; 1
 	sendDepth, recvDepth int // 64

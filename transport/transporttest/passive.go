@@ -7,8 +7,8 @@ import (
 var passiveTests = []test{
 	{"passive/one-sided operations need nothing of the target's program", needs{}, passiveTarget},
 	{"passive/a program may watch its memory instead of polling", needs{ops: transport.Ops(transport.OpWrite), features: transport.FeatureWatchMemory}, watchMemory},
-	{"passive/messages find posted receives while nobody polls", needs{ops: transport.Ops(transport.OpSend)}, passiveReceiver},
-	{"passive/a message that fails does so while nobody polls", needs{ops: transport.Ops(transport.OpSend)}, passiveFailure},
+	{"passive/messages find posted receives while the receiver does not poll", needs{ops: transport.Ops(transport.OpSend)}, passiveReceiver},
+	{"passive/a message that fails does so while the receiver does not poll", needs{ops: transport.Ops(transport.OpSend)}, passiveFailure},
 }
 
 // computeUntil keeps a processor busy without a look at the transport.
@@ -118,7 +118,7 @@ func passiveReceiver(p *pair) {
 		l.a.expectSent(append(allDone(sends[posted:]), allDone(behind)...)...)
 		for i := range receives {
 			l.b.expectReceived(received(uint64(i), size))
-			into.expect("a message that came while nobody polled", i*size, size, payload)
+			into.expect("a message that came while the receiver did not poll", i*size, size, payload)
 		}
 		if len(behind) > 1 {
 			to.expect("a write behind messages", 0, size, payload)

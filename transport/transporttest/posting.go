@@ -12,7 +12,7 @@ var queueTests = []test{
 	{"queue/no more than SendDepth requests, until completions were polled", needs{ops: transport.Ops(transport.OpSend), exact: true}, sendQueueFull},
 	{"queue/no more than RecvDepth receives, until completions were polled", needs{ops: transport.Ops(transport.OpSend), exact: true}, recvQueueFull},
 	{"queue/unsignaled requests complete silently", needs{ops: transport.Ops(transport.OpWrite), exact: true}, unsignaled},
-	{"queue/unsignaled requests hold their places until a later completion was polled", needs{ops: transport.Ops(transport.OpWrite), exact: true}, unsignaledPlaces},
+	{"queue/unsignaled requests occupy the queue until a later completion was polled", needs{ops: transport.Ops(transport.OpWrite), exact: true}, unsignaledEntries},
 	{"queue/a completion queue filled to the brim loses nothing", needs{ops: transport.Ops(transport.OpSend)}, brimfulQueue},
 	{"queue/Poll takes as much as there is room for", needs{ops: transport.Ops(transport.OpWrite)}, pollRoom},
 	{"queue/an invalid request is refused, those before it are done", needs{}, invalidRequests},
@@ -63,7 +63,7 @@ func longPosts(p *pair) {
 	})
 }
 
-// expectFull checks that not even one more request is taken.
+// expectFull checks that no further request is taken.
 func expectFull(s side, what string, post func(...request) (int, error), r request) {
 	if n, err := post(r, r); n != 0 || !errors.Is(err, transport.ErrQueueFull) {
 		s.fatalf("%s: a further post takes %d: %v", what, n, err)
@@ -144,9 +144,9 @@ func unsignaled(p *pair) {
 	})
 }
 
-// unsignaledPlaces posts unsignaled requests and polls in vain. A program that
-// never asks for a completion gets stuck, with every provider.
-func unsignaledPlaces(p *pair) {
+// unsignaledEntries posts unsignaled requests and polls without a completion. A
+// program that never asks for a completion gets stuck, with every provider.
+func unsignaledEntries(p *pair) {
 	const depth = 16
 	p.connect(shape{sendDepth: depth}).eachWay(func(l link) {
 		one := func(id uint64) request { return write(id, place{}, transport.RemoteSpan{}) }
@@ -161,7 +161,7 @@ func unsignaledPlaces(p *pair) {
 }
 
 // brimfulQueue has several connections fill the completion queues of both ends
-// completely before anybody polls.
+// completely before the first poll.
 func brimfulQueue(p *pair) {
 	const conns, depth = 5, 40
 	s := shape{conns: conns, sendDepth: depth, recvDepth: depth}

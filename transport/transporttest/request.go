@@ -20,7 +20,8 @@ type request struct {
 	Flags         transport.Flags
 	Local, Second place
 	Remote        transport.RemoteSpan
-	Arg0, Arg1    uint64 // of atomics, as in WorkRequest
+	Addend        uint64
+	Compare, Swap uint64
 	Imm           uint32
 }
 
@@ -43,11 +44,11 @@ func read(id uint64, into place, from transport.RemoteSpan) request {
 }
 
 func fetchAdd(id uint64, former place, word transport.RemoteSpan, addend uint64) request {
-	return request{ID: id, Op: transport.OpFetchAdd, Flags: transport.Signaled, Local: former, Remote: word, Arg0: addend}
+	return request{ID: id, Op: transport.OpFetchAdd, Flags: transport.Signaled, Local: former, Remote: word, Addend: addend}
 }
 
 func compareSwap(id uint64, former place, word transport.RemoteSpan, compare, swap uint64) request {
-	return request{ID: id, Op: transport.OpCompareSwap, Flags: transport.Signaled, Local: former, Remote: word, Arg0: compare, Arg1: swap}
+	return request{ID: id, Op: transport.OpCompareSwap, Flags: transport.Signaled, Local: former, Remote: word, Compare: compare, Swap: swap}
 }
 
 func recv(id uint64, into place) request {
@@ -89,9 +90,9 @@ func (a *agent) build(r request) (transport.WorkRequest, error) {
 	case transport.OpRead:
 		w = transport.Read(r.ID, local, r.Remote)
 	case transport.OpFetchAdd:
-		w = transport.FetchAdd(r.ID, local, r.Remote, r.Arg0)
+		w = transport.FetchAdd(r.ID, local, r.Remote, r.Addend)
 	case transport.OpCompareSwap:
-		w = transport.CompareSwap(r.ID, local, r.Remote, r.Arg0, r.Arg1)
+		w = transport.CompareSwap(r.ID, local, r.Remote, r.Compare, r.Swap)
 	case transport.OpRecv:
 		w = transport.Recv(r.ID, local)
 	default:
@@ -102,7 +103,7 @@ func (a *agent) build(r request) (transport.WorkRequest, error) {
 		if err != nil {
 			return transport.WorkRequest{}, err
 		}
-		w = w.And(second)
+		w = w.WithSecondSpan(second)
 	}
 	return w.With(r.Flags), nil
 }

@@ -109,7 +109,7 @@ func refusal(p *pair) {
 	p.join(a, b)[0].expectWorking("after refusals, with the same queues")
 }
 
-// silentPeer dials somebody who takes the stream and says nothing.
+// silentPeer dials a peer that accepts the stream and stays silent.
 func silentPeer(p *pair) {
 	silent, err := net.Listen(p.cfg.Network, p.address(p.a))
 	if err != nil {

@@ -25,7 +25,7 @@ type clientsArgs struct {
 	IDs    []uint32 // of the connections, for their completions
 	Queue  handle
 	From   place // Window messages for each connection
-	Window int   // messages each keeps under way
+	Window int   // messages each keeps outstanding
 	Count  int   // messages each sends
 }
 
@@ -156,7 +156,8 @@ var serveClients = define("server", func(a *agent, args serverArgs) ([]int, erro
 // Each message arrives once, in its client's order, and no client starves.
 func serveMany(p *pair, shared bool) {
 	const window, depth = 4, 4
-	// Many windows each: with two, whoever was told to wait once is behind by half.
+	// Many windows each: with two, a client that was once told to wait (RNR) is
+	// behind by half.
 	count := max(8*window, p.rounds(40))
 	client := shape{conns: p.cfg.Connections, sendDepth: window, recvDepth: 1}
 	server := shape{conns: p.cfg.Connections, sendDepth: 1, recvDepth: depth}

@@ -126,7 +126,7 @@ func receivedImm(id uint64, bytes int, imm uint32) want {
 	return want{id: id, op: transport.OpRecvImm, bytes: bytes, imm: imm, hasImm: true}
 }
 
-// problem tells how a completion differs from what was wanted, if it does.
+// problem is how a completion differs from the wanted one, or "".
 func (w want) problem(c transport.Completion, conn uint32, cfg *Config) string {
 	op := w.op
 	if w.op == transport.OpRecv && c.Op == transport.OpRecvImm && w.status != transport.StatusOK {

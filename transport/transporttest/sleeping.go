@@ -242,7 +242,7 @@ func cancelledWaits(p *pair) {
 	p.Logf("%d waits timed out, %d delivered", timeouts, delivered)
 }
 
-// cancelledBuffer gives up waiting for a receive. Its buffer is filled all the
+// cancelledBuffer cancels a wait for a receive. Its buffer is filled all the
 // same when the message comes, and the next wait tells.
 func cancelledBuffer(p *pair) {
 	p.connect(shape{}).eachWay(func(l link) {

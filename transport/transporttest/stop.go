@@ -9,7 +9,7 @@ import (
 )
 
 var stopTests = []test{
-	{"stop/a stopped peer holds nobody else up, and goes on when continued", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, stopped},
+	{"stop/a stopped peer delays no other connection, and works again when continued", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, stopped},
 	{"stop/closing towards a stopped peer", needs{ops: transport.Ops(transport.OpSend), twoProcesses: true}, closeTowardsStopped},
 	{"stop/closing a region that a stopped peer was writing", needs{ops: transport.Ops(transport.OpWrite), twoProcesses: true}, closeRegionOfStopped},
 }
@@ -75,7 +75,7 @@ func closeTowardsStopped(p *pair) {
 }
 
 // closeRegionOfStopped stops the peer while it writes a region, closes that, and
-// makes another. When the peer goes on, none of its writes ends up there.
+// makes another. When the peer continues, none of its writes reaches the new one.
 func closeRegionOfStopped(p *pair) {
 	const size = 4096
 	for range p.rounds(10) {

@@ -23,7 +23,7 @@ type stormArgs struct {
 	Seed   uint64
 }
 
-// stormResult tells how far a side got.
+// stormResult is how far a side got.
 type stormResult struct {
 	Posted   int
 	Received int
@@ -121,10 +121,9 @@ func (s *storm) run() error {
 	}
 }
 
-// post posts receives and requests. On a broken connection it posts one more, a
-// signaled one: its completion tells that nothing before it is still to come. It may
-// go well, as the device of a killed process may still answer: then another follows,
-// until one fails.
+// post posts receives and requests. On a broken connection it posts one more, a signaled
+// one: its completion means that no earlier one is still to come. It may go well, as the
+// device of a killed process may still answer: then another follows, until one fails.
 func (s *storm) post(broken bool) (progress bool, err error) {
 	if broken {
 		if !s.probed.IsZero() && (s.ledger.failed() || !s.ledger.settled()) {

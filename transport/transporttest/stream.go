@@ -24,7 +24,7 @@ type streamArgs struct {
 	Stop        handle
 }
 
-// streamResult tells how a stream ended. Each request ended as it must.
+// streamResult is how a stream ended. Each request ended as it must.
 type streamResult struct {
 	Posted, OK int                  // OK: up to the last that completed well
 	Failure    transport.Completion // the first that failed, if one did

@@ -102,7 +102,7 @@ func (c *Config) checkNames(t *testing.T, list []test) {
 	}
 }
 
-// unmet says which of the needs is not there, or "".
+// unmet names the first need that is not met, or "".
 func (p *pair) unmet(n needs) string {
 	for _, e := range p.ends() {
 		for op := transport.OpSend; op <= transport.OpCompareSwap; op++ {

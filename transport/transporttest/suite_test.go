@@ -95,7 +95,7 @@ func TestSuiteNotices(t *testing.T) {
 const misnamedVariable = "RFAAS_TRANSPORTTEST_MISNAMED"
 
 // TestMisnamed configures the suite with a name that no test has, beside one that
-// tests have, and checks that the suite fails and says which.
+// tests have, and checks that the suite fails and names the test.
 func TestMisnamed(t *testing.T) {
 	const right, wrong = "setup/capabilities make sense", "setup/capabilities of the ends"
 	switch os.Getenv(misnamedVariable) {

@@ -231,9 +231,10 @@ func (w *walker) size(limit int) int {
 func (w *walker) aimAtomic(r *request) {
 	off := w.random.IntN(walkBytes/8) * 8
 	r.Remote = w.remote.remote(off, 8)
-	r.Arg0, r.Arg1 = w.random.Uint64(), w.random.Uint64()
+	r.Addend, r.Swap = w.random.Uint64(), w.random.Uint64()
+	r.Compare = r.Addend
 	if r.Op == transport.OpCompareSwap && w.random.IntN(2) == 0 {
-		r.Arg0 = binary.NativeEndian.Uint64(w.remote.model[off:])
+		r.Compare = binary.NativeEndian.Uint64(w.remote.model[off:])
 	}
 	r.Imm = 0
 }
@@ -289,9 +290,9 @@ func (w *walker) modelRequest(r request) {
 		binary.NativeEndian.PutUint64(w.local.model[r.Local.Off:], former)
 		switch {
 		case r.Op == transport.OpFetchAdd:
-			binary.NativeEndian.PutUint64(there, former+r.Arg0)
-		case former == r.Arg0:
-			binary.NativeEndian.PutUint64(there, r.Arg1)
+			binary.NativeEndian.PutUint64(there, former+r.Addend)
+		case former == r.Compare:
+			binary.NativeEndian.PutUint64(there, r.Swap)
 		}
 	}
 }

@@ -137,7 +137,7 @@ func (c *caller) receive(in io.Reader) {
 	}
 }
 
-// fail ends every call under way, last among them.
+// fail ends all calls in progress, last included.
 func (c *caller) fail(err error, last *pendingCall) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,9 +6,9 @@ import "github.com/rfaas-go/rfaas/softroce/wire"
 // that was asked for is urgent.
 const manyUnacked = 16
 
-// AckDue reports whether an acknowledgement waits for a Next with acks set. If it
-// is urgent, it should not wait any longer, because the peer may; otherwise it
-// may wait for more packets to acknowledge, or travel behind the program's own.
+// AckDue reports whether an acknowledgement waits for a Next with acks set. An
+// urgent one should be sent at once, because the peer may wait for it. Another
+// may wait for more packets to acknowledge, or be sent behind the program's own.
 func (q *QueuePair) AckDue() (pending, urgent bool) {
 	a := &q.resp
 	return a.ackPending, a.ackPending && (a.ackUrgent || a.unacked >= manyUnacked)
@@ -27,7 +27,7 @@ func (q *QueuePair) acknowledge(p *wire.Packet) {
 	a.acknowledged()
 }
 
-// acknowledged takes note that the peer is told of all that was carried out.
+// acknowledged notes that the peer gets an acknowledgement of all that was carried out.
 func (a *responder) acknowledged() {
 	a.ackPending, a.ackUrgent, a.unacked = false, false, 0
 }
@@ -62,9 +62,8 @@ func (q *QueuePair) nak(p *wire.Packet, syndrome uint8, psn sequence) {
 	}
 }
 
-// ReceivesPosted tells that receives were posted, also to a shared queue. A peer
-// that was turned away need not wait any longer then: Next has an ACK with
-// credits for it.
+// ReceivesPosted notes that receives were posted, also to a shared queue. If a message
+// was turned away, Next then returns an ACK with credits, which ends the peer's wait.
 func (q *QueuePair) ReceivesPosted(_ Time) {
 	a := &q.resp
 	if q.err != nil || !a.turnedAway || q.cfg.Receives.Posted() == 0 {

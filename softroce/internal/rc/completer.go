@@ -18,7 +18,7 @@ func (q *QueuePair) handleAcknowledge(p *wire.Packet, now Time) {
 		q.learnCredits(p, psn)
 	}
 	if psn < t.oldest || psn >= t.end {
-		q.counters.GhostAcks++
+		q.counters.StaleAcks++
 		return
 	}
 	switch kind {
@@ -51,7 +51,7 @@ func (q *QueuePair) handleNAK(syndrome uint8, now Time) {
 	case wire.NAKInvalidRequest:
 		q.failOldest(transport.StatusRemoteInvalidRequest, refusedByPeer, false)
 	case wire.NAKRemoteAccess:
-		// A peer that could not answer a READ again has not failed itself.
+		// A peer that could not answer a READ again is not in the error state.
 		again := q.sends.at(q.sends.head).Op == transport.OpRead && q.req.oldest < q.req.repeat.end
 		q.failOldest(transport.StatusRemoteAccess, refusedByPeer, again)
 	case wire.NAKRemoteOperational:
@@ -87,7 +87,7 @@ func (q *QueuePair) handleResponse(p *wire.Packet, now Time) {
 	t := &q.req
 	psn := t.oldest.near(p.PSN)
 	if psn < t.oldest || psn >= t.end {
-		q.counters.GhostAcks++
+		q.counters.StaleAcks++
 		return
 	}
 	if p.Opcode.HasAETH() {
@@ -193,8 +193,7 @@ func (q *QueuePair) advance(psn sequence) {
 	}
 }
 
-// progressed starts anew with what depends on progress: n packets were
-// acknowledged.
+// progressed resets what depends on progress: n packets were acknowledged.
 func (q *QueuePair) progressed(n int, now Time) {
 	t := &q.req
 	t.retries, t.rnrRetries, t.restUntil, t.probed = 0, 0, 0, false
@@ -208,7 +207,7 @@ func (q *QueuePair) progressed(n int, now Time) {
 	}
 }
 
-// catchUp skips what was to be sent again and has been acknowledged meanwhile.
+// catchUp skips packets to be sent again that have been acknowledged meanwhile.
 func (q *QueuePair) catchUp() {
 	if t := &q.req; t.next < t.oldest {
 		t.probing = false
@@ -217,9 +216,8 @@ func (q *QueuePair) catchUp() {
 	}
 }
 
-// learnCredits takes note of an ACK's credits. A requester that was turned away
-// goes on when there is a receive for its message: the responder sends an ACK
-// without being asked then.
+// learnCredits records an ACK's credits. A requester that was turned away continues
+// when there is a receive for its message: the responder then sends an ACK unasked.
 func (q *QueuePair) learnCredits(p *wire.Packet, psn sequence) {
 	t := &q.req
 	newest := psn+1 >= t.oldest || q.tellsOfAll(p)
@@ -227,8 +225,7 @@ func (q *QueuePair) learnCredits(p *wire.Packet, psn sequence) {
 	if t.restUntil == 0 {
 		return
 	}
-	// Which "no limit" is a later one than the RNR NAK can only be told by its
-	// number.
+	// Only its number shows whether "no limit" is later than the RNR NAK.
 	waiting := q.sends.at(q.sends.head)
 	if t.credits.limited && t.credits.covers(waiting.message) || !t.credits.limited && newest && psn < t.oldest {
 		t.restUntil = 0
@@ -247,9 +244,8 @@ func (q *QueuePair) tellsOfAll(p *wire.Packet) bool {
 	return t.oldest == oldest.first && p.MSN == (oldest.message-1).onWire()
 }
 
-// PeerDelivered takes the peer's last Delivered, which came by another way than
-// the packets: everything before psn was carried out. Reads and atomics whose
-// response is missing are left alone.
+// PeerDelivered takes the peer's last Delivered, which came over the stream: everything
+// before psn was carried out. Reads and atomics whose response is missing are left alone.
 func (q *QueuePair) PeerDelivered(psn uint32) {
 	t := &q.req
 	to := t.oldest.near(psn)

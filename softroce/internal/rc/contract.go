@@ -12,7 +12,7 @@ type Time = time.Duration
 
 // Memory finds registered memory. What it returns is used at once and not kept. It
 // may have been unmapped or protected since, or be of a file that was truncated:
-// such a fault ends the request, and the queue pair with it, not the process.
+// such a fault ends the request and the queue pair, not the process.
 type Memory interface {
 	// Local is the bytes of a local span, false when its region was closed. It may
 	// be called at any time from anywhere (by Post).
@@ -28,25 +28,25 @@ type Memory interface {
 type Receives interface {
 	// Take removes the next receive; false when there is none.
 	Take() (wr transport.WorkRequest, ok bool)
-	// Posted is how many could be taken now. A negative number means that nobody can
-	// tell, because others take from the same queue: the peer is given no limit.
+	// Posted is how many could be taken now. It is negative for a shared queue, where
+	// this is unknown: the peer is given no limit.
 	Posted() int
 }
 
-// Sink learns how requests end. It is called by the driver from within methods of
-// the queue pair, and must not call any.
+// Sink is notified how requests end. It is called by the driver from within
+// methods of the queue pair, and must not call any.
 type Sink interface {
-	// Sent tells that a request of the send queue ended that is to be completed: a
-	// signaled one, or one that failed. places is how many requests of the send queue
-	// this accounts for: itself, and the unsignaled ones that ended before it.
-	Sent(c transport.Completion, places int)
-	// Received tells that a receive that was taken has ended; what was received is in
-	// its memory. wr is valid during the call. solicited: wake even those who sleep
-	// for solicited messages and failures only.
+	// Sent completes a request of the send queue: a signaled one, or one that failed.
+	// entries is how many entries of the send queue are free again: its own, and
+	// those of the unsignaled ones that ended before it.
+	Sent(c transport.Completion, entries int)
+	// Received completes a receive; the received bytes are in its memory. wr is valid
+	// during the call. solicited: also wake a program that sleeps for solicited
+	// messages and failures only.
 	Received(wr *transport.WorkRequest, c transport.Completion, solicited bool)
-	// Failed tells, at most once, that the queue pair went to the error state by
-	// itself, before the requests that this flushes are Sent. tell: the peer cannot
-	// know it from the wire, and has to be told.
+	// Failed is called at most once, when the queue pair goes to the error state
+	// without Fail, before the flushed requests are Sent. tell: the packets do not
+	// show it to the peer, which must be notified by the stream.
 	Failed(reason error, tell bool)
 }
 
@@ -63,7 +63,7 @@ type Config struct {
 	InlineBytes int // longest payload of an Inline request
 
 	MaxReads  int // READ requests and atomics outstanding at most; no more than the peer's Resources
-	Resources int // READ requests and atomics of the peer's that are remembered, for answering them again
+	Resources int // READ requests and atomics of the peer that are remembered, for answering them again
 
 	RNRTimer   uint8 // code (see wire.RNRTimer) of how long the peer is to wait when there is no receive
 	Retries    int   // timeouts in a row without any progress, before the queue pair gives up
@@ -78,7 +78,7 @@ type Config struct {
 	Memory   Memory
 	Receives Receives
 	Sink     Sink
-	Counters *Counters // the driver's; any number of queue pairs may share one
+	Counters *Counters // any number of queue pairs of one driver may share one
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -60,8 +61,7 @@ func newFastPair() *fastPair {
 }
 
 func (f *fastPair) span(off, n int) transport.Span {
-	w := transport.WorkRequest{Arg0: f.base + uint64(off), Arg1: 1<<32 | uint64(n)}
-	return w.Second()
+	return provider.SpanAt(f.base+uint64(off), n, 1)
 }
 
 // exchange carries all packets both ways.
@@ -93,7 +93,7 @@ func (f *fastPair) requests() map[string]transport.WorkRequest {
 	return map[string]transport.WorkRequest{
 		"write 8":        transport.Write(1, f.span(0, 8), remote(8)).With(s),
 		"write 8 inline": transport.Write(1, f.span(0, 8), remote(8)).With(s | transport.Inline),
-		"write 32K":      transport.Write(1, f.span(0, 20480), remote(32768)).And(f.span(20480, 12288)).With(s),
+		"write 32K":      transport.Write(1, f.span(0, 20480), remote(32768)).WithSecondSpan(f.span(20480, 12288)).With(s),
 		"write-imm 8":    transport.WriteImm(1, f.span(0, 8), remote(8), 7).With(s),
 		"send 8":         transport.Send(1, f.span(0, 8)).With(s),
 		"read 32K":       transport.Read(1, f.span(0, 32768), remote(32768)).With(s),

@@ -1,7 +1,7 @@
 package rc
 
-// Counters count what happened, since the beginning. They are plain numbers of
-// the driver's, and any number of queue pairs may add to the same ones.
+// Counters count events. They are plain numbers, for the driver only; any
+// number of queue pairs of one driver may share them.
 type Counters struct {
 	DataSent      uint64 `json:"data_sent"`      // request packets sent for the first time
 	Retransmitted uint64 `json:"retransmitted"`  // request packets sent again
@@ -28,8 +28,8 @@ type Counters struct {
 
 	Timeouts        uint64 `json:"timeouts"`         // retransmission timeouts
 	Duplicates      uint64 `json:"duplicates"`       // request packets that had been carried out before
-	OutOfOrder      uint64 `json:"out_of_order"`     // request packets that came before their turn
-	GhostAcks       uint64 `json:"ghost_acks"`       // acknowledgements and responses of what is not outstanding
+	OutOfOrder      uint64 `json:"out_of_order"`     // request packets that came too early
+	StaleAcks       uint64 `json:"stale_acks"`       // acknowledgements and responses of what is not outstanding
 	LostResponses   uint64 `json:"lost_responses"`   // times that a READ or atomic was repeated because a later packet was acknowledged
 	ReplayedReads   uint64 `json:"replayed_reads"`   // READ requests answered again
 	ReplayedAtomics uint64 `json:"replayed_atomics"` // atomics answered again, from what was saved

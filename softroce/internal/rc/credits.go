@@ -5,9 +5,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// credits is up to which message the peer has receives (end-to-end flow control).
-// A message beyond may be sent all the same, but alone: it may be turned away,
-// and with it everything behind it.
+// credits records up to which message the peer has receives (end-to-end flow control). A
+// message beyond may be sent, but alone: it may be turned away, with everything behind it.
 type credits struct {
 	limited bool
 	limit   sequence // number of the last message that there is a receive for
@@ -16,9 +15,9 @@ type credits struct {
 
 func (c *credits) init() { c.seen = firstSequence(0); c.limit = c.seen }
 
-// learn takes note of an ACK's credits. begun is the number of the last message
-// that was begun. What an old ACK granted holds on, so that acknowledgements may
-// come in any order; but only the newest tells whether there is a limit.
+// learn records an ACK's credits. begun is the number of the last message that
+// was begun. Credits of an old ACK remain valid, so that acknowledgements may
+// come in any order; but only the newest decides whether there is a limit.
 func (c *credits) learn(p *wire.Packet, begun sequence, newest bool) {
 	n, limited := wire.DecodeCredits(p.Syndrome)
 	if !newest && !(limited && c.limited) {
@@ -30,7 +29,7 @@ func (c *credits) learn(p *wire.Packet, begun sequence, newest bool) {
 	}
 	completed := c.seen.near(p.MSN)
 	if completed > begun {
-		return // no honest peer's
+		return // not from a correct peer
 	}
 	c.seen = max(c.seen, completed)
 	limit := completed + sequence(n)
@@ -40,7 +39,7 @@ func (c *credits) learn(p *wire.Packet, begun sequence, newest bool) {
 	c.limited, c.limit = true, limit
 }
 
-// turnedAway takes note that there was no receive for a message.
+// turnedAway notes that there was no receive for a message.
 func (c *credits) turnedAway(message sequence) {
 	c.limited, c.limit = true, message-1
 }
@@ -62,7 +61,7 @@ func (q *QueuePair) beyondCredits(r *request, last bool) bool {
 	}
 }
 
-// grant is the syndrome of an ACK: the receives that the peer may count on.
+// grant is the syndrome of an ACK: the credits of the peer.
 func (q *QueuePair) grant() uint8 {
 	n := q.cfg.Receives.Posted()
 	if n < 0 && q.resp.turnedAway {

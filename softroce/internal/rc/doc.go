@@ -1,7 +1,7 @@
 // Package rc is one end of an InfiniBand reliable connection, a queue pair, as a
-// state machine without I/O: no socket, no clock, no goroutine, no lock. Whoever
-// owns it hands it the packets that arrived (Handle), asks it for the packets
-// that are to be sent (Next), and tells it the time.
+// state machine without I/O: no socket, no clock, no goroutine, no lock. Its
+// owner hands it the packets that arrived (Handle) with the time, and asks it
+// for the packets to be sent (Next).
 //
 //	program ── Post ──▶ send queue ──▶ requester ──┐
 //	                         ▲                     ├─ Next ──▶ packets

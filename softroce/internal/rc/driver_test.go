@@ -12,14 +12,14 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// counting is a sink that counts places, for a program that posts from another
+// counting is a sink that counts freed entries, for a program that posts from another
 // goroutine.
 type counting struct {
 	*endless
-	places atomic.Uint64
+	entries atomic.Uint64
 }
 
-func (c *counting) Sent(_ transport.Completion, places int) { c.places.Add(uint64(places)) }
+func (c *counting) Sent(_ transport.Completion, entries int) { c.entries.Add(uint64(entries)) }
 
 // TestPostWhileDriving: one goroutine posts, another one drives.
 func TestPostWhileDriving(t *testing.T) {
@@ -35,7 +35,7 @@ func TestPostWhileDriving(t *testing.T) {
 		defer close(done)
 		wr := f.requests()["write 8 inline"]
 		for i := uint64(0); i < requests; i++ {
-			for i-sink.places.Load() >= depth {
+			for i-sink.entries.Load() >= depth {
 				runtime.Gosched()
 			}
 			wr.ID = i
@@ -46,7 +46,7 @@ func TestPostWhileDriving(t *testing.T) {
 			f.a.Post(&wr)
 		}
 	}()
-	for sink.places.Load() < requests {
+	for sink.entries.Load() < requests {
 		if f.exchange() == 0 {
 			runtime.Gosched()
 		}

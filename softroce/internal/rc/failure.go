@@ -29,9 +29,8 @@ func (q *QueuePair) closedLocally() bool {
 	return false
 }
 
-// PayloadFaulted takes back the packet that Next gave last, because its payload
-// could not be read (see Memory): the request that it is about, own or the peer's,
-// fails. Call Next afterwards.
+// PayloadFaulted takes back the packet that Next gave last, because its payload could
+// not be read (see Memory): its request, own or the peer's, fails. Call Next afterwards.
 func (q *QueuePair) PayloadFaulted(p *wire.Packet) {
 	if p.Opcode.IsReadResponse() {
 		q.resp.saved.drop()
@@ -56,7 +55,7 @@ func (q *QueuePair) failOldest(status transport.Status, why string, tell bool) {
 	q.fail(fmt.Errorf("%w: %s", cause, why), status, tell)
 }
 
-// fail takes the queue pair to the error state by itself.
+// fail takes the queue pair to the error state for a reason found here.
 func (q *QueuePair) fail(reason error, first transport.Status, tell bool) {
 	q.abandonReceive(transport.StatusFlushed)
 	q.err = reason
@@ -65,9 +64,9 @@ func (q *QueuePair) fail(reason error, first transport.Status, tell bool) {
 }
 
 // Fail takes the queue pair to the error state: the peer is gone, or the
-// connection was closed. The oldest request ends with the status first, all
-// others as flushed, later ones, too. Nothing is told to the peer. Sink.Failed is
-// not called. It does nothing when the queue pair is in the error state already.
+// connection was closed. The oldest request ends with the status first, all others
+// as flushed, later ones, too. The peer is not notified, and Sink.Failed is not
+// called. It does nothing when the queue pair is in the error state already.
 func (q *QueuePair) Fail(reason error, first transport.Status) {
 	if q.err != nil {
 		return
@@ -89,8 +88,7 @@ func (q *QueuePair) stop(first transport.Status) {
 }
 
 // refuse takes the queue pair to the error state because of the peer's packet
-// psn, and has that told to the peer by a NAK, behind the answers to the packets
-// before it.
+// psn, and has a NAK sent, behind the answers to the packets before it.
 func (q *QueuePair) refuse(psn sequence, syndrome uint8, why string) {
 	a := &q.resp
 	a.nak, a.nakPSN = syndrome, psn
@@ -101,8 +99,8 @@ func (q *QueuePair) refuse(psn sequence, syndrome uint8, why string) {
 }
 
 // handleInError takes a packet in the error state. Nothing is carried out, but a
-// peer whose request was refused has to learn that, and how those before it went:
-// the NAK, or a response before it, may have been lost.
+// peer whose request was refused gets the NAK and the responses before it again:
+// they may have been lost.
 func (q *QueuePair) handleInError(p *wire.Packet) {
 	a := &q.resp
 	if a.fatal == 0 || !p.Opcode.IsRequest() || p.Opcode.IsUD() {

@@ -2,7 +2,6 @@ package rc
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"testing"
@@ -43,7 +42,7 @@ func (s *script) play() {
 	s.post(a,
 		signaled(transport.FetchAdd(0, a.local.span(0, 8), b.open.remote(4096, 8), 5)),
 		signaled(transport.Write(1, a.local.span(1000, 1100), b.open.remote(0, 1100))),
-		signaled(transport.Send(2, a.local.span(2500, 300)).And(a.local.span(2900, 400))),
+		signaled(transport.Send(2, a.local.span(2500, 300)).WithSecondSpan(a.local.span(2900, 400))),
 		signaled(transport.Read(3, a.local.span(5000, 1500), b.open.remote(6000, 1500))),
 		transport.FetchAdd(4, a.local.span(8, 8), b.open.remote(4096, 8), 7), // unsignaled
 		signaled(transport.WriteImm(5, a.local.span(3300, 600), b.open.remote(2000, 600), 0xabcd)).With(transport.Solicited),
@@ -74,7 +73,7 @@ func (s *script) check() {
 		ids = append(ids, c.ID)
 	}
 	require.Equal(t, []uint64{0, 1, 2, 3, 5, 6, 7, 8, 9, 10}, ids, "each ends once, in order")
-	require.Equal(t, []int{1, 1, 1, 1, 2, 1, 1, 1, 1, 1}, a.places)
+	require.Equal(t, []int{1, 1, 1, 1, 2, 1, 1, 1, 1, 1}, a.entries)
 	require.Len(t, b.sent, 3)
 
 	la, ob := new(testMemory).add(1<<14, 0).fill(10), new(testMemory).add(1<<14, 0).fill(101) // what there was
@@ -177,8 +176,8 @@ func TestEveryFault(t *testing.T) {
 				return 1
 			}
 		})
-		// Everything that was sent before arrives again: ghosts.
-		try(fmt.Sprintf("ghosts after %d", i), func(s *script) {
+		// Everything that was sent before arrives again.
+		try(fmt.Sprintf("stale copies after %d", i), func(s *script) {
 			s.pass = func(*sentPacket) int {
 				if len(s.log)-1 == i {
 					for k := range s.log[:i] {
@@ -211,7 +210,7 @@ func TestDeadLink(t *testing.T) {
 			for _, e := range []*testEnd{s.a, s.b} {
 				require.False(t, e.Outstanding(), "%s after %d", direction, after)
 				ended := 0
-				for _, n := range e.places {
+				for _, n := range e.entries {
 					ended += n
 				}
 				require.Equal(t, map[string]int{"a": scriptRequests, "b": 3}[e.name], ended)
@@ -258,7 +257,7 @@ func TestOnTheWire(t *testing.T) {
 				p.a.local.fill(3)
 				p.b.receive(9, 5, 5*mtu)
 				wr := transport.WorkRequest{ID: 1, Op: op, Local: p.a.local.span(7, c.bytes/3), Imm: 0xfeed}.With(transport.Signaled | transport.Solicited)
-				wr = wr.And(p.a.local.span(20000, c.bytes-c.bytes/3))
+				wr = wr.WithSecondSpan(p.a.local.span(20000, c.bytes-c.bytes/3))
 				to, want := p.b.inbox, slices.Clone(c.want)
 				if op == transport.OpSend {
 					for i := range want {
@@ -310,7 +309,7 @@ func TestReadParts(t *testing.T) {
 			cfg.MTU, cfg.Window, cfg.MaxReads, cfg.Resources = 256, c.window, c.maxReads, c.maxReads
 		})
 		p.b.open.fill(9)
-		wr := signaled(transport.Read(1, p.a.local.span(3, c.bytes/2), p.b.open.remote(11, c.bytes)).And(p.a.local.span(60_000, c.bytes-c.bytes/2)))
+		wr := signaled(transport.Read(1, p.a.local.span(3, c.bytes/2), p.b.open.remote(11, c.bytes)).WithSecondSpan(p.a.local.span(60_000, c.bytes-c.bytes/2)))
 		p.post(p.a, wr)
 		asked, outstanding := 0, 0
 		most := 0
@@ -335,22 +334,4 @@ func TestReadParts(t *testing.T) {
 		require.True(t, bytes.Equal(p.b.open.mem[11:11+c.bytes], slices.Concat(p.a.local.mem[3:3+c.bytes/2], p.a.local.mem[60_000:60_000+c.bytes-c.bytes/2])))
 		require.Zero(t, p.count(func(s *sentPacket) bool { return s.Opcode == wire.Acknowledge }))
 	}
-}
-
-// TestAtomicValues: operands and results are numbers, not bytes.
-func TestAtomicValues(t *testing.T) {
-	t.Parallel()
-	p := newPipe(t, nil)
-	word := p.b.open.mem[64:72]
-	binary.NativeEndian.PutUint64(word, 0xffff_ffff_ffff_fffe)
-	p.post(p.a,
-		signaled(transport.FetchAdd(1, p.a.local.span(0, 8), p.b.open.remote(64, 8), 5)),
-		signaled(transport.CompareSwap(2, p.a.local.span(8, 8), p.b.open.remote(64, 8), 4, 9)),
-		signaled(transport.CompareSwap(3, p.a.local.span(19, 8), p.b.open.remote(64, 8), 3, 0x0102030405060708)),
-	)
-	p.run()
-	p.allOK(p.a, 3)
-	require.Equal(t, []uint64{0xffff_ffff_ffff_fffe, 3, 3}, []uint64{p.a.local.uint64(0), p.a.local.uint64(8), p.a.local.uint64(19)})
-	require.EqualValues(t, 0x0102030405060708, binary.NativeEndian.Uint64(word))
-	require.Equal(t, uint64(0xffff_ffff_ffff_fffe), p.log[3].Original)
 }

@@ -13,7 +13,7 @@ func (q *QueuePair) local(wr *transport.WorkRequest) (mem [2][]byte, ok bool) {
 			return mem, false
 		}
 	}
-	if second := wr.Second(); second.Len() > 0 {
+	if second := wr.SecondSpan(); second.Len() > 0 {
 		if mem[1], ok = q.cfg.Memory.Local(second); !ok {
 			return mem, false
 		}
@@ -52,7 +52,7 @@ func (q *QueuePair) gather(p *[2][]byte, r *request, offset, n int) bool {
 		p[0] = q.sends.inlineAt(q.sends.cursor)[offset:][:n]
 		return true
 	}
-	if second := r.Second(); second.Len() == 0 && n > 0 { // nearly always
+	if second := r.SecondSpan(); second.Len() == 0 && n > 0 { // nearly always
 		mem, ok := q.cfg.Memory.Local(r.Local)
 		if ok {
 			p[0] = mem[offset:][:n]

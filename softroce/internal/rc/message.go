@@ -6,8 +6,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// message is a Send or Write of the peer's of which not all packets have been
-// carried out.
+// message is a Send or Write of the peer with packets that are not yet carried out.
 type message struct {
 	kind    messageKind
 	receive transport.WorkRequest // taken for a Send, or by the immediate of a Write
@@ -145,8 +144,8 @@ func (q *QueuePair) receiveWrite(p *wire.Packet, now Time) {
 	}
 	var mem []byte
 	if m.length > 0 { // else the key does not matter
-		// The rights to the whole range at the beginning, and to what this packet is
-		// about each time: the region may have been revoked.
+		// Check the rights to the whole range at the beginning, and to this packet's
+		// part each time: the region may have been revoked.
 		need := uint32(m.held + len(data))
 		if begins {
 			need = m.length

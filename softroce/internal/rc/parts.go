@@ -38,7 +38,7 @@ func (p *parts) goBack() { p.cursor = p.head }
 // next is the packet behind the next one to be sent again.
 func (p *parts) next() sequence { return p.ends[p.cursor&p.mask] }
 
-// sentAgain moves on behind that.
+// sentAgain moves the cursor behind that.
 func (p *parts) sentAgain() { p.cursor++ }
 
 // answered removes the oldest one, which then is not sent again, either.
@@ -49,8 +49,8 @@ func (p *parts) answered() {
 	p.head++
 }
 
-// goBackOne has the one that was sent last sent again, and is the packet that it
-// begins with, if its request does not begin behind it.
+// goBackOne has the one that was sent last sent again, and returns its first
+// packet, if its request does not begin behind it.
 func (p *parts) goBackOne(request sequence) sequence {
 	p.cursor--
 	if p.cursor == p.head {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -65,8 +66,7 @@ func (m *testMemory) Remote(key uint32, va uint64, n uint32, need transport.Acce
 
 // span is a part of the region as its owner's requests name it.
 func (r *testRegion) span(off, n int) transport.Span {
-	w := transport.WorkRequest{Arg0: r.base + uint64(off), Arg1: uint64(r.key)<<32 | uint64(n)}
-	return w.Second()
+	return provider.SpanAt(r.base+uint64(off), n, r.key)
 }
 
 // remote is a part of the region as the peer's requests name it.
@@ -95,7 +95,7 @@ type testEnd struct {
 	posted     []transport.WorkRequest // receives that have not been taken
 	shared     bool
 	sent       []transport.Completion
-	places     []int
+	entries    []int
 	received   []transport.Completion
 	woken      []bool // solicited, of received
 	failures   []error
@@ -118,9 +118,9 @@ func (e *testEnd) Posted() int {
 	return len(e.posted)
 }
 
-func (e *testEnd) Sent(c transport.Completion, places int) {
+func (e *testEnd) Sent(c transport.Completion, entries int) {
 	e.sent = append(e.sent, c)
-	e.places = append(e.places, places)
+	e.entries = append(e.entries, entries)
 }
 
 func (e *testEnd) Received(wr *transport.WorkRequest, c transport.Completion, solicited bool) {

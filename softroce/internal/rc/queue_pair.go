@@ -34,7 +34,7 @@ func New(cfg Config) *QueuePair {
 	return q
 }
 
-// ringSize is the number of places of a ring for n entries.
+// ringSize is the size of a ring for n entries.
 func ringSize(n int) int { return 1 << bits.Len(uint(max(n, 1)-1)) }
 
 // Handle takes a packet from the peer, whose ICRC has been verified. The packet
@@ -57,10 +57,10 @@ func (q *QueuePair) Handle(p *wire.Packet, now Time) {
 	}
 }
 
-// burst is how many answers to the peer are sent before the program's own
-// requests get a turn. Answers come first, because the peer waits for them, but a
-// peer that reads without a pause must not keep this end from sending; and they
-// come in bursts, because packets of equal size in a row are cheap to send.
+// burst is how many answers to the peer are sent before one of the program's own
+// requests. Answers come first, because the peer waits for them, but a peer that
+// reads without a pause must not keep this end from sending; and they come in
+// bursts, because packets of equal size in a row are cheap to send.
 const burst = 16
 
 // Next fills p with the next packet to be sent now, and reports whether there is
@@ -109,9 +109,8 @@ func (q *QueuePair) Deadline() Time {
 	return q.req.deadline
 }
 
-// Delivered is the PSN up to which (exclusive) the peer's packets were carried
-// out. At a close the peer is told, so that it need not wonder about those whose
-// acknowledgement was lost.
+// Delivered is the PSN up to which (exclusive) the peer's packets were carried out.
+// At a close the peer gets it by the stream, in case acknowledgements were lost.
 func (q *QueuePair) Delivered() uint32 { return q.resp.expected.onWire() }
 
 // Outstanding reports whether there are requests that have not ended.

@@ -10,8 +10,8 @@ import (
 // packet by packet, from what the memory holds then.
 func (q *QueuePair) receiveRead(p *wire.Packet) {
 	a := &q.resp
-	// A request must not take half of all packet numbers, or nobody could tell old
-	// ones from new ones.
+	// A request must not take half of all packet numbers, or old ones could not be
+	// distinguished from new ones.
 	packets := q.packetsOf(p.Length)
 	if a.message.kind != noMessage || len(p.Payload[0]) != 0 || p.Length > MaxMessageBytes || packets > wire.PSNMask/2 {
 		q.refuse(a.expected, wire.NAKInvalidRequest, badRead)
@@ -78,9 +78,9 @@ func (q *QueuePair) receiveAtomic(p *wire.Packet) {
 	q.carriedOut(p, 1, true)
 }
 
-// replay answers a READ or an atomic again that was carried out before, as far as
-// it is remembered: what the peer can still be waiting for is. It reports whether
-// the packet is one of these.
+// replay answers a READ or an atomic again that was carried out before, if it is
+// remembered; all that the peer can still wait for are. It reports whether the
+// packet is one of these.
 func (q *QueuePair) replay(p *wire.Packet, psn sequence) bool {
 	switch {
 	case p.Opcode == wire.ReadRequest:
@@ -152,8 +152,8 @@ func (q *QueuePair) answer(p *wire.Packet) {
 
 // cannotAnswer fills p with a NAK because the region of a READ was closed since it
 // was carried out. That takes the queue pair to the error state, but not if the
-// READ has been answered before: then its request may be a ghost, long after the
-// peer has got what it wanted, and it is the peer who knows.
+// READ has been answered before: then its request may be a stale copy, long after the
+// peer has got the answer; only the peer knows.
 func (q *QueuePair) cannotAnswer(r *resource, p *wire.Packet) {
 	a := &q.resp
 	psn := r.next

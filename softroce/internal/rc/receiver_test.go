@@ -138,7 +138,7 @@ func TestSharedReceives(t *testing.T) {
 	p.post(p.a, signaled(transport.Send(2, p.a.local.span(0, 1))))
 	p.carry()
 	wait := p.a.Deadline()
-	p.b.Handle(&old.Packet, p.now) // a ghost, which is acknowledged again
+	p.b.Handle(&old.Packet, p.now) // a stale copy, which is acknowledged again
 	require.True(t, p.carry())
 	require.Equal(t, wait, p.a.Deadline())
 	p.b.ReceivesPosted(p.now) // somebody else was quicker: all that is known is that there may be one

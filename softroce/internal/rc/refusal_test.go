@@ -206,19 +206,6 @@ func TestAtomicAlignment(t *testing.T) {
 	}
 }
 
-// TestEmptyNeedsNoKey: reading or writing no bytes succeeds whatever the key.
-func TestEmptyNeedsNoKey(t *testing.T) {
-	t.Parallel()
-	p := newPipe(t, nil)
-	p.b.receive(1, 0, 100)
-	bad := transport.RemoteSpan{Addr: 12345, Key: 999}
-	p.post(p.a, signaled(transport.Write(1, transport.Span{}, bad)), signaled(transport.Read(2, transport.Span{}, bad)),
-		signaled(transport.WriteImm(3, transport.Span{}, bad, 1)))
-	p.run()
-	p.allOK(p.a, 3)
-	require.Len(t, p.b.received, 1)
-}
-
 // TestRevokedMidway: a region that is closed between two packets of a message is
 // not touched by the second.
 func TestRevokedMidway(t *testing.T) {
@@ -283,7 +270,7 @@ func TestTooLongForReceive(t *testing.T) {
 	for _, c := range []struct{ first, second, bytes int }{{0, 0, 1}, {64, 0, 65}, {10, 20, 31}, {1024, 0, 1025}, {1500, 600, 2101}, {0, 100, 5000}} {
 		p := newPipe(t, nil)
 		p.a.local.fill(5)
-		p.b.posted = append(p.b.posted, transport.Recv(1, p.b.inbox.span(0, c.first)).And(p.b.inbox.span(5000, c.second)))
+		p.b.posted = append(p.b.posted, transport.Recv(1, p.b.inbox.span(0, c.first)).WithSecondSpan(p.b.inbox.span(5000, c.second)))
 		p.b.receive(2, 0, 100)
 		p.post(p.a, transport.Send(3, p.a.local.span(0, c.bytes)), signaled(transport.Send(4, p.a.local.span(0, 1))))
 		p.run()
@@ -302,7 +289,7 @@ func TestReceiveClosed(t *testing.T) {
 	for _, which := range []int{0, 1} {
 		p := newPipe(t, nil)
 		other := p.b.memory.add(100, transport.LocalOnly)
-		p.b.posted = append(p.b.posted, transport.Recv(1, p.b.inbox.span(0, 50)).And(other.span(0, 50)))
+		p.b.posted = append(p.b.posted, transport.Recv(1, p.b.inbox.span(0, 50)).WithSecondSpan(other.span(0, 50)))
 		[]*testRegion{p.b.inbox, other}[which].closed = true
 		p.post(p.a, transport.Send(3, p.a.local.span(0, 10)))
 		p.run()

@@ -104,7 +104,7 @@ func (q *QueuePair) nextData(r *request, now Time, p *wire.Packet) bool {
 	index := uint32(t.next - r.first)
 	first, last := index == 0, index+1 == r.packets
 	beyond := q.beyondCredits(r, last)
-	if beyond && t.inFlight() > 0 && t.unasked == 0 { // its turn comes when it is alone, or has credit
+	if beyond && t.inFlight() > 0 && t.unasked == 0 { // it is sent when it is alone, or has credit
 		return false
 	}
 	offset := index * q.mtu
@@ -118,8 +118,7 @@ func (q *QueuePair) nextData(r *request, now Time, p *wire.Packet) bool {
 	}
 	// Ask also where the requester may have to stop: when the window is full, or before
 	// an immediate that there is no credit for; and at the end of what is sent again.
-	// Otherwise nobody waits for the end of an unsignaled request: it is acknowledged
-	// with others, or after a tail probe.
+	// Otherwise an unsignaled request is acknowledged with others, or after a tail probe.
 	t.unasked++
 	ask := last && r.Flags&transport.Signaled != 0 || t.unasked >= t.window.askEvery() || t.inFlight()+1 >= t.window.size ||
 		t.next+1 == t.end || beyond || index+2 == r.packets && q.beyondCredits(r, true)
@@ -176,7 +175,7 @@ func (q *QueuePair) nextRead(r *request, now Time, p *wire.Packet) bool {
 	if t.inFlight()+int(packets) > t.window.size && t.inFlight() > t.unasked {
 		return false // what is in flight, and asked, will make room
 	}
-	if _, ok := q.local(&r.WorkRequest); !ok { // nobody is to read in vain
+	if _, ok := q.local(&r.WorkRequest); !ok { // do not ask for bytes that cannot be stored
 		return q.closedLocally()
 	}
 	offset := uint32(t.next-r.first) * q.mtu
@@ -206,18 +205,17 @@ func (q *QueuePair) nextAtomic(r *request, now Time, p *wire.Packet) bool {
 	*p = wire.Packet{
 		Opcode: wire.FetchAdd, AckRequest: true,
 		PKey: wire.DefaultPKey, DestQP: q.cfg.PeerQPN, PSN: t.next.onWire(),
-		VA: r.Remote.Addr, RKey: uint32(r.Remote.Key), SwapAdd: r.Arg0,
+		VA: r.Remote.Addr, RKey: uint32(r.Remote.Key), SwapAdd: r.Addend(),
 	}
 	if r.Op == transport.OpCompareSwap {
-		p.Opcode, p.Compare, p.SwapAdd = wire.CompareSwap, r.Arg0, r.Arg1
+		p.Opcode, p.Compare, p.SwapAdd = wire.CompareSwap, r.Compare(), r.Swap()
 	}
 	t.askedFor(t.next+1, anew)
 	q.sent(r, 1, true, now)
 	return true
 }
 
-// askedFor takes note of a READ request or atomic that is answered up to end
-// (exclusive).
+// askedFor records a READ request or atomic that is answered up to end (exclusive).
 func (r *requester) askedFor(end sequence, anew bool) {
 	if anew {
 		r.parts.sent(end)
@@ -227,7 +225,7 @@ func (r *requester) askedFor(end sequence, anew bool) {
 	r.unasked = 0
 }
 
-// sent moves on behind a packet of a request; packets is how many numbers it
+// sent moves next behind a packet of a request; packets is how many numbers it
 // takes. answered: the peer will answer at once.
 func (q *QueuePair) sent(r *request, packets uint32, answered bool, now Time) {
 	t := &q.req

@@ -26,8 +26,8 @@ func (p *pipe) writes(n, bytes int) {
 	}
 }
 
-// TestGhosts: acknowledgements of what is not outstanding change nothing.
-func TestGhosts(t *testing.T) {
+// TestStaleAcknowledgements: acknowledgements of what is not outstanding change nothing.
+func TestStaleAcknowledgements(t *testing.T) {
 	t.Parallel()
 	p := newPipe(t, nil)
 	p.writes(3, 100)
@@ -40,7 +40,7 @@ func TestGhosts(t *testing.T) {
 			p.a.Handle(&wire.Packet{Opcode: o, PSN: wire.PSNAdd(0xfffff0, offset), Payload: data(8)}, p.now)
 		}
 	}
-	require.EqualValues(t, 6*(7+4), p.a.statistics.GhostAcks)
+	require.EqualValues(t, 6*(7+4), p.a.statistics.StaleAcks)
 	require.Empty(t, p.take(p.a))
 	require.Empty(t, p.a.sent)
 	// Nor do those of what is, if they make no sense.
@@ -582,7 +582,7 @@ func TestInline(t *testing.T) {
 	}
 	for i := range 9 {
 		p.a.local.fill(byte(i))
-		p.post(p.a, signaled(transport.Write(uint64(i), p.a.local.span(5, 200), p.b.open.remote(1000*i, 300)).And(p.a.local.span(900, 100))).With(transport.Inline))
+		p.post(p.a, signaled(transport.Write(uint64(i), p.a.local.span(5, 200), p.b.open.remote(1000*i, 300)).WithSecondSpan(p.a.local.span(900, 100))).With(transport.Inline))
 		p.a.local.fill(0xcc)
 		if i%3 == 2 {
 			p.run()
@@ -601,13 +601,13 @@ func TestInline(t *testing.T) {
 	require.Equal(t, []transport.Status{transport.StatusOK, transport.StatusLocalProtection}, p.a.statuses()[9:])
 
 	p = newPipe(t, func(c *Config) { c.InlineBytes = 100 })
-	p.post(p.a, transport.Write(1, p.a.local.span(0, 50), p.b.open.remote(0, 101)).And(p.a.local.span(0, 51)).With(transport.Inline))
+	p.post(p.a, transport.Write(1, p.a.local.span(0, 50), p.b.open.remote(0, 101)).WithSecondSpan(p.a.local.span(0, 51)).With(transport.Inline))
 	p.run()
 	require.Equal(t, []transport.Status{transport.StatusLocalProtection}, p.a.statuses(), "there is no room for it")
 }
 
 // TestFail: everything outstanding ends, and what is posted later; once, and with
-// the right number of places.
+// the right number of entries.
 func TestFail(t *testing.T) {
 	t.Parallel()
 	why := errors.New("the cable is cut")
@@ -623,11 +623,11 @@ func TestFail(t *testing.T) {
 		p.a.Handle(&s.Packet, p.now)
 	}
 	p.reply(1, ackUnlimited)
-	require.Equal(t, []int{1}, p.a.places)
+	require.Equal(t, []int{1}, p.a.entries)
 	p.a.Fail(why, transport.StatusRetryExceeded)
 	p.a.Fail(errors.New("another"), transport.StatusFatal)
 	require.Equal(t, []transport.Status{transport.StatusOK, transport.StatusRetryExceeded, transport.StatusFlushed}, p.a.statuses())
-	require.Equal(t, []int{1, 2, 1}, p.a.places)
+	require.Equal(t, []int{1, 2, 1}, p.a.entries)
 	require.Equal(t, why, p.a.Err())
 	require.Empty(t, p.a.failures)
 	require.Zero(t, p.a.Deadline())

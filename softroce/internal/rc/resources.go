@@ -1,12 +1,11 @@
 package rc
 
 // resources is the ring of the peer's last READs and atomics: those that are
-// being answered, and those whose answer may have to be given again.
+// being answered, and those whose answer may have to be sent again.
 //
-// The peer has at most Config.Resources of them outstanding, and carrying out
-// another one tells that it has the answer to the one so many places before. So
-// what can be asked for again is always here, and an atomic is never carried out
-// twice.
+// The peer has at most Config.Resources of them outstanding, and a new one shows
+// that it has the answer to the one that many before. So all that can be asked
+// for again are here, and an atomic is never carried out twice.
 type resources struct {
 	entries []resource
 	mask    uint32
@@ -66,7 +65,7 @@ func (s *resources) add() *resource {
 		return nil
 	}
 	if size := s.mask + 1; s.tail-s.current == size {
-		s.current++ // it was being answered again, and the peer needs that no more
+		s.current++ // it was being answered again, which the peer no longer needs
 	}
 	s.tail++
 	return s.at(s.tail - 1)
@@ -85,7 +84,7 @@ func (s *resources) find(psn sequence) (r *resource, index uint32) {
 
 // before is where the READs and atomics begin that end at a packet number, one
 // after the other; that number if there are none. Those that are not here any more
-// are of no interest to the peer.
+// are not needed by the peer.
 func (s *resources) before(end sequence) sequence {
 	for i := range s.mask + 1 {
 		r := s.at(s.tail - 1 - i)

@@ -24,8 +24,8 @@ type responder struct {
 	// Since the last packet that was carried out.
 	silent     bool // a NAK told the peer that expected is missing, or has no receive
 	silentFrom Time
-	farthest   sequence // the last packet that arrived before its turn
-	turnedAway bool     // expected had no receive, and the peer has not been told that there is one now
+	farthest   sequence // the last packet that arrived too early
+	turnedAway bool     // expected had no receive, and the peer has had no ACK with credits since
 
 	fatal    uint8 // syndrome of the NAK that ended the queue pair; 0: none did
 	fatalPSN sequence
@@ -36,7 +36,7 @@ func (a *responder) init(cfg *Config) {
 	a.saved.init(cfg.Resources)
 }
 
-// handleRequest takes a packet of a request of the peer's.
+// handleRequest takes a packet of a request of the peer.
 func (q *QueuePair) handleRequest(p *wire.Packet, now Time) {
 	a := &q.resp
 	switch psn := a.expected.near(p.PSN); {
@@ -56,17 +56,15 @@ func (q *QueuePair) handleRequest(p *wire.Packet, now Time) {
 }
 
 // nakAgain is how long the responder is silent after a NAK. One NAK for each gap
-// is the rule, but if it gets lost, the peer learns of that by a timeout only, 10
-// to 100 times later. When packets from behind the gap still arrive after so long
-// a time, the peer does not know. It is longer than an ordinary round trip, in
-// which they arrive even so; a requester that is further away ignores what it need
-// not be told again.
+// is the rule, but if it is lost, only a timeout helps the peer, 10 to 100 times
+// later. Packets from behind the gap that still arrive after nakAgain mean that
+// the NAK was lost. It is longer than an ordinary round trip, in which such
+// packets arrive anyway; a requester further away ignores a repeated NAK.
 const nakAgain = 200 * time.Microsecond
 
-// ahead takes packet psn before its turn: something is missing. When the numbers
-// of such packets fall, the peer has gone back, and what was missing was lost
-// again: that is a new gap. A network that reorders looks the same, and costs a
-// NAK too many.
+// ahead takes packet psn, which is not expected yet: something is missing. When the numbers
+// of such packets fall, the peer has gone back, and what was missing was lost again: that
+// is a new gap. A network that reorders looks the same, and costs a NAK too many.
 func (q *QueuePair) ahead(psn sequence, now Time) {
 	a := &q.resp
 	q.counters.OutOfOrder++
@@ -89,7 +87,7 @@ func (q *QueuePair) behind(p *wire.Packet, psn sequence) {
 	}
 }
 
-// carriedOut moves on behind the expected packet. packets is how many numbers it
+// carriedOut moves expected to the next packet. packets is how many numbers it
 // takes, ends whether its message is complete.
 func (q *QueuePair) carriedOut(p *wire.Packet, packets uint32, ends bool) {
 	a := &q.resp
@@ -109,7 +107,7 @@ func (q *QueuePair) carriedOut(p *wire.Packet, packets uint32, ends bool) {
 	}
 }
 
-// dropAnswers gives up all that was to be said to the peer.
+// dropAnswers drops all answers to the peer.
 func (a *responder) dropAnswers() {
 	a.saved.drop()
 	a.nak = 0

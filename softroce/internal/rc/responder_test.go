@@ -146,7 +146,7 @@ func TestAckIsNoResponse(t *testing.T) {
 	// And the next message has its own number again.
 	p.give(0, p.write8(0, true))
 	ack(p.expecting(-1), 7)
-	p.give(-3, p.write8(0, true)) // a ghost of anything
+	p.give(-3, p.write8(0, true)) // a stale copy
 	ack(p.expecting(-1), 7)
 }
 
@@ -392,8 +392,8 @@ func TestTooManyReads(t *testing.T) {
 	}
 }
 
-// TestReplayOfClosedRegion: if it is a ghost, it does no harm; if not, the peer is
-// told, and tells.
+// TestReplayOfClosedRegion: a stale READ request does no harm. If the peer still waits
+// for the answer, it gets a NAK.
 func TestReplayOfClosedRegion(t *testing.T) {
 	t.Parallel()
 	for _, lost := range []bool{false, true} {

@@ -8,8 +8,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// repeat is what is known of the last time that the requester went back, so that
-// it does so once for each loss, and not for each packet that tells of it.
+// repeat describes the last time that the requester went back, so that it does
+// so once for each loss, and not for each packet that reports it.
 type repeat struct {
 	from sequence // the oldest packet then
 	end  sequence // and the one behind the last: what is before it may have arrived twice
@@ -32,12 +32,11 @@ func (q *QueuePair) goBack(now Time) {
 	t.repeat.from, t.repeat.end, t.repeat.at = t.oldest, t.end, now
 }
 
-// nakPatience is how long a sequence NAK is taken for one that was under way
-// when the requester went back, as long as no round-trip time is known; then it is
-// half of that, because a NAK is not delayed as an ACK may be. A later one says
-// that what was sent again was lost again. With each of these, the patience
-// doubles: a queue that is full of what was sent again must get time to drain, or
-// the packet that is missing finds no place in it for ever.
+// nakPatience is how long a sequence NAK is assumed to be older than the last
+// retransmission, while no round-trip time is known. Then it is half of that, because a
+// NAK is not delayed as an ACK may be. A later NAK means that a retransmission was lost.
+// With each of these, the patience doubles: a queue that is full of what was sent again
+// must get time to drain, or it never has room for the missing packet.
 const nakPatience = 100 * time.Microsecond
 
 // missing goes back after a sequence NAK for the oldest packet.

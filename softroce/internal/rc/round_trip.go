@@ -4,7 +4,7 @@ import "time"
 
 // roundTrip estimates how long an answer takes, and from that how long to wait
 // for one (RFC 6298). One packet at a time is measured. One that was sent again
-// is not: nobody could say which of the two was answered (Karn).
+// is not: it is unknown which of the two was answered (Karn).
 type roundTrip struct {
 	smooth, variation time.Duration // smooth is 0 before the first measurement
 	base              time.Duration // timeout, before backing off
@@ -42,7 +42,7 @@ func (t *roundTrip) begin(psn sequence, now Time) {
 // forget gives up the measurement: packets are sent again.
 func (t *roundTrip) forget() { t.timed = 0 }
 
-// acknowledged takes note that all packets before psn were answered.
+// acknowledged notes that all packets before psn were answered.
 func (t *roundTrip) acknowledged(psn sequence, now Time) {
 	if t.timed == 0 || psn <= t.timed {
 		return

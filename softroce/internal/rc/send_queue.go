@@ -11,18 +11,18 @@ import (
 type sendQueue struct {
 	requests    []request
 	mask        uint32
-	inline      []byte // payload of inline requests, inlineBytes for each place of the ring
+	inline      []byte // payload of inline requests, inlineBytes for each entry of the ring
 	inlineBytes int
 
 	_      [64]byte
-	posted atomic.Uint32 // by whoever posts
+	posted atomic.Uint32 // by the goroutine that posts
 	_      [64]byte
 
 	// The driver's.
 	head   uint32 // the oldest one that has not ended
 	cursor uint32 // the one to be sent from next; there is none when it is posted
 	begun  uint32 // the first one that has not begun
-	silent int    // requests that ended since the last one that was told to the Sink
+	silent int    // requests that ended since the last Sink.Sent
 }
 
 // request is a request of the send queue.
@@ -56,8 +56,8 @@ func (s *sendQueue) at(index uint32) *request { return &s.requests[index&s.mask]
 
 // Post adds a request to the send queue: one of OpSend, OpWrite, OpWriteImm,
 // OpRead, OpFetchAdd and OpCompareSwap that is valid, as the front of transport
-// sees to, of at most MaxMessageBytes. The caller sees to it that at most
-// SendDepth requests have not been accounted for by Sink.Sent.
+// guarantees, of at most MaxMessageBytes. The caller posts only while fewer
+// than SendDepth entries are in use: Sink.Sent frees them.
 //
 // The request is copied, and its payload, too, if it is Inline; other memory is
 // the queue pair's until the request ended. Post may be called while the driver
@@ -91,9 +91,9 @@ func (q *QueuePair) finish(status transport.Status) {
 		return
 	}
 	c := transport.Completion{ID: r.ID, Conn: q.cfg.Conn, Op: r.Op, Status: status}
-	places := s.silent
+	entries := s.silent
 	s.silent = 0
-	q.cfg.Sink.Sent(c, places)
+	q.cfg.Sink.Sent(c, entries)
 }
 
 // flush ends all requests, the oldest with the status first and the others as

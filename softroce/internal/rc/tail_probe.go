@@ -8,7 +8,7 @@ import "time"
 const leastProbe = 250 * time.Microsecond
 
 // mayProbe reports whether the next deadline is for a probe: once since the last
-// progress, and while it is known how long an answer takes.
+// progress, if a round-trip time is known.
 func (r *requester) mayProbe() bool {
 	return !r.probed && r.roundTrip.backoff == 0 && r.roundTrip.smooth > 0
 }
@@ -23,12 +23,11 @@ func (q *QueuePair) startTimer(now Time) {
 	t.deadline = now + wait
 }
 
-// probeTail sends what was sent last again, and asks for an acknowledgement,
-// because none came for a while: those packets may not have asked, the answer may
-// be lost, or they are, and then this brings a NAK. It is TCP's tail loss probe
-// (RFC 8985): without it, whatever is lost at the end of what was sent costs a
-// timeout, which is many times longer. It happens once between two timeouts, and
-// counts for none.
+// probeTail sends what was sent last again, and asks for an acknowledgement, because
+// none came for a while: those packets may not have asked, the answer may be lost, or
+// they are, and then this brings a NAK. It is TCP's tail loss probe (RFC 8985):
+// without it, whatever is lost at the end of what was sent costs a timeout, which is
+// many times longer. It happens once between two timeouts, and is not counted as one.
 func (q *QueuePair) probeTail() {
 	t, s := &q.req, &q.sends
 	t.probed = true

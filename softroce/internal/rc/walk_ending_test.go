@@ -35,7 +35,7 @@ func (s *side) shut(reason error, first transport.Status) {
 		s.given, s.shutAt = first, len(s.posted)
 		s.q.Fail(reason, first)
 	}
-	if s.places < s.w.depth && len(s.posted) < s.w.requests {
+	if s.entries < s.w.depth && len(s.posted) < s.w.requests {
 		s.post()
 	}
 	s.q.Fail(errAgain, transport.StatusFatal) // changes nothing
@@ -328,5 +328,5 @@ func beginRevoke(w *walk) {
 	}
 }
 
-// covers says whether a part of the host's memory is within the region.
+// covers reports whether a part of the host's memory is within the region.
 func (r *region) covers(p piece) bool { return p.off >= r.at.off && p.end() <= r.at.end() }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/rfaas-go/rfaas/internal/provider"
 	"github.com/rfaas-go/rfaas/softroce/internal/rc"
 	"github.com/rfaas-go/rfaas/softroce/internal/simnet"
 	"github.com/rfaas-go/rfaas/softroce/wire"
@@ -144,8 +145,7 @@ func (h *host) compare(p piece, when string) {
 
 // span names a part of memory of a region, as the program would.
 func (r *region) span(p piece) transport.Span {
-	wr := transport.WorkRequest{Arg0: r.host.base + uint64(p.off), Arg1: uint64(r.key)<<32 | uint64(p.n)}
-	return wr.Second()
+	return provider.SpanAt(r.host.base+uint64(p.off), p.n, r.key)
 }
 
 func (r *region) remote(p piece) transport.RemoteSpan {

@@ -32,7 +32,7 @@ type request struct {
 	delivered bool // the peer has received it
 }
 
-// consumes says whether the request takes a receive of the peer's.
+// consumes reports whether the request takes a receive of the peer's.
 func (r *request) consumes() bool {
 	return r.wr.Op == transport.OpSend || r.wr.Op == transport.OpWriteImm
 }
@@ -41,7 +41,7 @@ func (r *request) atomic() bool {
 	return r.wr.Op == transport.OpFetchAdd || r.wr.Op == transport.OpCompareSwap
 }
 
-// answered says whether only a response ends the request, not an ACK.
+// answered reports whether only a response ends the request, not an ACK.
 func (r *request) answered() bool { return r.wr.Op == transport.OpRead || r.atomic() }
 
 // packets is how many the request takes at least, its answer included.

@@ -86,7 +86,7 @@ func (s *side) local(r *request, n int) {
 	r.region, r.pieces = s.slots, s.cut(s.slots.at.off+r.slot*s.slotBytes, n)
 	r.wr.Local = s.slots.span(r.pieces[0])
 	if r.pieces[1].n > 0 || oneIn(s.random, 8) {
-		r.wr = r.wr.And(s.slots.span(r.pieces[1]))
+		r.wr = r.wr.WithSecondSpan(s.slots.span(r.pieces[1]))
 	}
 }
 
@@ -118,7 +118,8 @@ func (s *side) forward(r *request) bool {
 		return false
 	}
 	r.slot, r.region, r.pieces, r.content = from.slot, from.region, from.pieces, from.content
-	r.wr.Local, r.wr.Arg0, r.wr.Arg1 = from.wr.Local, from.wr.Arg0, from.wr.Arg1
+	r.wr.Local = from.wr.Local
+	r.wr = r.wr.WithSecondSpan(from.wr.SecondSpan())
 	r.wr.Flags = transport.Fence
 	return true
 }
@@ -188,15 +189,17 @@ func (s *side) drawAtomic(r *request, op transport.Op) {
 	r.former = former
 	next := former
 	if op == transport.OpFetchAdd {
-		r.wr.Arg0 = s.random.Uint64()
-		next += r.wr.Arg0
+		addend := s.random.Uint64()
+		next += addend
+		r.wr = transport.FetchAdd(0, r.wr.Local, r.wr.Remote, addend)
 	} else {
-		r.wr.Arg0, r.wr.Arg1 = former, s.random.Uint64()
+		compare, swap := former, s.random.Uint64()
 		if oneIn(s.random, 3) {
-			r.wr.Arg0 ^= 1 << s.random.IntN(64)
+			compare ^= 1 << s.random.IntN(64)
 		} else {
-			next = r.wr.Arg1
+			next = swap
 		}
+		r.wr = transport.CompareSwap(0, r.wr.Local, r.wr.Remote, compare, swap)
 	}
 	r.stores = true
 	r.content = binary.NativeEndian.AppendUint64(nil, next)
@@ -207,7 +210,7 @@ func (s *side) drawFlags(r *request) {
 	w := s.w
 	switch {
 	case s.random.Float64() < w.signaled, len(s.posted) == w.requests-1,
-		// Or the send queue would be full of requests that never give a place back.
+		// Or the send queue would be full of requests that never free an entry.
 		s.unmarked+1 >= (w.depth+1)/2:
 		r.wr.Flags |= transport.Signaled
 	}
@@ -225,7 +228,7 @@ func (s *side) drawFlags(r *request) {
 	}
 }
 
-// disturbs says whether r changes what an unfinished READ is to find. The READ
+// disturbs reports whether r changes what an unfinished READ is to find. The READ
 // may be answered, or answered again, after r was carried out: only a fence keeps
 // them apart.
 func (s *side) disturbs(r *request) bool {
@@ -245,7 +248,7 @@ func (s *side) commit(r *request) {
 	w := s.w
 	w.note("%s posts request %d: %v %d bytes, flags %#x, slot %d, target %+v", s.name, r.index, r.wr.Op, len(r.content), r.wr.Flags, r.slot, r.target)
 	s.posted = append(s.posted, r)
-	s.places++
+	s.entries++
 	s.slotUsers[r.slot]++
 	if s.unmarked++; r.wr.Flags&transport.Signaled != 0 {
 		s.unmarked = 0

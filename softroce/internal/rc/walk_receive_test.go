@@ -103,7 +103,7 @@ func (q *receives) post(slot int) {
 	if oneIn(w.random, 3) {
 		first := w.random.IntN(size + 1)
 		r.pieces = [2]piece{{start, first}, {start + first + w.random.IntN(16), size - first}}
-		r.wr = transport.Recv(r.id, q.region.span(r.pieces[0])).And(q.region.span(r.pieces[1]))
+		r.wr = transport.Recv(r.id, q.region.span(r.pieces[0])).WithSecondSpan(q.region.span(r.pieces[1]))
 	}
 	q.posted++
 	q.slotInUse[slot] = true

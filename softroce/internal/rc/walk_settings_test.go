@@ -147,7 +147,7 @@ func beginCalm(w *walk) {
 			if w.eager && w.settings.receives >= w.requests {
 				odd += c.LostResponses + c.SequenceNAKsSent + c.RNRNAKsSent + c.OutOfOrder
 				if w.signaled == 1 {
-					odd += c.Retransmitted + c.ReplayedReads + c.ReplayedAtomics + c.Duplicates + c.GhostAcks
+					odd += c.Retransmitted + c.ReplayedReads + c.ReplayedAtomics + c.Duplicates + c.StaleAcks
 				}
 			}
 			if odd != 0 {
@@ -183,7 +183,7 @@ func drawFaults(w *walk) settings {
 	if s.link.Reorder > 0 {
 		s.link.ReorderBy = between(r, 1, 4*s.link.Delay)
 		if oneIn(r, 8) {
-			s.link.ReorderBy = 5 * time.Millisecond // a ghost of long ago
+			s.link.ReorderBy = 5 * time.Millisecond // so a stale copy can arrive long after
 		}
 	}
 	s.link.Flip = level(0.1)

@@ -42,7 +42,7 @@ type side struct {
 	slots     *region // local memory, a slot for each request
 	slotBytes int
 	slotUsers []int
-	places    int // taken in the send queue
+	entries   int // taken in the send queue
 	parked    bool
 	unmarked  int // requests since the last signaled one
 	posted    []*request
@@ -121,13 +121,13 @@ func (s *side) pause(mean time.Duration) time.Duration {
 // step is a turn of the program that posts sends.
 func (s *side) step() {
 	for range 1 + s.random.IntN(s.w.burst) {
-		if len(s.posted) == s.w.requests || s.places == s.w.depth {
+		if len(s.posted) == s.w.requests || s.entries == s.w.depth {
 			break
 		}
 		s.post()
 	}
 	s.parked = true
-	if s.places < s.w.depth && len(s.posted) < s.w.requests {
+	if s.entries < s.w.depth && len(s.posted) < s.w.requests {
 		s.resume()
 	}
 }
@@ -302,7 +302,7 @@ func (s *side) noteAnswer(p *wire.Packet) {
 	}
 }
 
-// done says whether all has happened that this side waits for.
+// done reports whether all has happened that this side waits for.
 func (s *side) done() bool {
 	if s.w.lawless && s.failed == nil {
 		return false
@@ -327,8 +327,8 @@ func (s *side) finish() {
 			s.host.adopt(p)
 		}
 	}
-	if s.places != 0 {
-		w.failf("%s: %d places of the send queue were not given back", s.name, s.places)
+	if s.entries != 0 {
+		w.failf("%s: %d entries of the send queue were not freed", s.name, s.entries)
 	}
 	if s.failed != nil || s.peer.failed != nil {
 		s.settle()
@@ -336,15 +336,15 @@ func (s *side) finish() {
 }
 
 // Sent implements rc.Sink.
-func (s *side) Sent(c transport.Completion, places int) {
+func (s *side) Sent(c transport.Completion, entries int) {
 	w := s.w
 	index := int(c.ID ^ s.salt)
-	w.note("%s: request %d (%v) ends: %v, %d places", s.name, index, c.Op, c.Status, places)
+	w.note("%s: request %d (%v) ends: %v, %d entries", s.name, index, c.Op, c.Status, entries)
 	if index < s.ended || index >= len(s.posted) {
 		w.failf("%s: a completion of request %d, when %d of %d have ended", s.name, index, s.ended, len(s.posted))
 	}
-	if places != index-s.ended+1 {
-		w.failf("%s: the completion of request %d gives %d places back, when %d have ended", s.name, index, places, s.ended)
+	if entries != index-s.ended+1 {
+		w.failf("%s: the completion of request %d frees %d entries, when %d have ended", s.name, index, entries, s.ended)
 	}
 	for _, r := range s.posted[s.ended:index] {
 		if r.wr.Flags&transport.Signaled != 0 {
@@ -360,7 +360,7 @@ func (s *side) Sent(c transport.Completion, places int) {
 		w.failf("%s: request %d is not signaled, and completed with success", s.name, index)
 	}
 	s.end(r, c.Status)
-	s.places -= places
+	s.entries -= entries
 	if len(s.posted) < w.requests {
 		s.resume()
 	}

@@ -42,10 +42,11 @@ func (ws *words) draw(s *side, r *request) {
 	i := s.random.IntN(sharedWords)
 	r.shared = true
 	r.target = ws.word(i)
-	r.wr.Remote = ws.region.remote(r.target)
-	r.wr.Arg0 = s.random.Uint64() | 1
-	if r.wr.Op == transport.OpCompareSwap {
-		r.wr.Arg0, r.wr.Arg1 = ws.guess[i], r.wr.Arg0
+	operand := s.random.Uint64() | 1
+	if r.wr.Op == transport.OpFetchAdd {
+		r.wr = transport.FetchAdd(0, r.wr.Local, ws.region.remote(r.target), operand)
+	} else {
+		r.wr = transport.CompareSwap(0, r.wr.Local, ws.region.remote(r.target), ws.guess[i], operand)
 	}
 	r.content = r.content[:0]
 }
@@ -55,9 +56,9 @@ func (ws *words) changed(s *side, r *request, former uint64) {
 	i := (r.target.off - ws.region.at.off) / 8
 	c := change{former, former, s, r.index}
 	if r.wr.Op == transport.OpFetchAdd {
-		c.next += r.wr.Arg0
-	} else if former == r.wr.Arg0 {
-		c.next = r.wr.Arg1
+		c.next += r.wr.Addend()
+	} else if former == r.wr.Compare() {
+		c.next = r.wr.Swap()
 	}
 	if c.next == c.former {
 		ws.unread[i] = append(ws.unread[i], c)

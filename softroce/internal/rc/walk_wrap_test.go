@@ -31,11 +31,11 @@ func (e *endless) Take() (wr transport.WorkRequest, ok bool) {
 	e.posted--
 	return wr, true
 }
-func (e *endless) Sent(c transport.Completion, places int) {
+func (e *endless) Sent(c transport.Completion, entries int) {
 	if c.Status != transport.StatusOK {
 		e.t.Fatalf("%+v", c)
 	}
-	e.sent += places
+	e.sent += entries
 }
 func (e *endless) Received(*transport.WorkRequest, transport.Completion, bool) { e.received++ }
 func (e *endless) Failed(reason error, _ bool)                                 { e.t.Fatal(reason) }

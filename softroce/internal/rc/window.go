@@ -26,7 +26,7 @@ const (
 	// what is in flight between two machines at 4 KiB, 100 Gbit/s and 10 us.
 	initialWindow = 64
 	// leastWindow keeps several packets in flight, so that one that follows a lost
-	// one tells the responder about it: otherwise each loss would cost a timeout.
+	// one shows the responder the gap: otherwise each loss would cost a timeout.
 	leastWindow = 8
 	// windowGrowth decides what is left when packets are lost at random: when a share
 	// p of them is, the window settles at the square root of 1.5*windowGrowth/p, 21
@@ -47,14 +47,13 @@ func (w *window) init(most int) {
 }
 
 // askEvery is how often an acknowledgement is asked for: several times in a window.
-// If only its last packet asked, and got lost, nothing would be acknowledged, so
-// nothing more be sent, and nobody find out before the timeout.
+// If only its last packet asked, and was lost, nothing would be acknowledged or
+// sent until the timeout.
 func (w *window) askEvery() int { return min(askEvery, (w.size+3)/4) }
 
 // readPart is how many packets one READ request asks for at most. The peer answers
 // without any flow control: the window protects this end's socket buffer. There is
-// room for two at least, so that the second tells when the end of the first was
-// lost.
+// room for two at least, so that the second shows when the end of the first was lost.
 func (w *window) readPart() int { return max(1, min(w.size/2, longestPart)) }
 
 // acknowledged lets the window grow: by n while it is below the threshold (slow
@@ -85,8 +84,8 @@ func (w *window) lost(oldest, end sequence) {
 	w.grown = 0
 }
 
-// timedOut shrinks the window to the least: nothing at all came back, so there is
-// no telling what the network can take.
+// timedOut shrinks the window to the least: nothing at all came back, so the
+// network's capacity is unknown.
 func (w *window) timedOut(end sequence) {
 	w.recover = end
 	w.threshold = max(w.size/2, w.least)

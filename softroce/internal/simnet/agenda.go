@@ -5,7 +5,7 @@ import "time"
 // entry is a call or an arrival that is to happen.
 type entry struct {
 	at       time.Duration
-	number   uint64 // tells those of one moment apart
+	number   uint64 // orders those of one moment
 	call     func()
 	lane     *Lane
 	datagram []byte

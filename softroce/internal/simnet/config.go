@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// Config says what a lane does to datagrams. The zero Config delivers each once,
-// unchanged, in order, without delay. Chances are from 0 to 1, and independent of
-// each other.
+// Config is what a lane does to datagrams. The zero Config delivers each once, unchanged,
+// in order, without delay. Chances are from 0 to 1, and independent of each other.
 type Config struct {
-	// Delay is how long a datagram is under way; Jitter is the most that is added
-	// to it, at random.
+	// Delay is how long a datagram travels; Jitter is the most that is added to
+	// it, at random.
 	Delay, Jitter time.Duration
 
 	// Loss is the chance that a datagram is lost. With LossRun above 1, losses come
@@ -39,7 +38,7 @@ type Config struct {
 	QueueDatagrams, QueueBytes int
 }
 
-// check panics when c makes no sense: that is the mistake of who wrote the test.
+// check panics when c makes no sense: that is a mistake in the test.
 func (c *Config) check() {
 	for _, f := range []struct {
 		name   string

@@ -13,7 +13,8 @@ type End struct {
 // String is the end's name.
 func (e *End) String() string { return e.name }
 
-// Send sends a datagram, which is copied. Nobody learns here what becomes of it.
+// Send sends a datagram, which is copied. It does not return whether it arrives:
+// see Network.Observe.
 func (e *End) Send(to *End, datagram []byte) { e.Lane(to).send(datagram) }
 
 // Lane is the direction from e to another end, which must have been joined.

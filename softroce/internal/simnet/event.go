@@ -12,7 +12,7 @@ type What uint8
 // second copy ends on its own.
 const (
 	Sent       What = iota
-	Duplicated      // a second copy is under way
+	Duplicated      // a second copy was made
 	Reordered       // held back
 	Flipped         // bits were inverted; Event.Datagram shows the outcome
 	Truncated       // as Flipped
@@ -41,7 +41,7 @@ type Event struct {
 	Datagram []byte // the network's; not to be kept
 }
 
-// Counts is what became of the datagrams of a lane. Once nothing is under way,
+// Counts is what happened to the datagrams of a lane. Once nothing is in flight,
 // Sent + Duplicated = Delivered + Lost + Severed + Oversized + Overflowed.
 type Counts struct {
 	Sent, Duplicated                     uint64

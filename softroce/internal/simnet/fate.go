@@ -2,7 +2,7 @@ package simnet
 
 import "time"
 
-// This file is where a lane throws its dice.
+// The random decisions of a lane.
 
 func (l *Lane) hit(chance float64) bool {
 	return chance > 0 && l.random.Float64() < chance

@@ -33,8 +33,8 @@ func (l *Lane) Configure(c Config) {
 // Config is what is done to datagrams now.
 func (l *Lane) Config() Config { return l.config }
 
-// Cut ends all traffic: what is under way is lost, and so is everything that is
-// sent, until Heal.
+// Cut ends all traffic: datagrams in flight are lost, and so is everything that
+// is sent until Heal.
 func (l *Lane) Cut() {
 	l.cut = true
 	l.cuts++
@@ -43,7 +43,7 @@ func (l *Lane) Cut() {
 // Heal ends a cut.
 func (l *Lane) Heal() { l.cut = false }
 
-// Counts is what became of the datagrams so far.
+// Counts is what happened to the datagrams so far.
 func (l *Lane) Counts() Counts { return l.counts }
 
 func (l *Lane) send(datagram []byte) {
@@ -72,7 +72,7 @@ func (l *Lane) send(datagram []byte) {
 	}
 }
 
-// transmit puts a copy of a datagram under way.
+// transmit schedules the arrival of a copy of a datagram.
 func (l *Lane) transmit(datagram []byte, departure time.Duration) {
 	b := append(l.network.buffers.take(), datagram...)
 	at := departure + l.config.Delay + l.upTo(l.config.Jitter)

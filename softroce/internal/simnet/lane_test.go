@@ -265,17 +265,6 @@ func TestCorruption(t *testing.T) {
 	require.Len(t, lengths, 100, "each length from 0 to 99")
 }
 
-func TestMTU(t *testing.T) {
-	t.Parallel()
-	p := newPipe(9, simnet.Config{MTU: 100})
-	for _, bytes := range []int{99, 100, 101, 4096, 8} {
-		p.send(bytes)
-	}
-	p.settle()
-	require.Equal(t, []uint64{0, 1, 4}, p.numbers())
-	require.EqualValues(t, 2, p.counts().Oversized)
-}
-
 // TestQueue: a lane moves so many bytes a second, and forgets what does not fit
 // into its queue.
 func TestQueue(t *testing.T) {
@@ -422,46 +411,4 @@ func TestSeed(t *testing.T) {
 	}
 	require.Equal(t, run(1), run(1))
 	require.NotEqual(t, run(1), run(2))
-}
-
-func TestNames(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, "sent", simnet.Sent.String())
-	require.Equal(t, "overflowed", simnet.Overflowed.String())
-	require.Equal(t, "what(99)", simnet.What(99).String())
-}
-
-// TestAllocations: a network that has warmed up allocates nothing.
-func TestAllocations(t *testing.T) {
-	n := simnet.New(1, 0)
-	nothing := func(*simnet.End, []byte) {}
-	a, b := n.Attach("a", nothing), n.Attach("b", nothing)
-	n.Join(a, b, simnet.Config{
-		Delay: 10, Jitter: 30, Loss: 0.1, Duplicate: 0.1, Reorder: 0.1, ReorderBy: 50, Flip: 0.1, Truncate: 0.1,
-		BytesPerSecond: 1e9, QueueDatagrams: 8,
-	})
-	datagram := make([]byte, 1000)
-	exchange := func() {
-		for range 16 {
-			a.Send(b, datagram)
-			b.Send(a, datagram)
-		}
-		n.Advance(n.Now() + 100)
-	}
-	for range 1000 {
-		exchange()
-	}
-	require.Zero(t, testing.AllocsPerRun(100, exchange))
-}
-
-func BenchmarkSend(b *testing.B) {
-	n := simnet.New(1, 0)
-	nothing := func(*simnet.End, []byte) {}
-	x, y := n.Attach("x", nothing), n.Attach("y", nothing)
-	n.Join(x, y, simnet.Config{Delay: 10_000, Jitter: 3000, Loss: 0.01, Duplicate: 0.01, Reorder: 0.01, ReorderBy: 5000, BytesPerSecond: 1e9})
-	datagram := make([]byte, 1024)
-	for b.Loop() {
-		x.Send(y, datagram)
-		n.Advance(n.Now() + 1000)
-	}
 }

@@ -16,7 +16,7 @@ type departure struct {
 	bytes int
 }
 
-// room says whether a datagram finds its place now.
+// room reports whether there is room for a datagram now.
 func (q *queue) room(c *Config, now time.Duration, bytes int) bool {
 	for q.head < len(q.waiting) && q.waiting[q.head].at <= now {
 		q.bytes -= q.waiting[q.head].bytes

@@ -1,6 +1,6 @@
-// What libibverbs.so.1 takes and returns by value: its enumerations and its
-// structures without pointers, with the layout that they have in the stable ABI
-// of rdma-core (the same from version 14 on). Names are those of verbs.h with
+// The types that libibverbs.so.1 takes and returns by value: its enumerations and
+// its structures without pointers, with the layout that they have in the stable
+// ABI of rdma-core (the same from version 14 on). Names are those of verbs.h with
 // abi_ in the place of ibv_. testdata/layout.c compares them with verbs.h.
 #ifndef IBV_ABI_ATTRIBUTES_H
 #define IBV_ABI_ATTRIBUTES_H

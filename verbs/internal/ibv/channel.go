@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// Channel tells about completions in the queues made on it that are armed.
+// Channel reports completions in armed queues that were made on it.
 type Channel struct {
 	context *Context
 	events  *notifier
@@ -42,9 +42,8 @@ func (c *Context) NewChannel() (*Channel, error) {
 	return ch, nil
 }
 
-// Wait sleeps until an armed queue got a completion, and takes all events that
-// there are. One goroutine at a time. Its error is that of ctx, or os.ErrClosed
-// after Close has begun.
+// Wait sleeps until an armed queue got a completion, and takes all pending events. One
+// goroutine at a time. Its error is that of ctx, or os.ErrClosed after Close has begun.
 func (ch *Channel) Wait(ctx context.Context) error {
 	if err := ch.events.wait(ctx, ch.take); err != nil {
 		return fmt.Errorf("waiting for completions of %s: %w", ch.context.name, err)
@@ -80,7 +79,7 @@ func (ch *Channel) detach() error {
 	return ch.destroy()
 }
 
-// destroy destroys the channel if nobody uses it. mu is held.
+// destroy destroys the channel if no queue uses it. mu is held.
 func (ch *Channel) destroy() error {
 	if !ch.closed || ch.queues > 0 || ch.channel == nil {
 		return nil

@@ -28,7 +28,7 @@ func (w *WC) Immediate() uint32 {
 	return binary.BigEndian.Uint32(stored[:])
 }
 
-// WithImm is the bit of WC.WCFlags that says that there is immediate data.
+// WithImm is the bit of WC.WCFlags for immediate data.
 const WithImm = 1 << 1
 
 // Values of WC.Opcode.

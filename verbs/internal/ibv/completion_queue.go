@@ -69,8 +69,8 @@ func (q *CQ) Poll(dst []WC, spins int) (n int, err error) {
 }
 
 // Arm asks for an event on the channel at the next completion; with
-// solicitedOnly, at the next that is solicited or failed. What came before the
-// call makes no event: poll after it.
+// solicitedOnly, at the next that is solicited or failed. A completion before
+// the call makes no event: poll after it.
 func (q *CQ) Arm(solicitedOnly bool) error {
 	var only C.int
 	if solicitedOnly {

@@ -41,7 +41,7 @@ func (c *Context) Close() error {
 	return nil
 }
 
-// QueryDevice asks what the device can do.
+// QueryDevice returns the device's limits.
 func (c *Context) QueryDevice() (DeviceAttr, error) {
 	var a C.struct_abi_device_attr
 	if errno := C.shim_query_device(c.library.calls, c.ctx, &a); errno != 0 {
@@ -69,7 +69,7 @@ func (c *Context) QueryDevice() (DeviceAttr, error) {
 	}, nil
 }
 
-// QueryPort asks what a port is like. Ports are numbered from 1.
+// QueryPort returns the attributes of a port. Ports are numbered from 1.
 func (c *Context) QueryPort(port int) (PortAttr, error) {
 	var a C.struct_abi_port_attr
 	p, err := byteOf("port", port)
@@ -118,8 +118,8 @@ func (c *Context) GIDs(port int) ([]GID, error) {
 	return gids, nil
 }
 
-// firstLine is what an attribute of the kernel says; empty if there is none,
-// which reading it tells with various errors.
+// firstLine is the value of a kernel attribute; empty if there is none, for
+// which reading gives various errors.
 func firstLine(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {

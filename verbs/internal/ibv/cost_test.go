@@ -21,7 +21,7 @@ func TestAllocs(t *testing.T) { // AllocsPerRun does not go with parallel tests
 	require.NoError(t, err)
 	defer srq.Close()
 	a, b := spans(t)
-	sends := []transport.WorkRequest{transport.Write(1, a, remote).And(b).With(transport.Signaled), transport.Send(2, a)}
+	sends := []transport.WorkRequest{transport.Write(1, a, remote).WithSecondSpan(b).With(transport.Signaled), transport.Send(2, a)}
 	receives := []transport.WorkRequest{transport.Recv(1, a), transport.Recv(2, b)}
 	wc := make([]WC, 4)
 	ch, cq, waiting := channel(t, o)

@@ -1,6 +1,6 @@
-// Package ibv binds libibverbs at run time, through cgo and a small C shim: it
-// needs a C compiler to be built, but neither the library nor its headers. In a
-// build without cgo, or not for Linux, Load says so and nothing else is of use.
+// Package ibv binds libibverbs at run time, through cgo and a small C shim: it needs
+// a C compiler to be built, but neither the library nor its headers. In a build
+// without cgo, or not for Linux, Load returns ErrMissing, and nothing else works.
 //
 // The package adds nothing to verbs: objects and names are those of libibverbs
 // and of the InfiniBand specification, a method is one call. What differs: a

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// failed is the error of a verbs call: what it was, and its errno.
+// failed is the error of a verbs call: its name, and its errno.
 func failed(errno syscall.Errno, format string, args ...any) error {
 	what := fmt.Sprintf(format, args...)
 	switch errno {

@@ -2,9 +2,10 @@
 
 package ibv
 
-// Interrupt makes the Wait that is under way, or else the next one, return early
-// and without an error, once. It may be called from anywhere.
+// Interrupt makes the current Wait, or else the next one, return early and
+// without an error, once. It may be called from anywhere.
 func (ch *Channel) Interrupt() { ch.events.interrupt() }
 
-// Resume takes back an Interrupt that no Wait has answered. By whoever calls Wait.
+// Resume takes back an Interrupt that no Wait has answered. By the goroutine that
+// calls Wait.
 func (ch *Channel) Resume() { ch.events.resume() }

@@ -44,7 +44,7 @@ func newNotifier(fd int, name string) (*notifier, error) {
 		return nil, fmt.Errorf("%s: duplicating the descriptor: %w", name, err)
 	}
 	file := os.NewFile(uintptr(duplicate), name)
-	// What the poller does not take has no deadlines either.
+	// A file that the poller refuses has no deadlines.
 	if err := file.SetReadDeadline(time.Time{}); err != nil {
 		_ = file.Close()
 		return nil, fmt.Errorf("%s cannot be polled: %w", name, err)
@@ -88,7 +88,7 @@ func (n *notifier) wait(ctx context.Context, try func() syscall.Errno) error {
 	}
 }
 
-// bind has the end of a context end the waits, and no longer that of another one.
+// bind has the end of a context end the waits, instead of that of another one.
 func (n *notifier) bind(ctx context.Context, done <-chan struct{}) {
 	n.release()
 	n.renew()
@@ -99,12 +99,12 @@ func (n *notifier) bind(ctx context.Context, done <-chan struct{}) {
 	unbind := context.AfterFunc(ctx, func() { _ = n.file.SetReadDeadline(past) })
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.unbind = unbind; n.closing.Load() { // while this was going on
+	if n.unbind = unbind; n.closing.Load() { // meanwhile
 		unbind()
 	}
 }
 
-// release lets go of the context.
+// release unbinds the context.
 func (n *notifier) release() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -117,7 +117,7 @@ func (n *notifier) release() {
 // past is a deadline that has passed.
 var past = time.Unix(1, 0)
 
-// interrupt ends the wait that is under way, or else the next one.
+// interrupt ends the current wait, or else the next one.
 func (n *notifier) interrupt() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -145,7 +145,7 @@ func (n *notifier) renew() {
 	}
 }
 
-// close ends wait, and returns when nobody is inside of it.
+// close ends wait, and returns when no wait is in progress.
 func (n *notifier) close() {
 	if n.closing.CompareAndSwap(false, true) {
 		n.release()

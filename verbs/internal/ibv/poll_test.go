@@ -19,7 +19,7 @@ func TestPoll(t *testing.T) {
 	_, err := qp.PostRecv([]transport.WorkRequest{transport.Recv(0, transport.Span{})}, 77)
 	require.NoError(t, err)
 	_, err = qp.PostSend([]transport.WorkRequest{
-		transport.WriteImm(0, a, remote, 0x11223344).And(b).With(transport.Signaled),
+		transport.WriteImm(0, a, remote, 0x11223344).WithSecondSpan(b).With(transport.Signaled),
 		transport.Send(0, a),
 		transport.Read(0, a, remote).With(transport.Signaled),
 	}, 10)

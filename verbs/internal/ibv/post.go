@@ -40,13 +40,12 @@ func requests(wrs []transport.WorkRequest) *C.struct_shim_request {
 	return (*C.struct_shim_request)(unsafe.Pointer(unsafe.SliceData(wrs)))
 }
 
-// PostSend posts requests in order with one crossing to C and no allocation.
-// Request i gets the WRID first+i; its ID stays behind. n is how many the device
-// took, which may be all of them even if there is an error: then they are in its
-// queue, but it could not be told so, and the queue pair is of no more use. The
-// error is ErrFull if there is no more room. wrs is the caller's again
-// afterwards, the spans belong to the device until they complete, and memory of
-// Inline requests is free. One goroutine at a time.
+// PostSend posts requests in order with one crossing to C and no allocation. Request i
+// gets the WRID first+i; its ID stays behind. n is how many the device took, which may
+// be all of them even if there is an error: then they are in its queue, but notifying
+// it failed, and the queue pair is unusable. The error is ErrFull if there is no more
+// room. wrs is the caller's again afterwards, the spans belong to the device until
+// they complete, and memory of Inline requests is free. One goroutine at a time.
 func (q *QP) PostSend(wrs []transport.WorkRequest, first uint64) (n int, err error) {
 	posted := C.shim_post_send(q.qp, requests(wrs), C.uint32_t(len(wrs)), C.uint64_t(first))
 	if posted.error != 0 {
@@ -75,9 +74,9 @@ func (q *QP) PostMarker(wrid uint64) error {
 	return nil
 }
 
-// Ring tells the kernel once more that there are requests in the send queue. Only
-// for rxe, whose doorbell is a system call: librxe makes it after every post. May be
-// called while others post and poll.
+// Ring notifies the kernel once more of requests in the send queue. Only for rxe,
+// whose doorbell is a system call, which librxe makes after every post. May be
+// called during posts and polls.
 func (q *QP) Ring() error {
 	if errno := C.shim_ring(q.qp); errno != 0 {
 		return failed(syscall.Errno(errno), "ringing the doorbell of queue pair %d on %s", q.QPN, q.pd.context.name)

@@ -216,8 +216,8 @@ func TestDeviceEveryOperation(t *testing.T) {
 			copy(mem, "hello, and here comes the rest")
 
 			// Two spans at both ends.
-			e.receive(t, 70, transport.Recv(0, mr.span(1000, 3)).And(mr.span(2000, 100)))
-			e.send(t, 10, transport.Send(0, mr.span(0, 6)).And(mr.span(10, 20)).With(transport.Signaled))
+			e.receive(t, 70, transport.Recv(0, mr.span(1000, 3)).WithSecondSpan(mr.span(2000, 100)))
+			e.send(t, 10, transport.Send(0, mr.span(0, 6)).WithSecondSpan(mr.span(10, 20)).With(transport.Signaled))
 			wc := e.completions(t, 0, 1)[0]
 			require.Equal(t, []any{uint64(10), uint32(WCSuccess), uint32(WCSend), e.qps[0].QPN}, []any{wc.WRID, wc.Status, wc.Opcode, wc.QPN})
 			wc = e.completions(t, 1, 1)[0]

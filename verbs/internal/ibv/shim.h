@@ -4,7 +4,7 @@
 //
 // Unless said otherwise, an int result is 0 or an errno, and a pointer result is
 // NULL with errno set. EPROTONOSUPPORT means that an object which the library
-// returned does not look like abi_objects.h says.
+// returned does not have the layout of abi_objects.h.
 #ifndef IBV_SHIM_H
 #define IBV_SHIM_H
 
@@ -136,8 +136,7 @@ uint32_t shim_qp_num(struct abi_qp *qp);
 int shim_modify_qp(const struct shim_library *l, struct abi_qp *qp, struct abi_qp_attr *attr, int mask);
 int shim_query_qp(const struct shim_library *l, struct abi_qp *qp, struct abi_qp_attr *attr, int mask);
 
-// The hot path. Request i gets the wr_id first+i. EINVAL for an operation that is
-// none.
+// The hot path. Request i gets the wr_id first+i. EINVAL for an unknown operation.
 struct shim_posted shim_post_send(struct abi_qp *qp, const struct shim_request *requests, uint32_t n, uint64_t first);
 struct shim_posted shim_post_recv(struct abi_qp *qp, const struct shim_request *requests, uint32_t n, uint64_t first);
 struct shim_posted shim_post_srq_recv(struct abi_srq *srq, const struct shim_request *requests, uint32_t n, uint64_t first);

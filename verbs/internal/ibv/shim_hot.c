@@ -36,7 +36,7 @@ static unsigned int send_flags(uint8_t flags)
 	       (flags & SHIM_FENCE ? ABI_SEND_FENCE : 0) | (flags & SHIM_SOLICITED ? ABI_SEND_SOLICITED : 0);
 }
 
-// Fills in all of wr but wr_id and next. 0 for an operation that is none.
+// Fills in all of wr but wr_id and next. 0 for an unknown operation.
 static int translate(struct abi_send_wr *wr, struct abi_sge *sges, const struct shim_request *r)
 {
 	wr->sg_list = sges;
@@ -76,8 +76,8 @@ static int translate(struct abi_send_wr *wr, struct abi_sge *sges, const struct 
 }
 
 // How many of the n requests that begin at first were taken, by what a device
-// says was the first that it did not take. It says nothing if it has all of them
-// in its queue but could not be told so: they are the device's then.
+// says was the first that it did not take. It names none if all are in its queue
+// but notifying it failed: the device has them then.
 static uint32_t accepted(const void *first, const void *bad, size_t size, uint32_t n)
 {
 	size_t before = (uintptr_t)bad - (uintptr_t)first;

@@ -13,7 +13,7 @@
 
 #include "shim_library.h"
 
-// An object's fields are not where they should be: no NULL, but of no use.
+// An object with an unexpected layout is not NULL, but unusable.
 static void *unknown_layout(void)
 {
 	errno = EPROTONOSUPPORT;

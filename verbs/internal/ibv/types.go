@@ -33,7 +33,7 @@ func nodeName(node int) string {
 	return fmt.Sprintf("node type %d", node)
 }
 
-// DeviceAttr is what a device can do.
+// DeviceAttr has the limits of a device.
 type DeviceAttr struct {
 	Firmware        string
 	VendorID        uint32
@@ -84,7 +84,7 @@ const (
 	LinkLayerEthernet   = 2
 )
 
-// PortAttr is what a port is like.
+// PortAttr has the attributes of a port.
 type PortAttr struct {
 	State       PortState
 	PhysState   int
@@ -104,7 +104,7 @@ type GID struct {
 	Interface string   // of RoCE; empty if unknown
 }
 
-// EventType says what an asynchronous event is about.
+// EventType is the kind of an asynchronous event.
 type EventType uint32
 
 // Asynchronous events.
@@ -185,7 +185,7 @@ type RTS struct {
 	RNRRetry    int // 7: for ever
 }
 
-// QPState is what the device says about a queue pair.
+// QPState is the state of a queue pair as the device reports it.
 type QPState struct {
 	State           int
 	RQPSN, SQPSN    uint32
@@ -203,5 +203,5 @@ type QPState struct {
 	DGID            [16]byte
 }
 
-// eventNumber is what an event is called that the library does not name.
+// eventNumber is the name of an event that the library does not name.
 func eventNumber(t EventType) string { return fmt.Sprintf("event %d", uint32(t)) }

@@ -1,0 +1,18 @@
+//go:build cgo && linux
+
+package ibv
+
+import (
+	"github.com/rfaas-go/rfaas/internal/provider"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// span is a part of a memory region as a provider gets it from the front,
+// with the device's own key.
+func (m *MR) span(off, n int) transport.Span {
+	return provider.SpanAt(address(m.mem)+uint64(off), n, m.LKey)
+}
+
+func (m *MR) remote(off, n int) transport.RemoteSpan {
+	return transport.RemoteSpan{Addr: address(m.mem) + uint64(off), Len: uint32(n), Key: transport.RKey(m.RKey)}
+}
