@@ -78,8 +78,7 @@ uint32_t work(void *args, uint32_t size, void *res)
 	memcpy((char *)res + 10, args, size);
 	return size + 10;
 }`)
-	status, _, stderr := run(t, dir, "pack", "-o", k.code, "--function", "work=work,idempotent", "native.so")
-	require.Equal(t, exitOK, status, stderr)
+	succeed(t, dir, "pack", "-o", k.code, "--function", "work=work,idempotent", "native.so")
 }
 
 func (k *killedCluster) startManager(address string) {
@@ -278,11 +277,8 @@ func (k *killedCluster) bills(of ...[]string) nodeBills {
 	k.t.Helper()
 	sum := nodeBills{}
 	for _, args := range of {
-		status, stdout, stderr := run(k.t, k.state, append([]string{"bill", "--by", "node", "--format", "json"}, args...)...)
-		require.Equal(k.t, exitOK, status, stderr)
-		for line := range strings.Lines(stdout) {
-			var row map[string]json.RawMessage
-			require.NoError(k.t, json.Unmarshal([]byte(line), &row))
+		stdout := succeed(k.t, k.state, append([]string{"bill", "--by", "node", "--format", "json"}, args...)...)
+		for _, row := range decodeLines[map[string]json.RawMessage](k.t, stdout) {
 			var node string
 			require.NoError(k.t, json.Unmarshal(row["node"], &node))
 			if sum[node] == nil {

@@ -56,8 +56,7 @@ uint32_t bomb(void *args, uint32_t size, void *res)
 	memcpy(res, "no memory", 9);
 	return 9;
 }`)
-	status, _, stderr := run(t, dir, "pack", "-o", "small.rfaas", "--function", "echo=echo", "--function", "bomb=bomb", "--memory", "16MiB", "memory.so")
-	require.Equal(t, exitOK, status, stderr)
+	succeed(t, dir, "pack", "-o", "small.rfaas", "--function", "echo=echo", "--function", "bomb=bomb", "--memory", "16MiB", "memory.so")
 	write(t, dir, "in", strings.Repeat("0123456789abcdef", effort.Of(20, 100)<<16))
 	for _, command := range [][]string{
 		{"invoke", "small.rfaas:echo", "--in", "in", "-o", "out/in"},
@@ -110,8 +109,7 @@ uint32_t isolated(void *args, uint32_t size, void *res)
 		{"invoke", "isolated.so"},
 		{"bench", "invoke-lat", "-f", "isolated.so", "--mode", "warm", "--iterations", "1"},
 	} {
-		status, _, stderr := run(t, dir, command...)
-		require.Equal(t, exitOK, status, stderr)
+		succeed(t, dir, command...)
 		status, stdout, stderr := run(t, dir, append(command, "--trust-code")...)
 		require.Equal(t, exitFailed, status, stderr)
 		require.Contains(t, stdout+stderr, "killed by signal 6 (aborted)")

@@ -35,10 +35,8 @@ type hostileSite struct {
 
 func newHostileSite(t *testing.T) *hostileSite {
 	t.Helper()
-	source, err := os.ReadFile("testdata/hostile.c")
-	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "hostile.so")
-	compile(t, path, string(source))
+	compile(t, path, read(t, "testdata/hostile.c"))
 	library, err := os.Open(path)
 	require.NoError(t, err)
 	defer library.Close()

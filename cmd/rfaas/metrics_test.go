@@ -74,8 +74,7 @@ func TestMetrics(t *testing.T) {
 	}
 	var bill row
 	require.True(t, eventually(programTimeout, func() bool {
-		status, stdout, stderr := run(t, dir, "bill", "--manager", c.url, "--format", "json")
-		require.Equal(t, exitOK, status, stderr)
+		stdout := succeed(t, dir, "bill", "--manager", c.url, "--format", "json")
 		at = metricsOf(t, admin)
 		ended := at[`rfaas_agent_leases_ended_total{reason="released"}`] > 0 && at[`rfaas_agent_cores{state="free"}`] == 2
 		return ended && at["rfaas_agent_accounts_waiting"] == 0 && stdout != "" && json.Unmarshal([]byte(stdout), &bill) == nil && bill.Invocations >= count &&
@@ -103,8 +102,7 @@ func TestMetrics(t *testing.T) {
 	require.EqualValues(t, 1, at[`rfaas_manager_nodes{state="ready"}`])
 	require.EqualValues(t, 2, at["rfaas_manager_cores"])
 	require.EqualValues(t, 1, at["rfaas_manager_reporting_agents"])
-	status, _, stderr := run(t, dir, "drain", "a", "--manager", c.url)
-	require.Equal(t, exitOK, status, stderr)
+	succeed(t, dir, "drain", "a", "--manager", c.url)
 	require.True(t, eventually(programTimeout, func() bool {
 		return metricsOf(t, admin)["rfaas_agent_draining"] == 1 && metricsOf(t, c.url)[`rfaas_manager_nodes{state="draining"}`] == 1
 	}))

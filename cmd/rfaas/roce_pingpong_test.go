@@ -92,7 +92,7 @@ func TestPingpongDefault(t *testing.T) {
 func TestPingpongRefuses(t *testing.T) {
 	needRoCEPort(t)
 	t.Parallel()
-	for want, args := range map[string][]string{
+	refuses(t, t.TempDir(), []string{"roce", "pingpong"}, map[string][]string{
 		"rfaas roce pingpong: --transport shm: speaks ":                                              {"--transport", "shm:"},
 		"rfaas roce pingpong: --transport nonsense: transport: ":                                     {"--transport", "nonsense"},
 		"rfaas roce pingpong: --transport softroce://192.0.2.8: transport: ":                         {"--transport", "softroce://192.0.2.8"},
@@ -105,20 +105,7 @@ func TestPingpongRefuses(t *testing.T) {
 		"rfaas roce pingpong: accepts at most 1 arg(s), received 2\n":                                {"a", "b"},
 		"rfaas roce pingpong: the client of which HOST?\n":                                           {""},
 		"rfaas roce pingpong: unknown shorthand flag: 'g' in -g\n":                                   {"-g", "1"},
-	} {
-		status, stdout, stderr := run(t, t.TempDir(), pingpongArgs("", args...)...)
-		require.Equal(t, exitUsage, status, stderr)
-		require.Empty(t, stdout)
-		require.Contains(t, stderr, want)
-		require.Contains(t, stderr, "See 'rfaas roce pingpong --help'.\n")
-	}
-	status, stdout, _ := run(t, t.TempDir(), "roce", "pingpong", "--help")
-	require.Equal(t, exitOK, status)
-	require.Contains(t, stdout, "\nExamples:\n  ")
-	text, _, _ := strings.Cut(stdout, "\nFlags:")
-	for line := range strings.SplitSeq(text, "\n") {
-		require.True(t, len(line) <= 80 || strings.HasPrefix(line, "  "), line)
-	}
+	})
 }
 
 // What can fail, fails with status 1 and says what to do.

@@ -86,18 +86,6 @@ func TestRunUnreadableFile(t *testing.T) {
 	require.Contains(t, stdout, "  secret: permission denied\n")
 }
 
-// An empty file is an input like others to functions that take it.
-func TestRunEmptyFile(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-
-	status, stdout, stderr := run(t, dir, "run", "-f", "echo", "-o", "out", write(t, dir, "empty", ""))
-
-	require.Equal(t, exitOK, status, stderr)
-	require.Contains(t, stdout, "echo: 1 of 1 input done")
-	require.Empty(t, read(t, dir, "out/empty"))
-}
-
 // An input larger than a slot may be fails, and only that one.
 func TestRunTooLarge(t *testing.T) {
 	t.Parallel()
