@@ -228,7 +228,7 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 		f.memory = byteSize(int64(info.Totalram) * int64(info.Unit) / 4 * 3)
 	}
 	if f.state == "" {
-		if f.state, err = stateFolder(f.name); err != nil {
+		if f.state, err = stateFolder("agent-" + f.name); err != nil {
 			return agent.Config{}, err
 		}
 	}
@@ -283,11 +283,8 @@ func (f *agentFlags) checkAddresses(serving *serverCredentials) error {
 	return check("--admin", f.admin)
 }
 
-// stateFolder is where an agent's state is kept.
-func stateFolder(name string) (string, error) { return stateHome("agent-" + name) }
-
-// stateHome is where this user's state is kept, of one kind.
-func stateHome(of string) (string, error) {
+// stateFolder is where this user's state is kept, of an agent or a manager.
+func stateFolder(of string) (string, error) {
 	folder := os.Getenv("XDG_STATE_HOME")
 	if folder == "" {
 		home, err := os.UserHomeDir()

@@ -75,7 +75,7 @@ func (f *billFlags) run(ctx context.Context, out io.Writer) (err error) {
 				return usageError("which node? name it with --name: %w", err)
 			}
 		}
-		if f.state, err = stateFolder(f.name); err != nil {
+		if f.state, err = stateFolder("agent-" + f.name); err != nil {
 			return err
 		}
 	}

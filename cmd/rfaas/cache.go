@@ -1,10 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -14,7 +14,7 @@ import (
 )
 
 func (p *program) cacheCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "cache",
 		Short: "Keep function packages by their digests",
 		Long: `cache keeps function packages of this user, each once, by its digest. What is in
@@ -29,13 +29,7 @@ are called directly are not put into it.`,
 		Example: `  rfaas cache add hello.rfaas
   rfaas run -f sha256:0123...cdef:greet people/*
   rfaas cache list`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return usageError("which command? there are: add, list, delete")
-		},
-	}
-	cmd.AddCommand(p.cacheAddCommand(), p.cacheListCommand(), p.cacheDeleteCommand())
-	return cmd
+	}, p.cacheAddCommand(), p.cacheListCommand(), p.cacheDeleteCommand())
 }
 
 func (p *program) cacheAddCommand() *cobra.Command {
@@ -47,12 +41,7 @@ digests. A FILE is a package, or what 'rfaas pack' makes one of: a shared
 object, a WebAssembly module, a folder or a manifest.`,
 		Example: `  rfaas cache add hello.rfaas
   rfaas run -f $(rfaas cache add hello.so | grep -o 'sha256:.*'):greet people/*`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usageError("which FILE? packages, shared objects or WebAssembly modules")
-			}
-			return nil
-		},
+		Args: needArgs(1, math.MaxInt, "which FILE? packages, shared objects or WebAssembly modules"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cache, err := openPackageCache(p.logging.log)
 			if err != nil {
@@ -112,14 +101,7 @@ time first. It does not verify them.`,
 
 func writeCached(w io.Writer, all []cached, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		for _, c := range all {
-			if err := e.Encode(c); err != nil {
-				return err
-			}
-		}
-		return nil
+		return writeJSON(w, all...)
 	}
 	var b strings.Builder
 	for _, c := range all {
@@ -145,12 +127,7 @@ func (p *program) cacheDeleteCommand() *cobra.Command {
 		Short:   "Delete packages from the cache",
 		Long:    `delete deletes packages from the cache, but none that a program just uses.`,
 		Example: `  rfaas cache delete sha256:0123...cdef`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usageError("which package? a DIGEST, as 'rfaas cache list' shows it")
-			}
-			return nil
-		},
+		Args:    needArgs(1, math.MaxInt, "which package? a DIGEST, as 'rfaas cache list' shows it"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return cachedDigests(), cobra.ShellCompDirectiveNoFileComp
 		},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"text/tabwriter"
@@ -18,17 +19,13 @@ import (
 )
 
 func (p *program) leaseCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "lease",
 		Short: "List and end the leases of nodes",
 		Long:  `lease lists the leases that there are at the nodes of a cluster, and ends some.`,
 		Example: `  rfaas lease list --manager http://` + defaultManagerAddress + `
   rfaas lease end node-1 3-17 --manager http://` + defaultManagerAddress,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return usageError("which command? there are: list, end") },
-	}
-	cmd.AddCommand(p.leaseListCommand(), p.leaseEndCommand())
-	return cmd
+	}, p.leaseListCommand(), p.leaseEndCommand())
 }
 
 // ownerTimeout bounds a request to an agent.
@@ -77,13 +74,7 @@ type nodeLease struct {
 
 func writeLeases(w io.Writer, all []nodeLease, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(w)
-		for _, l := range all {
-			if err := e.Encode(l); err != nil {
-				return err
-			}
-		}
-		return nil
+		return writeJSON(w, all...)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "node\tlease\ttenant\tworkers\tcores\tmemory\tstate\tage\tleft")
@@ -104,10 +95,8 @@ func (p *program) leaseEndCommand() *cobra.Command {
 that the agent gives; then their processes are ended. Tenants are told the
 reason, and get workers elsewhere if they can.`,
 		Example: `  rfaas lease end node-1 3-17 --manager http://` + defaultManagerAddress,
+		Args:    needArgs(2, math.MaxInt, "which ones? give a NODE and the LEASEs, as 'rfaas lease list' shows them"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) < 2 {
-				return usageError("which ones? give a NODE and the LEASEs, as 'rfaas lease list' shows them")
-			}
 			nodes, as, err := p.nodesNamed(cmd.Context(), &at, args[:1])
 			if err != nil {
 				return err
@@ -136,10 +125,8 @@ func (p *program) drainCommand() *cobra.Command {
 Their agents go on, to be ended when 'rfaas nodes' shows that all their cores
 are free.`,
 		Example: `  rfaas drain node-1 --manager http://` + defaultManagerAddress + ` --reason "new kernel tonight"`,
+		Args:    needArgs(1, math.MaxInt, "which NODE? 'rfaas nodes' shows them"),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			if len(names) == 0 {
-				return usageError("which NODE? 'rfaas nodes' shows them")
-			}
 			nodes, as, err := p.nodesNamed(cmd.Context(), &at, names)
 			if err != nil {
 				return err

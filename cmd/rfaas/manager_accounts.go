@@ -42,7 +42,7 @@ type accountFlags struct {
 // open opens the ledger and listens for agents.
 func (f *accountFlags) open(p *program, serving *serverCredentials) (_ *accounts, err error) {
 	if f.state == "" {
-		if f.state, err = stateHome("manager"); err != nil {
+		if f.state, err = stateFolder("manager"); err != nil {
 			return nil, err
 		}
 	}

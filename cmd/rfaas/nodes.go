@@ -57,13 +57,7 @@ it goes on, and prints a line for each change until Ctrl-C.`,
 
 func writeNodes(w io.Writer, nodes []manager.Node, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(w)
-		for _, n := range nodes {
-			if err := e.Encode(n); err != nil {
-				return err
-			}
-		}
-		return nil
+		return writeJSON(w, nodes...)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "node\tcores\tfree\tmemory\tfree\tstate\ttransports\tlabels")

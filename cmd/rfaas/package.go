@@ -61,10 +61,10 @@ func openFunction(name string, flags *codeFlags) (f *function, close func(), err
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.code == nil || f.code.runtime != runtime.Wasm {
-		err = flags.unused(name)
-	} else {
+	if f.code != nil && f.code.runtime == runtime.Wasm {
 		err = flags.mount(f.code)
+	} else if len(flags.directories) > 0 {
+		err = usageError("--wasi-directory: %s is no WebAssembly module", name)
 	}
 	if err != nil {
 		close()

@@ -117,11 +117,11 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 		}
 	}()
 	plan, err := job.NewPlan(job.PlanConfig{
-		Names: inputs, Stdin: cmd.InOrStdin(), Directory: f.directory(),
+		Names: inputs, Stdin: cmd.InOrStdin(), Directory: outputPath(f.output),
 		Extension: function.extension, LimitBytes: mostInput(f.slotBytes),
 	})
 	if err != nil {
-		return asUsage(err)
+		return asUsage[*job.MisuseError](err)
 	}
 	from, workers, note, err := f.source(cmd.Context(), p, function, device, len(inputs))
 	if err != nil {

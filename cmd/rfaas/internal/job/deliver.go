@@ -48,7 +48,7 @@ func (s *stream) deliver(in *Input, result []byte) error {
 	defer s.mu.Unlock()
 	s.await(in)
 	if _, err := s.w.Write(result); err != nil {
-		return fmt.Errorf("writing to the standard output: %w", cause(err))
+		return fmt.Errorf("writing to the standard output: %w", atomicfile.WithoutPath(err))
 	}
 	return nil
 }
