@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -103,8 +104,7 @@ func newSite(t *testing.T, cores int, edit func(*agent.Config)) *site {
 		p.Functions = append(p.Functions, executor.Function{Name: name, Entry: name, Idempotent: name != "crash"})
 	}
 	require.NoError(t, a.Offer(t.Context(), [32]byte{}, p))
-	l, err := transport.Listen("unix", fmt.Sprintf("@%s-%d", t.Name(), siteNumber()))
-	require.NoError(t, err)
+	l := listen(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &site{Agent: a, address: "unix:" + l.Addr().String(), cancel: cancel}
 	s.ended.Go(func() { s.Serve(ctx, l) })
@@ -117,30 +117,65 @@ func newSite(t *testing.T, cores int, edit func(*agent.Config)) *site {
 	return s
 }
 
-var siteNumber = func() func() int {
-	var mu sync.Mutex
-	n := os.Getpid() * 1000
-	return func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		n++
-		return n
-	}
-}()
+var sockets atomic.Int64
 
-func newClient(t *testing.T, sites ...*site) *alloc.Client {
+// listen listens at a name of its own.
+func listen(t *testing.T) *transport.Listener {
 	t.Helper()
+	l, err := transport.Listen("unix", fmt.Sprintf("@%s-%d-%d", t.Name(), os.Getpid(), sockets.Add(1)))
+	require.NoError(t, err)
+	return l
+}
+
+// register keeps the site registered with a manager until it is to leave, or the test ends.
+func (s *site) register(t *testing.T, url string) (leave func()) {
+	t.Helper()
+	c, err := manager.NewClient(url, nil)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var registering sync.WaitGroup
+	registering.Go(func() {
+		if err := s.Register(ctx, c, manager.Node{Addresses: []manager.Address{s.listed(t)}}); err != nil {
+			t.Error(err)
+		}
+	})
+	leave = func() { cancel(); registering.Wait() }
+	t.Cleanup(leave)
+	return leave
+}
+
+// listed is the site's address as managers list it.
+func (s *site) listed(t *testing.T) manager.Address {
+	return manager.Address{Network: "unix", Address: s.address[len("unix:"):], Transport: "shm", Wire: openDevice(t).Capabilities().Wire}
+}
+
+func openDevice(t *testing.T) *transport.Device {
 	device, err := transport.Open("shm:")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, device.Close()) })
-	cfg := alloc.Config{Device: device, Tenant: "tenant", Logger: log(t)}
-	for _, s := range sites {
-		cfg.Agents = append(cfg.Agents, s.address)
+	return device
+}
+
+// openClient makes a client over shared memory.
+func openClient(t *testing.T, cfg alloc.Config) *alloc.Client {
+	t.Helper()
+	cfg.Device, cfg.Tenant = openDevice(t), "tenant"
+	if cfg.Logger == nil {
+		cfg.Logger = log(t)
 	}
 	c, err := alloc.Open(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return c
+}
+
+func newClient(t *testing.T, sites ...*site) *alloc.Client {
+	t.Helper()
+	var cfg alloc.Config
+	for _, s := range sites {
+		cfg.Agents = append(cfg.Agents, s.address)
+	}
+	return openClient(t, cfg)
 }
 
 func soon(t *testing.T) context.Context {
@@ -473,9 +508,8 @@ func TestStrangers(t *testing.T) {
 	require.ErrorIs(t, err, transport.ErrRejected)
 }
 
-// An agent that was killed and started anew has forgotten its leases; its clients get
-// others.
-func TestAgentStartsAnew(t *testing.T) {
+// One agent at a time has a state folder, and each start has an epoch of its own.
+func TestState(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	state, err := agent.OpenState(folder)
@@ -551,12 +585,9 @@ func TestManagerIsTold(t *testing.T) {
 	ledger, err := accounting.OpenLedger(filepath.Join(folder, "ledger"), accounting.LedgerConfig{Logger: log(t)})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, ledger.Close()) }()
-	device, err := transport.Open("shm:")
-	require.NoError(t, err)
-	defer device.Close()
+	device := openDevice(t)
 	server := words.NewServer(words.ServerConfig{Devices: []*transport.Device{device}, Ledger: ledger, Every: 10 * time.Millisecond, Logger: log(t)})
-	l, err := transport.Listen("unix", fmt.Sprintf("@%s-%d", t.Name(), siteNumber()))
-	require.NoError(t, err)
+	l := listen(t)
 	defer l.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
@@ -569,22 +600,13 @@ func TestManagerIsTold(t *testing.T) {
 	defer m.Close()
 	web := httptest.NewServer(m)
 	defer web.Close()
-	url := web.URL
 
 	calls := func(state *agent.State, told bool) {
 		t.Helper()
 		s := newSite(t, 1, func(cfg *agent.Config) { cfg.State = state })
-		registered, leave := context.WithCancel(ctx)
-		var registering sync.WaitGroup
+		leave := func() {}
 		if told {
-			mc, err := manager.NewClient(url, nil)
-			require.NoError(t, err)
-			registering.Go(func() {
-				about := manager.Node{Addresses: []manager.Address{{Network: "unix", Address: s.address[len("unix:"):], Transport: "shm", Wire: device.Capabilities().Wire}}}
-				if err := s.Register(registered, mc, about); err != nil {
-					t.Error(err)
-				}
-			})
+			leave = s.register(t, web.URL)
 		}
 		p := newPool(t, newClient(t, s), alloc.Order{})
 		for range 10 {
@@ -602,7 +624,6 @@ func TestManagerIsTold(t *testing.T) {
 			}, patience, 10*time.Millisecond)
 		}
 		leave()
-		registering.Wait()
 		s.cancel()
 		s.ended.Wait()
 		require.NoError(t, s.Close())
@@ -627,15 +648,12 @@ func TestManagerIsTold(t *testing.T) {
 	require.Equal(t, "2\n", string(told))
 }
 
-// A closed client says so to those who wait.
 // A client that is closed while it asks for a lease gives it back: it does not have to
 // expire.
 func TestClosedWhileAsking(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 100, nil)
-	device, err := transport.Open("shm:")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, device.Close()) }()
+	device := openDevice(t)
 	for i := range 100 {
 		c, err := alloc.Open(t.Context(), alloc.Config{Device: device, Tenant: "tenant", Agents: []string{s.address}})
 		require.NoError(t, err)
@@ -652,6 +670,7 @@ func TestClosedWhileAsking(t *testing.T) {
 	free(t, s, 100)
 }
 
+// Requests that wait end when their client is closed.
 func TestClosedClient(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, &site{address: "unix:@nobody-listens-here"})

@@ -23,6 +23,15 @@ import (
 	_ "github.com/rfaas-go/rfaas/transport/loopback"
 )
 
+// loopback opens a device that is closed when the test ends.
+func loopback(t *testing.T) *transport.Device {
+	t.Helper()
+	device, err := transport.Open("loopback:")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, device.Close()) })
+	return device
+}
+
 func TestAgentAddresses(t *testing.T) {
 	t.Parallel()
 	for _, a := range []string{"unix:/a", "unix:@a", "tcp:localhost:1", "tls:host:1"} {
@@ -38,9 +47,7 @@ func TestAgentAddresses(t *testing.T) {
 // What a manager lists with TLS is dialled with it.
 func TestListedAddress(t *testing.T) {
 	t.Parallel()
-	device, err := transport.Open("loopback:")
-	require.NoError(t, err)
-	defer device.Close()
+	device := loopback(t)
 	c := &Client{cfg: Config{Device: device}}
 	for want, a := range map[string]manager.Address{
 		"tls:host:1": {Network: "tcp", Address: "host:1", TLS: true},
@@ -105,9 +112,7 @@ func TestDialTLS(t *testing.T) {
 func TestLeaseOfNobody(t *testing.T) {
 	t.Parallel()
 	s := newTLSServer(t)
-	device, err := transport.Open("loopback:")
-	require.NoError(t, err)
-	defer device.Close()
+	device := loopback(t)
 	c, err := Open(t.Context(), Config{Device: device, Agents: []string{"tls:" + s.Listener.Addr().String()}})
 	require.NoError(t, err)
 	defer c.Close()
@@ -195,9 +200,7 @@ func TestPlainAgainstTLS(t *testing.T) {
 	require.NoError(t, err)
 	l := transport.Serve(tls.NewListener(inner, s.TLS))
 	defer l.Close()
-	device, err := transport.Open("loopback:")
-	require.NoError(t, err)
-	defer device.Close()
+	device := loopback(t)
 	domain, err := device.NewProtectionDomain()
 	require.NoError(t, err)
 	defer domain.Close()

@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/internal/transcript"
-	"github.com/rfaas-go/rfaas/transport"
 )
 
 // warnings are the lines of a log that tell of waits.
@@ -32,9 +31,7 @@ func warnings(log *transcript.Transcript) []string {
 func TestWaitIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		device, err := transport.Open("loopback:")
-		require.NoError(t, err)
-		defer device.Close()
+		device := loopback(t)
 		var log transcript.Transcript
 		c, err := Open(t.Context(), Config{
 			Device: device, Agents: []string{"unix:@a", "unix:@b"}, Tenant: "t", Logger: slog.New(slog.NewTextHandler(&log, nil)),

@@ -2,10 +2,7 @@ package words
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"net"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -23,8 +20,7 @@ func TestWordsOfOthers(t *testing.T) {
 	for _, url := range []string{"loopback:", "shm:", "softroce:"} {
 		t.Run(url, func(t *testing.T) {
 			t.Parallel()
-			b := &bank{t: t, url: url, path: filepath.Join(t.TempDir(), "ledger"), addr: fmt.Sprintf("@words-%d", rand.Uint64()), every: 5 * time.Millisecond}
-			b.open()
+			b := newBank(t, url, 5*time.Millisecond)
 			victim := newReporter(b, "victim") // so that there is something to read, and to add to
 			require.NoError(t, victim.connect(t.Context()))
 			require.NoError(t, victim.tell(t.Context()))

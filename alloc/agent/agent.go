@@ -278,10 +278,7 @@ func (a *Agent) fence(l *lease.Lease) {
 			a.log.Error("cores of an ended lease stay out of stock, as something may still run on them", "lease", l.ID, "cores", l.Cores, "reason", errors.Join(errs...))
 			return
 		}
-		cpu := time.Duration(0)
-		for _, w := range workers {
-			cpu += w.cpuTime()
-		}
+		cpu := cpuTime(workers)
 		a.countLingering(true)
 		a.with(func(n *lease.Node, _ time.Duration) { a.fenced(n, l, cpu) })
 	})
@@ -317,11 +314,7 @@ func (a *Agent) keepAccounts() {
 			}
 			a.mu.Unlock()
 			for id, all := range workers {
-				cpu := time.Duration(0)
-				for _, w := range all {
-					cpu += w.cpuTime()
-				}
-				a.meter.progress(id, a.now(), cpu)
+				a.meter.progress(id, a.now(), cpuTime(all))
 			}
 			a.countLingering(false)
 		}
@@ -404,11 +397,7 @@ func (a *Agent) Close() error {
 	a.ending.Wait()
 	a.mu.Lock()
 	for _, l := range a.node.Leases() { // whose processes were ended with the supervisors
-		cpu := time.Duration(0)
-		for _, w := range a.workers[l.ID] {
-			cpu += w.cpuTime()
-		}
-		a.meter.end(l.ID, a.now(), cpu)
+		a.meter.end(l.ID, a.now(), cpuTime(a.workers[l.ID]))
 	}
 	a.mu.Unlock()
 	errs = append(errs, a.meter.close())

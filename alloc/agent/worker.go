@@ -262,6 +262,14 @@ func (w *worker) cpuTime() time.Duration {
 	return w.cpu + w.process.CPUTime()
 }
 
+// cpuTime is that of several workers.
+func cpuTime(workers []*worker) (sum time.Duration) {
+	for _, w := range workers {
+		sum += w.cpuTime()
+	}
+	return sum
+}
+
 // drain has the process take no more calls.
 func (w *worker) drain() {
 	w.mu.Lock()

@@ -1,7 +1,9 @@
 package lease
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -122,12 +124,7 @@ func (c *Client) Disconnected(why string) {
 
 // Leases are those that are held, by ID.
 func (c *Client) Leases() []*Held {
-	all := make([]*Held, 0, len(c.leases))
-	for _, h := range c.leases {
-		all = append(all, h)
-	}
-	slices.SortFunc(all, func(a, b *Held) int { return int(int64(a.ID - b.ID)) })
-	return all
+	return slices.SortedFunc(maps.Values(c.leases), func(a, b *Held) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // Ask requests a lease. The event that ends the request has its number.

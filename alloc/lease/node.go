@@ -1,7 +1,9 @@
 package lease
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -154,12 +156,7 @@ func (n *Node) Lease(id ID) *Lease { return n.leases[id] }
 
 // Leases are all, those that are being fenced too, by ID.
 func (n *Node) Leases() []*Lease {
-	all := make([]*Lease, 0, len(n.leases))
-	for _, l := range n.leases {
-		all = append(all, l)
-	}
-	slices.SortFunc(all, func(a, b *Lease) int { return int(int64(a.ID - b.ID)) })
-	return all
+	return slices.SortedFunc(maps.Values(n.leases), func(a, b *Lease) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // Actions takes what is to be done, appended to buf.
