@@ -37,7 +37,7 @@ type ledgerFile interface {
 
 // LedgerConfig describes a ledger. The zero value will do.
 type LedgerConfig struct {
-	// Logger is told of a tail that was cut off. It may be nil.
+	// Logger gets a warning when a torn tail is cut off. It may be nil.
 	Logger *slog.Logger
 }
 
@@ -85,7 +85,7 @@ func openOrCreateLedger(path string) (*os.File, error) {
 			return file, err
 		}
 		file, err = createWhole(path, []byte(ledgerHeader), true)
-		if !errors.Is(err, fs.ErrExist) { // else somebody else was quicker
+		if !errors.Is(err, fs.ErrExist) { // else another process was quicker
 			return file, err
 		}
 	}
@@ -111,7 +111,7 @@ func (l *Ledger) load(file *os.File, log *slog.Logger) error {
 		return nil
 	}
 	if log != nil {
-		log.Warn("a ledger's last append did not come to its end, what it left is cut off",
+		log.Warn("a ledger's last append is incomplete: the rest of it is cut off",
 			"path", l.path, "offset", end, "bytes", info.Size()-end)
 	}
 	l.torn = true

@@ -130,7 +130,7 @@ func TestRequestIsGivenUp(t *testing.T) {
 
 // What no node will ever have is refused at once, also when there are more full nodes
 // than are asked in a round.
-func TestNobodyHasAsMuch(t *testing.T) {
+func TestTooMuchForAllNodes(t *testing.T) {
 	t.Parallel()
 	url, _ := newCluster(t, 1, 1, 1, 1, 1)
 	c := newManaged(t, url, nil)

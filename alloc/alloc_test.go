@@ -265,7 +265,7 @@ func TestManyCalls(t *testing.T) {
 	require.EqualValues(t, callerCount*each, u[accounting.Invocations])
 }
 
-// Peers that connect and say nothing hold nobody up.
+// Peers that connect and say nothing do not delay others.
 func TestSilentPeers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, nil)
@@ -279,7 +279,7 @@ func TestSilentPeers(t *testing.T) {
 	require.NoError(t, p.Close())
 }
 
-// Nobody gets what others have, and whoever waits gets it when it is free.
+// What others have is not granted, and a request that waits gets it when it is free.
 func TestFullNode(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, nil)
@@ -308,7 +308,7 @@ func TestFullNode(t *testing.T) {
 	free(t, s, 2)
 }
 
-// Who wants more workers than a full node has in all, and begins with fewer, waits.
+// A request for more workers than a full node has in all, which begins with fewer, waits.
 func TestFullNodeIsSmall(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, nil)
@@ -327,7 +327,7 @@ func TestFullNodeIsSmall(t *testing.T) {
 	require.NoError(t, q.Close())
 }
 
-// Who can do with fewer workers gets those that there are.
+// A request that can begin with fewer workers gets those that are free.
 func TestAtLeast(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, nil)
@@ -368,7 +368,7 @@ func TestWorkerOverstays(t *testing.T) {
 	require.ErrorIs(t, syscall.Kill(first, 0), syscall.ESRCH, "the one before is gone")
 }
 
-// A lease that nobody renews ends, with its processes.
+// A lease that is not renewed ends, with its processes.
 func TestClientGoes(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, nil)
@@ -477,7 +477,7 @@ func TestPackageIsSent(t *testing.T) {
 	require.ErrorContains(t, err, "this agent takes up to 1000")
 }
 
-// Whoever has no token of a lease, or that of one that has ended, gets to no worker.
+// A client without the token of a lease, or with that of one that has ended, reaches no worker.
 func TestStrangers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, nil)

@@ -107,9 +107,8 @@ func TestDialTLS(t *testing.T) {
 	}
 }
 
-// Who leases from an agent that is not to be trusted is told so at once, and does not wait
-// for it to become another one.
-func TestLeaseOfNobody(t *testing.T) {
+// A lease from an agent that is not trusted fails at once.
+func TestLeaseFromUntrustedAgent(t *testing.T) {
 	t.Parallel()
 	s := newTLSServer(t)
 	device := loopback(t)
@@ -154,7 +153,7 @@ func TestDialWithoutTLS(t *testing.T) {
 	stream.Close()
 }
 
-// Whoever has taken the name of an agent's socket is told nothing, if it is somebody else.
+// Nothing is sent to another user's process that has taken the name of an agent's socket.
 func TestDialSocketOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	own, err := net.Listen("unix", fmt.Sprintf("@%s-%d", t.Name(), os.Getpid()))
@@ -189,10 +188,10 @@ func TestDialSocketOfAnotherUser(t *testing.T) {
 	}()
 	require.NoError(t, <-listening)
 	_, err = new(Config).dial(t.Context(), "unix:"+name)
-	require.EqualError(t, err, fmt.Sprintf("unix:%s: user 12345 listens there: must be user 0, who asks, or root", name))
+	require.EqualError(t, err, fmt.Sprintf("unix:%s: user 12345 listens there: must be user 0, as this process, or root", name))
 }
 
-// Who speaks plainly to an agent that speaks TLS is refused.
+// A client without TLS is refused by an agent with TLS.
 func TestPlainAgainstTLS(t *testing.T) {
 	t.Parallel()
 	s := newTLSServer(t)

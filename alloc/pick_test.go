@@ -152,7 +152,7 @@ func TestShares(t *testing.T) {
 			require.Equal(t, min(workers, room), sum)
 		}
 		if !o.Pack && all[0].room > 0 && len(shares) > 1 {
-			require.LessOrEqual(t, most-least, 1, "who has less than another has no more room")
+			require.LessOrEqual(t, most-least, 1, "a node with less than another has no more room")
 		}
 	}
 }

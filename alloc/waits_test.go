@@ -27,7 +27,7 @@ func warnings(log *transcript.Transcript) []string {
 }
 
 // A request that gets no workers says so to the log, again after pauses that grow, with
-// the reasons: not only when it is refused, also when nobody answers.
+// the reasons: not only when it is refused, also when no agent answers.
 func TestWaitIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestWaitIsTold(t *testing.T) {
 	})
 }
 
-// Lanes that wait share their lines. A dial in vain does not begin a new wait, and what is
+// Lanes that wait share their lines. A failed dial does not begin a new wait, and what is
 // got ends it.
 func TestWaitOfLanes(t *testing.T) {
 	t.Parallel()

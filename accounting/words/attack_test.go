@@ -13,8 +13,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Whoever is connected, and even knows the keys of another one's words, can neither read
-// nor add to them: they are of another protection domain.
+// An agent that knows the keys of another one's words can neither read nor add to them:
+// they are of another protection domain.
 func TestWordsOfOthers(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"loopback:", "shm:", "softroce:"} {

@@ -1,5 +1,5 @@
 // Package words is how agents tell a manager what has been used: each adds its progress
-// to words in the manager's memory with FetchAdd, and nobody's processor has to be asked.
+// to words in the manager's memory with FetchAdd, without the manager's processor.
 //
 // # The two sides
 //

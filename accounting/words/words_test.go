@@ -251,7 +251,7 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// A manager that is away is said once, and not at each attempt.
+// That the manager is away is logged once, and not at each attempt.
 func TestAwayIsSaidOnce(t *testing.T) {
 	t.Parallel()
 	device, err := transport.Open("loopback:")

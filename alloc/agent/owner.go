@@ -70,7 +70,7 @@ func (a *Agent) Draining() bool {
 	return a.node.Draining()
 }
 
-// ServeHTTP answers the node's owner, who has to be known to be it:
+// ServeHTTP answers the node's owner. The server has to authenticate the owner before:
 //
 //	GET    /v1/leases             {"leases":[LeaseInfo...]}
 //	DELETE /v1/leases/ID?reason=  ends one with notice

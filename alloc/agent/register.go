@@ -58,7 +58,7 @@ func (a *Agent) report(ctx context.Context, m *manager.Client) {
 	}
 	e, address := a.accountingAt(m.Accounting())
 	if e == nil {
-		a.log.Error("the manager keeps accounts, and none of its transports is one of this agent: it is not told what is used", "manager", m.Accounting(), "agent", a.cfg.Transports)
+		a.log.Error("the manager keeps accounts, and none of its transports is one of this agent: usage is not reported to it", "manager", m.Accounting(), "agent", a.cfg.Transports)
 		return
 	}
 	words.Report(ctx, words.ReporterConfig{

@@ -12,7 +12,7 @@ import (
 // Stats is the state of an agent at a moment, and what it has counted since New.
 type Stats struct {
 	// Free is what new leases can get, Leased what leases have, Fencing what ended leases
-	// have whose processes are not known to be gone, Withheld what nobody gets: the owner
+	// have whose processes are not known to be gone, Withheld what is kept back: the owner
 	// has it, or the node is draining. Together they are all that the agent has.
 	Free, Leased, Fencing, Withheld lease.Capacity
 	// Leases counts those that there are, by state.
@@ -24,7 +24,7 @@ type Stats struct {
 	// Ended counts leases that have ended, their fence included, by reason.
 	Ended map[lease.Reason]uint64
 	// Refused counts refusals that were sent, by reason: of leases and of packages.
-	// lease.Stranger: of connections of those who did not prove who they are.
+	// lease.Stranger counts connections that were not authenticated.
 	Refused map[lease.Reason]uint64
 	// WorkersStarted counts processes of workers, WorkersEnded those that have ended, by
 	// reason. lease.NoReason: the agent has ended it, as its lease had ended or its client
@@ -34,7 +34,7 @@ type Stats struct {
 
 	// Accounts are what tenants have used since New: one for each tenant that ever had a
 	// lease, in no order. A lease in use counts up to a second later, one that is not used
-	// when it has ended. Values do not get less.
+	// when it has ended. Values never decrease.
 	Accounts []words.Account
 	// Manager is nil while Register does not run.
 	Manager *ManagerStats

@@ -65,7 +65,7 @@ type Client struct {
 	epoch     uint64
 	asked     map[uint32]asked
 	leases    map[ID]*Held
-	returned  map[ID]*Held // whose end was not heard of
+	returned  map[ID]*Held // whose end is not known yet
 	messages  []Message
 	events    []Event
 }
@@ -96,7 +96,7 @@ func (c *Client) Events(buf []Event) []Event {
 	return buf
 }
 
-// Connected tells of a new connection, and what the node's greeting said. Leases of an
+// Connected notes a new connection, and the epoch of the node's greeting. Leases of an
 // earlier life of the agent have ended.
 func (c *Client) Connected(now time.Duration, epoch uint64) {
 	c.connected, c.epoch = true, epoch
@@ -110,7 +110,7 @@ func (c *Client) Connected(now time.Duration, epoch uint64) {
 	}
 }
 
-// Disconnected tells of its end. Requests have failed; leases live on, and cannot be
+// Disconnected notes its end. Requests have failed; leases live on, and cannot be
 // renewed before there is another connection.
 func (c *Client) Disconnected(why string) {
 	c.connected = false

@@ -32,7 +32,7 @@ const (
 	helloMagic = "rfls"
 	helloBytes = 34
 
-	// MaxTokenBytes bounds what tenants prove with that they are.
+	// MaxTokenBytes bounds the token of a tenant.
 	MaxTokenBytes = 512
 )
 

@@ -61,7 +61,7 @@ type Lease struct {
 	State   State
 	Expires time.Duration // or when the notice is over
 
-	session Session // to be told of what happens; 0: nobody
+	session Session // that gets the messages about it; 0: none
 	reason  Reason  // of the end or of the notice
 	text    string
 }
@@ -95,8 +95,8 @@ type Action struct {
 	Lease   *Lease
 }
 
-// Node is the agent's side. It is not safe for concurrent use. Actions collect the
-// wishes that a call has caused; the driver takes them after each.
+// Node is the agent's side. It is not safe for concurrent use. Actions collect what
+// a call wants done; the driver takes them after each call.
 type Node struct {
 	cfg       NodeConfig
 	free      []int // cores
@@ -137,7 +137,7 @@ func NewNode(cfg NodeConfig) *Node {
 	}
 }
 
-// never is later than all there is.
+// never is later than any time.
 const never = time.Duration(1<<63 - 1)
 
 // Free is what there is for new leases.
@@ -175,7 +175,7 @@ func (n *Node) send(s Session, m Message) {
 	}
 }
 
-// Connect tells of a connection of a tenant, with a number that is none's and not 0.
+// Connect notes a connection of a tenant. Its number has to be new, and not 0.
 func (n *Node) Connect(s Session, tenant string) {
 	n.sessions[s] = tenant
 	if n.draining {
@@ -183,7 +183,7 @@ func (n *Node) Connect(s Session, tenant string) {
 	}
 }
 
-// Disconnect tells of its end. Its leases live on.
+// Disconnect notes its end. Its leases live on.
 func (n *Node) Disconnect(s Session) {
 	delete(n.sessions, s)
 	for _, l := range n.leases {
@@ -331,7 +331,7 @@ func (n *Node) end(l *Lease, why Reason, text string) {
 	n.do(Action{Do: DoFence, Lease: l})
 }
 
-// Fenced tells that nothing of a lease runs any more. Its cores and its memory, but for
+// Fenced notes that nothing of a lease runs any more. Its cores and its memory, but for
 // what is Lingering, are stock again, and its tenant is told, also what it has cost: see
 // Message.Usage.
 func (n *Node) Fenced(id ID, usage [UsageWords]uint64, claimed bool) {
@@ -352,8 +352,8 @@ func (n *Node) Fenced(id ID, usage [UsageWords]uint64, claimed bool) {
 	n.send(l.session, Message{Kind: Ended, Lease: id, Reason: l.reason, Usage: usage, Claimed: claimed, Text: l.text})
 }
 
-// Lingering tells how much memory is in use still that ended leases had, of all of them: a
-// client that has it mapped keeps it. It is not given to others until then.
+// Lingering notes how much memory of all ended leases is still in use, because clients have
+// it mapped. It is not granted meanwhile.
 func (n *Node) Lingering(bytes int64) { n.lingering = bytes }
 
 // LostWorker tells a lease's tenant that the process has ended that a worker had for an

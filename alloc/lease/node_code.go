@@ -27,11 +27,11 @@ const (
 )
 
 const (
-	// codeIdle is how long who sends a package may be silent.
+	// codeIdle is how long the sender of a package may be silent.
 	codeIdle = 10 * time.Second
 	// codeMemory is how long a refusal is remembered, and that a package is missing.
 	codeMemory = 5 * time.Second
-	// maxCodes bounds how many packages are thought of at once.
+	// maxCodes bounds how many packages are known at once.
 	maxCodes = 1024
 	// How soon to ask again.
 	soonFound, soonSent = 2 * time.Millisecond, 20 * time.Millisecond

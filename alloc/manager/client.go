@@ -24,10 +24,10 @@ const (
 	snapshotTimeout  = time.Minute
 )
 
-// Client asks one manager. Its methods may be called from anywhere.
+// Client asks one manager. Any goroutine may call its methods.
 type Client struct {
-	// Logger is told when the manager goes away and comes back. Nobody is if it is nil.
-	// It is to be set before the client is used.
+	// Logger gets a message when the manager goes away, and when it comes back. It may be
+	// nil. It is to be set before the client is used.
 	Logger *slog.Logger
 
 	base string

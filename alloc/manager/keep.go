@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// leaveTimeout bounds the good-bye of an agent that ends.
+// leaveTimeout bounds the deregistration of an agent that ends.
 const leaveTimeout = 2 * time.Second
 
 // Keep keeps a node registered until the context ends, and then deregisters it, as
