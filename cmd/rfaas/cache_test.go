@@ -128,7 +128,7 @@ func TestCacheIsAskedFor(t *testing.T) {
 	status, stdout, stderr := c.run("cache", "list")
 	require.Equal(t, exitOK, status)
 	require.Empty(t, stdout)
-	require.Equal(t, "rfaas cache list: there are none; put one there with 'rfaas cache add FILE'\n", stderr)
+	require.Equal(t, "rfaas cache list: the cache is empty; add a package with 'rfaas cache add FILE'\n", stderr)
 	require.NoDirExists(t, c.folder)
 }
 
@@ -278,6 +278,6 @@ func TestCacheUsage(t *testing.T) {
 	for _, args := range [][]string{{"cache", "list"}, {"cache", "add", "x"}, {"cache", "delete", unknown}, {"invoke", unknown}} {
 		s := startWith(t, c.dir, homeless, args...)
 		require.NotEqual(t, exitOK, s.wait())
-		require.Contains(t, s.stderr.String(), "there is no place for a cache: ")
+		require.Contains(t, s.stderr.String(), "there is no folder for a cache: ")
 	}
 }

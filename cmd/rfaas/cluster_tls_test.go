@@ -161,7 +161,7 @@ func (c *secureCluster) works(device string) {
 		args      []string
 	}{
 		{"stranger", "the token is not known here", invoke},
-		{"n1", "node n1 refuses a lease: it does not know who asks: the token is that of the node n1, and one of a tenant is needed here", invoke},
+		{"n1", "node n1 refuses a lease: the tenant is not authenticated: the token is that of the node n1, and one of a tenant is needed here", invoke},
 		{"olga", "the token is that of the owner olga, and one of a tenant is needed here", invoke},
 		{"alice", "node n1: the token is that of the tenant alice, and one of an owner is needed here", []string{"drain", "n1"}},
 		{"n1", "node n1: the token is that of the node n1, and one of an owner is needed here", []string{"lease", "end", "n1", leases[0].ID}},

@@ -46,7 +46,7 @@ func (c *serverCredentials) authenticate(peer transport.Peer, h *lease.Hello) (t
 	return who.Name, err
 }
 
-// forOwners has requests answered that are the owner's.
+// forOwners passes on the requests of owners only.
 func (c *serverCredentials) forOwners(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := c.tokens.OfRequest(r, tokens.Owner); err != nil {

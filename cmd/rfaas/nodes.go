@@ -27,7 +27,7 @@ func (p *program) nodesCommand() *cobra.Command {
 		Use:                   "nodes --manager URL",
 		Short:                 "List the nodes of a cluster",
 		Long: `nodes lists the nodes that a manager knows, and what of them is free. With -w
-it goes on, and prints a line for each change until Ctrl-C.`,
+it keeps running, and prints a line for each change until Ctrl-C.`,
 		Example: `  rfaas nodes --manager http://` + defaultManagerAddress + `
   rfaas nodes --manager http://` + defaultManagerAddress + ` --json | jq -r 'select(.free_cores > 0) | .id'`,
 		Args: cobra.NoArgs,

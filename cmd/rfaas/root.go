@@ -83,7 +83,7 @@ func (p *program) rootCommand() *cobra.Command {
 		Short: "Call functions on other cores with microsecond latency",
 		Long: `rfaas calls functions in other processes within microseconds, over shared memory
 and other transports. It maps a function over files, measures what the
-transports can do, and tells what this machine has.`,
+transports can do, and shows what this machine has.`,
 		Example: `  Make thumbnails of all photographs, on all cores:
     rfaas run -f thumbnailer -o thumbnails photos/*.jpg
 

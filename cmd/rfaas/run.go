@@ -113,7 +113,7 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	}
 	defer func() {
 		if err := device.Close(); err != nil {
-			p.logging.log.Warn("the transport does not close in good order", "reason", err)
+			p.logging.log.Warn("the transport cannot be closed", "reason", err)
 		}
 	}()
 	plan, err := job.NewPlan(job.PlanConfig{
@@ -174,7 +174,7 @@ func (f *runFlags) source(ctx context.Context, p *program, function *function, d
 	if err != nil {
 		return nil, 0, "", err
 	}
-	s, err := m.Nodes(ctx) // whoever is not let in is told at once
+	s, err := m.Nodes(ctx) // a client that is not let in fails at once
 	if err != nil {
 		return nil, 0, "", err
 	}

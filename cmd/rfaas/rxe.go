@@ -113,7 +113,7 @@ programs ask for. It takes no privilege.`,
 				links = onlyRxe(links)
 			}
 			if len(links) == 0 && !asJSON {
-				fmt.Fprintf(p.meter, "%s: there are none; make one with 'rfaas rxe add NAME INTERFACE'\n", cmd.CommandPath())
+				fmt.Fprintf(p.meter, "%s: there are no rxe devices; make one with 'rfaas rxe add NAME INTERFACE'\n", cmd.CommandPath())
 			}
 			return writeLinks(cmd.OutOrStdout(), links, asJSON)
 		},
@@ -189,7 +189,7 @@ func writeLinks(w io.Writer, links []rxe.Link, asJSON bool) error {
 	return err
 }
 
-// orNone is what is shown of what is not known.
+// orNone is a text, or none for an empty one.
 func orNone(s string) string {
 	if s == "" {
 		return "none"

@@ -10,7 +10,7 @@ import (
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/atomicfile"
 )
 
-// sink takes the results. Its methods may be called from anywhere.
+// sink takes the results. Any goroutine may call its methods.
 type sink interface {
 	// deliver takes the result of an input. The memory is the caller's again when
 	// it returns.

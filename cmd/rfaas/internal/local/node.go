@@ -1,5 +1,4 @@
-// Package local leases workers of an agent in this process: what a command does that is
-// not told of a cluster.
+// Package local leases workers of an agent in this process, for commands without a cluster.
 package local
 
 import (

@@ -26,6 +26,6 @@ func How(e *alloc.LostError) string {
 // TooLarge is the error of a call that was too large in words for the user, who gives a
 // result more room as moreRoom says.
 func TooLarge(e *invoke.Error, moreRoom string) string {
-	said, _, _ := strings.Cut(e.Message, "; ") // the rest is for who writes programs
+	said, _, _ := strings.Cut(e.Message, "; ") // the rest is for programs
 	return fmt.Sprintf("too large: %s; allow more with %s", said, moreRoom)
 }

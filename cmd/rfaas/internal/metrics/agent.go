@@ -51,26 +51,26 @@ func (agentCollector) Describe(out chan<- *prometheus.Desc) {
 func (c agentCollector) Collect(out chan<- prometheus.Metric) {
 	s := c.stats()
 	for state, capacity := range map[string]lease.Capacity{"free": s.Free, "leased": s.Leased, "fencing": s.Fencing, "withheld": s.Withheld} {
-		agentCores.is(out, float64(capacity.Cores), state)
-		agentMemory.is(out, float64(capacity.MemoryBytes), state)
+		agentCores.send(out, float64(capacity.Cores), state)
+		agentMemory.send(out, float64(capacity.MemoryBytes), state)
 	}
 	for _, state := range []lease.State{lease.Granted, lease.Noticed, lease.Fencing} {
-		agentLeases.is(out, float64(s.Leases[state]), state.String())
+		agentLeases.send(out, float64(s.Leases[state]), state.String())
 	}
-	agentTenants.is(out, float64(s.Tenants))
-	agentDrains.is(out, number(s.Draining))
-	agentWorkersStarted.is(out, float64(s.WorkersStarted))
+	agentTenants.send(out, float64(s.Tenants))
+	agentDrains.send(out, number(s.Draining))
+	agentWorkersStarted.send(out, float64(s.WorkersStarted))
 	byReason(out, agentEnded, endedReasons, s.Ended)
 	byReason(out, agentRefusals, refusedReasons, s.Refused)
 	byReason(out, agentWorkersEnded, workerReasons, s.WorkersEnded)
 	if m := s.Manager; m != nil {
-		agentRegistered.is(out, number(m.Registered))
-		agentWaiting.is(out, float64(m.Waiting))
+		agentRegistered.send(out, number(m.Registered))
+		agentWaiting.send(out, float64(m.Waiting))
 		reported := 0.0
 		if !m.Reported.IsZero() {
 			reported = float64(m.Reported.UnixMilli()) / 1000
 		}
-		agentReported.is(out, reported)
+		agentReported.send(out, reported)
 	}
 	for _, a := range s.Accounts {
 		agentUsage.collect(out, a.Measured, a.Claimed, a.Tenant)

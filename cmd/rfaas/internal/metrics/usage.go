@@ -47,12 +47,12 @@ func (u *usage) describe(out chan<- *prometheus.Desc) {
 	}
 }
 
-// collect collects what somebody has used; what nobody claims is left out.
+// collect collects usage. If nothing is claimed, only what is measured.
 func (u *usage) collect(out chan<- prometheus.Metric, measured, claimed accounting.Usage, labels ...string) {
 	for q, c := range u {
-		c.is(out, float64(measured[q])/quantities[q].units, append(labels, "measured")...)
+		c.send(out, float64(measured[q])/quantities[q].units, append(labels, "measured")...)
 		if !claimed.IsZero() {
-			c.is(out, float64(claimed[q])/quantities[q].units, append(labels, "claimed")...)
+			c.send(out, float64(claimed[q])/quantities[q].units, append(labels, "claimed")...)
 		}
 	}
 }

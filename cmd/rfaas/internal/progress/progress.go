@@ -23,7 +23,7 @@ const (
 // terminal shows must not begin another line.
 const barWidth = 30
 
-// Meter shows progress. Its methods may be called from anywhere.
+// Meter shows progress. Any goroutine may call its methods.
 type Meter struct {
 	out      *os.File
 	terminal bool
