@@ -192,7 +192,7 @@ func TestCacheDamaged(t *testing.T) {
 	require.Empty(t, names)
 }
 
-// What somebody uses is not deleted, what nobody does is, and the rest stays.
+// A package in use is not deleted, one that is not is, and the rest stays.
 func TestCacheDelete(t *testing.T) {
 	t.Parallel()
 	c := newCacheTest(t)
@@ -226,16 +226,16 @@ func TestCacheDelete(t *testing.T) {
 	require.ErrorIs(t, err, pack.ErrNotCached)
 }
 
-// A deletion waits until it is its turn: an eviction or publication under way would
-// else miss it.
-func TestCacheDeleteTakesTurns(t *testing.T) {
+// A deletion waits for the cache's lock: an eviction or publication under way would
+// otherwise miss it.
+func TestCacheDeleteWaits(t *testing.T) {
 	t.Parallel()
 	c := newCacheTest(t)
 	digest := c.add("one", "upper")
-	turn, err := os.Open(filepath.Join(c.folder, "lock"))
+	lock, err := os.Open(filepath.Join(c.folder, "lock"))
 	require.NoError(t, err)
-	defer turn.Close()
-	require.NoError(t, unix.Flock(int(turn.Fd()), unix.LOCK_EX))
+	defer lock.Close()
+	require.NoError(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
 
 	s := c.start("cache", "delete", digest)
 	waits := regexp.MustCompile(fmt.Sprintf(`-> FLOCK .* %d `, s.cmd.Process.Pid))
@@ -246,7 +246,7 @@ func TestCacheDeleteTakesTurns(t *testing.T) {
 	}), "it does not wait")
 	require.FileExists(t, c.module(digest))
 
-	require.NoError(t, turn.Close())
+	require.NoError(t, lock.Close())
 	require.Equal(t, exitOK, s.wait(), &s.stderr)
 	require.NoFileExists(t, c.module(digest))
 }

@@ -55,7 +55,7 @@ func newKilledCluster(t *testing.T) *killedCluster {
 		watch: watchExecutors(t), code: filepath.Join(t.TempDir(), "native.rfaas"), tallies: map[string]int{},
 	}
 	k.makePackage()
-	// An address of its own, so that nobody else gets the port while the manager is away.
+	// An address of its own, so that no other process gets the port while the manager is away.
 	k.startManager(fmt.Sprintf("127.%d.%d.%d:0", 1+k.random.IntN(254), k.random.IntN(256), 1+k.random.IntN(254)))
 	k.startAgent("a")
 	k.startAgent("b")
@@ -326,7 +326,7 @@ func (k *killedCluster) settle() {
 	}) {
 		require.Equal(t, agents, managers, "the manager's bill is not that of the agents: %s%s%s", &k.manager.stderr, &k.agents["a"].stderr, &k.agents["b"].stderr)
 	}
-	require.GreaterOrEqual(t, agents.invocations(), k.outputs, "results that nobody has billed")
+	require.GreaterOrEqual(t, agents.invocations(), k.outputs, "results that were not billed")
 	require.LessOrEqual(t, agents.invocations(), k.calls, "more was billed than was called")
 	k.end()
 	require.Equal(t, agents, k.agentsBills(), "the end costs nothing")

@@ -81,7 +81,7 @@ func childrenOf(pid int) (children []int) {
 // killed, and the one that is started in its place, are the same node. Its methods may be
 // called from anywhere.
 type executorWatch struct {
-	unpinned string // processors of whoever has no lease
+	unpinned string // processors of processes without a lease
 
 	mu       sync.Mutex
 	agents   map[string]int              // processes, by node

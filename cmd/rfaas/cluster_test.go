@@ -95,7 +95,7 @@ func (c *testCluster) end() {
 		require.Equal(c.t, exitOK, s.wait(), "%s: %s", name, &s.stderr)
 	}
 	for name := range c.nodes() {
-		require.NotContains(c.t, c.agents, name, "who ends says so")
+		require.NotContains(c.t, c.agents, name, "an agent that ends deregisters")
 	}
 	c.manager.signal(syscall.SIGTERM)
 	require.Equal(c.t, exitOK, c.manager.wait(), "%s", &c.manager.stderr)
@@ -183,23 +183,22 @@ func TestLeaseListAndEnd(t *testing.T) {
 	c.end()
 }
 
-// Whoever names a manager that is not there, or wants of others what is theirs to say, is
-// told so.
+// A manager that is not there, and flags that are for others to decide, are named.
 func TestClusterMistakes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "a", "a")
-	nobody := "http://127.0.0.1:1"
+	absent := "http://127.0.0.1:1"
 	for _, c := range []struct {
 		status int
 		want   string
 		args   []string
 	}{
 		{exitUsage, "which manager? name it with --manager URL", []string{"nodes"}},
-		{exitFailed, "connection refused", []string{"nodes", "--manager", nobody}},
-		{exitFailed, "connection refused", []string{"run", "-f", "echo", "--manager", nobody, "a"}},
-		{exitUsage, "--trust-code: it is for the nodes of a cluster to say", []string{"run", "-f", "echo", "--manager", nobody, "--trust-code", "a"}},
-		{exitUsage, "which NODE?", []string{"drain", "--manager", nobody}},
+		{exitFailed, "connection refused", []string{"nodes", "--manager", absent}},
+		{exitFailed, "connection refused", []string{"run", "-f", "echo", "--manager", absent, "a"}},
+		{exitUsage, "--trust-code: it is for the nodes of a cluster to say", []string{"run", "-f", "echo", "--manager", absent, "--trust-code", "a"}},
+		{exitUsage, "which NODE?", []string{"drain", "--manager", absent}},
 		{exitUsage, "--listen 10.0.0.1:80: is beyond the loopback, where others can reach it: give --tls-cert and --tls-key and --tokens as well", []string{"manager", "--listen", "10.0.0.1:80"}},
 		{exitUsage, "--listen nowhere: give unix:PATH", []string{"agent", "--listen", "nowhere", "--state", "state"}},
 		{exitUsage, "--cores 100000: must be 1 to", []string{"agent", "--cores", "100000", "--state", "state"}},
@@ -257,8 +256,8 @@ func TestKilledAgentIsSettled(t *testing.T) {
 	require.Empty(t, names(t, c.dir, "."), "the next agent has removed what the killed one left, too")
 }
 
-// An owner who wants the machine as soon as anybody else uses it gets all of its cores: the
-// test is somebody else.
+// With --yield-load 0 the owner gets all cores as soon as other programs run: the test is
+// one.
 func TestYieldLoad(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)

@@ -67,7 +67,7 @@ func (s *seat) enter(t *testing.T, cmd *exec.Cmd) {
 type secureCluster struct {
 	*testCluster
 	dir  string
-	head seat // of the manager, and of who asks
+	head seat // of the manager, and of clients
 }
 
 // newSecureCluster has a manager and an agent in their seats.
@@ -116,7 +116,7 @@ func (c *secureCluster) run(args ...string) (status int, stdout, stderr string) 
 	return status, s.stdout.String(), s.stderr.String()
 }
 
-// as are the flags of who asks.
+// as are the flags of a client with a token.
 func (c *secureCluster) as(name string) []string {
 	return []string{"--manager", c.url, "--tls-ca", c.dir + "/ca", "--token-file", c.dir + "/" + name}
 }

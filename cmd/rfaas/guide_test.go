@@ -135,7 +135,7 @@ func takePhotographs(t *testing.T, dir string) {
 	}
 }
 
-// nodesOf is the guide's command, as somebody.
+// nodesOf is the guide's command, with a name's token.
 func nodesOf(who string) string { return "rfaas nodes $cluster --token-file " + who + ".token" }
 
 // guide is followed block by block.

@@ -202,7 +202,7 @@ func (h hostile) attack(t *testing.T, s *hostileSite) {
 		require.True(t, report.Applied(confine.ResourceLimit), report)
 		require.NoError(t, err)
 		require.Equal(t, errno(unix.ENOMEM), out)
-	case h.function == "thread_bomb" && !report.Applied(confine.TaskLimit) && err != nil: // it is slower than who looks
+	case h.function == "thread_bomb" && !report.Applied(confine.TaskLimit) && err != nil: // the supervisor was faster
 		require.ErrorIs(t, err, invoke.ErrCrashed)
 		require.ErrorContains(t, err, "threads, of 128")
 	case h.function == "close_all" && err != nil: // it may end before the result is there

@@ -21,7 +21,7 @@ import (
 
 var addresses atomic.Uint32
 
-// loopbackAddress is an address of this machine that nobody else uses: RoCE's
+// loopbackAddress is an address of this machine that nothing else uses: RoCE's
 // port is free there.
 func loopbackAddress() netip.Addr {
 	pid := os.Getpid()

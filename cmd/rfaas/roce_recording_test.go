@@ -182,7 +182,7 @@ func TestRecordingSnap(t *testing.T) {
 	}
 }
 
-// slowDisk lets nobody write until it is told to.
+// slowDisk blocks writes until it is ready.
 type slowDisk struct {
 	bytes.Buffer
 	ready chan struct{}
@@ -193,7 +193,7 @@ func (d *slowDisk) Write(b []byte) (int, error) {
 	return d.Buffer.Write(b)
 }
 
-// While the disk hangs, nobody waits for it: what there is no room for is
+// While the disk hangs, engines do not wait for it: what there is no room for is
 // dropped, be it too many packets or too many bytes, and the rest is written
 // later.
 func TestRecordingSlowDisk(t *testing.T) {

@@ -234,7 +234,7 @@ func TestRunProgramKilled(t *testing.T) {
 	}
 }
 
-// Whoever starts an executor by hand is told what it is for.
+// An executor that is started by hand says what it is for.
 func TestExecutorByHand(t *testing.T) {
 	t.Parallel()
 	status, stdout, stderr := run(t, t.TempDir(), "executor")

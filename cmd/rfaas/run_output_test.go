@@ -48,7 +48,7 @@ func TestRunFolderForbidden(t *testing.T) {
 }
 
 // When the disk is full what was written before is kept, and the rest is not
-// tried in vain.
+// tried.
 func TestRunFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -23,8 +23,8 @@ func How(e *alloc.LostError) string {
 	return e.How
 }
 
-// TooLarge is the error of a call that was too large in words for the user, who gives a
-// result more room as moreRoom says.
+// TooLarge is the error of a call that was too large, in words for the user. moreRoom says
+// how a result gets more room.
 func TooLarge(e *invoke.Error, moreRoom string) string {
 	said, _, _ := strings.Cut(e.Message, "; ") // the rest is for programs
 	return fmt.Sprintf("too large: %s; allow more with %s", said, moreRoom)

@@ -22,8 +22,8 @@ var (
 	agentWorkersEnded   = newCounter("rfaas_agent_worker_processes_ended_total", "Processes of workers that have ended, by cause. Stopped: by the agent.", "cause")
 
 	agentRegistered = newGauge("rfaas_agent_manager_registered", "Whether the manager has answered the last registration, 0 or 1.")
-	agentWaiting    = newGauge("rfaas_agent_accounts_waiting", "Accounts of tenants with something that the manager was not told yet. While leases are in use some always have.")
-	agentReported   = newGauge("rfaas_agent_accounts_reported_timestamp_seconds", "When the manager had been told all that was used. 0: not yet.")
+	agentWaiting    = newGauge("rfaas_agent_accounts_waiting", "Accounts of tenants with usage that was not reported to the manager yet: while leases are in use there are always some.")
+	agentReported   = newGauge("rfaas_agent_accounts_reported_timestamp_seconds", "When all usage had been reported to the manager. 0: not yet.")
 
 	agentUsage = newUsage("rfaas_agent_tenant", "", "tenant")
 )

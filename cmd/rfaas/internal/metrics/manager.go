@@ -16,8 +16,8 @@ var (
 	managerMemory    = newGauge("rfaas_manager_memory_bytes", "Memory that nodes offer, those that are draining too.")
 	managerFree      = newGauge("rfaas_manager_free_memory_bytes", "Memory that nodes have free.")
 	managerChanges   = newCounter("rfaas_manager_changes_total", "Changes of nodes: the revision.")
-	managerWatchers  = newGauge("rfaas_manager_watchers", "Clients that are told of changes.")
-	managerReporting = newGauge("rfaas_manager_reporting_agents", "Agents that are connected to tell what was used.")
+	managerWatchers  = newGauge("rfaas_manager_watchers", "Clients that watch for changes.")
+	managerReporting = newGauge("rfaas_manager_reporting_agents", "Agents that are connected to report usage.")
 
 	managerUsage = newUsage("rfaas_manager_tenant", " As the ledger has it, over all starts of agents and manager.", "node", "tenant")
 )

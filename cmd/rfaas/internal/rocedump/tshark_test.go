@@ -30,7 +30,7 @@ func tshark(t *testing.T, capture []byte, fields ...string) (rows [][]string) {
 		args = append(args, "-e", field)
 	}
 	cmd := exec.Command("tshark", args...)
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=") // nobody's preferences
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=") // without preferences
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	stdout, err := cmd.Output()

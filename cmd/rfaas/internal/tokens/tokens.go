@@ -80,7 +80,7 @@ func anyOf(wanted []Role) string {
 	return strings.Join(all, " or ")
 }
 
-// OfRequest says who sends a request, as Identify does: its token is a bearer's.
+// OfRequest identifies the sender of a request by its bearer token, as Identify does.
 func (k *Known) OfRequest(r *http.Request, wanted ...Role) (Identity, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
