@@ -418,3 +418,10 @@ func (s *Server) row(w *words, epoch uint64, tenant string) uint32 {
 	}
 	return uint32(row) + 1
 }
+
+// Agents is how many agents are connected. Any goroutine may call it.
+func (s *Server) Agents() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.agents)
+}

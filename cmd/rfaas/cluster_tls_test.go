@@ -144,14 +144,8 @@ func (c *secureCluster) works(device string) {
 	calling := start(t, dir, call...)
 	var leases []nodeLease
 	require.True(t, eventually(programTimeout, func() bool {
-		status, stdout, stderr := run(t, dir, append([]string{"lease", "list", "--json"}, c.as("olga")...)...)
-		require.Equal(t, exitOK, status, stderr)
-		if stdout == "" {
-			return false
-		}
-		leases = make([]nodeLease, 1)
-		require.NoError(t, json.Unmarshal([]byte(stdout), &leases[0]))
-		return true
+		leases = decodeLines[nodeLease](t, succeed(t, dir, append([]string{"lease", "list", "--json"}, c.as("olga")...)...))
+		return len(leases) > 0
 	}), "%s", &calling.stderr)
 	require.Equal(t, "alice", leases[0].Tenant, "whatever the user's name is")
 

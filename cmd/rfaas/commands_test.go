@@ -90,9 +90,7 @@ func TestDevices(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 
-	status, stdout, stderr := run(t, dir, "devices", "--json")
-
-	require.Equal(t, exitOK, status, stderr)
+	stdout := succeed(t, dir, "devices", "--json")
 	var listed []string
 	for _, info := range decodeLines[deviceInfo](t, stdout) {
 		listed = append(listed, info.Transport)

@@ -49,8 +49,7 @@ func TestDirectories(t *testing.T) {
 		{"run", "-f", "d.rfaas", give, in, give, out, "in/name"},
 	} {
 		write(t, filepath.Join(dir, "in"), "name", "a")
-		status, stdout, stderr := run(t, dir, command...)
-		require.Equal(t, exitOK, status, stderr)
+		stdout := succeed(t, dir, command...)
 		require.Equal(t, "hello", stdout)
 		require.Equal(t, "hello", read(t, dir, "out", "out"))
 		require.NoError(t, os.Remove(filepath.Join(dir, "out", "out")))

@@ -63,8 +63,7 @@ uint32_t bomb(void *args, uint32_t size, void *res)
 		{"run", "-f", "small.rfaas:echo", "-o", "out", "in"},
 	} {
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, "out"), 0o777))
-		status, stdout, stderr := run(t, dir, command...)
-		require.Equal(t, exitOK, status, stdout+stderr)
+		succeed(t, dir, command...)
 		require.True(t, read(t, dir, "in") == read(t, dir, "out/in"), command)
 		require.NoError(t, os.RemoveAll(filepath.Join(dir, "out")))
 	}

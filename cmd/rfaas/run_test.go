@@ -43,9 +43,7 @@ func TestRunReplacesFormerResults(t *testing.T) {
 	write(t, dir, "out/a.txt", "a former and longer result")
 	write(t, dir, "out/b.txt", "of something else")
 
-	status, _, stderr := run(t, dir, "run", "-f", "echo", "-o", "out", "in/a.txt")
-
-	require.Equal(t, exitOK, status, stderr)
+	succeed(t, dir, "run", "-f", "echo", "-o", "out", "in/a.txt")
 	require.Equal(t, "new", read(t, dir, "out/a.txt"))
 	require.Equal(t, "of something else", read(t, dir, "out/b.txt"))
 	require.Equal(t, []string{"a.txt", "b.txt"}, names(t, dir, "out"))
