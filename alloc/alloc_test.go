@@ -178,8 +178,10 @@ func newClient(t *testing.T, sites ...*site) *alloc.Client {
 	return openClient(t, cfg)
 }
 
-func soon(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func soon(t *testing.T) context.Context { return within(t, patience) }
+
+func within(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -208,16 +210,21 @@ func pid(t *testing.T, p *alloc.Pool) int {
 	return number
 }
 
+func echo(t *testing.T, p *alloc.Pool, text string) {
+	t.Helper()
+	out := make([]byte, len(text))
+	_, err := p.Call(soon(t), "echo", []byte(text), out)
+	require.NoError(t, err)
+	require.Equal(t, text, string(out))
+}
+
 func TestLeaseCallRelease(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 3, nil)
 	c := newClient(t, s)
 	p := newPool(t, c, alloc.Order{Workers: 2})
 	require.Equal(t, 1, s.Free().Cores)
-	out := make([]byte, 5)
-	n, err := p.Call(soon(t), "echo", []byte("hello"), out)
-	require.NoError(t, err)
-	require.Equal(t, "hello", string(out[:n]))
+	echo(t, p, "hello")
 	require.Eventually(t, func() bool { return len(s.Leases()[0].Processes) == 2 }, patience, time.Millisecond)
 	processes := s.Leases()[0].Processes
 	require.NotEqual(t, processes[0], processes[1], "each worker is a process")
@@ -286,9 +293,7 @@ func TestFullNode(t *testing.T) {
 	c := newClient(t, s)
 	p := newPool(t, c, alloc.Order{Workers: 2})
 	pid(t, p)
-	brief, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	_, err := c.Lease(brief, alloc.Order{})
+	_, err := c.Lease(within(t, 500*time.Millisecond), alloc.Order{})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	refused := (*lease.RefusedError)(nil)
 	require.ErrorAs(t, err, &refused)
@@ -316,15 +321,10 @@ func TestFullNodeIsSmall(t *testing.T) {
 	p := newPool(t, c, alloc.Order{})
 	pid(t, p)
 	order := alloc.Order{Workers: 2, AtLeast: 1}
-	brief, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	_, err := c.Lease(brief, order)
+	_, err := c.Lease(within(t, 500*time.Millisecond), order)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NoError(t, p.Close())
-	q, err := c.Lease(soon(t), order)
-	require.NoError(t, err)
-	pid(t, q)
-	require.NoError(t, q.Close())
+	pid(t, newPool(t, c, order))
 }
 
 // A request that can begin with fewer workers gets those that are free.
@@ -360,9 +360,7 @@ func TestWorkerOverstays(t *testing.T) {
 	p := newPool(t, newClient(t, s), alloc.Order{Calls: client.Config{Overtime: time.Nanosecond}})
 	first := pid(t, p)
 	long := binary.LittleEndian.AppendUint64(nil, uint64(time.Hour))
-	brief, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	_, err := p.Call(brief, "nap", long, nil)
+	_, err := p.Call(within(t, 20*time.Millisecond), "nap", long, nil)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotEqual(t, first, pid(t, p))
 	require.ErrorIs(t, syscall.Kill(first, 0), syscall.ESRCH, "the one before is gone")
@@ -420,8 +418,7 @@ func TestDrainedNode(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Eventually(t, func() bool {
-		_, err := p.Call(soon(t), "echo", []byte("x"), make([]byte, 1))
-		require.NoError(t, err)
+		echo(t, p, "x")
 		return b.Free().Cores == 0
 	}, patience, time.Millisecond, "both are at b")
 	require.NoError(t, <-drained)
@@ -464,9 +461,7 @@ func TestPackageIsSent(t *testing.T) {
 	both.Wait()
 	require.Equal(t, 1, strings.Count(puts.String(), "package put into the cache"), "%s", puts.String())
 	again := newSite(t, 1, withCache)
-	pool := newPool(t, newClient(t, again), alloc.Order{Digest: p.Digest()})
-	_, err = pool.Call(soon(t), "echo", nil, nil)
-	require.NoError(t, err)
+	echo(t, newPool(t, newClient(t, again), alloc.Order{Digest: p.Digest()}), "")
 
 	unknown := newPackage(t, 1)
 	_, err = newClient(t, s).Lease(soon(t), alloc.Order{Digest: unknown.Digest()})
@@ -540,8 +535,7 @@ func TestMetering(t *testing.T) {
 	leased := time.Now()
 	const calls, bytes = 100, 10
 	for range calls {
-		_, err := p.Call(soon(t), "echo", make([]byte, bytes), make([]byte, bytes))
-		require.NoError(t, err)
+		echo(t, p, strings.Repeat("x", bytes))
 	}
 	returned := time.Now()
 	require.NoError(t, p.Close())
@@ -610,8 +604,7 @@ func TestManagerIsTold(t *testing.T) {
 		}
 		p := newPool(t, newClient(t, s), alloc.Order{})
 		for range 10 {
-			_, err := p.Call(soon(t), "echo", []byte("x"), make([]byte, 1))
-			require.NoError(t, err)
+			echo(t, p, "x")
 		}
 		require.NoError(t, p.Close())
 		if told {
