@@ -47,7 +47,7 @@ type search struct {
 	ever map[*node]lastingRefusal // nil before the first
 }
 
-// lastingRefusal is one, until the agent is started anew.
+// lastingRefusal is one, until the agent is restarted.
 type lastingRefusal struct {
 	epoch uint64
 	why   error

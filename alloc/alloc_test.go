@@ -336,7 +336,7 @@ func TestAtLeast(t *testing.T) {
 	pid(t, p)
 }
 
-// A process that ends is replaced, within the lease, and its client is told how it
+// A process that ends is replaced, within the lease, and its client learns how it
 // ended.
 func TestWorkerDies(t *testing.T) {
 	t.Parallel()
@@ -391,7 +391,7 @@ func TestRenewal(t *testing.T) {
 	require.Equal(t, first, pid(t, p))
 }
 
-// When a node is drained, what runs may finish, and calls go on elsewhere.
+// When a node is drained, what runs may finish, and calls continue elsewhere.
 func TestDrainedNode(t *testing.T) {
 	t.Parallel()
 	a := newSite(t, 1, func(cfg *agent.Config) { cfg.Name, cfg.Notice = "a", patience })
@@ -439,7 +439,7 @@ func newPackage(t *testing.T, more int) *pack.Package {
 }
 
 // Code that an agent lacks is sent to it: once, also if two want it at the same time, and
-// it is there after the agent has started anew.
+// it is there after a restart of the agent.
 func TestPackageIsSent(t *testing.T) {
 	t.Parallel()
 	var puts transcript.Transcript
@@ -666,7 +666,7 @@ func TestClosedWhileAsking(t *testing.T) {
 // Requests that wait end when their client is closed.
 func TestClosedClient(t *testing.T) {
 	t.Parallel()
-	c := newClient(t, &site{address: "unix:@nobody-listens-here"})
+	c := newClient(t, &site{address: "unix:@no-one-listens-here"})
 	waiting := make(chan error)
 	go func() {
 		_, err := c.Lease(context.Background(), alloc.Order{})

@@ -86,7 +86,7 @@ func (n *node) request(ctx context.Context, t lease.Terms, life time.Duration) (
 	}
 }
 
-// answerPatience is how long an agent may take to answer a request. The pool does not go on
+// answerPatience is how long an agent may take to answer a request. The pool does not continue
 // before. An agent decides by itself, so that only one that hangs takes long.
 const answerPatience = 5 * time.Second
 

@@ -12,7 +12,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/manager"
 )
 
-// A request that waits for the first node goes on when the client knows one, also when
+// A request that waits for the first node continues when the client knows one, also when
 // the view has had it before and does not change any more.
 func TestAwaitFirstNode(t *testing.T) {
 	t.Parallel()

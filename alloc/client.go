@@ -129,7 +129,7 @@ func (c *Client) addressOf(n *manager.Node) string {
 	return ""
 }
 
-// all are the nodes that there are.
+// all are the known nodes.
 func (c *Client) all() []*node {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -27,7 +27,7 @@ func TestConnectsAtNews(t *testing.T) {
 			if hang.Load() {
 				<-ctx.Done()
 			}
-			return nil, errors.New("nobody is there")
+			return nil, errors.New("no one is there")
 		}}}
 		c.life, c.end = context.WithCancel(t.Context())
 		defer c.end()

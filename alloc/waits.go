@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// firstWarning is after how long a wait for workers is told to the log. The pauses
+	// firstWarning is after how long a wait for workers is logged. The pauses
 	// between further lines double, up to mostSilence.
 	firstWarning = 5 * time.Second
 	mostSilence  = 5 * time.Minute

@@ -39,7 +39,7 @@ func TestWaitIsTold(t *testing.T) {
 				if address == "unix:@a" && ctx.Err() == nil { // it is silent
 					<-ctx.Done()
 				}
-				return nil, errors.New("nobody is there")
+				return nil, errors.New("no one is there")
 			},
 		})
 		require.NoError(t, err)
@@ -54,9 +54,9 @@ func TestWaitIsTold(t *testing.T) {
 			require.Contains(t, lines[i], `msg="still waiting for workers" workers=3 since=`+since+" reason=")
 		}
 		require.Contains(t, lines[0], "the agent at unix:@a: there is no connection yet")
-		require.Contains(t, lines[0], "the agent at unix:@b: nobody is there")
-		require.Contains(t, lines[2], "the agent at unix:@a: nobody is there")
-		require.Contains(t, lines[2], "nobody is there; alloc: the agent at", "on one line")
+		require.Contains(t, lines[0], "the agent at unix:@b: no one is there")
+		require.Contains(t, lines[2], "the agent at unix:@a: no one is there")
+		require.Contains(t, lines[2], "no one is there; alloc: the agent at", "on one line")
 	})
 }
 

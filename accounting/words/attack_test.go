@@ -47,7 +47,7 @@ func TestWordsOfOthers(t *testing.T) {
 				require.Equal(t, transport.StatusRemoteAccess, done[0].Status, op)
 				require.NoError(t, r.free())
 			}
-			require.NoError(t, victim.tell(t.Context()), "it goes on")
+			require.NoError(t, victim.tell(t.Context()), "it continues")
 			require.NoError(t, victim.free())
 			b.stop(false)
 			require.Equal(t, map[account][kinds]accounting.Usage{{1, "victim"}: {{5}}}, b.totals())

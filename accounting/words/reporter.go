@@ -205,7 +205,7 @@ func (r *reporter) tell(ctx context.Context) error {
 			continue
 		}
 		if _, err := r.open(ctx, k); err != nil {
-			return err // it is told again
+			return err // it is reported again
 		}
 		r.cfg.Kept(a)
 	}

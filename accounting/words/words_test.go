@@ -145,9 +145,9 @@ func (b *books) wanted() map[account][kinds]accounting.Usage {
 	return all
 }
 
-// Whatever breaks, each thing that was used is told once: connections that are lost in
+// Whatever breaks, each thing that was used is reported once: connections that are lost in
 // the middle of adds, a manager that is killed with words that were not written, an agent
-// that starts anew.
+// that restarts.
 func TestExactlyOnce(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"loopback:", "shm:", "faulty+loopback:?loss=0.003&delay=0.1", "faulty+shm:?loss=0.003&queue-full=0.1"} {
@@ -207,7 +207,7 @@ func TestAgentsApart(t *testing.T) {
 	}
 }
 
-// What an agent is told that it may forget is in the ledger of a manager that is killed
+// What an agent may forget is in the ledger of a manager that is killed
 // in that moment.
 func TestToldIsKept(t *testing.T) {
 	t.Parallel()
@@ -219,7 +219,7 @@ func TestToldIsKept(t *testing.T) {
 		Accounts: func() []Account { return []Account{ofNow, ofBefore} },
 		Kept:     func(a Account) { told <- a },
 	})
-	require.Equal(t, ofBefore, <-told, "that of now is told again, and not forgotten")
+	require.Equal(t, ofBefore, <-told, "the current one is reported again, and not forgotten")
 	b.stop(true)
 	stop()
 	require.Equal(t, [kinds]accounting.Usage{{5}}, b.totals()[account{1, "a"}])
@@ -267,8 +267,8 @@ func TestAwayIsSaidOnce(t *testing.T) {
 			if tries++; tries == 4 {
 				cancel()
 			}
-			return nil, errors.New("nobody listens")
+			return nil, errors.New("no one listens")
 		},
 	})
-	require.Equal(t, 1, strings.Count(said.String(), "nobody listens"), "%s", &said)
+	require.Equal(t, 1, strings.Count(said.String(), "no one listens"), "%s", &said)
 }

@@ -344,7 +344,7 @@ func (a *Agent) keepTime() {
 	}
 }
 
-// Drain gives no more leases and ends those that there are, with notice. It returns when
+// Drain gives no more leases and ends all, with notice. It returns when
 // there are none, or with the context's error.
 func (a *Agent) Drain(ctx context.Context, why lease.Reason, text string) error {
 	a.mu.Lock()

@@ -47,7 +47,7 @@ type Config struct {
 	State *State
 	Epoch uint64
 	// Authenticate returns the tenant that a peer is, by its greeting, or an error, which
-	// the peer is told. Any goroutine may call it. Default: Local.
+	// the peer gets. Any goroutine may call it. Default: Local.
 	Authenticate func(peer transport.Peer, h *lease.Hello) (tenant string, err error)
 	// DialManager opens a stream to the address at which a manager takes reports of usage.
 	// By default it dials the address, without TLS. ManagerToken authenticates the agent

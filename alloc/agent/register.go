@@ -10,7 +10,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/manager"
 )
 
-// pace bounds how often a manager is told of what has changed.
+// pace bounds how often changes are sent to a manager.
 const pace = 100 * time.Millisecond
 
 // Register keeps the node registered with a manager until the context ends. about is what
@@ -80,7 +80,7 @@ func (a *Agent) accountingAt(all []manager.Address) (*endpoint, manager.Address)
 	return nil, manager.Address{}
 }
 
-// describe completes what is told of the node.
+// describe completes the description of the node.
 func (a *Agent) describe(n manager.Node) manager.Node {
 	a.mu.Lock()
 	defer a.mu.Unlock()

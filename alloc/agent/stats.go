@@ -15,7 +15,7 @@ type Stats struct {
 	// have whose processes are not known to be gone, Withheld what is kept back: the owner
 	// has it, or the node is draining. Together they are all that the agent has.
 	Free, Leased, Fencing, Withheld lease.Capacity
-	// Leases counts those that there are, by state.
+	// Leases counts leases by state.
 	Leases   map[lease.State]int
 	Draining bool
 	// Tenants is how many are connected; one with several connections counts once.
@@ -51,7 +51,7 @@ type ManagerStats struct {
 	Reported time.Time
 }
 
-// Stats is that of now; it is the caller's. Any goroutine may call it.
+// Stats is the current one; it is the caller's. Any goroutine may call it.
 func (a *Agent) Stats() Stats {
 	a.mu.Lock()
 	s := Stats{
@@ -120,7 +120,7 @@ type report struct {
 	at      time.Time                 // when nothing was missing
 }
 
-// toReport are the accounts that the manager is told next.
+// toReport are the accounts that go to the manager next.
 func (m *metering) toReport() []words.Account {
 	all := m.accounts()
 	m.mu.Lock()

@@ -102,7 +102,7 @@ func (c *Client) Connected(now time.Duration, epoch uint64) {
 	c.connected, c.epoch = true, epoch
 	for _, h := range c.Leases() {
 		if h.ID.Epoch() != epoch {
-			c.ended(h, AgentEnds, "the agent was started anew")
+			c.ended(h, AgentEnds, "the agent was restarted")
 			continue
 		}
 		clear(h.sent)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// ID names a lease for good: the boot epoch of the agent that granted it, 24 bits, and
+// ID names a lease forever: the boot epoch of the agent that granted it, 24 bits, and
 // a counter of 40 bits.
 type ID uint64
 

@@ -296,7 +296,7 @@ func (n *Node) expire(l *Lease, at time.Duration) {
 	n.next = min(n.next, at)
 }
 
-// held is the lease of a message, if it is its tenant's; else the peer is told.
+// held is the lease of a message, if it is its tenant's; otherwise the peer gets an error.
 func (n *Node) held(s Session, tenant string, m *Message) *Lease {
 	l := n.leases[m.Lease]
 	if l == nil || l.Tenant != tenant || l.Secret != m.Secret || l.State == Fencing {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Drain gives no more leases, and ends those that there are after a notice.
+// Drain gives no more leases, and ends all after a notice.
 func (n *Node) Drain(now time.Duration, why Reason, text string) {
 	if !n.draining {
 		n.draining = true

@@ -142,7 +142,7 @@ func TestLifeOfALease(t *testing.T) {
 	require.Equal(t, []Action{{Do: DoFence, Lease: l}}, n.Actions(nil))
 	require.Equal(t, Message{Kind: Ended, Lease: l.ID, Number: 4, Reason: Expired}, tell(t, n, 20*time.Second, 3, renew)[0].Message, "too late")
 	n.Fenced(l.ID, [UsageWords]uint64{}, false)
-	require.Equal(t, Session(3), n.Actions(nil)[0].Session, "the session that renewed it last is told")
+	require.Equal(t, Session(3), n.Actions(nil)[0].Session, "the session that renewed it last is notified")
 }
 
 func TestDrain(t *testing.T) {

@@ -99,7 +99,7 @@ func (c *Client) Deregister(ctx context.Context, id string, epoch uint64) error 
 	return c.ask(ctx, http.MethodDelete, nodePath(id)+"?epoch="+strconv.FormatUint(epoch, 10), nil, requestTimeout, maxAnswerBytes, &struct{}{})
 }
 
-// Nodes returns the nodes of now.
+// Nodes returns the current nodes.
 func (c *Client) Nodes(ctx context.Context) (Snapshot, error) {
 	var s Snapshot
 	if err := c.ask(ctx, http.MethodGet, "/v1/nodes", nil, snapshotTimeout, maxSnapshotBytes, &s); err != nil {

@@ -323,7 +323,7 @@ func (m *Manager) list(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// current is the snapshot of now. It is made once a revision, and shared.
+// current is the current snapshot. It is made once a revision, and shared.
 func (m *Manager) current() []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -30,7 +30,7 @@ func (r *Registry) Stats() Stats {
 	return s
 }
 
-// Stats sums up the nodes and watches of now.
+// Stats sums up the current nodes and watches.
 func (m *Manager) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 // for the network.
 type View struct {
 	mu       sync.RWMutex
-	known    bool // life and revision are where a watch can go on
+	known    bool // life and revision are where a watch can continue
 	life     string
 	revision uint64
 	nodes    map[string]Node
@@ -84,7 +84,7 @@ func (v *View) update(change func() (changed bool, err error)) error {
 	return err
 }
 
-// position is from where a watch can go on.
+// position is from where a watch can continue.
 func (v *View) position() (life string, revision uint64, ok bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A watcher is told what changed before it came, then at once what changes, and
+// A watcher gets what changed before it came, then at once what changes, and
 // every few seconds that nothing does.
 func TestWatch(t *testing.T) {
 	t.Parallel()

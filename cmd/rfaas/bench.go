@@ -180,7 +180,7 @@ func benchTestNames() []string {
 	return names
 }
 
-// benchTest describes a test that there is.
+// benchTest describes a test.
 func benchTest(name string) benchmarks.TestInfo {
 	all := benchmarks.Tests()
 	return all[slices.IndexFunc(all, func(t benchmarks.TestInfo) bool { return t.Name == name })]

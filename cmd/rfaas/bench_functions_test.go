@@ -35,7 +35,7 @@ func TestBenchFunctions(t *testing.T) {
 	require.Contains(t, read(t, dir, "plot.svg"), "cold-start noop spare")
 
 	results := benchResults(t, dir, "cold-start", "--iterations", "1")
-	require.Len(t, results, 2, "without functions there is the echo")
+	require.Len(t, results, 2, "without functions it is the echo")
 	require.Equal(t, "echo", results[0].Function)
 	require.Equal(t, "noop", benchResults(t, dir, "invoke-lat", "--iterations", "1", "-f", "noop", "--mode", "warm")[1].Function)
 	require.Empty(t, benchResults(t, dir, "invoke-lat", "--iterations", "1", "--mode", "warm")[0].Function)

@@ -33,7 +33,7 @@ type killedCluster struct {
 	code  string // a package
 	loads []*killedLoad
 
-	outputs int // that there are of all runs that have ended
+	outputs int // of all runs that have ended
 	calls   int // that were begun at most
 	tallies map[string]int
 }
@@ -127,7 +127,7 @@ func (k *killedCluster) keepLoad() {
 		for _, l := range k.loads {
 			require.True(k.t, eventually(programTimeout, func() bool {
 				return l.over() || len(names(k.t, l.dir, "out")) >= l.before+progress
-			}), "a run does not go on: %s%s", &l.stdout, &l.stderr)
+			}), "a run does not continue: %s%s", &l.stdout, &l.stderr)
 			under = under && !l.over()
 		}
 		if under {

@@ -137,7 +137,7 @@ func (w *executorWatch) sample() {
 }
 
 // compare looks for processors that two executors of a node have at once. Spares, which
-// nobody has leased, are not pinned.
+// no one has leased, are not pinned.
 func (w *executorWatch) compare(node string) {
 	holders := map[string]process{}
 	for p, alive := range w.seen[node] {

@@ -212,7 +212,7 @@ func TestClusterMistakes(t *testing.T) {
 }
 
 // An agent that is killed in the middle of leases has billed what was done, within a
-// second of time, when it was started anew; nothing of it is left.
+// second of time, when it was started again; nothing of it is left.
 func TestKilledAgentIsSettled(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
@@ -269,7 +269,7 @@ func TestYieldLoad(t *testing.T) {
 }
 
 // A client that is stopped past the life of its leases has lost them when it wakes up:
-// its processes are gone, the cores are others', and its work goes on with new ones.
+// its processes are gone, the cores are others', and its work continues with new ones.
 func TestStoppedClient(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
@@ -289,7 +289,7 @@ func TestStoppedClient(t *testing.T) {
 	c.end()
 }
 
-// What run says when a cluster has no room is clear, and it goes on when there is some.
+// What run says when a cluster has no room is clear, and it continues when there is some.
 func TestClusterIsFull(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)

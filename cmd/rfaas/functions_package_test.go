@@ -13,7 +13,7 @@ import (
 	"github.com/rfaas-go/rfaas/internal/effort"
 )
 
-// Functions of files are called, and what they do to their process is told.
+// Functions of files are called, and what they do to their process is reported.
 func TestInvokePackage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

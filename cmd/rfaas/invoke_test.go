@@ -91,7 +91,7 @@ func TestInvokeGigabyte(t *testing.T) {
 	require.Equal(t, "x", stdout)
 }
 
-// Mistakes on the command line are told before anything is started.
+// Mistakes on the command line are reported before anything is started.
 func TestInvokeUsage(t *testing.T) {
 	t.Parallel()
 	refuses(t, t.TempDir(), []string{"invoke"}, map[string][]string{
@@ -140,7 +140,7 @@ func TestInvokeFails(t *testing.T) {
 	require.Equal(t, []string{"five", "long", "out"}, names(t, dir))
 }
 
-// An executor that cannot be started is told of, however it fails.
+// An executor that cannot be started is reported, however it fails.
 func TestInvokeExecutorDoesNotStart(t *testing.T) {
 	t.Parallel()
 	for how, want := range executorFailures {

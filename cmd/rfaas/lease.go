@@ -92,7 +92,7 @@ func (p *program) leaseEndCommand() *cobra.Command {
 		Use:                   "end NODE LEASE... --manager URL",
 		Short:                 "End leases, with notice",
 		Long: `end gives leases of a node notice: calls that run may finish within the agent's
---notice; then their processes are ended. Tenants are told the reason, and get
+--notice; then their processes are ended. Tenants see the reason, and lease
 workers elsewhere if they can.`,
 		Example: `  rfaas lease end node-1 3-17 --manager http://` + defaultManagerAddress,
 		Args:    needArgs(2, math.MaxInt, "which ones? give a NODE and the LEASEs, as 'rfaas lease list' shows them"),

@@ -86,7 +86,7 @@ func TestRoceCapture(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("x.pcap: %d packets: %d RoCEv2, 0 bad ICRC, 0 malformed, 0 cut off, 0 other\n", count, count), stdout)
 }
 
-// Not all ends can have RoCE's port; dump is told of the others: the client's, the agent's and
+// Not all ends can have RoCE's port; dump gets the others as a flag: the client's, the agent's and
 // the worker's.
 func TestRoceCaptureOtherPorts(t *testing.T) {
 	t.Parallel()
@@ -205,7 +205,7 @@ func TestRoceCaptureForbidden(t *testing.T) {
 	require.Equal(t, "rfaas roce capture: sealed/x.pcap cannot be written: create a file in sealed: permission denied; choose another FILE\n", stderr)
 }
 
-// When the disk is full the command goes on, and what is there is not half a
+// When the disk is full the command continues, and what is there is not half a
 // capture.
 func TestRoceCaptureFullDisk(t *testing.T) {
 	t.Parallel()
@@ -242,7 +242,7 @@ func TestRoceCaptureInterrupted(t *testing.T) {
 			near, far := loopbackAddress(), loopbackAddress()
 			s := start(t, dir, "roce", "capture", "--limit", "20KiB", "x.pcap", "bench", "write-imm-lat", "--mode", "warm", "--iterations", "2000000000",
 				"--transport", fmt.Sprintf("softroce://%v", near), "--peer-transport", fmt.Sprintf("softroce://%v", far))
-			const full = "rfaas roce capture: x.pcap has reached --limit 20KiB; the command goes on without being captured\n"
+			const full = "rfaas roce capture: x.pcap has reached --limit 20KiB; the command continues without being captured\n"
 			require.True(t, eventually(20*time.Second, func() bool { return s.stderr.String() == full }), s.stderr.String())
 			require.Empty(t, names(t, dir), "no file before the end")
 			s.signal(sig)

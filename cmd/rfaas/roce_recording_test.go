@@ -121,7 +121,7 @@ func TestRecordingNothing(t *testing.T) {
 }
 
 // The limit is that of the file, to the byte; the first packet beyond it is the
-// end, even if a shorter one would fit. Who waits is told at once.
+// end, even if a shorter one would fit. A caller that waits learns it at once.
 func TestRecordingLimit(t *testing.T) {
 	t.Parallel()
 	const each = pcapPacketHeaderBytes + sampleHeader + 8

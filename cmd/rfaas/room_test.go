@@ -83,7 +83,7 @@ uint32_t room(void *args, uint32_t size, void *res) { memset(res, 'x', 17 << 20)
 	require.Contains(t, stdout, "long: "+want)
 }
 
-// A function that goes past its room is told so, and one that says that it has more.
+// A function that exceeds its room is refused, and so is one that says that it has more.
 func TestPastTheRoom(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

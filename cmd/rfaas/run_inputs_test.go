@@ -137,7 +137,7 @@ func TestRunPipe(t *testing.T) {
 	}
 }
 
-// A function that panics fails its input; its worker goes on.
+// A function that panics fails its input; its worker continues.
 func TestRunPanic(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -124,7 +124,7 @@ func TestRunRefusesHotWithoutCores(t *testing.T) {
 	require.Contains(t, s.stderr.String(), "rfaas run: --mode hot: keeps two cores busy for each worker, 2 in all, and 1 can be used here; start fewer workers, or use --mode adaptive")
 }
 
-// Mistakes on the command line are told with what to do about them, and nothing
+// Mistakes on the command line are reported with what to do about them, and nothing
 // is started or written.
 func TestRunRefuses(t *testing.T) {
 	t.Parallel()

@@ -39,7 +39,7 @@ type Node struct {
 
 const (
 	// life is that of leases: agent and tenant are one process, and end together. It may
-	// be stopped for a while, and goes on then.
+	// be stopped for a while, and continues then.
 	life = 365 * 24 * time.Hour
 	// memory is not scarce: what executors may use has limits of its own.
 	memory = 1 << 50

@@ -8,7 +8,7 @@ import (
 	"github.com/rfaas-go/rfaas/accounting"
 )
 
-// quantity is how a quantity of the accounts is told.
+// quantity is how a quantity of the accounts is named.
 type quantity struct {
 	name, help string
 	units      float64 // of the account in one of the metric's

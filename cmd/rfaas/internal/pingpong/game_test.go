@@ -193,7 +193,7 @@ func TestMisbehaviour(t *testing.T) {
 			case o := <-ended:
 				require.ErrorContains(t, o.err, want)
 			case <-time.After(patience):
-				require.FailNow(t, "the server goes on")
+				require.FailNow(t, "the server does not end")
 			}
 		})
 	}

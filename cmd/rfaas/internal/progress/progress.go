@@ -122,7 +122,7 @@ func (m *Meter) draw() {
 	if state := m.bar.State(); state.Description != m.label() {
 		m.bar.Describe(m.label())
 	} else if int(state.CurrentNum) == m.done {
-		m.bar.RenderBlank() // the time goes on
+		m.bar.RenderBlank() // the clock is shown
 		return
 	}
 	m.bar.Set(m.done)
