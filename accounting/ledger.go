@@ -45,7 +45,7 @@ type LedgerConfig struct {
 // appending.
 var ErrLedgerInUse = errors.New("the ledger is in use: one process at a time appends to it")
 
-// OpenLedger opens a ledger, which is made if need be, and reads all of it. One that is
+// OpenLedger opens a ledger, which is made if necessary, and reads all of it. One that is
 // open for appending already is ErrLedgerInUse. If a crash has cut an append short,
 // what it left is cut off, with a warning; whole entries of it are kept. A last append
 // that was damaged later cannot be told from that. Damage anywhere else is

@@ -28,7 +28,7 @@ type Stats struct {
 	Refused map[lease.Reason]uint64
 	// WorkersStarted counts processes of workers, WorkersEnded those that have ended, by
 	// reason. lease.NoReason: the agent has ended it, as its lease had ended or its client
-	// had connected anew.
+	// had connected again.
 	WorkersStarted uint64
 	WorkersEnded   map[lease.Reason]uint64
 
@@ -44,10 +44,10 @@ type Stats struct {
 type ManagerStats struct {
 	// Registered is whether it has answered the last registration.
 	Registered bool
-	// Waiting is how many accounts have something that it was not told yet; an account is
+	// Waiting is how many accounts have usage that was not reported to it yet; an account is
 	// of a tenant in an epoch. While leases are in use some always have.
 	Waiting int
-	// Reported is when it had been told all that there was. Zero: not yet.
+	// Reported is when all usage had been reported to it. Zero: not yet.
 	Reported time.Time
 }
 

@@ -56,8 +56,8 @@ type Event struct {
 	Text    string
 }
 
-// Client is a tenant's side of what it has at one node, over one connection after the
-// other. It is not safe for concurrent use. Messages and Events collect what a call has
+// Client is a tenant's side at one node, over any number of connections, one at a
+// time. It is not safe for concurrent use. Messages and Events collect what a call has
 // caused; the driver takes them after each.
 type Client struct {
 	number    uint32
@@ -110,8 +110,8 @@ func (c *Client) Connected(now time.Duration, epoch uint64) {
 	}
 }
 
-// Disconnected notes its end. Requests have failed; leases live on, and cannot be
-// renewed before there is another connection.
+// Disconnected notes the end of a connection. Requests have failed; leases live on, and
+// cannot be renewed before there is another connection.
 func (c *Client) Disconnected(why string) {
 	c.connected = false
 	clear(c.returned)

@@ -45,7 +45,7 @@ const SecretBytes = 16
 // Secret is known to a lease's tenant, and to clients that the tenant lets use its workers.
 type Secret [SecretBytes]byte
 
-// String hides it: secrets do not belong into logs.
+// String hides it: secrets do not belong in logs.
 func (Secret) String() string { return "(secret)" }
 
 // Token is what a client of a worker presents: which lease, which of its workers, and

@@ -74,7 +74,7 @@ func (l *Lease) WorkerCores(worker int) []int {
 	return l.Cores[worker*l.Terms.Cores : (worker+1)*l.Terms.Cores]
 }
 
-// Do is what a Node wants of its driver.
+// Do says what a driver is to do.
 type Do uint8
 
 // The actions.
@@ -87,7 +87,7 @@ const (
 	DoPull            // read a Piece, and call Pulled
 )
 
-// Action is one.
+// Action is something that a Node wants done.
 type Action struct {
 	Do      Do
 	Session Session
@@ -183,7 +183,7 @@ func (n *Node) Connect(s Session, tenant string) {
 	}
 }
 
-// Disconnect notes its end. Its leases live on.
+// Disconnect notes the end of a connection. The leases live on.
 func (n *Node) Disconnect(s Session) {
 	delete(n.sessions, s)
 	for _, l := range n.leases {
@@ -332,8 +332,8 @@ func (n *Node) end(l *Lease, why Reason, text string) {
 }
 
 // Fenced notes that nothing of a lease runs any more. Its cores and its memory, but for
-// what is Lingering, are stock again, and its tenant is told, also what it has cost: see
-// Message.Usage.
+// what is Lingering, are stock again, and its tenant is notified of the end and the cost:
+// see Message.Usage.
 func (n *Node) Fenced(id ID, usage [UsageWords]uint64, claimed bool) {
 	l := n.leases[id]
 	if l == nil || l.State != Fencing {
@@ -356,8 +356,7 @@ func (n *Node) Fenced(id ID, usage [UsageWords]uint64, claimed bool) {
 // it mapped. It is not granted meanwhile.
 func (n *Node) Lingering(bytes int64) { n.lingering = bytes }
 
-// LostWorker tells a lease's tenant that the process has ended that a worker had for an
-// attempt.
+// LostWorker tells a lease's tenant that the process of a worker's attempt has ended.
 func (n *Node) LostWorker(id ID, worker int, attempt uint32, process int, why Reason, how string) {
 	if l := n.leases[id]; l != nil && l.State != Fencing {
 		n.send(l.session, Message{Kind: Lost, Lease: id, Worker: worker, Number: attempt, Process: process, Reason: why, Text: how})

@@ -118,7 +118,7 @@ func (n *Node) Found(now time.Duration, d [32]byte, there bool, refused string) 
 	}
 }
 
-// Gone tells that a package which was there is no more.
+// Gone notes that a package is no longer there.
 func (n *Node) Gone(d [32]byte) { delete(n.codes, d) }
 
 // piece has a piece read, if it is the next one of what this session sends.

@@ -2,7 +2,7 @@ package lease
 
 import "fmt"
 
-// Reason says why there is no lease, or why there is one no more.
+// Reason says why a lease was refused, or has ended.
 type Reason uint16
 
 // The reasons. Those of a Refusal first.
@@ -51,7 +51,7 @@ func (r Reason) String() string {
 	return fmt.Sprintf("reason %d", uint16(r))
 }
 
-// Passing says whether asking again, here, may help.
+// Passing says whether asking this node again may help.
 func (r Reason) Passing() bool {
 	return r == NoCores || r == NoMemory || r == OverQuota || r == CodeComing
 }

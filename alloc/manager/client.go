@@ -81,8 +81,8 @@ func (c *Client) Register(ctx context.Context, n Node) (renewAfter time.Duration
 	return renewAfter, nil
 }
 
-// Accounting are the addresses at which the manager wants to be told what was used, as
-// the answer to the last registration had them.
+// Accounting are the addresses at which the manager takes reports of usage, as the
+// answer to the last registration had them.
 func (c *Client) Accounting() []Address {
 	if a := c.accounting.Load(); a != nil {
 		return *a

@@ -51,8 +51,8 @@
 //	503  too many watchers, or closing; later
 //	507  there are too many nodes               ErrTooManyNodes
 //
-// A manager refuses fields of a Node that it does not know; a client passes over what
-// it does not know, since its manager may be newer.
+// A manager refuses fields of a Node that it does not know; a client ignores what it
+// does not know, since its manager may be newer.
 //
 // # Limits
 //

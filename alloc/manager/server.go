@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Role is what the sender of a request is to be allowed.
+// Role says what a request is to be allowed for.
 type Role string
 
 // Roles.
@@ -24,7 +24,7 @@ const (
 // Config describes a manager. The zero value will do.
 type Config struct {
 	// Life is the id of this manager's life, by which clients notice that revisions
-	// begin anew. Default: a random one.
+	// begin again. Default: a random one.
 	Life uint64
 	// Clock is monotonic, and may be called by several goroutines at once. Default:
 	// the time since New.
@@ -32,7 +32,7 @@ type Config struct {
 	// Logger gets messages about nodes that come and go, and watchers that are cut off.
 	// It may be nil.
 	Logger *slog.Logger
-	// Authorize refuses a request by an error, which the answer tells. It may look at
+	// Authorize refuses a request by an error, which the answer has. It may look at
 	// the request's TLS state, headers and path, and may be called by several
 	// goroutines at once. If nil, all requests are allowed.
 	Authorize func(*http.Request, Role) error

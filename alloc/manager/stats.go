@@ -1,6 +1,6 @@
 package manager
 
-// Stats sums up what there is.
+// Stats sums up a registry or a manager.
 type Stats struct {
 	// Revision counts the changes of the registry's life.
 	Revision uint64

@@ -24,7 +24,7 @@ func packageCacheFolder() (string, error) {
 	return filepath.Join(userCache, "rfaas", "packages"), nil
 }
 
-// openPackageCache opens the cache, and makes it if need be.
+// openPackageCache opens the cache, and makes it if necessary.
 func openPackageCache(log *slog.Logger) (*pack.Cache, error) {
 	dir, err := packageCacheFolder()
 	if err != nil {

@@ -84,7 +84,7 @@ second one ends at once. There is a summary in both cases.
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&f.function, "function", "f", "", "the `FUNCTION` to call")
-	flags.StringVarP(&f.output, "output", "o", "", "`DIR` for the results, created if need be; - for the standard output")
+	flags.StringVarP(&f.output, "output", "o", "", "`DIR` for the results, created if necessary; - for the standard output")
 	f.cluster.add(flags, "; lease workers of its nodes (default: of this machine)")
 	flags.IntVar(&f.workers, "workers", 0, "start `N` workers (default: one for each core)")
 	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the workers; see 'rfaas devices'")
