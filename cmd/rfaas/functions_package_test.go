@@ -86,8 +86,7 @@ func TestBenchPackage(t *testing.T) {
 	require.Equal(t, "native", results[1].Runtime)
 	require.Equal(t, "text.so:upper", results[1].Function)
 	require.Equal(t, "echo", results[1].Beside.To)
-	status, _, stderr := run(t, dir, "bench", "cold-start", "-f", "text.so:crash")
-	require.Equal(t, exitFailed, status)
+	stderr := fails(t, dir, "bench", "cold-start", "-f", "text.so:crash")
 	require.Regexp(t, `rfaas bench: cold-start at 64 bytes: text.so:crash: executor \(process \d+\): killed by signal 11 \(segmentation fault\) while function "crash" ran\n$`, stderr)
 }
 

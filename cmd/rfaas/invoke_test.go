@@ -182,8 +182,7 @@ func TestInvokeFullDisk(t *testing.T) {
 
 	disk := smallDisk(t, 64<<10)
 	write(t, disk, "out", "before")
-	status, _, stderr := run(t, dir, "invoke", "echo", "--in", "in", "-o", filepath.Join(disk, "out"))
-	require.Equal(t, exitFailed, status)
+	stderr := fails(t, dir, "invoke", "echo", "--in", "in", "-o", filepath.Join(disk, "out"))
 	require.Contains(t, stderr, "no space left on device")
 	require.Equal(t, []string{"out"}, names(t, disk))
 	require.Equal(t, "before", read(t, disk, "out"))

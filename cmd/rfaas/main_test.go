@@ -162,6 +162,14 @@ func succeed(t *testing.T, dir string, args ...string) (stdout string) {
 	return stdout
 }
 
+// fails is run for what has to fail, though the command line is right.
+func fails(t *testing.T, dir string, args ...string) (stderr string) {
+	t.Helper()
+	status, _, stderr := run(t, dir, args...)
+	require.Equal(t, exitFailed, status, stderr)
+	return stderr
+}
+
 // refuses checks that command lines are refused as mistakes, before anything is
 // started: with a message that contains a text, by which they are given.
 func refuses(t *testing.T, dir string, command []string, lines map[string][]string) {

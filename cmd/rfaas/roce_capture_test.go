@@ -111,8 +111,7 @@ func TestRoceCaptureFailingCommand(t *testing.T) {
 	write(t, dir, "a", "a")
 	write(t, dir, "former.pcap", "former")
 	require.NoError(t, os.Symlink("former.pcap", filepath.Join(dir, "link")))
-	status, _, stderr := run(t, dir, "roce", "capture", "link", "run", "-f", "test-panic", "--transport", "softroce", "-o", "out", "a")
-	require.Equal(t, exitFailed, status)
+	stderr := fails(t, dir, "roce", "capture", "link", "run", "-f", "test-panic", "--transport", "softroce", "-o", "out", "a")
 	require.NotContains(t, stderr, "--help")
 	count, _, _ := captureCounts(t, stderr, "link")
 	require.Positive(t, count)
@@ -200,8 +199,7 @@ func TestRoceCaptureForbidden(t *testing.T) {
 	}
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "sealed"), 0o555))
-	status, _, stderr := run(t, dir, "roce", "capture", "sealed/x.pcap", "bench", "write-lat")
-	require.Equal(t, exitFailed, status)
+	stderr := fails(t, dir, "roce", "capture", "sealed/x.pcap", "bench", "write-lat")
 	require.Equal(t, "rfaas roce capture: sealed/x.pcap cannot be written: create a file in sealed: permission denied; choose another FILE\n", stderr)
 }
 
