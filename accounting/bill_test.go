@@ -299,7 +299,7 @@ type brokenWriter struct{ err error }
 
 func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
 
-// A bill that somebody else has made is checked before anything is written, and errors
+// A bill that MakeBill has not made is checked before anything is written, and errors
 // of the writer are returned.
 func TestBillWriters(t *testing.T) {
 	t.Parallel()

@@ -59,7 +59,7 @@ func openNew(path string) (file *os.File, temp string, err error) {
 	if err == nil {
 		return os.NewFile(uintptr(fd), path), "", nil
 	}
-	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) { // EISDIR is for who does not know the flag
+	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) { // EISDIR comes from kernels that do not know the flag
 		return nil, "", err
 	}
 	temp = filepath.Join(filepath.Dir(path), fmt.Sprintf("%s%016x", TempPrefix, rand.Uint64()))

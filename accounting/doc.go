@@ -1,4 +1,4 @@
-// Package accounting has the words in which usage is metered, the ledgers in which
+// Package accounting defines the words in which usage is metered, the ledgers in which
 // it is kept, and the bills that are made from a ledger.
 //
 // # Words

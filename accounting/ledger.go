@@ -37,7 +37,7 @@ type ledgerFile interface {
 
 // LedgerConfig describes a ledger. The zero value will do.
 type LedgerConfig struct {
-	// Logger is told of a tail that was cut off. It may be nil.
+	// Logger gets a warning when a torn tail is cut off. It may be nil.
 	Logger *slog.Logger
 }
 
@@ -45,7 +45,7 @@ type LedgerConfig struct {
 // appending.
 var ErrLedgerInUse = errors.New("the ledger is in use: one process at a time appends to it")
 
-// OpenLedger opens a ledger, which is made if need be, and reads all of it. One that is
+// OpenLedger opens a ledger, which is made if necessary, and reads all of it. One that is
 // open for appending already is ErrLedgerInUse. If a crash has cut an append short,
 // what it left is cut off, with a warning; whole entries of it are kept. A last append
 // that was damaged later cannot be told from that. Damage anywhere else is
@@ -85,7 +85,7 @@ func openOrCreateLedger(path string) (*os.File, error) {
 			return file, err
 		}
 		file, err = createWhole(path, []byte(ledgerHeader), true)
-		if !errors.Is(err, fs.ErrExist) { // else somebody else was quicker
+		if !errors.Is(err, fs.ErrExist) { // else another process was quicker
 			return file, err
 		}
 	}
@@ -111,7 +111,7 @@ func (l *Ledger) load(file *os.File, log *slog.Logger) error {
 		return nil
 	}
 	if log != nil {
-		log.Warn("a ledger's last append did not come to its end, what it left is cut off",
+		log.Warn("a ledger's last append is incomplete: the rest of it is cut off",
 			"path", l.path, "offset", end, "bytes", info.Size()-end)
 	}
 	l.torn = true

@@ -145,7 +145,7 @@ func killAppender(t *testing.T, path string, appends int) (said int) {
 	return said
 }
 
-// appendForever is the other process. It ends when nobody reads what it says.
+// appendForever is the other process. It ends when its output is not read any more.
 func appendForever() {
 	path := os.Getenv(helperPath)
 	l, err := OpenLedger(path, LedgerConfig{})

@@ -55,7 +55,7 @@ var errStop = errors.New("the reader has stopped")
 
 // scanLedger calls each with the number and the entry of every record in the first
 // size bytes of r, and returns how many there are. Less than all of the bytes are
-// records if the tail is torn: what an append wrote that did not come to its end.
+// records if the tail is torn: an append is incomplete.
 func scanLedger(r io.ReaderAt, size int64, each func(number uint64, e Entry) error) (count uint64, err error) {
 	if err := checkLedgerHeader(r); err != nil {
 		return 0, err

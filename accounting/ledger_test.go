@@ -291,7 +291,7 @@ func TestLedgerOddFiles(t *testing.T) {
 	}
 }
 
-// rewrite makes a file anew: file systems take time to write over one.
+// rewrite replaces a file: file systems take time to write over one.
 func rewrite(t testing.TB, path string, b []byte) {
 	t.Helper()
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {

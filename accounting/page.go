@@ -21,7 +21,7 @@ type Page struct {
 }
 
 // MapPage maps a page, to write it, from the File of a PageFile, most often in
-// another process. The words go on from what they are. The file remains the caller's
+// another process. The words keep their values. The file remains the caller's
 // and may be closed. A page that is not as it was made is ErrPageDamaged.
 func MapPage(file *os.File) (*Page, error) {
 	var b [PageBytes + 1]byte

@@ -21,7 +21,7 @@ type PageFile struct {
 }
 
 // CreatePage makes the file of a page in a folder, which must exist, with all words 0;
-// without a folder ("") it is in memory, and ends with who has it open.
+// without a folder ("") it is in memory, and gone when nothing has it open.
 // The name is made of the header's fields. The file is there as a whole or not at
 // all, also when the process is killed; after a power failure it may be damaged. A
 // page that is there already is fs.ErrExist. It is to be closed or removed.
@@ -124,7 +124,7 @@ func (p *PageFile) Header() PageHeader { return p.header }
 func (p *PageFile) Path() string { return p.path }
 
 // File is for the process that maps the page, see MapPage. It remains the PageFile's.
-// Whoever has it can also make the file larger: limit the size of that process's
+// A process that has it can also make the file larger: limit the size of that process's
 // files (RLIMIT_FSIZE). After OpenPage it is for reading only.
 func (p *PageFile) File() *os.File { return p.file }
 

@@ -19,8 +19,8 @@ const (
 	pageVersion = 1
 	pageSuffix  = ".page"
 
-	// The layout. All words are in one cache line: they have one writer, and who reads
-	// them does so now and then.
+	// The layout. All words are in one cache line: they have one writer, and
+	// are read only now and then.
 	pageVersionAt = 8
 	pageWorkerAt  = 12
 	pageEpochAt   = 16

@@ -70,7 +70,7 @@ func TestPageWriterAndReader(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 
-	// The next writer goes on from there; so does the next life of the agent.
+	// The next writer adds to that; so does the next life of the agent.
 	again := mustMapPage(t, f.File())
 	again.Add(Invocations, 1)
 	opened, err := OpenPage(f.Path())
@@ -164,24 +164,30 @@ func TestPageNames(t *testing.T) {
 // Whatever a tenant's code does to its page, the agent gets an error, and lives.
 func TestHostilePage(t *testing.T) {
 	t.Parallel()
+	cut := func(size int64) func(f *os.File) error {
+		return func(f *os.File) error { return f.Truncate(size) }
+	}
+	write := func(at int64, bytes string) func(f *os.File) error {
+		return func(f *os.File) error { _, err := f.WriteAt([]byte(bytes), at); return err }
+	}
 	for what, do := range map[string]func(f *os.File) error{
-		"cut to nothing":      func(f *os.File) error { return f.Truncate(0) },
-		"cut in the words":    func(f *os.File) error { return f.Truncate(130) },
-		"made larger":         func(f *os.File) error { return f.Truncate(1 << 40) },
-		"one byte more":       func(f *os.File) error { return f.Truncate(PageBytes + 1) },
-		"another tenant":      func(f *os.File) error { _, err := f.WriteAt([]byte("bob\x00\x00"), pageTenantAt); return err },
-		"another lease":       func(f *os.File) error { _, err := f.WriteAt([]byte{9}, pageLeaseAt); return err },
-		"another epoch":       func(f *os.File) error { _, err := f.WriteAt([]byte{9}, pageEpochAt); return err },
-		"another worker":      func(f *os.File) error { _, err := f.WriteAt([]byte{9}, pageWorkerAt); return err },
-		"another version":     func(f *os.File) error { _, err := f.WriteAt([]byte{9}, pageVersionAt); return err },
-		"another magic":       func(f *os.File) error { _, err := f.WriteAt([]byte{9}, 0); return err },
-		"bytes after tenant":  func(f *os.File) error { _, err := f.WriteAt([]byte{9}, pageTenantAt+20); return err },
-		"bytes before words":  func(f *os.File) error { _, err := f.WriteAt([]byte{9}, pageWordsAt-1); return err },
-		"bytes after words":   func(f *os.File) error { _, err := f.WriteAt([]byte{9}, pageWordsEnd); return err },
-		"bytes at the end":    func(f *os.File) error { _, err := f.WriteAt([]byte{9}, PageBytes-1); return err },
-		"a tenant of zeros":   func(f *os.File) error { _, err := f.WriteAt(make([]byte, 64), pageTenantAt); return err },
-		"control characters":  func(f *os.File) error { _, err := f.WriteAt([]byte("\x1b[2J"), pageTenantAt); return err },
-		"all bytes are noise": func(f *os.File) error { _, err := f.WriteAt([]byte(strings.Repeat("\xa5", PageBytes)), 0); return err },
+		"cut to nothing":      cut(0),
+		"cut in the words":    cut(130),
+		"made larger":         cut(1 << 40),
+		"one byte more":       cut(PageBytes + 1),
+		"another tenant":      write(pageTenantAt, "bob\x00\x00"),
+		"another lease":       write(pageLeaseAt, "\x09"),
+		"another epoch":       write(pageEpochAt, "\x09"),
+		"another worker":      write(pageWorkerAt, "\x09"),
+		"another version":     write(pageVersionAt, "\x09"),
+		"another magic":       write(0, "\x09"),
+		"bytes after tenant":  write(pageTenantAt+20, "\x09"),
+		"bytes before words":  write(pageWordsAt-1, "\x09"),
+		"bytes after words":   write(pageWordsEnd, "\x09"),
+		"bytes at the end":    write(PageBytes-1, "\x09"),
+		"a tenant of zeros":   write(pageTenantAt, strings.Repeat("\x00", 64)),
+		"control characters":  write(pageTenantAt, "\x1b[2J"),
+		"all bytes are noise": write(0, strings.Repeat("\xa5", PageBytes)),
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

@@ -52,8 +52,8 @@ func (u Usage) Add(v Usage) Usage {
 }
 
 // Sub is what was used since an earlier state of the same cumulative words. It is an
-// error if a word went backward. That is not taken for 0: somebody would have used
-// something and nobody would see that it is not billed.
+// error if a word went backward. That is not taken for 0, which would leave usage out of
+// the bill without a sign.
 func (u Usage) Sub(earlier Usage) (Usage, error) {
 	for q := range u {
 		if u[q] < earlier[q] {

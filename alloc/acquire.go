@@ -47,13 +47,13 @@ type search struct {
 	ever map[*node]lastingRefusal // nil before the first
 }
 
-// lastingRefusal is one, until the agent is started anew.
+// lastingRefusal is one, until the agent is restarted.
 type lastingRefusal struct {
 	epoch uint64
 	why   error
 }
 
-// refusedForGood is why it is no use to ask a node again, nil if it may be.
+// refusedForGood is the lasting refusal of a node, nil if it may be asked again.
 func (s *search) refusedForGood(n *node) error {
 	if r, ok := s.ever[n]; ok && r.epoch == n.bootEpoch() {
 		return r.why
@@ -67,7 +67,7 @@ func (s *search) round(ctx context.Context, workers int) (got []*grant, again bo
 	s.pool.owner.await(ctx)
 	all, full, errs := s.candidates(workers)
 	if len(all) == 0 && len(errs) == 0 {
-		return nil, true, s.pool.owner.nobody(&s.pool.order)
+		return nil, true, s.pool.owner.noNode(&s.pool.order)
 	}
 	again = full > 0
 	for len(all) > 0 && workers > 0 {
@@ -135,8 +135,8 @@ func (s *search) askAll(ctx context.Context, shares []share) []answer {
 	return answers
 }
 
-// fewer is for how many workers to ask a node at once that refused some more, 0 for none.
-// alone: there is no other node.
+// fewer is for how many workers to ask a node next, at once, that has refused some; 0 for
+// none. alone: there is no other node.
 func (o *Order) fewer(refused int, err error, alone bool) int {
 	why := (*lease.RefusedError)(nil)
 	switch {

@@ -18,7 +18,6 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/agent"
 	"github.com/rfaas-go/rfaas/alloc/manager"
 	"github.com/rfaas-go/rfaas/internal/transcript"
-	"github.com/rfaas-go/rfaas/transport"
 )
 
 // newCluster starts agents with so many cores, and a manager that knows them.
@@ -28,24 +27,10 @@ func newCluster(t *testing.T, cores ...int) (url string, sites []*site) {
 	require.NoError(t, err)
 	web := httptest.NewServer(m)
 	t.Cleanup(func() { web.Close(); require.NoError(t, m.Close()) })
-	device, err := transport.Open("shm:")
-	require.NoError(t, err)
-	defer device.Close()
-	wire := device.Capabilities().Wire
 	for i, k := range cores {
 		s := newSite(t, k, func(cfg *agent.Config) { cfg.Name = fmt.Sprint("node", i) })
 		sites = append(sites, s)
-		mc, err := manager.NewClient(web.URL, nil)
-		require.NoError(t, err)
-		ctx, cancel := context.WithCancel(context.Background())
-		var registering sync.WaitGroup
-		registering.Go(func() {
-			at := manager.Address{Network: "unix", Address: s.address[len("unix:"):], Transport: "shm", Wire: wire}
-			if err := s.Register(ctx, mc, manager.Node{Addresses: []manager.Address{at}}); err != nil {
-				t.Error(err)
-			}
-		})
-		t.Cleanup(func() { cancel(); registering.Wait() })
+		s.register(t, web.URL)
 	}
 	reader, err := manager.NewClient(web.URL, nil)
 	require.NoError(t, err)
@@ -59,13 +44,7 @@ func newCluster(t *testing.T, cores ...int) (url string, sites []*site) {
 // newManaged makes a client of a manager. dial may be nil.
 func newManaged(t *testing.T, url string, dial func(ctx context.Context, address string) (net.Conn, error)) *alloc.Client {
 	t.Helper()
-	device, err := transport.Open("shm:")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, device.Close()) })
-	c, err := alloc.Open(t.Context(), alloc.Config{Device: device, Manager: url, Tenant: "tenant", Logger: log(t), Dial: dial})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	return c
+	return openClient(t, alloc.Config{Manager: url, Dial: dial})
 }
 
 func dialUnix(ctx context.Context, address string) (net.Conn, error) {
@@ -151,7 +130,7 @@ func TestRequestIsGivenUp(t *testing.T) {
 
 // What no node will ever have is refused at once, also when there are more full nodes
 // than are asked in a round.
-func TestNobodyHasAsMuch(t *testing.T) {
+func TestTooMuchForAllNodes(t *testing.T) {
 	t.Parallel()
 	url, _ := newCluster(t, 1, 1, 1, 1, 1)
 	c := newManaged(t, url, nil)
@@ -170,19 +149,11 @@ func TestAgentsNewLife(t *testing.T) {
 	s := newSite(t, 1, nil)
 	mc, err := manager.NewClient(url, nil)
 	require.NoError(t, err)
-	device, err := transport.Open("shm:")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, device.Close()) })
-	about := manager.Node{
-		ID: "node", Epoch: 1, Cores: 1, FreeCores: 1,
-		Addresses: []manager.Address{{Network: "unix", Address: s.address[len("unix:"):], Transport: "shm", Wire: device.Capabilities().Wire}},
-	}
+	about := manager.Node{ID: "node", Epoch: 1, Cores: 1, FreeCores: 1, Addresses: []manager.Address{s.listed(t)}}
 	_, err = mc.Register(t.Context(), about)
 	require.NoError(t, err)
 	var told transcript.Transcript
-	c, err := alloc.Open(t.Context(), alloc.Config{Device: device, Manager: url, Tenant: "tenant", Logger: slog.New(slog.NewTextHandler(&told, nil))})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	c := openClient(t, alloc.Config{Manager: url, Logger: slog.New(slog.NewTextHandler(&told, nil))})
 	require.NoError(t, newPool(t, c, alloc.Order{}).Close())
 	connected := func() int { return strings.Count(told.String(), "agent connected") }
 	require.Equal(t, 1, connected())

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -103,8 +104,7 @@ func newSite(t *testing.T, cores int, edit func(*agent.Config)) *site {
 		p.Functions = append(p.Functions, executor.Function{Name: name, Entry: name, Idempotent: name != "crash"})
 	}
 	require.NoError(t, a.Offer(t.Context(), [32]byte{}, p))
-	l, err := transport.Listen("unix", fmt.Sprintf("@%s-%d", t.Name(), siteNumber()))
-	require.NoError(t, err)
+	l := listen(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &site{Agent: a, address: "unix:" + l.Addr().String(), cancel: cancel}
 	s.ended.Go(func() { s.Serve(ctx, l) })
@@ -117,25 +117,51 @@ func newSite(t *testing.T, cores int, edit func(*agent.Config)) *site {
 	return s
 }
 
-var siteNumber = func() func() int {
-	var mu sync.Mutex
-	n := os.Getpid() * 1000
-	return func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		n++
-		return n
-	}
-}()
+var sockets atomic.Int64
 
-func newClient(t *testing.T, sites ...*site) *alloc.Client {
+// listen listens at a name of its own.
+func listen(t *testing.T) *transport.Listener {
 	t.Helper()
+	l, err := transport.Listen("unix", fmt.Sprintf("@%s-%d-%d", t.Name(), os.Getpid(), sockets.Add(1)))
+	require.NoError(t, err)
+	return l
+}
+
+// register keeps the site registered with a manager until it is to leave, or the test ends.
+func (s *site) register(t *testing.T, url string) (leave func()) {
+	t.Helper()
+	c, err := manager.NewClient(url, nil)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var registering sync.WaitGroup
+	registering.Go(func() {
+		if err := s.Register(ctx, c, manager.Node{Addresses: []manager.Address{s.listed(t)}}); err != nil {
+			t.Error(err)
+		}
+	})
+	leave = func() { cancel(); registering.Wait() }
+	t.Cleanup(leave)
+	return leave
+}
+
+// listed is the site's address as managers list it.
+func (s *site) listed(t *testing.T) manager.Address {
+	return manager.Address{Network: "unix", Address: s.address[len("unix:"):], Transport: "shm", Wire: openDevice(t).Capabilities().Wire}
+}
+
+func openDevice(t *testing.T) *transport.Device {
 	device, err := transport.Open("shm:")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, device.Close()) })
-	cfg := alloc.Config{Device: device, Tenant: "tenant", Logger: log(t)}
-	for _, s := range sites {
-		cfg.Agents = append(cfg.Agents, s.address)
+	return device
+}
+
+// openClient makes a client over shared memory.
+func openClient(t *testing.T, cfg alloc.Config) *alloc.Client {
+	t.Helper()
+	cfg.Device, cfg.Tenant = openDevice(t), "tenant"
+	if cfg.Logger == nil {
+		cfg.Logger = log(t)
 	}
 	c, err := alloc.Open(t.Context(), cfg)
 	require.NoError(t, err)
@@ -143,8 +169,19 @@ func newClient(t *testing.T, sites ...*site) *alloc.Client {
 	return c
 }
 
-func soon(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func newClient(t *testing.T, sites ...*site) *alloc.Client {
+	t.Helper()
+	var cfg alloc.Config
+	for _, s := range sites {
+		cfg.Agents = append(cfg.Agents, s.address)
+	}
+	return openClient(t, cfg)
+}
+
+func soon(t *testing.T) context.Context { return within(t, patience) }
+
+func within(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -173,16 +210,21 @@ func pid(t *testing.T, p *alloc.Pool) int {
 	return number
 }
 
+func echo(t *testing.T, p *alloc.Pool, text string) {
+	t.Helper()
+	out := make([]byte, len(text))
+	_, err := p.Call(soon(t), "echo", []byte(text), out)
+	require.NoError(t, err)
+	require.Equal(t, text, string(out))
+}
+
 func TestLeaseCallRelease(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 3, nil)
 	c := newClient(t, s)
 	p := newPool(t, c, alloc.Order{Workers: 2})
 	require.Equal(t, 1, s.Free().Cores)
-	out := make([]byte, 5)
-	n, err := p.Call(soon(t), "echo", []byte("hello"), out)
-	require.NoError(t, err)
-	require.Equal(t, "hello", string(out[:n]))
+	echo(t, p, "hello")
 	require.Eventually(t, func() bool { return len(s.Leases()[0].Processes) == 2 }, patience, time.Millisecond)
 	processes := s.Leases()[0].Processes
 	require.NotEqual(t, processes[0], processes[1], "each worker is a process")
@@ -230,7 +272,7 @@ func TestManyCalls(t *testing.T) {
 	require.EqualValues(t, callerCount*each, u[accounting.Invocations])
 }
 
-// Peers that connect and say nothing hold nobody up.
+// Peers that connect and say nothing do not delay others.
 func TestSilentPeers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, nil)
@@ -244,16 +286,14 @@ func TestSilentPeers(t *testing.T) {
 	require.NoError(t, p.Close())
 }
 
-// Nobody gets what others have, and whoever waits gets it when it is free.
+// What others have is not granted, and a request that waits gets it when it is free.
 func TestFullNode(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, nil)
 	c := newClient(t, s)
 	p := newPool(t, c, alloc.Order{Workers: 2})
 	pid(t, p)
-	brief, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	_, err := c.Lease(brief, alloc.Order{})
+	_, err := c.Lease(within(t, 500*time.Millisecond), alloc.Order{})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	refused := (*lease.RefusedError)(nil)
 	require.ErrorAs(t, err, &refused)
@@ -273,7 +313,7 @@ func TestFullNode(t *testing.T) {
 	free(t, s, 2)
 }
 
-// Who wants more workers than a full node has in all, and begins with fewer, waits.
+// A request for more workers than a full node has in all, which begins with fewer, waits.
 func TestFullNodeIsSmall(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, nil)
@@ -281,18 +321,13 @@ func TestFullNodeIsSmall(t *testing.T) {
 	p := newPool(t, c, alloc.Order{})
 	pid(t, p)
 	order := alloc.Order{Workers: 2, AtLeast: 1}
-	brief, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	_, err := c.Lease(brief, order)
+	_, err := c.Lease(within(t, 500*time.Millisecond), order)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NoError(t, p.Close())
-	q, err := c.Lease(soon(t), order)
-	require.NoError(t, err)
-	pid(t, q)
-	require.NoError(t, q.Close())
+	pid(t, newPool(t, c, order))
 }
 
-// Who can do with fewer workers gets those that there are.
+// A request that can begin with fewer workers gets those that are free.
 func TestAtLeast(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, nil)
@@ -301,7 +336,7 @@ func TestAtLeast(t *testing.T) {
 	pid(t, p)
 }
 
-// A process that ends is replaced, within the lease, and its client is told how it
+// A process that ends is replaced, within the lease, and its client learns how it
 // ended.
 func TestWorkerDies(t *testing.T) {
 	t.Parallel()
@@ -325,15 +360,13 @@ func TestWorkerOverstays(t *testing.T) {
 	p := newPool(t, newClient(t, s), alloc.Order{Calls: client.Config{Overtime: time.Nanosecond}})
 	first := pid(t, p)
 	long := binary.LittleEndian.AppendUint64(nil, uint64(time.Hour))
-	brief, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	_, err := p.Call(brief, "nap", long, nil)
+	_, err := p.Call(within(t, 20*time.Millisecond), "nap", long, nil)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotEqual(t, first, pid(t, p))
 	require.ErrorIs(t, syscall.Kill(first, 0), syscall.ESRCH, "the one before is gone")
 }
 
-// A lease that nobody renews ends, with its processes.
+// A lease that is not renewed ends, with its processes.
 func TestClientGoes(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, nil)
@@ -358,7 +391,7 @@ func TestRenewal(t *testing.T) {
 	require.Equal(t, first, pid(t, p))
 }
 
-// When a node is drained, what runs may finish, and calls go on elsewhere.
+// When a node is drained, what runs may finish, and calls continue elsewhere.
 func TestDrainedNode(t *testing.T) {
 	t.Parallel()
 	a := newSite(t, 1, func(cfg *agent.Config) { cfg.Name, cfg.Notice = "a", patience })
@@ -385,8 +418,7 @@ func TestDrainedNode(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Eventually(t, func() bool {
-		_, err := p.Call(soon(t), "echo", []byte("x"), make([]byte, 1))
-		require.NoError(t, err)
+		echo(t, p, "x")
 		return b.Free().Cores == 0
 	}, patience, time.Millisecond, "both are at b")
 	require.NoError(t, <-drained)
@@ -407,7 +439,7 @@ func newPackage(t *testing.T, more int) *pack.Package {
 }
 
 // Code that an agent lacks is sent to it: once, also if two want it at the same time, and
-// it is there after the agent has started anew.
+// it is there after a restart of the agent.
 func TestPackageIsSent(t *testing.T) {
 	t.Parallel()
 	var puts transcript.Transcript
@@ -429,9 +461,7 @@ func TestPackageIsSent(t *testing.T) {
 	both.Wait()
 	require.Equal(t, 1, strings.Count(puts.String(), "package put into the cache"), "%s", puts.String())
 	again := newSite(t, 1, withCache)
-	pool := newPool(t, newClient(t, again), alloc.Order{Digest: p.Digest()})
-	_, err = pool.Call(soon(t), "echo", nil, nil)
-	require.NoError(t, err)
+	echo(t, newPool(t, newClient(t, again), alloc.Order{Digest: p.Digest()}), "")
 
 	unknown := newPackage(t, 1)
 	_, err = newClient(t, s).Lease(soon(t), alloc.Order{Digest: unknown.Digest()})
@@ -442,7 +472,7 @@ func TestPackageIsSent(t *testing.T) {
 	require.ErrorContains(t, err, "this agent takes up to 1000")
 }
 
-// Whoever has no token of a lease, or that of one that has ended, gets to no worker.
+// A client without the token of a lease, or with that of one that has ended, reaches no worker.
 func TestStrangers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, nil)
@@ -473,9 +503,8 @@ func TestStrangers(t *testing.T) {
 	require.ErrorIs(t, err, transport.ErrRejected)
 }
 
-// An agent that was killed and started anew has forgotten its leases; its clients get
-// others.
-func TestAgentStartsAnew(t *testing.T) {
+// One agent at a time has a state folder, and each start has an epoch of its own.
+func TestState(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	state, err := agent.OpenState(folder)
@@ -506,8 +535,7 @@ func TestMetering(t *testing.T) {
 	leased := time.Now()
 	const calls, bytes = 100, 10
 	for range calls {
-		_, err := p.Call(soon(t), "echo", make([]byte, bytes), make([]byte, bytes))
-		require.NoError(t, err)
+		echo(t, p, strings.Repeat("x", bytes))
 	}
 	returned := time.Now()
 	require.NoError(t, p.Close())
@@ -551,12 +579,9 @@ func TestManagerIsTold(t *testing.T) {
 	ledger, err := accounting.OpenLedger(filepath.Join(folder, "ledger"), accounting.LedgerConfig{Logger: log(t)})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, ledger.Close()) }()
-	device, err := transport.Open("shm:")
-	require.NoError(t, err)
-	defer device.Close()
+	device := openDevice(t)
 	server := words.NewServer(words.ServerConfig{Devices: []*transport.Device{device}, Ledger: ledger, Every: 10 * time.Millisecond, Logger: log(t)})
-	l, err := transport.Listen("unix", fmt.Sprintf("@%s-%d", t.Name(), siteNumber()))
-	require.NoError(t, err)
+	l := listen(t)
 	defer l.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
@@ -569,27 +594,17 @@ func TestManagerIsTold(t *testing.T) {
 	defer m.Close()
 	web := httptest.NewServer(m)
 	defer web.Close()
-	url := web.URL
 
 	calls := func(state *agent.State, told bool) {
 		t.Helper()
 		s := newSite(t, 1, func(cfg *agent.Config) { cfg.State = state })
-		registered, leave := context.WithCancel(ctx)
-		var registering sync.WaitGroup
+		leave := func() {}
 		if told {
-			mc, err := manager.NewClient(url, nil)
-			require.NoError(t, err)
-			registering.Go(func() {
-				about := manager.Node{Addresses: []manager.Address{{Network: "unix", Address: s.address[len("unix:"):], Transport: "shm", Wire: device.Capabilities().Wire}}}
-				if err := s.Register(registered, mc, about); err != nil {
-					t.Error(err)
-				}
-			})
+			leave = s.register(t, web.URL)
 		}
 		p := newPool(t, newClient(t, s), alloc.Order{})
 		for range 10 {
-			_, err := p.Call(soon(t), "echo", []byte("x"), make([]byte, 1))
-			require.NoError(t, err)
+			echo(t, p, "x")
 		}
 		require.NoError(t, p.Close())
 		if told {
@@ -602,7 +617,6 @@ func TestManagerIsTold(t *testing.T) {
 			}, patience, 10*time.Millisecond)
 		}
 		leave()
-		registering.Wait()
 		s.cancel()
 		s.ended.Wait()
 		require.NoError(t, s.Close())
@@ -627,15 +641,12 @@ func TestManagerIsTold(t *testing.T) {
 	require.Equal(t, "2\n", string(told))
 }
 
-// A closed client says so to those who wait.
 // A client that is closed while it asks for a lease gives it back: it does not have to
 // expire.
 func TestClosedWhileAsking(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 100, nil)
-	device, err := transport.Open("shm:")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, device.Close()) }()
+	device := openDevice(t)
 	for i := range 100 {
 		c, err := alloc.Open(t.Context(), alloc.Config{Device: device, Tenant: "tenant", Agents: []string{s.address}})
 		require.NoError(t, err)
@@ -652,9 +663,10 @@ func TestClosedWhileAsking(t *testing.T) {
 	free(t, s, 100)
 }
 
+// Requests that wait end when their client is closed.
 func TestClosedClient(t *testing.T) {
 	t.Parallel()
-	c := newClient(t, &site{address: "unix:@nobody-listens-here"})
+	c := newClient(t, &site{address: "unix:@no-one-listens-here"})
 	waiting := make(chan error)
 	go func() {
 		_, err := c.Lease(context.Background(), alloc.Order{})

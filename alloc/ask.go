@@ -86,8 +86,8 @@ func (n *node) request(ctx context.Context, t lease.Terms, life time.Duration) (
 	}
 }
 
-// answerPatience is how long an agent may take to answer a request, which others that are
-// asked beside it wait for. It decides by itself, so that only one that hangs takes long.
+// answerPatience is how long an agent may take to answer a request. The pool does not continue
+// before. An agent decides by itself, so that only one that hangs takes long.
 const answerPatience = 5 * time.Second
 
 // sendPackage offers the package's archive, piece by piece, for the agent to read.

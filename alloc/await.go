@@ -15,8 +15,8 @@ const (
 	othersPatience = 200 * time.Millisecond
 )
 
-// await waits until there is an agent to ask and the other ones of Config.Agents were
-// tried, not for ever.
+// await waits until there is an agent to ask and the others of Config.Agents were tried,
+// for a limited time.
 func (c *Client) await(ctx context.Context) {
 	if c.noneToAwait() {
 		return
@@ -72,8 +72,8 @@ func (c *Client) noneToAwait() bool {
 	return true
 }
 
-// nobody is why there is no node to ask.
-func (c *Client) nobody(o *Order) error {
+// noNode is why there is no node to ask.
+func (c *Client) noNode(o *Order) error {
 	if c.view != nil {
 		if _, why := c.view.Stale(); why != nil {
 			return fmt.Errorf("alloc: no nodes are known; the manager at %s: %w", c.cfg.Manager, why)
@@ -90,7 +90,7 @@ func (c *Client) nobody(o *Order) error {
 func (c *Client) silence(o *Order) error {
 	all := slices.DeleteFunc(c.all(), func(n *node) bool { return !n.suits(o) })
 	if len(all) == 0 {
-		return c.nobody(o)
+		return c.noNode(o)
 	}
 	var reasons []error
 	for _, n := range all {

@@ -10,17 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/alloc/manager"
-	"github.com/rfaas-go/rfaas/transport"
 )
 
-// A request that waits for the first node goes on when the client knows one, also when
+// A request that waits for the first node continues when the client knows one, also when
 // the view has had it before and does not change any more.
 func TestAwaitFirstNode(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		device, err := transport.Open("loopback:")
-		require.NoError(t, err)
-		defer device.Close()
+		device := loopback(t)
 		c := &Client{cfg: Config{Device: device}, log: slog.New(slog.DiscardHandler), view: new(manager.View), nodes: map[string]*node{}, listed: make(chan struct{})}
 		c.life, c.end = context.WithCancel(t.Context())
 		defer c.end()

@@ -14,7 +14,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Client leases from agents. Its methods may be called from anywhere.
+// Client leases from agents. Any goroutine may call its methods.
 type Client struct {
 	cfg  Config
 	log  *slog.Logger
@@ -32,8 +32,8 @@ type Client struct {
 // ErrClosed means that the client, or the pool, was closed.
 var ErrClosed = errors.New("alloc: closed")
 
-// Open makes a client. It does not wait for agents or manager, and asks them again when
-// it has lost them: Lease waits.
+// Open makes a client. It does not wait for agents or the manager: Lease does. When it
+// loses them it connects again.
 func Open(_ context.Context, cfg Config) (*Client, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func (c *Client) addressOf(n *manager.Node) string {
 	return ""
 }
 
-// all are the nodes that there are.
+// all are the known nodes.
 func (c *Client) all() []*node {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -143,7 +143,7 @@ func (c *Client) Device() *transport.Device { return c.cfg.Device }
 const flushPatience = time.Second
 
 // flush waits until the agents have taken back what was given back, and what they were
-// asked for and nobody wants any more.
+// asked for and is not wanted any more.
 func (c *Client) flush() {
 	begun := time.Now()
 	for _, n := range c.all() {

@@ -42,7 +42,7 @@ type Config struct {
 	// machine.
 	Tenant string
 	Token  []byte
-	// Logger is told of leases that come and go. May be nil.
+	// Logger gets messages about leases. It may be nil.
 	Logger *slog.Logger
 }
 
@@ -98,7 +98,7 @@ type Order struct {
 	PayloadBytes     int64
 	// Mode is how workers wait for calls.
 	Mode invoke.Mode
-	// Life is how long a lease goes on when nothing is heard of the client: 10 s if 0.
+	// Life is how long a lease lives without a renewal by the client: 10 s if 0.
 	Life time.Duration
 	// Labels are what a node must have: see manager.Node.
 	Labels map[string]string
@@ -109,8 +109,8 @@ type Order struct {
 	Idle time.Duration
 	// Calls says how calls are made over the workers; its Lanes, Dial and Idle are set here.
 	Calls client.Config
-	// OnWorker is told of the worker that a lane gets, in place of one before; may be nil.
-	// It is called on the lane's goroutine.
+	// OnWorker is called with each worker that a lane gets, the first and those in its
+	// place, on the lane's goroutine. It may be nil.
 	OnWorker func(lane int, w Worker)
 }
 

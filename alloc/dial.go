@@ -31,8 +31,8 @@ func checkAddress(a string) error {
 	return fmt.Errorf("alloc: the address %q of an agent: give unix:PATH, unix:@NAME, tcp:HOST:PORT or tls:HOST:PORT", a)
 }
 
-// dial is the Config.Dial of those who give none. Agents are who they seem: on this
-// machine their user is the client's or root, beyond it they have a certificate.
+// dial is the default Config.Dial. Agents are authenticated: on this machine their user is
+// the client's or root, beyond it they have a certificate.
 func (c *Config) dial(ctx context.Context, address string) (net.Conn, error) {
 	network, at, _ := strings.Cut(address, ":")
 	if network == networkTLS {
@@ -50,7 +50,7 @@ func (c *Config) dial(ctx context.Context, address string) (net.Conn, error) {
 	return stream, nil
 }
 
-// distrustError is why nothing is said to who listens at an address.
+// distrustError is why a listener is not trusted. Nothing was sent to it.
 type distrustError struct{ error }
 
 // lasting says whether an error of a node's is there to stay, whenever it is asked again.
@@ -72,8 +72,7 @@ func explain(address string, err error) error {
 	return err
 }
 
-// checkPeer refuses who is at the other end of a stream without TLS, before it is told
-// anything.
+// checkPeer refuses the other end of a stream without TLS, before anything is sent to it.
 func checkPeer(stream net.Conn) error {
 	switch a := stream.RemoteAddr().(type) {
 	case *net.TCPAddr:
@@ -84,17 +83,16 @@ func checkPeer(stream net.Conn) error {
 	case *net.UnixAddr:
 		return checkListener(stream)
 	}
-	return fmt.Errorf("who is at %v?", stream.RemoteAddr())
+	return fmt.Errorf("a stream to %v: must be TCP or a Unix socket", stream.RemoteAddr())
 }
 
-// checkListener refuses a Unix socket at which somebody else listens: whoever is first can
-// take its name.
+// checkListener refuses a Unix socket of another user: any process can take its name.
 func checkListener(stream net.Conn) error {
 	switch peer := transport.PeerCredentials(stream); {
 	case peer == nil:
 		return errors.New("the kernel does not say who listens there")
 	case !peer.Trusted():
-		return fmt.Errorf("user %d listens there: must be user %d, who asks, or root", peer.UID, os.Geteuid())
+		return fmt.Errorf("user %d listens there: must be user %d, as this process, or root", peer.UID, os.Geteuid())
 	}
 	return nil
 }

@@ -23,6 +23,15 @@ import (
 	_ "github.com/rfaas-go/rfaas/transport/loopback"
 )
 
+// loopback opens a device that is closed when the test ends.
+func loopback(t *testing.T) *transport.Device {
+	t.Helper()
+	device, err := transport.Open("loopback:")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, device.Close()) })
+	return device
+}
+
 func TestAgentAddresses(t *testing.T) {
 	t.Parallel()
 	for _, a := range []string{"unix:/a", "unix:@a", "tcp:localhost:1", "tls:host:1"} {
@@ -38,9 +47,7 @@ func TestAgentAddresses(t *testing.T) {
 // What a manager lists with TLS is dialled with it.
 func TestListedAddress(t *testing.T) {
 	t.Parallel()
-	device, err := transport.Open("loopback:")
-	require.NoError(t, err)
-	defer device.Close()
+	device := loopback(t)
 	c := &Client{cfg: Config{Device: device}}
 	for want, a := range map[string]manager.Address{
 		"tls:host:1": {Network: "tcp", Address: "host:1", TLS: true},
@@ -100,14 +107,11 @@ func TestDialTLS(t *testing.T) {
 	}
 }
 
-// Who leases from an agent that is not to be trusted is told so at once, and does not wait
-// for it to become another one.
-func TestLeaseOfNobody(t *testing.T) {
+// A lease from an agent that is not trusted fails at once.
+func TestLeaseFromUntrustedAgent(t *testing.T) {
 	t.Parallel()
 	s := newTLSServer(t)
-	device, err := transport.Open("loopback:")
-	require.NoError(t, err)
-	defer device.Close()
+	device := loopback(t)
 	c, err := Open(t.Context(), Config{Device: device, Agents: []string{"tls:" + s.Listener.Addr().String()}})
 	require.NoError(t, err)
 	defer c.Close()
@@ -149,7 +153,7 @@ func TestDialWithoutTLS(t *testing.T) {
 	stream.Close()
 }
 
-// Whoever has taken the name of an agent's socket is told nothing, if it is somebody else.
+// Nothing is sent to another user's process that has taken the name of an agent's socket.
 func TestDialSocketOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	own, err := net.Listen("unix", fmt.Sprintf("@%s-%d", t.Name(), os.Getpid()))
@@ -184,10 +188,10 @@ func TestDialSocketOfAnotherUser(t *testing.T) {
 	}()
 	require.NoError(t, <-listening)
 	_, err = new(Config).dial(t.Context(), "unix:"+name)
-	require.EqualError(t, err, fmt.Sprintf("unix:%s: user 12345 listens there: must be user 0, who asks, or root", name))
+	require.EqualError(t, err, fmt.Sprintf("unix:%s: user 12345 listens there: must be user 0, as this process, or root", name))
 }
 
-// Who speaks plainly to an agent that speaks TLS is refused.
+// A client without TLS is refused by an agent with TLS.
 func TestPlainAgainstTLS(t *testing.T) {
 	t.Parallel()
 	s := newTLSServer(t)
@@ -195,9 +199,7 @@ func TestPlainAgainstTLS(t *testing.T) {
 	require.NoError(t, err)
 	l := transport.Serve(tls.NewListener(inner, s.TLS))
 	defer l.Close()
-	device, err := transport.Open("loopback:")
-	require.NoError(t, err)
-	defer device.Close()
+	device := loopback(t)
 	domain, err := device.NewProtectionDomain()
 	require.NoError(t, err)
 	defer domain.Close()

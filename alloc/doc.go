@@ -12,13 +12,13 @@
 //
 // # Which node
 //
-// For one worker, of two nodes chosen at random that one is asked first which has fewer of
-// the pool's workers already, or else more free cores, as far as that is known; with
-// Order.Pack it is the other one. For several workers all nodes are put in that order, and
-// up to 16 are asked side by side for their shares: as even as their room allows, or
-// with Order.Pack all that a node has room for before the next one is asked. Nodes that are
-// full, as the manager says, are asked last, two at a time. Who refuses says what is free,
-// which counts more than what the manager says, for a second. When nobody has room, the client
-// asks again, after a pause that grows and is different each time, until the context
-// ends; Config.Logger is told after 5 s, and again after pauses that grow.
+// For one worker, two nodes are chosen at random. The one with fewer of the pool's workers
+// is asked first, or else the one with more free cores, as far as that is known; with
+// Order.Pack the other one. For several workers all nodes are put in that order, and up to
+// 16 are asked side by side for their shares: as even as their room allows, or with
+// Order.Pack all that a node has room for before the next one is asked. Nodes that are
+// full, as the manager says, are asked last, two at a time. A node that refuses says what is
+// free, which counts more than what the manager says, for a second. When no node has room,
+// the client asks again, after random pauses that grow, until the context ends.
+// Config.Logger gets a warning after 5 s, and again after pauses that grow.
 package alloc

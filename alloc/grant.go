@@ -15,7 +15,7 @@ type grant struct {
 	secret  lease.Secret
 	workers int
 	leaving chan struct{} // closed: use it no more
-	ended   chan struct{} // closed: the agent has ended it, or will not be heard of it
+	ended   chan struct{} // closed: the agent has ended it, or cannot say so any more
 
 	usage   accounting.Usage // what it has cost, when it has ended
 	claimed bool             // its counts are what its own code says

@@ -31,8 +31,7 @@ func TestIdleIsGivenBack(t *testing.T) {
 	require.EqualValues(t, times, u[accounting.Invocations], "of all leases")
 }
 
-// A lease of which one worker is in use stays, and so does its other one for whoever needs
-// it.
+// A lease of which one worker is in use stays, and its other worker can be used again.
 func TestIdlePartOfLease(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, nil)

@@ -90,7 +90,7 @@ func (n *node) start() {
 	})
 }
 
-// stop ends it, when nobody uses it any more.
+// stop ends it. It must not be in use.
 func (n *node) stop() {
 	n.end()
 	n.running.Wait()
@@ -112,8 +112,8 @@ func (n *node) list(m *manager.Node) {
 	n.look()
 }
 
-// startedAnew connects at once to an agent that is there again: what is under way to its
-// life before, or to nobody, is of no use. n.mu is held.
+// startedAnew connects at once to an agent that is there again: a connection or an attempt
+// to its earlier life is of no use. n.mu is held.
 func (n *node) startedAnew(epoch uint64) {
 	if n.link != nil {
 		if epoch <= n.epoch {

@@ -6,8 +6,8 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/lease"
 )
 
-// settle carries out what the state machine wants, which may make it want more. n.mu is
-// held.
+// settle carries out the messages and events of the state machine, which may cause more.
+// n.mu is held.
 func (n *node) settle() {
 	next := n.state.Tick(n.now())
 	for {
@@ -61,7 +61,7 @@ func (n *node) happened(e *lease.Event) {
 			delete(n.answers, e.Number)
 			answer <- *e
 		} else if e.Kind == lease.WasGranted {
-			n.state.Return(e.Lease.ID) // whoever asked did not wait
+			n.state.Return(e.Lease.ID) // the request was given up
 			delete(n.granted, e.Lease.ID)
 		} else if n.taken != nil {
 			select {

@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/alloc/manager"
-	"github.com/rfaas-go/rfaas/transport"
 )
 
 // An agent that the manager lists again, or with another epoch, is connected to at once:
@@ -21,16 +20,14 @@ import (
 func TestConnectsAtNews(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		device, err := transport.Open("loopback:")
-		require.NoError(t, err)
-		defer device.Close()
+		device := loopback(t)
 		dials, hang := make(chan time.Time, 1000), new(atomic.Bool)
 		c := &Client{log: slog.New(slog.DiscardHandler), cfg: Config{Device: device, Dial: func(ctx context.Context, _ string) (net.Conn, error) {
 			dials <- time.Now()
 			if hang.Load() {
 				<-ctx.Done()
 			}
-			return nil, errors.New("nobody is there")
+			return nil, errors.New("no one is there")
 		}}}
 		c.life, c.end = context.WithCancel(t.Context())
 		defer c.end()

@@ -17,7 +17,7 @@ type candidate struct {
 // candidates are the nodes to ask in a round, the best first. A manager's word that a node
 // is full may be old: when others have room it is not needed, and when they refuse two are
 // enough, as the manager tells when there is room again. full is how many more there are,
-// never the errors of those that refuse for good.
+// never the errors of those that refuse permanently.
 func (s *search) candidates(workers int) (all []candidate, full int, never []error) {
 	o, c, ours := &s.pool.order, s.pool.owner, s.pool.nodes()
 	for _, n := range c.all() {

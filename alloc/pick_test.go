@@ -14,15 +14,12 @@ import (
 
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/alloc/manager"
-	"github.com/rfaas-go/rfaas/transport"
 )
 
 // newListed makes a client of a manager that knows nodes with so many free cores, and no
 // agent.
 func newListed(t *testing.T, cores ...int) (c *Client, report func(node, cores int)) {
-	device, err := transport.Open("loopback:")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, device.Close()) })
+	device := loopback(t)
 	m, err := manager.New(manager.Config{TimeToLive: time.Hour})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
@@ -89,9 +86,7 @@ func TestFullNodesAreLeftOut(t *testing.T) {
 func TestAgentsOwnWord(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		device, err := transport.Open("loopback:")
-		require.NoError(t, err)
-		defer device.Close()
+		device := loopback(t)
 		c := &Client{cfg: Config{Device: device}, log: slog.New(slog.DiscardHandler)}
 		c.life, c.end = context.WithCancel(t.Context())
 		defer c.end()
@@ -157,7 +152,7 @@ func TestShares(t *testing.T) {
 			require.Equal(t, min(workers, room), sum)
 		}
 		if !o.Pack && all[0].room > 0 && len(shares) > 1 {
-			require.LessOrEqual(t, most-least, 1, "who has less than another has no more room")
+			require.LessOrEqual(t, most-least, 1, "a node with less than another has no more room")
 		}
 	}
 }

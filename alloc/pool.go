@@ -16,7 +16,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Pool calls functions on leased workers. Its methods may be called from anywhere.
+// Pool calls functions on leased workers. Any goroutine may call its methods.
 type Pool struct {
 	*client.Client
 	owner *Client
@@ -179,7 +179,7 @@ func (p *Pool) dial(ctx context.Context, lane int) (client.Worker, error) {
 	})
 	if err != nil {
 		if p.owner.life.Err() != nil || ctx.Err() != nil {
-			return client.Worker{}, err // nobody wants it any more
+			return client.Worker{}, err // it is not wanted any more
 		}
 		if errors.Is(err, invoke.ErrRevoked) {
 			p.leave(lane, s)

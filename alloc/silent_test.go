@@ -2,7 +2,6 @@ package alloc_test
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"testing"
 
@@ -24,8 +23,7 @@ func newSilent(t *testing.T, cores int) (*site, *transport.Queue) {
 	require.NoError(t, err)
 	queue, err := device.NewQueue(link.Completions)
 	require.NoError(t, err)
-	l, err := transport.Listen("unix", fmt.Sprintf("@%s-%d", t.Name(), siteNumber()))
-	require.NoError(t, err)
+	l := listen(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &site{address: "unix:" + l.Addr().String(), cancel: cancel}
 	var peer *link.Link

@@ -7,12 +7,12 @@ import (
 )
 
 const (
-	// firstWarning is after how long a wait for workers is told to the log. The pauses
+	// firstWarning is after how long a wait for workers is logged. The pauses
 	// between further lines double, up to mostSilence.
 	firstWarning = 5 * time.Second
 	mostSilence  = 5 * time.Minute
-	// waitGap is how much later than the end of one wait that was in vain the next one is
-	// no continuation of it: longer than the usual pauses between the dials of a lane.
+	// waitGap separates waits: one that begins later than that after an unsuccessful one is
+	// new. It is longer than the usual pauses between the dials of a lane.
 	waitGap = 10 * time.Second
 	// maxReasonBytes bounds the reason in a line of the log.
 	maxReasonBytes = 500
@@ -28,7 +28,7 @@ type waits struct {
 	begun   time.Time
 	pause   time.Duration // before the next line
 	due     time.Time     // of the next line
-	left    time.Time     // when a wait ended in vain, the last time
+	left    time.Time     // when the last unsuccessful wait ended
 	timer   *time.Timer
 	reason  error // of the last refusals; nil before the first
 }
@@ -58,7 +58,7 @@ func (w *waits) refused(why error) {
 	w.reason = why
 }
 
-// end says that workers are not waited for any more: because some were got, or in vain.
+// end says that workers are not waited for any more. got: some were leased.
 func (w *waits) end(workers int, got bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -79,7 +79,7 @@ func (w *waits) end(workers int, got bool) {
 func (w *waits) tell() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.workers == 0 || time.Now().Before(w.due) { // since it was set, somebody has ended
+	if w.workers == 0 || time.Now().Before(w.due) { // a wait has ended since it was set
 		if w.workers > 0 {
 			w.timer.Reset(time.Until(w.due))
 		}

@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/internal/transcript"
-	"github.com/rfaas-go/rfaas/transport"
 )
 
 // warnings are the lines of a log that tell of waits.
@@ -28,13 +27,11 @@ func warnings(log *transcript.Transcript) []string {
 }
 
 // A request that gets no workers says so to the log, again after pauses that grow, with
-// the reasons: not only when it is refused, also when nobody answers.
+// the reasons: not only when it is refused, also when no agent answers.
 func TestWaitIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		device, err := transport.Open("loopback:")
-		require.NoError(t, err)
-		defer device.Close()
+		device := loopback(t)
 		var log transcript.Transcript
 		c, err := Open(t.Context(), Config{
 			Device: device, Agents: []string{"unix:@a", "unix:@b"}, Tenant: "t", Logger: slog.New(slog.NewTextHandler(&log, nil)),
@@ -42,7 +39,7 @@ func TestWaitIsTold(t *testing.T) {
 				if address == "unix:@a" && ctx.Err() == nil { // it is silent
 					<-ctx.Done()
 				}
-				return nil, errors.New("nobody is there")
+				return nil, errors.New("no one is there")
 			},
 		})
 		require.NoError(t, err)
@@ -57,13 +54,13 @@ func TestWaitIsTold(t *testing.T) {
 			require.Contains(t, lines[i], `msg="still waiting for workers" workers=3 since=`+since+" reason=")
 		}
 		require.Contains(t, lines[0], "the agent at unix:@a: there is no connection yet")
-		require.Contains(t, lines[0], "the agent at unix:@b: nobody is there")
-		require.Contains(t, lines[2], "the agent at unix:@a: nobody is there")
-		require.Contains(t, lines[2], "nobody is there; alloc: the agent at", "on one line")
+		require.Contains(t, lines[0], "the agent at unix:@b: no one is there")
+		require.Contains(t, lines[2], "the agent at unix:@a: no one is there")
+		require.Contains(t, lines[2], "no one is there; alloc: the agent at", "on one line")
 	})
 }
 
-// Lanes that wait share their lines. A dial in vain does not begin a new wait, and what is
+// Lanes that wait share their lines. A failed dial does not begin a new wait, and what is
 // got ends it.
 func TestWaitOfLanes(t *testing.T) {
 	t.Parallel()

@@ -2,10 +2,7 @@ package words
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"net"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -16,15 +13,14 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Whoever is connected, and even knows the keys of another one's words, can neither read
-// nor add to them: they are of another protection domain.
+// An agent that knows the keys of another one's words can neither read nor add to them:
+// they are of another protection domain.
 func TestWordsOfOthers(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"loopback:", "shm:", "softroce:"} {
 		t.Run(url, func(t *testing.T) {
 			t.Parallel()
-			b := &bank{t: t, url: url, path: filepath.Join(t.TempDir(), "ledger"), addr: fmt.Sprintf("@words-%d", rand.Uint64()), every: 5 * time.Millisecond}
-			b.open()
+			b := newBank(t, url, 5*time.Millisecond)
 			victim := newReporter(b, "victim") // so that there is something to read, and to add to
 			require.NoError(t, victim.connect(t.Context()))
 			require.NoError(t, victim.tell(t.Context()))
@@ -51,7 +47,7 @@ func TestWordsOfOthers(t *testing.T) {
 				require.Equal(t, transport.StatusRemoteAccess, done[0].Status, op)
 				require.NoError(t, r.free())
 			}
-			require.NoError(t, victim.tell(t.Context()), "it goes on")
+			require.NoError(t, victim.tell(t.Context()), "it continues")
 			require.NoError(t, victim.free())
 			b.stop(false)
 			require.Equal(t, map[account][kinds]accounting.Usage{{1, "victim"}: {{5}}}, b.totals())

@@ -1,5 +1,5 @@
 // Package words is how agents tell a manager what has been used: each adds its progress
-// to words in the manager's memory with FetchAdd, and nobody's processor has to be asked.
+// to words in the manager's memory with FetchAdd, without the manager's processor.
 //
 // # The two sides
 //
@@ -18,7 +18,7 @@
 // the adds that could still arrive; only then it makes rows of a new region, with the
 // values of the old one. The agent reads its words there and adds the difference to what
 // it knows. The server writes absolute values to its ledger, and begins with those of the
-// ledger when it was started anew: what is missing then, agents find when they read.
+// ledger after a restart: what is missing then, agents find when they read.
 // An agent that is to forget an account, one of an epoch that is over, asks for its row
 // once more: the server answers when the words are in the ledger.
 package words

@@ -28,13 +28,13 @@ type ReporterConfig struct {
 	Node  string
 	Epoch uint64
 	Token []byte
-	// Accounts are the values of now, which never get less. Those that were told before may
-	// be left out.
+	// Accounts returns the current values, which never decrease. Accounts that were told
+	// before may be left out.
 	Accounts func() []Account
 	// Told is called when the manager has added all of an account, Kept when its ledger has
-	// all of one of an earlier epoch, which can be forgotten then. They may be nil.
+	// all of one of an earlier epoch, which can be forgotten then. Either may be nil.
 	Told, Kept func(Account)
-	// Every is how often they are told: 1 s if 0.
+	// Every is the interval of reports: 1 s if 0.
 	Every time.Duration
 	// Logger may be nil.
 	Logger *slog.Logger
@@ -61,7 +61,7 @@ func Report(ctx context.Context, cfg ReporterConfig) {
 			level = slog.LevelWarn
 		}
 		said = reason
-		cfg.Logger.Log(ctx, level, "the manager is not told what was used, and will be later", "reason", reason)
+		cfg.Logger.Log(ctx, level, "usage cannot be reported to the manager, and will be later", "reason", reason)
 		if told {
 			pause = least
 		}
@@ -96,7 +96,7 @@ type row struct {
 	ahead  bool // it was said that there is more than this node knows of
 }
 
-// Places in the reporter's region.
+// Offsets in the reporter's region.
 const (
 	sendAt = 0
 	recvAt = messageBytes
@@ -106,14 +106,14 @@ const (
 // lastPatience is how long the last report may take after the context has ended.
 const lastPatience = time.Second
 
-// report tells over one connection. told says that the manager was told something.
+// report reports over one connection. told: the manager was told something.
 func report(ctx context.Context, cfg *ReporterConfig) (told bool, err error) {
 	r := &reporter{cfg: cfg, told: map[account]*row{}}
 	defer func() { err = errors.Join(err, r.free()) }()
 	if err := r.connect(ctx); err != nil {
 		return false, err
 	}
-	// What is under way when the context ends is brought to its end, in some time.
+	// What is under way when the context ends may still finish, within lastPatience.
 	patient, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastPatience, cancel) })()
@@ -205,7 +205,7 @@ func (r *reporter) tell(ctx context.Context) error {
 			continue
 		}
 		if _, err := r.open(ctx, k); err != nil {
-			return err // it is told again
+			return err // it is reported again
 		}
 		r.cfg.Kept(a)
 	}

@@ -20,8 +20,8 @@ type ServerConfig struct {
 	Devices []*transport.Device
 	// Ledger is where the words go. It remains the caller's.
 	Ledger *accounting.Ledger
-	// Authorize refuses an agent, with the name and token of its greeting; without it,
-	// everybody on this machine who runs as the same user may be an agent.
+	// Authorize refuses an agent by an error, given the name and token of its greeting. If
+	// nil, any process of the same user on this machine may be an agent.
 	Authorize func(peer transport.Peer, node string, token []byte) error
 	// Every is how often the words go to the ledger: 1 s if 0.
 	Every time.Duration
@@ -50,12 +50,12 @@ type key struct {
 
 // words are those of an agent.
 type words struct {
-	node   string
-	conn   *transport.Conn
-	domain *transport.ProtectionDomain
-	queue  *transport.Queue
-	region *transport.Region // the rows
-	places *transport.Region // of messages
+	node    string
+	conn    *transport.Conn
+	domain  *transport.ProtectionDomain
+	queue   *transport.Queue
+	region  *transport.Region // the rows
+	buffers *transport.Region // of messages, received and sent
 
 	mu   sync.Mutex
 	rows map[key]int // without claimed
@@ -91,16 +91,16 @@ func (s *Server) Serve(ctx context.Context, l *transport.Listener) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer cancel()
-	places := make(chan struct{}, settingUp)
+	setUps := make(chan struct{}, settingUp)
 	for {
 		r, err := l.Accept(ctx)
 		if err != nil {
 			return err
 		}
-		places <- struct{}{}
+		setUps <- struct{}{}
 		all.Go(func() {
 			w, err := s.admit(ctx, r)
-			<-places
+			<-setUps
 			if err != nil {
 				s.log.Info("agent refused", "peer", r.Peer().String(), "reason", err)
 				return
@@ -123,7 +123,7 @@ func (s *Server) Keep(ctx context.Context) {
 			over = true
 		}
 		if err := s.writeAll(); err != nil {
-			s.log.Error("what was used cannot be written to the ledger, and will be later", "reason", err)
+			s.log.Error("usage cannot be written to the ledger, and will be later", "reason", err)
 		}
 		if over {
 			return
@@ -131,8 +131,8 @@ func (s *Server) Keep(ctx context.Context) {
 	}
 }
 
-// writeAll appends what has changed, for each agent by itself: what one does to its words
-// is nothing to the others.
+// writeAll appends what has changed, for each agent by itself: an error of one does not
+// affect the others.
 func (s *Server) writeAll() error {
 	s.mu.Lock()
 	agents := slices.Collect(maps.Values(s.agents))
@@ -242,7 +242,7 @@ func (s *Server) lock(node string) (unlock func()) {
 	return m.Unlock
 }
 
-// retire ends the words that a node has, if it has some, and keeps their values.
+// retire ends the words of a node, if there are any, and keeps their values.
 func (s *Server) retire(node string) {
 	s.mu.Lock()
 	w := s.agents[node]
@@ -263,10 +263,10 @@ func (s *Server) end(w *words) {
 	}
 	delete(s.agents, w.node)
 	if err := s.keep(w.values()); err != nil { // the agent reads what there was, and adds the difference again
-		s.log.Error("what was used cannot be written to the ledger; the agent will tell it again", "node", w.node, "reason", err)
+		s.log.Error("usage cannot be written to the ledger; the agent will report it again", "node", w.node, "reason", err)
 	}
 	if err := w.free(); err != nil {
-		s.log.Warn("words of an agent do not end in good order", "node", w.node, "reason", err)
+		s.log.Warn("the words of an agent cannot be freed", "node", w.node, "reason", err)
 	}
 }
 
@@ -301,7 +301,7 @@ func (w *words) make(device *transport.Device) (err error) {
 	if w.region, err = w.domain.Alloc(rows*rowBytes, transport.RemoteRead|transport.RemoteAtomic); err != nil {
 		return err
 	}
-	w.places, err = w.domain.Alloc(2*messages*messageBytes, transport.LocalOnly)
+	w.buffers, err = w.domain.Alloc(2*messages*messageBytes, transport.LocalOnly)
 	return err
 }
 
@@ -310,7 +310,7 @@ func (w *words) free() error {
 	if w.conn != nil {
 		errs = append(errs, w.conn.Close())
 	}
-	for _, r := range []*transport.Region{w.region, w.places} {
+	for _, r := range []*transport.Region{w.region, w.buffers} {
 		if r != nil {
 			errs = append(errs, r.Close())
 		}
@@ -363,30 +363,30 @@ func (s *Server) attend(ctx context.Context, w *words) {
 	}
 }
 
-func (w *words) span(place int) transport.Span {
-	return w.places.Span(place*messageBytes, messageBytes)
+func (w *words) span(buffer int) transport.Span {
+	return w.buffers.Span(buffer*messageBytes, messageBytes)
 }
 
 // answer gives a row. What an agent that has it already has told is in the ledger then.
-func (s *Server) answer(w *words, place, length int) error {
-	if err := w.places.Hold(); err != nil {
+func (s *Server) answer(w *words, buffer, length int) error {
+	if err := w.buffers.Hold(); err != nil {
 		return err
 	}
-	defer w.places.Release()
-	memory := w.places.Bytes()
-	m, err := decodeMessage(memory[place*messageBytes:][:length])
+	defer w.buffers.Release()
+	memory := w.buffers.Bytes()
+	m, err := decodeMessage(memory[buffer*messageBytes:][:length])
 	if err != nil {
 		return err
 	}
 	if w.has(m.epoch, m.tenant) { // it is asked for again to know that what was told is kept
 		if err := s.write(w); err != nil {
-			return fmt.Errorf("what was used cannot be written to the ledger, and the agent will tell it again: %w", err)
+			return fmt.Errorf("usage cannot be written to the ledger, and the agent will report it again: %w", err)
 		}
 	}
 	m.row = s.row(w, m.epoch, m.tenant)
-	reply := messages + place
+	reply := messages + buffer
 	m.encode(memory[reply*messageBytes:])
-	if _, err := w.conn.PostRecv(transport.Recv(uint64(place), w.span(place))); err != nil {
+	if _, err := w.conn.PostRecv(transport.Recv(uint64(buffer), w.span(buffer))); err != nil {
 		return err
 	}
 	_, err = w.conn.Post(transport.Send(uint64(reply), w.span(reply)).With(transport.Signaled | transport.Solicited))
@@ -417,4 +417,11 @@ func (s *Server) row(w *words, epoch uint64, tenant string) uint32 {
 		}
 	}
 	return uint32(row) + 1
+}
+
+// Agents is how many agents are connected. Any goroutine may call it.
+func (s *Server) Agents() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.agents)
 }

@@ -47,7 +47,7 @@ type hello struct {
 
 const (
 	helloBytes = 16
-	// MaxTokenBytes bounds what agents prove with that they are.
+	// MaxTokenBytes bounds the token of an agent.
 	MaxTokenBytes = 512
 )
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"path/filepath"
@@ -63,6 +64,26 @@ type bank struct {
 	addr   string
 	every  time.Duration // how often it writes the ledger
 	stop   func(crash bool)
+}
+
+func newBank(t *testing.T, url string, every time.Duration) *bank {
+	t.Helper()
+	b := &bank{t: t, url: url, path: filepath.Join(t.TempDir(), "ledger"), addr: fmt.Sprintf("@words-%d", rand.Uint64()), every: every}
+	b.open()
+	return b
+}
+
+// report reports what accounts are until it is stopped, or the test ends.
+func (b *bank) report(cfg ReporterConfig) (stop func()) {
+	// One device for both ends: they are one process.
+	cfg.Device, cfg.Logger = b.device, log(b.t)
+	cfg.Dial = func(context.Context) (net.Conn, error) { return net.Dial("unix", b.addr) }
+	ctx, cancel := context.WithCancel(context.Background())
+	var reporting sync.WaitGroup
+	reporting.Go(func() { Report(ctx, cfg) })
+	stop = func() { cancel(); reporting.Wait() }
+	b.t.Cleanup(stop)
+	return stop
 }
 
 // open starts a server.
@@ -124,9 +145,9 @@ func (b *books) wanted() map[account][kinds]accounting.Usage {
 	return all
 }
 
-// Whatever breaks, each thing that was used is told once: connections that are lost in
+// Whatever breaks, each thing that was used is reported once: connections that are lost in
 // the middle of adds, a manager that is killed with words that were not written, an agent
-// that starts anew.
+// that restarts.
 func TestExactlyOnce(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"loopback:", "shm:", "faulty+loopback:?loss=0.003&delay=0.1", "faulty+shm:?loss=0.003&queue-full=0.1"} {
@@ -138,25 +159,12 @@ func TestExactlyOnce(t *testing.T) {
 			if url[0] == 'f' {
 				url += fmt.Sprintf("&seed=%d", seed%1000+1)
 			}
-			b := &bank{t: t, url: url, path: filepath.Join(t.TempDir(), "ledger"), addr: fmt.Sprintf("@words-%d", rand.Uint64()), every: 5 * time.Millisecond}
-			b.open()
+			b := newBank(t, url, 5*time.Millisecond)
 			var k books
-			var stopAgent func()
-			agent := func() {
-				// One device for both ends, where they are one process by nature.
-				ctx, cancel := context.WithCancel(context.Background())
-				ended := make(chan struct{})
-				device := b.device
-				go func() {
-					defer close(ended)
-					Report(ctx, ReporterConfig{
-						Device: device, Node: "node", Epoch: 1, Accounts: k.all, Every: 2 * time.Millisecond, Logger: log(t),
-						Dial: func(context.Context) (net.Conn, error) { return net.Dial("unix", b.addr) },
-					})
-				}()
-				stopAgent = func() { cancel(); <-ended }
+			agent := func() (stop func()) {
+				return b.report(ReporterConfig{Node: "node", Epoch: 1, Accounts: k.all, Every: 2 * time.Millisecond})
 			}
-			agent()
+			stopAgent := agent()
 			for i := range 400 {
 				k.use(random)
 				switch {
@@ -164,12 +172,12 @@ func TestExactlyOnce(t *testing.T) {
 					stopAgent()
 					b.stop(i%200 == 99)
 					b.open()
-					agent()
+					stopAgent = agent()
 				case random.IntN(10) == 0:
 					time.Sleep(time.Duration(random.IntN(3)) * time.Millisecond)
 				}
 			}
-			require.Eventually(t, func() bool { return equal(b.totals(), k.wanted()) }, patience, 5*time.Millisecond, "seed %d", seed)
+			require.Eventually(t, func() bool { return maps.Equal(b.totals(), k.wanted()) }, patience, 5*time.Millisecond, "seed %d", seed)
 			stopAgent()
 			b.stop(false)
 			require.Equal(t, k.wanted(), b.totals())
@@ -177,66 +185,43 @@ func TestExactlyOnce(t *testing.T) {
 	}
 }
 
-func equal(a, b map[account][kinds]accounting.Usage) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for k := range a {
-		if a[k] != b[k] {
-			return false
-		}
-	}
-	return true
-}
-
 // Two agents with words of their own, and one that comes again takes the place of itself.
 func TestAgentsApart(t *testing.T) {
 	t.Parallel()
-	b := &bank{t: t, url: "loopback:", path: filepath.Join(t.TempDir(), "ledger"), addr: fmt.Sprintf("@words-%d", rand.Uint64()), every: 5 * time.Millisecond}
-	b.open()
-	ctx, cancel := context.WithCancel(t.Context())
-	var all sync.WaitGroup
+	b := newBank(t, "loopback:", 5*time.Millisecond)
+	var stops []func()
 	for _, node := range []string{"a", "b", "a"} {
-		all.Go(func() {
-			Report(ctx, ReporterConfig{
-				Device: b.device, Node: node, Epoch: 1, Every: time.Millisecond,
-				Accounts: func() []Account { return []Account{{Epoch: 1, Tenant: node, Measured: accounting.Usage{5}}} },
-				Dial:     func(context.Context) (net.Conn, error) { return net.Dial("unix", b.addr) },
-			})
-		})
+		stops = append(stops, b.report(ReporterConfig{
+			Node: node, Epoch: 1, Every: time.Millisecond,
+			Accounts: func() []Account { return []Account{{Epoch: 1, Tenant: node, Measured: accounting.Usage{5}}} },
+		}))
 	}
 	require.Eventually(t, func() bool { return len(b.totals()) == 2 }, patience, time.Millisecond)
 	time.Sleep(20 * time.Millisecond) // while the two fight for the place
-	cancel()
-	all.Wait()
+	for _, stop := range stops {
+		stop()
+	}
 	b.stop(false)
 	for k, v := range b.totals() {
 		require.Equal(t, [kinds]accounting.Usage{{5}}, v, "%v", k)
 	}
 }
 
-// What an agent is told that it may forget is in the ledger of a manager that is killed
+// What an agent may forget is in the ledger of a manager that is killed
 // in that moment.
 func TestToldIsKept(t *testing.T) {
 	t.Parallel()
-	b := &bank{t: t, url: "loopback:", path: filepath.Join(t.TempDir(), "ledger"), addr: fmt.Sprintf("@words-%d", rand.Uint64()), every: time.Hour}
-	b.open()
-	ctx, cancel := context.WithCancel(t.Context())
-	told, ended := make(chan Account, 1), make(chan struct{})
+	b := newBank(t, "loopback:", time.Hour)
+	told := make(chan Account, 1)
 	ofBefore, ofNow := Account{Epoch: 1, Tenant: "a", Measured: accounting.Usage{5}}, Account{Epoch: 2, Tenant: "a", Measured: accounting.Usage{7}}
-	go func() {
-		defer close(ended)
-		Report(ctx, ReporterConfig{
-			Device: b.device, Node: "a", Epoch: 2, Every: time.Hour, Logger: log(t),
-			Accounts: func() []Account { return []Account{ofNow, ofBefore} },
-			Kept:     func(a Account) { told <- a },
-			Dial:     func(context.Context) (net.Conn, error) { return net.Dial("unix", b.addr) },
-		})
-	}()
-	require.Equal(t, ofBefore, <-told, "that of now is told again, and not forgotten")
+	stop := b.report(ReporterConfig{
+		Node: "a", Epoch: 2, Every: time.Hour,
+		Accounts: func() []Account { return []Account{ofNow, ofBefore} },
+		Kept:     func(a Account) { told <- a },
+	})
+	require.Equal(t, ofBefore, <-told, "the current one is reported again, and not forgotten")
 	b.stop(true)
-	cancel()
-	<-ended
+	stop()
 	require.Equal(t, [kinds]accounting.Usage{{5}}, b.totals()[account{1, "a"}])
 }
 
@@ -266,7 +251,7 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// A manager that is away is said once, and not at each attempt.
+// That the manager is away is logged once, and not at each attempt.
 func TestAwayIsSaidOnce(t *testing.T) {
 	t.Parallel()
 	device, err := transport.Open("loopback:")
@@ -282,8 +267,8 @@ func TestAwayIsSaidOnce(t *testing.T) {
 			if tries++; tries == 4 {
 				cancel()
 			}
-			return nil, errors.New("nobody listens")
+			return nil, errors.New("no one listens")
 		},
 	})
-	require.Equal(t, 1, strings.Count(said.String(), "nobody listens"), "%s", &said)
+	require.Equal(t, 1, strings.Count(said.String(), "no one listens"), "%s", &said)
 }

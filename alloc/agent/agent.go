@@ -17,7 +17,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Agent offers the cores of a node. Its methods may be called from anywhere.
+// Agent offers the cores of a node. Any goroutine may call its methods.
 type Agent struct {
 	cfg       Config
 	log       *slog.Logger
@@ -47,14 +47,14 @@ type Agent struct {
 	workers     map[lease.ID][]*worker
 	programs    map[[32]byte]*Program
 	supervisors map[bool]*executor.Supervisor // by whether they isolate
-	idle        chan struct{}                 // closed when there are no leases; nil: nobody waits
+	idle        chan struct{}                 // closed when there are no leases; nil: Drain does not wait
 	secrets     *mathrand.ChaCha8
 	actions     []lease.Action // of settle
 	counts      counts
 	manager     *manager.Client // while Register runs
 }
 
-// New makes an agent, which serves nobody before Serve.
+// New makes an agent. It takes no connections before Serve.
 func New(cfg Config) (*Agent, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func New(cfg Config) (*Agent, error) {
 		a.endpoints = append(a.endpoints, e)
 		a.ending.Go(e.poll)
 	}
-	if cfg.Packages != nil { // what isolates also removes what an agent that was killed has left
+	if cfg.Packages != nil { // this also removes what a killed agent has left
 		if _, err := a.supervisor(&Program{}); err != nil {
 			a.log.Warn("packages cannot be isolated here, and are refused", "reason", err)
 		}
@@ -142,7 +142,7 @@ func (a *Agent) prepare(ctx context.Context, p *Program) error {
 func (a *Agent) supervisor(p *Program) (*executor.Supervisor, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed { // nobody would end it
+	if a.closed { // it would never be ended
 		return nil, transport.ErrClosed
 	}
 	if s := a.supervisors[!p.Trusted]; s != nil {
@@ -162,7 +162,7 @@ func (a *Agent) supervisor(p *Program) (*executor.Supervisor, error) {
 	return s, nil
 }
 
-// enter says that the agent was not closed yet; then a.ending.Done has to follow.
+// enter reports whether the agent is open. If so, a.ending.Done has to follow.
 func (a *Agent) enter() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -172,7 +172,7 @@ func (a *Agent) enter() bool {
 	return !a.closed
 }
 
-// with calls the state machine and carries out what it wants.
+// with calls the state machine and carries out its actions.
 func (a *Agent) with(f func(n *lease.Node, now time.Duration)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -181,8 +181,7 @@ func (a *Agent) with(f func(n *lease.Node, now time.Duration)) {
 	a.settle(now)
 }
 
-// settle carries out what the state machine wants, which may make it want more. a.mu is
-// held.
+// settle carries out the actions of the state machine, which may cause more. a.mu is held.
 func (a *Agent) settle(now time.Duration) {
 	for {
 		a.actions = a.node.Actions(a.actions[:0])
@@ -278,10 +277,7 @@ func (a *Agent) fence(l *lease.Lease) {
 			a.log.Error("cores of an ended lease stay out of stock, as something may still run on them", "lease", l.ID, "cores", l.Cores, "reason", errors.Join(errs...))
 			return
 		}
-		cpu := time.Duration(0)
-		for _, w := range workers {
-			cpu += w.cpuTime()
-		}
+		cpu := cpuTime(workers)
 		a.countLingering(true)
 		a.with(func(n *lease.Node, _ time.Duration) { a.fenced(n, l, cpu) })
 	})
@@ -317,11 +313,7 @@ func (a *Agent) keepAccounts() {
 			}
 			a.mu.Unlock()
 			for id, all := range workers {
-				cpu := time.Duration(0)
-				for _, w := range all {
-					cpu += w.cpuTime()
-				}
-				a.meter.progress(id, a.now(), cpu)
+				a.meter.progress(id, a.now(), cpuTime(all))
 			}
 			a.countLingering(false)
 		}
@@ -352,7 +344,7 @@ func (a *Agent) keepTime() {
 	}
 }
 
-// Drain gives no more leases and ends those that there are, with notice. It returns when
+// Drain gives no more leases and ends all, with notice. It returns when
 // there are none, or with the context's error.
 func (a *Agent) Drain(ctx context.Context, why lease.Reason, text string) error {
 	a.mu.Lock()
@@ -404,11 +396,7 @@ func (a *Agent) Close() error {
 	a.ending.Wait()
 	a.mu.Lock()
 	for _, l := range a.node.Leases() { // whose processes were ended with the supervisors
-		cpu := time.Duration(0)
-		for _, w := range a.workers[l.ID] {
-			cpu += w.cpuTime()
-		}
-		a.meter.end(l.ID, a.now(), cpu)
+		a.meter.end(l.ID, a.now(), cpuTime(a.workers[l.ID]))
 	}
 	a.mu.Unlock()
 	errs = append(errs, a.meter.close())

@@ -8,9 +8,9 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Local is the Config.Authenticate of an agent for its own machine: over Unix sockets the
-// agent's user and root, over TCP whoever comes from the loopback, is the tenant that it
-// says. Nobody else is anybody. It may be called by several goroutines at once.
+// Local is the Config.Authenticate of an agent that serves its own machine only. A peer is
+// the tenant that it names if it is the agent's user or root, over a Unix socket, or comes
+// over TCP from the loopback. Others are refused. Any goroutine may call it.
 func Local(peer transport.Peer, h *lease.Hello) (tenant string, err error) {
 	switch a := peer.Address.(type) {
 	case *net.UnixAddr:

@@ -20,7 +20,7 @@ const longest = time.Minute
 // thisProgram is the test binary, which is also a busy loop: see TestMain.
 const thisProgram = "/proc/self/exe"
 
-// burn is a busy loop, until nobody holds the other end of file 3 any more.
+// burn is a busy loop, until the other end of file 3 is closed.
 func burn() {
 	go func() {
 		io.Copy(io.Discard, os.NewFile(3, "held by the test"))

@@ -24,11 +24,11 @@ type Config struct {
 	Name string
 	// Transports are URLs of what tenants and clients of workers can use.
 	Transports []string
-	// Cores are what is offered, by processor; executor.AnyCore, as often as is wanted,
-	// stands for one that the kernel chooses.
+	// Cores are what is offered, by processor. executor.AnyCore stands for a core that the
+	// kernel chooses, and may be repeated.
 	Cores []int
-	// MemoryBytes is what is offered. What is in use still of ended leases, because their
-	// clients have it mapped, is not offered meanwhile, where control groups tell.
+	// MemoryBytes is what is offered. Memory of ended leases that their clients still have
+	// mapped is not offered meanwhile, where control groups count it.
 	MemoryBytes int64
 	// MaxLife and Notice are those of lease.NodeConfig.
 	MaxLife, Notice time.Duration
@@ -39,28 +39,28 @@ type Config struct {
 	// cores back: one for each that they use beyond it, in part or whole, as a mean over 5 s.
 	// Leases end for it with notice. Less than 0.1 stands for 0.1. All that this process has
 	// started counts as the agent's; it has to be able to see it in /proc. The agent calls
-	// Reclaim itself, so nobody else should. nil: the load is not looked at.
+	// Reclaim itself: do not call it then. nil: the load is not measured.
 	YieldLoad *float64
 	// State is what outlives the agent: its boot epochs, pages and ledger. It remains the
 	// caller's, open until the agent is closed. nil: nothing does, and Epoch is the number
 	// of this start.
 	State *State
 	Epoch uint64
-	// Authenticate says who a peer is, with its greeting: the tenant, or an error, which
-	// the peer is told. It is called by several goroutines at once. Default: Local.
+	// Authenticate returns the tenant that a peer is, by its greeting, or an error, which
+	// the peer gets. Any goroutine may call it. Default: Local.
 	Authenticate func(peer transport.Peer, h *lease.Hello) (tenant string, err error)
-	// DialManager opens a stream to where a manager wants to be told what was used,
-	// ManagerToken is what the agent proves with there who it is. By default it is what the
-	// address says, without TLS.
+	// DialManager opens a stream to the address at which a manager takes reports of usage.
+	// By default it dials the address, without TLS. ManagerToken authenticates the agent
+	// there.
 	DialManager  func(ctx context.Context, at manager.Address) (net.Conn, error)
 	ManagerToken []byte
-	// Packages keeps the packages that tenants send. nil: they cannot send any.
+	// Packages keeps the packages that tenants send. If nil, they cannot send any.
 	Packages *pack.Cache
 	// MaxPackageBytes bounds a package: 1 GiB if 0.
 	MaxPackageBytes int64
 	// Compile sets Compiled of a program whose executors are isolated, and may not write to a
 	// cache, if there is anything to compile: the supervisor has processes for that. One
-	// program is compiled at a time. May be nil.
+	// program is compiled at a time. It may be nil.
 	Compile func(ctx context.Context, s *executor.Supervisor, p *Program) error
 	// Directories are what packages may ask of the node's files, by name.
 	Directories map[string]pack.Grant

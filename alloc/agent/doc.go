@@ -1,14 +1,14 @@
 // Package agent is what offers a node's cores: it grants leases out of its own stock,
-// without asking anybody, and runs the processes that execute the calls of their tenants.
+// without a manager, and runs the processes that execute the calls of their tenants.
 //
 //	Agent    stock, sessions of tenants, workers
 //	Program  code that workers run: the agent's own, or a package's
 //
 // # One address
 //
-// An agent listens at any number of addresses, and at each of them for all: for tenants,
-// who speak the protocol of alloc/lease, and for clients of workers, who present a token
-// of it and are handed on to the worker's process. Those processes listen nowhere.
+// An agent listens at any number of addresses. At each it takes tenants, which speak the
+// protocol of alloc/lease, and clients of workers, which present a token of a lease and are
+// passed on to the worker's process. Those processes listen nowhere.
 //
 // # Workers
 //
@@ -18,7 +18,7 @@
 //
 // # The end of a lease
 //
-// is a fence: its processes are killed and reaped, and their control groups empty,
-// before its cores are stock again. If that cannot be had, the cores stay out of stock and
+// A lease ends with a fence: its processes are killed and reaped, and their control groups
+// empty, before its cores are stock again. If that fails, the cores stay out of stock, and
 // the log says so.
 package agent

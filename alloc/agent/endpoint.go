@@ -11,7 +11,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// endpoint is a device, and who is connected over it.
+// endpoint is a device with the sessions over it.
 type endpoint struct {
 	agent  *Agent
 	url    string
@@ -22,7 +22,7 @@ type endpoint struct {
 
 	mu       sync.Mutex
 	sessions map[uint32]*session // by connection
-	places   int                 // taken, by sessions being set up too
+	taken    int                 // of the room, by sessions being set up too
 }
 
 // mostCompletions bounds the queue of an endpoint, and so its sessions.
@@ -45,21 +45,21 @@ func newEndpoint(a *Agent, url string) (*endpoint, error) {
 	return e, nil
 }
 
-// enter takes a place for a session.
+// enter takes room for a session, if there is some.
 func (e *endpoint) enter() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.places == e.room {
+	if e.taken == e.room {
 		return false
 	}
-	e.places++
+	e.taken++
 	return true
 }
 
 func (e *endpoint) leave() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.places--
+	e.taken--
 }
 
 func (e *endpoint) session(conn uint32) *session {

@@ -13,7 +13,7 @@ import (
 	"github.com/rfaas-go/rfaas/internal/filelock"
 )
 
-// State is a folder that an agent has for itself, for what outlives it.
+// State is an agent's own folder, for what outlives the agent.
 type State struct {
 	Folder string
 	// Epoch is the number of this start of an agent with the folder, from 1.
@@ -21,7 +21,7 @@ type State struct {
 	lock  *os.File
 }
 
-// OpenState takes a folder, which is made if need be, and counts the start. One process
+// OpenState takes a folder, which is made if necessary, and counts the start. One process
 // at a time can have it.
 func OpenState(folder string) (*State, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {

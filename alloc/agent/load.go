@@ -53,9 +53,9 @@ func (r *loadReader) sample() (s loadSample, err error) {
 }
 
 // usedTime is what programs have used of processors, from the text of /proc/stat: in user
-// mode, at any priority, and in the kernel. What interrupts take is nobody's in particular,
-// and much of it serves the agent's own network; what the hypervisor has stolen was used
-// by other machines. Time of guests is in that of user mode already.
+// mode, at any priority, and in the kernel. Time of interrupts belongs to no program, and
+// much of it serves the agent's own network; what the hypervisor has stolen was used by
+// other machines. Time of guests is in that of user mode already.
 func usedTime(stat []byte, cores map[int]bool) (used time.Duration, err error) {
 	found := false
 	for line := range strings.Lines(string(stat)) {

@@ -13,8 +13,8 @@ import (
 )
 
 // completeIsolation is what has to be in force for native code of tenants. A user id of its
-// own is not of it: in its namespaces a process sees and signals nobody else, and files are
-// Landlock's. Limits of processor time and swap, and the OOM score, protect nobody's data.
+// own is not of it: in its namespaces a process sees and signals no other, and files are
+// Landlock's. Limits of processor time and swap, and the OOM score, protect no data.
 // Where packets go counts only if they can leave the machine. docs/SECURITY.md says it too.
 var completeIsolation = []confine.Measure{
 	confine.Namespaces, confine.MemoryLimit, confine.TaskLimit, confine.Environment, confine.Descriptors, confine.Session, confine.ParentDeath,

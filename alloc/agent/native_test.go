@@ -71,12 +71,12 @@ func TestNativeNeedsCompleteIsolation(t *testing.T) {
 	require.Contains(t, refused, "landlock")
 	require.NotContains(t, refused, "seccomp")
 	require.Equal(t, refused, a.refuseNative(t.Context(), runtime.Native))
-	require.Equal(t, 1, bytes.Count([]byte(log.String()), []byte("missing=landlock")), "the owner is told once: %s", log)
+	require.Equal(t, 1, bytes.Count([]byte(log.String()), []byte("missing=landlock")), "the owner is warned once: %s", log)
 	require.Empty(t, a.refuseNative(t.Context(), runtime.Wasm))
 
 	broken, _ := isolated(t, confine.Seccomp) // which is required: no executor starts
 	require.Contains(t, broken.refuseNative(t.Context(), runtime.Native), "seccomp-filter is required")
-	require.Empty(t, broken.refuseNative(t.Context(), runtime.Wasm), "that is told when it is started")
+	require.Empty(t, broken.refuseNative(t.Context(), runtime.Wasm), "that is reported when it is started")
 }
 
 // Native code that could send to other machines is refused where its packets are not

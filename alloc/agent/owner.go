@@ -24,7 +24,7 @@ type LeaseInfo struct {
 	Processes   []int         `json:"processes"`
 }
 
-// Leases are those that there are, in the order in which they were granted.
+// Leases are the current leases, in the order in which they were granted.
 func (a *Agent) Leases() []LeaseInfo {
 	a.mu.Lock()
 	now := a.now()
@@ -70,7 +70,7 @@ func (a *Agent) Draining() bool {
 	return a.node.Draining()
 }
 
-// ServeHTTP answers the node's owner, who has to be known to be it:
+// ServeHTTP answers the node's owner. The server has to authenticate the owner before:
 //
 //	GET    /v1/leases             {"leases":[LeaseInfo...]}
 //	DELETE /v1/leases/ID?reason=  ends one with notice
@@ -105,7 +105,7 @@ func (a *Agent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mux.ServeHTTP(w, r)
 }
 
-// reasonOf is what tenants are told.
+// reasonOf is what tenants get as the reason.
 func reasonOf(r *http.Request) string {
 	return strings.ToValidUTF8(r.URL.Query().Get("reason"), "?")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/manager"
 )
 
-// pace bounds how often a manager is told of what has changed.
+// pace bounds how often changes are sent to a manager.
 const pace = 100 * time.Millisecond
 
 // Register keeps the node registered with a manager until the context ends. about is what
@@ -58,7 +58,7 @@ func (a *Agent) report(ctx context.Context, m *manager.Client) {
 	}
 	e, address := a.accountingAt(m.Accounting())
 	if e == nil {
-		a.log.Error("the manager keeps accounts, and none of its transports is one of this agent: it is not told what is used", "manager", m.Accounting(), "agent", a.cfg.Transports)
+		a.log.Error("the manager keeps accounts, and none of its transports is one of this agent: usage is not reported to it", "manager", m.Accounting(), "agent", a.cfg.Transports)
 		return
 	}
 	words.Report(ctx, words.ReporterConfig{
@@ -80,7 +80,7 @@ func (a *Agent) accountingAt(all []manager.Address) (*endpoint, manager.Address)
 	return nil, manager.Address{}
 }
 
-// describe completes what is told of the node.
+// describe completes the description of the node.
 func (a *Agent) describe(n manager.Node) manager.Node {
 	a.mu.Lock()
 	defer a.mu.Unlock()

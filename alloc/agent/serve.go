@@ -32,21 +32,21 @@ func (a *Agent) Serve(ctx context.Context, l *transport.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(a.life, cancel)()
-	places := make(chan struct{}, settingUp+len(a.cfg.Cores))
-	var setUps sync.WaitGroup
-	defer setUps.Wait()
+	setUps := make(chan struct{}, settingUp+len(a.cfg.Cores))
+	var running sync.WaitGroup
+	defer running.Wait()
 	for {
 		r, err := l.Accept(ctx)
 		if err != nil {
 			return err
 		}
 		select {
-		case places <- struct{}{}:
+		case setUps <- struct{}{}:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		setUps.Go(func() {
-			defer func() { <-places }()
+		running.Go(func() {
+			defer func() { <-setUps }()
 			ctx, cancel := context.WithTimeout(ctx, setUpTimeout)
 			defer cancel()
 			if err := a.Admit(ctx, r); err != nil {
@@ -112,7 +112,7 @@ func (a *Agent) Stream() (net.Conn, error) {
 	return near, nil
 }
 
-// errNoLease is what who has no token of a lease is told: it may be that there was one.
+// errNoLease answers clients without the token of a lease. There may have been one.
 var errNoLease = &invoke.Error{Status: invoke.StatusRevoked, Started: invoke.StartedNo, Message: "no lease here has the client's token; it may have ended"}
 
 // worker is what a token is for, nil if there is nothing.

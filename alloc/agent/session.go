@@ -128,7 +128,7 @@ func (s *session) close() error {
 	e.mu.Lock()
 	if e.sessions[id] == s {
 		delete(e.sessions, id)
-		e.places--
+		e.taken--
 	}
 	e.mu.Unlock()
 	err := s.link.Close()

@@ -12,10 +12,10 @@ import (
 // Stats is the state of an agent at a moment, and what it has counted since New.
 type Stats struct {
 	// Free is what new leases can get, Leased what leases have, Fencing what ended leases
-	// have whose processes are not known to be gone, Withheld what nobody gets: the owner
+	// have whose processes are not known to be gone, Withheld what is kept back: the owner
 	// has it, or the node is draining. Together they are all that the agent has.
 	Free, Leased, Fencing, Withheld lease.Capacity
-	// Leases counts those that there are, by state.
+	// Leases counts leases by state.
 	Leases   map[lease.State]int
 	Draining bool
 	// Tenants is how many are connected; one with several connections counts once.
@@ -24,17 +24,17 @@ type Stats struct {
 	// Ended counts leases that have ended, their fence included, by reason.
 	Ended map[lease.Reason]uint64
 	// Refused counts refusals that were sent, by reason: of leases and of packages.
-	// lease.Stranger: of connections of those who did not prove who they are.
+	// lease.Stranger counts connections that were not authenticated.
 	Refused map[lease.Reason]uint64
 	// WorkersStarted counts processes of workers, WorkersEnded those that have ended, by
 	// reason. lease.NoReason: the agent has ended it, as its lease had ended or its client
-	// had connected anew.
+	// had connected again.
 	WorkersStarted uint64
 	WorkersEnded   map[lease.Reason]uint64
 
 	// Accounts are what tenants have used since New: one for each tenant that ever had a
 	// lease, in no order. A lease in use counts up to a second later, one that is not used
-	// when it has ended. Values do not get less.
+	// when it has ended. Values never decrease.
 	Accounts []words.Account
 	// Manager is nil while Register does not run.
 	Manager *ManagerStats
@@ -44,14 +44,14 @@ type Stats struct {
 type ManagerStats struct {
 	// Registered is whether it has answered the last registration.
 	Registered bool
-	// Waiting is how many accounts have something that it was not told yet; an account is
+	// Waiting is how many accounts have usage that was not reported to it yet; an account is
 	// of a tenant in an epoch. While leases are in use some always have.
 	Waiting int
-	// Reported is when it had been told all that there was. Zero: not yet.
+	// Reported is when all usage had been reported to it. Zero: not yet.
 	Reported time.Time
 }
 
-// Stats is that of now; it is the caller's. Any goroutine may call it.
+// Stats is the current one; it is the caller's. Any goroutine may call it.
 func (a *Agent) Stats() Stats {
 	a.mu.Lock()
 	s := Stats{
@@ -120,7 +120,7 @@ type report struct {
 	at      time.Time                 // when nothing was missing
 }
 
-// toReport are the accounts that the manager is told next.
+// toReport are the accounts that go to the manager next.
 func (m *metering) toReport() []words.Account {
 	all := m.accounts()
 	m.mu.Lock()

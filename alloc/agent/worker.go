@@ -65,7 +65,7 @@ func (w *worker) use() bool {
 	return true
 }
 
-// admit hands a client to the worker's process, which is started if need be.
+// admit hands a client to the worker's process, which is started if necessary.
 func (w *worker) admit(ctx context.Context, r *transport.Request, attempt uint32, url string) error {
 	if !w.use() {
 		_ = invoke.Refuse(r, errNoLease)
@@ -260,6 +260,14 @@ func (w *worker) cpuTime() time.Duration {
 		return w.cpu
 	}
 	return w.cpu + w.process.CPUTime()
+}
+
+// cpuTime is that of several workers.
+func cpuTime(workers []*worker) (sum time.Duration) {
+	for _, w := range workers {
+		sum += w.cpuTime()
+	}
+	return sum
 }
 
 // drain has the process take no more calls.

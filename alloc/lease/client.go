@@ -1,7 +1,9 @@
 package lease
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -54,8 +56,8 @@ type Event struct {
 	Text    string
 }
 
-// Client is a tenant's side of what it has at one node, over one connection after the
-// other. It is not safe for concurrent use. Messages and Events collect what a call has
+// Client is a tenant's side at one node, over any number of connections, one at a
+// time. It is not safe for concurrent use. Messages and Events collect what a call has
 // caused; the driver takes them after each.
 type Client struct {
 	number    uint32
@@ -63,7 +65,7 @@ type Client struct {
 	epoch     uint64
 	asked     map[uint32]asked
 	leases    map[ID]*Held
-	returned  map[ID]*Held // whose end was not heard of
+	returned  map[ID]*Held // whose end is not known yet
 	messages  []Message
 	events    []Event
 }
@@ -94,13 +96,13 @@ func (c *Client) Events(buf []Event) []Event {
 	return buf
 }
 
-// Connected tells of a new connection, and what the node's greeting said. Leases of an
+// Connected notes a new connection, and the epoch of the node's greeting. Leases of an
 // earlier life of the agent have ended.
 func (c *Client) Connected(now time.Duration, epoch uint64) {
 	c.connected, c.epoch = true, epoch
 	for _, h := range c.Leases() {
 		if h.ID.Epoch() != epoch {
-			c.ended(h, AgentEnds, "the agent was started anew")
+			c.ended(h, AgentEnds, "the agent was restarted")
 			continue
 		}
 		clear(h.sent)
@@ -108,8 +110,8 @@ func (c *Client) Connected(now time.Duration, epoch uint64) {
 	}
 }
 
-// Disconnected tells of its end. Requests have failed; leases live on, and cannot be
-// renewed before there is another connection.
+// Disconnected notes the end of a connection. Requests have failed; leases live on, and
+// cannot be renewed before there is another connection.
 func (c *Client) Disconnected(why string) {
 	c.connected = false
 	clear(c.returned)
@@ -122,12 +124,7 @@ func (c *Client) Disconnected(why string) {
 
 // Leases are those that are held, by ID.
 func (c *Client) Leases() []*Held {
-	all := make([]*Held, 0, len(c.leases))
-	for _, h := range c.leases {
-		all = append(all, h)
-	}
-	slices.SortFunc(all, func(a, b *Held) int { return int(int64(a.ID - b.ID)) })
-	return all
+	return slices.SortedFunc(maps.Values(c.leases), func(a, b *Held) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // Ask requests a lease. The event that ends the request has its number.

@@ -72,7 +72,7 @@ func TestClientReconnects(t *testing.T) {
 	require.Equal(t, Renew, c.Messages(nil)[0].Kind)
 	c.Disconnected("gone")
 	c.Connected(3*time.Second, 2)
-	require.Equal(t, []Event{{Kind: WasEnded, Lease: h, Reason: AgentEnds, Text: "the agent was started anew"}}, c.Events(nil))
+	require.Equal(t, []Event{{Kind: WasEnded, Lease: h, Reason: AgentEnds, Text: "the agent was restarted"}}, c.Events(nil))
 }
 
 func TestClientIsTold(t *testing.T) {

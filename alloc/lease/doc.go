@@ -1,7 +1,7 @@
 // Package lease is the protocol by which tenants get cores of a node and give them
 // back: its messages, and the state machines of the two sides. Neither does I/O or
-// looks at a clock: whoever drives them hands in messages and the time, and carries
-// out what they want.
+// looks at a clock: a driver passes in messages and the time, and carries out the actions
+// that result.
 //
 //	Hello    what the two sides say of themselves when they connect
 //	Message  everything after that: of one size, over Send and Recv
@@ -41,6 +41,6 @@
 //	fencing   it has ended; its processes are being ended
 //	gone      cores and memory are back in stock
 //
-// A lease does not end with the connection over which it was got. It works for its tenant
-// only, and who uses its workers has to know its secret.
+// A lease does not end with the connection over which it was granted. Only its tenant can
+// use it, and clients of its workers have to present its secret.
 package lease

@@ -32,7 +32,7 @@ const (
 	helloMagic = "rfls"
 	helloBytes = 34
 
-	// MaxTokenBytes bounds what tenants prove with that they are.
+	// MaxTokenBytes bounds the token of a tenant.
 	MaxTokenBytes = 512
 )
 
@@ -46,7 +46,7 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("the peer speaks version %d of the protocol of leases, this end version %d; use one release on both ends", e.Peer, Version)
 }
 
-// Encode makes private data of it.
+// Encode returns it as private data.
 func (h *Hello) Encode() []byte {
 	b := append(make([]byte, 0, helloBytes+len(h.Name)+len(h.Token)), helloMagic...)
 	b = order.AppendUint16(b, Version)
@@ -59,7 +59,8 @@ func (h *Hello) Encode() []byte {
 	return append(b, h.Token...)
 }
 
-// Decode reads a greeting. The token is part of b. Of another version only that is known.
+// Decode reads a greeting. The token is part of b. Of another version only the version is
+// known.
 func (h *Hello) Decode(b []byte) error {
 	if !IsHello(b) || len(b) < 6 {
 		return errors.New("lease: the peer does not speak the protocol of leases")

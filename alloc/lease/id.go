@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// ID names a lease for good: the boot epoch of the agent that granted it, 24 bits, and
+// ID names a lease forever: the boot epoch of the agent that granted it, 24 bits, and
 // a counter of 40 bits.
 type ID uint64
 
@@ -42,10 +42,10 @@ func ParseID(text string) (ID, error) {
 // SecretBytes is the length of a Secret.
 const SecretBytes = 16
 
-// Secret is what a tenant and those it lets use its workers know of a lease.
+// Secret is known to a lease's tenant, and to clients that the tenant lets use its workers.
 type Secret [SecretBytes]byte
 
-// String does not tell it: secrets do not belong into logs.
+// String hides it: secrets do not belong in logs.
 func (Secret) String() string { return "(secret)" }
 
 // Token is what a client of a worker presents: which lease, which of its workers, and

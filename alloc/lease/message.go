@@ -44,8 +44,8 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-// Message is what the two sides tell each other. Which fields a kind has, stands beside
-// them; the others are zero.
+// Message is what the two sides send each other. The comment of a field names the kinds
+// that have it; in others it is zero.
 type Message struct {
 	Kind   Kind
 	Number uint32 // Request, Renew: the client's; Grant, Refusal, Need, Renewed: that of what is answered; Lost: the attempt
@@ -56,7 +56,7 @@ type Message struct {
 	// Process is the process id of what was lost; 0 if there was none.
 	Process int
 	// Life is how long the lease is to live (Request, Renew) or lives (Grant, Renewed),
-	// after how long it is worth to ask again (Refusal), or what time is left (Notice).
+	// after how long to ask again (Refusal), or what time is left (Notice).
 	Life  time.Duration
 	Terms Terms    // Request; Need, Piece and Taken have the digest
 	Free  Capacity // Refusal

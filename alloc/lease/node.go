@@ -1,7 +1,9 @@
 package lease
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -59,7 +61,7 @@ type Lease struct {
 	State   State
 	Expires time.Duration // or when the notice is over
 
-	session Session // to be told of what happens; 0: nobody
+	session Session // that gets the messages about it; 0: none
 	reason  Reason  // of the end or of the notice
 	text    string
 }
@@ -72,7 +74,7 @@ func (l *Lease) WorkerCores(worker int) []int {
 	return l.Cores[worker*l.Terms.Cores : (worker+1)*l.Terms.Cores]
 }
 
-// Do is what a Node wants of its driver.
+// Do says what a driver is to do.
 type Do uint8
 
 // The actions.
@@ -85,7 +87,7 @@ const (
 	DoPull            // read a Piece, and call Pulled
 )
 
-// Action is one.
+// Action is something that a Node wants done.
 type Action struct {
 	Do      Do
 	Session Session
@@ -93,8 +95,8 @@ type Action struct {
 	Lease   *Lease
 }
 
-// Node is the agent's side. It is not safe for concurrent use. Actions collect the
-// wishes that a call has caused; the driver takes them after each.
+// Node is the agent's side. It is not safe for concurrent use. Actions collect what
+// a call wants done; the driver takes them after each call.
 type Node struct {
 	cfg       NodeConfig
 	free      []int // cores
@@ -135,7 +137,7 @@ func NewNode(cfg NodeConfig) *Node {
 	}
 }
 
-// never is later than all there is.
+// never is later than any time.
 const never = time.Duration(1<<63 - 1)
 
 // Free is what there is for new leases.
@@ -154,12 +156,7 @@ func (n *Node) Lease(id ID) *Lease { return n.leases[id] }
 
 // Leases are all, those that are being fenced too, by ID.
 func (n *Node) Leases() []*Lease {
-	all := make([]*Lease, 0, len(n.leases))
-	for _, l := range n.leases {
-		all = append(all, l)
-	}
-	slices.SortFunc(all, func(a, b *Lease) int { return int(int64(a.ID - b.ID)) })
-	return all
+	return slices.SortedFunc(maps.Values(n.leases), func(a, b *Lease) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // Actions takes what is to be done, appended to buf.
@@ -178,7 +175,7 @@ func (n *Node) send(s Session, m Message) {
 	}
 }
 
-// Connect tells of a connection of a tenant, with a number that is none's and not 0.
+// Connect notes a connection of a tenant. Its number has to be new, and not 0.
 func (n *Node) Connect(s Session, tenant string) {
 	n.sessions[s] = tenant
 	if n.draining {
@@ -186,7 +183,7 @@ func (n *Node) Connect(s Session, tenant string) {
 	}
 }
 
-// Disconnect tells of its end. Its leases live on.
+// Disconnect notes the end of a connection. The leases live on.
 func (n *Node) Disconnect(s Session) {
 	delete(n.sessions, s)
 	for _, l := range n.leases {
@@ -299,7 +296,7 @@ func (n *Node) expire(l *Lease, at time.Duration) {
 	n.next = min(n.next, at)
 }
 
-// held is the lease of a message, if it is its tenant's; else the peer is told.
+// held is the lease of a message, if it is its tenant's; otherwise the peer gets an error.
 func (n *Node) held(s Session, tenant string, m *Message) *Lease {
 	l := n.leases[m.Lease]
 	if l == nil || l.Tenant != tenant || l.Secret != m.Secret || l.State == Fencing {
@@ -334,9 +331,9 @@ func (n *Node) end(l *Lease, why Reason, text string) {
 	n.do(Action{Do: DoFence, Lease: l})
 }
 
-// Fenced tells that nothing of a lease runs any more. Its cores and its memory, but for
-// what is Lingering, are stock again, and its tenant is told, also what it has cost: see
-// Message.Usage.
+// Fenced notes that nothing of a lease runs any more. Its cores and its memory, but for
+// what is Lingering, are stock again, and its tenant is notified of the end and the cost:
+// see Message.Usage.
 func (n *Node) Fenced(id ID, usage [UsageWords]uint64, claimed bool) {
 	l := n.leases[id]
 	if l == nil || l.State != Fencing {
@@ -355,12 +352,11 @@ func (n *Node) Fenced(id ID, usage [UsageWords]uint64, claimed bool) {
 	n.send(l.session, Message{Kind: Ended, Lease: id, Reason: l.reason, Usage: usage, Claimed: claimed, Text: l.text})
 }
 
-// Lingering tells how much memory is in use still that ended leases had, of all of them: a
-// client that has it mapped keeps it. It is not given to others until then.
+// Lingering notes how much memory of all ended leases is still in use, because clients have
+// it mapped. It is not granted meanwhile.
 func (n *Node) Lingering(bytes int64) { n.lingering = bytes }
 
-// LostWorker tells a lease's tenant that the process has ended that a worker had for an
-// attempt.
+// LostWorker tells a lease's tenant that the process of a worker's attempt has ended.
 func (n *Node) LostWorker(id ID, worker int, attempt uint32, process int, why Reason, how string) {
 	if l := n.leases[id]; l != nil && l.State != Fencing {
 		n.send(l.session, Message{Kind: Lost, Lease: id, Worker: worker, Number: attempt, Process: process, Reason: why, Text: how})

@@ -27,11 +27,11 @@ const (
 )
 
 const (
-	// codeIdle is how long who sends a package may be silent.
+	// codeIdle is how long the sender of a package may be silent.
 	codeIdle = 10 * time.Second
 	// codeMemory is how long a refusal is remembered, and that a package is missing.
 	codeMemory = 5 * time.Second
-	// maxCodes bounds how many packages are thought of at once.
+	// maxCodes bounds how many packages are known at once.
 	maxCodes = 1024
 	// How soon to ask again.
 	soonFound, soonSent = 2 * time.Millisecond, 20 * time.Millisecond
@@ -118,7 +118,7 @@ func (n *Node) Found(now time.Duration, d [32]byte, there bool, refused string) 
 	}
 }
 
-// Gone tells that a package which was there is no more.
+// Gone notes that a package is no longer there.
 func (n *Node) Gone(d [32]byte) { delete(n.codes, d) }
 
 // piece has a piece read, if it is the next one of what this session sends.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Drain gives no more leases, and ends those that there are after a notice.
+// Drain gives no more leases, and ends all after a notice.
 func (n *Node) Drain(now time.Duration, why Reason, text string) {
 	if !n.draining {
 		n.draining = true
@@ -41,7 +41,7 @@ func (n *Node) notice(now time.Duration, l *Lease, why Reason, text string) {
 }
 
 // Reclaim gives the owner of the node so many of its cores in all, 0 to give them back:
-// free ones at once, others when leases have ended; if need be leases are revoked, the
+// free ones at once, others when leases have ended; if necessary leases are revoked, the
 // youngest first, which have the least to lose.
 func (n *Node) Reclaim(now time.Duration, cores int, text string) {
 	cores = min(max(cores, 0), len(n.cfg.Cores))

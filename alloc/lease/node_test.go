@@ -110,7 +110,7 @@ func TestRefusals(t *testing.T) {
 	require.Error(t, n.Receive(0, 1, &Message{Kind: Grant}), "a client grants nothing")
 }
 
-// Renewals extend, expiry fences, and what another tenant presents is nobody's.
+// Renewals extend, expiry fences, and another tenant's request for a lease is refused.
 func TestLifeOfALease(t *testing.T) {
 	t.Parallel()
 	n := newNode(NodeConfig{MaxLife: 10 * time.Second})
@@ -142,7 +142,7 @@ func TestLifeOfALease(t *testing.T) {
 	require.Equal(t, []Action{{Do: DoFence, Lease: l}}, n.Actions(nil))
 	require.Equal(t, Message{Kind: Ended, Lease: l.ID, Number: 4, Reason: Expired}, tell(t, n, 20*time.Second, 3, renew)[0].Message, "too late")
 	n.Fenced(l.ID, [UsageWords]uint64{}, false)
-	require.Equal(t, Session(3), n.Actions(nil)[0].Session, "whoever renewed it last is told")
+	require.Equal(t, Session(3), n.Actions(nil)[0].Session, "the session that renewed it last is notified")
 }
 
 func TestDrain(t *testing.T) {
@@ -173,7 +173,7 @@ func TestDrain(t *testing.T) {
 	require.Equal(t, Draining, n.Actions(nil)[0].Message.Kind)
 }
 
-// Cores of an ended lease are free at once, memory when nobody holds it any more.
+// Cores of an ended lease are free at once, memory when no client holds it any more.
 func TestLingering(t *testing.T) {
 	t.Parallel()
 	n := newNode(NodeConfig{})
@@ -240,7 +240,7 @@ func TestCode(t *testing.T) {
 	require.Equal(t, CodeComing, ask(2).Reason, "and is not looked for again")
 	n.Found(0, d, false, "")
 	require.Equal(t, Need, ask(1).Kind)
-	require.Equal(t, CodeComing, ask(2).Reason, "somebody else sends it")
+	require.Equal(t, CodeComing, ask(2).Reason, "another session sends it")
 
 	piece := Message{Kind: Piece, Number: 5, Terms: Terms{Digest: d}, Total: 10}
 	piece.Memory.Len = 6

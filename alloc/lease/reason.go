@@ -2,7 +2,7 @@ package lease
 
 import "fmt"
 
-// Reason says why there is no lease, or why there is one no more.
+// Reason says why a lease was refused, or has ended.
 type Reason uint16
 
 // The reasons. Those of a Refusal first.
@@ -15,7 +15,7 @@ const (
 	TooMuch // more than the node has in all
 	Malformed
 	CodeRefused
-	CodeComing // it is being looked for, or sent by somebody else: ask again
+	CodeComing // it is being looked for, or sent by another session: ask again
 	Unknown    // there is no such lease, or it is another tenant's
 
 	// Why a lease ended, or is about to.
@@ -30,7 +30,7 @@ const (
 	WorkerOutOfMemory // it used up the memory of its lease or package
 	WorkerOverstayed  // a call took longer than its package allows
 
-	// Stranger is the code of the rejection of whoever does not prove who it is.
+	// Stranger is the code of the rejection of a peer that is not authenticated.
 	Stranger
 
 	reasonCount
@@ -40,7 +40,7 @@ var reasonNames = [reasonCount]string{
 	"none", "no free cores", "no free memory", "over the tenant's quota", "the node is draining", "more than the node has",
 	"malformed request", "the code cannot be run", "the code is on its way", "no such lease",
 	"released", "expired", "revoked by the node's owner", "the agent ends", "the worker's process ended", "a function went past the room for its result", "the worker used up its memory", "a call took too long",
-	"it does not know who asks",
+	"the tenant is not authenticated",
 }
 
 // String is the reason for people.
@@ -51,7 +51,7 @@ func (r Reason) String() string {
 	return fmt.Sprintf("reason %d", uint16(r))
 }
 
-// Passing says whether asking again, here, may help.
+// Passing says whether asking this node again may help.
 func (r Reason) Passing() bool {
 	return r == NoCores || r == NoMemory || r == OverQuota || r == CodeComing
 }

@@ -24,10 +24,10 @@ const (
 	snapshotTimeout  = time.Minute
 )
 
-// Client asks one manager. Its methods may be called from anywhere.
+// Client asks one manager. Any goroutine may call its methods.
 type Client struct {
-	// Logger is told when the manager goes away and comes back. Nobody is if it is nil.
-	// It is to be set before the client is used.
+	// Logger gets a message when the manager goes away, and when it comes back. It may be
+	// nil. It is to be set before the client is used.
 	Logger *slog.Logger
 
 	base string
@@ -81,8 +81,8 @@ func (c *Client) Register(ctx context.Context, n Node) (renewAfter time.Duration
 	return renewAfter, nil
 }
 
-// Accounting are the addresses at which the manager wants to be told what was used, as
-// the answer to the last registration had them.
+// Accounting are the addresses at which the manager takes reports of usage, as the
+// answer to the last registration had them.
 func (c *Client) Accounting() []Address {
 	if a := c.accounting.Load(); a != nil {
 		return *a
@@ -99,7 +99,7 @@ func (c *Client) Deregister(ctx context.Context, id string, epoch uint64) error 
 	return c.ask(ctx, http.MethodDelete, nodePath(id)+"?epoch="+strconv.FormatUint(epoch, 10), nil, requestTimeout, maxAnswerBytes, &struct{}{})
 }
 
-// Nodes returns the nodes of now.
+// Nodes returns the current nodes.
 func (c *Client) Nodes(ctx context.Context) (Snapshot, error) {
 	var s Snapshot
 	if err := c.ask(ctx, http.MethodGet, "/v1/nodes", nil, snapshotTimeout, maxSnapshotBytes, &s); err != nil {

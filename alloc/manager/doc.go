@@ -1,7 +1,7 @@
 // Package manager tells clients which nodes there are and what they offer: the
-// handler that `rfaas manager` serves, and its client. It is never on the way of a
-// lease or a call: agents grant leases without asking, and what runs goes on while
-// the manager is away.
+// handler that `rfaas manager` serves, and its client. Leases and
+// calls do not pass through it: agents grant leases by themselves, and work continues
+// while the manager is away.
 //
 // # Objects
 //
@@ -51,12 +51,13 @@
 //	503  too many watchers, or closing; later
 //	507  there are too many nodes               ErrTooManyNodes
 //
-// A manager refuses fields of a Node that it does not know; a client passes over what
-// it does not know, since its manager may be newer.
+// A manager refuses fields of a Node that it does not know; a client ignores what it
+// does not know, since its manager may be newer.
 //
 // # Limits
 //
 // Nodes 16384, 8 KiB of JSON each; watchers 32768; the changes of the last 16 MiB are
-// there to resume from. Who listens with a Manager should bound the time of a
-// request's head and of idle connections (http.Server.ReadHeaderTimeout, IdleTimeout); the rest is bounded here.
+// there to resume from. A server with a Manager should bound the time of a request's head
+// and of idle connections (http.Server.ReadHeaderTimeout, IdleTimeout); the rest is
+// bounded here.
 package manager

@@ -25,7 +25,7 @@ const patience = 60 * time.Second
 // one address, whose listener may be closed and opened again. Pipes have no buffers.
 type pipes struct {
 	mu       sync.Mutex
-	listener *pipeListener // nil while nobody listens
+	listener *pipeListener // nil while no one listens
 	conns    []net.Conn
 }
 
@@ -47,7 +47,7 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	l := p.listener
 	p.mu.Unlock()
 	if l == nil {
-		return nil, errors.New("nobody listens")
+		return nil, errors.New("no one listens")
 	}
 	client, server := net.Pipe()
 	select {
@@ -57,7 +57,7 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		p.conns = append(p.conns, client)
 		return client, nil
 	case <-l.closed:
-		return nil, errors.New("nobody listens any more")
+		return nil, errors.New("no one listens any more")
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// leaveTimeout bounds the good-bye of an agent that ends.
+// leaveTimeout bounds the deregistration of an agent that ends.
 const leaveTimeout = 2 * time.Second
 
 // Keep keeps a node registered until the context ends, and then deregisters it, as
@@ -16,7 +16,7 @@ const leaveTimeout = 2 * time.Second
 // when something arrives on changed, and it asks a manager that is away until it is
 // back. What node returns is sent each time; node is called by this goroutine only.
 // changed may be nil; it should hold 1, so that its sender need not wait. Changes
-// that come while a request is under way are told by one more request.
+// that come while a request is under way are sent with one more request.
 //
 // It returns nil when the context has ended, and an error if asking again would not
 // help: the node fails its Check, the manager refuses it as such, or ErrLowerEpoch.

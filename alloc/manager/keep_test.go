@@ -84,7 +84,7 @@ func TestKeep(t *testing.T) {
 func TestKeepBacksOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var p pipes // nobody listens
+		var p pipes // no one listens
 		asked := 0
 		changed := make(chan struct{})
 		c := p.client(t)

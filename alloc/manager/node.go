@@ -66,8 +66,8 @@ type Address struct {
 	// with an @).
 	Address string `json:"address"`
 	// Transport is the URL scheme of the transport, such as "shm" or "softroce", for
-	// people. Who connects needs one of the same Wire, which is what
-	// transport.Capabilities says.
+	// people. A client needs one of the same Wire, which is what transport.Capabilities
+	// says.
 	Transport string `json:"transport"`
 	Wire      string `json:"wire"`
 	// TLS means that the stream is TLS.
@@ -201,7 +201,7 @@ func (n *Node) checkLabels() error {
 	return nil
 }
 
-// clip shortens what an error quotes of somebody else's input.
+// clip shortens input that an error quotes.
 func clip(s string) string {
 	if len(s) > maxNameBytes {
 		return s[:maxNameBytes] + "..."

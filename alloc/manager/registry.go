@@ -23,8 +23,8 @@ var (
 	// that started later speaks for it.
 	ErrLowerEpoch = errors.New("the node is registered with a higher epoch")
 	// ErrNewSnapshot means that the changes since a revision are no longer known, or
-	// that it is of another life of the manager: take a snapshot, and go on from its
-	// revision.
+	// that it is of another life of the manager: take a snapshot, and continue from
+	// its revision.
 	ErrNewSnapshot = errors.New("the changes since then are not known: take a new snapshot")
 	// ErrTooManyNodes means that the registry is full.
 	ErrTooManyNodes = errors.New("there are too many nodes")
@@ -56,7 +56,7 @@ type Change struct {
 // not to be called concurrently.
 //
 // A registry has the life that its maker gave it, by which clients notice that
-// revisions begin anew.
+// revisions begin again.
 type Registry struct {
 	life     uint64
 	revision uint64

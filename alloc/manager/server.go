@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Role is what somebody who sends a request is to be allowed.
+// Role says what a request is to be allowed for.
 type Role string
 
 // Roles.
@@ -24,20 +24,19 @@ const (
 // Config describes a manager. The zero value will do.
 type Config struct {
 	// Life is the id of this manager's life, by which clients notice that revisions
-	// begin anew. Default: a random one.
+	// begin again. Default: a random one.
 	Life uint64
 	// Clock is monotonic, and may be called by several goroutines at once. Default:
 	// the time since New.
 	Clock func() time.Duration
-	// Logger is told of nodes that come and go, and of watchers that are cut off.
-	// Nobody is if it is nil.
+	// Logger gets messages about nodes that come and go, and watchers that are cut off.
+	// It may be nil.
 	Logger *slog.Logger
-	// Authorize refuses a request by an error, which the answer tells. It may look at
+	// Authorize refuses a request by an error, which the answer has. It may look at
 	// the request's TLS state, headers and path, and may be called by several
-	// goroutines at once. If it is nil, everybody may do everything.
+	// goroutines at once. If nil, all requests are allowed.
 	Authorize func(*http.Request, Role) error
-	// Accounting is told to agents: the addresses at which they say what was used. May be
-	// empty.
+	// Accounting are the addresses at which agents report usage. It may be empty.
 	Accounting []Address
 	// TimeToLive is how long a node stays that does not renew: 100 ms to 1 h, 10 s if
 	// 0.
@@ -56,7 +55,7 @@ const (
 )
 
 // Manager is the HTTP handler that answers agents and callers; the package says what
-// they ask. Its methods may be called from anywhere.
+// they ask. Any goroutine may call its methods.
 type Manager struct {
 	cfg    Config
 	log    *slog.Logger
@@ -224,12 +223,12 @@ func answer(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	w.Write(body)                         // a client that went away is no longer to be told
+	w.Write(body)                         // an error means that the client is gone
 	_ = out.Flush()                       // within the deadline,
 	_ = out.SetWriteDeadline(time.Time{}) // which the server would not lift
 }
 
-// handle has a request answered for whoever has the role.
+// handle adds a request that is for a role.
 func (m *Manager) handle(pattern string, role Role, do func(http.ResponseWriter, *http.Request) error) {
 	m.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if m.cfg.Authorize != nil {
@@ -324,7 +323,7 @@ func (m *Manager) list(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// current is the snapshot of now. It is made once a revision, and shared.
+// current is the current snapshot. It is made once a revision, and shared.
 func (m *Manager) current() []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()

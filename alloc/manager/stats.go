@@ -1,6 +1,6 @@
 package manager
 
-// Stats sums up what there is.
+// Stats sums up a registry or a manager.
 type Stats struct {
 	// Revision counts the changes of the registry's life.
 	Revision uint64
@@ -30,7 +30,7 @@ func (r *Registry) Stats() Stats {
 	return s
 }
 
-// Stats sums up the nodes and watches of now.
+// Stats sums up the current nodes and watches.
 func (m *Manager) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -14,7 +14,8 @@ func TestRegistryStats(t *testing.T) {
 	r := NewRegistry(1)
 	require.Zero(t, r.Stats())
 	for i, id := range []string{"a", "b", "c"} {
-		n := Node{ID: id, Epoch: 1, Addresses: []Address{{Network: "tcp", Address: "h:1", Transport: "shm", Wire: "shm/2"}}, Cores: 4, FreeCores: i, MemoryBytes: 100, FreeBytes: int64(10 * i), Draining: i == 0}
+		n := testNode(id, 1)
+		n.Cores, n.FreeCores, n.MemoryBytes, n.FreeBytes, n.Draining = 4, i, 100, int64(10*i), i == 0
 		require.NoError(t, r.Register(0, n, time.Second))
 	}
 	require.Equal(t, Stats{Revision: 3, Nodes: 3, Draining: 1, Cores: 12, FreeCores: 3, MemoryBytes: 300, FreeBytes: 30}, r.Stats())
@@ -30,17 +31,12 @@ func TestRegistered(t *testing.T) {
 	c, err := NewClient("http://"+l.Addr().String(), nil)
 	require.NoError(t, err)
 	require.False(t, c.Registered())
-	ctx, cancel := context.WithCancel(t.Context())
-	kept := make(chan error, 1)
-	go func() {
-		n := Node{ID: "a", Epoch: 1, Addresses: []Address{{Network: "tcp", Address: "h:1", Transport: "shm", Wire: "shm/2"}}}
-		kept <- c.Keep(ctx, func() Node { return n }, nil)
-	}()
-	const patience = 30 * time.Second
+	end := background(t, func(ctx context.Context) error {
+		return c.Keep(ctx, func() Node { return testNode("a", 1) }, nil)
+	})
 	require.Eventually(t, c.Registered, patience, time.Millisecond)
 	require.Equal(t, 1, m.Stats().Nodes)
 	stop()
 	require.Eventually(t, func() bool { return !c.Registered() }, patience, time.Millisecond)
-	cancel()
-	require.NoError(t, <-kept)
+	require.NoError(t, end())
 }

@@ -10,18 +10,18 @@ import (
 )
 
 // View is what a client knows of the nodes; Client.Watch keeps it up to date. The
-// zero View knows nothing yet. Its methods may be called from anywhere, and do not
-// wait for the network.
+// zero View knows nothing yet. Any goroutine may call its methods, which do not wait
+// for the network.
 type View struct {
 	mu       sync.RWMutex
-	known    bool // life and revision are where a watch can go on
+	known    bool // life and revision are where a watch can continue
 	life     string
 	revision uint64
 	nodes    map[string]Node
 	current  bool
 	since    time.Time // not current since
 	why      error
-	changed  chan struct{} // nil if nobody waits
+	changed  chan struct{} // nil if it was not asked for
 }
 
 var errNothingYet = errors.New("manager: no watch has begun yet")
@@ -72,7 +72,7 @@ func (v *View) Changed() <-chan struct{} {
 	return v.changed
 }
 
-// update changes the view, and wakes who waits if it did.
+// update changes the view, and closes changed if it did.
 func (v *View) update(change func() (changed bool, err error)) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -84,7 +84,7 @@ func (v *View) update(change func() (changed bool, err error)) error {
 	return err
 }
 
-// position is from where a watch can go on.
+// position is from where a watch can continue.
 func (v *View) position() (life string, revision uint64, ok bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

@@ -91,7 +91,7 @@ func TestViewWhileTheManagerIsAway(t *testing.T) {
 		lost := time.Now()
 		time.Sleep(time.Hour)
 		since, why := v.Stale()
-		require.ErrorContains(t, why, "nobody listens")
+		require.ErrorContains(t, why, "no one listens")
 		require.Equal(t, lost, since)
 		got, ok := v.Node("a")
 		require.True(t, ok)

@@ -23,8 +23,8 @@ var (
 	errHeartbeat = errors.New("it does not read: its heartbeats are not taken off")
 )
 
-// watcher is one client's watch. Its goroutine is that of the request; whoever has
-// news appends them to its backlog and goes on.
+// watcher is one client's watch. Its goroutine is that of the request; others
+// append lines to its backlog and do not wait.
 type watcher struct {
 	remote string
 	out    *http.ResponseController

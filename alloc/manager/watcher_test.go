@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A watcher is told what changed before it came, then at once what changes, and
+// A watcher gets what changed before it came, then at once what changes, and
 // every few seconds that nothing does.
 func TestWatch(t *testing.T) {
 	t.Parallel()
@@ -80,7 +80,7 @@ func TestBacklog(t *testing.T) {
 	require.ErrorIs(t, w.append(line, false, 18), errBacklog)
 }
 
-// Who does not read is cut off when the backlog is full, and holds up nobody.
+// A watcher that does not read is cut off when the backlog is full, and does not delay others.
 func TestWatcherThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -111,7 +111,7 @@ func TestWatcherThatDoesNotRead(t *testing.T) {
 	})
 }
 
-// Who does not even take off heartbeats is cut off, too.
+// A watcher that does not even take off heartbeats is cut off, too.
 func TestWatcherThatTakesNoHeartbeats(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -60,16 +60,16 @@ func (p *program) agentCommand() *cobra.Command {
 call functions in the processes that it starts for them: those that come with
 rfaas, and those of packages, which clients send along and which are isolated.
 
-It goes on until Ctrl-C or SIGTERM. Then it gives no more leases, and those
-that there are have the time of the notice to end; with a second signal all
-ends at once. 'rfaas drain' does the same from elsewhere.
+It runs until Ctrl-C or SIGTERM. Then it grants no more leases, and existing
+ones have the time of --notice to finish; a second signal ends everything at
+once. 'rfaas drain' drains it from another machine.
 
-When it is ready it prints its name and where it listens. At --admin it answers
-Prometheus, too: GET /metrics, see docs/METRICS.md.
+When it is ready it prints its name and its addresses. At --admin it also serves
+metrics for Prometheus: GET /metrics, see docs/METRICS.md.
 
 ` + tokensHelp + `
-Tenants and the owner need one each; over Unix sockets the kernel says who they
-are. --token-file is this node's own, for the manager.`,
+Tenants and the owner need one each; over Unix sockets the kernel identifies
+them. --token-file is this node's own, for the manager.`,
 		Example: `  A cluster on one machine:
     rfaas manager &
     rfaas agent --manager http://` + defaultManagerAddress + ` --cores 2 &
@@ -89,15 +89,15 @@ are. --token-file is this node's own, for the manager.`,
 	flags.StringArrayVar(&f.listen, "listen", nil, "`ADDRESS` to listen at: unix:PATH, unix:@NAME or tcp:HOST:PORT; repeat it for more (default: unix:@rfaas-agent-NAME)")
 	flags.StringArrayVar(&f.transports, "transport", nil, "`URL` of a transport to offer; repeat it for more (default: shm:)")
 	flags.IntVar(&f.cores, "cores", 0, "offer `N` cores (default: all that this process may use)")
-	flags.Var(&f.memory, "memory", "offer so much memory, `SIZE` (default: three quarters of the machine's)")
-	flags.IntVar(&f.quota.Cores, "tenant-cores", 0, "most cores that a tenant can have of them at once, `N` (default: all)")
-	flags.Var(&f.quotaBytes, "tenant-memory", "most memory that a tenant can have of it at once, `SIZE` (default: all)")
+	flags.Var(&f.memory, "memory", "offer `SIZE` of memory (default: three quarters of the machine's)")
+	flags.IntVar(&f.quota.Cores, "tenant-cores", 0, "most cores, `N`, that one tenant can have at once (default: all)")
+	flags.Var(&f.quotaBytes, "tenant-memory", "most memory, `SIZE`, that one tenant can have at once (default: all)")
 	flags.StringToStringVar(&f.labels, "label", nil, "`NAME=VALUE` that clients can ask for; repeat it for more")
 	flags.StringVar(&f.state, "state", "", "`DIR` for what outlives the agent (default: rfaas/agent-NAME in $XDG_STATE_HOME, or ~/.local/state)")
 	flags.StringVar(&f.admin, "admin", "127.0.0.1:0", "`ADDRESS` at which the owner can list and end leases, host:port")
 	flags.DurationVar(&f.notice, "notice", 5*time.Second, "`TIME` that a lease has when it is revoked")
-	flags.DurationVar(&f.maxLife, "max-life", time.Minute, "longest `TIME` for which a lease goes on without a word of its client")
-	flags.Float64Var(&f.yieldLoad, "yield-load", 0, "give cores back, with notice, when other programs use more than `CORES` of those that this process may use, over 5 s (default: they are not looked at)")
+	flags.DurationVar(&f.maxLife, "max-life", time.Minute, "longest `TIME` that a lease lives without a renewal by its client")
+	flags.Float64Var(&f.yieldLoad, "yield-load", 0, "give cores back, with notice, when other programs use more than `CORES` of those that this process may use, over 5 s (default: never)")
 	flags.IntVar(&f.spares, "spares", 1, "keep `N` processes ready for leases")
 	flags.BoolVar(&f.partial, "partial-isolation", false, "take native code of tenants also where isolation is not complete: without root or control groups of its own (default: refuse it)")
 	f.serving.add(flags)
@@ -187,7 +187,7 @@ func ownProgram() *agent.Program {
 	return p
 }
 
-// config checks the flags and fills in what was not said.
+// config checks the flags and fills in defaults.
 func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCredentials) (agent.Config, error) {
 	if f.name == "" {
 		name, err := os.Hostname()
@@ -228,7 +228,7 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 		f.memory = byteSize(int64(info.Totalram) * int64(info.Unit) / 4 * 3)
 	}
 	if f.state == "" {
-		if f.state, err = stateFolder(f.name); err != nil {
+		if f.state, err = stateFolder("agent-" + f.name); err != nil {
 			return agent.Config{}, err
 		}
 	}
@@ -257,8 +257,8 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 	return cfg, nil
 }
 
-// checkAddresses refuses those where the agent cannot listen, or not so that others find
-// it: clients are told them as they are written.
+// checkAddresses refuses addresses at which the agent cannot listen, or which clients cannot
+// use: they get them as they are written.
 func (f *agentFlags) checkAddresses(serving *serverCredentials) error {
 	check := func(flag, address string) error {
 		if err := serving.permit(flag, address); err != nil {
@@ -283,16 +283,13 @@ func (f *agentFlags) checkAddresses(serving *serverCredentials) error {
 	return check("--admin", f.admin)
 }
 
-// stateFolder is where an agent's state is kept.
-func stateFolder(name string) (string, error) { return stateHome("agent-" + name) }
-
-// stateHome is where this user's state is kept, of one kind.
-func stateHome(of string) (string, error) {
+// stateFolder is where this user's state is kept, of an agent or a manager.
+func stateFolder(of string) (string, error) {
 	folder := os.Getenv("XDG_STATE_HOME")
 	if folder == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", fmt.Errorf("there is no place for state: %w; give one with --state", err)
+			return "", fmt.Errorf("there is no folder for state: %w; give one with --state", err)
 		}
 		folder = filepath.Join(home, ".local", "state")
 	}
@@ -331,13 +328,13 @@ func (f *agentFlags) serve(ctx context.Context, a *agent.Agent, p *program, serv
 // listenForPeers listens for tenants and clients of workers. at is what to tell them.
 func listenForPeers(network, address string, serving *serverCredentials) (l *transport.Listener, at string, err error) {
 	if network != "tcp" {
-		if address[:min(1, len(address))] != "@" { // others are told it, who are elsewhere
+		if address[:min(1, len(address))] != "@" { // others use it, in other working directories
 			if address, err = filepath.Abs(address); err != nil {
 				return nil, "", err
 			}
 		}
 		l, err = transport.Listen(network, address)
-		if errors.Is(err, unix.EADDRINUSE) && forsaken(address) {
+		if errors.Is(err, unix.EADDRINUSE) && isStale(address) {
 			if err = os.Remove(address); err == nil {
 				l, err = transport.Listen(network, address)
 			}
@@ -354,9 +351,8 @@ func listenForPeers(network, address string, serving *serverCredentials) (l *tra
 	return transport.Serve(inner), at, nil
 }
 
-// forsaken says whether a path is a socket at which nobody listens any more: whoever did
-// was killed.
-func forsaken(path string) bool {
+// isStale reports whether a path is a socket without a listener: it was killed.
+func isStale(path string) bool {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode().Type() != os.ModeSocket {
 		return false
@@ -368,8 +364,8 @@ func forsaken(path string) bool {
 	return errors.Is(err, unix.ECONNREFUSED)
 }
 
-// reaches says whether who reaches a TCP address of this machine can reach a transport
-// that is open here: softroce is at the loopback if its URL does not say otherwise.
+// reaches reports whether a client that reaches a TCP address of this machine reaches a
+// transport, too: softroce is at the loopback if its URL does not say otherwise.
 func reaches(transport, address string) bool {
 	host, _, _ := net.SplitHostPort(address)
 	u, err := url.Parse(transport)

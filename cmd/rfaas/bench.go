@@ -125,9 +125,9 @@ func (f *benchFlags) measure(cmd *cobra.Command, p *program, tests []string) err
 	}
 	switch {
 	case ctx.Err() != nil:
-		return &exitError{exitInterrupted, errors.New("interrupted")}
+		return &exitError{exitInterrupted, errInterrupted}
 	case err != nil:
-		return flagError(err)
+		return asUsage[*benchmarks.FlagError](err)
 	case f.config.Plot != "" && len(tests) > 1: // one plot of all
 		return benchmarks.WritePlot(f.config.Plot, f.results)
 	}
@@ -169,15 +169,7 @@ func (f *benchFlags) serve(cmd *cobra.Command, p *program, tests []string) error
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		return &exitError{exitInterrupted, nil}
 	}
-	return flagError(err)
-}
-
-// flagError makes a usage error of an error that is about a flag.
-func flagError(err error) error {
-	if _, ok := errors.AsType[*benchmarks.FlagError](err); ok {
-		return &exitError{exitUsage, err}
-	}
-	return err
+	return asUsage[*benchmarks.FlagError](err)
 }
 
 func benchTestNames() []string {
@@ -188,7 +180,7 @@ func benchTestNames() []string {
 	return names
 }
 
-// benchTest describes a test that there is.
+// benchTest describes a test.
 func benchTest(name string) benchmarks.TestInfo {
 	all := benchmarks.Tests()
 	return all[slices.IndexFunc(all, func(t benchmarks.TestInfo) bool { return t.Name == name })]

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,16 +11,9 @@ import (
 )
 
 // benchResults runs bench with --json and returns what it printed.
-func benchResults(t *testing.T, dir string, args ...string) (results []benchmarks.Result) {
+func benchResults(t *testing.T, dir string, args ...string) []benchmarks.Result {
 	t.Helper()
-	status, stdout, stderr := run(t, dir, append([]string{"bench", "--json"}, args...)...)
-	require.Equal(t, exitOK, status, stderr)
-	for line := range strings.Lines(stdout) {
-		var r benchmarks.Result
-		require.NoError(t, json.Unmarshal([]byte(line), &r), line)
-		results = append(results, r)
-	}
-	return results
+	return decodeLines[benchmarks.Result](t, succeed(t, dir, append([]string{"bench", "--json"}, args...)...))
 }
 
 // Functions that come with the program are measured beside the echo, once each.
@@ -44,7 +35,7 @@ func TestBenchFunctions(t *testing.T) {
 	require.Contains(t, read(t, dir, "plot.svg"), "cold-start noop spare")
 
 	results := benchResults(t, dir, "cold-start", "--iterations", "1")
-	require.Len(t, results, 2, "without functions there is the echo")
+	require.Len(t, results, 2, "without functions it is the echo")
 	require.Equal(t, "echo", results[0].Function)
 	require.Equal(t, "noop", benchResults(t, dir, "invoke-lat", "--iterations", "1", "-f", "noop", "--mode", "warm")[1].Function)
 	require.Empty(t, benchResults(t, dir, "invoke-lat", "--iterations", "1", "--mode", "warm")[0].Function)
@@ -67,19 +58,13 @@ func TestBenchLeases(t *testing.T) {
 func TestBenchFunctionsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for want, args := range map[string][]string{
+	refuses(t, dir, []string{"bench"}, map[string][]string{
 		"--function: write-lat calls none; those that do: invoke-lat, lease-lat, lease-": {"invoke-lat", "write-lat", "-f", "echo"},
 		`rfaas bench: unknown function "nothing"; there are: thumbnailer`:                {"invoke-lat", "-f", "nothing"},
 		"open nothing.so: no such file or directory":                                     {"cold-start", "-f", "nothing.so"},
 		"--transport: loopback does not leave the process, and functions run":            {"cold-start", "--transport", "loopback:"},
-	} {
-		status, stdout, stderr := run(t, dir, append([]string{"bench"}, args...)...)
-		require.Equal(t, exitUsage, status, stderr)
-		require.Empty(t, stdout)
-		require.Contains(t, stderr, want)
-	}
-	status, _, stderr := run(t, dir, "bench", "invoke-lat", "-f", "test-panic", "--mode", "warm")
-	require.Equal(t, exitFailed, status)
+	})
+	stderr := fails(t, dir, "bench", "invoke-lat", "-f", "test-panic", "--mode", "warm")
 	require.Contains(t, stderr, "rfaas bench: invoke-lat at 64 bytes: test-panic: ")
 	require.Contains(t, stderr, "the function's own")
 }

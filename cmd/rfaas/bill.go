@@ -40,8 +40,8 @@ long as they were leased, the time in functions and the time polled for calls,
 and calls with their bytes. Leases that have ended are there within a second,
 at a manager within three; the agent may run or not.
 
-What native code says of itself is marked as claimed: it could say anything.
-What is measured is the agent's and the kernel's.`,
+Counts that native code keeps itself are marked as claimed: it could write any
+number. The others are measured by the agent and the kernel.`,
 		Example: `  rfaas bill
   rfaas bill --by tenant,day --format csv > bill.csv
   rfaas bill --manager http://` + defaultManagerAddress + ` --by tenant,node
@@ -75,7 +75,7 @@ func (f *billFlags) run(ctx context.Context, out io.Writer) (err error) {
 				return usageError("which node? name it with --name: %w", err)
 			}
 		}
-		if f.state, err = stateFolder(f.name); err != nil {
+		if f.state, err = stateFolder("agent-" + f.name); err != nil {
 			return err
 		}
 	}

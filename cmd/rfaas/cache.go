@@ -1,10 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -14,28 +14,21 @@ import (
 )
 
 func (p *program) cacheCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "cache",
 		Short: "Keep function packages by their digests",
-		Long: `cache keeps function packages of this user, each once, by its digest. What is in
-it can be called by that, whatever becomes of the file that it came from:
-wherever there can be a FILE or FILE:NAME to call there can be DIGEST or
-DIGEST:NAME. A package is verified each time before it is loaded, and one that
-is damaged is removed.
+		Long: `cache keeps function packages of this user, each once, by its digest. Commands
+that call functions take DIGEST or DIGEST:NAME in place of FILE or FILE:NAME,
+even when the file is gone. A package is verified each time before it is loaded,
+and one that is damaged is removed.
 
 The cache is the folder rfaas/packages in $XDG_CACHE_HOME, or else ~/.cache. It
-has up to 8 GiB: what was not used for the longest time makes room. Files that
-are called directly are not put into it.`,
+holds up to 8 GiB; the least recently used packages make room. Files that are
+called directly are not put into it.`,
 		Example: `  rfaas cache add hello.rfaas
   rfaas run -f sha256:0123...cdef:greet people/*
   rfaas cache list`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return usageError("which command? there are: add, list, delete")
-		},
-	}
-	cmd.AddCommand(p.cacheAddCommand(), p.cacheListCommand(), p.cacheDeleteCommand())
-	return cmd
+	}, p.cacheAddCommand(), p.cacheListCommand(), p.cacheDeleteCommand())
 }
 
 func (p *program) cacheAddCommand() *cobra.Command {
@@ -47,12 +40,7 @@ digests. A FILE is a package, or what 'rfaas pack' makes one of: a shared
 object, a WebAssembly module, a folder or a manifest.`,
 		Example: `  rfaas cache add hello.rfaas
   rfaas run -f $(rfaas cache add hello.so | grep -o 'sha256:.*'):greet people/*`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usageError("which FILE? packages, shared objects or WebAssembly modules")
-			}
-			return nil
-		},
+		Args: needArgs(1, math.MaxInt, "which FILE? packages, shared objects or WebAssembly modules"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cache, err := openPackageCache(p.logging.log)
 			if err != nil {
@@ -90,8 +78,8 @@ func (p *program) cacheListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the packages in the cache",
-		Long: `list lists the packages in the cache, the one that was not used for the longest
-time first. It does not verify them.`,
+		Long: `list lists the packages in the cache, the least recently used first. It does not
+verify them.`,
 		Example: `  rfaas cache list
   rfaas cache list --json | jq -r .digest | xargs rfaas cache delete`,
 		Args: cobra.NoArgs,
@@ -101,7 +89,7 @@ time first. It does not verify them.`,
 				return err
 			}
 			if len(all) == 0 && !asJSON {
-				fmt.Fprintf(p.meter, "%s: there are none; put one there with 'rfaas cache add FILE'\n", cmd.CommandPath())
+				fmt.Fprintf(p.meter, "%s: the cache is empty; add a package with 'rfaas cache add FILE'\n", cmd.CommandPath())
 			}
 			return writeCached(cmd.OutOrStdout(), all, asJSON)
 		},
@@ -112,14 +100,7 @@ time first. It does not verify them.`,
 
 func writeCached(w io.Writer, all []cached, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		for _, c := range all {
-			if err := e.Encode(c); err != nil {
-				return err
-			}
-		}
-		return nil
+		return writeJSON(w, all...)
 	}
 	var b strings.Builder
 	for _, c := range all {
@@ -143,14 +124,9 @@ func (p *program) cacheDeleteCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "delete DIGEST...",
 		Short:   "Delete packages from the cache",
-		Long:    `delete deletes packages from the cache, but none that a program just uses.`,
+		Long:    `delete deletes packages from the cache, except those that a program uses.`,
 		Example: `  rfaas cache delete sha256:0123...cdef`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usageError("which package? a DIGEST, as 'rfaas cache list' shows it")
-			}
-			return nil
-		},
+		Args:    needArgs(1, math.MaxInt, "which package? a DIGEST, as 'rfaas cache list' shows it"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return cachedDigests(), cobra.ShellCompDirectiveNoFileComp
 		},
@@ -167,7 +143,7 @@ func (p *program) cacheDeleteCommand() *cobra.Command {
 				return err
 			}
 			var failures []error
-			for _, d := range digests { // what one says is nothing to the others
+			for _, d := range digests { // also after an error
 				failures = append(failures, deleteCached(cache, d))
 			}
 			return errors.Join(failures...)

@@ -19,12 +19,12 @@ var userCache, errUserCache = os.UserCacheDir()
 // packageCacheFolder is where this user's packages are kept.
 func packageCacheFolder() (string, error) {
 	if errUserCache != nil {
-		return "", fmt.Errorf("there is no place for a cache: %w", errUserCache)
+		return "", fmt.Errorf("there is no folder for a cache: %w", errUserCache)
 	}
 	return filepath.Join(userCache, "rfaas", "packages"), nil
 }
 
-// openPackageCache opens the cache. One that there is not is made.
+// openPackageCache opens the cache, and makes it if necessary.
 func openPackageCache(log *slog.Logger) (*pack.Cache, error) {
 	dir, err := packageCacheFolder()
 	if err != nil {
@@ -68,7 +68,7 @@ func listCached() ([]cached, error) {
 	return all, err
 }
 
-// deleteCached deletes a package that nobody uses.
+// deleteCached deletes a package that is not in use.
 func deleteCached(cache *pack.Cache, d pack.Digest) error {
 	err := cache.Delete(d)
 	switch {

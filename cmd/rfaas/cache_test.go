@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -74,10 +73,8 @@ func (c *cacheTest) add(name string, functions ...string) string {
 // list is what the cache has, by names.
 func (c *cacheTest) list() (names []string, entries []cached) {
 	c.t.Helper()
-	for line := range strings.Lines(c.succeed("cache", "list", "--json")) {
-		var e cached
-		require.NoError(c.t, json.Unmarshal([]byte(line), &e))
-		entries = append(entries, e)
+	entries = decodeLines[cached](c.t, c.succeed("cache", "list", "--json"))
+	for _, e := range entries {
 		if e.Manifest != nil {
 			names = append(names, e.Manifest.Name)
 		}
@@ -131,7 +128,7 @@ func TestCacheIsAskedFor(t *testing.T) {
 	status, stdout, stderr := c.run("cache", "list")
 	require.Equal(t, exitOK, status)
 	require.Empty(t, stdout)
-	require.Equal(t, "rfaas cache list: there are none; put one there with 'rfaas cache add FILE'\n", stderr)
+	require.Equal(t, "rfaas cache list: the cache is empty; add a package with 'rfaas cache add FILE'\n", stderr)
 	require.NoDirExists(t, c.folder)
 }
 
@@ -195,7 +192,7 @@ func TestCacheDamaged(t *testing.T) {
 	require.Empty(t, names)
 }
 
-// What somebody uses is not deleted, what nobody does is, and the rest stays.
+// A package in use is not deleted, one that is not is, and the rest stays.
 func TestCacheDelete(t *testing.T) {
 	t.Parallel()
 	c := newCacheTest(t)
@@ -229,16 +226,16 @@ func TestCacheDelete(t *testing.T) {
 	require.ErrorIs(t, err, pack.ErrNotCached)
 }
 
-// A deletion waits until it is its turn: an eviction or publication under way would
-// else miss it.
-func TestCacheDeleteTakesTurns(t *testing.T) {
+// A deletion waits for the cache's lock: an eviction or publication under way would
+// otherwise miss it.
+func TestCacheDeleteWaits(t *testing.T) {
 	t.Parallel()
 	c := newCacheTest(t)
 	digest := c.add("one", "upper")
-	turn, err := os.Open(filepath.Join(c.folder, "lock"))
+	lock, err := os.Open(filepath.Join(c.folder, "lock"))
 	require.NoError(t, err)
-	defer turn.Close()
-	require.NoError(t, unix.Flock(int(turn.Fd()), unix.LOCK_EX))
+	defer lock.Close()
+	require.NoError(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
 
 	s := c.start("cache", "delete", digest)
 	waits := regexp.MustCompile(fmt.Sprintf(`-> FLOCK .* %d `, s.cmd.Process.Pid))
@@ -249,7 +246,7 @@ func TestCacheDeleteTakesTurns(t *testing.T) {
 	}), "it does not wait")
 	require.FileExists(t, c.module(digest))
 
-	require.NoError(t, turn.Close())
+	require.NoError(t, lock.Close())
 	require.Equal(t, exitOK, s.wait(), &s.stderr)
 	require.NoFileExists(t, c.module(digest))
 }
@@ -257,14 +254,6 @@ func TestCacheDeleteTakesTurns(t *testing.T) {
 func TestCacheUsage(t *testing.T) {
 	t.Parallel()
 	c := newCacheTest(t)
-	for _, command := range []string{"cache", "cache add", "cache list", "cache delete"} {
-		stdout := c.succeed(append(strings.Fields(command), "--help")...)
-		require.Contains(t, stdout, "\nExamples:\n  ")
-		text, _, _ := strings.Cut(stdout, "\nFlags:")
-		for line := range strings.SplitSeq(text, "\n") {
-			require.True(t, len(line) <= 80 || strings.HasPrefix(line, "  "), line)
-		}
-	}
 	unknown := "sha256:" + strings.Repeat("0", 64)
 	for _, u := range []struct {
 		args   []string
@@ -289,6 +278,6 @@ func TestCacheUsage(t *testing.T) {
 	for _, args := range [][]string{{"cache", "list"}, {"cache", "add", "x"}, {"cache", "delete", unknown}, {"invoke", unknown}} {
 		s := startWith(t, c.dir, homeless, args...)
 		require.NotEqual(t, exitOK, s.wait())
-		require.Contains(t, s.stderr.String(), "there is no place for a cache: ")
+		require.Contains(t, s.stderr.String(), "there is no folder for a cache: ")
 	}
 }

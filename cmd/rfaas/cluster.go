@@ -33,7 +33,7 @@ func (p *program) cluster(ctx context.Context, at *managerFlags, as *clientCrede
 		},
 		close: func() {
 			if err := c.Close(); err != nil {
-				p.logging.log.Warn("connections to agents do not close in good order", "reason", err)
+				p.logging.log.Warn("connections to agents cannot be closed", "reason", err)
 			}
 		},
 	}, nil

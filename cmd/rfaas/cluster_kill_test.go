@@ -33,7 +33,7 @@ type killedCluster struct {
 	code  string // a package
 	loads []*killedLoad
 
-	outputs int // that there are of all runs that have ended
+	outputs int // of all runs that have ended
 	calls   int // that were begun at most
 	tallies map[string]int
 }
@@ -55,7 +55,7 @@ func newKilledCluster(t *testing.T) *killedCluster {
 		watch: watchExecutors(t), code: filepath.Join(t.TempDir(), "native.rfaas"), tallies: map[string]int{},
 	}
 	k.makePackage()
-	// An address of its own, so that nobody else gets the port while the manager is away.
+	// An address of its own, so that no other process gets the port while the manager is away.
 	k.startManager(fmt.Sprintf("127.%d.%d.%d:0", 1+k.random.IntN(254), k.random.IntN(256), 1+k.random.IntN(254)))
 	k.startAgent("a")
 	k.startAgent("b")
@@ -78,8 +78,7 @@ uint32_t work(void *args, uint32_t size, void *res)
 	memcpy((char *)res + 10, args, size);
 	return size + 10;
 }`)
-	status, _, stderr := run(t, dir, "pack", "-o", k.code, "--function", "work=work,idempotent", "native.so")
-	require.Equal(t, exitOK, status, stderr)
+	succeed(t, dir, "pack", "-o", k.code, "--function", "work=work,idempotent", "native.so")
 }
 
 func (k *killedCluster) startManager(address string) {
@@ -128,7 +127,7 @@ func (k *killedCluster) keepLoad() {
 		for _, l := range k.loads {
 			require.True(k.t, eventually(programTimeout, func() bool {
 				return l.over() || len(names(k.t, l.dir, "out")) >= l.before+progress
-			}), "a run does not go on: %s%s", &l.stdout, &l.stderr)
+			}), "a run does not continue: %s%s", &l.stdout, &l.stderr)
 			under = under && !l.over()
 		}
 		if under {
@@ -278,11 +277,8 @@ func (k *killedCluster) bills(of ...[]string) nodeBills {
 	k.t.Helper()
 	sum := nodeBills{}
 	for _, args := range of {
-		status, stdout, stderr := run(k.t, k.state, append([]string{"bill", "--by", "node", "--format", "json"}, args...)...)
-		require.Equal(k.t, exitOK, status, stderr)
-		for line := range strings.Lines(stdout) {
-			var row map[string]json.RawMessage
-			require.NoError(k.t, json.Unmarshal([]byte(line), &row))
+		stdout := succeed(k.t, k.state, append([]string{"bill", "--by", "node", "--format", "json"}, args...)...)
+		for _, row := range decodeLines[map[string]json.RawMessage](k.t, stdout) {
 			var node string
 			require.NoError(k.t, json.Unmarshal(row["node"], &node))
 			if sum[node] == nil {
@@ -330,7 +326,7 @@ func (k *killedCluster) settle() {
 	}) {
 		require.Equal(t, agents, managers, "the manager's bill is not that of the agents: %s%s%s", &k.manager.stderr, &k.agents["a"].stderr, &k.agents["b"].stderr)
 	}
-	require.GreaterOrEqual(t, agents.invocations(), k.outputs, "results that nobody has billed")
+	require.GreaterOrEqual(t, agents.invocations(), k.outputs, "results that were not billed")
 	require.LessOrEqual(t, agents.invocations(), k.calls, "more was billed than was called")
 	k.end()
 	require.Equal(t, agents, k.agentsBills(), "the end costs nothing")

@@ -81,7 +81,7 @@ func childrenOf(pid int) (children []int) {
 // killed, and the one that is started in its place, are the same node. Its methods may be
 // called from anywhere.
 type executorWatch struct {
-	unpinned string // processors of whoever has no lease
+	unpinned string // processors of processes without a lease
 
 	mu       sync.Mutex
 	agents   map[string]int              // processes, by node
@@ -137,7 +137,7 @@ func (w *executorWatch) sample() {
 }
 
 // compare looks for processors that two executors of a node have at once. Spares, which
-// nobody has leased, are not pinned.
+// no one has leased, are not pinned.
 func (w *executorWatch) compare(node string) {
 	holders := map[string]process{}
 	for p, alive := range w.seen[node] {

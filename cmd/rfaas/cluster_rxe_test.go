@@ -17,7 +17,7 @@ import (
 )
 
 // An agent leases workers over the kernel's RDMA driver, to a client that is at the other
-// end of a cable and has none: both speak RoCE. So does the manager, who keeps the accounts.
+// end of a cable and has none: both speak RoCE. So does the manager, which keeps the accounts.
 // Each of the two has an address of its own, as a device sends to one port only.
 func TestRxeDeviceLeases(t *testing.T) {
 	m := needRDMA(t)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os/exec"
 	"regexp"
@@ -60,15 +59,32 @@ func (c *testCluster) agent(name string, args ...string) *started {
 // nodes are those that the manager knows.
 func (c *testCluster) nodes() map[string]manager.Node {
 	c.t.Helper()
-	status, stdout, stderr := run(c.t, c.t.TempDir(), "nodes", "--manager", c.url, "--json")
-	require.Equal(c.t, exitOK, status, stderr)
+	stdout := succeed(c.t, c.t.TempDir(), "nodes", "--manager", c.url, "--json")
 	nodes := map[string]manager.Node{}
-	for line := range strings.Lines(stdout) {
-		var n manager.Node
-		require.NoError(c.t, json.Unmarshal([]byte(line), &n))
+	for _, n := range decodeLines[manager.Node](c.t, stdout) {
 		nodes[n.ID] = n
 	}
 	return nodes
+}
+
+// hold calls a function that keeps a worker until it is released, and returns when the
+// function runs.
+func (c *testCluster) hold() (call *started, release func()) {
+	c.t.Helper()
+	dir := c.t.TempDir()
+	call = start(c.t, dir, "invoke", "test-gate", "--manager", c.url, "--in", write(c.t, dir, "gate", dir+"/open"))
+	require.True(c.t, eventually(programTimeout, func() bool { return len(names(c.t, dir)) == 2 }), "%s", &call.stderr)
+	return call, func() {
+		c.t.Helper()
+		write(c.t, dir, "open", "")
+		require.Equal(c.t, exitOK, call.wait(), "%s", &call.stderr)
+	}
+}
+
+// awaitResults waits until a run has n results in its folder out.
+func (s *started) awaitResults(n int) {
+	s.t.Helper()
+	require.True(s.t, eventually(programTimeout, func() bool { return len(names(s.t, s.cmd.Dir, "out")) >= n }), "%s%s", &s.stdout, &s.stderr)
 }
 
 // end ends all, agents first, and looks that nothing remains.
@@ -79,7 +95,7 @@ func (c *testCluster) end() {
 		require.Equal(c.t, exitOK, s.wait(), "%s: %s", name, &s.stderr)
 	}
 	for name := range c.nodes() {
-		require.NotContains(c.t, c.agents, name, "who ends says so")
+		require.NotContains(c.t, c.agents, name, "an agent that ends deregisters")
 	}
 	c.manager.signal(syscall.SIGTERM)
 	require.Equal(c.t, exitOK, c.manager.wait(), "%s", &c.manager.stderr)
@@ -92,31 +108,21 @@ func TestCluster(t *testing.T) {
 	c := newCluster(t)
 	dir := t.TempDir()
 	c.agent("further", "--cores", "2") // taken, until it is needed
-	gate := write(t, dir, "gate", dir+"/open")
-	others := []*started{
-		start(t, dir, "invoke", "test-gate", "--manager", c.url, "--in", gate),
-		start(t, dir, "invoke", "test-gate", "--manager", c.url, "--in", gate),
-	}
+	_, releaseOne := c.hold()
+	_, releaseOther := c.hold()
 	require.True(t, eventually(programTimeout, func() bool { return c.nodes()["further"].FreeCores == 0 }))
 	killed := c.agent("killed", "--cores", "1")
 	c.agent("drained", "--cores", "1", "--notice", "30s")
 	const count = 600
 	s := start(t, dir, append([]string{"run", "--manager", c.url, "-f", "test-work", "--workers", "2", "-o", "out"}, inputs(t, dir, count)...)...)
-	results := func(n int) {
-		t.Helper()
-		require.True(t, eventually(programTimeout, func() bool { return len(names(t, dir, "out")) >= n }), "%s%s", &s.stdout, &s.stderr)
-	}
-	results(50)
+	s.awaitResults(50)
 	killed.signal(syscall.SIGKILL)
-	write(t, dir, "open", "")
-	results(120)
-	status, _, stderr := run(t, dir, "drain", "drained", "--manager", c.url, "--reason", "a test")
-	require.Equal(t, exitOK, status, stderr)
+	releaseOne()
+	releaseOther()
+	s.awaitResults(120)
+	succeed(t, dir, "drain", "drained", "--manager", c.url, "--reason", "a test")
 
 	require.Equal(t, exitOK, s.wait(), "%s%s", &s.stdout, &s.stderr)
-	for _, other := range others {
-		require.Equal(t, exitOK, other.wait(), "%s", &other.stderr)
-	}
 	require.Equal(t, -1, killed.wait())
 	delete(c.agents, "killed")
 	require.Len(t, names(t, dir, "out"), count)
@@ -138,15 +144,11 @@ func TestTenantQuota(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	c.agent("a", "--cores", "2", "--tenant-cores", "1")
-	dir := t.TempDir()
-	gate := write(t, dir, "gate", dir+"/open")
-	s := start(t, dir, "invoke", "test-gate", "--manager", c.url, "--in", gate)
-	require.True(t, eventually(programTimeout, func() bool { return c.nodes()["a"].FreeCores == 1 }))
-	more := startWith(t, dir, nil, "--log-level", "warn", "invoke", "echo", "--data", "x", "--manager", c.url)
+	_, release := c.hold()
+	more := start(t, t.TempDir(), "--log-level", "warn", "invoke", "echo", "--data", "x", "--manager", c.url)
 	require.True(t, eventually(programTimeout, func() bool { return strings.Contains(more.stderr.String(), "still waiting for workers") }))
 	require.Contains(t, more.stderr.String(), "over the tenant's quota: it is 1 of the node's cores, of which 1 are in use")
-	write(t, dir, "open", "")
-	require.Equal(t, exitOK, s.wait(), "%s", &s.stderr)
+	release()
 	require.Equal(t, exitOK, more.wait(), "%s", &more.stderr)
 	c.end()
 }
@@ -156,61 +158,45 @@ func TestLeaseListAndEnd(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	c.agent("a", "--cores", "1", "--notice", "100ms")
+	call, _ := c.hold()
 	dir := t.TempDir()
-	gate := write(t, dir, "gate", dir+"/open")
-	s := start(t, dir, "invoke", "test-gate", "--manager", c.url, "--in", gate)
-	require.True(t, eventually(programTimeout, func() bool { return len(names(t, dir, ".")) == 2 }))
 	list := func() []nodeLease {
 		t.Helper()
-		status, stdout, stderr := run(t, dir, "lease", "list", "--manager", c.url, "--json")
-		require.Equal(t, exitOK, status, stderr)
-		var all []nodeLease
-		for line := range strings.Lines(stdout) {
-			var l nodeLease
-			require.NoError(t, json.Unmarshal([]byte(line), &l))
-			all = append(all, l)
-		}
-		return all
+		return decodeLines[nodeLease](t, succeed(t, dir, "lease", "list", "--manager", c.url, "--json"))
 	}
 	leases := list()
 	require.Len(t, leases, 1)
 	require.Equal(t, "granted", leases[0].State)
 	require.Len(t, leases[0].Processes, 1)
-	status, stdout, stderr := run(t, dir, "lease", "list", "--manager", c.url)
-	require.Equal(t, exitOK, status, stderr)
-	require.Regexp(t, `(?m)^a     1-1    \S+ +1        1      0\.\d GiB  granted  `, stdout)
+	require.Regexp(t, `(?m)^a     1-1    \S+ +1        1      0\.\d GiB  granted  `, succeed(t, dir, "lease", "list", "--manager", c.url))
 
-	status, _, stderr = run(t, dir, "lease", "end", "a", "1-7", "--manager", c.url)
-	require.Equal(t, exitFailed, status)
+	stderr := fails(t, dir, "lease", "end", "a", "1-7", "--manager", c.url)
 	require.Equal(t, "rfaas lease end: node a: there is no lease 1-7\n", stderr)
-	status, _, stderr = run(t, dir, "lease", "end", "b", "1-1", "--manager", c.url)
-	require.Equal(t, exitFailed, status)
+	stderr = fails(t, dir, "lease", "end", "b", "1-1", "--manager", c.url)
 	require.Equal(t, "rfaas lease end: the manager knows no node \"b\"; 'rfaas nodes' shows those that it does\n", stderr)
-	status, _, stderr = run(t, dir, "lease", "end", "a", leases[0].ID, "--manager", c.url, "--reason", "a test")
-	require.Equal(t, exitOK, status, stderr)
-	require.Equal(t, exitFailed, s.wait())
-	require.Regexp(t, `its lease has ended|the worker was taken away while the function ran`, s.stderr.String())
+	succeed(t, dir, "lease", "end", "a", leases[0].ID, "--manager", c.url, "--reason", "a test")
+	require.Equal(t, exitFailed, call.wait())
+	require.Regexp(t, `its lease has ended|the worker was taken away while the function ran`, call.stderr.String())
 	require.True(t, eventually(programTimeout, func() bool { return len(list()) == 0 }))
 	c.end()
 }
 
-// Whoever names a manager that is not there, or wants of others what is theirs to say, is
-// told so.
+// A manager that is not there, and flags that are for others to decide, are named.
 func TestClusterMistakes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "a", "a")
-	nobody := "http://127.0.0.1:1"
+	absent := "http://127.0.0.1:1"
 	for _, c := range []struct {
 		status int
 		want   string
 		args   []string
 	}{
 		{exitUsage, "which manager? name it with --manager URL", []string{"nodes"}},
-		{exitFailed, "connection refused", []string{"nodes", "--manager", nobody}},
-		{exitFailed, "connection refused", []string{"run", "-f", "echo", "--manager", nobody, "a"}},
-		{exitUsage, "--trust-code: it is for the nodes of a cluster to say", []string{"run", "-f", "echo", "--manager", nobody, "--trust-code", "a"}},
-		{exitUsage, "which NODE?", []string{"drain", "--manager", nobody}},
+		{exitFailed, "connection refused", []string{"nodes", "--manager", absent}},
+		{exitFailed, "connection refused", []string{"run", "-f", "echo", "--manager", absent, "a"}},
+		{exitUsage, "--trust-code: it is for the nodes of a cluster to say", []string{"run", "-f", "echo", "--manager", absent, "--trust-code", "a"}},
+		{exitUsage, "which NODE?", []string{"drain", "--manager", absent}},
 		{exitUsage, "--listen 10.0.0.1:80: is beyond the loopback, where others can reach it: give --tls-cert and --tls-key and --tokens as well", []string{"manager", "--listen", "10.0.0.1:80"}},
 		{exitUsage, "--listen nowhere: give unix:PATH", []string{"agent", "--listen", "nowhere", "--state", "state"}},
 		{exitUsage, "--cores 100000: must be 1 to", []string{"agent", "--cores", "100000", "--state", "state"}},
@@ -224,7 +210,7 @@ func TestClusterMistakes(t *testing.T) {
 }
 
 // An agent that is killed in the middle of leases has billed what was done, within a
-// second of time, when it was started anew; nothing of it is left.
+// second of time, when it was started again; nothing of it is left.
 func TestKilledAgentIsSettled(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
@@ -233,30 +219,22 @@ func TestKilledAgentIsSettled(t *testing.T) {
 	first := at()
 	const count = 600
 	s := start(t, dir, append([]string{"run", "--manager", c.url, "-f", "test-work", "-o", "out"}, inputs(t, dir, count)...)...)
-	require.True(t, eventually(programTimeout, func() bool { return len(names(t, dir, "out")) >= 60 }), "%s%s", &s.stdout, &s.stderr)
+	s.awaitResults(60)
 	first.signal(syscall.SIGKILL)
 	require.Equal(t, -1, first.wait())
 	done := len(names(t, dir, "out"))
 	at()
 	require.Equal(t, exitOK, s.wait(), "%s%s", &s.stdout, &s.stderr)
 	require.Len(t, names(t, dir, "out"), count)
-	var rows []struct {
+	type row struct {
+		Node        string `json:"node"`
 		Epoch       uint64 `json:"epoch"`
 		Invocations uint64 `json:"invocations"`
 		CoreNS      uint64 `json:"core_ns"`
 	}
+	var rows []row
 	require.True(t, eventually(programTimeout, func() bool {
-		status, stdout, stderr := run(t, dir, "bill", "--state", "state", "--by", "lease", "--format", "json")
-		require.Equal(t, exitOK, status, stderr)
-		rows = rows[:0]
-		for line := range strings.Lines(stdout) {
-			rows = append(rows, struct {
-				Epoch       uint64 `json:"epoch"`
-				Invocations uint64 `json:"invocations"`
-				CoreNS      uint64 `json:"core_ns"`
-			}{})
-			require.NoError(t, json.Unmarshal([]byte(line), &rows[len(rows)-1]))
-		}
+		rows = decodeLines[row](t, succeed(t, dir, "bill", "--state", "state", "--by", "lease", "--format", "json"))
 		return len(rows) == 2
 	}), "%v", rows)
 	require.EqualValues(t, 1, rows[0].Epoch)
@@ -267,23 +245,17 @@ func TestKilledAgentIsSettled(t *testing.T) {
 	require.LessOrEqual(t, sum, uint64(count+1), "the call that was lost may have been made twice")
 	require.Positive(t, rows[1].CoreNS)
 	require.Empty(t, names(t, dir, "state/pages"))
-	var told string
+	var told []row
 	require.True(t, eventually(programTimeout, func() bool {
-		status, stdout, stderr := run(t, dir, "bill", "--manager", c.url, "--by", "node", "--format", "json")
-		require.Equal(t, exitOK, status, stderr)
-		told = stdout
-		var row struct {
-			Node        string `json:"node"`
-			Invocations uint64 `json:"invocations"`
-		}
-		return stdout != "" && json.Unmarshal([]byte(stdout), &row) == nil && row.Node == "a" && row.Invocations == sum
-	}), "the manager was told all of it: %d, and not %s%s", sum, told, &c.agents["a"].stderr)
+		told = decodeLines[row](t, succeed(t, dir, "bill", "--manager", c.url, "--by", "node", "--format", "json"))
+		return len(told) == 1 && told[0].Node == "a" && told[0].Invocations == sum
+	}), "the manager was told all of it: %d, and not %v%s", sum, told, &c.agents["a"].stderr)
 	c.end()
 	require.Empty(t, names(t, c.dir, "."), "the next agent has removed what the killed one left, too")
 }
 
-// An owner who wants the machine as soon as anybody else uses it gets all of its cores: the
-// test is somebody else.
+// With --yield-load 0 the owner gets all cores as soon as other programs run: the test is
+// one.
 func TestYieldLoad(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
@@ -295,7 +267,7 @@ func TestYieldLoad(t *testing.T) {
 }
 
 // A client that is stopped past the life of its leases has lost them when it wakes up:
-// its processes are gone, the cores are others', and its work goes on with new ones.
+// its processes are gone, the cores are others', and its work continues with new ones.
 func TestStoppedClient(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
@@ -303,12 +275,11 @@ func TestStoppedClient(t *testing.T) {
 	dir := t.TempDir()
 	const count = 200
 	s := start(t, dir, append([]string{"run", "--manager", c.url, "-f", "test-work", "-o", "out"}, inputs(t, dir, count)...)...)
-	require.True(t, eventually(programTimeout, func() bool { return len(names(t, dir, "out")) >= 50 }), "%s%s", &s.stdout, &s.stderr)
+	s.awaitResults(50)
 	s.signal(syscall.SIGSTOP)
 	require.True(t, eventually(programTimeout, func() bool { return c.nodes()["a"].FreeCores == 1 }), "%v", c.nodes())
 	write(t, dir, "b", "b")
-	status, _, stderr := run(t, dir, "run", "-f", "echo", "--manager", c.url, "--workers", "1", "-o", "other", "b")
-	require.Equal(t, exitOK, status, stderr)
+	succeed(t, dir, "run", "-f", "echo", "--manager", c.url, "--workers", "1", "-o", "other", "b")
 	s.signal(syscall.SIGCONT)
 	require.Equal(t, exitOK, s.wait(), "%s%s", &s.stdout, &s.stderr)
 	require.Len(t, names(t, dir, "out"), count)
@@ -316,23 +287,20 @@ func TestStoppedClient(t *testing.T) {
 	c.end()
 }
 
-// What run says when a cluster has no room is clear, and it goes on when there is some.
+// What run says when a cluster has no room is clear, and it continues when there is some.
 func TestClusterIsFull(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	c.agent("a", "--cores", "1")
-	dir := t.TempDir()
-	gate := write(t, dir, "gate", dir+"/open")
-	s := start(t, dir, "invoke", "test-gate", "--manager", c.url, "--in", gate)
+	_, release := c.hold()
 	require.True(t, eventually(programTimeout, func() bool { return c.nodes()["a"].FreeCores == 0 }))
+	dir := t.TempDir()
 	write(t, dir, "b", "b")
-	status, _, stderr := run(t, dir, "run", "-f", "echo", "--manager", c.url, "-o", "out", "b")
-	require.Equal(t, exitFailed, status)
+	stderr := fails(t, dir, "run", "-f", "echo", "--manager", c.url, "-o", "out", "b")
 	require.Contains(t, stderr, "no core of the cluster is free ('rfaas nodes' shows it); say with --workers for how many to wait")
 	waiting := start(t, dir, "run", "-f", "echo", "--manager", c.url, "--workers", "1", "-o", "out", "b")
 	time.Sleep(10 * time.Millisecond)
-	write(t, dir, "open", "")
-	require.Equal(t, exitOK, s.wait(), "%s", &s.stderr)
+	release()
 	require.Equal(t, exitOK, waiting.wait(), "%s", &waiting.stderr)
 	c.end()
 }

@@ -92,14 +92,6 @@ func (f *codeFlags) notElsewhere() error {
 	return nil
 }
 
-// unused is an error about flags that mean nothing to a function.
-func (f *codeFlags) unused(function string) error {
-	if len(f.directories) > 0 {
-		return usageError("--wasi-directory: %s is no WebAssembly module", function)
-	}
-	return nil
-}
-
 // withoutIsolation is what errors of what isolates end with.
 const withoutIsolation = "--trust-code runs the function without isolation"
 

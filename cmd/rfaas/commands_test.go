@@ -12,23 +12,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"github.com/rfaas-go/rfaas/benchmarks"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
 // Every command has a help text with examples, no line of which is too long for
-// a terminal but those of flags.
+// a terminal, except those of flags and examples.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, command := range []string{"", "run", "bench", "invoke", "devices", "version", "roce", "roce dump", "roce capture", "manager", "agent", "nodes", "lease", "lease list", "lease end", "drain", "bill"} {
-		t.Run("rfaas "+command, func(t *testing.T) {
+	var check func(cmd *cobra.Command)
+	check = func(cmd *cobra.Command) {
+		t.Run(cmd.CommandPath(), func(t *testing.T) {
 			t.Parallel()
-			args := append(strings.Fields(command), "--help")
-			status, stdout, stderr := run(t, dir, args...)
-			require.Equal(t, exitOK, status)
-			require.Empty(t, stderr)
+			stdout := succeed(t, dir, append(strings.Fields(cmd.CommandPath())[1:], "--help")...)
 			require.Contains(t, stdout, "\nExamples:\n  ")
 			text, _, _ := strings.Cut(stdout, "\nFlags:")
 			for line := range strings.SplitSeq(text, "\n") {
@@ -36,10 +36,14 @@ func TestHelp(t *testing.T) {
 			}
 			require.NotContains(t, stdout, "executor --", "the hidden command is shown")
 		})
+		for _, sub := range cmd.Commands() {
+			if !sub.Hidden {
+				check(sub)
+			}
+		}
 	}
-	status, stdout, _ := run(t, dir)
-	require.Equal(t, exitOK, status)
-	require.Contains(t, stdout, "Available Commands:")
+	check((&program{}).rootCommand())
+	require.Contains(t, succeed(t, dir), "Available Commands:")
 }
 
 func TestUnknownCommand(t *testing.T) {
@@ -86,13 +90,9 @@ func TestDevices(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 
-	status, stdout, stderr := run(t, dir, "devices", "--json")
-
-	require.Equal(t, exitOK, status, stderr)
+	stdout := succeed(t, dir, "devices", "--json")
 	var listed []string
-	for line := range strings.Lines(stdout) {
-		var info deviceInfo
-		require.NoError(t, json.Unmarshal([]byte(line), &info), line)
+	for _, info := range decodeLines[deviceInfo](t, stdout) {
 		listed = append(listed, info.Transport)
 		require.Equal(t, info.Available, info.Reason == "")
 		if info.Transport == "shm" {
@@ -106,8 +106,7 @@ func TestDevices(t *testing.T) {
 	}
 	require.Equal(t, transport.Schemes(), listed)
 
-	status, stdout, _ = run(t, dir, "devices")
-	require.Equal(t, exitOK, status)
+	stdout = succeed(t, dir, "devices")
 	for _, scheme := range listed {
 		require.Regexp(t, `(?m)^`+scheme+`: (not )?available$`, stdout)
 	}
@@ -127,8 +126,7 @@ func TestDevicesNotAvailable(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	status, stdout, _ := run(t, t.TempDir(), "version")
-	require.Equal(t, exitOK, status)
+	stdout := succeed(t, t.TempDir(), "version")
 	require.Regexp(t, `^rfaas \S+ \(.*\), go1\.\S+, linux/`+runtime.GOARCH+`\n$`, stdout)
 
 	info := &debug.BuildInfo{Settings: []debug.BuildSetting{
@@ -151,15 +149,7 @@ func TestBench(t *testing.T) {
 	}
 	require.Equal(t, exitOK, status, stderr)
 	var measured []string
-	for line := range strings.Lines(stdout) {
-		var result struct {
-			Test       string
-			SizeBytes  int `json:"size_bytes"`
-			Iterations int
-			PeerPID    int                 `json:"peer_pid"`
-			RTT        struct{ P50 int64 } `json:"rtt_ns"`
-		}
-		require.NoError(t, json.Unmarshal([]byte(line), &result))
+	for _, result := range decodeLines[benchmarks.Result](t, stdout) {
 		require.Equal(t, 200, result.Iterations)
 		require.Positive(t, result.RTT.P50)
 		require.NotZero(t, result.PeerPID)
@@ -168,8 +158,7 @@ func TestBench(t *testing.T) {
 	}
 	require.Equal(t, []string{"write-lat 8", "write-lat 1KiB", "send-lat 8", "send-lat 1KiB"}, measured)
 
-	status, stdout, _ = run(t, dir, "bench", "write-lat", "send-lat", "--iterations", "200", "--plot", "both.svg")
-	require.Equal(t, exitOK, status)
+	stdout = succeed(t, dir, "bench", "write-lat", "send-lat", "--iterations", "200", "--plot", "both.svg")
 	require.Regexp(t, `(?m)^ +test +transport +mode +size +iterations .*$`, stdout)
 	require.Regexp(t, `(?m)^ +write-lat +shm +hot `, stdout)
 	plot := read(t, dir, "both.svg")
@@ -179,8 +168,7 @@ func TestBench(t *testing.T) {
 
 func TestBenchRefuses(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	for want, args := range map[string][]string{
+	refuses(t, t.TempDir(), []string{"bench"}, map[string][]string{
 		"rfaas bench: which test? there are: write-lat, ":                                    {},
 		`rfaas bench: unknown test "transmogrify"; there are: write-lat, `:                   {"transmogrify"},
 		`rfaas bench: --mode "tepid": must be one of hot, warm, adaptive`:                    {"write-lat", "--mode", "tepid"},
@@ -189,12 +177,7 @@ func TestBenchRefuses(t *testing.T) {
 		"rfaas bench: --listen: waits for the other machine, which says what to measure":     {"write-lat", "--listen", "127.0.0.1:0"},
 		"rfaas bench: --listen: shm connects processes of one machine only":                  {"--listen", "127.0.0.1:0"},
 		"rfaas bench: --connect: shm connects processes of one machine only; drop --connect": {"write-lat", "--connect", "127.0.0.1:1"},
-	} {
-		status, stdout, stderr := run(t, dir, append([]string{"bench"}, args...)...)
-		require.Equal(t, exitUsage, status, stderr)
-		require.Contains(t, stderr, want)
-		require.Empty(t, stdout)
-	}
+	})
 }
 
 func TestBenchInterrupted(t *testing.T) {

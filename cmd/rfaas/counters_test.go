@@ -3,9 +3,7 @@
 package main
 
 import (
-	"encoding/json"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -20,16 +18,13 @@ func TestForgedCounters(t *testing.T) {
 	c.agent("a", "--cores", "1", "--partial-isolation")
 	dir := t.TempDir()
 	compile(t, filepath.Join(dir, "counters.so"), read(t, "testdata/counters.c"))
-	status, _, stderr := run(t, dir, "pack", "-o", "counters.rfaas", "--function", "forge=forge", "counters.so")
-	require.Equal(t, exitOK, status, stderr)
+	succeed(t, dir, "pack", "-o", "counters.rfaas", "--function", "forge=forge", "counters.so")
 	write(t, dir, "a", "a")
 	write(t, dir, "b", "b")
 	begun := time.Now()
-	status, _, stderr = run(t, dir, "run", "--manager", c.url, "-f", "counters.rfaas:forge", "-o", "out", "a")
-	require.Equal(t, exitOK, status, stderr)
+	succeed(t, dir, "run", "--manager", c.url, "-f", "counters.rfaas:forge", "-o", "out", "a")
 	require.Equal(t, "1", read(t, dir, "out/a"), "%s", &c.agents["a"].stderr)
-	status, _, stderr = run(t, dir, "run", "--manager", c.url, "-f", "echo", "-o", "echoed", "a", "b")
-	require.Equal(t, exitOK, status, stderr)
+	succeed(t, dir, "run", "--manager", c.url, "-f", "echo", "-o", "echoed", "a", "b")
 	took := time.Since(begun)
 
 	type row struct {
@@ -39,11 +34,8 @@ func TestForgedCounters(t *testing.T) {
 	}
 	var measured, claimed row
 	require.True(t, eventually(programTimeout, func() bool {
-		status, stdout, stderr := run(t, dir, "bill", "--manager", c.url, "--format", "json")
-		require.Equal(t, exitOK, status, stderr)
-		for line := range strings.Lines(stdout) {
-			var r row
-			require.NoError(t, json.Unmarshal([]byte(line), &r))
+		stdout := succeed(t, dir, "bill", "--manager", c.url, "--format", "json")
+		for _, r := range decodeLines[row](t, stdout) {
 			if r.Claimed {
 				claimed = r
 			} else {

@@ -19,7 +19,7 @@ import (
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/tokens"
 )
 
-// serverFlags are what a server proves with who it is, and knows others by.
+// serverFlags name the files that authenticate a server, and its clients.
 type serverFlags struct{ cert, key, tokens string }
 
 const tokensHelp = `Beyond the loopback --tls-cert, --tls-key and --tokens are needed. The file of
@@ -29,7 +29,7 @@ ROLE is tenant, node or owner; '` + tokens.Make + `' makes a TOKEN.`
 func (f *serverFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.cert, "tls-cert", "", "`FILE` with the certificate of this server, PEM: TCP is TLS then")
 	flags.StringVar(&f.key, "tls-key", "", "`FILE` with the key of the certificate, PEM")
-	flags.StringVar(&f.tokens, "tokens", "", "`FILE` with the tokens of who may connect over TCP")
+	flags.StringVar(&f.tokens, "tokens", "", "`FILE` with the tokens of clients that may connect over TCP")
 }
 
 // serverCredentials are the content of the files; what was not named is nil.
@@ -62,8 +62,7 @@ func (f *serverFlags) open() (*serverCredentials, error) {
 	return c, nil
 }
 
-// permit refuses an address that others can reach, if they could not be told from
-// strangers, or could listen.
+// permit refuses an address beyond the loopback, unless there are a certificate and tokens.
 func (c *serverCredentials) permit(flag, address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -82,7 +81,7 @@ func (c *serverCredentials) permit(flag, address string) error {
 	return usageError("%s %s: is beyond the loopback, where others can reach it: give %s as well, or an address as %s", flag, address, strings.Join(missing, " and "), defaultManagerAddress)
 }
 
-// isLoopback says whether a host can be nothing else.
+// isLoopback reports whether a host is the loopback for certain.
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
@@ -119,12 +118,12 @@ func (c *serverCredentials) listen(address string) (l net.Listener, at string, e
 	return l, at, nil
 }
 
-// clientFlags are what a client proves with who it is, and knows servers by.
+// clientFlags name the files that authenticate a client, and its servers.
 type clientFlags struct{ tokenFile, tlsCA string }
 
 func (f *clientFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.tokenFile, "token-file", "", "`FILE` with the token that says who this is")
-	flags.StringVar(&f.tlsCA, "tls-ca", "", "`FILE` with the certificates that servers' are to be signed by, PEM (default: the system's)")
+	flags.StringVar(&f.tokenFile, "token-file", "", "`FILE` with the token of this client")
+	flags.StringVar(&f.tlsCA, "tls-ca", "", "`FILE` with the certificates of the authorities that sign servers', PEM (default: the system's)")
 }
 
 // clientCredentials are the content of the files.
@@ -156,7 +155,7 @@ func (f *clientFlags) open() (*clientCredentials, error) {
 	t.TLSClientConfig = c.tls
 	c.http = &http.Client{
 		Transport: &bearer{token: c.token, inner: t},
-		// Neither a manager nor an agent sends anybody elsewhere, least of all with a token.
+		// Managers and agents do not redirect, and a token must not follow a redirect.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c, nil
@@ -229,8 +228,7 @@ func (f *managerFlags) open(p *program) (*manager.Client, *clientCredentials, er
 	return m, c, nil
 }
 
-// trustUsage is the help of the flag that lets devices be used whose packets nobody
-// protects.
+// trustUsage is the help of the flag that allows devices whose packets are not protected.
 const trustUsage = "use RDMA devices although packets are neither encrypted nor authenticated"
 
 // checkTrust refuses a transport that is a network's, unless that network is trusted. Of

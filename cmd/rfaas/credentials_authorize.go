@@ -19,17 +19,19 @@ func (c *serverCredentials) authorize(r *http.Request, as manager.Role) error {
 		return err
 	}
 	who, err := c.tokens.OfRequest(r, tokens.Node)
-	if id := r.PathValue("id"); err == nil && id != who.Name {
-		err = fmt.Errorf("the token is that of the %v, and not of %.64q", who, id)
-	}
-	return err
+	return ofNode(r.PathValue("id"), who, err)
 }
 
 // authorizeNode is a words.ServerConfig's: nodes have accounts under their own names only.
 func (c *serverCredentials) authorizeNode(_ transport.Peer, node string, token []byte) error {
 	who, err := c.tokens.Identify(token, tokens.Node)
-	if err == nil && who.Name != node {
-		err = fmt.Errorf("the token is that of the %v, and not of %.64q", who, node)
+	return ofNode(node, who, err)
+}
+
+// ofNode refuses every token but that of a node.
+func ofNode(name string, who tokens.Identity, err error) error {
+	if err == nil && who.Name != name {
+		err = fmt.Errorf("the token is that of the %v, and not of %.64q", who, name)
 	}
 	return err
 }
@@ -44,7 +46,7 @@ func (c *serverCredentials) authenticate(peer transport.Peer, h *lease.Hello) (t
 	return who.Name, err
 }
 
-// forOwners has requests answered that are the owner's.
+// forOwners passes on the requests of owners only.
 func (c *serverCredentials) forOwners(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := c.tokens.OfRequest(r, tokens.Owner); err != nil {

@@ -32,7 +32,7 @@ func someTokens(t *testing.T) (*serverCredentials, map[string]string) {
 	return c, of
 }
 
-// withToken is a request of whoever has a token.
+// withToken is a request with a token.
 func withToken(method, path, token string) *http.Request {
 	r := httptest.NewRequest(method, path, nil)
 	if token != "" {
@@ -41,7 +41,7 @@ func withToken(method, path, token string) *http.Request {
 	return r
 }
 
-// A manager lets nodes register under their own names, and whoever has a token ask.
+// A manager lets nodes register under their own names, and clients with any token ask.
 func TestManagerAuthorizes(t *testing.T) {
 	t.Parallel()
 	c, of := someTokens(t)
@@ -105,7 +105,7 @@ func TestAgentAuthenticates(t *testing.T) {
 	require.ErrorContains(t, err, "this agent serves its own user only")
 }
 
-// What is the owner's is nobody else's.
+// Requests of owners need an owner's token.
 func TestOwnersOnly(t *testing.T) {
 	t.Parallel()
 	c, of := someTokens(t)

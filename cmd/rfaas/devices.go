@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -84,9 +83,7 @@ func describeDevice(scheme string) deviceInfo {
 
 func (d deviceInfo) write(w io.Writer, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		return e.Encode(d)
+		return writeJSON(w, d)
 	}
 	var b strings.Builder
 	if !d.Available {

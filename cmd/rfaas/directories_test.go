@@ -37,8 +37,7 @@ func TestDirectories(t *testing.T) {
 		require.NoError(t, os.Chmod(filepath.Join(dir, path), mode))
 	}
 	write(t, filepath.Join(dir, "in"), "a", "hello")
-	status, _, stderr := run(t, dir, "pack", "-o", "d.rfaas", "--wasi-directory", "in", "--wasi-directory", "out,writable", "directories.wasm")
-	require.Equal(t, exitOK, status, stderr)
+	succeed(t, dir, "pack", "-o", "d.rfaas", "--wasi-directory", "in", "--wasi-directory", "out,writable", "directories.wasm")
 	const give = "--wasi-directory"
 	in, out := "in=in", "out=out,writable"
 
@@ -50,8 +49,7 @@ func TestDirectories(t *testing.T) {
 		{"run", "-f", "d.rfaas", give, in, give, out, "in/name"},
 	} {
 		write(t, filepath.Join(dir, "in"), "name", "a")
-		status, stdout, stderr := run(t, dir, command...)
-		require.Equal(t, exitOK, status, stderr)
+		stdout := succeed(t, dir, command...)
 		require.Equal(t, "hello", stdout)
 		require.Equal(t, "hello", read(t, dir, "out", "out"))
 		require.NoError(t, os.Remove(filepath.Join(dir, "out", "out")))
@@ -77,15 +75,13 @@ func TestDirectories(t *testing.T) {
 		require.Empty(t, stdout)
 		require.Contains(t, stderr, c.want)
 	}
-	status, _, stderr = run(t, dir, "invoke", "directories.wasm", "--data", "a", give, in, give, "out=out")
-	require.Equal(t, exitFailed, status)
+	stderr := fails(t, dir, "invoke", "directories.wasm", "--data", "a", give, in, give, "out=out")
 	require.Contains(t, stderr, "copy: O failed with "+readOnly+"\n")
-	status, _, stderr = run(t, dir, "invoke", "echo", give, in)
-	require.Equal(t, exitUsage, status)
-	require.Equal(t, "rfaas invoke: --wasi-directory: echo is no WebAssembly module\nSee 'rfaas invoke --help'.\n", stderr)
+	refuses(t, dir, []string{"invoke"}, map[string][]string{
+		"rfaas invoke: --wasi-directory: echo is no WebAssembly module\n": {"echo", give, in},
+	})
 	if os.Getuid() == 0 {
-		status, _, stderr = run(t, dir, "invoke", "directories.wasm", "--data", "a", give, "in=closed", give, out)
-		require.Equal(t, exitFailed, status)
+		stderr = fails(t, dir, "invoke", "directories.wasm", "--data", "a", give, "in=closed", give, out)
 		require.Regexp(t, `the directory /in: open .*closed: permission denied \(for user \d+; an isolated function has the rights there that others have\)\n$`, stderr)
 	}
 }

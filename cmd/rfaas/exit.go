@@ -40,6 +40,14 @@ func usageError(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
 }
 
+// asUsage makes a usage error of an error that is an E, and leaves others as they are.
+func asUsage[E error](err error) error {
+	if _, ok := errors.AsType[E](err); ok {
+		return &exitError{exitUsage, err}
+	}
+	return err
+}
+
 // statusOf is the exit status for an error, and what there is to say.
 func statusOf(err error) (status int, message error) {
 	if e, ok := errors.AsType[*exitError](err); ok {

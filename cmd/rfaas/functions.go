@@ -28,7 +28,7 @@ type function struct {
 	code        *code // nil: it comes with the program
 }
 
-// functions are those that there are, by the order of the help texts.
+// functions are all, in the order of the help texts.
 var functions = []function{
 	{
 		name: thumbnailer.Name, about: "JPEG or PNG in, JPEG of at most 200x200 pixels out",

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
@@ -136,7 +135,7 @@ func takePhotographs(t *testing.T, dir string) {
 	}
 }
 
-// nodesOf is the guide's command, as somebody.
+// nodesOf is the guide's command, with a name's token.
 func nodesOf(who string) string { return "rfaas nodes $cluster --token-file " + who + ".token" }
 
 // guide is followed block by block.
@@ -182,12 +181,11 @@ type clusterBill struct {
 
 func readBill(t *testing.T, at *machine) (sum clusterBill) {
 	t.Helper()
-	for line := range strings.Lines(at.do("rfaas bill $cluster --token-file alice.token --by node --format json")) {
-		var row struct {
-			Invocations int           `json:"invocations"`
-			CoreTime    time.Duration `json:"core_ns"`
-		}
-		require.NoError(t, json.Unmarshal([]byte(line), &row), line)
+	type row struct {
+		Invocations int           `json:"invocations"`
+		CoreTime    time.Duration `json:"core_ns"`
+	}
+	for _, row := range decodeLines[row](t, at.do("rfaas bill $cluster --token-file alice.token --by node --format json")) {
 		sum.invocations += row.Invocations
 		sum.coreTime += row.CoreTime
 	}

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -16,8 +15,6 @@ import (
 // caller block: the time limit ends it, and so does a signal.
 func TestRunBlockingFunction(t *testing.T) {
 	t.Parallel()
-	source, err := os.ReadFile("testdata/hostile.c")
-	require.NoError(t, err)
 	for name, ending := range map[string]func(s *started){
 		"timeout": func(s *started) {
 			require.Equal(t, exitFailed, s.wait())
@@ -32,7 +29,7 @@ func TestRunBlockingFunction(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			compile(t, filepath.Join(dir, "hostile.so"), string(source))
+			compile(t, filepath.Join(dir, "hostile.so"), read(t, "testdata/hostile.c"))
 			write(t, dir, "in", "")
 			args := []string{"run", "-f", "hostile.so:blocking", "-o", "out", "in"}
 			if name == "timeout" {

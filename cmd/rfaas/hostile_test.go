@@ -35,10 +35,8 @@ type hostileSite struct {
 
 func newHostileSite(t *testing.T) *hostileSite {
 	t.Helper()
-	source, err := os.ReadFile("testdata/hostile.c")
-	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "hostile.so")
-	compile(t, path, string(source))
+	compile(t, path, read(t, "testdata/hostile.c"))
 	library, err := os.Open(path)
 	require.NoError(t, err)
 	defer library.Close()
@@ -125,7 +123,7 @@ func (n *neighbour) calls() int {
 	return len(n.took)
 }
 
-// during does something while the calls go on, and returns how long they took then
+// during does something while the calls continue, and returns how long they took then
 // on average. The call under way at its end is one of them: if the neighbour stood
 // still, it is the only one, and as long as that.
 func (n *neighbour) during(t *testing.T, do func()) time.Duration {
@@ -133,7 +131,7 @@ func (n *neighbour) during(t *testing.T, do func()) time.Duration {
 	from := n.calls()
 	do()
 	to := n.calls() + 1
-	require.Eventually(t, func() bool { return n.calls() >= to }, programTimeout, time.Millisecond, "the neighbour goes on")
+	require.Eventually(t, func() bool { return n.calls() >= to }, programTimeout, time.Millisecond, "the neighbour continues")
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var sum time.Duration
@@ -149,7 +147,7 @@ func (n *neighbour) alone(t *testing.T) time.Duration {
 	const enough = 200
 	return n.during(t, func() {
 		until := n.calls() + enough
-		require.Eventually(t, func() bool { return n.calls() >= until }, programTimeout, time.Millisecond, "the neighbour goes on")
+		require.Eventually(t, func() bool { return n.calls() >= until }, programTimeout, time.Millisecond, "the neighbour continues")
 	})
 }
 
@@ -161,7 +159,7 @@ const (
 	rounds = 5
 )
 
-// notStarved checks that the neighbour's calls go on beside an attack, which takes
+// notStarved checks that the neighbour's calls continue beside an attack, which takes
 // its turns with peace. What else keeps this machine busy slows both down; what comes
 // just with an attack, and goes before the next, does not come with each of them. So
 // one round without starvation is enough to acquit, and a function that starves others
@@ -204,7 +202,7 @@ func (h hostile) attack(t *testing.T, s *hostileSite) {
 		require.True(t, report.Applied(confine.ResourceLimit), report)
 		require.NoError(t, err)
 		require.Equal(t, errno(unix.ENOMEM), out)
-	case h.function == "thread_bomb" && !report.Applied(confine.TaskLimit) && err != nil: // it is slower than who looks
+	case h.function == "thread_bomb" && !report.Applied(confine.TaskLimit) && err != nil: // the supervisor was faster
 		require.ErrorIs(t, err, invoke.ErrCrashed)
 		require.ErrorContains(t, err, "threads, of 128")
 	case h.function == "close_all" && err != nil: // it may end before the result is there
@@ -220,7 +218,7 @@ func (h hostile) attack(t *testing.T, s *hostileSite) {
 		select {
 		case <-e.Ended():
 		case <-time.After(programTimeout):
-			require.Fail(t, "an executor without descriptors goes on")
+			require.Fail(t, "an executor without descriptors lives on")
 		}
 	}
 	c.Close()
@@ -228,7 +226,7 @@ func (h hostile) attack(t *testing.T, s *hostileSite) {
 }
 
 // Functions that do all they can to others: each gets what it deserves, the caller is
-// told, and a neighbour's calls go on.
+// told, and a neighbour's calls continue.
 func TestHostileFunctions(t *testing.T) {
 	s := newHostileSite(t)
 	e, c, f := s.start(t, "echo", 0)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -27,12 +26,7 @@ of it.
 
   Which functions does it have?
     rfaas inspect --json hello.so | jq -r '.manifest.functions[].name'`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usageError("which FILE? one package, shared object, WebAssembly module or folder")
-			}
-			return nil
-		},
+		Args: needArgs(1, 1, "which FILE? one package, shared object, WebAssembly module or folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			i, err := inspect(args[0])
 			if err != nil {
@@ -73,9 +67,7 @@ func inspect(path string) (*inspected, error) {
 
 func (i *inspected) write(w io.Writer, path string, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		return e.Encode(i)
+		return writeJSON(w, i)
 	}
 	m := &i.Manifest
 	slot, memory := byteSize(m.SlotBytes), byteSize(m.MemoryBytes)

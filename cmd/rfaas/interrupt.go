@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// stopGrace is how long what is running may go on after the first signal.
+	// stopGrace is how long what is running may continue after the first signal.
 	stopGrace = 5 * time.Second
 	// abortGrace is how long the program may take to end after the second.
 	abortGrace = time.Second

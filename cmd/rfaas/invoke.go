@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os/signal"
@@ -112,9 +111,9 @@ func (f *invokeFlags) run(cmd *cobra.Command, p *program, name string) error {
 		return err
 	}
 	defer in.close()
-	if f.file() != "" {
-		if err := atomicfile.Probe(filepath.Dir(f.file())); err != nil {
-			return fmt.Errorf("the result cannot be written to %s: %w; choose another file (-o)", f.file(), err)
+	if file := outputPath(f.output); file != "" {
+		if err := atomicfile.Probe(filepath.Dir(file)); err != nil {
+			return fmt.Errorf("the result cannot be written to %s: %w; choose another file (-o)", file, err)
 		}
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
@@ -134,14 +133,6 @@ func (f *invokeFlags) run(cmd *cobra.Command, p *program, name string) error {
 	return nil
 }
 
-// file is where the result goes, empty for the standard output.
-func (f *invokeFlags) file() string {
-	if f.output == standardOutput {
-		return ""
-	}
-	return f.output
-}
-
 // check refuses what can be seen to be wrong from the command line alone.
 func (f *invokeFlags) check(function *function, stdout io.Writer) error {
 	switch {
@@ -151,7 +142,7 @@ func (f *invokeFlags) check(function *function, stdout io.Writer) error {
 		return usageError("--timeout %v: must not be negative; 0 is for never", f.timeout)
 	case f.repeat < 1 || f.repeat > maxRepeat:
 		return usageError("--repeat %d: must be 1 to %d", f.repeat, maxRepeat)
-	case f.file() == "" && function.binary && isTerminal(stdout):
+	case outputPath(f.output) == "" && function.binary && isTerminal(stdout):
 		return usageError("%s makes %s files, which are nothing for a terminal: say where to put it with -o FILE", function.name, function.extension)
 	}
 	return checkSlotBytes(f.slotBytes)
@@ -159,14 +150,11 @@ func (f *invokeFlags) check(function *function, stdout io.Writer) error {
 
 // write hands the result out.
 func (f *invokeFlags) write(stdout io.Writer, result []byte) error {
-	if f.file() != "" {
-		return atomicfile.Write(f.file(), result)
+	if file := outputPath(f.output); file != "" {
+		return atomicfile.Write(file, result)
 	}
 	if _, err := stdout.Write(result); err != nil {
-		return fmt.Errorf("writing to the standard output: %w", withoutPath(err))
+		return fmt.Errorf("writing to the standard output: %w", atomicfile.WithoutPath(err))
 	}
 	return nil
 }
-
-// errNotOne is about an input that is a folder.
-var errNotOne = errors.New("is a directory; name a file")

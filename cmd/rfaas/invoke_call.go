@@ -116,7 +116,7 @@ func (c *invocation) end() {
 	}
 	if c.device != nil {
 		if err := c.device.Close(); err != nil {
-			c.program.logging.log.Warn("the transport does not close in good order", "reason", err)
+			c.program.logging.log.Warn("the transport cannot be closed", "reason", err)
 		}
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/atomicfile"
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/local"
 )
 
@@ -38,7 +38,7 @@ func (f *invokeFlags) findInput(stdin io.Reader) (*invokeInput, error) {
 	switch f.input {
 	case "":
 		return &invokeInput{name: "--data", from: strings.NewReader(f.data), bytes: int64(len(f.data))}, nil
-	case standardInput:
+	case standardStream:
 		return f.drain("the standard input", stdin)
 	}
 	file, err := os.Open(f.input)
@@ -49,7 +49,7 @@ func (f *invokeFlags) findInput(stdin io.Reader) (*invokeInput, error) {
 	switch {
 	case err != nil:
 	case info.IsDir():
-		err = fmt.Errorf("%s: %w", f.input, errNotOne)
+		err = fmt.Errorf("%s: is a directory; name a file", f.input)
 	case info.Mode().IsRegular() && info.Size() > 0: // files of /proc say 0
 		return &invokeInput{name: f.input, from: file, bytes: info.Size(), file: file}, nil
 	default:
@@ -61,14 +61,11 @@ func (f *invokeFlags) findInput(stdin io.Reader) (*invokeInput, error) {
 	return nil, err
 }
 
-// standardInput is the file name that stands for the standard input.
-const standardInput = "-"
-
 // drain reads what has no length, up to one byte more than is allowed.
 func (f *invokeFlags) drain(name string, r io.Reader) (*invokeInput, error) {
 	content, err := io.ReadAll(io.LimitReader(r, mostInput(f.slotBytes)+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, withoutPath(err))
+		return nil, fmt.Errorf("reading %s: %w", name, atomicfile.WithoutPath(err))
 	}
 	return &invokeInput{name: name, from: bytes.NewReader(content), bytes: int64(len(content))}, nil
 }
@@ -96,7 +93,7 @@ func (in *invokeInput) load(buf []byte) error {
 		err = errors.New("it has shrunk since it was looked at; try again")
 	}
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", in.name, withoutPath(err))
+		return fmt.Errorf("reading %s: %w", in.name, atomicfile.WithoutPath(err))
 	}
 	return nil
 }
@@ -105,12 +102,4 @@ func (in *invokeInput) close() {
 	if in.file != nil {
 		in.file.Close()
 	}
-}
-
-// withoutPath is an error without the name of the file, for where that was said.
-func withoutPath(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
 }

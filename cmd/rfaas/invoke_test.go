@@ -55,15 +55,13 @@ func TestInvokeOutput(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "out", "what was there before")
 	for _, output := range []string{"out", "new"} {
-		status, stdout, stderr := run(t, dir, "invoke", "test-work", "--data", "x", "-o", output)
-		require.Equal(t, exitOK, status, stderr)
+		stdout := succeed(t, dir, "invoke", "test-work", "--data", "x", "-o", output)
 		require.Empty(t, stdout)
 		require.Equal(t, "worked on x", read(t, dir, output))
 	}
 	require.Equal(t, []string{"new", "out"}, names(t, dir))
 
-	status, stdout, stderr := run(t, dir, "invoke", "test-work", "--data", "x", "-o", "-")
-	require.Equal(t, exitOK, status, stderr)
+	stdout := succeed(t, dir, "invoke", "test-work", "--data", "x", "-o", "-")
 	require.Equal(t, "worked on x", stdout)
 }
 
@@ -80,8 +78,7 @@ func TestInvokeLarge(t *testing.T) {
 			if function == "test-double" {
 				args = append(args, "--slot-bytes", strconv.Itoa(2*size))
 			}
-			status, _, stderr := run(t, dir, args...)
-			require.Equal(t, exitOK, status, stderr)
+			succeed(t, dir, args...)
 			require.True(t, string(want) == read(t, dir, "out"), "%d bytes", size)
 		}
 	}
@@ -90,16 +87,14 @@ func TestInvokeLarge(t *testing.T) {
 // There can be room for the longest result that a call can have.
 func TestInvokeGigabyte(t *testing.T) {
 	t.Parallel()
-	status, stdout, stderr := run(t, t.TempDir(), "invoke", "echo", "--data", "x", "--slot-bytes", "1GiB")
-	require.Equal(t, exitOK, status, stderr)
+	stdout := succeed(t, t.TempDir(), "invoke", "echo", "--data", "x", "--slot-bytes", "1GiB")
 	require.Equal(t, "x", stdout)
 }
 
-// Mistakes on the command line are told before anything is started.
+// Mistakes on the command line are reported before anything is started.
 func TestInvokeUsage(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	for want, args := range map[string][]string{
+	refuses(t, t.TempDir(), []string{"invoke"}, map[string][]string{
 		"0 functions are given; one is called: thumbnailer, ": {},
 		"2 functions are given":                               {"echo", "noop"},
 		`unknown function "ech"; there are: thumbnailer, `:    {"ech"},
@@ -111,14 +106,7 @@ func TestInvokeUsage(t *testing.T) {
 		`--transport nothing:: unknown transport "nothing"`:   {"echo", "--transport", "nothing:"},
 		"--transport loopback:: connects within one process":  {"echo", "--transport", "loopback:"},
 		`invalid argument "cold" for "--mode" flag`:           {"echo", "--mode", "cold"},
-	} {
-		status, stdout, stderr := run(t, dir, append([]string{"invoke"}, args...)...)
-		require.Equal(t, exitUsage, status, stderr)
-		require.Empty(t, stdout)
-		require.Contains(t, stderr, "rfaas invoke: ")
-		require.Contains(t, stderr, want)
-		require.Contains(t, stderr, "See 'rfaas invoke --help'.")
-	}
+	})
 }
 
 // What the call comes to when it does not succeed; the file is as it was.
@@ -152,7 +140,7 @@ func TestInvokeFails(t *testing.T) {
 	require.Equal(t, []string{"five", "long", "out"}, names(t, dir))
 }
 
-// An executor that cannot be started is told of, however it fails.
+// An executor that cannot be started is reported, however it fails.
 func TestInvokeExecutorDoesNotStart(t *testing.T) {
 	t.Parallel()
 	for how, want := range executorFailures {
@@ -164,19 +152,6 @@ func TestInvokeExecutorDoesNotStart(t *testing.T) {
 			require.Contains(t, s.stderr.String(), want)
 		})
 	}
-}
-
-// The executor is killed from outside while the function runs.
-func TestInvokeExecutorKilled(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	s := start(t, dir, "invoke", "test-stuck", "--data", filepath.Join(dir, "x"))
-	require.True(t, eventually(10*time.Second, func() bool { return len(names(t, dir)) == 1 }))
-	for _, pid := range s.executors() {
-		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-	}
-	require.Equal(t, exitFailed, s.wait())
-	require.Regexp(t, `rfaas invoke: executor \(process \d+\): killed by signal 9 \(killed\) while function "test-stuck" ran\n$`, s.stderr.String())
 }
 
 // A signal ends the call at once, and nothing is written.
@@ -207,8 +182,7 @@ func TestInvokeFullDisk(t *testing.T) {
 
 	disk := smallDisk(t, 64<<10)
 	write(t, disk, "out", "before")
-	status, _, stderr := run(t, dir, "invoke", "echo", "--in", "in", "-o", filepath.Join(disk, "out"))
-	require.Equal(t, exitFailed, status)
+	stderr := fails(t, dir, "invoke", "echo", "--in", "in", "-o", filepath.Join(disk, "out"))
 	require.Contains(t, stderr, "no space left on device")
 	require.Equal(t, []string{"out"}, names(t, disk))
 	require.Equal(t, "before", read(t, disk, "out"))

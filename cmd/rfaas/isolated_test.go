@@ -15,7 +15,7 @@ import (
 const smallModule = "\x00asm\x01\x00\x00\x00\x01\x11\x03`\x01\x7f\x01\x7f`\x04\x7f\x7f\x7f\x7f\x01\x7f`\x00\x00\x03\x03\x02\x00\x01\x05\x03\x01\x00\x02\x07\x1c\x03\x06memory\x02\x00\x0brfaas_alloc\x00\x00\x01f\x00\x01\x0a\x0c\x02\x05\x00A\x80\x08\x0b\x04\x00A\x00\x0b"
 
 // Without Landlock nothing keeps code from its user's files: it is not run, be it native or
-// WebAssembly, and who is told what is missing is told what does without.
+// WebAssembly, and the error says what is missing, and what does without it.
 func TestIsolatedWithoutLandlock(t *testing.T) {
 	if os.Getuid() == 0 {
 		t.Skip("root gives code a user of its own, and does without Landlock; .ci/run has this test without root")

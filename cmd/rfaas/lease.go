@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"text/tabwriter"
@@ -18,17 +19,13 @@ import (
 )
 
 func (p *program) leaseCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "lease",
 		Short: "List and end the leases of nodes",
-		Long:  `lease lists the leases that there are at the nodes of a cluster, and ends some.`,
+		Long:  `lease lists the leases of the nodes of a cluster, and ends leases.`,
 		Example: `  rfaas lease list --manager http://` + defaultManagerAddress + `
   rfaas lease end node-1 3-17 --manager http://` + defaultManagerAddress,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return usageError("which command? there are: list, end") },
-	}
-	cmd.AddCommand(p.leaseListCommand(), p.leaseEndCommand())
-	return cmd
+	}, p.leaseListCommand(), p.leaseEndCommand())
 }
 
 // ownerTimeout bounds a request to an agent.
@@ -41,7 +38,7 @@ func (p *program) leaseListCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Use:                   "list --manager URL [NODE...]",
 		Short:                 "List leases",
-		Long:                  `list lists the leases at all nodes, or at some.`,
+		Long:                  `list lists the leases of all nodes, or of those that are named.`,
 		Example:               `  rfaas lease list --manager http://` + defaultManagerAddress,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			nodes, as, err := p.nodesNamed(cmd.Context(), &at, names)
@@ -77,13 +74,7 @@ type nodeLease struct {
 
 func writeLeases(w io.Writer, all []nodeLease, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(w)
-		for _, l := range all {
-			if err := e.Encode(l); err != nil {
-				return err
-			}
-		}
-		return nil
+		return writeJSON(w, all...)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "node\tlease\ttenant\tworkers\tcores\tmemory\tstate\tage\tleft")
@@ -100,14 +91,12 @@ func (p *program) leaseEndCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Use:                   "end NODE LEASE... --manager URL",
 		Short:                 "End leases, with notice",
-		Long: `end gives leases of a node notice: calls that run may finish, within the time
-that the agent gives; then their processes are ended. Tenants are told the
-reason, and get workers elsewhere if they can.`,
+		Long: `end gives leases of a node notice: calls that run may finish within the agent's
+--notice; then their processes are ended. Tenants see the reason, and lease
+workers elsewhere if they can.`,
 		Example: `  rfaas lease end node-1 3-17 --manager http://` + defaultManagerAddress,
+		Args:    needArgs(2, math.MaxInt, "which ones? give a NODE and the LEASEs, as 'rfaas lease list' shows them"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) < 2 {
-				return usageError("which ones? give a NODE and the LEASEs, as 'rfaas lease list' shows them")
-			}
 			nodes, as, err := p.nodesNamed(cmd.Context(), &at, args[:1])
 			if err != nil {
 				return err
@@ -121,7 +110,7 @@ reason, and get workers elsewhere if they can.`,
 		},
 	}
 	at.add(cmd.Flags(), "")
-	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` that tenants are told")
+	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` for the tenants")
 	return cmd
 }
 
@@ -132,14 +121,11 @@ func (p *program) drainCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Use:                   "drain NODE... --manager URL",
 		Short:                 "Take the cores of nodes back, with notice",
-		Long: `drain has nodes give no more leases, and gives those that there are notice.
-Their agents go on, to be ended when 'rfaas nodes' shows that all their cores
-are free.`,
+		Long: `drain has nodes grant no more leases, and gives existing leases notice. Their
+agents keep running: end them when 'rfaas nodes' shows all their cores free.`,
 		Example: `  rfaas drain node-1 --manager http://` + defaultManagerAddress + ` --reason "new kernel tonight"`,
+		Args:    needArgs(1, math.MaxInt, "which NODE? 'rfaas nodes' shows them"),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			if len(names) == 0 {
-				return usageError("which NODE? 'rfaas nodes' shows them")
-			}
 			nodes, as, err := p.nodesNamed(cmd.Context(), &at, names)
 			if err != nil {
 				return err
@@ -152,7 +138,7 @@ are free.`,
 		},
 	}
 	at.add(cmd.Flags(), "")
-	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` that tenants are told")
+	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` for the tenants")
 	return cmd
 }
 
@@ -183,7 +169,7 @@ func (p *program) nodesNamed(ctx context.Context, at *managerFlags, names []stri
 // askOwner sends an agent a request of its owner.
 func askOwner(ctx context.Context, as *clientCredentials, n *manager.Node, method, path string, into any) error {
 	if n.Admin == "" {
-		return fmt.Errorf("node %s: it does not say where its owner can ask", n.ID)
+		return fmt.Errorf("node %s: it has no address for its owner", n.ID)
 	}
 	ctx, cancel := context.WithTimeout(ctx, ownerTimeout)
 	defer cancel()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -151,6 +152,46 @@ func run(t *testing.T, dir string, args ...string) (status int, stdout, stderr s
 	s := start(t, dir, args...)
 	status = s.wait()
 	return status, s.stdout.String(), s.stderr.String()
+}
+
+// succeed is run for what has to succeed.
+func succeed(t *testing.T, dir string, args ...string) (stdout string) {
+	t.Helper()
+	status, stdout, stderr := run(t, dir, args...)
+	require.Equal(t, exitOK, status, stderr)
+	return stdout
+}
+
+// fails is run for what has to fail, though the command line is right.
+func fails(t *testing.T, dir string, args ...string) (stderr string) {
+	t.Helper()
+	status, _, stderr := run(t, dir, args...)
+	require.Equal(t, exitFailed, status, stderr)
+	return stderr
+}
+
+// refuses checks that command lines are refused as mistakes, before anything is
+// started: with a message that contains a text, by which they are given.
+func refuses(t *testing.T, dir string, command []string, lines map[string][]string) {
+	t.Helper()
+	for want, args := range lines {
+		status, stdout, stderr := run(t, dir, slices.Concat(command, args)...)
+		require.Equal(t, exitUsage, status, stderr)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, want)
+		require.Regexp(t, `\nSee 'rfaas .*--help'\.\n$`, stderr)
+	}
+}
+
+// decodeLines reads JSON, a value a line.
+func decodeLines[T any](t *testing.T, text string) (all []T) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		var v T
+		require.NoError(t, json.Unmarshal([]byte(line), &v), line)
+		all = append(all, v)
+	}
+	return all
 }
 
 // wait waits for the end, checks that nothing remains, and returns the exit

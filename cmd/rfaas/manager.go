@@ -29,12 +29,12 @@ func (p *program) managerCommand() *cobra.Command {
 		Short:                 "Tell clients which nodes there are",
 		Long: `manager tells clients which nodes there are, and what of them is free. Agents
 register with it ('rfaas agent --manager URL'), clients ask it ('rfaas run
---manager URL') and then lease from the agents directly: what runs goes on
+--manager URL') and then lease from the agents directly: work continues
 while the manager is away, and agents register again when it is back. Agents
-tell it what tenants have used, which 'rfaas bill --manager URL' shows.
+report to it what tenants have used, which 'rfaas bill --manager URL' shows.
 
-It goes on until Ctrl-C or SIGTERM. When it listens it prints its URL, at which
-it answers Prometheus, too: GET /metrics, see docs/METRICS.md.
+It runs until Ctrl-C or SIGTERM. When it listens it prints its URL, at which it
+also serves metrics for Prometheus: GET /metrics, see docs/METRICS.md.
 
 ` + tokensHelp + `
 An agent registers with the token of the node that it is; clients may have one
@@ -48,9 +48,9 @@ of any role.`,
 	cmd.Flags().StringVar(&listen, "listen", defaultManagerAddress, "`ADDRESS` to listen at, host:port; port 0 for any")
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&accounts.state, "state", "", "`DIR` for the ledger of what was used (default: rfaas/manager in $XDG_STATE_HOME, or ~/.local/state)")
-	flags.StringVar(&accounts.listen, "accounting", "", "`ADDRESS` at which agents tell what was used: unix:PATH, unix:@NAME or tcp:HOST:PORT (default: a socket in --state)")
-	flags.StringArrayVar(&accounts.transports, "transport", nil, "`URL` of a transport over which they tell it; repeat it for more (default: shm:)")
+	flags.StringVar(&accounts.state, "state", "", "`DIR` for the ledger of usage (default: rfaas/manager in $XDG_STATE_HOME, or ~/.local/state)")
+	flags.StringVar(&accounts.listen, "accounting", "", "`ADDRESS` at which agents report usage: unix:PATH, unix:@NAME or tcp:HOST:PORT (default: a socket in --state)")
+	flags.StringArrayVar(&accounts.transports, "transport", nil, "`URL` of a transport over which they report it; repeat it for more (default: shm:)")
 	serving.add(flags)
 	return cmd
 }

@@ -33,7 +33,7 @@ type accounts struct {
 	serving   sync.WaitGroup
 }
 
-// accountFlags say where accounts are kept, and where agents tell them.
+// accountFlags say where accounts are kept, and where agents report them.
 type accountFlags struct {
 	state, listen string
 	transports    []string
@@ -42,7 +42,7 @@ type accountFlags struct {
 // open opens the ledger and listens for agents.
 func (f *accountFlags) open(p *program, serving *serverCredentials) (_ *accounts, err error) {
 	if f.state == "" {
-		if f.state, err = stateHome("manager"); err != nil {
+		if f.state, err = stateFolder("manager"); err != nil {
 			return nil, err
 		}
 	}
@@ -107,14 +107,14 @@ func (a *accounts) serve(f *accountFlags, serving *serverCredentials) error {
 	a.stop = stop
 	a.serving.Go(func() {
 		if err := a.server.Serve(ctx, l); err != nil && ctx.Err() == nil {
-			a.program.logging.log.Error("no more agents can tell what was used", "reason", err)
+			a.program.logging.log.Error("no more agents can report usage", "reason", err)
 		}
 	})
 	a.serving.Go(func() { a.server.Keep(ctx) })
 	return nil
 }
 
-// close writes what there is and gives everything back.
+// close writes what is left and frees everything.
 func (a *accounts) close() error {
 	if a.stop != nil {
 		a.stop()
@@ -166,7 +166,7 @@ func (a *accounts) metrics(m *manager.Manager) http.Handler {
 	return metrics.Manager(metrics.ManagerSource{Stats: m.Stats, Reporting: a.server.Agents, Totals: a.ledger.Totals})
 }
 
-// dialAccounts opens a stream to where a manager wants to be told what was used.
+// dialAccounts opens a stream to the address at which a manager takes reports of usage.
 func (c *clientCredentials) dialAccounts(ctx context.Context, at manager.Address) (net.Conn, error) {
 	if at.TLS {
 		return (&tls.Dialer{Config: c.tls}).DialContext(ctx, at.Network, at.Address)

@@ -9,8 +9,8 @@ import (
 // metricsPath is where agents and managers answer Prometheus.
 const metricsPath = "/metrics"
 
-// withMetrics adds metrics, which scrape answers, to a server's answers, for whoever has a
-// token of one of some roles; without --tokens for everybody who can connect.
+// withMetrics has scrape serve metrics beside a server's other requests: to clients with a
+// token of one of some roles, or without --tokens to all that can connect.
 func (c *serverCredentials) withMetrics(other, scrape http.Handler, allowed ...tokens.Role) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != metricsPath {

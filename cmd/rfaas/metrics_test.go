@@ -57,7 +57,7 @@ func TestMetrics(t *testing.T) {
 	require.EqualValues(t, 2, at[`rfaas_agent_cores{state="free"}`])
 	require.EqualValues(t, 1, at["rfaas_agent_manager_registered"])
 	for name := range at {
-		require.NotContains(t, name, "tenant=", "nobody has leased anything")
+		require.NotContains(t, name, "tenant=", "nothing was leased")
 	}
 
 	dir := t.TempDir()
@@ -74,8 +74,7 @@ func TestMetrics(t *testing.T) {
 	}
 	var bill row
 	require.True(t, eventually(programTimeout, func() bool {
-		status, stdout, stderr := run(t, dir, "bill", "--manager", c.url, "--format", "json")
-		require.Equal(t, exitOK, status, stderr)
+		stdout := succeed(t, dir, "bill", "--manager", c.url, "--format", "json")
 		at = metricsOf(t, admin)
 		ended := at[`rfaas_agent_leases_ended_total{reason="released"}`] > 0 && at[`rfaas_agent_cores{state="free"}`] == 2
 		return ended && at["rfaas_agent_accounts_waiting"] == 0 && stdout != "" && json.Unmarshal([]byte(stdout), &bill) == nil && bill.Invocations >= count &&
@@ -103,15 +102,14 @@ func TestMetrics(t *testing.T) {
 	require.EqualValues(t, 1, at[`rfaas_manager_nodes{state="ready"}`])
 	require.EqualValues(t, 2, at["rfaas_manager_cores"])
 	require.EqualValues(t, 1, at["rfaas_manager_reporting_agents"])
-	status, _, stderr := run(t, dir, "drain", "a", "--manager", c.url)
-	require.Equal(t, exitOK, status, stderr)
+	succeed(t, dir, "drain", "a", "--manager", c.url)
 	require.True(t, eventually(programTimeout, func() bool {
 		return metricsOf(t, admin)["rfaas_agent_draining"] == 1 && metricsOf(t, c.url)[`rfaas_manager_nodes{state="draining"}`] == 1
 	}))
 	c.end()
 }
 
-// With tokens metrics are for who has one: an agent's for its owner, as all leases are, a
+// With tokens metrics need one: an agent's its owner's, as all leases do, a
 // manager's for everybody who may ask which nodes there are.
 func TestMetricsOverTLS(t *testing.T) {
 	t.Parallel()
@@ -121,9 +119,9 @@ func TestMetricsOverTLS(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authorities}}}
 	t.Cleanup(client.CloseIdleConnections)
 	admin := c.known().Admin
-	const known, nobody, wrong = http.StatusOK, http.StatusUnauthorized, http.StatusForbidden
+	const known, unknown, wrong = http.StatusOK, http.StatusUnauthorized, http.StatusForbidden
 	for who, status := range map[string]struct{ agent, manager int }{
-		"": {nobody, nobody}, "stranger": {nobody, nobody}, "alice": {wrong, known}, "n1": {wrong, known}, "olga": {known, known},
+		"": {unknown, unknown}, "stranger": {unknown, unknown}, "alice": {wrong, known}, "n1": {wrong, known}, "olga": {known, known},
 	} {
 		token := ""
 		if who != "" {

@@ -27,7 +27,7 @@ func (p *program) nodesCommand() *cobra.Command {
 		Use:                   "nodes --manager URL",
 		Short:                 "List the nodes of a cluster",
 		Long: `nodes lists the nodes that a manager knows, and what of them is free. With -w
-it goes on, and prints a line for each change until Ctrl-C.`,
+it keeps running, and prints a line for each change until Ctrl-C.`,
 		Example: `  rfaas nodes --manager http://` + defaultManagerAddress + `
   rfaas nodes --manager http://` + defaultManagerAddress + ` --json | jq -r 'select(.free_cores > 0) | .id'`,
 		Args: cobra.NoArgs,
@@ -57,13 +57,7 @@ it goes on, and prints a line for each change until Ctrl-C.`,
 
 func writeNodes(w io.Writer, nodes []manager.Node, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(w)
-		for _, n := range nodes {
-			if err := e.Encode(n); err != nil {
-				return err
-			}
-		}
-		return nil
+		return writeJSON(w, nodes...)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "node\tcores\tfree\tmemory\tfree\tstate\ttransports\tlabels")

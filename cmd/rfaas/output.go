@@ -12,7 +12,7 @@ import (
 )
 
 // outputTo shows what functions print, whatever the level of the log: in lines of their
-// own, which they cannot have look like the program's.
+// own, which they cannot make look like the program's.
 func (l *logging) outputTo(w io.Writer) func(executor.OutputLine) {
 	if l.format == "json" {
 		log := slog.New(slog.NewJSONHandler(w, nil))

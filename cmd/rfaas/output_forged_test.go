@@ -4,7 +4,6 @@ package main
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -25,9 +24,7 @@ var forged = []string{
 func invokeForger(t *testing.T, flags ...string) (lines []string) {
 	t.Helper()
 	dir := t.TempDir()
-	source, err := os.ReadFile("testdata/forger.c")
-	require.NoError(t, err)
-	compile(t, filepath.Join(dir, "forger.so"), string(source))
+	compile(t, filepath.Join(dir, "forger.so"), read(t, "testdata/forger.c"))
 	status, stdout, stderr := run(t, dir, append(flags, "invoke", "forger.so", "--data", "x")...)
 	require.Equal(t, exitOK, status, stderr)
 	require.Equal(t, "done", stdout)

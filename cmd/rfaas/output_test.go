@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -22,17 +21,4 @@ func TestOutputLabel(t *testing.T) {
 		(&logging{format: "text"}).outputTo(&said)(executor.OutputLine{Process: 7, Function: function, Text: "text"})
 		require.Equal(t, want, said.String())
 	}
-}
-
-// What functions print is shown whatever is logged.
-func TestOutputAsJSON(t *testing.T) {
-	t.Parallel()
-	var said strings.Builder
-	l := logging{level: "error", format: "json"}
-	require.NoError(t, l.start(&said))
-	l.outputTo(&said)(executor.OutputLine{Process: 7, Function: "time=", Text: `{"msg":"x"}`})
-	var got map[string]any
-	require.NoError(t, json.Unmarshal([]byte(said.String()), &got))
-	delete(got, "time")
-	require.Equal(t, map[string]any{"level": "INFO", "msg": "function output", "process": 7.0, "function": "time=", "text": `{"msg":"x"}`}, got)
 }

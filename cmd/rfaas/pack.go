@@ -54,12 +54,7 @@ The same content makes the same bytes, and so the same digest, anywhere.
 
   Limits, and a directory of the node that the module sees as /models:
     rfaas pack --memory 1GiB --time-limit 5s --wasi-directory models infer.wasm`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usageError("of what? one PATH: a shared object, a WebAssembly module, a folder or a manifest (*.json)")
-			}
-			return nil
-		},
+		Args: needArgs(1, 1, "of what? one PATH: a shared object, a WebAssembly module, a folder or a manifest (*.json)"),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	flags := cmd.Flags()

@@ -47,7 +47,7 @@ func (c *code) close() {
 }
 
 // packageExtensions are the names by which files are taken for packages, or code
-// to make one of, whether or not they are there.
+// to make one of, whether or not they exist.
 var packageExtensions = []string{".rfaas", ".so", ".wasm"}
 
 // digestPrefix is what the digest of a package begins with.
@@ -61,10 +61,10 @@ func openFunction(name string, flags *codeFlags) (f *function, close func(), err
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.code == nil || f.code.runtime != runtime.Wasm {
-		err = flags.unused(name)
-	} else {
+	if f.code != nil && f.code.runtime == runtime.Wasm {
 		err = flags.mount(f.code)
+	} else if len(flags.directories) > 0 {
+		err = usageError("--wasi-directory: %s is no WebAssembly module", name)
 	}
 	if err != nil {
 		close()
@@ -220,7 +220,7 @@ func (p *program) startNode(ctx context.Context, f *function, trust bool, device
 	}
 	return &leaser{lease: n.Lease, process: n.Process, close: func() {
 		if err := n.Close(); err != nil {
-			p.logging.log.Warn("the node in this process does not end in good order", "reason", err)
+			p.logging.log.Warn("the node in this process cannot be ended", "reason", err)
 		}
 	}}, nil
 }

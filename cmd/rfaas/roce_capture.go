@@ -42,8 +42,8 @@ standard error counts them.
 
 FILE appears, and replaces what has that name, when the command has ended: also
 when it failed, or was interrupted; what was captured until then is kept. When
-FILE cannot be written, as on a full disk, the command goes on, and there is no
-capture. Nor is there one when the command did not use softroce.
+FILE cannot be written, as on a full disk, the command continues without a
+capture. There is none either when the command did not use softroce.
 
 The exit status is that of the command, or 1 when only the capture failed.`,
 		Example: `  rfaas roce capture x.pcap bench write-lat --transport softroce --iterations 1000

@@ -40,7 +40,7 @@ func (f *captureFlags) begin(name string, say func(format string, args ...any)) 
 		limit = math.MaxInt64
 	}
 	r := record(file, limit, f.snap, func() {
-		say("%s has reached --limit %s; the command goes on without being captured", name, f.limit.String())
+		say("%s has reached --limit %s; the command continues without being captured", name, f.limit.String())
 	}, enoughRoom)
 	return &fileCapture{f, name, file, r, say, softroce.Observe(r.observe)}, nil
 }

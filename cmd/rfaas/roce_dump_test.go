@@ -64,8 +64,7 @@ func TestRoceDumpGolden(t *testing.T) {
 		require.Contains(t, stdout, want)
 	}
 
-	status, quiet, _ := run(t, t.TempDir(), append([]string{"roce", "dump", "--quiet"}, files...)...)
-	require.Equal(t, exitOK, status)
+	quiet := succeed(t, t.TempDir(), append([]string{"roce", "dump", "--quiet"}, files...)...)
 	require.Equal(t, len(files), strings.Count(quiet, "\n"), "the counts only")
 }
 
@@ -82,8 +81,7 @@ func TestRoceDumpWrongPackets(t *testing.T) {
 	require.Contains(t, stdout, "icrc=BAD\nwrong.pcap: 30 packets: 30 RoCEv2, 1 bad ICRC, 0 malformed, 0 cut off, 0 other\n")
 	require.Equal(t, "rfaas roce dump: wrong.pcap: the ICRC of 1 of 30 RoCEv2 packets does not hold: they were changed on their way, or the sender computes another one\n", stderr)
 
-	status, stdout, _ = run(t, dir, "roce", "dump", "-q", "--port", "4792,4793", "wrong.pcap")
-	require.Equal(t, exitOK, status)
+	stdout = succeed(t, dir, "roce", "dump", "-q", "--port", "4792,4793", "wrong.pcap")
 	require.Equal(t, "wrong.pcap: 30 packets: 0 RoCEv2, 0 bad ICRC, 0 malformed, 0 cut off, 30 other\n", stdout)
 }
 
@@ -126,25 +124,11 @@ func TestRoceDumpLive(t *testing.T) {
 
 func TestRoceDumpRefuses(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	for want, args := range map[string][]string{
+	refuses(t, t.TempDir(), []string{"roce"}, map[string][]string{
 		"rfaas roce: which command? there are: capture, dump, pingpong\nSee 'rfaas roce":    {},
 		"rfaas roce: unknown command \"walk\" for \"rfaas roce\"\nSee 'rfaas roce --help'.": {"walk"},
 		"rfaas roce dump: requires at least 1 arg(s), only received 0":                      {"dump"},
 		"rfaas roce dump: --port 65536: is no UDP port":                                     {"dump", "--port", "65536", "x"},
 		"rfaas roce dump: --port 0: is no UDP port":                                         {"dump", "--port", "4791,0", "x"},
-	} {
-		status, stdout, stderr := run(t, dir, append([]string{"roce"}, args...)...)
-		require.Equal(t, exitUsage, status, stderr)
-		require.Empty(t, stdout)
-		require.Contains(t, stderr, want)
-	}
-	for _, args := range [][]string{{"roce", "--help"}, {"roce", "dump", "--help"}} {
-		status, stdout, _ := run(t, dir, args...)
-		require.Equal(t, exitOK, status)
-		text, _, _ := strings.Cut(stdout, "\nFlags:")
-		for line := range strings.SplitSeq(text, "\n") {
-			require.True(t, len(line) <= 80 || strings.HasPrefix(line, "  "), line)
-		}
-	}
+	})
 }

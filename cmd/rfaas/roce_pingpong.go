@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os/signal"
 	"time"
@@ -103,14 +102,11 @@ func (f *pingpongFlags) run(cmd *cobra.Command) error {
 	config.OnLocal = func(a pingpong.Address) { fmt.Fprintf(out, "  local address:  %v\n", a) }
 	config.OnRemote = func(a pingpong.Address) { fmt.Fprintf(out, "  remote address: %v\n", a) }
 	result, err := pingpong.Run(ctx, dev, config)
-	if _, isFlag := errors.AsType[*pingpong.FlagError](err); isFlag {
-		return &exitError{exitUsage, err}
-	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return &exitError{exitInterrupted, errInterrupted}
 	case err != nil:
-		return err
+		return asUsage[*pingpong.FlagError](err)
 	}
 	return result.Write(out)
 }

@@ -154,7 +154,7 @@ func (m *rdma) serve(p player, args ...string) (r *running, port string) {
 	m.servers++
 	number := 18515 + m.servers
 	r = m.start(p, append(args, "-p", fmt.Sprint(number))...)
-	// It writes nothing before it has ended, and takes who connects for the client.
+	// It writes nothing before it has ended, and takes every connection for the client.
 	require.True(m.t, eventually(toolTimeout, func() bool {
 		const listening = " 0A " // TCP_LISTEN
 		for _, table := range []string{"tcp", "tcp6"} {

@@ -121,7 +121,7 @@ func TestRecordingNothing(t *testing.T) {
 }
 
 // The limit is that of the file, to the byte; the first packet beyond it is the
-// end, even if a shorter one would fit. Who waits is told at once.
+// end, even if a shorter one would fit. A caller that waits learns it at once.
 func TestRecordingLimit(t *testing.T) {
 	t.Parallel()
 	const each = pcapPacketHeaderBytes + sampleHeader + 8
@@ -182,7 +182,7 @@ func TestRecordingSnap(t *testing.T) {
 	}
 }
 
-// slowDisk lets nobody write until it is told to.
+// slowDisk blocks writes until it is ready.
 type slowDisk struct {
 	bytes.Buffer
 	ready chan struct{}
@@ -193,7 +193,7 @@ func (d *slowDisk) Write(b []byte) (int, error) {
 	return d.Buffer.Write(b)
 }
 
-// While the disk hangs, nobody waits for it: what there is no room for is
+// While the disk hangs, engines do not wait for it: what there is no room for is
 // dropped, be it too many packets or too many bytes, and the rest is written
 // later.
 func TestRecordingSlowDisk(t *testing.T) {

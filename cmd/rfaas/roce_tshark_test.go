@@ -124,7 +124,7 @@ func tshark(t *testing.T, capture []byte, ports []uint16, fields ...string) (row
 func runTshark(t *testing.T, args ...string) (stdout string) {
 	t.Helper()
 	cmd := exec.Command("tshark", args...)
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=") // nobody's preferences
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=") // without preferences
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	b, err := cmd.Output()

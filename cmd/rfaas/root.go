@@ -1,13 +1,52 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/progress"
 )
+
+// group makes a command that only has others.
+func group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.Name())
+	}
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(*cobra.Command, []string) error {
+		return usageError("which command? there are: %s", strings.Join(names, ", "))
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+// needArgs refuses less than least arguments, or more than most; missing says what is.
+func needArgs(least, most int, missing string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return usageError("%s", missing)
+		}
+		return nil
+	}
+}
+
+// writeJSON writes values, one a line.
+func writeJSON[T any](w io.Writer, all ...T) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	for _, v := range all {
+		if err := e.Encode(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // program is what the commands share.
 type program struct {
@@ -44,7 +83,7 @@ func (p *program) rootCommand() *cobra.Command {
 		Short: "Call functions on other cores with microsecond latency",
 		Long: `rfaas calls functions in other processes within microseconds, over shared memory
 and other transports. It maps a function over files, measures what the
-transports can do, and tells what this machine has.`,
+transports can do, and shows what this machine has.`,
 		Example: `  Make thumbnails of all photographs, on all cores:
     rfaas run -f thumbnailer -o thumbnails photos/*.jpg
 

@@ -84,7 +84,7 @@ second one ends at once. There is a summary in both cases.
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&f.function, "function", "f", "", "the `FUNCTION` to call")
-	flags.StringVarP(&f.output, "output", "o", "", "`DIR` for the results, created if need be; - for the standard output")
+	flags.StringVarP(&f.output, "output", "o", "", "`DIR` for the results, created if necessary; - for the standard output")
 	f.cluster.add(flags, "; lease workers of its nodes (default: of this machine)")
 	flags.IntVar(&f.workers, "workers", 0, "start `N` workers (default: one for each core)")
 	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the workers; see 'rfaas devices'")
@@ -113,15 +113,15 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	}
 	defer func() {
 		if err := device.Close(); err != nil {
-			p.logging.log.Warn("the transport does not close in good order", "reason", err)
+			p.logging.log.Warn("the transport cannot be closed", "reason", err)
 		}
 	}()
 	plan, err := job.NewPlan(job.PlanConfig{
-		Names: inputs, Stdin: cmd.InOrStdin(), Directory: f.directory(),
+		Names: inputs, Stdin: cmd.InOrStdin(), Directory: outputPath(f.output),
 		Extension: function.extension, LimitBytes: mostInput(f.slotBytes),
 	})
 	if err != nil {
-		return asUsage(err)
+		return asUsage[*job.MisuseError](err)
 	}
 	from, workers, note, err := f.source(cmd.Context(), p, function, device, len(inputs))
 	if err != nil {
@@ -174,7 +174,7 @@ func (f *runFlags) source(ctx context.Context, p *program, function *function, d
 	if err != nil {
 		return nil, 0, "", err
 	}
-	s, err := m.Nodes(ctx) // whoever is not let in is told at once
+	s, err := m.Nodes(ctx) // a client that is not let in fails at once
 	if err != nil {
 		return nil, 0, "", err
 	}

@@ -212,7 +212,7 @@ func TestRunCulprit(t *testing.T) {
 	require.Equal(t, "innocent", read(t, dir, "out/last"))
 }
 
-// The program itself is killed, at any moment: no process goes on without it,
+// The program itself is killed, at any moment: no process continues without it,
 // and what has the name of a result is one.
 func TestRunProgramKilled(t *testing.T) {
 	t.Parallel()
@@ -234,7 +234,7 @@ func TestRunProgramKilled(t *testing.T) {
 	}
 }
 
-// Whoever starts an executor by hand is told what it is for.
+// An executor that is started by hand says what it is for.
 func TestExecutorByHand(t *testing.T) {
 	t.Parallel()
 	status, stdout, stderr := run(t, t.TempDir(), "executor")
@@ -243,7 +243,7 @@ func TestExecutorByHand(t *testing.T) {
 	require.Contains(t, stderr, "rfaas executor: executor: this program is for a supervisor to start")
 }
 
-// Workers that cannot be started end the run, and the reason is told.
+// Workers that cannot be started end the run, and the reason is reported.
 func TestRunWorkersDoNotStart(t *testing.T) {
 	t.Parallel()
 	for how, want := range executorFailures {

@@ -41,14 +41,12 @@ func TestRunFolderForbidden(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "out"), 0o555))
 
-	status, _, stderr := run(t, dir, "run", "-f", "echo", "-o", "out", write(t, dir, "a.txt", "a"))
-
-	require.Equal(t, exitFailed, status)
+	stderr := fails(t, dir, "run", "-f", "echo", "-o", "out", write(t, dir, "a.txt", "a"))
 	require.Contains(t, stderr, "rfaas run: the results cannot be written to out: out: permission denied; choose another directory (-o)\n")
 }
 
 // When the disk is full what was written before is kept, and the rest is not
-// tried in vain.
+// tried.
 func TestRunFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

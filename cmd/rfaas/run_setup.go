@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 	"os"
 	"runtime"
@@ -10,21 +9,20 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/job"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// standardOutput is the output directory that stands for the standard output.
-const standardOutput = "-"
+// standardStream stands for the standard input or output, in place of a file.
+const standardStream = "-"
 
-// directory is where results go, empty for the standard output.
-func (f *runFlags) directory() string {
-	if f.output == standardOutput {
+// outputPath is what -o names, empty for the standard output.
+func outputPath(output string) string {
+	if output == standardStream {
 		return ""
 	}
-	return f.output
+	return output
 }
 
 // check refuses what can be seen to be wrong from the command line alone.
@@ -36,7 +34,7 @@ func (f *runFlags) check(function *function, inputs []string, stdout io.Writer) 
 		return usageError("--workers %d: must be 1 to %d, or 0 for one for each core", f.workers, maxWorkers)
 	case f.timeout < 0:
 		return usageError("--timeout %v: must not be negative; 0 is for never", f.timeout)
-	case f.directory() != "":
+	case outputPath(f.output) != "":
 	case function.extension != "" && len(inputs) > 1:
 		return usageError("%s makes a %s file of each input: say where to put them with -o DIR", function.name, function.extension)
 	case function.binary && isTerminal(stdout):
@@ -92,11 +90,3 @@ func (f *runFlags) place(inputs int) (cores []int, note string, err error) {
 
 // leastInput is room for inputs that have grown, or do not know their size.
 const leastInput = 64 << 10
-
-// asUsage makes a usage error of a plan's mistake.
-func asUsage(err error) error {
-	if mistake, ok := errors.AsType[*job.MisuseError](err); ok {
-		return &exitError{exitUsage, mistake}
-	}
-	return err
-}

@@ -43,9 +43,7 @@ func TestRunReplacesFormerResults(t *testing.T) {
 	write(t, dir, "out/a.txt", "a former and longer result")
 	write(t, dir, "out/b.txt", "of something else")
 
-	status, _, stderr := run(t, dir, "run", "-f", "echo", "-o", "out", "in/a.txt")
-
-	require.Equal(t, exitOK, status, stderr)
+	succeed(t, dir, "run", "-f", "echo", "-o", "out", "in/a.txt")
 	require.Equal(t, "new", read(t, dir, "out/a.txt"))
 	require.Equal(t, "of something else", read(t, dir, "out/b.txt"))
 	require.Equal(t, []string{"a.txt", "b.txt"}, names(t, dir, "out"))
@@ -106,8 +104,7 @@ func TestRunModesAndTransports(t *testing.T) {
 		{"--transport", "faulty+shm:?seed=1&queue-full=0.1&delay=0.1"},
 	} {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {
-			status, stdout, stderr := run(t, dir, append(append([]string{"run"}, flags...), args...)...)
-			require.Equal(t, exitOK, status, stderr)
+			stdout := succeed(t, dir, append(append([]string{"run"}, flags...), args...)...)
 			require.Contains(t, stdout, "10 of 10 inputs done")
 			for i := range 10 {
 				require.Len(t, read(t, dir, "out", fmt.Sprint(i)), 1000*i)
@@ -127,7 +124,7 @@ func TestRunRefusesHotWithoutCores(t *testing.T) {
 	require.Contains(t, s.stderr.String(), "rfaas run: --mode hot: keeps two cores busy for each worker, 2 in all, and 1 can be used here; start fewer workers, or use --mode adaptive")
 }
 
-// Mistakes on the command line are told with what to do about them, and nothing
+// Mistakes on the command line are reported with what to do about them, and nothing
 // is started or written.
 func TestRunRefuses(t *testing.T) {
 	t.Parallel()
@@ -138,39 +135,27 @@ func TestRunRefuses(t *testing.T) {
 	write(t, dir, "busy/a.txt/x", "a folder has the name of the result")
 	require.NoError(t, os.Link(filepath.Join(dir, "b.txt"), filepath.Join(dir, "folder", "b.txt")))
 	before := names(t, dir)
-	for name, c := range map[string]struct {
-		args []string
-		want string
-	}{
-		"no function":           {[]string{"a.txt"}, "rfaas run: which function? choose one with -f: thumbnailer, black-scholes, echo, noop"},
-		"unknown function":      {[]string{"-f", "ecko", "a.txt"}, `rfaas run: unknown function "ecko"; there are: thumbnailer, black-scholes, echo, noop`},
-		"no inputs":             {[]string{"-f", "echo"}, "rfaas run: no inputs: name the files to call echo with, or - for the standard input"},
-		"unknown flag":          {[]string{"-f", "echo", "--frob", "a.txt"}, "rfaas run: unknown flag: --frob"},
-		"no folder":             {[]string{"-f", "thumbnailer", "a.txt", "b.txt"}, "rfaas run: thumbnailer makes a .jpg file of each input: say where to put them with -o DIR"},
-		"one name":              {[]string{"-f", "echo", "-o", "out", "a.txt", "folder/a.txt"}, "rfaas run: a.txt and folder/a.txt would both be written to out/a.txt; run them one after the other with different directories (-o)"},
-		"one name by extension": {[]string{"-f", "black-scholes", "-o", "out", "x/a.csv", "x/a.txt"}, "rfaas run: x/a.csv and x/a.txt would both be written to out/a.csv"},
-		"twice":                 {[]string{"-f", "echo", "-o", "out", "a.txt", "a.txt"}, "rfaas run: input a.txt is given twice"},
-		"onto itself":           {[]string{"-f", "echo", "-o", ".", "a.txt"}, "rfaas run: the result of a.txt would overwrite the input a.txt; choose another directory (-o)"},
-		"onto another input":    {[]string{"-f", "echo", "-o", ".", "folder/a.txt", "a.txt"}, "would"},
-		"onto a link":           {[]string{"-f", "echo", "-o", "folder", "b.txt"}, "rfaas run: the result of b.txt would overwrite the input b.txt"},
-		"onto a folder":         {[]string{"-f", "echo", "-o", "busy", "a.txt"}, "rfaas run: the result of a.txt would be written to busy/a.txt, which is a directory"},
-		"unknown transport":     {[]string{"-f", "echo", "--transport", "tin-can", "a.txt"}, `rfaas run: --transport tin-can: unknown transport "tin-can"; there are: loopback, `},
-		"within one process":    {[]string{"-f", "echo", "--transport", "loopback", "a.txt"}, "rfaas run: --transport loopback: connects within one process only"},
-		"bad URL":               {[]string{"-f", "echo", "--transport", "shm://somewhere", "a.txt"}, "shm takes no address"},
-		"workers":               {[]string{"-f", "echo", "--workers", "-1", "a.txt"}, "rfaas run: --workers -1: must be 1 to 1024, or 0 for one for each core"},
-		"mode":                  {[]string{"-f", "echo", "--mode", "tepid", "a.txt"}, `unknown mode "tepid"; there are hot, warm, adaptive`},
-		"timeout":               {[]string{"-f", "echo", "--timeout", "-1s", "a.txt"}, "rfaas run: --timeout -1s: must not be negative; 0 is for never"},
-		"slot size":             {[]string{"-f", "echo", "--slot-bytes", "2GiB", "a.txt"}, "rfaas run: --slot-bytes 2GiB: must be 1 to 1GiB"},
-		"not a size":            {[]string{"-f", "echo", "--slot-bytes", "big", "a.txt"}, `"big" is not a number of bytes such as 65536, 64KiB or 1GiB`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			status, stdout, stderr := run(t, dir, append([]string{"run"}, c.args...)...)
-			require.Equal(t, exitUsage, status)
-			require.Contains(t, stderr, c.want)
-			require.True(t, strings.HasSuffix(stderr, "\nSee 'rfaas run --help'.\n"), stderr)
-			require.Empty(t, stdout)
-			require.Equal(t, before, names(t, dir), "a folder was created")
-		})
-	}
+	refuses(t, dir, []string{"run"}, map[string][]string{
+		"rfaas run: which function? choose one with -f: thumbnailer, black-scholes, echo, noop": {"a.txt"},
+		`rfaas run: unknown function "ecko"; there are: thumbnailer, black-scholes, echo, noop`: {"-f", "ecko", "a.txt"},
+		"rfaas run: no inputs: name the files to call echo with, or - for the standard input":   {"-f", "echo"},
+		"rfaas run: unknown flag: --frob": {"-f", "echo", "--frob", "a.txt"},
+		"rfaas run: thumbnailer makes a .jpg file of each input: say where to put them with -o DIR":                                          {"-f", "thumbnailer", "a.txt", "b.txt"},
+		"rfaas run: a.txt and folder/a.txt would both be written to out/a.txt; run them one after the other with different directories (-o)": {"-f", "echo", "-o", "out", "a.txt", "folder/a.txt"},
+		"rfaas run: x/a.csv and x/a.txt would both be written to out/a.csv":                                                                  {"-f", "black-scholes", "-o", "out", "x/a.csv", "x/a.txt"},
+		"rfaas run: input a.txt is given twice":                                                                                              {"-f", "echo", "-o", "out", "a.txt", "a.txt"},
+		"rfaas run: the result of a.txt would overwrite the input a.txt; choose another directory (-o)":                                      {"-f", "echo", "-o", ".", "a.txt"},
+		"would": {"-f", "echo", "-o", ".", "folder/a.txt", "a.txt"},
+		"rfaas run: the result of b.txt would overwrite the input b.txt":                      {"-f", "echo", "-o", "folder", "b.txt"},
+		"rfaas run: the result of a.txt would be written to busy/a.txt, which is a directory": {"-f", "echo", "-o", "busy", "a.txt"},
+		`rfaas run: --transport tin-can: unknown transport "tin-can"; there are: loopback, `:  {"-f", "echo", "--transport", "tin-can", "a.txt"},
+		"rfaas run: --transport loopback: connects within one process only":                   {"-f", "echo", "--transport", "loopback", "a.txt"},
+		"shm takes no address": {"-f", "echo", "--transport", "shm://somewhere", "a.txt"},
+		"rfaas run: --workers -1: must be 1 to 1024, or 0 for one for each core": {"-f", "echo", "--workers", "-1", "a.txt"},
+		`unknown mode "tepid"; there are hot, warm, adaptive`:                    {"-f", "echo", "--mode", "tepid", "a.txt"},
+		"rfaas run: --timeout -1s: must not be negative; 0 is for never":         {"-f", "echo", "--timeout", "-1s", "a.txt"},
+		"rfaas run: --slot-bytes 2GiB: must be 1 to 1GiB":                        {"-f", "echo", "--slot-bytes", "2GiB", "a.txt"},
+		`"big" is not a number of bytes such as 65536, 64KiB or 1GiB`:            {"-f", "echo", "--slot-bytes", "big", "a.txt"},
+	})
+	require.Equal(t, before, names(t, dir), "a folder was created")
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,7 @@ import (
 )
 
 func (p *program) rxeCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "rxe",
 		Short: "Make, list and delete RDMA devices of the kernel's Soft-RoCE",
 		Long: `rxe makes an RDMA device out of an ordinary network interface, for any program
@@ -27,13 +26,7 @@ The softroce transport of rfaas needs none of this.`,
 		Example: `  sudo rfaas rxe add rxe0 eth0
   rfaas rxe list
   sudo rfaas rxe delete rxe0`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return usageError("which command? there are: add, list, delete")
-		},
-	}
-	cmd.AddCommand(p.rxeAddCommand(), p.rxeListCommand(), p.rxeDeleteCommand())
-	return cmd
+	}, p.rxeAddCommand(), p.rxeListCommand(), p.rxeDeleteCommand())
 }
 
 func (p *program) rxeAddCommand() *cobra.Command {
@@ -120,7 +113,7 @@ programs ask for. It takes no privilege.`,
 				links = onlyRxe(links)
 			}
 			if len(links) == 0 && !asJSON {
-				fmt.Fprintf(p.meter, "%s: there are none; make one with 'rfaas rxe add NAME INTERFACE'\n", cmd.CommandPath())
+				fmt.Fprintf(p.meter, "%s: there are no rxe devices; make one with 'rfaas rxe add NAME INTERFACE'\n", cmd.CommandPath())
 			}
 			return writeLinks(cmd.OutOrStdout(), links, asJSON)
 		},
@@ -139,12 +132,7 @@ func (p *program) rxeDeleteCommand() *cobra.Command {
 device of another driver. The network interface stays. It takes root, or
 CAP_NET_ADMIN in the initial user namespace.`,
 		Example: `  sudo rfaas rxe delete rxe0`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usageError("which device? one NAME, as 'rfaas rxe list' shows it")
-			}
-			return nil
-		},
+		Args:    needArgs(1, 1, "which device? one NAME, as 'rfaas rxe list' shows it"),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var names []string
 			if len(args) == 0 {
@@ -183,14 +171,11 @@ func interfaceNames() []string {
 
 // writeLinks writes what is known of links.
 func writeLinks(w io.Writer, links []rxe.Link, asJSON bool) error {
+	if asJSON {
+		return writeJSON(w, links...)
+	}
+	var b strings.Builder
 	for _, l := range links {
-		if asJSON {
-			if err := json.NewEncoder(w).Encode(l); err != nil {
-				return err
-			}
-			continue
-		}
-		var b strings.Builder
 		fmt.Fprintf(&b, "%s: %s\n", l.Name, strings.ToLower(l.State))
 		fmt.Fprintf(&b, "  port        %d, %s\n", l.Port, strings.ReplaceAll(strings.ToLower(l.PhysicalState), "_", " "))
 		fmt.Fprintf(&b, "  driver      %s\n", orNone(l.Driver))
@@ -199,14 +184,12 @@ func writeLinks(w io.Writer, links []rxe.Link, asJSON bool) error {
 		for _, g := range l.GIDs {
 			fmt.Fprintf(&b, "  GID %-7d %s, %s\n", g.Index, g.Address, g.Type)
 		}
-		if _, err := io.WriteString(w, b.String()); err != nil {
-			return err
-		}
 	}
-	return nil
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
-// orNone is what is shown of what is not known.
+// orNone is a text, or none for an empty one.
 func orNone(s string) string {
 	if s == "" {
 		return "none"

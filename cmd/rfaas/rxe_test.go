@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -17,25 +16,9 @@ import (
 	"github.com/rfaas-go/rfaas/softroce/rxe"
 )
 
-func TestRxeHelp(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	for _, command := range []string{"rxe", "rxe add", "rxe list", "rxe delete"} {
-		status, stdout, stderr := run(t, dir, append(strings.Fields(command), "--help")...)
-		require.Equal(t, exitOK, status)
-		require.Empty(t, stderr)
-		require.Contains(t, stdout, "\nExamples:\n  ")
-		text, _, _ := strings.Cut(stdout, "\nFlags:")
-		for line := range strings.SplitSeq(text, "\n") {
-			require.LessOrEqual(t, len(line), 80, line)
-		}
-	}
-}
-
 func TestRxeUsage(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	for want, args := range map[string][]string{
+	refuses(t, t.TempDir(), []string{"rxe"}, map[string][]string{
 		"rfaas rxe: which command? there are: add, list, delete\nSee 'rfaas rxe --help'.\n":     {},
 		"rfaas rxe add: which NAME, and on which INTERFACE?\n":                                  {"add"},
 		"rfaas rxe add: on which INTERFACE? there are: lo":                                      {"add", "rxe9"},
@@ -45,12 +28,7 @@ func TestRxeUsage(t *testing.T) {
 		"rfaas rxe delete: which device? one NAME, as 'rfaas rxe list' shows it\nSee":           {"delete", "rxe8", "rxe9"},
 		`rfaas rxe: unknown command "remove" for "rfaas rxe"`:                                   {"remove"},
 		`rfaas rxe list: unknown command "rxe9" for "rfaas rxe list"`:                           {"list", "rxe9"},
-	} {
-		status, stdout, stderr := run(t, dir, append([]string{"rxe"}, args...)...)
-		require.Equal(t, exitUsage, status, stderr)
-		require.Contains(t, stderr, want)
-		require.Empty(t, stdout)
-	}
+	})
 }
 
 // kernelHasRDMA says whether this kernel does.
@@ -126,8 +104,7 @@ mlx5_0: down
 // complete is what a shell offers for the last argument.
 func complete(t *testing.T, args ...string) []string {
 	t.Helper()
-	status, stdout, _ := run(t, t.TempDir(), append([]string{"__complete"}, args...)...)
-	require.Equal(t, exitOK, status)
+	stdout := succeed(t, t.TempDir(), append([]string{"__complete"}, args...)...)
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	require.Equal(t, ":4", lines[len(lines)-1], "files are offered")
 	return lines[:len(lines)-1]
@@ -174,12 +151,9 @@ func TestRxeDevice(t *testing.T) {
 	require.Empty(t, stderr)
 	require.Regexp(t, `(?m)^`+device+`: active$`, stdout)
 
-	status, stdout, stderr = run(t, dir, "rxe", "list", "--json", "--all")
-	require.Equal(t, exitOK, status, stderr)
+	stdout = succeed(t, dir, "rxe", "list", "--json", "--all")
 	listed := map[string]rxe.Link{}
-	for line := range strings.Lines(stdout) {
-		var l rxe.Link
-		require.NoError(t, json.Unmarshal([]byte(line), &l), line)
+	for _, l := range decodeLines[rxe.Link](t, stdout) {
 		listed[l.Name] = l
 	}
 	require.Contains(t, listed, device)
@@ -197,7 +171,6 @@ func TestRxeDevice(t *testing.T) {
 	require.Equal(t, exitOK, status, stderr)
 	require.Empty(t, stdout+stderr)
 	require.NotContains(t, complete(t, "rxe", "delete", ""), name)
-	status, _, stderr = run(t, dir, "rxe", "delete", name)
-	require.Equal(t, exitFailed, status)
+	stderr = fails(t, dir, "rxe", "delete", name)
 	require.Contains(t, stderr, "no such RDMA device: rxe links are: "+device)
 }

@@ -1,4 +1,4 @@
-// Package filelock takes locks of files that one process at a time may have.
+// Package filelock takes exclusive locks of files.
 package filelock
 
 import (
@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrTaken means that somebody else has the lock.
-var ErrTaken = errors.New("somebody else has the lock")
+// ErrTaken means that the lock is taken.
+var ErrTaken = errors.New("the lock is taken")
 
-// patience is how long the lock of one who was killed may be held yet: by it, which is
-// still ending, or by a child of it that has not executed its program yet.
+// patience is how long a killed process may still hold its lock: it is still ending, or a
+// child of it has not executed its program yet.
 const patience = 2 * time.Second
 
 // Release gives a lock back that its file may keep otherwise: a process that is just being
@@ -28,7 +28,7 @@ func Release(file *os.File) error {
 }
 
 // Take takes the lock of a file, which lasts until all of its descriptors are closed. It
-// waits a little for somebody who is just ending. The error of a lock that is taken is
+// waits 2 s for a process that is ending. If the lock is taken after that, the error is
 // ErrTaken.
 func Take(file *os.File) error {
 	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {

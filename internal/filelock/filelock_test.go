@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A lock is waited for as long as somebody may need who is ending, and not longer.
+// A lock is waited for as long as a process may need to end, and not longer.
 func TestTake(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "lock")

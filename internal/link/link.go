@@ -20,23 +20,23 @@ const (
 	maxBacklog = 256
 )
 
-// What the id of a work request says: its kind, and the place.
+// What the id of a work request says: its kind, and the buffer.
 const (
 	receiving = iota << 8
 	sending
 	reading
 )
 
-// Link is one end. Send and Read may be called from anywhere, the rest by who polls the
-// queue.
+// Link is one end. Any goroutine may call Send and Read; the rest is for the one that polls
+// the queue.
 type Link struct {
 	Conn *transport.Conn
 
-	region *transport.Region // places for what is received, then for what is sent
+	region *transport.Region // buffers of what is received, then of what is sent
 	read   chan error
 
 	mu      sync.Mutex
-	free    []int // places for sending
+	free    []int // buffers for sending
 	backlog []lease.Message
 	closed  bool
 }
@@ -73,12 +73,12 @@ func (l *Link) Start() error {
 	return err
 }
 
-func (l *Link) span(place int) transport.Span {
-	return l.region.Span(place*lease.MessageBytes, lease.MessageBytes)
+func (l *Link) span(buffer int) transport.Span {
+	return l.region.Span(buffer*lease.MessageBytes, lease.MessageBytes)
 }
 
-func (l *Link) bytes(place int) []byte {
-	return l.region.Bytes()[place*lease.MessageBytes:][:lease.MessageBytes]
+func (l *Link) bytes(buffer int) []byte {
+	return l.region.Bytes()[buffer*lease.MessageBytes:][:lease.MessageBytes]
 }
 
 // Send sends a message, now or when those before it are gone. It never blocks. After an
@@ -98,12 +98,12 @@ func (l *Link) Send(m *lease.Message) error {
 	return nil
 }
 
-// post takes a free place. l.mu is held.
+// post takes a free buffer. l.mu is held.
 func (l *Link) post(m *lease.Message) error {
-	place := l.free[len(l.free)-1]
+	buffer := l.free[len(l.free)-1]
 	l.free = l.free[:len(l.free)-1]
-	m.Encode(l.bytes(place))
-	_, err := l.Conn.Post(transport.Send(sending|uint64(place), l.span(place)).With(transport.Signaled | transport.Solicited))
+	m.Encode(l.bytes(buffer))
+	_, err := l.Conn.Post(transport.Send(sending|uint64(buffer), l.span(buffer)).With(transport.Signaled | transport.Solicited))
 	return err
 }
 
@@ -116,9 +116,9 @@ func (l *Link) Completed(c *transport.Completion, m *lease.Message) (got bool, e
 	if err := c.Err(); err != nil {
 		return false, err
 	}
-	place := int(c.ID & 0xff)
+	buffer := int(c.ID & 0xff)
 	if c.ID&^0xff == sending {
-		return false, l.sent(place)
+		return false, l.sent(buffer)
 	}
 	if c.Bytes != lease.MessageBytes {
 		return false, fmt.Errorf("a message of %d bytes", c.Bytes)
@@ -128,21 +128,21 @@ func (l *Link) Completed(c *transport.Completion, m *lease.Message) (got bool, e
 	if l.closed {
 		return false, transport.ErrClosed
 	}
-	if err := m.Decode(l.bytes(place)); err != nil {
+	if err := m.Decode(l.bytes(buffer)); err != nil {
 		return false, err
 	}
-	_, err = l.Conn.PostRecv(transport.Recv(receiving|uint64(place), l.span(place)))
+	_, err = l.Conn.PostRecv(transport.Recv(receiving|uint64(buffer), l.span(buffer)))
 	return err == nil, err
 }
 
-// sent gives a place back, and sends what waits.
-func (l *Link) sent(place int) error {
+// sent gives a buffer back, and sends what waits.
+func (l *Link) sent(buffer int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return transport.ErrClosed
 	}
-	l.free = append(l.free, place)
+	l.free = append(l.free, buffer)
 	if len(l.backlog) == 0 {
 		return nil
 	}
@@ -158,8 +158,8 @@ func (l *Link) Idle() bool {
 	return l.closed || len(l.free) == Depth
 }
 
-// Read reads memory of the peer's. It waits for the completion, which somebody has to
-// poll. One goroutine at a time.
+// Read reads memory of the peer's. It waits for the completion, which another
+// goroutine has to poll. One goroutine at a time may call it.
 func (l *Link) Read(local transport.Span, remote transport.RemoteSpan) error {
 	l.mu.Lock()
 	err := error(transport.ErrClosed)

@@ -25,26 +25,18 @@ const TempPrefix = ".rfaas-"
 // Mode is that of the files, before the process's umask is applied.
 const Mode = 0o666
 
-// Write makes a file of data under a path, and replaces what has that name. On
-// error there is what was there before. It does not sync: after a power failure
-// the file may be incomplete.
-func Write(path string, data []byte) (err error) {
-	f, err := create(filepath.Dir(path))
+// Write makes a file of data under a path, and replaces what has that name: it is Create,
+// File.Write and Commit.
+func Write(path string, data []byte) error {
+	f, err := Create(path)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			f.discard()
-		}
-	}()
 	if _, err := f.Write(data); err != nil {
-		return pathError("write", path, err)
+		f.Discard()
+		return err
 	}
-	if err := f.commit(path); err != nil {
-		return pathError("write", path, err)
-	}
-	return nil
+	return f.Commit()
 }
 
 // Probe checks whether files can be made in a directory.
@@ -53,14 +45,52 @@ func Probe(dir string) error {
 	if err != nil {
 		return err
 	}
-	f.discard()
+	f.Discard()
 	return nil
 }
 
-// file is a file being written. It has a temporary name if temp is not empty.
-type file struct {
-	*os.File
-	temp string
+// File is a file that is written piece by piece and gets its name at the end.
+// One goroutine at a time may use it.
+type File struct {
+	file *os.File
+	temp string // its name until then; empty if it has none
+	path string
+}
+
+// Create begins a file that Commit gives the path. Either Commit or Discard is
+// to be called.
+func Create(path string) (*File, error) {
+	f, err := create(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	f.path = path
+	return f, nil
+}
+
+// Write implements io.Writer.
+func (f *File) Write(b []byte) (int, error) {
+	n, err := f.file.Write(b)
+	return n, f.pathError(err)
+}
+
+// Commit gives the file its name, replaces what has it, and closes the file. On error
+// there is what was there before. Nothing is synced: after a power failure the file may be
+// incomplete.
+func (f *File) Commit() error {
+	if err := f.commit(); err != nil {
+		f.Discard()
+		return f.pathError(err)
+	}
+	return nil
+}
+
+// Discard gives the file up.
+func (f *File) Discard() {
+	f.file.Close() // an error means that it was closed before
+	if f.temp != "" {
+		os.Remove(f.temp)
+	}
 }
 
 // openAnonymous makes a file without a name. It is a variable for tests.
@@ -76,7 +106,7 @@ var openAnonymous = func(dir string) (*os.File, error) {
 	}
 }
 
-func create(dir string) (*file, error) {
+func create(dir string) (*File, error) {
 	f, err := openAnonymous(dir)
 	// EISDIR comes from kernels that do not know the flag.
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) {
@@ -85,16 +115,16 @@ func create(dir string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{File: f}, nil
+	return &File{file: f}, nil
 }
 
-func createNamed(dir string) (*file, error) {
+func createNamed(dir string) (*File, error) {
 	temp := tempName(dir)
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, Mode)
 	if err != nil {
-		return nil, &fs.PathError{Op: "create a file in", Path: dir, Err: cause(err)}
+		return nil, &fs.PathError{Op: "create a file in", Path: dir, Err: WithoutPath(err)}
 	}
-	return &file{f, temp}, nil
+	return &File{file: f, temp: temp}, nil
 }
 
 func tempName(dir string) string {
@@ -105,46 +135,40 @@ func tempName(dir string) string {
 	return filepath.Join(dir, TempPrefix+hex.EncodeToString(b[:]))
 }
 
-// commit gives the file its name and closes it.
-func (f *file) commit(path string) error {
+func (f *File) commit() error {
 	if f.temp != "" {
-		if err := f.Close(); err != nil {
+		if err := f.file.Close(); err != nil {
 			return err
 		}
-		return os.Rename(f.temp, path)
+		return os.Rename(f.temp, f.path)
 	}
-	err := f.link(path)
+	err := f.link(f.path)
 	if errors.Is(err, fs.ErrExist) {
 		// Linking replaces nothing, renaming does.
-		temp := tempName(filepath.Dir(path))
+		temp := tempName(filepath.Dir(f.path))
 		if err = f.link(temp); err == nil {
-			if err = os.Rename(temp, path); err != nil {
+			if err = os.Rename(temp, f.path); err != nil {
 				os.Remove(temp)
 			}
 		}
 	}
-	return errors.Join(err, f.Close())
+	return errors.Join(err, f.file.Close())
 }
 
-func (f *file) link(path string) error {
-	return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
-}
-
-// discard gives the file up.
-func (f *file) discard() {
-	f.Close() // an error means that it was closed before
-	if f.temp != "" {
-		os.Remove(f.temp)
-	}
+func (f *File) link(path string) error {
+	return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.file.Fd()), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
 }
 
 // pathError names the path that the caller knows.
-func pathError(op, path string, err error) error {
-	return &fs.PathError{Op: op, Path: path, Err: cause(err)}
+func (f *File) pathError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fs.PathError{Op: "write", Path: f.path, Err: WithoutPath(err)}
 }
 
-// cause is an error without the names of temporary files.
-func cause(err error) error {
+// WithoutPath is an error without the name of the file, for where that is said already.
+func WithoutPath(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err
 	}

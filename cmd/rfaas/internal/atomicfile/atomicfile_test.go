@@ -111,6 +111,7 @@ func TestWriteIsCutOff(t *testing.T) {
 		err := Write(path, bytes.Repeat([]byte("x"), 4097))
 		require.NoError(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &former))
 		require.ErrorIs(t, err, syscall.EFBIG)
+		require.EqualError(t, err, "write "+path+": file too large")
 		got, err := os.ReadFile(path)
 		require.NoError(t, err)
 		require.Equal(t, "former", string(got))
@@ -126,5 +127,40 @@ func TestProbe(t *testing.T) {
 		require.ErrorIs(t, Probe(filepath.Join(dir, "missing")), fs.ErrNotExist)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o666))
 		require.ErrorIs(t, Probe(filepath.Join(dir, "file")), syscall.ENOTDIR)
+	})
+}
+
+// A file has its name from Commit on, and then all of what was written.
+func TestFile(t *testing.T) {
+	ways(t, func(t *testing.T) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "file")
+		for _, former := range []string{"", "one, two"} {
+			f, err := Create(path)
+			require.NoError(t, err)
+			for _, piece := range []string{"one", ", ", "two"} {
+				n, err := f.Write([]byte(piece))
+				require.NoError(t, err)
+				require.Equal(t, len(piece), n)
+			}
+			got, _ := os.ReadFile(path)
+			require.Equal(t, former, string(got))
+			require.NoError(t, f.Commit())
+			got, err = os.ReadFile(path)
+			require.NoError(t, err)
+			require.Equal(t, "one, two", string(got))
+			require.Equal(t, []string{"file"}, list(t, dir))
+		}
+	})
+}
+
+func TestFileDiscard(t *testing.T) {
+	ways(t, func(t *testing.T) {
+		dir := t.TempDir()
+		f, err := Create(filepath.Join(dir, "file"))
+		require.NoError(t, err)
+		f.Write([]byte("not kept"))
+		f.Discard()
+		require.Empty(t, list(t, dir))
 	})
 }

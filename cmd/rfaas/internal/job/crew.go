@@ -42,7 +42,7 @@ func hire(ctx context.Context, cfg *Config, workers int) (*crew, error) {
 		Workers: workers, AtLeast: 1, Slots: 1, Mode: cfg.Mode,
 		Calls: client.Config{
 			Mode: cfg.Mode, MaxDials: maxStarts, BackoffMin: startPause, Attempts: maxAttempts, Logger: cfg.Log,
-			Overtime: time.Nanosecond, // who goes on after its time is up is replaced
+			Overtime: time.Nanosecond, // a worker that overruns a timeout is replaced
 		},
 		OnWorker: func(lane int, w alloc.Worker) { c.seat(lane, w, cfg.Process) },
 	}

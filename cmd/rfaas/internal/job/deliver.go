@@ -10,7 +10,7 @@ import (
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/atomicfile"
 )
 
-// sink takes the results. Its methods may be called from anywhere.
+// sink takes the results. Any goroutine may call its methods.
 type sink interface {
 	// deliver takes the result of an input. The memory is the caller's again when
 	// it returns.
@@ -48,7 +48,7 @@ func (s *stream) deliver(in *Input, result []byte) error {
 	defer s.mu.Unlock()
 	s.await(in)
 	if _, err := s.w.Write(result); err != nil {
-		return fmt.Errorf("writing to the standard output: %w", cause(err))
+		return fmt.Errorf("writing to the standard output: %w", atomicfile.WithoutPath(err))
 	}
 	return nil
 }

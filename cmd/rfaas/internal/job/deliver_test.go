@@ -41,7 +41,7 @@ func TestStreamKeepsTheOrder(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(20 * time.Second):
-		t.Fatal("somebody waits for ever")
+		t.Fatal("a delivery waits for ever")
 	}
 	for i := range count {
 		if i%7 != 0 {

@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/atomicfile"
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/local"
 )
 
@@ -40,12 +40,12 @@ func look(name string, stdin io.Reader, limit int64) *Input {
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		in.err = cause(err)
+		in.err = atomicfile.WithoutPath(err)
 		return in
 	}
 	defer f.Close()
 	if in.info, err = f.Stat(); err != nil {
-		in.err = cause(err)
+		in.err = atomicfile.WithoutPath(err)
 		return in
 	}
 	switch mode := in.info.Mode(); {
@@ -63,7 +63,7 @@ func look(name string, stdin io.Reader, limit int64) *Input {
 func (in *Input) drain(r io.Reader, limit int64) {
 	content, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
-		in.err = fmt.Errorf("reading: %w", cause(err))
+		in.err = fmt.Errorf("reading: %w", atomicfile.WithoutPath(err))
 		return
 	}
 	in.read, in.Bytes = content, int64(len(content))
@@ -78,7 +78,7 @@ func (in *Input) load(buf []byte) (n int, err error) {
 	if in.read == nil {
 		f, err := os.Open(in.Name)
 		if err != nil {
-			return 0, cause(err)
+			return 0, atomicfile.WithoutPath(err)
 		}
 		defer f.Close()
 		from = f
@@ -88,7 +88,7 @@ func (in *Input) load(buf []byte) (n int, err error) {
 		return n, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("reading: %w", cause(err))
+		return 0, fmt.Errorf("reading: %w", atomicfile.WithoutPath(err))
 	}
 	// buf is full: is that all?
 	var one [1]byte
@@ -119,12 +119,4 @@ func (in *Input) base(extension string) string {
 		name = name[:len(name)-len(own)]
 	}
 	return name + extension
-}
-
-// cause is an error without the name of the file, for where that was said.
-func cause(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
 }

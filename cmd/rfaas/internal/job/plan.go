@@ -123,5 +123,5 @@ func (p *Plan) prepareDirectory() error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		path = e.Path
 	}
-	return fmt.Errorf("the results cannot be written to %s: %s: %w; choose another directory (-o)", p.Directory, path, cause(err))
+	return fmt.Errorf("the results cannot be written to %s: %s: %w; choose another directory (-o)", p.Directory, path, atomicfile.WithoutPath(err))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rfaas-go/rfaas/accounting"
 	"github.com/rfaas-go/rfaas/alloc"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/atomicfile"
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
@@ -123,7 +124,7 @@ func (r *run) note(o Outcome) {
 func (r *run) deliver(in *Input, result []byte) error {
 	err := r.sink.deliver(in, result)
 	if err != nil && final(err) {
-		r.source.halt(fmt.Errorf("results cannot be written: %w", cause(err)))
+		r.source.halt(fmt.Errorf("results cannot be written: %w", atomicfile.WithoutPath(err)))
 	}
 	return err
 }

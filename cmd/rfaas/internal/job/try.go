@@ -10,9 +10,6 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/client"
 )
 
-// errInterrupted is the reason of what was given up because abort ended.
-var errInterrupted = errors.New("interrupted")
-
 // process calls the function with an input and delivers the result. It reports
 // whether the input was tried.
 func (r *run) process(in *Input) (o Outcome, tried bool) {
@@ -60,7 +57,7 @@ func (r *run) reason(err error) string {
 	e, answered := errors.AsType[*invoke.Error](failed.Err)
 	switch {
 	case r.abort.Err() != nil:
-		return errInterrupted.Error()
+		return "interrupted"
 	case lost && len(tries) < maxAttempts:
 		return fmt.Sprintf("%s; not tried again, because %s is not declared idempotent", lossOf(loss), r.cfg.Function)
 	case lost:
@@ -68,7 +65,7 @@ func (r *run) reason(err error) string {
 	case answered && e.Status == invoke.StatusRevoked && e.Started == invoke.StartedYes && len(tries) < maxAttempts:
 		return fmt.Sprintf("%s; not tried again, because %s is not declared idempotent", e.Message, r.cfg.Function)
 	case answered:
-		return r.cfg.describe(e).Error()
+		return r.cfg.describe(e)
 	}
 	return failed.Err.Error()
 }
@@ -79,14 +76,14 @@ func lossOf(e *alloc.LostError) string {
 }
 
 // describe is a failed call in words for the summary.
-func (c *Config) describe(e *invoke.Error) error {
+func (c *Config) describe(e *invoke.Error) string {
 	switch e.Status {
 	case invoke.StatusFunctionError:
-		return errors.New(e.Message)
+		return e.Message
 	case invoke.StatusTooLarge:
-		return errors.New(local.TooLarge(e, c.MoreRoom))
+		return local.TooLarge(e, c.MoreRoom)
 	case invoke.StatusDeadlineExceeded:
-		return fmt.Errorf("not done within %v; allow more time with --timeout", c.Timeout)
+		return fmt.Sprintf("not done within %v; allow more time with --timeout", c.Timeout)
 	}
-	return fmt.Errorf("%v: %s", e.Status, e.Message)
+	return fmt.Sprintf("%v: %s", e.Status, e.Message)
 }

@@ -1,16 +1,19 @@
-// Package local leases workers of an agent in this process: what a command does that is
-// not told of a cluster.
+// Package local leases workers of an agent in this process, for commands without a cluster.
 package local
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/rfaas-go/rfaas/alloc"
 	"github.com/rfaas-go/rfaas/alloc/agent"
+	"github.com/rfaas-go/rfaas/alloc/lease"
+	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/transport"
@@ -36,7 +39,7 @@ type Node struct {
 
 const (
 	// life is that of leases: agent and tenant are one process, and end together. It may
-	// be stopped for a while, and goes on then.
+	// be stopped for a while, and continues then.
 	life = 365 * 24 * time.Hour
 	// memory is not scarce: what executors may use has limits of its own.
 	memory = 1 << 50
@@ -79,3 +82,24 @@ func (n *Node) Process(w alloc.Worker) (pid int, cores []int) {
 
 // Close ends workers, agent and client.
 func (n *Node) Close() error { return errors.Join(n.Client.Close(), n.agent.Close()) }
+
+// How says how a worker was lost, in words for the user, and how its function gets more
+// of what it had too little of.
+func How(e *alloc.LostError) string {
+	switch e.Reason {
+	case lease.WorkerOverran:
+		return e.How + "; allow more with --slot-bytes"
+	case lease.WorkerOutOfMemory:
+		return e.How + "; allow its package more with rfaas pack --memory"
+	case lease.WorkerOverstayed:
+		return e.How + "; allow its package more with rfaas pack --time-limit"
+	}
+	return e.How
+}
+
+// TooLarge is the error of a call that was too large, in words for the user. moreRoom says
+// how a result gets more room.
+func TooLarge(e *invoke.Error, moreRoom string) string {
+	said, _, _ := strings.Cut(e.Message, "; ") // the rest is for programs
+	return fmt.Sprintf("too large: %s; allow more with %s", said, moreRoom)
+}

@@ -22,8 +22,8 @@ var (
 	agentWorkersEnded   = newCounter("rfaas_agent_worker_processes_ended_total", "Processes of workers that have ended, by cause. Stopped: by the agent.", "cause")
 
 	agentRegistered = newGauge("rfaas_agent_manager_registered", "Whether the manager has answered the last registration, 0 or 1.")
-	agentWaiting    = newGauge("rfaas_agent_accounts_waiting", "Accounts of tenants with something that the manager was not told yet. While leases are in use some always have.")
-	agentReported   = newGauge("rfaas_agent_accounts_reported_timestamp_seconds", "When the manager had been told all that was used. 0: not yet.")
+	agentWaiting    = newGauge("rfaas_agent_accounts_waiting", "Accounts of tenants with usage that was not reported to the manager yet: while leases are in use there are always some.")
+	agentReported   = newGauge("rfaas_agent_accounts_reported_timestamp_seconds", "When all usage had been reported to the manager. 0: not yet.")
 
 	agentUsage = newUsage("rfaas_agent_tenant", "", "tenant")
 )
@@ -51,26 +51,26 @@ func (agentCollector) Describe(out chan<- *prometheus.Desc) {
 func (c agentCollector) Collect(out chan<- prometheus.Metric) {
 	s := c.stats()
 	for state, capacity := range map[string]lease.Capacity{"free": s.Free, "leased": s.Leased, "fencing": s.Fencing, "withheld": s.Withheld} {
-		agentCores.is(out, float64(capacity.Cores), state)
-		agentMemory.is(out, float64(capacity.MemoryBytes), state)
+		agentCores.send(out, float64(capacity.Cores), state)
+		agentMemory.send(out, float64(capacity.MemoryBytes), state)
 	}
 	for _, state := range []lease.State{lease.Granted, lease.Noticed, lease.Fencing} {
-		agentLeases.is(out, float64(s.Leases[state]), state.String())
+		agentLeases.send(out, float64(s.Leases[state]), state.String())
 	}
-	agentTenants.is(out, float64(s.Tenants))
-	agentDrains.is(out, number(s.Draining))
-	agentWorkersStarted.is(out, float64(s.WorkersStarted))
+	agentTenants.send(out, float64(s.Tenants))
+	agentDrains.send(out, number(s.Draining))
+	agentWorkersStarted.send(out, float64(s.WorkersStarted))
 	byReason(out, agentEnded, endedReasons, s.Ended)
 	byReason(out, agentRefusals, refusedReasons, s.Refused)
 	byReason(out, agentWorkersEnded, workerReasons, s.WorkersEnded)
 	if m := s.Manager; m != nil {
-		agentRegistered.is(out, number(m.Registered))
-		agentWaiting.is(out, float64(m.Waiting))
+		agentRegistered.send(out, number(m.Registered))
+		agentWaiting.send(out, float64(m.Waiting))
 		reported := 0.0
 		if !m.Reported.IsZero() {
 			reported = float64(m.Reported.UnixMilli()) / 1000
 		}
-		agentReported.is(out, reported)
+		agentReported.send(out, reported)
 	}
 	for _, a := range s.Accounts {
 		agentUsage.collect(out, a.Measured, a.Claimed, a.Tenant)

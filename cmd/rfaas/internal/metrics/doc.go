@@ -1,6 +1,6 @@
 // Package metrics tells Prometheus what agents and managers are and have counted.
-// docs/METRICS.md lists the metrics. They are made of snapshots when somebody asks, so
-// that nothing is counted twice, and leases and calls do not wait for it.
+// docs/METRICS.md lists the metrics. They are taken from snapshots at each scrape, so
+// that nothing is counted twice, and leases and calls do not wait.
 //
 // What has the label tenant has as many time series as there are tenants, on each node.
 package metrics
@@ -34,11 +34,11 @@ func newCounter(name, help string, labels ...string) counter {
 	return counter{prometheus.NewDesc(name, help, labels, nil)}
 }
 
-func (g gauge) is(out chan<- prometheus.Metric, value float64, labels ...string) {
+func (g gauge) send(out chan<- prometheus.Metric, value float64, labels ...string) {
 	out <- prometheus.MustNewConstMetric(g.Desc, prometheus.GaugeValue, value, labels...)
 }
 
-func (c counter) is(out chan<- prometheus.Metric, value float64, labels ...string) {
+func (c counter) send(out chan<- prometheus.Metric, value float64, labels ...string) {
 	out <- prometheus.MustNewConstMetric(c.Desc, prometheus.CounterValue, value, labels...)
 }
 

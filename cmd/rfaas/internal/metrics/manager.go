@@ -16,8 +16,8 @@ var (
 	managerMemory    = newGauge("rfaas_manager_memory_bytes", "Memory that nodes offer, those that are draining too.")
 	managerFree      = newGauge("rfaas_manager_free_memory_bytes", "Memory that nodes have free.")
 	managerChanges   = newCounter("rfaas_manager_changes_total", "Changes of nodes: the revision.")
-	managerWatchers  = newGauge("rfaas_manager_watchers", "Clients that are told of changes.")
-	managerReporting = newGauge("rfaas_manager_reporting_agents", "Agents that are connected to tell what was used.")
+	managerWatchers  = newGauge("rfaas_manager_watchers", "Clients that watch for changes.")
+	managerReporting = newGauge("rfaas_manager_reporting_agents", "Agents that are connected to report usage.")
 
 	managerUsage = newUsage("rfaas_manager_tenant", " As the ledger has it, over all starts of agents and manager.", "node", "tenant")
 )
@@ -51,15 +51,15 @@ func (managerCollector) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c managerCollector) Collect(out chan<- prometheus.Metric) {
 	s := c.from.Stats()
-	managerNodes.is(out, float64(s.Nodes-s.Draining), "ready")
-	managerNodes.is(out, float64(s.Draining), "draining")
-	managerCores.is(out, float64(s.Cores))
-	managerFreeCores.is(out, float64(s.FreeCores))
-	managerMemory.is(out, float64(s.MemoryBytes))
-	managerFree.is(out, float64(s.FreeBytes))
-	managerChanges.is(out, float64(s.Revision))
-	managerWatchers.is(out, float64(s.Watchers))
-	managerReporting.is(out, float64(c.from.Reporting()))
+	managerNodes.send(out, float64(s.Nodes-s.Draining), "ready")
+	managerNodes.send(out, float64(s.Draining), "draining")
+	managerCores.send(out, float64(s.Cores))
+	managerFreeCores.send(out, float64(s.FreeCores))
+	managerMemory.send(out, float64(s.MemoryBytes))
+	managerFree.send(out, float64(s.FreeBytes))
+	managerChanges.send(out, float64(s.Revision))
+	managerWatchers.send(out, float64(s.Watchers))
+	managerReporting.send(out, float64(c.from.Reporting()))
 
 	type account struct{ node, tenant string }
 	type used struct{ measured, claimed accounting.Usage }

@@ -38,6 +38,6 @@ var (
 // byReason collects a counter for each reason.
 func byReason(out chan<- prometheus.Metric, c counter, labels map[lease.Reason]string, counts map[lease.Reason]uint64) {
 	for reason, label := range labels {
-		c.is(out, float64(counts[reason]), label)
+		c.send(out, float64(counts[reason]), label)
 	}
 }

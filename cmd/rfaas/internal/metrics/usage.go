@@ -8,7 +8,7 @@ import (
 	"github.com/rfaas-go/rfaas/accounting"
 )
 
-// quantity is how a quantity of the accounts is told.
+// quantity is how a quantity of the accounts is named.
 type quantity struct {
 	name, help string
 	units      float64 // of the account in one of the metric's
@@ -47,12 +47,12 @@ func (u *usage) describe(out chan<- *prometheus.Desc) {
 	}
 }
 
-// collect collects what somebody has used; what nobody claims is left out.
+// collect collects usage. If nothing is claimed, only what is measured.
 func (u *usage) collect(out chan<- prometheus.Metric, measured, claimed accounting.Usage, labels ...string) {
 	for q, c := range u {
-		c.is(out, float64(measured[q])/quantities[q].units, append(labels, "measured")...)
+		c.send(out, float64(measured[q])/quantities[q].units, append(labels, "measured")...)
 		if !claimed.IsZero() {
-			c.is(out, float64(claimed[q])/quantities[q].units, append(labels, "claimed")...)
+			c.send(out, float64(claimed[q])/quantities[q].units, append(labels, "claimed")...)
 		}
 	}
 }

@@ -177,7 +177,7 @@ func (g *game) play(ctx context.Context) (Result, error) {
 	}, nil
 }
 
-// take goes on after a completion.
+// take continues after a completion.
 func (g *game) take(c *transport.Completion) error {
 	if c.Status != transport.StatusOK {
 		return g.explain(c)

@@ -13,8 +13,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// TestGame: both ends have sent and received everything, and nobody had to wait
-// because the other end was not ready.
+// TestGame: both ends have sent and received everything, and no end had to wait
+// because the other one was not ready.
 func TestGame(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(c *Config){
@@ -193,7 +193,7 @@ func TestMisbehaviour(t *testing.T) {
 			case o := <-ended:
 				require.ErrorContains(t, o.err, want)
 			case <-time.After(patience):
-				require.FailNow(t, "the server goes on")
+				require.FailNow(t, "the server does not end")
 			}
 		})
 	}

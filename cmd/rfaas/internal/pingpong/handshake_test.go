@@ -184,8 +184,8 @@ func TestHostileServers(t *testing.T) {
 	}
 }
 
-// TestNobody: who is not there, and who does not say anything.
-func TestNobody(t *testing.T) {
+// TestNoPeer: peers that are absent, or silent.
+func TestNoPeer(t *testing.T) {
 	t.Parallel()
 	short := settings()
 	short.Timeout = 50 * time.Millisecond
@@ -222,7 +222,7 @@ func TestNobody(t *testing.T) {
 		cfg.Host, cfg.Port = "127.0.0.1", l.Addr().(*net.TCPAddr).Port
 		l.Close()
 		_, err = Run(t.Context(), open(t, ""), cfg)
-		require.EqualError(t, err, fmt.Sprintf("nobody listens at 127.0.0.1:%d: start the server there first: 'rfaas roce pingpong' or ibv_rc_pingpong without a host, and with the same --port", cfg.Port))
+		require.EqualError(t, err, fmt.Sprintf("no server listens at 127.0.0.1:%d: start it there first: 'rfaas roce pingpong' or ibv_rc_pingpong without a host, and with the same --port", cfg.Port))
 	})
 	t.Run("no such host", func(t *testing.T) {
 		t.Parallel()

@@ -18,7 +18,7 @@ func dial(ctx context.Context, cfg *Config) (net.Conn, error) {
 	stream, err := dialer.DialContext(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return nil, fmt.Errorf("nobody listens at %s: start the server there first: 'rfaas roce pingpong' or ibv_rc_pingpong without a host, and with the same --port", address)
+		return nil, fmt.Errorf("no server listens at %s: start it there first: 'rfaas roce pingpong' or ibv_rc_pingpong without a host, and with the same --port", address)
 	case err != nil:
 		return nil, fmt.Errorf("the server cannot be reached: %w", err)
 	}

@@ -23,7 +23,7 @@ const (
 // terminal shows must not begin another line.
 const barWidth = 30
 
-// Meter shows progress. Its methods may be called from anywhere.
+// Meter shows progress. Any goroutine may call its methods.
 type Meter struct {
 	out      *os.File
 	terminal bool
@@ -122,7 +122,7 @@ func (m *Meter) draw() {
 	if state := m.bar.State(); state.Description != m.label() {
 		m.bar.Describe(m.label())
 	} else if int(state.CurrentNum) == m.done {
-		m.bar.RenderBlank() // the time goes on
+		m.bar.RenderBlank() // the clock is shown
 		return
 	}
 	m.bar.Set(m.done)

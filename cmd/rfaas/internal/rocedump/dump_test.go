@@ -40,6 +40,14 @@ func dump(capture []byte, options ...func(*Printer)) (stdout string, err error) 
 	return b.String(), err
 }
 
+// dumped is dump of a capture in which nothing is wrong.
+func dumped(t *testing.T, capture []byte, options ...func(*Printer)) (stdout string) {
+	t.Helper()
+	stdout, err := dump(capture, options...)
+	require.NoError(t, err)
+	return stdout
+}
+
 func quietly(d *Printer) { d.Quiet = true }
 
 var (
@@ -99,8 +107,7 @@ func TestDumpFields(t *testing.T) {
 		"opcode 0xc1 qp=0x11 psn=5 flags=BECN bytes=16 icrc=ok":                              {Opcode: 0xc1, CongestedBack: true},
 	} {
 		p.DestQP, p.PSN = 17, 5
-		stdout, err := dump(pcap(t, layers.LinkTypeRaw, sealed(p)))
-		require.NoError(t, err, want)
+		stdout := dumped(t, pcap(t, layers.LinkTypeRaw, sealed(p)))
 		require.Equal(t, "03:04:05.678901234 10.0.0.1:50000 > 10.0.0.2:4791 "+want+
 			"\nFILE: 1 packets: 1 RoCEv2, 0 bad ICRC, 0 malformed, 0 cut off, 0 other\n", stdout)
 	}
@@ -112,15 +119,12 @@ func TestDumpIPv6(t *testing.T) {
 	f := wire.NewFlow(src, dst)
 	p := wire.Packet{Opcode: wire.SendOnly, PKey: wire.DefaultPKey, Payload: [2][]byte{make([]byte, 100)}}
 	ip := wire.Frame{Src: src, Dst: dst, Datagram: p.AppendTo(nil, &f, 0)}.AppendIP(nil)
-	stdout, err := dump(pcap(t, layers.LinkTypeIPv6, ip))
-	require.NoError(t, err)
+	stdout := dumped(t, pcap(t, layers.LinkTypeIPv6, ip))
 	require.Contains(t, stdout, " [fd00::1]:50000 > [fd00::2]:4791 SEND ONLY qp=0x0 psn=0 payload=100 icrc=ok\n")
 
-	stdout, err = dump(cutOffAt(t, 40+8+12, ip))
-	require.NoError(t, err)
+	stdout = dumped(t, cutOffAt(t, 40+8+12, ip))
 	require.Contains(t, stdout, " SEND ONLY qp=0x0 psn=0 payload=100 cut off\n")
-	stdout, err = dump(cutOffAt(t, 40+8+11, ip))
-	require.NoError(t, err)
+	stdout = dumped(t, cutOffAt(t, 40+8+11, ip))
 	require.Contains(t, stdout, " bytes=116 cut off\n")
 }
 
@@ -147,9 +151,7 @@ func TestDumpPcapng(t *testing.T) {
 	simple = binary.LittleEndian.AppendUint32(simple, total)
 	b.Write(simple)
 
-	stdout, err := dump(b.Bytes())
-
-	require.NoError(t, err)
+	stdout := dumped(t, b.Bytes())
 	rest := "10.0.0.1:50000 > 10.0.0.2:4791 ACK qp=0x0 psn=0 credits=0 msn=0 icrc=ok\n"
 	require.Equal(t, "03:04:05.678901234 "+rest+"03:04:05.678901234 "+rest+"- "+rest+
 		"FILE: 3 packets: 3 RoCEv2, 0 bad ICRC, 0 malformed, 0 cut off, 0 other\n", stdout)
@@ -168,13 +170,11 @@ func TestDumpCompressed(t *testing.T) {
 	w.Write(capture)
 	require.NoError(t, w.Close())
 
-	want, err := dump(capture)
-	require.NoError(t, err)
-	stdout, err := dump(b.Bytes())
-	require.NoError(t, err)
+	want := dumped(t, capture)
+	stdout := dumped(t, b.Bytes())
 	require.Equal(t, want, stdout)
 
-	_, err = dump(b.Bytes()[:b.Len()/2])
+	_, err := dump(b.Bytes()[:b.Len()/2])
 	require.ErrorContains(t, err, "FILE: ends in the middle of packet ")
 	_, err = dump(b.Bytes()[:5])
 	require.ErrorContains(t, err, "FILE: is damaged (unexpected EOF): copy it again")
@@ -242,16 +242,13 @@ func TestDumpCutOff(t *testing.T) {
 		{20 + 8 + 1, "bytes=1032 cut off\n"},
 		{20 + 8, "bytes=1032 cut off\n"},
 	} {
-		stdout, err := dump(cutOffAt(t, c.snap, long))
-		require.NoError(t, err)
+		stdout := dumped(t, cutOffAt(t, c.snap, long))
 		require.Equal(t, "03:04:05.678901234 10.0.0.1:50000 > 10.0.0.2:4791 "+c.want+
 			"FILE: 1 packets: 1 RoCEv2, 0 bad ICRC, 0 malformed, 1 cut off, 0 other\n", stdout)
 	}
-	stdout, err := dump(cutOffAt(t, len(ack), ack, long), quietly)
-	require.NoError(t, err)
+	stdout := dumped(t, cutOffAt(t, len(ack), ack, long), quietly)
 	require.Equal(t, "FILE: 2 packets: 2 RoCEv2, 0 bad ICRC, 0 malformed, 1 cut off, 0 other\n", stdout)
-	stdout, err = dump(cutOffAt(t, 19, long))
-	require.NoError(t, err)
+	stdout = dumped(t, cutOffAt(t, 19, long))
 	require.Equal(t, "FILE: 1 packets: 0 RoCEv2, 0 bad ICRC, 0 malformed, 0 cut off, 1 other (1 not read: headers cut off 1)\n", stdout, "not even a port")
 }
 
@@ -269,15 +266,14 @@ func TestDumpJoined(t *testing.T) {
 		ip := wire.Frame{Src: roceClient, Dst: roceServer, ID: id, Datagram: datagrams}.AppendIP(nil)
 		return pcap(t, layers.LinkTypeRaw, ip)
 	}
-	stdout, err := dump(joined(7))
-	require.NoError(t, err)
+	stdout := dumped(t, joined(7))
 	var want strings.Builder
 	for i, n := range []int{256, 256, 256, 100} {
 		fmt.Fprintf(&want, "03:04:05.678901234 10.0.0.1:50000 > 10.0.0.2:4791 WRITE MIDDLE qp=0x0 psn=%d payload=%d icrc=ok\n", i, n)
 	}
 	require.Equal(t, want.String()+"FILE: 1 packets: 4 RoCEv2, 0 bad ICRC, 0 malformed, 0 cut off, 0 other\n", stdout)
 
-	_, err = dump(joined(8))
+	_, err := dump(joined(8))
 	require.ErrorContains(t, err, "the ICRC of 1 of 1 RoCEv2 packets does not hold")
 
 	datagrams[300] ^= 1

@@ -125,8 +125,7 @@ func encapsulationCases(inner []byte) []encapsulationCase {
 func TestDumpEncapsulations(t *testing.T) {
 	t.Parallel()
 	for _, c := range encapsulationCases(handMade(0x64, 0x11, generalDETH, "hello")) {
-		stdout, err := dump(pcap(t, layers.LinkTypeRaw, c.packet))
-		require.NoError(t, err)
+		stdout := dumped(t, pcap(t, layers.LinkTypeRaw, c.packet))
 		if c.notRead != "" {
 			require.Equal(t, "FILE: 1 packets: 0 RoCEv2, 0 bad ICRC, 0 malformed, 0 cut off, 1 other (1 not read: "+c.notRead+" 1)\n", stdout)
 			continue
@@ -148,8 +147,7 @@ func TestDumpEncapsulationsCutOff(t *testing.T) {
 		}
 		trailer := len(c.packet) - (strings.Index(string(c.packet), string(inner)) + len(inner))
 		for snap := 1; snap < len(c.packet)-trailer; snap++ {
-			stdout, err := dump(cutOffAt(t, snap, c.packet))
-			require.NoError(t, err)
+			stdout := dumped(t, cutOffAt(t, snap, c.packet))
 			if snap < len(c.packet)-trailer-len(inner)+headers {
 				require.Equal(t, "FILE: 1 packets: 0 RoCEv2, 0 bad ICRC, 0 malformed, 0 cut off, 1 other (1 not read: headers cut off 1)\n", stdout, "%s at %d", c.within, snap)
 			} else {
@@ -166,8 +164,7 @@ func TestDumpNotRead(t *testing.T) {
 	ip := string(sealed(wire.Packet{Opcode: wire.Acknowledge}))
 	esp := overIPv4(50, 0, ip)
 	tcp, dns := overIPv4(6, 0, ip), overIPv4(17, 0, udp(53, ip))
-	stdout, err := dump(pcap(t, layers.LinkTypeRaw, esp, overIPv4(17, 0, udp(4790, ip)), tcp, []byte(ip), esp, dns))
-	require.NoError(t, err)
+	stdout := dumped(t, pcap(t, layers.LinkTypeRaw, esp, overIPv4(17, 0, udp(4790, ip)), tcp, []byte(ip), esp, dns))
 	require.Contains(t, stdout, "FILE: 6 packets: 1 RoCEv2, 0 bad ICRC, 0 malformed, 0 cut off, 5 other (3 not read: IPsec ESP 2, VXLAN-GPE 1)\n")
 }
 
@@ -183,8 +180,7 @@ func TestDumpTrafficClass(t *testing.T) {
 	} {
 		v4[1] = class
 		v6[0], v6[1] = 0x60|class>>4, class<<4
-		stdout, err := dump(pcap(t, layers.LinkTypeRaw, v4, v6))
-		require.NoError(t, err)
+		stdout := dumped(t, pcap(t, layers.LinkTypeRaw, v4, v6))
 		require.Equal(t, 2, strings.Count(stdout, " SEND ONLY qp=0x0 psn=0 payload=0 icrc=ok"+want+"\n"), stdout)
 	}
 }

@@ -36,14 +36,12 @@ func TestDumpLinks(t *testing.T) {
 		{layers.LinkTypeLinuxSLL2, "\x81\x00" + zeros[:18] + "\x00\x07\x08\x00"},
 	} {
 		whole := append([]byte(c.header), ip...)
-		stdout, err := dump(pcap(t, c.link, whole, whole[:len(c.header)/2]))
-		require.NoError(t, err)
+		stdout := dumped(t, pcap(t, c.link, whole, whole[:len(c.header)/2]))
 		require.Contains(t, stdout, "icrc=ok\nFILE: 2 packets: 1 RoCEv2, 0 bad ICRC, 0 malformed, 0 cut off, 1 other (1 not read: headers cut off 1)\n", linkName(c.link))
 		require.NotContains(t, linkName(c.link), "unnamed")
 	}
 	for _, header := range []string{"\x08\x06", "\x00\x40", "\x81\x00\x00\x07\x08\x06"} {
-		stdout, err := dump(pcap(t, layers.LinkTypeEthernet, append([]byte(zeros[:12]+header), ip...)))
-		require.NoError(t, err)
+		stdout := dumped(t, pcap(t, layers.LinkTypeEthernet, append([]byte(zeros[:12]+header), ip...)))
 		require.Equal(t, "FILE: 1 packets: 0 RoCEv2, 0 bad ICRC, 0 malformed, 0 cut off, 1 other\n", stdout)
 	}
 }

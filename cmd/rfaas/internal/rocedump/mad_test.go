@@ -27,21 +27,17 @@ func TestDumpManagementDatagrams(t *testing.T) {
 		" management class 0x30 method=0x1 attribute=0x1 transaction=0x2":             "\x01\x30\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01",
 	} {
 		packet := handMade(0x64, generalQP, generalDETH, mad(header))
-		stdout, err := dump(pcap(t, layers.LinkTypeRaw, packet))
-		require.NoError(t, err)
+		stdout := dumped(t, pcap(t, layers.LinkTypeRaw, packet))
 		require.Contains(t, stdout, " "+prefix+want+" icrc=ok\n")
 
 		const headers = 20 + 8 + bthBytes + 8
-		stdout, err = dump(cutOffAt(t, headers+madHeaderBytes, packet))
-		require.NoError(t, err)
+		stdout = dumped(t, cutOffAt(t, headers+madHeaderBytes, packet))
 		require.Contains(t, stdout, " "+prefix+want+" cut off\n")
-		stdout, err = dump(cutOffAt(t, headers+madHeaderBytes-1, packet))
-		require.NoError(t, err)
+		stdout = dumped(t, cutOffAt(t, headers+madHeaderBytes-1, packet))
 		require.Contains(t, stdout, " "+prefix+" cut off\n", "nothing is said of a header that is not there")
 	}
 
-	stdout, err := dump(pcap(t, layers.LinkTypeRaw, handMade(0x64, 2, generalDETH, mad("\x01\x07"))))
-	require.NoError(t, err)
+	stdout := dumped(t, pcap(t, layers.LinkTypeRaw, handMade(0x64, 2, generalDETH, mad("\x01\x07"))))
 	require.Contains(t, stdout, "payload=256 icrc=ok\n", "another queue pair has no management datagrams")
 }
 
@@ -62,8 +58,7 @@ func TestDumpMalformedManagementDatagrams(t *testing.T) {
 // The kernel's own connection manager, in a capture of it.
 func TestDumpConnectionManager(t *testing.T) {
 	t.Parallel()
-	stdout, err := dump(goldenCapture(t, "rdmacm-rping.pcap"))
-	require.NoError(t, err)
+	stdout := dumped(t, goldenCapture(t, "rdmacm-rping.pcap"))
 	var messages []string
 	for line := range strings.Lines(stdout) {
 		if _, rest, ok := strings.Cut(line, " CM "); ok {

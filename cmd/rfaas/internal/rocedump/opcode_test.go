@@ -109,15 +109,12 @@ func TestDumpOpcodes(t *testing.T) {
 	t.Parallel()
 	const flow = "03:04:05.678901234 10.0.0.1:50000 > 10.0.0.2:4791 "
 	for _, c := range opcodeCases() {
-		stdout, err := dump(pcap(t, layers.LinkTypeRaw, c.packet))
-		require.NoError(t, err, c.want)
+		stdout := dumped(t, pcap(t, layers.LinkTypeRaw, c.packet))
 		require.Equal(t, flow+c.want+" icrc=ok\nFILE: 1 packets: 1 RoCEv2, 0 bad ICRC, 0 malformed, 0 cut off, 0 other\n", stdout)
 
-		stdout, err = dump(cutOffAt(t, c.headers, c.packet))
-		require.NoError(t, err)
+		stdout = dumped(t, cutOffAt(t, c.headers, c.packet))
 		require.Contains(t, stdout, flow+c.want+" cut off\n", "only the headers are there")
-		stdout, err = dump(cutOffAt(t, c.headers-1, c.packet))
-		require.NoError(t, err)
+		stdout = dumped(t, cutOffAt(t, c.headers-1, c.packet))
 		require.Contains(t, stdout, flow+"bytes=", "%s: not even all of the headers are there", c.want)
 	}
 }

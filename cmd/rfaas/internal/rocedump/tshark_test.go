@@ -30,7 +30,7 @@ func tshark(t *testing.T, capture []byte, fields ...string) (rows [][]string) {
 		args = append(args, "-e", field)
 	}
 	cmd := exec.Command("tshark", args...)
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=") // nobody's preferences
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=") // without preferences
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	stdout, err := cmd.Output()
@@ -60,8 +60,7 @@ var words = map[string]string{
 // fields that words are for: the same numbers, and none where there is no field.
 func requireTsharkAgrees(t *testing.T, capture []byte, fields ...string) {
 	t.Helper()
-	stdout, err := dump(capture)
-	require.NoError(t, err)
+	stdout := dumped(t, capture)
 	rows := tshark(t, capture, fields...)
 	lines := strings.Split(stdout, "\n")
 	require.Len(t, lines, len(rows)+2, "a line for each packet, and one that counts them")

@@ -121,10 +121,9 @@ func ReadToken(path string) (string, error) {
 	return token, nil
 }
 
-// readSecret reads a file that nobody but its owner can read, who is this process's user
-// or root.
+// readSecret reads a file that only its owner can read: this process's user or root.
 func readSecret(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe keeps nobody waiting
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe does not block
 	if err != nil {
 		return nil, err
 	}

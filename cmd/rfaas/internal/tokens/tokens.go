@@ -1,5 +1,5 @@
-// Package tokens is how servers know who connects to them over TCP: by a token, of which
-// a file says whose it is. Clients have theirs in a file of its own.
+// Package tokens authenticates clients over TCP: a server's file says whose each token is,
+// and a client has its own in a file.
 package tokens
 
 import (
@@ -17,7 +17,7 @@ type Role string
 
 // The roles.
 const (
-	Tenant Role = "tenant" // leases, and is who pays
+	Tenant Role = "tenant" // leases, and pays
 	Node   Role = "node"   // registers the node of its name
 	Owner  Role = "owner"  // lists and ends leases, drains
 )
@@ -42,7 +42,7 @@ type known struct {
 	Identity
 }
 
-// find compares with every token that there is, so that the time it takes tells nothing.
+// find compares with every token, so that the time it takes reveals nothing.
 func (k *Known) find(hash [sha256.Size]byte) (who Identity, ok bool) {
 	for i := range k.all {
 		if subtle.ConstantTimeCompare(k.all[i].hash[:], hash[:]) == 1 {
@@ -52,8 +52,8 @@ func (k *Known) find(hash [sha256.Size]byte) (who Identity, ok bool) {
 	return who, ok
 }
 
-// Identify says whose a token is, who has to have one of some roles. The error is for who
-// presents it.
+// Identify returns whose a token is, which has to have one of the wanted roles. The error
+// is for the client.
 func (k *Known) Identify(token []byte, wanted ...Role) (Identity, error) {
 	if len(token) == 0 {
 		return Identity{}, fmt.Errorf("there is no token, and one of %s is needed here: give it with --token-file", anyOf(wanted))
@@ -80,7 +80,7 @@ func anyOf(wanted []Role) string {
 	return strings.Join(all, " or ")
 }
 
-// OfRequest says who sends a request, as Identify does: its token is a bearer's.
+// OfRequest identifies the sender of a request by its bearer token, as Identify does.
 func (k *Known) OfRequest(r *http.Request, wanted ...Role) (Identity, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
