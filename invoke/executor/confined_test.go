@@ -261,9 +261,9 @@ func TestConfinedExcess(t *testing.T) {
 	for function, want := range map[string]Fate{
 		"shared memory":   {Cause: OutOfMemory, MemoryBytes: 64 << 20},
 		"memory file":     {Cause: OutOfMemory, MemoryBytes: 64 << 20},
-		"threads":         {Cause: Exceeded, Excess: "threads, of 50"},
-		"temporary files": {Cause: Exceeded, Excess: "bytes of temporary files, of 67108864"},
-		"deleted file":    {Cause: Exceeded, Excess: "bytes of temporary files, of 67108864"},
+		"threads":         {Cause: LimitExceeded, Excess: "threads, of 50"},
+		"temporary files": {Cause: LimitExceeded, Excess: "bytes of temporary files, of 67108864"},
+		"deleted file":    {Cause: LimitExceeded, Excess: "bytes of temporary files, of 67108864"},
 	} {
 		switch root := os.Getuid() == 0; {
 		case (function == "memory file" || function == "deleted file") && !root:

@@ -266,9 +266,9 @@ func TestFates(t *testing.T) {
 	}{
 		"segv":    {Fate{Cause: Signaled, Signal: syscall.SIGSEGV}, "killed by signal 11 (segmentation fault) while function", invoke.StatusCrashed},
 		"exit":    {Fate{Cause: Exited, ExitStatus: 3}, "ended with exit status 3 while function", invoke.StatusCrashed},
-		"forever": {Fate{Cause: Overstayed, Signal: syscall.SIGKILL, TimeLimit: 50 * time.Millisecond}, "longer than its time limit of 50ms", invoke.StatusDeadlineExceeded},
-		"forge":   {Fate{Cause: Overstayed, ExitStatus: exitOverstayed, TimeLimit: 50 * time.Millisecond}, "longer than its time limit of 50ms", invoke.StatusDeadlineExceeded},
-		"flood":   {Fate{Cause: Trespassed, Signal: syscall.SIGKILL}, "killed because it wrote to the connection of its supervisor while function", invoke.StatusCrashed},
+		"forever": {Fate{Cause: TimedOut, Signal: syscall.SIGKILL, TimeLimit: 50 * time.Millisecond}, "longer than its time limit of 50ms", invoke.StatusDeadlineExceeded},
+		"forge":   {Fate{Cause: TimedOut, ExitStatus: exitOverstayed, TimeLimit: 50 * time.Millisecond}, "longer than its time limit of 50ms", invoke.StatusDeadlineExceeded},
+		"flood":   {Fate{Cause: ProtocolViolation, Signal: syscall.SIGKILL}, "killed because it wrote to the connection of its supervisor while function", invoke.StatusCrashed},
 		// These end by themselves, or have to be ended.
 		"close all": {status: invoke.StatusCrashed},
 		"cut":       {status: invoke.StatusCrashed},
@@ -276,7 +276,7 @@ func TestFates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := own1(name)
-			if want.fate.Cause == Overstayed {
+			if want.fate.Cause == TimedOut {
 				a.TimeLimit = 50 * time.Millisecond
 			}
 			e := begin(t, supervise(t, Config{}), a)
@@ -326,7 +326,7 @@ func TestLost(t *testing.T) {
 	e := begin(t, supervise(t, Config{}), own1("echo"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.Equal(t, Silenced, e.Lost(ctx).Cause)
+	require.Equal(t, Disconnected, e.Lost(ctx).Cause)
 }
 
 // What functions print is passed on in lines and up to a limit; nobody waits for

@@ -18,23 +18,23 @@ const (
 	Exited Cause = iota
 	// Signaled: by a signal. A function crashed, or somebody killed it.
 	Signaled
-	// Overstayed: it was killed because a call took longer than the time limit.
-	Overstayed
-	// Silenced: it was killed because it had lost the connection to its supervisor,
+	// TimedOut: it was killed because a call took longer than the time limit.
+	TimedOut
+	// Disconnected: it was killed because it had lost the connection to its supervisor,
 	// or its client's: a function closed descriptors that were not its own.
-	Silenced
+	Disconnected
 	// OutOfMemory: the kernel killed it because it was to have more memory than its
 	// assignment allows.
 	OutOfMemory
-	// Trespassed: it was killed because it wrote to its supervisor, unasked: a function
+	// ProtocolViolation: it was killed because it wrote to its supervisor, unasked: a function
 	// used a descriptor that was not its own.
-	Trespassed
-	// Exceeded: it was killed because it used more of something than it may, where
+	ProtocolViolation
+	// LimitExceeded: it was killed because it used more of something than it may, where
 	// nothing but that keeps it from it: see confine.Process.Excess.
-	Exceeded
-	// GivenUp: it ended because a function went on with a call that its caller had given
+	LimitExceeded
+	// Abandoned: it ended because a function went on with a call that its caller had given
 	// up.
-	GivenUp
+	Abandoned
 )
 
 // Fate is how an executor ended.
@@ -43,13 +43,13 @@ type Fate struct {
 	Signal     syscall.Signal // of Signaled
 	ExitStatus int            // of Exited
 	Function   string         // which function ran then; empty if none did
-	TimeLimit  time.Duration  // of Overstayed
+	TimeLimit  time.Duration  // of TimedOut
 	// ResultBytes is the room for a result that the function went past, of Signaled; 0
 	// if that is not why.
 	ResultBytes int64
 	// MemoryBytes is what OutOfMemory's assignment allows; 0 if it says nothing.
 	MemoryBytes int64
-	// Excess is what Exceeded was of.
+	// Excess is what LimitExceeded was of.
 	Excess string
 }
 
@@ -59,20 +59,20 @@ func (f Fate) String() string {
 	switch f.Cause {
 	case Signaled:
 		s = fmt.Sprintf("killed by signal %d (%v)", int(f.Signal), f.Signal)
-	case Overstayed:
+	case TimedOut:
 		return fmt.Sprintf("killed because function %q took longer than its time limit of %v", f.Function, f.TimeLimit)
 	case OutOfMemory:
 		s = "killed because it used up its memory"
 		if f.MemoryBytes > 0 {
 			s += fmt.Sprintf(" (its limit is %d bytes)", f.MemoryBytes)
 		}
-	case Trespassed:
+	case ProtocolViolation:
 		s = "killed because it wrote to the connection of its supervisor"
-	case GivenUp:
+	case Abandoned:
 		return fmt.Sprintf("ended because function %q went on for %v after its caller had given up", f.Function, cancelGrace)
-	case Exceeded:
+	case LimitExceeded:
 		s = "killed because it had " + f.Excess
-	case Silenced:
+	case Disconnected:
 		s = "killed because it had closed its connections"
 	default:
 		s = fmt.Sprintf("ended with exit status %d", f.ExitStatus)
@@ -90,9 +90,9 @@ func (f Fate) String() string {
 func (f Fate) Err() *invoke.Error {
 	e := &invoke.Error{Status: invoke.StatusCrashed, Function: f.Function, Message: "the executor was " + f.String(), Started: invoke.StartedYes}
 	switch {
-	case f.Cause == Overstayed:
+	case f.Cause == TimedOut:
 		e.Status = invoke.StatusDeadlineExceeded
-	case f.Cause == GivenUp:
+	case f.Cause == Abandoned:
 		e.Status, e.Message = invoke.StatusCanceled, "the executor "+f.String()
 	case f.Cause == Exited:
 		e.Message = "the executor " + f.String()

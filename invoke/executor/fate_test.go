@@ -13,7 +13,7 @@ import (
 // is no other reason than the memory.
 func TestJudge(t *testing.T) {
 	t.Parallel()
-	for want, usage := range map[Cause]confine.Usage{OutOfMemory: {OOMKills: 1}, Silenced: {}} {
+	for want, usage := range map[Cause]confine.Usage{OutOfMemory: {OOMKills: 1}, Disconnected: {}} {
 		e := &Executor{progress: &progress{}}
 		e.silenced.Store(true)
 		require.Equal(t, want, e.judge(syscall.WaitStatus(syscall.SIGKILL), usage).Cause)

@@ -38,7 +38,7 @@ func TestGivenUp(t *testing.T) {
 	_, err = c.Call(t.Context(), f, nil, nil)
 	require.ErrorIs(t, err, invoke.ErrWorkerGone, "it waits behind the other one")
 	fate := requireEnds(t, e)
-	require.Equal(t, Fate{Cause: GivenUp, ExitStatus: exitGivenUp, Function: "forever"}, fate)
+	require.Equal(t, Fate{Cause: Abandoned, ExitStatus: exitGivenUp, Function: "forever"}, fate)
 	require.Contains(t, fate.Err().Error(), `the executor ended because function "forever" went on for 250ms after its caller had given up`)
 	require.ErrorIs(t, fate.Err(), invoke.ErrCanceled)
 }

@@ -166,24 +166,24 @@ func (e *Executor) judge(status syscall.WaitStatus, usage confine.Usage) Fate {
 	case f.Signal == syscall.SIGSEGV && f.Function != "":
 		f.ResultBytes = e.progress.overrun()
 	case f.Cause == Exited && f.ExitStatus == exitOverstayed && e.assignment.TimeLimit > 0:
-		f.Cause, f.TimeLimit = Overstayed, e.assignment.TimeLimit
+		f.Cause, f.TimeLimit = TimedOut, e.assignment.TimeLimit
 	case f.Cause == Exited && f.ExitStatus == exitGivenUp && f.Function != "":
-		f.Cause = GivenUp
+		f.Cause = Abandoned
 	case f.Signal != syscall.SIGKILL:
 	case e.overstayed.Load():
-		f.Cause, f.TimeLimit = Overstayed, e.assignment.TimeLimit
+		f.Cause, f.TimeLimit = TimedOut, e.assignment.TimeLimit
 	case usage.OOMKills > 0: // a process that dies has closed its connections, too, for as long as that takes
 		f.Cause, f.MemoryBytes = OutOfMemory, e.assignment.MemoryBytes
 	case e.exceeded.Load() != nil:
 		if x := e.exceeded.Load(); x.of == confine.MemoryLimit {
 			f.Cause, f.MemoryBytes = OutOfMemory, e.assignment.MemoryBytes
 		} else {
-			f.Cause, f.Excess = Exceeded, x.what
+			f.Cause, f.Excess = LimitExceeded, x.what
 		}
 	case e.trespassed.Load():
-		f.Cause = Trespassed
+		f.Cause = ProtocolViolation
 	case e.silenced.Load():
-		f.Cause = Silenced
+		f.Cause = Disconnected
 	}
 	return f
 }
