@@ -29,7 +29,7 @@ type Host struct{}
 // Process is a process of a Host.
 type Process struct{}
 
-// Usage is what a process came to.
+// Usage is what a process's control groups have counted.
 type Usage struct {
 	OOMKills, PeakBytes int64
 	TasksRefused        int64
