@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,25 +23,20 @@ func readAll(data io.Reader) (Digest, map[string]string, error) {
 		return Digest{}, nil, err
 	}
 	files := map[string]string{}
-	for {
-		name, _, err := r.next()
-		if err == io.EOF {
-			return r.digest(), files, nil
-		} else if err != nil {
-			return Digest{}, nil, err
-		}
+	if err := r.each(func(name string, _ int64) error {
 		content, err := io.ReadAll(r)
-		if err != nil {
-			return Digest{}, nil, err
-		}
 		files[name] = string(content)
+		return err
+	}); err != nil {
+		return Digest{}, nil, err
 	}
+	return r.digest(), files, nil
 }
 
-// golden was printed by the first version.
+// golden is the digest that the first version gave.
 const golden = "sha256:4ec84cf280876b2dfc3bca3f953f2fdf37f80d86b5ca07abd9a3dbabdfbfca76"
 
-// The digest of a package must not change, ever: nodes know packages by it.
+// The digest of a package must never change: nodes know packages by it.
 func TestDigestIsForever(t *testing.T) {
 	t.Parallel()
 	p := build(t, folder(t))
@@ -50,7 +46,7 @@ func TestDigestIsForever(t *testing.T) {
 	require.Equal(t, archive(t, p), archive(t, build(t, folder(t))))
 }
 
-// Others read the archive, and the standard library writes the same one.
+// The standard library reads the archive, and writes the same one.
 func TestArchiveIsTar(t *testing.T) {
 	t.Parallel()
 	p := build(t, folder(t))
@@ -89,8 +85,8 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// Content and digest belong together one to one: an archive that is different in
-// a single bit of what is not content is none.
+// Content and digest determine each other: an archive that differs in a bit outside of the
+// content is not valid.
 func TestEveryBitCounts(t *testing.T) {
 	t.Parallel()
 	data := archive(t, build(t, folder(t)))
@@ -106,7 +102,7 @@ func TestEveryBitCounts(t *testing.T) {
 			require.NoError(t, err)
 			original, err := newReader(bytes.NewReader(data), maxArchiveBytes)
 			require.NoError(t, err)
-			require.False(t, string(r.manifest.JSON()) == string(original.manifest.JSON()) && sameFiles(files, want), "byte %d does not matter", i)
+			require.False(t, string(r.manifest.JSON()) == string(original.manifest.JSON()) && maps.Equal(files, want), "byte %d does not matter", i)
 		}
 	}
 	for n := range data {
@@ -122,16 +118,7 @@ func TestEveryBitCounts(t *testing.T) {
 	require.ErrorContains(t, err, "something behind the end")
 }
 
-func sameFiles(a, b map[string]string) bool {
-	for name, content := range a {
-		if other, ok := b[name]; !ok || other != content {
-			return false
-		}
-	}
-	return len(a) == len(b)
-}
-
-// entry is a part of an archive made for a test.
+// entry is a file of an archive made for a test.
 type entry struct {
 	header  *block
 	content string
@@ -150,7 +137,7 @@ func assemble(entries ...entry) []byte {
 	return b.Bytes()
 }
 
-// changed is a header with another field and the right checksum.
+// changed is a header that differs in a field, with the right checksum.
 func changed(h *tar.Header) entry {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -216,8 +203,8 @@ func tooMany() (entries []entry) {
 	return entries
 }
 
-// A large package passes through, and is not held in memory. Not parallel: it
-// looks at the allocations of the process.
+// A large package is streamed, and not held in memory. Not parallel: it measures the
+// allocations of the process.
 func TestLargePackageIsStreamed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads much")
@@ -242,25 +229,15 @@ func TestLargePackageIsStreamed(t *testing.T) {
 		_, err := p.WriteTo(w)
 		w.CloseWithError(err)
 	}()
-	digest, _, err := discardAll(r)
+	reader, err := newReader(r, maxArchiveBytes)
 	require.NoError(t, err)
-	require.Equal(t, p.Digest(), digest)
+	require.NoError(t, reader.each(func(string, int64) error { return nil }))
+	require.Equal(t, p.Digest(), reader.digest())
 	runtime.ReadMemStats(&after)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8<<20))
 }
 
-func discardAll(in io.Reader) (Digest, int64, error) {
-	r, err := newReader(in, maxArchiveBytes)
-	for err == nil {
-		_, _, err = r.next()
-	}
-	if err != io.EOF {
-		return Digest{}, 0, err
-	}
-	return r.digest(), r.position, nil
-}
-
-// What is written is what was opened, or an error.
+// WriteTo fails if a file has changed.
 func TestChangedMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, content := range map[string]string{"same length": string(bytes.Repeat([]byte("c"), blockBytes)), "shorter": "c", "longer": string(bytes.Repeat([]byte("a"), blockBytes+1))} {

@@ -12,18 +12,18 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
-// machines are the processors that shared objects can be for, by the names of Go.
+// machines are the processors that shared objects can be for, by Go's names.
 var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 
-// elfPlumbing are functions that the linker or the start-up code puts into shared
+// elfPlumbing are functions that the linker or start-up code adds to shared objects.
 // objects.
 var elfPlumbing = []string{"_init", "_fini", "_start", "__libc_csu_init", "__libc_csu_fini"}
 
-// readELF reads a shared object: its entry points are the functions in its dynamic
-// symbol table that it defines, global or weak, of default visibility.
+// readELF reads a shared object. Its entry points are the functions that its dynamic symbol
+// table defines as global or weak, and visible.
 func readELF(r io.ReaderAt, _ int64) (code *Code, err error) {
 	defer func() {
-		// debug/elf does not promise to withstand whatever it is given.
+		// debug/elf does not promise to withstand hostile files.
 		if p := recover(); p != nil {
 			err = fmt.Errorf("is damaged: %v", p)
 		}
@@ -70,7 +70,7 @@ func isEntryPoint(s elf.Symbol) bool {
 		(visibility == elf.STV_DEFAULT || visibility == elf.STV_PROTECTED)
 }
 
-// elfTarget is what the file is for, as Go writes it if Go knows it.
+// elfTarget is the platform of the file, by Go's names if it has one.
 func elfTarget(f *elf.File) string {
 	machine := f.Machine.String()
 	for name, m := range machines {
@@ -79,13 +79,13 @@ func elfTarget(f *elf.File) string {
 		}
 	}
 	switch f.OSABI {
-	case elf.ELFOSABI_NONE, elf.ELFOSABI_LINUX: // the former is what most tools write
+	case elf.ELFOSABI_NONE, elf.ELFOSABI_LINUX: // most tools write the former
 		return "linux/" + machine
 	}
 	return f.OSABI.String() + "/" + machine
 }
 
-// elfObstacle says why this build cannot load the file.
+// elfObstacle returns why this build cannot load the file.
 func elfObstacle(f *elf.File) error {
 	want := "linux/" + goruntime.GOARCH
 	if _, ok := machines[goruntime.GOARCH]; !ok {

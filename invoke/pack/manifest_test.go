@@ -70,7 +70,7 @@ func TestManifest(t *testing.T) {
 
 func TestManifestRefuses(t *testing.T) {
 	t.Parallel()
-	for _, c := range [][3]string{ // what is replaced in fullManifest, by what, and the error
+	for _, c := range [][3]string{ // a part of fullManifest, its replacement, and the error
 		{`"format": 1`, `"format": 2`, "format: 2 is not known to this build"},
 		{`"format": 1`, `"format": 0`, "format: \"0\" is no value"},
 		{`"name": "full"`, `"name": "a/b"`, `name: "a/b": must be 1 to 128 letters`},
@@ -130,11 +130,11 @@ func TestManifestRefuses(t *testing.T) {
 	m.WASI.Directories = make([]Directory, maxDirectories+1)
 	require.ErrorContains(t, m.Validate(), "wasi.directories: 17 of them")
 	m.Name, m.Version = "", ""
-	require.Len(t, strings.Split(m.Validate().Error(), "\n"), 3, "everything that is wrong is said")
+	require.Len(t, strings.Split(m.Validate().Error(), "\n"), 3, "every problem is reported")
 }
 
-// The largest manifest that is valid can be registered with a worker, and fits
-// where manifests have to fit.
+// The functions of the largest valid manifest can be registered with a worker, and its JSON
+// is within the bound.
 func TestLargestManifest(t *testing.T) {
 	t.Parallel()
 	m, err := ParseManifest([]byte(fullManifest))
@@ -188,4 +188,25 @@ func FuzzManifest(f *testing.F) {
 		require.NoError(t, err)
 		require.Empty(t, cmp.Diff(m, again))
 	})
+}
+
+func TestMounts(t *testing.T) {
+	t.Parallel()
+	grants := map[string]Grant{"models": {Path: "/srv/models"}, "out": {"/srv/out", true}, "unasked": {"/srv", true}}
+	mounts, err := WASI{Directories: []Directory{{"out", true}, {"models", false}}}.Mounts(grants)
+	require.NoError(t, err)
+	require.Equal(t, []Mount{{"/out", "/srv/out", true}, {"/models", "/srv/models", false}}, mounts)
+	mounts, err = WASI{Directories: []Directory{{"out", false}}}.Mounts(grants)
+	require.NoError(t, err)
+	require.Equal(t, []Mount{{"/out", "/srv/out", false}}, mounts, "not more than it requests")
+	mounts, err = WASI{}.Mounts(grants)
+	require.NoError(t, err)
+	require.Empty(t, mounts)
+
+	mounts, err = WASI{Directories: []Directory{{"models", true}, {"out", true}, {"home", false}}}.Mounts(grants)
+	require.Empty(t, mounts, "all or nothing")
+	require.ErrorContains(t, err, `"models" to write, and this node gives it to read only`)
+	require.ErrorContains(t, err, `"home", which this node does not give`)
+	_, err = WASI{Directories: []Directory{{"models", false}}}.Mounts(nil)
+	require.ErrorContains(t, err, "does not give")
 }
