@@ -15,9 +15,9 @@ import (
 // machines are the processors by Go's names.
 var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 
-// check says what is wrong with a file that cannot be a shared object for this
-// machine. The loader calls some of these "No such file or directory", and crashes
-// for a file that was cut off.
+// check returns an error for a file that cannot be a shared object for this machine. The
+// loader reports some of these as "No such file or directory", and crashes on a file that
+// was cut off.
 func check(f io.ReaderAt, size int64) error {
 	var head [20]byte // as far as the machine; the same in both classes
 	if _, err := f.ReadAt(head[:], 0); err != nil && !errors.Is(err, io.EOF) {
@@ -49,8 +49,8 @@ func check(f io.ReaderAt, size int64) error {
 	return nil
 }
 
-// entries are the functions that an object defines for others, sorted. known is
-// false if the file does not tell, for lack of section headers.
+// entries are the functions that an object exports, sorted. known is false if the file has
+// no section headers.
 func entries(f io.ReaderAt) (names []string, known bool) {
 	file, err := elffile.Open(f)
 	if err != nil {
@@ -71,7 +71,7 @@ func entries(f io.ReaderAt) (names []string, known bool) {
 	return slices.Compact(names), true
 }
 
-// advice says what to do about what the loader said.
+// advice says what to do about an error of the loader.
 func advice(loader string) string {
 	switch {
 	case strings.Contains(loader, "Cannot allocate memory"):
@@ -90,7 +90,7 @@ func advice(loader string) string {
 	return "`ldd -r` says more about it"
 }
 
-// noEntry is the error about a function that is not there.
+// noEntry is the error about a missing function.
 func noEntry(object, entry string, names []string, known bool) error {
 	const most = 16 // names shown
 	s := fmt.Sprintf("native: %s has no function %q", object, entry)
