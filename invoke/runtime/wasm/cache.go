@@ -89,7 +89,10 @@ func (e *cacheEntry) verified() (entryFiles, error) {
 			return nil, errNotThere
 		}
 	}
-	files, err := e.files(err)
+	if err != nil {
+		return nil, err
+	}
+	files, err := e.files()
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +119,7 @@ func (e *cacheEntry) compile(ctx context.Context, m *Module, outline []byte, bef
 	if m.compiled, err = m.runtime.CompileModule(ctx, outline); err != nil {
 		return err
 	}
-	after, err := e.files(nil)
+	after, err := e.files()
 	if err != nil {
 		return err
 	}
@@ -131,11 +134,8 @@ func (e *cacheEntry) compile(ctx context.Context, m *Module, outline []byte, bef
 // entryFiles are the files of an entry, by their paths, without the sums.
 type entryFiles map[string]fs.FileInfo
 
-// files lists them, unless there was an error before.
-func (e *cacheEntry) files(err error) (entryFiles, error) {
-	if err != nil {
-		return nil, err
-	}
+// files lists them.
+func (e *cacheEntry) files() (entryFiles, error) {
 	found := entryFiles{}
 	return found, fs.WalkDir(os.DirFS(e.dir), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || name == sumsFile {
@@ -253,11 +253,11 @@ func (n *newEntry) fill(ctx context.Context, config Config, instrumented []byte)
 	if err := errors.Join(err, m.freeEngine()); err != nil {
 		return nil, err
 	}
-	whole, err := (&cacheEntry{n.root, n.whole()}).files(nil)
+	whole, err := (&cacheEntry{n.root, n.whole()}).files()
 	if err != nil {
 		return nil, err
 	}
-	small, err := entry.files(nil)
+	small, err := entry.files()
 	if err != nil {
 		return nil, err
 	}
@@ -279,7 +279,7 @@ func (e *cacheEntry) seal(outline []byte) error {
 	if err := os.WriteFile(filepath.Join(e.dir, outlineFile), outline, 0o600); err != nil {
 		return err
 	}
-	files, err := e.files(nil)
+	files, err := e.files()
 	if err != nil {
 		return err
 	}

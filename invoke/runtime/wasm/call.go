@@ -130,14 +130,14 @@ func (i *instance) report(entry, n int) error {
 	return errors.New(message)
 }
 
-// overstayed is the error of a call that exceeded its time limit.
-func (i *instance) overstayed() error {
+// timeLimitExceeded is the error of a call that exceeded its time limit.
+func (i *instance) timeLimitExceeded() error {
 	return &invoke.Error{Status: invoke.StatusDeadlineExceeded, Started: invoke.StartedYes,
 		Message: fmt.Sprintf("the function ran longer than its time limit, %v, and was ended", i.limit)}
 }
 
-// givenUp is the error of a call whose context has ended.
-func givenUp(err error) error {
+// contextEnded is the error of a call whose context has ended.
+func contextEnded(err error) error {
 	e := &invoke.Error{Status: invoke.StatusCanceled, Started: invoke.StartedYes, Err: err,
 		Message: "the function was ended because its caller is gone or gave up"}
 	if errors.Is(err, context.DeadlineExceeded) {

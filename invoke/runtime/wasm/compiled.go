@@ -146,7 +146,7 @@ func (m *Module) tryCompiled(ctx context.Context, code []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	files, err := e.files(nil)
+	files, err := e.files()
 	if err != nil {
 		return err
 	}

@@ -112,9 +112,9 @@ func (i *instance) inspect(s uint64, now time.Time) {
 	}
 	switch err := i.ctx.Err(); {
 	case err != nil:
-		i.fate = givenUp(err)
+		i.fate = contextEnded(err)
 	case i.limit > 0 && now.Sub(i.since) >= i.limit:
-		i.fate = i.overstayed()
+		i.fate = i.timeLimitExceeded()
 	default:
 		i.state.Store(s)
 		return
