@@ -12,9 +12,6 @@ import (
 	"github.com/rfaas-go/rfaas/internal/elffile"
 )
 
-// machines are the processors by Go's names.
-var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
-
 // check returns an error for a file that cannot be a shared object for this machine. The
 // loader reports some of these as "No such file or directory", and crashes on a file that
 // was cut off.
@@ -31,7 +28,7 @@ func check(f io.ReaderAt, size int64) error {
 	if data == elf.ELFDATA2MSB {
 		kind, machine = elf.Type(uint16(head[17])|uint16(head[16])<<8), elf.Machine(uint16(head[19])|uint16(head[18])<<8)
 	}
-	switch want := machines[runtime.GOARCH]; {
+	switch want := elffile.Machines[runtime.GOARCH]; {
 	case machine != want || class != elf.ELFCLASS64 || data != elf.ELFDATA2LSB:
 		return fmt.Errorf("built for another machine (%v, %v, %v), this one is %v; build it for %s", machine, class, data, want, runtime.GOARCH)
 	case kind != elf.ET_DYN:
@@ -60,10 +57,8 @@ func entries(f io.ReaderAt) (names []string, known bool) {
 	if err != nil {
 		return nil, false
 	}
-	const indirect = elf.STT_LOOS // STT_GNU_IFUNC: a function chosen when it is loaded
 	for _, s := range symbols {
-		kind, bind := elf.ST_TYPE(s.Info), elf.ST_BIND(s.Info)
-		if (kind == elf.STT_FUNC || kind == indirect) && (bind == elf.STB_GLOBAL || bind == elf.STB_WEAK) && s.Section != elf.SHN_UNDEF {
+		if elffile.Exports(s) {
 			names = append(names, s.Name)
 		}
 	}
