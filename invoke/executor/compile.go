@@ -112,14 +112,14 @@ func (x *execution) compile(ctx context.Context, c *Compilation) error {
 			strings.Join(slices.Sorted(maps.Keys(x.host.Compilers)), ", "))
 	}
 	if len(x.files) != 2 {
-		return errors.New("code and a place for what it is compiled to were expected")
+		return errors.New("code and a file for the compiled code were expected")
 	}
 	compiled, err := compiler(ctx, Code{File: x.files[0], MemoryBytes: c.MemoryBytes})
 	if err != nil {
 		return err
 	}
 	if _, err := io.Copy(x.files[1], bytes.NewReader(compiled)); err != nil {
-		return fmt.Errorf("what it was compiled to, %d bytes: %w", len(compiled), err)
+		return fmt.Errorf("writing the compiled code, %d bytes: %w", len(compiled), err)
 	}
 	return x.control.send(answer{})
 }

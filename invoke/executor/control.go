@@ -91,7 +91,7 @@ type answer struct {
 const maxMessageBytes = 128 << 10
 
 // errNonsense means that the executor does not keep to the protocol.
-var errNonsense = errors.New("an answer was expected, and something else came")
+var errNonsense = errors.New("an answer was expected, but another message came")
 
 // maxFiles is how many descriptors a message can carry.
 const maxFiles = 3

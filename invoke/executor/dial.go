@@ -76,7 +76,7 @@ func (e *Executor) Admit(ctx context.Context, r *transport.Request) error {
 	}
 	if err != nil {
 		stream.Close() // ends a relay, too
-		return fmt.Errorf("executor (process %d): handing %v to it: %w", e.PID(), r.Peer(), err)
+		return fmt.Errorf("executor (process %d): passing %v to it: %w", e.PID(), r.Peer(), err)
 	}
 	return nil
 }

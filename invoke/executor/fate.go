@@ -68,7 +68,7 @@ func (f Fate) String() string {
 	case ProtocolViolation:
 		s = "killed because it wrote to the connection of its supervisor"
 	case Abandoned:
-		return fmt.Sprintf("ended because function %q went on for %v after its caller had given up", f.Function, cancelGrace)
+		return fmt.Sprintf("ended because function %q continued for %v after its caller had given up", f.Function, cancelGrace)
 	case LimitExceeded:
 		s = "killed because it had " + f.Excess
 	case Disconnected:

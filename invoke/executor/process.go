@@ -242,7 +242,7 @@ func (e *Executor) setUp(ctx context.Context, setup *Setup) error {
 	}
 	// Only before it has loaded code is its report to be believed.
 	if a.Confined == nil {
-		return fmt.Errorf("executor (process %d): %w: it does not say how", e.PID(), confine.ErrNotConfined)
+		return fmt.Errorf("executor (process %d): %w: it sent no report", e.PID(), confine.ErrNotConfined)
 	}
 	e.confined.Entered(*a.Confined)
 	return nil

@@ -233,7 +233,7 @@ func (s *Supervisor) spawn(cores []int, policy *confine.Policy) (*Executor, erro
 	s.ending.Go(func() {
 		<-e.ended
 		if e.remains != nil {
-			s.log.Warn("an executor has left something", "process", e.PID(), "reason", e.remains)
+			s.log.Warn("an executor was not cleaned up", "process", e.PID(), "reason", e.remains)
 		}
 		s.log.Info("executor ended", "process", e.PID(), "how", e.fate.String())
 		s.mu.Lock()
@@ -263,6 +263,6 @@ func (s *Supervisor) Close(grace time.Duration) {
 		return
 	}
 	if err := s.host.Close(); err != nil {
-		s.log.Warn("what isolated executors was not removed", "reason", err)
+		s.log.Warn("control groups or files of executors were not removed", "reason", err)
 	}
 }

@@ -53,7 +53,7 @@ func TestGivenUp(t *testing.T) {
 	require.ErrorIs(t, err, invoke.ErrWorkerGone, "it is queued behind the abandoned call")
 	fate := requireEnds(t, e)
 	require.Equal(t, Fate{Cause: Abandoned, ExitStatus: exitAbandoned, Function: "forever"}, fate)
-	require.Contains(t, fate.Err().Error(), `the executor ended because function "forever" went on for 250ms after its caller had given up`)
+	require.Contains(t, fate.Err().Error(), `the executor ended because function "forever" continued for 250ms after its caller had given up`)
 	require.ErrorIs(t, fate.Err(), invoke.ErrCanceled)
 }
 

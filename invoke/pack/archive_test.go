@@ -113,9 +113,9 @@ func TestEveryBitCounts(t *testing.T) {
 		}
 	}
 	_, _, err = readAll(bytes.NewReader(append(slices.Clone(data), 0)))
-	require.ErrorContains(t, err, "something behind the end")
+	require.ErrorContains(t, err, "data follows the end")
 	_, _, err = readAll(bytes.NewReader(append(slices.Clone(data), make([]byte, 10*blockBytes)...)))
-	require.ErrorContains(t, err, "something behind the end")
+	require.ErrorContains(t, err, "data follows the end")
 }
 
 // entry is a file of an archive made for a test.
@@ -157,38 +157,38 @@ func TestReaderRefuses(t *testing.T) {
 	_, _, err := readAll(bytes.NewReader(assemble(first, code)))
 	require.NoError(t, err)
 	for want, data := range map[string][]byte{
-		"does not begin with manifest":     make([]byte, endBytes),
-		"is cut off":                       {},
-		"this is no package":               []byte("text"),
-		"no header of a file":              append([]byte(manifestFile), make([]byte, 2048)...),
-		"it does not begin with":           assemble(code, first),
-		`"manifest.json" is there twice`:   assemble(first, code, first),
-		`"code.wasm" is there twice`:       assemble(first, code, code),
-		`"a" follows "code.wasm"`:          assemble(first, code, regular("a", "")),
-		`"a" is a file and a folder`:       assemble(first, regular("a", ""), regular("a-b", ""), regular("a/b", "")),
-		`"a/b" is a file and a folder`:     assemble(first, regular("a/b", ""), regular("a/b/c", ""), code),
-		`the module "code.wasm"`:           assemble(many...),
-		`"../x": no part of it`:            assemble(first, regular("../x", "")),
-		`"a/../../x": no part of it`:       assemble(first, regular("a/../../x", "")),
-		`".hidden": no part of it`:         assemble(first, regular(".hidden", "")),
-		`"/etc/passwd": must be relative`:  assemble(first, regular("/etc/passwd", "")),
-		`"a//b": must be relative`:         assemble(first, regular("a//b", "")),
-		`"a/": must be relative`:           assemble(first, regular("a/", "")),
-		`must be printable ASCII`:          assemble(first, regular("a\\b", "")),
-		`must be printable`:                assemble(first, regular("a\nb", "")),
-		`must be 1 to 100 bytes`:           assemble(first, regular("", "")),
-		`is a symbolic link`:               assemble(first, changed(&tar.Header{Name: "a", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"})),
-		`is a hard link`:                   assemble(first, changed(&tar.Header{Name: "a", Typeflag: tar.TypeLink, Linkname: "b"})),
-		`is a device`:                      assemble(first, changed(&tar.Header{Name: "a", Typeflag: tar.TypeChar})),
-		`is a folder`:                      assemble(first, changed(&tar.Header{Name: "a/", Typeflag: tar.TypeDir})),
-		`is a named pipe`:                  assemble(first, changed(&tar.Header{Name: "a", Typeflag: tar.TypeFifo})),
-		`is an extended header`:            assemble(first, changed(&tar.Header{Name: "é", Typeflag: tar.TypeReg, Format: tar.FormatPAX})),
-		`the header of "a" is not as`:      assemble(first, changed(&tar.Header{Name: "a", Mode: 0o755})),
-		`the header of "b" is not as`:      assemble(first, changed(&tar.Header{Name: "b", Mode: 0o444, Uid: 1})),
-		"formatted otherwise":              assemble(regular(manifestFile, " "+string(manifest.JSON())), code),
-		`"huge" has 8589934591 bytes`:      assemble(first, entry{header("huge", 8<<30-1), ""}),
-		"manifest.json has 4194305 bytes:": assemble(entry{header(manifestFile, maxManifestBytes+1), ""}),
-		"more than 4096 files":             assemble(append([]entry{first}, tooMany()...)...),
+		"does not begin with manifest":       make([]byte, endBytes),
+		"is cut off":                         {},
+		"this is not a package":              []byte("text"),
+		"no header of a file":                append([]byte(manifestFile), make([]byte, 2048)...),
+		"it does not begin with":             assemble(code, first),
+		`"manifest.json" appears twice`:      assemble(first, code, first),
+		`"code.wasm" appears twice`:          assemble(first, code, code),
+		`"a" follows "code.wasm"`:            assemble(first, code, regular("a", "")),
+		`"a" is a file and a folder`:         assemble(first, regular("a", ""), regular("a-b", ""), regular("a/b", "")),
+		`"a/b" is a file and a folder`:       assemble(first, regular("a/b", ""), regular("a/b/c", ""), code),
+		`the module "code.wasm"`:             assemble(many...),
+		`"../x": no part of it`:              assemble(first, regular("../x", "")),
+		`"a/../../x": no part of it`:         assemble(first, regular("a/../../x", "")),
+		`".hidden": no part of it`:           assemble(first, regular(".hidden", "")),
+		`"/etc/passwd": must be relative`:    assemble(first, regular("/etc/passwd", "")),
+		`"a//b": must be relative`:           assemble(first, regular("a//b", "")),
+		`"a/": must be relative`:             assemble(first, regular("a/", "")),
+		`must be printable ASCII`:            assemble(first, regular("a\\b", "")),
+		`must be printable`:                  assemble(first, regular("a\nb", "")),
+		`must be 1 to 100 bytes`:             assemble(first, regular("", "")),
+		`is a symbolic link`:                 assemble(first, changed(&tar.Header{Name: "a", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"})),
+		`is a hard link`:                     assemble(first, changed(&tar.Header{Name: "a", Typeflag: tar.TypeLink, Linkname: "b"})),
+		`is a device`:                        assemble(first, changed(&tar.Header{Name: "a", Typeflag: tar.TypeChar})),
+		`is a folder`:                        assemble(first, changed(&tar.Header{Name: "a/", Typeflag: tar.TypeDir})),
+		`is a named pipe`:                    assemble(first, changed(&tar.Header{Name: "a", Typeflag: tar.TypeFifo})),
+		`is an extended header`:              assemble(first, changed(&tar.Header{Name: "é", Typeflag: tar.TypeReg, Format: tar.FormatPAX})),
+		`the header of "a" is not canonical`: assemble(first, changed(&tar.Header{Name: "a", Mode: 0o755})),
+		`the header of "b" is not canonical`: assemble(first, changed(&tar.Header{Name: "b", Mode: 0o444, Uid: 1})),
+		"not in canonical form":              assemble(regular(manifestFile, " "+string(manifest.JSON())), code),
+		`"huge" has 8589934591 bytes`:        assemble(first, entry{header("huge", 8<<30-1), ""}),
+		"manifest.json has 4194305 bytes:":   assemble(entry{header(manifestFile, maxManifestBytes+1), ""}),
+		"more than 4096 files":               assemble(append([]entry{first}, tooMany()...)...),
 	} {
 		_, _, err := readAll(bytes.NewReader(data))
 		require.ErrorContains(t, err, want)

@@ -77,7 +77,7 @@ func TestForeignSharedObjects(t *testing.T) {
 	refused("is damaged, or no ELF file", func(b []byte) []byte { b[4] = 7; return b })
 	refused("is damaged, or no ELF file", func(b []byte) []byte { return b[:20] })
 	refused("is damaged, or no ELF file", func(b []byte) []byte { return b[:len(b)-100] })
-	refused("this is no package", func([]byte) []byte { return bytes.Repeat([]byte("no code"), 100) })
+	refused("this is not a package", func([]byte) []byte { return bytes.Repeat([]byte("no code"), 100) })
 
 	main := "int main(void) { return 0; }"
 	_, err = Open(compile(t, "program", main, "-pie", "-fPIE"))
@@ -106,7 +106,7 @@ func TestWasmModule(t *testing.T) {
 	alone := func(section []byte) []byte { return append([]byte(wasmfile.Header), section...) }
 	for want, data := range map[string][]byte{
 		`exports "echo" twice`:              plumbed(export{"echo", 0, 1}, export{"echo", 0, 1}),
-		`a function that is not there`:      plumbed(export{"echo", 0, 4}),
+		`a function that does not exist`:    plumbed(export{"echo", 0, 4}),
 		"must export its memory":            module(export{"echo", 0, 1}),
 		"the code has no entry points":      plumbed(),
 		"components are not supported":      []byte("\x00asm\x0d\x00\x01\x00"),

@@ -94,7 +94,7 @@ func TestPutRefuses(t *testing.T) {
 	_, err = c.Put(bytes.NewReader(data[:len(data)-1]), p.Digest())
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	_, err = c.Put(bytes.NewReader(append(bytes.Clone(data), 0)), p.Digest())
-	require.ErrorContains(t, err, "behind the end")
+	require.ErrorContains(t, err, "follows the end")
 	_, err = c.Put(nothing, p.Digest())
 	require.ErrorContains(t, err, "was read")
 	_, err = newCache(t, p.Size()-1).Put(bytes.NewReader(data), p.Digest())

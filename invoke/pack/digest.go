@@ -47,5 +47,5 @@ func (d Digest) check(wanted Digest) error {
 	if wanted.IsZero() || d == wanted {
 		return nil
 	}
-	return fmt.Errorf("pack: wanted %v, got %v: %w; it was damaged or exchanged on its way: fetch it again", wanted, d, ErrDigest)
+	return fmt.Errorf("pack: wanted %v, got %v: %w; it was damaged or replaced in transit: fetch it again", wanted, d, ErrDigest)
 }

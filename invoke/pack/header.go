@@ -59,12 +59,12 @@ var kinds = map[byte]string{
 // notCanonical says why a header is not valid.
 func notCanonical(b *block, name string) error {
 	if string(b[257:262]) != "ustar" {
-		return fmt.Errorf("there is no header of a file: this is no package, or it is damaged")
+		return fmt.Errorf("there is no header of a file: this is not a package, or it is damaged")
 	}
 	if kind, ok := kinds[b[156]]; ok {
 		return fmt.Errorf("%s is %s: packages have regular files only; make them with 'rfaas pack'", shown(name), kind)
 	}
-	return fmt.Errorf("the header of %s is not as packages have it: it is damaged, or another program made the archive; make packages with 'rfaas pack'", shown(name))
+	return fmt.Errorf("the header of %s is not canonical: it is damaged, or another program made the archive; make packages with 'rfaas pack'", shown(name))
 }
 
 // padding is how many zeros follow the content of a file.

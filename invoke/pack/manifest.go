@@ -195,7 +195,7 @@ func (m *Manifest) validateWASI(wrong func(where, format string, args ...any)) {
 			wrong(where, "%w", err)
 		}
 		if taken[d.Name] {
-			wrong(where, "%q is there twice: name a directory once", d.Name)
+			wrong(where, "%q appears twice: name a directory once", d.Name)
 		}
 		taken[d.Name] = true
 	}

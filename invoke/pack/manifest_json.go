@@ -101,7 +101,7 @@ func (w *walker) value(t reflect.Type, path string) error {
 	}
 	switch {
 	case token == nil:
-		return fmt.Errorf("%s: null is no value; leave it out for the default", where)
+		return fmt.Errorf("%s: null is not a value; leave it out for the default", where)
 	case token == json.Delim('{') && t.Kind() == reflect.Struct && t != reflect.TypeFor[Duration]():
 		return w.object(t, path)
 	case token == json.Delim('[') && t.Kind() == reflect.Slice:
@@ -124,7 +124,7 @@ func (w *walker) value(t reflect.Type, path string) error {
 func (w *walker) scalar(token json.Token, path string) error {
 	text := fmt.Sprint(token)
 	if n, ok := token.(json.Number); ok && n == "0" || text == "" {
-		return fmt.Errorf("%s: %q is no value; leave it out for the default", path, text)
+		return fmt.Errorf("%s: %q is not a value; leave it out for the default", path, text)
 	}
 	if path == "time_limit" {
 		var d Duration
@@ -154,9 +154,9 @@ func (w *walker) object(t reflect.Type, path string) error {
 		field, ok := fields[name]
 		switch {
 		case !ok && slices.Contains(known, name):
-			return fmt.Errorf("%s%s: is there twice: remove one", path, name)
+			return fmt.Errorf("%s%s: appears twice: remove one", path, name)
 		case !ok:
-			return fmt.Errorf("%s%s: is no field; there are: %s", path, shown(name), strings.Join(known, ", "))
+			return fmt.Errorf("%s%s: is not a field; there are: %s", path, shown(name), strings.Join(known, ", "))
 		}
 		delete(fields, name)
 		if err := w.value(field, path+name); err != nil {

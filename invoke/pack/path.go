@@ -57,7 +57,7 @@ func (o *order) next(name string) error {
 	}
 	switch {
 	case name == manifestFile || name == o.last:
-		return fmt.Errorf("%q is there twice", name)
+		return fmt.Errorf("%q appears twice", name)
 	case name < o.last:
 		return fmt.Errorf("%q follows %q: must be sorted by name", name, o.last)
 	}

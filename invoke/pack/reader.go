@@ -30,7 +30,7 @@ func newReader(in io.Reader, most int64) (*reader, error) {
 	r := &reader{in: bufio.NewReaderSize(in, 64<<10), hash: sha256.New(), most: min(most, maxArchiveBytes)}
 	// A short file of another kind should not be reported as cut off.
 	if start, _ := r.in.Peek(len(manifestFile)); !strings.HasPrefix(manifestFile, string(start)) {
-		return nil, r.wrong(fmt.Errorf("it does not begin with %s: this is no package", manifestFile))
+		return nil, r.wrong(fmt.Errorf("it does not begin with %s: this is not a package", manifestFile))
 	}
 	size, err := r.begin()
 	if err != nil {
@@ -53,7 +53,7 @@ func newReader(in io.Reader, most int64) (*reader, error) {
 func parseCanonical(data []byte) (Manifest, error) {
 	m, err := ParseManifest(data)
 	if err == nil && !bytes.Equal(m.JSON(), data) {
-		err = errors.New("pack: manifest: it is formatted otherwise than in packages, or incomplete: make packages with 'rfaas pack'")
+		err = errors.New("pack: manifest: it is not in canonical form, or incomplete: make packages with 'rfaas pack'")
 	}
 	return m, err
 }
@@ -115,14 +115,14 @@ func (r *reader) end() error {
 		return err
 	}
 	if b != zeros {
-		return r.wrong(errors.New("there is something behind the end: it is damaged"))
+		return r.wrong(errors.New("data follows the end: it is damaged"))
 	}
 	if !r.order.taken[r.manifest.Module] {
-		return r.wrong(fmt.Errorf("the module %q of the manifest is not there", r.manifest.Module))
+		return r.wrong(fmt.Errorf("the module %q of the manifest is missing", r.manifest.Module))
 	}
 	switch _, err := r.in.ReadByte(); {
 	case err == nil:
-		return r.wrong(errors.New("there is something behind the end: cut it off if you trust it, or fetch the package again"))
+		return r.wrong(errors.New("data follows the end: cut it off if you trust it, or fetch the package again"))
 	case err != io.EOF:
 		return r.wrong(err)
 	}

@@ -101,7 +101,7 @@ func (m *wasmModule) code() (*Code, error) {
 		}
 		alloc = alloc || e.Name == wasmfile.AllocExport
 		if int64(e.Index) >= int64(len(m.functions)) || int64(m.functions[e.Index]) >= int64(len(m.types)) {
-			return nil, fmt.Errorf("is damaged: the export %s is a function that is not there", shown(e.Name))
+			return nil, fmt.Errorf("is damaged: the export %s is a function that does not exist", shown(e.Name))
 		}
 		if m.types[m.functions[e.Index]] && wasmfile.IsEntry(e.Name) {
 			code.EntryPoints = append(code.EntryPoints, e.Name)

@@ -140,7 +140,7 @@ func delegate(dir string, wanted []string) error {
 		}
 		if err := os.WriteFile(file, []byte("+"+c), 0); err != nil {
 			if errors.Is(err, unix.EBUSY) {
-				return fmt.Errorf("%w: this group has processes, so that it cannot divide itself; start the supervisor with systemd-run -p Delegate=yes in a group whose parent is free, or name a group in HostConfig.Cgroup", err)
+				return fmt.Errorf("%w: this group has processes, so that it cannot have groups with limits; start the supervisor with systemd-run -p Delegate=yes in a group whose parent is free, or name a group in HostConfig.Cgroup", err)
 			}
 			return err
 		}

@@ -385,7 +385,7 @@ func TestRequired(t *testing.T) {
 	p.Require, p.Without = []Measure{Seccomp}, []Measure{Seccomp}
 	r := launch(t, h, "enter", p)
 	require.False(t, r.end(t).Success())
-	require.Contains(t, r.errs.String(), "seccomp-filter is required: the policy is without it")
+	require.Contains(t, r.errs.String(), "seccomp-filter is required: the policy excludes it")
 
 	if !isRoot() {
 		p = policyFor(h)

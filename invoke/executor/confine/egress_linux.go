@@ -187,5 +187,5 @@ func testEgress() error {
 	case err != nil:
 		return fmt.Errorf("testing the packet filter on the loopback: %w: ip link set lo up", err)
 	}
-	return errors.New("packets get out all the same: before Linux 5.16 control groups of version 1 for net_cls or net_prio, if somebody has made one, keep a socket's group of version 2 from being known")
+	return errors.New("packets are not filtered: before Linux 5.16, control groups of version 1 for net_cls or net_prio hide a socket's group of version 2")
 }

@@ -328,5 +328,5 @@ func TestEgressLacking(t *testing.T) {
 		require.Contains(t, r.Report().Detail(Egress), "run the supervisor as root")
 	}
 	p.Egress = false
-	require.Contains(t, launch(t, h, "wait", p).Report().Detail(Egress), "without it")
+	require.Contains(t, launch(t, h, "wait", p).Report().Detail(Egress), "excludes it")
 }

@@ -56,7 +56,7 @@ func (h *handover) startAnew() error {
 	if err := os.Setenv(handoverName, string(text)); err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: starting the program anew: %w", ErrNotConfined, unix.Exec(ownProgram, os.Args, os.Environ()))
+	return fmt.Errorf("%w: restarting the program: %w", ErrNotConfined, unix.Exec(ownProgram, os.Args, os.Environ()))
 }
 
 var enterOnce sync.Once
@@ -144,7 +144,7 @@ func (h *handover) restrict(p *Policy) (Report, error) {
 // verify checks that the process is what its Host prepared.
 func (h *handover) verify(r *Report) {
 	if r.Applied(UID) && (os.Getuid() != h.UID || os.Geteuid() != h.UID || h.UID == 0) {
-		r.note(UID, "", fmt.Errorf("it is %d, and was to be %d", os.Getuid(), h.UID))
+		r.note(UID, "", fmt.Errorf("it is %d instead of %d", os.Getuid(), h.UID))
 	}
 	own, err := ownGroups()
 	if err == nil && !inGroups(own, h.Groups) {

@@ -123,7 +123,7 @@ func (h *Host) sweep(folder string) error {
 	}
 	// Without the right to remove groups, a Host has not created any either.
 	if err != nil && isRoot() && !errors.Is(err, unix.EROFS) {
-		return fmt.Errorf("confine: what a supervisor has left that is gone: %w", err)
+		return fmt.Errorf("confine: removing what an ended supervisor has left: %w", err)
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func probeNamespaces(list []mount, uid int) error {
 	}
 	const restricted = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 	if n, err := readInt(restricted, ""); err == nil && n != 0 && !isRoot() {
-		return fmt.Errorf("AppArmor keeps users other than root from namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile")
+		return fmt.Errorf("AppArmor forbids namespaces to users other than root: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile")
 	}
 	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if isRoot() {

@@ -73,7 +73,7 @@ func (r Report) LogValue() slog.Value {
 }
 
 // errNotWanted is the reason for measures that a policy excludes or has no value for.
-var errNotWanted = errors.New("the policy is without it")
+var errNotWanted = errors.New("the policy excludes it")
 
 // note enters the outcome of a measure.
 func (r *Report) note(m Measure, detail string, err error) {

@@ -50,7 +50,7 @@ func (c Config) withDefaults() (Config, error) {
 	case c.ResultBytes < 1 || c.ResultBytes > maxResultBytes:
 		return c, fmt.Errorf("native: results of up to %d bytes; 1 to %d are possible", c.ResultBytes, maxResultBytes)
 	case c.DirectBytes < 0:
-		return c, fmt.Errorf("native: outputs are handed over from %d bytes on; 0 means never", c.DirectBytes)
+		return c, fmt.Errorf("native: outputs are passed directly from %d bytes on; 0 means never", c.DirectBytes)
 	}
 	return c, nil
 }

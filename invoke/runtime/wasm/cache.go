@@ -101,7 +101,7 @@ func (e *cacheEntry) verified() (entryFiles, error) {
 
 // remove removes an unusable entry.
 func (e *cacheEntry) remove(reason error) {
-	slog.Warn("compiled WebAssembly code in the cache cannot be used; it is made anew", "folder", e.dir, "error", reason)
+	slog.Warn("compiled WebAssembly code in the cache cannot be used; it is compiled again", "folder", e.dir, "error", reason)
 	if err := os.RemoveAll(e.dir); err != nil {
 		slog.Warn("compiled WebAssembly code in the cache cannot be removed", "folder", e.dir, "error", err)
 	}
@@ -167,7 +167,7 @@ func (f entryFiles) sums() (string, error) {
 func (f entryFiles) check(want string) error {
 	got, err := f.sums()
 	if err == nil && got != want {
-		err = errors.New("it is damaged, or only a part")
+		err = errors.New("it is damaged or incomplete")
 	}
 	return err
 }

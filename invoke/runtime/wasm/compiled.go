@@ -43,7 +43,7 @@ func Compile(ctx context.Context, code []byte, config Config) (compiled []byte, 
 		return nil, nil
 	}
 	if compiled, err = cacheEntryOf(config.CacheDir, code).pack(); err != nil {
-		return nil, fmt.Errorf("wasm: %s: what was compiled is not there: %w", config.Name, err)
+		return nil, fmt.Errorf("wasm: %s: the compiled code is missing: %w", config.Name, err)
 	}
 	return compiled, nil
 }

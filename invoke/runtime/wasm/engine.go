@@ -13,7 +13,7 @@ import (
 )
 
 // errNoCompiler means that modules can only be interpreted on this machine.
-var errNoCompiler = errors.New("there is no compiler here")
+var errNoCompiler = errors.New("there is no compiler for this machine")
 
 // startCompiler makes wazero's runtime with its compiler. wazero could choose the engine
 // itself, but does not report its choice.

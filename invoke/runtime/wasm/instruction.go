@@ -128,7 +128,7 @@ func (r *reader) misc(at int) {
 		r.U32()
 		r.U32()
 	case sub == miscTableGrow:
-		r.FailAt(at, errors.New("the instruction table.grow is not allowed: no limit would bind it"))
+		r.FailAt(at, errors.New("the instruction table.grow is not allowed: no limit would bound it"))
 	default:
 		r.unknown(at, fmt.Sprintf("%#x %d", opMisc, sub))
 	}

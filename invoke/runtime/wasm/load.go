@@ -113,7 +113,7 @@ func (m *Module) imports(ctx context.Context) error {
 	for _, f := range m.compiled.ImportedFunctions() {
 		module, name, _ := f.Import()
 		if module != wasi_snapshot_preview1.ModuleName {
-			return fmt.Errorf("wasm: %s: it imports %s.%s, which there is not: a module may import functions of %s and nothing else",
+			return fmt.Errorf("wasm: %s: it imports %s.%s, which does not exist: a module may import functions of %s and nothing else",
 				m.config.Name, module, name, wasi_snapshot_preview1.ModuleName)
 		}
 		needed = true

@@ -209,7 +209,7 @@ func (m *Module) Close() error {
 			i.state.Store(phaseIdle)
 		}
 		m.mu.Unlock()
-		return fmt.Errorf("wasm: %s: close: a function of it runs; end its calls before", m.config.Name)
+		return fmt.Errorf("wasm: %s: close: a function is running; end its calls first", m.config.Name)
 	}
 	m.closed = true
 	m.mu.Unlock()

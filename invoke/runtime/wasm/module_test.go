@@ -113,7 +113,7 @@ func TestBusyAndClose(t *testing.T) {
 	<-ctx.asked
 	_, err = entryPoint(t, m, "echo")(t.Context(), nil, nil)
 	require.ErrorIs(t, err, invoke.ErrBusy)
-	require.ErrorContains(t, m.Close(), "a function of it runs")
+	require.ErrorContains(t, m.Close(), "a function is running")
 	close(ctx.end)
 	require.ErrorIs(t, <-ended, invoke.ErrCanceled)
 	afterwards(t, m)
