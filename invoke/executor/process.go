@@ -297,20 +297,25 @@ func (e *Executor) Ended() <-chan struct{} { return e.ended }
 
 // Fate returns how the process ended; ok is false while it has not.
 func (e *Executor) Fate() (f Fate, ok bool) {
+	if !e.hasEnded() {
+		return Fate{}, false
+	}
+	return e.fate, true
+}
+
+func (e *Executor) hasEnded() bool {
 	select {
 	case <-e.ended:
-		return e.fate, true
+		return true
 	default:
-		return Fate{}, false
+		return false
 	}
 }
 
 // CPUTime is the processor time of the process so far, by the kernel's count.
 func (e *Executor) CPUTime() time.Duration {
-	select {
-	case <-e.ended:
+	if e.hasEnded() {
 		return e.cpu
-	default:
 	}
 	// The clock of a process: see clock_getcpuclockid(3).
 	const scheduled = 2
@@ -324,12 +329,10 @@ func (e *Executor) CPUTime() time.Duration {
 // Remains returns, once the process has ended, what of it could not be removed: processes
 // that it has started, control groups.
 func (e *Executor) Remains() error {
-	select {
-	case <-e.ended:
-		return e.remains
-	default:
+	if !e.hasEnded() {
 		return nil
 	}
+	return e.remains
 }
 
 // Kill ends the process at once. It does not wait for its end.

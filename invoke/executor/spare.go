@@ -15,12 +15,10 @@ func (s *Supervisor) takeSpare(o *Order) *Executor {
 		e := s.spares[0]
 		s.spares = slices.Delete(s.spares, 0, 1)
 		time.AfterFunc(replaceDelay, s.lookAfterSpares)
-		select {
-		case <-e.ended:
-			e.discard()
-		default:
+		if !e.hasEnded() {
 			return e
 		}
+		e.discard()
 	}
 	return nil
 }
@@ -84,13 +82,11 @@ func (s *Supervisor) missing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.spares = slices.DeleteFunc(s.spares, func(e *Executor) bool {
-		select {
-		case <-e.ended:
-			e.discard()
-			return true
-		default:
+		if !e.hasEnded() {
 			return false
 		}
+		e.discard()
+		return true
 	})
 	return !s.closed && len(s.spares) < s.cfg.Spares
 }

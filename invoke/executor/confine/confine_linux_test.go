@@ -38,8 +38,12 @@ func unpreparedHere() []Measure {
 	return nil
 }
 
-func newHost(t *testing.T) *Host {
-	h, err := NewHost(testHost())
+func newHost(t *testing.T) *Host { return startHost(t, testHost()) }
+
+// startHost makes a Host for the length of the test.
+func startHost(t *testing.T, cfg HostConfig) *Host {
+	t.Helper()
+	h, err := NewHost(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, h.Close()) })
 	return h
@@ -491,9 +495,7 @@ func TestSupervisorKilled(t *testing.T) {
 			log := new(bytes.Buffer)
 			cfg := testHost()
 			cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
-			next, err := NewHost(cfg)
-			require.NoError(t, err)
-			defer next.Close()
+			startHost(t, cfg)
 			require.Empty(t, left(t, fields[0]))
 			if without != "" {
 				require.Contains(t, log.String(), "removed temporary files")

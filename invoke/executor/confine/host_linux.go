@@ -16,23 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HostConfig describes a Host. The zero value works on most machines.
-type HostConfig struct {
-	// Cgroup is the control group to create groups in, as a path from the root of its
-	// hierarchy, the same in each. Default: the group of this process, else the root.
-	Cgroup string
-	// FirstUID and UIDs are the user ids that root gives to processes. Nothing else on
-	// the machine may use them. Default: 1024 ids from 1,900,000,000 on, a range that no
-	// distribution, service manager or container engine uses.
-	FirstUID, UIDs int
-	// LockFolder is where the Hosts of root lock user ids and their journals. Those of
-	// other users have their journals in the folder for temporary files. Default:
-	// /run/rfaas-confine.
-	LockFolder string
-	// Logger gets a warning about what other Hosts have left. It may be nil.
-	Logger *slog.Logger
-}
-
 // Host prepares the processes of a supervisor. Its methods may be called concurrently.
 type Host struct {
 	cfg     HostConfig

@@ -243,9 +243,7 @@ func TestProbeAmongSweeps(t *testing.T) {
 	}
 	cfg, said := among(t)
 	cfg.Cgroup = "/there is none" // to save time
-	h, err := NewHost(cfg)
-	require.NoError(t, err)
-	defer h.Close()
+	h := startHost(t, cfg)
 	needNamespaces(t, h)
 	sweeper, err := newUIDPool(cfg.LockFolder, cfg.FirstUID, cfg.UIDs)
 	require.NoError(t, err)
@@ -292,16 +290,12 @@ func TestLastUID(t *testing.T) {
 	}
 	cfg, _ := among(t)
 	cfg.UIDs = 1
-	h, err := NewHost(cfg)
-	require.NoError(t, err)
-	defer h.Close()
+	h := startHost(t, cfg)
 	needNamespaces(t, h)
 	p, err := h.Prepare(exec.Command("/proc/self/exe"), Policy{})
 	require.NoError(t, err)
 	defer p.Close()
-	other, err := NewHost(cfg) // while no id is free
-	require.NoError(t, err)
-	defer other.Close()
+	other := startHost(t, cfg) // while no id is free
 	_, err = p.Close()
 	require.NoError(t, err)
 	q, err := other.Prepare(exec.Command("/proc/self/exe"), Policy{})

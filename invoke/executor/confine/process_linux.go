@@ -37,13 +37,6 @@ type Process struct {
 	memory int64 // the limit
 }
 
-// Usage is what a process's control groups have counted.
-type Usage struct {
-	OOMKills     int64 // processes killed because the group's memory was used up
-	PeakBytes    int64 // of memory; 0 if the kernel does not count it
-	TasksRefused int64 // threads and processes beyond the limit
-}
-
 // handover is what the Host passes to a process, in its environment.
 type handover struct {
 	Policy     Policy

@@ -118,3 +118,10 @@ func (r Report) missing(p *Policy, among []Measure) error {
 // ErrNotConfined is wrapped by errors about required measures that could not be
 // applied.
 var ErrNotConfined = errors.New("confine: not confined")
+
+// Usage is what a process's control groups have counted.
+type Usage struct {
+	OOMKills     int64 // processes killed because the group's memory was used up
+	PeakBytes    int64 // of memory; 0 if the kernel does not count it
+	TasksRefused int64 // threads and processes beyond the limit
+}
