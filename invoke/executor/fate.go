@@ -23,8 +23,7 @@ const (
 	// Disconnected: it was killed because it had lost the connection to its supervisor,
 	// or its client's: a function closed descriptors that were not its own.
 	Disconnected
-	// OutOfMemory: the kernel killed it because it needed more memory than its
-	// assignment allows.
+	// OutOfMemory: it was killed because it needed more memory than its assignment allows.
 	OutOfMemory
 	// ProtocolViolation: it was killed because it sent its supervisor a message without
 	// being asked: a function used a descriptor that was not its own.

@@ -28,9 +28,9 @@ type Config struct {
 	// Spares is how many executors are kept ready for an assignment. Assignments with
 	// Directories do not use them.
 	Spares int
-	// Confine isolates executors before they load code. If nil, they are not isolated:
-	// only for code that is trusted as this program is. If a required measure cannot be
-	// applied, no executor starts.
+	// Confine isolates executors before they load code. If a required measure cannot be
+	// applied, no executor starts. If nil, executors are not isolated: use that only for
+	// code that is trusted as this program is.
 	Confine *confine.Policy
 	// Output is called with each line that functions print, for at most a mebibyte per
 	// executor. It may be called concurrently. If nil, output is discarded.

@@ -11,7 +11,6 @@ import (
 
 // Code is what the code of a package declares.
 type Code struct {
-	// Runtime is what can run it: native or wasm.
 	// Runtime can run it: native or wasm.
 	Runtime string `json:"runtime"`
 	// Target is the platform: "linux/amd64", "wasm32".

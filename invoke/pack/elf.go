@@ -13,7 +13,6 @@ import (
 )
 
 // elfPlumbing are functions that the linker or start-up code adds to shared objects.
-// objects.
 var elfPlumbing = []string{"_init", "_fini", "_start", "__libc_csu_init", "__libc_csu_fini"}
 
 // readELF reads a shared object. Its entry points are the functions that its dynamic symbol

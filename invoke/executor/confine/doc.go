@@ -56,5 +56,4 @@
 // that the tenant's connection allows. Without Policy.Egress, or where it cannot be applied,
 // it can send to any address from an unconnected datagram socket that is open; a packet
 // filter of the machine can prevent that.
-// the limits it was given.
 package confine
