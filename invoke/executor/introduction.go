@@ -38,10 +38,10 @@ func (e *Executor) introduce(client, near net.Conn) {
 	var both sync.WaitGroup
 	for _, way := range []struct {
 		to, from net.Conn
-		hear     func(exchange int, message []byte) error
-	}{{near, client, i.hearClient}, {client, near, i.hearExecutor}} {
+		inspect  func(exchange int, message []byte) error
+	}{{near, client, i.inspectClient}, {client, near, i.inspectExecutor}} {
 		both.Go(func() {
-			if carryExchanges(way.to, way.from, way.hear) == nil {
+			if carryExchanges(way.to, way.from, way.inspect) == nil {
 				io.Copy(way.to, way.from) // an error means that the stream has ended
 			}
 			client.Close()
@@ -58,10 +58,10 @@ func (e *Executor) introduce(client, near net.Conn) {
 // Before them come a hello and its answer, which may have been read already.
 const exchanges = 2
 
-// carryExchanges copies frames up to the last exchange. hear is called with each exchange
+// carryExchanges copies frames up to the last exchange. inspect is called with each exchange
 // first, and may change it. A frame of another kind is copied, for the receiver to refuse;
-// hear is not called after it.
-func carryExchanges(to io.Writer, from io.Reader, hear func(exchange int, message []byte) error) error {
+// inspect is not called after it.
+func carryExchanges(to io.Writer, from io.Reader, inspect func(exchange int, message []byte) error) error {
 	for n := 0; n < exchanges; {
 		frame := make([]byte, framing.HeaderBytes)
 		if got, err := io.ReadFull(from, frame); err != nil {
@@ -79,7 +79,7 @@ func carryExchanges(to io.Writer, from io.Reader, hear func(exchange int, messag
 			return err
 		}
 		if h.Kind == framing.Exchange {
-			if err := hear(n, frame[framing.HeaderBytes:]); err != nil {
+			if err := inspect(n, frame[framing.HeaderBytes:]); err != nil {
 				return err
 			}
 			n++
@@ -91,9 +91,9 @@ func carryExchanges(to io.Writer, from io.Reader, hear func(exchange int, messag
 	return nil
 }
 
-// hearClient passes a client's address on only when the executor may send there. An error
+// inspectClient passes a client's address on only when the executor may send there. An error
 // is sent to the client; the executor only sees that the client has hung up.
-func (i *introduction) hearClient(exchange int, message []byte) error {
+func (i *introduction) inspectClient(exchange int, message []byte) error {
 	var err error
 	if exchange == 0 {
 		err = i.allow(message)
@@ -106,8 +106,8 @@ func (i *introduction) hearClient(exchange int, message []byte) error {
 	return err
 }
 
-// hearExecutor keeps the executor from promising more than the route's path MTU.
-func (i *introduction) hearExecutor(exchange int, message []byte) error {
+// inspectExecutor keeps the executor from promising more than the route's path MTU.
+func (i *introduction) inspectExecutor(exchange int, message []byte) error {
 	if exchange > 0 {
 		return i.bound(message)
 	}

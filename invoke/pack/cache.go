@@ -54,8 +54,8 @@ var (
 )
 
 // OpenCache opens the cache in a folder, which it creates if need be. A cache needs no
-// closing. The folder should belong to the user of the process. Others cannot enter it:
-// who can open its files can hold its locks.
+// closing. The folder should belong to the user of the process. Others cannot enter it,
+// since they could hold its locks.
 func OpenCache(dir string, cfg CacheConfig) (*Cache, error) {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = defaultCacheBytes

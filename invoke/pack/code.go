@@ -11,7 +11,7 @@ import (
 
 // Code is what the code of a package declares.
 type Code struct {
-	// Runtime can run it: native or wasm.
+	// Runtime is the runtime that it is for: native or wasm.
 	Runtime string `json:"runtime"`
 	// Target is the platform: "linux/amd64", "wasm32".
 	Target string `json:"target"`

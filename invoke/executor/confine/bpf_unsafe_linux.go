@@ -90,9 +90,9 @@ func attachProgram(group, program int) error {
 	return err
 }
 
-// bornInGroups reports whether a process can be started in a group of version 2: since Linux
+// canStartInGroup reports whether a process can be started in a group of version 2: since Linux
 // 5.7, as this command.
-func bornInGroups() bool {
+func canStartInGroup() bool {
 	none := ^uint32(0)
 	_, err := bpf(unix.BPF_LINK_CREATE, &struct{ program, target, kind, flags uint32 }{none, none, unix.BPF_CGROUP_INET_EGRESS, 0})
 	return !errors.Is(err, unix.EINVAL)

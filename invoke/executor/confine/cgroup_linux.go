@@ -84,17 +84,17 @@ func (h hierarchy) first() string {
 	return slices.Max(h.controllers)
 }
 
-// claim is a Host's own group in a hierarchy; the groups of its processes are below it.
-type claim struct {
+// hostGroup is a Host's own group in a hierarchy; the groups of its processes are below it.
+type hostGroup struct {
 	hierarchy
 	dir string
 }
 
-// newClaim makes a Host's group, in the first of the bases that allows it.
-func newClaim(h hierarchy, j *journal) (*claim, error) {
+// newHostGroup makes a Host's group, in the first of the bases that allows it.
+func newHostGroup(h hierarchy, j *journal) (*hostGroup, error) {
 	var errs []error
 	for _, base := range h.bases {
-		c, err := claimAt(h, base, j)
+		c, err := hostGroupAt(h, base, j)
 		if err == nil {
 			return c, nil
 		}
@@ -103,7 +103,7 @@ func newClaim(h hierarchy, j *journal) (*claim, error) {
 	return nil, errors.Join(errs...)
 }
 
-func claimAt(h hierarchy, base string, j *journal) (*claim, error) {
+func hostGroupAt(h hierarchy, base string, j *journal) (*hostGroup, error) {
 	dir, kind := filepath.Join(base, j.name), groupKind
 	if h.v2 {
 		kind = group2Kind
@@ -123,7 +123,7 @@ func claimAt(h hierarchy, base string, j *journal) (*claim, error) {
 			return nil, err
 		}
 	}
-	return &claim{h, dir}, nil
+	return &hostGroup{h, dir}, nil
 }
 
 // delegate enables controllers for the groups below dir.

@@ -163,7 +163,7 @@ func ways(t *testing.T, f func(t *testing.T, h *Host, p Policy)) {
 	}{
 		{"namespaces", nil, false},
 		{"without namespaces", []Measure{Namespaces}, false},
-		{"started anew", nil, true},
+		{"restarted", nil, true},
 	} {
 		t.Run(w.name, func(t *testing.T) {
 			h := newHost(t)
@@ -500,9 +500,9 @@ func TestSupervisorKilled(t *testing.T) {
 			if without != "" {
 				require.Contains(t, log.String(), "removed temporary files")
 			}
-			if len(living.claims) > 0 {
+			if len(living.hostGroups) > 0 {
 				require.Contains(t, log.String(), "removed control groups")
-				for _, c := range living.claims {
+				for _, c := range living.hostGroups {
 					require.DirExists(t, c.dir, "its Host is running")
 				}
 			}
@@ -560,7 +560,7 @@ func TestNothingIsLeft(t *testing.T) {
 	fdsAfter, mountedAfter := count()
 	require.LessOrEqual(t, fdsAfter, fds)
 	require.Equal(t, mounted, mountedAfter)
-	for _, c := range h.claims {
+	for _, c := range h.hostGroups {
 		dirs, err := filepath.Glob(filepath.Join(c.dir, "*", "cgroup.procs"))
 		require.NoError(t, err)
 		require.Empty(t, dirs)

@@ -33,15 +33,15 @@ var (
 	errEgressRoot = errors.New("only root may filter packets: run the supervisor as root")
 )
 
-// boundEgress forbids all packets of the process until AllowPeer. The process starts in a
+// limitEgress forbids all packets of the process until AllowPeer. The process starts in a
 // group of version 2, which is created for this if no limit needs one.
-func (p *Process) boundEgress(name string, over *handover) (string, error) {
+func (p *Process) limitEgress(name string, over *handover) (string, error) {
 	switch {
 	case !p.policy.Egress:
 		return "", errNotWanted
 	case !isRoot():
 		return "", errEgressRoot
-	case !bornInGroups():
+	case !canStartInGroup():
 		return "", errors.New("the kernel cannot start processes in a control group of version 2: it needs Linux 5.7")
 	}
 	g, bare, err := p.egressGroup(name)
@@ -56,7 +56,7 @@ func (p *Process) boundEgress(name string, over *handover) (string, error) {
 	}
 	if bare {
 		p.groups = append(p.groups, g)
-		over.Groups = append(over.Groups, filepath.Join("/", filepath.Base(g.claim.dir), name))
+		over.Groups = append(over.Groups, filepath.Join("/", filepath.Base(g.hostGroup.dir), name))
 	}
 	return "to its peers", nil
 }
@@ -71,7 +71,7 @@ func (p *Process) egressGroup(name string) (g *group, bare bool, err error) {
 	if err := p.host.lacking[version2]; err != nil {
 		return nil, false, err
 	}
-	for _, c := range p.host.claims {
+	for _, c := range p.host.hostGroups {
 		if c.v2 {
 			g, err := c.newGroup(name)
 			return g, true, err

@@ -306,12 +306,12 @@ func programExists(t *testing.T, id uint32) bool {
 func TestEgressLacking(t *testing.T) {
 	h := newHost(t)
 	h.lacking[version2] = errNoVersion2
-	for i, c := range h.claims {
+	for i, c := range h.hostGroups {
 		if c.v2 && len(c.controllers) > 0 {
 			t.Skip("control groups of version 2 are needed for limits here")
 		}
 		if c.v2 {
-			h.claims = append(h.claims[:i:i], h.claims[i+1:]...)
+			h.hostGroups = append(h.hostGroups[:i:i], h.hostGroups[i+1:]...)
 			defer os.Remove(c.dir)
 			break
 		}

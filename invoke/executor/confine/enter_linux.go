@@ -32,8 +32,8 @@ var inheritance = sync.OnceValues(func() (*handover, error) {
 // restarts the program: call it first.
 func Inherited() (Policy, error) {
 	h, err := inheritance()
-	if err == nil && h.Policy.Verbs && !h.Anew {
-		err = h.startAnew()
+	if err == nil && h.Policy.Verbs && !h.Restarted {
+		err = h.restart()
 	}
 	if err != nil {
 		return Policy{}, fmt.Errorf("confine: %w", err)
@@ -41,14 +41,14 @@ func Inherited() (Policy, error) {
 	return h.Policy, nil
 }
 
-// startAnew applies the measures that change credentials, and executes the program again. It
+// restart applies the measures that change credentials, and executes the program again. It
 // returns only with an error.
-func (h *handover) startAnew() error {
+func (h *handover) restart() error {
 	var err error
 	if h.Report, err = h.restrict(&h.Policy); err != nil {
 		return err
 	}
-	h.Anew = true
+	h.Restarted = true
 	text, err := json.Marshal(h)
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func enter(p *Policy) (Report, error) {
 		}
 		h = &handover{Report: r}
 		fallthrough
-	case !h.Anew:
+	case !h.Restarted:
 		if r, err = h.restrict(p); err != nil {
 			return r, err
 		}

@@ -17,11 +17,11 @@ import (
 
 // group is one process's group in a hierarchy.
 type group struct {
-	*claim
+	*hostGroup
 	dir string
 }
 
-func (c *claim) newGroup(name string) (*group, error) {
+func (c *hostGroup) newGroup(name string) (*group, error) {
 	dir := filepath.Join(c.dir, name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err

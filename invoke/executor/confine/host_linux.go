@@ -18,19 +18,19 @@ import (
 
 // Host prepares the processes of a supervisor. Its methods may be called concurrently.
 type Host struct {
-	cfg     HostConfig
-	mounts  []mount
-	claims  []*claim
-	lacking map[string]error // why there is no control group, by controller or version2
-	noUIDs  error            // why the Host has no user ids
+	cfg        HostConfig
+	mounts     []mount
+	hostGroups []*hostGroup
+	lacking    map[string]error // why there is no control group, by controller or version2
+	noUIDs     error            // why the Host has no user ids
 
-	mu        sync.Mutex
-	pool      *uidPool
-	journal   *journal // until Close
-	noJournal error    // why there is none
-	spaces    bool     // namespaces are known to work
-	tmp       string   // folder of temporary folders, once there is one
-	serial    int
+	mu             sync.Mutex
+	pool           *uidPool
+	journal        *journal // until Close
+	noJournal      error    // why there is none
+	namespacesWork bool     // namespaces are known to work
+	tmp            string   // folder of temporary folders, once there is one
+	serial         int
 }
 
 // NewHost makes a Host. First it removes what killed Hosts have left, processes included, and
@@ -128,12 +128,12 @@ func (h *Host) takeGroups() error {
 		if h.cfg.Cgroup != "" {
 			tree.bases = []string{filepath.Join(tree.bases[len(tree.bases)-1], h.cfg.Cgroup)}
 		}
-		c, err := (*claim)(nil), h.noJournal
+		c, err := (*hostGroup)(nil), h.noJournal
 		if err == nil {
-			c, err = newClaim(tree, h.journal)
+			c, err = newHostGroup(tree, h.journal)
 		}
 		if err == nil {
-			h.claims = append(h.claims, c)
+			h.hostGroups = append(h.hostGroups, c)
 		} else {
 			err = fmt.Errorf("cannot make a control group: %w", err)
 		}
@@ -173,11 +173,11 @@ func credential(uid int) *syscall.Credential {
 // namespaces returns the error that prevents namespaces, nil if they work. The user id is the
 // caller's, so that no sweep mistakes the probe for a process that was left.
 func (h *Host) namespaces(uid int) error {
-	if h.spaces {
+	if h.namespacesWork {
 		return nil
 	}
 	err := probeNamespaces(h.mounts, uid)
-	h.spaces = err == nil
+	h.namespacesWork = err == nil
 	return err
 }
 
@@ -243,7 +243,7 @@ func (h *Host) Close() error {
 	_, groups := h.journal.removeGroups()
 	_, tmp := h.journal.removeTmp()
 	err := errors.Join(groups, tmp, h.journal.close())
-	h.claims, h.tmp, h.journal, h.noJournal = nil, "", nil, errors.New("the Host was closed")
+	h.hostGroups, h.tmp, h.journal, h.noJournal = nil, "", nil, errors.New("the Host was closed")
 	return err
 }
 

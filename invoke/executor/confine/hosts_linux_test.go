@@ -74,13 +74,13 @@ func (h *Host) steps(t *testing.T) []func() []string {
 		},
 		func() []string {
 			require.NoError(t, h.takeGroups())
-			for _, c := range h.claims {
+			for _, c := range h.hostGroups {
 				made, groups = append(made, c.dir), append(groups, c.dir)
 			}
 			return made
 		},
 		func() []string {
-			for _, c := range h.claims {
+			for _, c := range h.hostGroups {
 				_, err := c.newGroup("1")
 				require.NoError(t, err)
 			}
@@ -268,7 +268,7 @@ func TestProbeAmongSweeps(t *testing.T) {
 		}
 	})
 	for give := time.Now().Add(time.Minute); seen.Load() < 20 && ended.Load() == 0 && time.Now().Before(give); {
-		h.spaces = false // as a new Host
+		h.namespacesWork = false // as a new Host
 		p, err := h.Prepare(exec.Command("/proc/self/exe"), Policy{})
 		require.NoError(t, err)
 		report := p.Report()
@@ -337,20 +337,20 @@ func TestWriterIsLeft(t *testing.T) {
 // A process in a Host's own group does not keep the Host from removing it.
 func TestProcessInHostsGroup(t *testing.T) {
 	h := newHost(t)
-	var claims []*claim
-	for _, c := range h.claims {
+	var hostGroups []*hostGroup
+	for _, c := range h.hostGroups {
 		if !c.v2 { // in version 2, a group that is divided takes none
-			claims = append(claims, c)
+			hostGroups = append(hostGroups, c)
 		}
 	}
-	if len(claims) == 0 {
+	if len(hostGroups) == 0 {
 		t.Skip("no control groups of version 1, or not the right to make some")
 	}
 	cmd := exec.Command("/bin/sleep", "1000")
 	require.NoError(t, cmd.Start())
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
-	for _, c := range claims {
+	for _, c := range hostGroups {
 		g := &group{c, c.dir}
 		require.NoError(t, g.write("cgroup.procs", strconv.Itoa(cmd.Process.Pid)))
 	}

@@ -18,11 +18,11 @@ import (
 func (h *Host) Lingering() (int64, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	i := slices.IndexFunc(h.claims, func(c *claim) bool { return slices.Contains(c.controllers, "memory") })
+	i := slices.IndexFunc(h.hostGroups, func(c *hostGroup) bool { return slices.Contains(c.controllers, "memory") })
 	if i < 0 {
 		return 0, nil
 	}
-	n, err := h.claims[i].lingering()
+	n, err := h.hostGroups[i].lingering()
 	if err != nil {
 		return 0, fmt.Errorf("confine: memory that outlives its processes: %w", err)
 	}
@@ -30,7 +30,7 @@ func (h *Host) Lingering() (int64, error) {
 }
 
 // lingering is the shared memory of the Host's group without that of its processes' groups.
-func (c *claim) lingering() (int64, error) {
+func (c *hostGroup) lingering() (int64, error) {
 	lingering, err := c.shared(c.dir)
 	if err != nil {
 		return 0, err
@@ -54,7 +54,7 @@ func (c *claim) lingering() (int64, error) {
 
 // shared is the shared memory of a group and those below it, removed ones included. The rest
 // of a process's memory, such as pages of files, the kernel reclaims when it needs memory.
-func (c *claim) shared(dir string) (int64, error) {
+func (c *hostGroup) shared(dir string) (int64, error) {
 	key := "total_shmem"
 	if c.v2 {
 		key = "shmem"

@@ -45,7 +45,7 @@ type handover struct {
 	UID        int      // 0: as the supervisor
 	Namespaces bool
 	Tmp        string // folder for temporary files; "": a file system of its own at /tmp
-	Anew       bool   // the program was restarted, see Policy.Verbs, and the Report is final
+	Restarted  bool   // the program was restarted, see Policy.Verbs, and the Report is final
 }
 
 // handoverName is the environment variable.
@@ -163,9 +163,9 @@ func (p *Process) makeGroups(name string, over *handover) error {
 	}
 	byController := map[string]*group{}
 	lacking := map[string]error{}
-	for _, c := range p.host.claims {
+	for _, c := range p.host.hostGroups {
 		if len(c.controllers) == 0 {
-			continue // see boundEgress
+			continue // see limitEgress
 		}
 		g, err := c.newGroup(name)
 		if err == nil {
@@ -193,7 +193,7 @@ func (p *Process) makeGroups(name string, over *handover) error {
 			return detail, err
 		})
 	}
-	p.report.apply(&p.policy, Egress, func() (string, error) { return p.boundEgress(name, over) })
+	p.report.apply(&p.policy, Egress, func() (string, error) { return p.limitEgress(name, over) })
 	for _, g := range p.groups {
 		if g.v2 {
 			fd, err := unix.Open(g.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
