@@ -215,7 +215,7 @@ func causeOf(f executor.Fate) lease.Reason {
 		return lease.WorkerOverran
 	case f.Cause == executor.OutOfMemory:
 		return lease.WorkerOutOfMemory
-	case f.Cause == executor.Overstayed:
+	case f.Cause == executor.TimedOut:
 		return lease.WorkerOverstayed
 	}
 	return lease.WorkerDied

@@ -23,8 +23,8 @@ type action struct {
 	}
 }
 
-// The steps of the GitHub Action, carried out as GitHub does, with stand-ins for
-// the script and the package tool.
+// The steps of the GitHub Action are run as GitHub runs them, with fakes of the script and the
+// package tool.
 func TestAction(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("action.yml")
@@ -81,12 +81,12 @@ esac`)
 		for name, value := range step.Env {
 			command.Env = append(command.Env, name+"="+evaluate(value))
 			if strings.HasPrefix(name, "RXE_") {
-				require.Regexp(t, `(^| )`+name+"=", string(help), "an input for a variable that the script does not know")
+				require.Regexp(t, `(^| )`+name+"=", string(help), "the script does not have this variable")
 			}
 		}
 		output, err := command.Output()
 		if last := i == len(a.Runs.Steps)-1; last {
-			require.Error(t, err, "the commands' status is the step's")
+			require.Error(t, err, "the step has the commands' status")
 			stdout = string(output)
 		} else {
 			require.NoError(t, err)

@@ -8,13 +8,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/rfaas-go/rfaas/internal/effort"
 )
 
-// overTheCable sends messages from one device to the other, by every kind of address
-// and both ways, and by rdma_cm: to NAME.packets go the numbers of packets that each end
-// of the cable had sent before and after.
+// overTheCable sends messages from each device to the other, with every kind of address, and
+// with rdma_cm. NAME.packets has the numbers of packets that each end of the cable had sent
+// before and after.
 const overTheCable = `
 packets() { echo "$(< "/sys/class/net/$RXE_NETDEV/statistics/tx_packets") $(< "/sys/class/net/$RXE_PEER_NETDEV/statistics/tx_packets")"; }
 retry() { local tries=0; until "$@" > "$RXE_OUT/last-try" 2>&1; do [ $((++tries)) -lt 100 ] || { cat "$RXE_OUT/last-try"; return 1; }; sleep 0.1; done; }
@@ -38,7 +36,7 @@ retry rping -c -I "$RXE_ADDRESS" -a "$RXE_PEER_ADDRESS" -C 50 && wait $! || exit
 packets >> "$RXE_OUT/rdma_cm.packets"
 `
 
-// theCable runs overTheCable in one of the ways and looks whether all of it crossed the cable.
+// theCable runs overTheCable in one of the ways and checks that all of it crossed the cable.
 func theCable(t *testing.T, way string, more ...string) {
 	t.Helper()
 	needTools(t, "ibv_rc_pingpong", "rping")
@@ -68,8 +66,6 @@ func theCable(t *testing.T, way string, more ...string) {
 }
 
 func TestTwoDevicesInGuest(t *testing.T) {
-	effort.NeedWhole(t)
-	t.Parallel()
-	needGuest(t)
+	startsGuest(t)
 	theCable(t, "guest")
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/rfaas-go/rfaas/internal/effort"
 )
 
-// TestOnThisMachine tests the way without a guest: here, if the kernel has the
-// driver, else in a guest, whose kernel has it.
+// TestOnThisMachine tests the way without a guest: on this machine if its kernel has the
+// driver, else in a guest.
 func TestOnThisMachine(t *testing.T) {
 	way := prepare(t, nil, "--way")
 	require.Equal(t, 0, way.status(), &way.stderr)
@@ -55,7 +55,7 @@ func TestOnThisMachine(t *testing.T) {
 		undone(t, folder)
 	})
 
-	// Not to be loaded and unloaded again for each of the others.
+	// So that the other runs do not load and unload it each time.
 	if err := exec.Command("modprobe", "rdma_rxe").Run(); err == nil && !strings.Contains(modules, "rdma_rxe") {
 		t.Cleanup(func() { exec.Command("modprobe", "-r", "rdma_rxe").Run() })
 	}
@@ -86,7 +86,7 @@ func TestOnThisMachine(t *testing.T) {
 		require.Equal(t, 124, s.status(), tail(&s.stderr))
 		require.Contains(t, s.stderr.String(), "the program did not end within 2 s (RXE_TIMEOUT)")
 		undone(t, folder)
-		require.False(t, alive(childOf(t, out)), "what the program started goes on")
+		require.False(t, alive(childOf(t, out)), "a process of the program is left")
 	})
 
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
@@ -105,7 +105,7 @@ func TestOnThisMachine(t *testing.T) {
 			}
 			undone(t, folder)
 			require.Equal(t, rules, ipv6Rules(t))
-			eventually(t, func() bool { return !alive(child) }, "what the program started goes on")
+			eventually(t, func() bool { return !alive(child) }, "a process of the program is left")
 		})
 	}
 
@@ -134,7 +134,7 @@ func TestOnThisMachine(t *testing.T) {
 		require.Equal(t, 125, s.status())
 		require.Contains(t, s.stderr.String(), "peer exists already")
 		require.Empty(t, s.stdout.String())
-		require.FileExists(t, "/run/netns/peer", "it was not the run's to delete")
+		require.FileExists(t, "/run/netns/peer", "the run did not create it")
 		require.NoError(t, exec.Command("ip", "netns", "delete", "peer").Run())
 		undone(t, folder)
 	})
@@ -161,7 +161,7 @@ func TestOnThisMachine(t *testing.T) {
 	})
 }
 
-// Where the driver cannot be loaded the run says so, having undone what it did.
+// If the driver cannot be loaded, the run reports that and undoes its steps.
 func TestDirectWithoutDriver(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
@@ -183,7 +183,7 @@ func TestDirectWithoutDriver(t *testing.T) {
 	require.Empty(t, s.stdout.String())
 	content, err := os.ReadFile(log)
 	require.NoError(t, err)
-	require.Regexp(t, `(?s)^modprobe rdma_rxe\n.*rdma link delete rxe0\n.*ip link delete v0\n.*modprobe -r `, string(content), "undone by the time it ends")
+	require.Regexp(t, `(?s)^modprobe rdma_rxe\n.*rdma link delete rxe0\n.*ip link delete v0\n.*modprobe -r `, string(content), "undone before it ends")
 	eventually(t, func() bool { return isEmpty(t, folder) }, "the run's folder is not deleted")
 }
 
@@ -206,7 +206,7 @@ func loadedModules(t *testing.T) string {
 	return strings.Join(names, "\n")
 }
 
-// childOf is the process whose number a program has written into the folder.
+// childOf is the process whose id a program has written to the folder.
 func childOf(t *testing.T, folder string) int {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(folder, "child"))

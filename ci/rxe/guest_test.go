@@ -14,21 +14,26 @@ import (
 	"github.com/rfaas-go/rfaas/internal/effort"
 )
 
-func TestProgramInGuest(t *testing.T) {
-	effort.NeedWhole(t) // the lane rxe runs its programs in the guest
-	t.Parallel()
-	needGuest(t)
-	theProgram(t, "guest", "RXE_GUEST=1")
-}
-
-// Without root here the program is root in the guest all the same; the files that
-// it can see are this user's.
-func TestGuestWithoutRoot(t *testing.T) {
+// startsGuest skips a test that takes a guest's start, unless the effort is whole: the lane rxe
+// runs programs in the guest anyway.
+func startsGuest(t *testing.T) {
+	t.Helper()
 	effort.NeedWhole(t)
 	t.Parallel()
 	needGuest(t)
+}
+
+func TestProgramInGuest(t *testing.T) {
+	startsGuest(t)
+	theProgram(t, "guest", "RXE_GUEST=1")
+}
+
+// Without root on this machine the program is root in the guest all the same. It can access
+// this user's files.
+func TestGuestWithoutRoot(t *testing.T) {
+	startsGuest(t)
 	if os.Getuid() != 0 {
-		t.Skip("the other tests ran without root already")
+		t.Skip("the other tests already ran without root")
 	}
 	needTools(t, "setpriv")
 	guest, err := exec.Command("./run", "--guest-folder").Output()
@@ -72,9 +77,7 @@ func lookPath(t *testing.T, tool string) string {
 }
 
 func TestGuestPanics(t *testing.T) {
-	effort.NeedWhole(t)
-	t.Parallel()
-	needGuest(t)
+	startsGuest(t)
 	console := filepath.Join(t.TempDir(), "console")
 	s := prepare(t, []string{"RXE_WAY=guest", "RXE_CPUS=1", "RXE_CONSOLE=" + console}, "sh", "-c", "echo before; sleep 1; echo c > /proc/sysrq-trigger; sleep 10000")
 	require.Equal(t, 125, s.status())
@@ -87,18 +90,14 @@ func TestGuestPanics(t *testing.T) {
 }
 
 func TestGuestThatEndsItself(t *testing.T) {
-	effort.NeedWhole(t)
-	t.Parallel()
-	needGuest(t)
+	startsGuest(t)
 	s := prepare(t, []string{"RXE_WAY=guest", "RXE_CPUS=1"}, "sh", "-c", "echo o > /proc/sysrq-trigger; sleep 10000")
 	require.Equal(t, 125, s.status())
 	require.Contains(t, s.stderr.String(), "the guest ended before the program")
 }
 
 func TestTimeLimitOfGuest(t *testing.T) {
-	effort.NeedWhole(t)
-	t.Parallel()
-	needGuest(t)
+	startsGuest(t)
 	folder := t.TempDir()
 	s := prepare(t, []string{"RXE_WAY=guest", "RXE_CPUS=1", "RXE_TIMEOUT=12", "TMPDIR=" + folder}, "sleep", "10000")
 	require.Equal(t, 124, s.status())
@@ -115,9 +114,7 @@ func TestTimeLimitOfStart(t *testing.T) {
 }
 
 func TestGuestFailures(t *testing.T) {
-	effort.NeedWhole(t)
-	t.Parallel()
-	needGuest(t)
+	startsGuest(t)
 	s := prepare(t, []string{"RXE_WAY=guest", "RXE_CPUS=1", "RXE_MODULES=ifb no_such_module"}, "true")
 	require.Equal(t, 125, s.status())
 	require.Contains(t, s.stderr.String(), "cannot load the modules of RXE_MODULES=ifb no_such_module")
@@ -128,11 +125,9 @@ func TestGuestFailures(t *testing.T) {
 	require.Contains(t, s.stderr.String(), "memory", "what QEMU said")
 }
 
-// Modules that need others come with them, by whichever of their two spellings.
+// Modules are loaded with those that they need, in either spelling of their names.
 func TestModulesWithDependencies(t *testing.T) {
-	effort.NeedWhole(t)
-	t.Parallel()
-	needGuest(t)
+	startsGuest(t)
 	s := prepare(t, []string{"RXE_WAY=guest", "RXE_CPUS=1", "RXE_MODULES=virtio-net macvlan"}, "cat", "/proc/modules")
 	require.Equal(t, 0, s.status(), tail(&s.stderr))
 	for _, module := range []string{"virtio_net", "net_failover", "failover", "macvlan"} {
@@ -140,11 +135,9 @@ func TestModulesWithDependencies(t *testing.T) {
 	}
 }
 
-// Whatever ends the script ends the guest, with SIGKILL as well, and nothing is left.
+// When the script ends, by SIGKILL too, the guest ends, and nothing is left.
 func TestScriptIsKilled(t *testing.T) {
-	effort.NeedWhole(t)
-	t.Parallel()
-	needGuest(t)
+	startsGuest(t)
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
@@ -164,7 +157,7 @@ func TestScriptIsKilled(t *testing.T) {
 			} else {
 				require.Equal(t, 128+int(signal), s.status())
 			}
-			eventually(t, func() bool { return !alive(started["qemu-system-x86"]) }, "the guest goes on")
+			eventually(t, func() bool { return !alive(started["qemu-system-x86"]) }, "the guest has not ended")
 			for name, process := range started {
 				eventually(t, func() bool { return !alive(process) }, "left behind: "+name)
 			}

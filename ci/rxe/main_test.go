@@ -1,6 +1,5 @@
-// Package rxe_test runs ci/rxe/run with small programs, in the guest and, where
-// the kernel has the driver, on this machine; where it has not, the latter way is
-// tested inside of a guest.
+// Package rxe_test runs ci/rxe/run with small programs, in the guest and on this machine. If
+// this kernel does not have the driver, the latter way is tested inside of a guest.
 package rxe_test
 
 import (

@@ -20,10 +20,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// longest is how long any run may take before its test gives it up.
+// longest bounds how long a run may take.
 const longest = 10 * time.Minute
 
-// lacking skips the test for want of something, which has to be there in CI.
+// lacking skips the test because something is missing, or fails it in CI.
 func lacking(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
@@ -41,7 +41,7 @@ func needTools(t *testing.T, tools ...string) {
 	}
 }
 
-// makeGuest makes the guest once for all tests; "" or what is missing for it.
+// makeGuest makes the guest once for all tests. It returns what is missing for it, or "".
 var makeGuest = sync.OnceValue(func() string {
 	if runtime.GOARCH != "amd64" {
 		return "an x86-64 machine"
@@ -79,7 +79,7 @@ func needGuest(t *testing.T) {
 	}
 }
 
-// environment is this process's, without what would steer the script, and with more.
+// environment is this process's, without the script's variables, and with more.
 func environment(more ...string) []string {
 	var env []string
 	for _, variable := range os.Environ() {
@@ -97,7 +97,7 @@ type script struct {
 	stdout, stderr bytes.Buffer
 }
 
-// prepare readies a run of ci/rxe/run with these arguments, given these variables.
+// prepare prepares a run of ci/rxe/run with these variables and arguments.
 func prepare(t *testing.T, variables []string, arguments ...string) *script {
 	t.Helper()
 	path, err := filepath.Abs("run")
@@ -109,7 +109,7 @@ func prepare(t *testing.T, variables []string, arguments ...string) *script {
 	return s
 }
 
-// status runs it to its end.
+// status runs the script to its end, and returns its exit status.
 func (s *script) status() int {
 	s.t.Helper()
 	if s.Process == nil {
@@ -122,7 +122,8 @@ func (s *script) status() int {
 	return s.ProcessState.ExitCode()
 }
 
-// startAndAwait starts it and returns once its output has this line. What comes after is dropped.
+// startAndAwait starts the script and returns once its output has this line. The rest of the
+// output is dropped.
 func (s *script) startAndAwait(line string) {
 	s.t.Helper()
 	s.Stdout = nil
@@ -141,10 +142,10 @@ func (s *script) startAndAwait(line string) {
 		}
 	}
 	s.Wait()
-	require.Failf(s.t, "ended early", "never said %q: %v\n%s", line, s.ProcessState, &s.stderr)
+	require.Failf(s.t, "ended early", "its output has no line %q: %v\n%s", line, s.ProcessState, &s.stderr)
 }
 
-// children lists the processes that a process started, by name.
+// children lists the children of a process, by name.
 func children(t *testing.T, process int) map[string]int {
 	t.Helper()
 	found := map[string]int{}
@@ -161,7 +162,7 @@ func children(t *testing.T, process int) map[string]int {
 	return found
 }
 
-// alive tells whether a process exists and is more than the memory of its exit status.
+// alive reports whether a process exists and is not a zombie.
 func alive(process int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", process))
 	if err != nil {
@@ -171,7 +172,7 @@ func alive(process int) bool {
 	return !strings.HasPrefix(state, "Z")
 }
 
-// eventually waits for what another process does, however long a busy machine takes.
+// eventually waits for another process, long enough for a busy machine.
 func eventually(t *testing.T, condition func() bool, what string) {
 	t.Helper()
 	require.Eventually(t, condition, 2*time.Minute, 20*time.Millisecond, what)

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// program tries everything that a run promises. It prints nothing of its own:
-// what commands said is in the folder $RXE_OUT, their status in NAME.status.
+// program tries everything that a run promises. The output of its commands is in the folder
+// $RXE_OUT, their status in NAME.status.
 const program = `
 check() { local name=$1; shift; "$@" > "$RXE_OUT/$name" 2>&1 < /dev/null; echo $? > "$RXE_OUT/$name.status"; }
 cp "/proc/$$/environ" "$RXE_OUT/environment"
@@ -60,8 +60,8 @@ sleep 10000 & # would hold the output open
 kill -SEGV $$
 `
 
-// theProgram runs program in one of the ways and compares all it found with what
-// docs/RXE.md promises. guest are the variables that only the guest has.
+// theProgram runs program in one of the ways and checks the promises of docs/RXE.md. guest are
+// the variables that only the guest has.
 func theProgram(t *testing.T, way string, guest ...string) {
 	needTools(t, "ibv_devices", "ibv_devinfo", "ibv_rc_pingpong", "rping", "tc", "hostname")
 	folder, out := t.TempDir(), filepath.Join(t.TempDir(), "made, by the script")
@@ -114,11 +114,11 @@ func theProgram(t *testing.T, way string, guest ...string) {
 	require.Contains(t, read("bind"), "address already in use", "the kernel's rxe has the port in this namespace")
 	require.Equal(t, "12", status(t, out, "nested"), "a run inside of a run: %s", read("nested"))
 	if len(guest) > 0 {
-		require.NoFileExists(t, filepath.Join(folder, "left-here"), "what is not in RXE_OUT stays in the guest")
+		require.NoFileExists(t, filepath.Join(folder, "left-here"), "files outside of RXE_OUT stay in the guest")
 	}
 }
 
-// status is that of a command of program; "" if it was not recorded.
+// status is the status of a command of program; "" if it was not recorded.
 func status(t *testing.T, out, name string) string {
 	content, err := os.ReadFile(filepath.Join(out, name+".status"))
 	if os.IsNotExist(err) {
@@ -128,7 +128,7 @@ func status(t *testing.T, out, name string) string {
 	return strings.TrimSpace(string(content))
 }
 
-// variables is an environment as a map: the last of several wins.
+// variables is an environment as a map: the last value of a name counts.
 func variables(env []string) map[string]string {
 	m := map[string]string{}
 	for _, variable := range env {

@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// prepareWithFakeQEMU readies a run in a guest that never starts: its files are empty,
-// and QEMU is this shell script, in which $run is the folder that the run shares with it.
-// It returns the folder in which the run makes its temporary one.
+// prepareWithFakeQEMU prepares a run in a guest that never starts: its files are empty, and
+// QEMU is this shell script, in which $run is the folder that the run shares with it. It returns
+// the folder in which the run makes its temporary one.
 func prepareWithFakeQEMU(t *testing.T, qemu string, tools map[string]string, variables []string, arguments ...string) (*script, string) {
 	t.Helper()
 	needAmd64Debian(t)
@@ -38,7 +38,7 @@ echo "QEMU says this" >&2
 	return prepare(t, variables, arguments...), temporary
 }
 
-// saysWhatEndedQEMU checks the end of a run whose QEMU ended by itself.
+// saysWhatEndedQEMU checks the end of a run whose QEMU has ended.
 func (s *script) saysWhatEndedQEMU(why, temporary string) {
 	s.t.Helper()
 	require.Equal(s.t, 125, s.status(), &s.stderr)
@@ -48,7 +48,7 @@ func (s *script) saysWhatEndedQEMU(why, temporary string) {
 	eventually(s.t, func() bool { return isEmpty(s.t, temporary) }, "the run's folder is not deleted")
 }
 
-// That QEMU is killed is noticed when it happens, and not when the time is over.
+// The end of QEMU is noticed at once, not at the time limit.
 func TestQEMUIsKilled(t *testing.T) {
 	t.Parallel()
 	limit := []string{"RXE_TIMEOUT=60"}
@@ -99,8 +99,8 @@ func TestQEMUEndsByItself(t *testing.T) {
 	require.Empty(t, s.stderr.String())
 }
 
-// A Go test tells where it hangs when its own limit is over; the run's is soon after
-// that, and before `go test` kills it, a minute later.
+// The run's limit is after a Go test's own, when it reports where it hangs, and before `go test`
+// kills it, a minute later.
 func TestLimitOfGoTests(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ timeout, argument, says string }{
@@ -116,7 +116,7 @@ func TestLimitOfGoTests(t *testing.T) {
 	} {
 		t.Run(c.timeout+c.argument, func(t *testing.T) {
 			t.Parallel()
-			// The time is over at once.
+			// The time limit is reached at once.
 			s, temporary := prepareWithFakeQEMU(t, `: > "$run/started"; exec sleep 1000`, map[string]string{"timeout": "exit 124"},
 				[]string{"RXE_TIMEOUT=" + c.timeout}, "x.test", "-test.paniconexit0", c.argument, "-test.v")
 			require.Equal(t, 124, s.status(), &s.stderr)

@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/rfaas-go/rfaas/internal/effort"
 )
 
 func TestUsage(t *testing.T) {
@@ -41,7 +39,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// toolsWithout is a folder of the machine's programs, less some.
+// toolsWithout is a folder with the machine's programs except some.
 func toolsWithout(t *testing.T, tools ...string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -67,14 +65,14 @@ func TestMissingTools(t *testing.T) {
 	require.Equal(t, 125, s.status())
 	require.Regexp(t, `missing packages: sudo apt-get install .*\bqemu-system-x86\b`, s.stderr.String())
 	require.Regexp(t, `missing packages: .*\butil-linux\b`, s.stderr.String())
-	require.NotRegexp(t, `missing packages: .*\bkmod\b`, s.stderr.String(), "modprobe is there")
+	require.NotRegexp(t, `missing packages: .*\bkmod\b`, s.stderr.String(), "modprobe exists")
 
 	s = prepare(t, []string{"RXE_WAY=guest", "CI=", "PATH=" + toolsWithout(t, "qemu-system-x86_64", "apt-get")}, "true")
 	require.Equal(t, 125, s.status())
 	require.Contains(t, s.stderr.String(), "missing here, by Debian's names of the packages: qemu-system-x86")
 }
 
-// With leave to install, what is missing is installed, from fresh lists.
+// If allowed, missing packages are installed, from new lists.
 func TestInstall(t *testing.T) {
 	t.Parallel()
 	needAmd64Debian(t)
@@ -106,25 +104,23 @@ func needAmd64Debian(t *testing.T) {
 	}
 }
 
-// A guest is made once, though two runs ask for it, and not believed blindly after.
+// A guest is made once, even if two runs need it, and verified before each use.
 func TestCache(t *testing.T) {
-	effort.NeedWhole(t)
-	t.Parallel()
-	needGuest(t)
+	startsGuest(t)
 	needAmd64Debian(t)
 	cache := t.TempDir()
 	variables := []string{"RXE_WAY=guest", "RXE_CACHE=" + cache}
 	s := prepare(t, variables, "--guest-folder")
 	require.Equal(t, 0, s.status())
 	guest := strings.TrimSpace(s.stdout.String())
-	// Both a damaged guest and one whose making was interrupted are in the way.
+	// A damaged guest, and one whose making was interrupted, exist already.
 	for _, folder := range []string{guest, guest + ".making.1"} {
 		require.NoError(t, os.Mkdir(folder, 0o755))
 		require.NoError(t, os.WriteFile(folder+"/kernel", []byte("half"), 0o644))
 	}
 	require.NoError(t, os.WriteFile(guest+"/SHA256SUMS", []byte(strings.Repeat("0", 64)+"  ./kernel\n"), 0o644))
 
-	// As on a machine whose lists of packages are not there, or old.
+	// As on a machine with missing or old lists of packages.
 	lists := filepath.Join(t.TempDir(), "apt.conf")
 	require.NoError(t, os.WriteFile(lists, []byte(`Dir::State::Lists "`+t.TempDir()+`";`), 0o644))
 	making := append(variables, "APT_CONFIG="+lists)
@@ -140,11 +136,11 @@ func TestCache(t *testing.T) {
 	require.Equal(t, 1, strings.Count(first.stderr.String()+second.stderr.String(), "making the guest"))
 	require.NoDirExists(t, guest+".making.1")
 
-	// Another run takes it as it is, without any package tool.
+	// Another run uses it, without any package tool.
 	variables = append(variables, "PATH="+toolsWithout(t, "apt-get", "apt-cache"))
 	again := prepare(t, variables, "--setup")
 	require.Equal(t, 0, again.status(), &again.stderr)
-	// One byte wrong anywhere, and it is not used.
+	// With one wrong byte it is not used.
 	for _, path := range []string{"initramfs", "modules/*/modules.dep", "modules/*/kernel/net/sched/sch_netem.ko*"} {
 		files, err := filepath.Glob(filepath.Join(guest, path))
 		require.NoError(t, err)

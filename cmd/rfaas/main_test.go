@@ -46,7 +46,7 @@ const executorFails = "RFAAS_TEST_EXECUTOR_FAILS"
 var executorFailures = map[string]string{
 	"saying why":       "the reason",
 	"with status 3":    "ended with exit status 3 before it was ready",
-	"talking nonsense": `an answer was expected, and something else came: invalid character 'h'`,
+	"talking nonsense": `an answer was expected, but another message came: invalid character 'h'`,
 	"taking no client": "ended with exit status 0",
 }
 

@@ -1,5 +1,5 @@
-// Package effort says how thorough tests are: as they are run many times a day, or
-// whole, as .ci/long runs them.
+// Package effort is how thorough tests are: short, as for many runs a day, or whole, as in
+// .ci/long.
 package effort
 
 import (
@@ -12,7 +12,7 @@ const variable = "TEST_EFFORT"
 // Whole reports whether the environment has TEST_EFFORT=whole.
 func Whole() bool { return os.Getenv(variable) == "whole" }
 
-// NeedWhole skips a test that takes long, and says no more than others do for its time.
+// NeedWhole skips a test that takes longer than it is worth in every run.
 func NeedWhole(t testing.TB) {
 	t.Helper()
 	if !Whole() {
@@ -20,8 +20,7 @@ func NeedWhole(t testing.TB) {
 	}
 }
 
-// Scale is the Effort of a conformance suite: by it rounds are multiplied, and cases
-// picked.
+// Scale is the Effort of a conformance suite: a factor for rounds and cases.
 func Scale() float64 {
 	if Whole() {
 		return 1
@@ -29,9 +28,9 @@ func Scale() float64 {
 	return 0.2
 }
 
-// OneProcess and TwoProcesses are for the two ways to run one conformance suite. The
-// race detector sees what happens within one process; without it two say more, as
-// programs are apart like that. The other one is skipped unless the effort is whole.
+// OneProcess and TwoProcesses are for the two ways to run a conformance suite. The race
+// detector needs one process; without it two show more, since programs run like that. The
+// other way is skipped unless the effort is whole.
 func OneProcess(t testing.TB) {
 	t.Helper()
 	if !race {
@@ -46,11 +45,11 @@ func TwoProcesses(t testing.TB) {
 	}
 }
 
-// Race reports whether the race detector is built in, with which code that computes takes
-// ten times as long. It allocates, too, and sees what is a race by intent.
+// Race reports whether the race detector is built in. It makes computation ten times slower,
+// allocates, and reports intended races.
 func Race() bool { return race }
 
-// Of is the larger number for the whole effort, else the smaller one.
+// Of returns whole for the whole effort, else smaller.
 func Of(smaller, whole int) int {
 	if Whole() {
 		return whole

@@ -1,4 +1,4 @@
-// Package elffile opens ELF files of strangers.
+// Package elffile opens untrusted ELF files.
 package elffile
 
 import (
@@ -9,10 +9,23 @@ import (
 	"io"
 )
 
-// Open reads the headers of a file, as elf.NewFile does, but refuses one in which what is
-// read later is compressed: names, symbols, what it needs. No linker makes such a file, a
-// loader could not read it, and megabytes of it become gigabytes. Compressed debugging
-// information is not touched by those methods of elf.File, and is no fault.
+// Machines are the processors of native code, by Go's names.
+var Machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+
+// Exports reports whether a dynamic symbol is a function that its file defines for others.
+func Exports(s elf.Symbol) bool {
+	const indirect = elf.STT_LOOS // STT_GNU_IFUNC: chosen when it is loaded
+	kind, bind, visibility := elf.ST_TYPE(s.Info), elf.ST_BIND(s.Info), elf.ST_VISIBILITY(s.Other)
+	return s.Section != elf.SHN_UNDEF && s.Name != "" &&
+		(kind == elf.STT_FUNC || kind == indirect) &&
+		(bind == elf.STB_GLOBAL || bind == elf.STB_WEAK) &&
+		(visibility == elf.STV_DEFAULT || visibility == elf.STV_PROTECTED)
+}
+
+// Open reads the headers of a file, as elf.NewFile does, but refuses a file whose names,
+// symbols or dynamic section are compressed: megabytes of them could become gigabytes, no
+// linker makes such a file, and no loader could read it. Compressed debugging information
+// is not read, and allowed.
 func Open(r io.ReaderAt) (*elf.File, error) {
 	if err := checkNames(r); err != nil {
 		return nil, err
@@ -36,8 +49,8 @@ func Open(r io.ReaderAt) (*elf.File, error) {
 	return f, nil
 }
 
-// checkNames looks at the one section that elf.NewFile reads itself, the names of the
-// others. What it cannot read, elf.NewFile finds.
+// checkNames checks the one section that elf.NewFile itself reads: the names of the others.
+// If it cannot read it, elf.NewFile returns the error.
 func checkNames(r io.ReaderAt) error {
 	var ident [elf.EI_NIDENT]byte
 	if _, err := r.ReadAt(ident[:], 0); err != nil {

@@ -11,8 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is read of a file is never what was compressed: this program, with one section
-// after the other marked so.
+// Open refuses this program with any one of the sections that are read marked as compressed.
 func TestCompressed(t *testing.T) {
 	t.Parallel()
 	self, err := os.ReadFile("/proc/self/exe")
@@ -34,7 +33,7 @@ func TestCompressed(t *testing.T) {
 		marked := slices.Clone(self)
 		at := int(h.Shoff) + i*int(h.Shentsize) + flagsAt
 		binary.LittleEndian.PutUint64(marked[at:], uint64(s.Flags|elf.SHF_COMPRESSED))
-		// What it says of its contents: zlib, and that there are very many of them.
+		// The header of compressed content: zlib, and a very large size.
 		if s.FileSize >= 24 {
 			binary.LittleEndian.PutUint64(marked[s.Offset:], uint64(elf.COMPRESS_ZLIB))
 			binary.LittleEndian.PutUint64(marked[s.Offset+8:], 1<<40)

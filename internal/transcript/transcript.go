@@ -1,4 +1,4 @@
-// Package transcript keeps what is written, for tests that read it while others write.
+// Package transcript is a buffer for tests that can be read and written concurrently.
 package transcript
 
 import (
@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Transcript is what was written so far. The zero value is empty.
+// Transcript is everything written so far. The zero value is empty.
 type Transcript struct {
 	mu   sync.Mutex
 	text bytes.Buffer

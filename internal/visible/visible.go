@@ -1,5 +1,5 @@
-// Package visible shows texts of strangers: what in them is no visible character, and
-// could command a terminal or pretend to be a line of its own, is shown as Go writes it.
+// Package visible makes untrusted texts visible: it escapes, as Go does, characters that could
+// control a terminal or pretend to be a line of their own.
 package visible
 
 import (
@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// Text is a text of visible characters and tabs.
+// Text returns s in visible characters and tabs.
 func Text(s string) string {
 	for _, r := range s {
 		if !shown(r) || r == utf8.RuneError {
@@ -20,7 +20,7 @@ func Text(s string) string {
 	return s
 }
 
-// Append appends that.
+// Append appends Text of text to to.
 func Append(to, text []byte) []byte {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)

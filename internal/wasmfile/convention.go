@@ -2,9 +2,9 @@ package wasmfile
 
 import "strings"
 
-// What rFaaS asks of a module, see the documentation of invoke/runtime/wasm: it exports
-// its memory and a function that gives out areas of it. Its entry points are exported
-// functions of one type. All other exports are plumbing.
+// The convention of rFaaS, see the documentation of invoke/runtime/wasm: a module exports its
+// memory and a function that allocates areas of it. Its entry points are exported functions
+// of one type. Other exports are ignored.
 
 // Names of exports.
 const (
@@ -18,8 +18,7 @@ var (
 	AllocType = FuncType{[]byte{i32}, []byte{i32}}                // (i32) -> i32
 )
 
-// IsEntry reports whether an exported function of this name is an entry point, if it is
-// of the type of one.
+// IsEntry reports whether an exported function of EntryType with this name is an entry point.
 func IsEntry(name string) bool {
 	return name != "" && name[0] != '_' && !strings.HasPrefix(name, "rfaas_")
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Kinds of what is imported and exported.
+// Kinds of imports and exports.
 const (
 	Function = 0
 	Table    = 1
@@ -16,14 +16,14 @@ const (
 
 const (
 	i32          = 0x7f
-	vector       = 0x7b // between the two are the types of other numbers
+	vector       = 0x7b // the other number types are between the two
 	functionRef  = 0x70
 	externRef    = 0x6f
 	functionType = 0x60
 )
 
-// FuncType is the type of a function: the types of its parameters and results, a byte
-// each, which are where the module is.
+// FuncType is the type of a function: the types of its parameters and results, a byte each. The
+// slices are parts of the module.
 type FuncType struct{ Params, Results []byte }
 
 // Equal reports whether two types are the same.
@@ -31,19 +31,20 @@ func (t FuncType) Equal(other FuncType) bool {
 	return slices.Equal(t.Params, other.Params) && slices.Equal(t.Results, other.Results)
 }
 
-// Import is what a module needs of another.
+// Import is an import of a module.
 type Import struct {
 	Module, Name string
 	Kind         byte
 }
 
-// Export is what a module has for others.
+// Export is an export of a module.
 type Export struct {
 	Name  string
 	Kind  byte
-	Index uint32 // among what the module has of this kind, imported ones first
+	Index uint32 // among the module's elements of this kind, imported ones first
 }
 
+// FuncType reads the type of a function.
 func (r *Reader) FuncType() FuncType {
 	if form := r.Byte(); r.Err == nil && form != functionType {
 		r.FailAt(r.At-1, fmt.Errorf("a type of the kind %#x, which is not supported: build without garbage collection proposals", form))
@@ -76,23 +77,24 @@ func (r *Reader) Import() (i Import, typeOf uint32) {
 		r.Limits()
 	case Global:
 		r.ValueType()
-		r.Byte() // whether it can be changed
+		r.Byte() // mutable or not
 	default:
 		r.FailAt(r.At-1, fmt.Errorf("an import of the unknown kind %d", i.Kind))
 	}
 	return i, typeOf
 }
 
+// Export reads an export.
 func (r *Reader) Export() Export { return Export{Name: r.Name(), Kind: r.Byte(), Index: r.U32()} }
 
-// ValueType skips the type of a value.
+// ValueType skips a value type.
 func (r *Reader) ValueType() {
 	if b := r.Byte(); r.Err == nil && (b < vector || b > i32) && b != functionRef && b != externRef {
 		r.failType(b)
 	}
 }
 
-// ReferenceType skips the type of a reference.
+// ReferenceType skips a reference type.
 func (r *Reader) ReferenceType() {
 	if b := r.Byte(); r.Err == nil && b != functionRef && b != externRef {
 		r.failType(b)
@@ -103,7 +105,7 @@ func (r *Reader) failType(b byte) {
 	r.FailAt(r.At-1, fmt.Errorf("the type %#x is not one of WebAssembly 2.0: turn newer features (typed references, garbage collection, exceptions) off in the compiler", b))
 }
 
-// Limits skips the size of a table or memory and returns the smallest.
+// Limits skips the limits of a table or memory and returns the minimum.
 func (r *Reader) Limits() (least uint32) {
 	flags := r.Byte()
 	if r.Err == nil && flags > 1 {

@@ -6,17 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-// Reader takes a binary apart. After the first error everything it returns is zero.
+// Reader decodes a binary. After the first error its methods return zero values.
 type Reader struct {
 	Data []byte
-	At   int // in Data, of what is read next
+	At   int // offset in Data of the next read
 	Err  error
 }
 
-// Fail ends reading with an error, unless there is one.
+// Fail stops reading with an error, unless there is one already.
 func (r *Reader) Fail(err error) { r.FailAt(r.At, err) }
 
-// FailAt is Fail for what has been read already and began at an offset.
+// FailAt is Fail with an offset, for data that was read already.
 func (r *Reader) FailAt(at int, err error) {
 	if r.Err == nil {
 		r.Err = fmt.Errorf("offset %#x: %w", at, err)
@@ -36,6 +36,7 @@ func (r *Reader) End() {
 	}
 }
 
+// Byte reads a byte.
 func (r *Reader) Byte() byte {
 	if r.At >= len(r.Data) {
 		r.failTruncated()
@@ -46,14 +47,14 @@ func (r *Reader) Byte() byte {
 	return b
 }
 
-// Fixed skips a byte that can only have one value.
+// Fixed skips a byte that must have this value.
 func (r *Reader) Fixed(value byte) {
 	if b := r.Byte(); r.Err == nil && b != value {
 		r.FailAt(r.At-1, fmt.Errorf("%#x where only %#x is possible", b, value))
 	}
 }
 
-// Bytes are the next n, not copied.
+// Bytes returns the next n bytes, not copied.
 func (r *Reader) Bytes(n uint32) []byte {
 	if uint64(n) > uint64(len(r.Data)-r.At) {
 		r.failTruncated()
@@ -82,8 +83,7 @@ func (r *Reader) U32() uint32 {
 	}
 }
 
-// Count is the length of a list, whose elements have a byte at least: it is never more
-// than there can be.
+// Count reads the length of a list. It fails if there are fewer bytes left than elements.
 func (r *Reader) Count() uint32 {
 	n := r.U32()
 	if left := len(r.Data) - r.At; uint64(n) > uint64(left) {
@@ -93,6 +93,7 @@ func (r *Reader) Count() uint32 {
 	return n
 }
 
+// Name reads a name.
 func (r *Reader) Name() string {
 	b := r.Bytes(r.U32())
 	if !utf8.Valid(b) {

@@ -1,5 +1,5 @@
-// Package wasmfile reads WebAssembly modules of strangers, and knows what rFaaS asks of
-// them. The format: https://webassembly.github.io/spec/core/binary/modules.html
+// Package wasmfile reads untrusted WebAssembly modules, and has rFaaS's convention for them.
+// The format: https://webassembly.github.io/spec/core/binary/modules.html
 package wasmfile
 
 import (
@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// Header is what a module begins with: magic number, and version.
+// Header is the beginning of a module: magic number, and version.
 const Header = "\x00asm\x01\x00\x00\x00"
 
 // Sections by their number.
@@ -30,13 +30,13 @@ const (
 	DataCount = 12
 )
 
-// order is the one of sections. Custom ones can be anywhere.
+// order is the order of sections. Custom ones can be anywhere.
 var order = []byte{Types, Imports, Functions, Tables, Memories, Globals, Exports, Start, Elements, DataCount, Code, Data}
 
-// Place is where a section is in the order of sections; -1 of a custom or unknown one.
+// Place is the index of a section in the order of sections; -1 for a custom or unknown one.
 func Place(section byte) int { return slices.Index(order, section) }
 
-// Section says where the content of a section is.
+// Section is the place of a section's content.
 type Section struct {
 	ID       byte
 	At, Size int64 // in bytes
@@ -44,8 +44,7 @@ type Section struct {
 
 const maxHeadBytes = 1 + 5 // of a section: its number, and its size
 
-// Sections yields the sections of a module, and an error instead of the first with
-// which something is wrong. Contents are not read.
+// Sections yields the sections of a module, up to the first error. Contents are not read.
 func Sections(r io.ReaderAt, size int64) iter.Seq2[Section, error] {
 	return func(yield func(Section, error) bool) {
 		header := make([]byte, len(Header))
@@ -55,7 +54,7 @@ func Sections(r io.ReaderAt, size int64) iter.Seq2[Section, error] {
 		}
 		head, last := make([]byte, maxHeadBytes), -1
 		for at := int64(len(Header)); at < size; {
-			n, _ := r.ReadAt(head[:min(maxHeadBytes, size-at)], at) // what is missing is missed below
+			n, _ := r.ReadAt(head[:min(maxHeadBytes, size-at)], at) // missing bytes are an error below
 			in := Reader{Data: head[:n]}
 			s := Section{ID: in.Byte(), Size: int64(in.U32())}
 			s.At = at + int64(in.At)

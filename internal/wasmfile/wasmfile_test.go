@@ -17,7 +17,7 @@ func TestU32(t *testing.T) {
 		{"\x00", 0, ""},
 		{"\x7f", 127, ""},
 		{"\x80\x01", 128, ""},
-		{"\x80\x80\x80\x80\x00", 0, ""}, // longer than it has to be
+		{"\x80\x80\x80\x80\x00", 0, ""}, // longer than necessary
 		{"\xff\xff\xff\xff\x0f", 1<<32 - 1, ""},
 		{"\xff\xff\xff\xff\x1f", 0, "a number has more than 32 bits"},
 		{"\x80\x80\x80\x80\x80\x00", 0, "a number has more than 32 bits"},
@@ -35,7 +35,7 @@ func TestU32(t *testing.T) {
 	}
 }
 
-// The first error stays, and what is read after it is zero.
+// The first error is kept, and reads after it return zero values.
 func TestFirstError(t *testing.T) {
 	t.Parallel()
 	r := &Reader{Data: []byte("\x02\xc3\x28abc")}
@@ -50,7 +50,7 @@ func TestFirstError(t *testing.T) {
 	require.EqualError(t, r.Err, "offset 0x1: a name is not UTF-8")
 }
 
-// No list is longer than there can be elements.
+// A list cannot have more elements than there are bytes.
 func TestCount(t *testing.T) {
 	t.Parallel()
 	r := &Reader{Data: []byte("\x02ab")}
@@ -123,7 +123,7 @@ func sections(data string) (all []Section, err error) {
 	return all, nil
 }
 
-// Sections are in order, once each, and within the module; custom ones are anywhere.
+// Sections are in order, once each, and within the module; custom ones can be anywhere.
 func TestSections(t *testing.T) {
 	t.Parallel()
 	all, err := sections(Header + "\x00\x01a" + "\x01\x02bc" + "\x00\x00" + "\x0c\x00" + "\x0a\x81\x00d" + "\x00\x00")
@@ -145,8 +145,8 @@ func TestSections(t *testing.T) {
 	}
 }
 
-// FuzzSections: what is yielded is within the module and does not overlap, and whatever
-// is in it can be read.
+// FuzzSections: sections are within the module and do not overlap, and any content can be
+// read.
 func FuzzSections(f *testing.F) {
 	f.Add([]byte(Header + "\x00\x01a" + "\x01\x04\x01\x60\x00\x00" + "\x02\x07\x01\x01m\x01f\x00\x00" + "\x07\x05\x01\x01f\x00\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {

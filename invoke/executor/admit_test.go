@@ -28,16 +28,11 @@ import (
 	_ "github.com/rfaas-go/rfaas/verbs"
 )
 
-// An executor that is drained tells its clients so, and takes no more.
+// A drained executor answers calls and new clients with ErrRevoked.
 func TestDrained(t *testing.T) {
 	t.Parallel()
-	e := begin(t, supervise(t, Config{}), own1("echo"))
-	device, err := transport.Open("shm:")
-	require.NoError(t, err)
-	defer device.Close()
-	c, err := e.Dial(t.Context(), device, invoke.ClientConfig{})
-	require.NoError(t, err)
-	defer c.Close()
+	e := begin(t, supervise(t, Config{}), assignmentOf("echo"))
+	c := dial(t, e, "shm:")
 	f, err := c.Function(t.Context(), "echo")
 	require.NoError(t, err)
 	require.NoError(t, e.Drain())
@@ -45,11 +40,11 @@ func TestDrained(t *testing.T) {
 		_, err := c.Call(t.Context(), f, []byte("hello"), make([]byte, 5))
 		return errors.Is(err, invoke.ErrRevoked)
 	}, patience, time.Millisecond)
-	_, err = e.Dial(t.Context(), device, invoke.ClientConfig{})
+	_, err = e.Dial(t.Context(), openDevice(t, "shm:"), invoke.ClientConfig{})
 	require.ErrorIs(t, err, invoke.ErrRevoked)
 }
 
-// The end of either side of a relay ends the other one.
+// When either side of a relay closes, the other one is closed.
 func TestRelay(t *testing.T) {
 	t.Parallel()
 	for i := range 2 {
@@ -78,13 +73,13 @@ func TestRelay(t *testing.T) {
 	}
 }
 
-// place is where a supervisor's clients find an executor.
-type place struct {
+// address is where clients find an executor.
+type address struct {
 	Device, TCP, TLS   string
 	Token, Certificate []byte
 }
 
-// reachVariable tells a process that reaches an executor of another what it needs.
+// reachVariable holds the address, for the process of a client.
 const reachVariable = "EXECUTOR_TEST_REACH"
 
 const (
@@ -92,9 +87,9 @@ const (
 	reaching  = "10.81.0.2"
 )
 
-// A client in another network namespace calls an isolated executor over softroce,
-// with its set-up over TCP and over TLS. The executor's route to it has room for less than
-// its interface, which an isolated process cannot find out.
+// A client in another network namespace calls an isolated executor over softroce, with its
+// set-up over TCP and over TLS. The MTU of the executor's route to it is below that of the
+// interface, which an isolated process cannot find out.
 func TestReachedFromAnotherHost(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("making network namespaces needs root")
@@ -116,11 +111,11 @@ func TestReachedFromAnotherHost(t *testing.T) {
 		ip("-n", name, "link", "set", "lo", "up") // for the packet filter's test of itself
 	}
 	ip("-n", names[reachable], "route", "add", reaching+"/32", "dev", "wire", "mtu", "1500")
-	reachIn(t, place{Device: "softroce://" + reaching + "?trust-network"}, "softroce://"+reachable+"?trust-network",
+	reachIn(t, address{Device: "softroce://" + reaching + "?trust-network"}, "softroce://"+reachable+"?trust-network",
 		[]string{"nsenter", "--net=/run/netns/" + names[reachable]}, []string{"nsenter", "--net=/run/netns/" + names[reaching]})
 }
 
-// An isolated executor works over the kernel's driver: it makes its objects, and posts,
+// An isolated executor works over the kernel's driver: it creates its objects and posts
 // after it has isolated itself.
 func TestReachedOverVerbs(t *testing.T) {
 	device := os.Getenv("RXE_DEVICE")
@@ -128,12 +123,12 @@ func TestReachedOverVerbs(t *testing.T) {
 		t.Skip("no RDMA device: run it with ci/rxe/run")
 	}
 	url := "verbs://" + device
-	reachIn(t, place{Device: url}, url, nil, nil)
+	reachIn(t, address{Device: url}, url, nil, nil)
 }
 
-// reachIn has a process that supervises an isolated executor, and another one that
-// calls it, each behind a prefix.
-func reachIn(t *testing.T, p place, transport string, there, here []string) {
+// reachIn runs a process that supervises an isolated executor, and another one that
+// calls it, each with a prefix to its command.
+func reachIn(t *testing.T, p address, transport string, there, here []string) {
 	t.Helper()
 	program := func(prefix []string, role, variable string) *exec.Cmd {
 		args := append(append([]string(nil), prefix...), os.Args[0], role)
@@ -160,7 +155,7 @@ func reachIn(t *testing.T, p place, transport string, there, here []string) {
 	require.Equal(t, "TCP: hello\nTLS: hello\n", string(said))
 }
 
-// beReachable is a process with an isolated executor, until its input ends.
+// beReachable supervises an isolated executor until its input ends.
 func beReachable() {
 	fail := func(err error) {
 		if err != nil {
@@ -172,7 +167,7 @@ func beReachable() {
 	s, err := New(Config{Setup: Setup{Transports: []string{url}}, Confine: confined(), Output: func(o OutputLine) { fmt.Fprintln(os.Stderr, o.Text) }})
 	fail(err)
 	defer s.Close(time.Second)
-	o := own1("echo")
+	o := assignmentOf("echo")
 	e, err := s.Start(context.Background(), Order{Assignment: o})
 	fail(err)
 	host, _, _ := strings.Cut(strings.TrimPrefix(url, "softroce://"), "?")
@@ -197,7 +192,7 @@ func beReachable() {
 			}
 		}()
 	}
-	fail(json.NewEncoder(os.Stdout).Encode(place{TCP: plain.Addr().String(), TLS: secure.Addr().String(), Token: e.Token(), Certificate: certificate}))
+	fail(json.NewEncoder(os.Stdout).Encode(address{TCP: plain.Addr().String(), TLS: secure.Addr().String(), Token: e.Token(), Certificate: certificate}))
 	io.Copy(io.Discard, os.Stdin)
 }
 
@@ -214,7 +209,7 @@ func certify(fail func(error), host string) (certificate []byte, key tls.Certifi
 // reach calls the executor of another process.
 func reach() {
 	err := func() error {
-		var p place
+		var p address
 		if err := json.Unmarshal([]byte(os.Getenv(reachVariable)), &p); err != nil {
 			return err
 		}

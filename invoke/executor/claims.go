@@ -18,25 +18,25 @@ import (
 	"github.com/rfaas-go/rfaas/internal/visible"
 )
 
-// newLog is the log of an executor, whose records its supervisor logs.
+// newLog is the log of an executor; the supervisor logs its records again.
 func newLog(level slog.Level) *slog.Logger {
-	unix.CloseOnExec(logFD) // a program that a function starts has no part in it
+	unix.CloseOnExec(logFD) // a program that a function starts must not inherit it
 	return slog.New(slog.NewJSONHandler(os.NewFile(logFD, "log"), &slog.HandlerOptions{Level: level}))
 }
 
-// Bounds of what an executor logs.
+// Bounds of an executor's log.
 const (
-	maxLogBytes    = 1 << 20  // is read no further
-	maxRecordBytes = 16 << 10 // is no record if it is longer
+	maxLogBytes    = 1 << 20  // in all
+	maxRecordBytes = 16 << 10 // of a record
 )
 
 // claims logs what an executor logs. Native code can write to the executor's end of the
-// pipe as well, so all of it is what the executor claims, and looks like that: messages
-// begin with "executor: ", and attributes are in a group of that name.
+// pipe as well, so all of it is marked as claimed: messages begin with "executor: ", and
+// attributes are in a group of that name.
 type claims struct {
 	from *os.File
 	log  *slog.Logger
-	done chan struct{} // all was read
+	done chan struct{} // closed when all was read
 }
 
 // claimsPipe makes the pipe; file is the executor's end, to be closed after its start.
@@ -48,7 +48,7 @@ func claimsPipe(log *slog.Logger) (c *claims, file *os.File, err error) {
 	return &claims{from: from, log: log, done: make(chan struct{})}, file, nil
 }
 
-// level is the lowest that anybody wants to know of.
+// level is the lowest level that is logged.
 func (c *claims) level() slog.Level {
 	level := slog.LevelDebug
 	for level <= slog.LevelError && !c.log.Enabled(context.Background(), level) {
@@ -85,14 +85,14 @@ func (c *claims) read(pid int) {
 	}
 }
 
-// end waits until all is read that the process has written, which has ended. Another one
-// could hold the pipe open.
+// end waits until all that the process has written is read. The process has ended, but
+// another one may hold the pipe open: the wait is bounded.
 func (c *claims) end() {
 	c.from.SetReadDeadline(time.Now().Add(outputDelay)) // an error means that it is closed
 	<-c.done
 }
 
-// claim logs a record; ok is false if the line is none.
+// claim logs a record; ok is false if the line is not one.
 func claim(log *slog.Logger, line []byte) (ok bool) {
 	var fields map[string]json.RawMessage
 	var level slog.Level
@@ -112,7 +112,8 @@ func claim(log *slog.Logger, line []byte) (ok bool) {
 	return true
 }
 
-// claimedValue is an attribute's: a number, a truth value, or a text of visible characters.
+// claimedValue decodes the value of an attribute: a number, a boolean, or a text, made
+// visible.
 func claimedValue(raw json.RawMessage) slog.Value {
 	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
 		return slog.Int64Value(n)

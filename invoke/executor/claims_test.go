@@ -39,8 +39,8 @@ func (r *records) all(t *testing.T) (list []record) {
 	return list
 }
 
-// claimAll is a function that writes its input to where its executor logs, as native code
-// can: again and again, as long as somebody reads, up to a limit.
+// claimAll is a function that writes its input to its executor's log, as native code
+// can: again and again, until the pipe is closed, up to a limit.
 func claimAll(_ context.Context, in, out []byte) (int, error) {
 	for range 4 * maxLogBytes / len(in) {
 		if _, err := unix.Write(logFD, in); err != nil {
@@ -50,8 +50,8 @@ func claimAll(_ context.Context, in, out []byte) (int, error) {
 	return copy(out, "all was read"), nil
 }
 
-// What an executor logs is logged by its supervisor, as the executor's, from the level on
-// that the supervisor's log had when the executor started.
+// A supervisor logs what an executor logs, as the executor's, at the level that the
+// supervisor's log had when the executor started.
 func TestExecutorsLog(t *testing.T) {
 	t.Parallel()
 	for level, connected := range map[slog.Level]bool{slog.LevelInfo: true, slog.LevelWarn: false} {
@@ -60,7 +60,7 @@ func TestExecutorsLog(t *testing.T) {
 		var wanted slog.LevelVar
 		wanted.Set(level)
 		s := supervise(t, Config{Logger: logged.logger(&wanted), Output: said.add})
-		e := begin(t, s, own1("panic"))
+		e := begin(t, s, assignmentOf("panic"))
 		wanted.Set(slog.LevelDebug)
 		_, err := call(t, e, "panic", "")
 		require.ErrorIs(t, err, invoke.ErrCrashed)
@@ -78,12 +78,11 @@ func TestExecutorsLog(t *testing.T) {
 		delete(crash, "executor")
 		require.Equal(t, record{"level": "ERROR", "msg": "executor: function crashed", "process": float64(e.PID())}, crash)
 		require.Equal(t, connected, found["executor: client connected"] != nil)
-		require.Empty(t, said.lines, "it prints nothing of that")
+		require.Empty(t, said.lines, "the log is not printed")
 	}
 }
 
-// inherit is a function that says what a program that it starts has as its descriptor of the
-// log.
+// inherit is a function that starts a program, and returns what that has as logFD.
 func inherit(ctx context.Context, _, out []byte) (int, error) {
 	said, err := exec.CommandContext(ctx, "readlink", fmt.Sprint("/proc/self/fd/", logFD)).Output()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
@@ -92,15 +91,15 @@ func inherit(ctx context.Context, _, out []byte) (int, error) {
 	return copy(out, said), nil
 }
 
-// A program that a function starts has no part in the log: it would keep it open.
+// A program that a function starts does not inherit the log: it would keep it open.
 func TestLogIsNotInherited(t *testing.T) {
 	t.Parallel()
-	said, err := call(t, begin(t, supervise(t, Config{}), own1("inherit")), "inherit", "")
+	said, err := call(t, begin(t, supervise(t, Config{}), assignmentOf("inherit")), "inherit", "")
 	require.NoError(t, err)
 	require.Empty(t, said)
 }
 
-// An executor is asked for no more than anybody wants to know.
+// An executor is asked only for the levels that are logged.
 func TestLogLevel(t *testing.T) {
 	t.Parallel()
 	for want, log := range map[slog.Level]*slog.Logger{
@@ -111,7 +110,7 @@ func TestLogLevel(t *testing.T) {
 	}
 }
 
-// Whatever a record says, it is the executor's claim, of visible characters.
+// Whatever a record contains, it is logged as the executor's claim, in visible characters.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]record{
@@ -147,7 +146,7 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// In text, too, a record has no place for what pretends to be another's.
+// In text, too, a record cannot pretend to be another's.
 func TestClaimsAsText(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
@@ -161,7 +160,7 @@ func TestClaimsAsText(t *testing.T) {
 	require.Equal(t, `level=WARN msg="executor: a\\nlevel=ERROR\\x1b[2J" process=7 "executor.b c"="\\u009b\" process=1" executor.process=1`+"\n", text.String())
 }
 
-// What is no record is counted, and not shown; what comes after it is read.
+// A line that is no record is counted, and not shown. The lines after it are read.
 func TestLogOfGarbage(t *testing.T) {
 	t.Parallel()
 	good := `{"level":"INFO","msg":"good"}` + "\n"
@@ -171,8 +170,8 @@ func TestLogOfGarbage(t *testing.T) {
 	require.Equal(t, []record{claimed, claimed, {"level": "WARN", "msg": "not all that an executor has logged are records", "process": 7.0, "lines_lost": 4.0}}, got)
 }
 
-// Nobody who holds the log open keeps an executor from ending: a process that it has left,
-// say.
+// A process that holds the log open, such as one that the executor has left, does not keep
+// the executor from ending.
 func TestLogHeldOpen(t *testing.T) {
 	t.Parallel()
 	var logged records
@@ -186,7 +185,7 @@ func TestLogHeldOpen(t *testing.T) {
 	require.Equal(t, []record{{"level": "INFO", "msg": "executor: the last", "process": 7.0}}, logged.all(t))
 }
 
-// readClaims has a process log a text, and returns what its supervisor does.
+// readClaims returns what a supervisor logs of a text in the pipe.
 func readClaims(t *testing.T, text string) []record {
 	t.Helper()
 	var logged records
@@ -200,8 +199,8 @@ func readClaims(t *testing.T, text string) []record {
 	return logged.all(t)
 }
 
-// A function that writes to the log without end is read so far and no further. Its
-// executor goes on, and others lose nothing.
+// What a function writes to the log without end is read up to a limit. Its executor keeps
+// serving, and the logs of others lose nothing.
 func TestLogIsBounded(t *testing.T) {
 	t.Parallel()
 	for name, line := range map[string]string{"endless line": "x", "records": `{"level":"ERROR","msg":"manager lost"}` + "\n"} {
@@ -209,7 +208,7 @@ func TestLogIsBounded(t *testing.T) {
 			t.Parallel()
 			var logged records
 			s := supervise(t, Config{Logger: logged.logger(slog.LevelWarn)})
-			e, other := begin(t, s, own1("claim")), begin(t, s, own1("panic"))
+			e, other := begin(t, s, assignmentOf("claim")), begin(t, s, assignmentOf("panic"))
 			out, err := call(t, e, "claim", strings.Repeat(line, 4000/len(line)))
 			require.NoError(t, err)
 			require.Equal(t, "broken pipe", out)

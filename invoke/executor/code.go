@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SealedCode copies code into a memory file that nobody can change any more, to
-// be handed to executors: what was verified is what they load, and they need no
-// right to any folder. All executors share its pages.
+// SealedCode copies code into a sealed memory file, for Order.Code: executors load exactly
+// what was verified, need no access to folders, and share its pages. The file is the
+// caller's to close.
 func SealedCode(name string, r io.Reader) (*os.File, error) {
 	f, err := memoryFile(name)
 	if err != nil {
@@ -26,11 +26,11 @@ func SealedCode(name string, r io.Reader) (*os.File, error) {
 	return f, nil
 }
 
-// memoryFile makes one that can be sealed.
+// memoryFile makes a memory file that can be sealed.
 func memoryFile(name string) (*os.File, error) {
 	// Executable: native code is mapped from it.
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
-	if err == unix.EINVAL { // kernels before 6.3 do not know MFD_EXEC: all are
+	if err == unix.EINVAL { // a kernel before 6.3 has no MFD_EXEC: all are executable
 		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	}
 	if err != nil {
@@ -39,7 +39,7 @@ func memoryFile(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// seal lets nobody change a memory file any more, and goes to its beginning.
+// seal makes a memory file immutable, and seeks to its beginning.
 func seal(f *os.File) error {
 	_, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE)
 	if err == nil {

@@ -15,17 +15,17 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
 
-// Compiler compiles code and returns what Order.Compiled is to be, in the form of the
+// Compiler compiles code and returns the content of Order.Compiled, in the form of the
 // runtime's Loader; nothing if there is nothing to compile.
 type Compiler func(ctx context.Context, c Code) ([]byte, error)
 
-// Compilation is code that is to be compiled.
+// Compilation asks for code to be compiled.
 type Compilation struct {
 	Runtime     string   // one of invoke/runtime's names
 	Code        *os.File `json:"-"` // see Order; it remains the caller's
-	MemoryBytes int64    // of the code; 0: as the runtime's Loader has it
-	// CompilerBytes is how much memory compiling may take, 0 is 2 GiB; and TimeLimit how
-	// long, 0 is a minute.
+	MemoryBytes int64    // of the code; if 0, the Loader's default
+	// CompilerBytes is the most memory that compiling may take; 2 GiB if 0. TimeLimit bounds
+	// its time; a minute if 0.
 	CompilerBytes int64
 	TimeLimit     time.Duration
 }
@@ -36,12 +36,12 @@ const (
 	mostCompiledBytes    = 512 << 20
 )
 
-// Compile has code compiled by a process of its own, which is isolated as executors are,
-// and opens no transport: code of strangers may take a compiler more memory and time than
-// there is, or mislead it. The result is sealed, the caller's, and as little to be trusted as
-// the code: it is for executors of this code. nil means that there is nothing to compile.
-// An error of the code's is an *OrderError, also that it took too much. Without
-// Config.Confine the process has a limit of time only.
+// Compile compiles code in a process of its own, which is isolated as executors are and
+// opens no transport: a stranger's code may make a compiler use too much memory or time, or
+// exploit it. The result is sealed and the caller's to close. It deserves no more trust than
+// the code: use it only for executors of this code. nil means that there is nothing to
+// compile. If the code is at fault, or takes too much, the error is an *OrderError. Without
+// Config.Confine only the time is limited.
 func (s *Supervisor) Compile(ctx context.Context, c Compilation) (*os.File, error) {
 	if c.CompilerBytes == 0 {
 		c.CompilerBytes = defaultCompilerBytes
@@ -66,7 +66,7 @@ func (s *Supervisor) Compile(ctx context.Context, c Compilation) (*os.File, erro
 		return nil, err
 	}
 	err = e.compile(ctx, &c, into)
-	e.discard() // first: what it wrote does not change any more
+	e.discard() // first: afterwards the result cannot change
 	var size int64
 	if err == nil {
 		size, err = into.Seek(0, io.SeekEnd)
@@ -80,7 +80,7 @@ func (s *Supervisor) Compile(ctx context.Context, c Compilation) (*os.File, erro
 	return nil, errors.Join(err, into.Close())
 }
 
-// compile has the executor do it, and waits.
+// compile sends the Compilation to the executor, and waits.
 func (e *Executor) compile(ctx context.Context, c *Compilation, into *os.File) error {
 	e.output.offer([]Function{{Name: "compiling " + c.Code.Name()}})
 	start, cancel := context.WithTimeout(ctx, startTimeout)
@@ -112,14 +112,14 @@ func (x *execution) compile(ctx context.Context, c *Compilation) error {
 			strings.Join(slices.Sorted(maps.Keys(x.host.Compilers)), ", "))
 	}
 	if len(x.files) != 2 {
-		return errors.New("code and a place for what it is compiled to were expected")
+		return errors.New("code and a file for the compiled code were expected")
 	}
 	compiled, err := compiler(ctx, Code{File: x.files[0], MemoryBytes: c.MemoryBytes})
 	if err != nil {
 		return err
 	}
 	if _, err := io.Copy(x.files[1], bytes.NewReader(compiled)); err != nil {
-		return fmt.Errorf("what it was compiled to, %d bytes: %w", len(compiled), err)
+		return fmt.Errorf("writing the compiled code, %d bytes: %w", len(compiled), err)
 	}
 	return x.control.send(answer{})
 }

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// compileText is a compiler that does what the code says.
+// compileText is a compiler that behaves as the code says.
 func compileText(ctx context.Context, c Code) ([]byte, error) {
 	text, err := io.ReadAll(io.NewSectionReader(c.File, 0, 1<<20))
 	switch string(text) {
@@ -36,8 +36,7 @@ func compileText(ctx context.Context, c Code) ([]byte, error) {
 	return bytes.ToUpper(text), err
 }
 
-// Code is compiled by a process that is gone afterwards, and cannot keep anybody from
-// anything.
+// Code is compiled by a process that ends afterwards, with limits of time, memory and access.
 func TestCompile(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, Config{Confine: confined()})

@@ -21,10 +21,9 @@ import (
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
-	"github.com/rfaas-go/rfaas/transport"
 )
 
-// What an executor does to others, in Go; cmd/rfaas has the same in C.
+// What hostile code may attempt, in Go; cmd/rfaas has the same in C.
 func init() {
 	attempt := func(name string, try func() error) {
 		functions[name] = func(_ context.Context, _, out []byte) (int, error) {
@@ -118,12 +117,12 @@ func confined() *confine.Policy {
 }
 
 func confinedAssignment(name string) Assignment {
-	a := own1(name)
+	a := assignmentOf(name)
 	a.MemoryBytes = 64 << 20
 	return a
 }
 
-// An executor can do its work and nothing else.
+// A confined executor can serve calls, and nothing else.
 func TestConfinedAttempts(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, Config{Confine: confined(), Spares: 1})
@@ -147,7 +146,7 @@ func TestConfinedAttempts(t *testing.T) {
 	}
 }
 
-// Payloads beyond the slots do not count to the memory of the code, wherever they lie.
+// Payloads beyond the slots do not count to the memory of the code.
 func TestConfinedPayloads(t *testing.T) {
 	t.Parallel()
 	const half = 96 << 20
@@ -155,12 +154,7 @@ func TestConfinedPayloads(t *testing.T) {
 	a := confinedAssignment("echo")
 	a.MemoryBytes, a.PayloadBytes = 1<<20, 2*half
 	e := begin(t, s, a)
-	device, err := transport.Open("shm:")
-	require.NoError(t, err)
-	defer device.Close()
-	c, err := e.Dial(t.Context(), device, invoke.ClientConfig{Slots: 1, SlotBytes: 4096})
-	require.NoError(t, err)
-	defer c.Close()
+	c := dial(t, e, "shm:")
 	f, err := c.Function(t.Context(), "echo")
 	require.NoError(t, err)
 	b, err := c.NewBuffer(half, half)
@@ -173,15 +167,11 @@ func TestConfinedPayloads(t *testing.T) {
 	_, err = c.NewBuffer(half+1, half)
 	require.ErrorIs(t, err, invoke.ErrTooLarge)
 
-	none := begin(t, s, confinedAssignment("echo"))
-	c, err = none.Dial(t.Context(), device, invoke.ClientConfig{Slots: 1, SlotBytes: 4096})
-	require.NoError(t, err)
-	defer c.Close()
-	_, err = c.NewBuffer(4097, 0)
+	_, err = dial(t, begin(t, s, confinedAssignment("echo")), "shm:").NewBuffer(4097, 0)
 	require.ErrorIs(t, err, invoke.ErrTooLarge)
 }
 
-// The native runtime has a result in its own memory, too.
+// The native runtime has a result in memory of its own, too.
 func TestMemoryLimitOfPayloads(t *testing.T) {
 	t.Parallel()
 	for kind, copies := range map[string]int64{runtime.Go: 2, runtime.Wasm: 2, runtime.Native: 3} {
@@ -192,16 +182,15 @@ func TestMemoryLimitOfPayloads(t *testing.T) {
 	}
 }
 
-// An executor that does not say how it is isolated gets no client.
+// An executor that does not report its isolation gets no client.
 func TestNotConfined(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, Config{Confine: confined(), Command: []string{ThisProgram, "careless"}})
-	_, err := s.Start(t.Context(), Order{Assignment: own1("echo")})
+	_, err := s.Start(t.Context(), Order{Assignment: assignmentOf("echo")})
 	require.ErrorIs(t, err, confine.ErrNotConfined)
 }
 
-// Whatever ends it, a confined executor has the same fate as another one, and the
-// kernel's reasons are told.
+// A confined executor has the same fate as another one, with the kernel's reasons.
 func TestConfinedFates(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, Config{Confine: confined(), Spares: 1})
@@ -232,15 +221,14 @@ func TestConfinedFates(t *testing.T) {
 	}
 }
 
-// Where there are no control groups, an executor that was started for nothing in
-// particular gets the assignment's limit all the same.
+// Without control groups, too, a spare gets the assignment's memory limit.
 func TestConfinedWithoutGroups(t *testing.T) {
 	t.Parallel()
 	policy := confined()
 	policy.Without = []confine.Measure{confine.MemoryLimit, confine.SwapLimit}
 	policy.Require = slices.DeleteFunc(policy.Require, func(m confine.Measure) bool { return m == confine.MemoryLimit })
 	s := supervise(t, Config{Confine: policy, Spares: 1})
-	awaitSpare(t, s)
+	awaitSpares(t, s, 1)
 	e := begin(t, s, confinedAssignment("all memory"))
 	report, _ := e.Confinement()
 	const slots, stacks = 4 * 2 * 4096, 512 << 20
@@ -249,8 +237,8 @@ func TestConfinedWithoutGroups(t *testing.T) {
 	require.ErrorContains(t, err, "cannot allocate memory")
 }
 
-// Without control groups and namespaces, an executor is ended when it has more shared
-// memory, threads or temporary files than it may.
+// Without control groups and namespaces, an executor is killed when it exceeds its limits of
+// shared memory, threads or temporary files.
 func TestConfinedExcess(t *testing.T) {
 	t.Parallel()
 	policy := confined()
@@ -261,15 +249,15 @@ func TestConfinedExcess(t *testing.T) {
 	for function, want := range map[string]Fate{
 		"shared memory":   {Cause: OutOfMemory, MemoryBytes: 64 << 20},
 		"memory file":     {Cause: OutOfMemory, MemoryBytes: 64 << 20},
-		"threads":         {Cause: Exceeded, Excess: "threads, of 50"},
-		"temporary files": {Cause: Exceeded, Excess: "bytes of temporary files, of 67108864"},
-		"deleted file":    {Cause: Exceeded, Excess: "bytes of temporary files, of 67108864"},
+		"threads":         {Cause: LimitExceeded, Excess: "threads, of 50"},
+		"temporary files": {Cause: LimitExceeded, Excess: "bytes of temporary files, of 67108864"},
+		"deleted file":    {Cause: LimitExceeded, Excess: "bytes of temporary files, of 67108864"},
 	} {
 		switch root := os.Getuid() == 0; {
 		case (function == "memory file" || function == "deleted file") && !root:
 			continue // they cannot be seen
 		case function == "threads" && root:
-			want = Fate{Cause: Exited} // a user of its own has a resource limit, at which Go ends
+			want = Fate{Cause: Exited} // a user of its own has a resource limit, at which Go exits
 		}
 		e := begin(t, s, confinedAssignment(function))
 		_, err := call(t, e, function, "")
@@ -282,29 +270,29 @@ func TestConfinedExcess(t *testing.T) {
 	}
 }
 
-func awaitSpare(t *testing.T, s *Supervisor) {
+// awaitSpares waits until n spares are ready, and returns the first.
+func awaitSpares(t *testing.T, s *Supervisor, n int) *Executor {
 	t.Helper()
-	require.Eventually(t, func() bool { return s.Spares() > 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return s.Spares() == n }, patience, time.Millisecond)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.spares[0]
 }
 
-// A spare takes what it is confined for; what needs more gets an executor of its own.
+// A spare takes an assignment that its confinement allows; another one gets a new executor.
 func TestSpareFits(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, Config{Confine: confined(), Spares: 1})
-	awaitSpare(t, s)
-	more := own1("echo")
+	more := assignmentOf("echo")
 	more.MemoryBytes = 2 * s.cfg.Confine.MemoryBytes
-	folder := own1("echo")
+	folder := assignmentOf("echo")
 	folder.Directories = []Directory{{Guest: "/x", Host: "/usr"}}
 	groups := os.Getuid() == 0
 	for i, c := range []struct {
 		a     Assignment
 		spare bool
-	}{{own1("echo"), true}, {confinedAssignment("echo"), true}, {more, groups}, {folder, false}} {
-		awaitSpare(t, s)
-		s.mu.Lock()
-		spare := s.spares[0]
-		s.mu.Unlock()
+	}{{assignmentOf("echo"), true}, {confinedAssignment("echo"), true}, {more, groups}, {folder, false}} {
+		spare := awaitSpares(t, s, 1)
 		e := begin(t, s, c.a)
 		require.Equal(t, c.spare, e == spare, i)
 		report, _ := e.Confinement()

@@ -15,21 +15,21 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
 
-// The descriptors that an executor is started with, behind the usual three.
+// The descriptors that an executor is started with, after the usual three.
 const (
 	controlFD  = 3
 	progressFD = 4
 	logFD      = 5
 )
 
-// Setup is what an executor needs to know to be ready for any assignment.
+// Setup is what an executor needs to be ready for any assignment.
 type Setup struct {
 	// Transports are the URLs of the devices that clients can connect to. Executors
 	// open them before they isolate themselves; each assignment uses one.
 	Transports []string
 }
 
-// Assignment is what an executor is for.
+// Assignment is what an executor runs.
 type Assignment struct {
 	Transport string      // one of Setup's; the first if empty
 	Mode      invoke.Mode // how it waits for calls
@@ -37,15 +37,14 @@ type Assignment struct {
 	Functions []Function  // what it offers
 	Slots     int         // see invoke.WorkerConfig
 	SlotBytes int         // see invoke.WorkerConfig
-	// PayloadBytes is the most that the executor sets aside for inputs and results
-	// beyond the slots, of all clients together; 0: there are none. It does not count
-	// to MemoryBytes.
+	// PayloadBytes is the most memory for inputs and results beyond the slots, of all
+	// clients together; 0 allows none. It does not count to MemoryBytes.
 	PayloadBytes int64
 	MemoryBytes  int64         // of the code; 0: see Config.Confine
 	TimeLimit    time.Duration // of a call; 0: no limit
 	Clients      int           // at once; 1 if 0
-	Directories  []Directory   // what of the node's files the code may use; see Directory
-	Token        []byte        // what clients have to present; Start makes one if there is none
+	Directories  []Directory   // of the node, that the code may use
+	Token        []byte        // what clients have to present; if empty, Start makes one
 }
 
 // Function is a function of an assignment.
@@ -55,9 +54,9 @@ type Function struct {
 	Idempotent bool
 }
 
-// Directory is a folder of the node's that code may use, if its runtime gives access
-// to any: WebAssembly modules see it by a name. An executor with a user of its own has
-// the rights there that others have.
+// Directory is a folder of the node that code may use, if its runtime gives access to
+// files: WebAssembly modules see it under the name Guest. An executor with a user of its
+// own has the rights of "others" there.
 type Directory struct {
 	Guest    string // what the code calls it
 	Host     string // an absolute path
@@ -67,41 +66,41 @@ type Directory struct {
 // command is a message to an executor; one of its fields is set.
 type command struct {
 	Setup       *Setup       `json:",omitempty"`
-	LogLevel    slog.Level   `json:",omitempty"` // with a Setup: what is below is not wanted
-	Compilation *Compilation `json:",omitempty"` // with the code, and a file for what it is compiled to
+	LogLevel    slog.Level   `json:",omitempty"` // with a Setup: lower levels are not logged
+	Compilation *Compilation `json:",omitempty"` // with the code, and a file for the result
 	Assignment  *Assignment  `json:",omitempty"`
 	Cores       int          `json:",omitempty"` // with an Assignment: how many it is pinned to; 0: none
 	Metered     bool         `json:",omitempty"` // with an Assignment: the last of its files is Order.Page
-	Drain       bool         `json:",omitempty"` // take no more calls
+	Drain       bool         `json:",omitempty"` // answer new calls with invoke.StatusRevoked
 	Client      *arrival     `json:",omitempty"`
 }
 
-// arrival is a client; its stream comes along.
+// arrival is a client; its stream comes with the message.
 type arrival struct {
-	Hello []byte `json:",omitempty"` // that was read from it: see transport.Adopt
+	Hello []byte `json:",omitempty"` // already read from the stream: see transport.Adopt
 }
 
-// answer is a message of an executor.
+// answer is a message from an executor.
 type answer struct {
 	Confined *confine.Report `json:",omitempty"` // to a Setup: how the executor is isolated
-	Failed   string          `json:",omitempty"` // why the order cannot be carried out
+	Failed   string          `json:",omitempty"` // why the command cannot be carried out
 }
 
-// maxMessageBytes bounds a message: over a thousand functions with usual names. It
-// is what a socket takes in one piece.
+// maxMessageBytes bounds a message, to what a socket takes in one packet: over a thousand
+// functions with usual names.
 const maxMessageBytes = 128 << 10
 
-// errNonsense means that the other end does not speak as it should.
-var errNonsense = errors.New("an answer was expected, and something else came")
+// errNonsense means that the executor does not keep to the protocol.
+var errNonsense = errors.New("an answer was expected, but another message came")
 
-// maxFiles is how many descriptors a message can bring along.
+// maxFiles is how many descriptors a message can carry.
 const maxFiles = 3
 
-// control is an end of the socket pair: JSON messages, one a packet, which may
-// bring descriptors along. One goroutine sends, one receives.
+// control is an end of the socket pair. It carries JSON messages, one per packet, and
+// descriptors with them. One goroutine sends, one receives.
 type control struct {
 	conn       *net.UnixConn
-	takesFiles bool // else the kernel drops those that come
+	takesFiles bool // if not, the kernel drops descriptors that arrive
 	buf        []byte
 }
 
@@ -122,7 +121,7 @@ func controlPair() (c *control, file *os.File, err error) {
 	return c, file, nil
 }
 
-// newControl takes a socket; the file remains the caller's.
+// newControl makes an end of a socket; the file remains the caller's.
 func newControl(file *os.File) (*control, error) {
 	conn, err := net.FileConn(file)
 	if err != nil {

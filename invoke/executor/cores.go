@@ -21,8 +21,7 @@ const AnyCore = -1
 // hardware threads of the same cores.
 func AllowedCores() ([]int, error) {
 	var set unix.CPUSet
-	// Of the calling thread: those that are pinned run nothing but the start of
-	// their executors.
+	// Of the calling thread: threads that are pinned only start their executors.
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
 		return nil, fmt.Errorf("asking which processors are allowed: %w", err)
 	}
@@ -35,9 +34,9 @@ func AllowedCores() ([]int, error) {
 	return siblingsLast(os.DirFS("/sys"), allowed), nil
 }
 
-// siblingsLast orders processors such that those that share a core with an
-// earlier one come last. sys is the file system mounted at /sys; where it says
-// nothing, each processor counts as a core.
+// siblingsLast orders processors so that those that share a core with an earlier
+// one come last. sys is the file system mounted at /sys; a processor that it does
+// not describe counts as a core.
 func siblingsLast(sys fs.FS, processors []int) []int {
 	rank := map[int]int{}
 	seen := map[string]int{} // hardware threads of a core so far
@@ -55,8 +54,8 @@ func siblingsLast(sys fs.FS, processors []int) []int {
 	return ordered
 }
 
-// Place chooses a processor for each of n workers, whose client needs one, too.
-// Where there are too few nobody is pinned: a pinned worker would wait for the
+// Place chooses a processor for each of n workers, and leaves one for the client.
+// If there are too few, no worker is pinned: a pinned worker would wait for the
 // client, or for another worker, while a processor is idle. note says why.
 func Place(n int, allowed []int) (cores []int, note string) {
 	cores = slices.Repeat([]int{AnyCore}, n)
@@ -74,8 +73,7 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// On is the processors of an Order that is to run on one, or anywhere if that is
-// AnyCore.
+// On returns the Cores of an Order that is to run on one core, or on any for AnyCore.
 func On(core int) []int {
 	if core == AnyCore {
 		return nil
@@ -83,7 +81,7 @@ func On(core int) []int {
 	return []int{core}
 }
 
-// setOf is what the kernel calls them.
+// setOf converts processors to the kernel's form.
 func setOf(cores []int) *unix.CPUSet {
 	set := &unix.CPUSet{}
 	for _, core := range cores {
@@ -92,8 +90,8 @@ func setOf(cores []int) *unix.CPUSet {
 	return set
 }
 
-// pinProcess restricts all threads of a process to processors. New ones have what
-// the thread has that makes them, so it is done when there are no more to be found.
+// pinProcess restricts all threads of a process to processors. A new thread inherits the
+// affinity of its creator, so it repeats until it finds no new thread.
 func pinProcess(pid int, cores []int) error {
 	set := setOf(cores)
 	for pinned := map[string]bool{}; ; {

@@ -6,8 +6,10 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,8 +18,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Dial connects to the executor as a client, over a stream that nobody else has. The
-// config's Token and Name are set here.
+// Dial connects to the executor as a client, over a stream of its own. It sets the config's
+// Token and Name.
 func (e *Executor) Dial(ctx context.Context, dev *transport.Device, cfg invoke.ClientConfig) (*invoke.Client, error) {
 	cfg.Token, cfg.Name = e.assignment.Token, fmt.Sprintf("process %d", e.PID())
 	near, far, err := StreamPair()
@@ -36,7 +38,7 @@ func (e *Executor) Dial(ctx context.Context, dev *transport.Device, cfg invoke.C
 }
 
 // StreamPair makes both ends of a stream within this machine. They are sockets, so that
-// either can be handed to another process.
+// either can be passed to another process.
 func StreamPair() (near, far net.Conn, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -60,9 +62,9 @@ func StreamPair() (near, far net.Conn, err error) {
 	return conns[0], conns[1], nil
 }
 
-// Admit hands a peer that wants to connect to the executor, which admits it if it has
-// the token. An error means that the executor did not get it; what becomes of it
-// otherwise the peer is told.
+// Admit passes a peer that wants to connect to the executor, which admits it if it has
+// the token. An error means that the executor did not get the peer. If the executor refuses
+// it, only the peer gets the reason.
 func (e *Executor) Admit(ctx context.Context, r *transport.Request) error {
 	stream, hello, err := r.Detach()
 	if err != nil {
@@ -74,13 +76,13 @@ func (e *Executor) Admit(ctx context.Context, r *transport.Request) error {
 	}
 	if err != nil {
 		stream.Close() // ends a relay, too
-		return fmt.Errorf("executor (process %d): handing %v to it: %w", e.PID(), r.Peer(), err)
+		return fmt.Errorf("executor (process %d): passing %v to it: %w", e.PID(), r.Peer(), err)
 	}
 	return nil
 }
 
-// socketOf is a stream for the executor, in place of this one. If it is no socket, or has
-// to be heard, what goes over it is copied as long as it lasts.
+// socketOf returns a socket for the executor that carries the stream: the stream itself,
+// or, if it is no socket or has to be inspected, one end of a pair to which it is copied.
 func (e *Executor) socketOf(stream net.Conn) (net.Conn, error) {
 	carry := relay
 	if e.introduced() {
@@ -95,11 +97,11 @@ func (e *Executor) socketOf(stream net.Conn) (net.Conn, error) {
 	return far, err
 }
 
-// filer is a socket.
+// filer is a connection over a socket.
 type filer interface{ File() (*os.File, error) }
 
-// pass gives the executor the stream of a client, and what was read from it, if
-// anything was. The stream is not this process's any more afterwards.
+// pass sends the executor the stream of a client, with the bytes already read from it. It
+// closes the stream here.
 func (e *Executor) pass(ctx context.Context, stream net.Conn, hello []byte) error {
 	defer stream.Close()
 	f, err := stream.(filer).File()
@@ -113,13 +115,13 @@ func (e *Executor) pass(ctx context.Context, stream net.Conn, hello []byte) erro
 	defer context.AfterFunc(ctx, func() { e.control.conn.SetWriteDeadline(past) })()
 	err = e.control.send(command{Client: &arrival{Hello: hello}}, f)
 	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx) // that is why it took no longer
+		return context.Cause(ctx) // the deadline was set for that
 	}
 	return err
 }
 
 // Drain makes the executor answer new calls with invoke.StatusRevoked. It does not wait
-// for the call that runs.
+// for the call that is running.
 func (e *Executor) Drain() error {
 	e.passing.Lock()
 	defer e.passing.Unlock()
@@ -128,7 +130,7 @@ func (e *Executor) Drain() error {
 }
 
 // Token is what other processes have to present to the executor, as
-// invoke.ClientConfig's Token. Keep it from those that are not to use it.
+// invoke.ClientConfig.Token. Keep it secret from those that may not use the executor.
 func (e *Executor) Token() []byte { return e.assignment.Token }
 
 const tokenBytes = 16
@@ -139,11 +141,26 @@ func newToken() []byte {
 	return token
 }
 
-// authorize admits clients with the assignment's token. Whose process a client is
-// does not matter: a confined executor has a user of its own.
+// authorize admits clients with the assignment's token. The user of the client's process
+// is irrelevant: a confined executor has a user of its own.
 func (a *Assignment) authorize(_ context.Context, _ transport.Peer, token []byte) error {
 	if subtle.ConstantTimeCompare(a.Token, token) == 1 {
 		return nil
 	}
 	return errors.New("executor: the client's token is not that of the assignment")
+}
+
+// relay copies between two streams until either ends, and closes both. TLS ends there:
+// what the set-up stream of a client carries is copied to the executor, which has no
+// part in the encryption.
+func relay(a, b net.Conn) {
+	var both sync.WaitGroup
+	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+		both.Go(func() {
+			_, _ = io.Copy(way[0], way[1])
+			a.Close()
+			b.Close()
+		})
+	}
+	both.Wait()
 }

@@ -12,20 +12,18 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// An executor is for who has its token, however many want to connect at once.
+// An executor admits clients that have its token, several at once, too.
 func TestDialWithToken(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range map[string]Config{"confined": {Confine: confined()}, "not confined": {}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := supervise(t, cfg)
-			o := own1("echo")
+			o := assignmentOf("echo")
 			o.Clients = 5
-			a, b := begin(t, s, o), begin(t, s, own1("echo"))
+			a, b := begin(t, s, o), begin(t, s, assignmentOf("echo"))
 			require.NotEqual(t, a.Token(), b.Token())
-			device, err := transport.Open("shm:")
-			require.NoError(t, err)
-			defer device.Close()
+			device := openDevice(t, "shm:")
 			for _, token := range [][]byte{nil, a.Token()[1:], b.Token()} {
 				near, far, err := StreamPair()
 				require.NoError(t, err)
@@ -60,21 +58,19 @@ func TestDialWithToken(t *testing.T) {
 	}
 }
 
-// Who dials an executor that is gone, or hands it a client, is told.
+// Dialing an executor that has ended, or with a context that has ended, fails.
 func TestDialTheDead(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, Config{})
-	e := begin(t, s, own1("echo"))
-	device, err := transport.Open("shm:")
-	require.NoError(t, err)
-	defer device.Close()
+	e := begin(t, s, assignmentOf("echo"))
+	device := openDevice(t, "shm:")
 	e.Kill()
 	<-e.Ended()
-	_, err = e.Dial(t.Context(), device, invoke.ClientConfig{})
+	_, err := e.Dial(t.Context(), device, invoke.ClientConfig{})
 	require.Error(t, err)
 	require.Empty(t, device.Inventory())
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = begin(t, s, own1("echo")).Dial(ended, device, invoke.ClientConfig{})
+	_, err = begin(t, s, assignmentOf("echo")).Dial(ended, device, invoke.ClientConfig{})
 	require.ErrorIs(t, err, context.Canceled)
 }

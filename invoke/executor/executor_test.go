@@ -26,7 +26,7 @@ import (
 	_ "github.com/rfaas-go/rfaas/transport/shm"
 )
 
-// Executors of the tests are the test binary with one of these as its argument.
+// The executors of the tests are the test binary with one of these arguments.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 {
 		switch os.Args[1] {
@@ -82,7 +82,7 @@ func TestMain(m *testing.M) {
 			if err != nil {
 				panic(err)
 			}
-			e, err := s.Start(context.Background(), Order{Assignment: own1("echo")})
+			e, err := s.Start(context.Background(), Order{Assignment: assignmentOf("echo")})
 			if err != nil {
 				fmt.Println(err)
 				os.Exit(1)
@@ -105,7 +105,7 @@ func TestMain(m *testing.M) {
 
 var setup = Setup{Transports: []string{"shm:"}}
 
-// functions are what foreign code could do to the process that it runs in.
+// functions do what foreign code could do to its process.
 var functions = map[string]invoke.Function{
 	"echo": func(_ context.Context, in, out []byte) (int, error) { return copy(out, in), nil },
 	"pid": func(_ context.Context, _, out []byte) (int, error) {
@@ -155,13 +155,13 @@ func dieBy(s syscall.Signal) error {
 	select {}
 }
 
-// loadText is a runtime whose code is names of functions, one a line.
+// loadText is a runtime whose code is names of functions, one per line.
 func loadText(_ context.Context, c Code) (runtime.Module, error) {
 	text, err := io.ReadAll(c.File)
 	if err != nil {
 		return nil, err
 	}
-	m := own{}
+	m := goModule{}
 	for _, name := range strings.Fields(string(text)) {
 		f := functions[name]
 		if f == nil {
@@ -172,7 +172,7 @@ func loadText(_ context.Context, c Code) (runtime.Module, error) {
 	return m, nil
 }
 
-// printed is what functions print.
+// printed collects what functions print.
 type printed struct {
 	mu    sync.Mutex
 	lines []OutputLine
@@ -185,7 +185,7 @@ func (t *printed) add(o OutputLine) {
 	t.lines = append(t.lines, o)
 }
 
-func own1(name string) Assignment {
+func assignmentOf(name string) Assignment {
 	return Assignment{Runtime: runtime.Go, Functions: []Function{{Name: "other", Entry: "echo"}, {Name: name, Entry: name}}, Slots: 2, SlotBytes: 4096, Clients: 4}
 }
 
@@ -202,6 +202,24 @@ func begin(t *testing.T, s *Supervisor, a Assignment) *Executor {
 	e, err := s.Start(t.Context(), Order{Assignment: a})
 	require.NoError(t, err)
 	return e
+}
+
+// openDevice opens a device for the time of the test.
+func openDevice(t *testing.T, url string) *transport.Device {
+	t.Helper()
+	device, err := transport.Open(url)
+	require.NoError(t, err)
+	t.Cleanup(func() { device.Close() })
+	return device
+}
+
+// dial connects to an executor for the time of the test.
+func dial(t *testing.T, e *Executor, url string) *invoke.Client {
+	t.Helper()
+	c, err := e.Dial(t.Context(), openDevice(t, url), invoke.ClientConfig{Slots: 2, SlotBytes: 4096})
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
 }
 
 // call calls a function of an executor, through a connection of its own.
@@ -227,7 +245,7 @@ func requireEnds(t *testing.T, e *Executor) Fate {
 	select {
 	case <-e.Ended():
 	case <-time.After(patience):
-		require.Fail(t, "the executor goes on")
+		require.Fail(t, "the executor has not ended")
 	}
 	f, ok := e.Fate()
 	require.True(t, ok)
@@ -238,7 +256,7 @@ func TestCallsAndStop(t *testing.T) {
 	t.Parallel()
 	var said printed
 	s := supervise(t, Config{Output: said.add})
-	e := begin(t, s, own1("echo"))
+	e := begin(t, s, assignmentOf("echo"))
 	_, ok := e.Fate()
 	require.False(t, ok)
 	for range 3 { // one client after the other
@@ -251,12 +269,12 @@ func TestCallsAndStop(t *testing.T) {
 	require.Equal(t, "ended with exit status 0", e.fate.String())
 	e.Stop(patience) // once more does no harm
 	s.Close(patience)
-	_, err := s.Start(t.Context(), Order{Assignment: own1("echo")})
+	_, err := s.Start(t.Context(), Order{Assignment: assignmentOf("echo")})
 	require.ErrorIs(t, err, ErrClosed)
 	require.Empty(t, said.lines)
 }
 
-// What a function does to its process is known afterwards, and which function.
+// The fate says what a function did to its process, and which function.
 func TestFates(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]struct {
@@ -266,17 +284,17 @@ func TestFates(t *testing.T) {
 	}{
 		"segv":    {Fate{Cause: Signaled, Signal: syscall.SIGSEGV}, "killed by signal 11 (segmentation fault) while function", invoke.StatusCrashed},
 		"exit":    {Fate{Cause: Exited, ExitStatus: 3}, "ended with exit status 3 while function", invoke.StatusCrashed},
-		"forever": {Fate{Cause: Overstayed, Signal: syscall.SIGKILL, TimeLimit: 50 * time.Millisecond}, "longer than its time limit of 50ms", invoke.StatusDeadlineExceeded},
-		"forge":   {Fate{Cause: Overstayed, ExitStatus: exitOverstayed, TimeLimit: 50 * time.Millisecond}, "longer than its time limit of 50ms", invoke.StatusDeadlineExceeded},
-		"flood":   {Fate{Cause: Trespassed, Signal: syscall.SIGKILL}, "killed because it wrote to the connection of its supervisor while function", invoke.StatusCrashed},
-		// These end by themselves, or have to be ended.
+		"forever": {Fate{Cause: TimedOut, Signal: syscall.SIGKILL, TimeLimit: 50 * time.Millisecond}, "longer than its time limit of 50ms", invoke.StatusDeadlineExceeded},
+		"forge":   {Fate{Cause: TimedOut, ExitStatus: exitTimedOut, TimeLimit: 50 * time.Millisecond}, "longer than its time limit of 50ms", invoke.StatusDeadlineExceeded},
+		"flood":   {Fate{Cause: ProtocolViolation, Signal: syscall.SIGKILL}, "killed because it wrote to the connection of its supervisor while function", invoke.StatusCrashed},
+		// These end by themselves, or are killed.
 		"close all": {status: invoke.StatusCrashed},
 		"cut":       {status: invoke.StatusCrashed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := own1(name)
-			if want.fate.Cause == Overstayed {
+			a := assignmentOf(name)
+			if want.fate.Cause == TimedOut {
 				a.TimeLimit = 50 * time.Millisecond
 			}
 			e := begin(t, supervise(t, Config{}), a)
@@ -301,12 +319,11 @@ func TestFates(t *testing.T) {
 	}
 }
 
-// A function that panics, and calls that are many and short, do not look as if
-// one overstayed.
+// A function that panics, and many short calls, do not look like one long call.
 func TestTimeLimitIsForOneCall(t *testing.T) {
 	t.Parallel()
 	const limit = 40 * time.Millisecond
-	a := own1("panic")
+	a := assignmentOf("panic")
 	a.TimeLimit = limit
 	e := begin(t, supervise(t, Config{}), a)
 	_, err := call(t, e, "panic", "")
@@ -320,23 +337,22 @@ func TestTimeLimitIsForOneCall(t *testing.T) {
 	require.False(t, ok)
 }
 
-// An executor that lost its client for no reason of its own is ended, too.
+// An executor that lost its client without a reason of its own is killed, too.
 func TestLost(t *testing.T) {
 	t.Parallel()
-	e := begin(t, supervise(t, Config{}), own1("echo"))
+	e := begin(t, supervise(t, Config{}), assignmentOf("echo"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.Equal(t, Silenced, e.Lost(ctx).Cause)
+	require.Equal(t, Disconnected, e.Lost(ctx).Cause)
 }
 
-// What functions print is passed on in lines and up to a limit; nobody waits for
-// who reads it.
+// What functions print is passed on in lines, up to a limit. The functions never block.
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	var said printed
 	var logged records
 	s := supervise(t, Config{Output: said.add, Logger: logged.logger(slog.LevelWarn)})
-	e := begin(t, s, own1("print"))
+	e := begin(t, s, assignmentOf("print"))
 	_, err := call(t, e, "print", "")
 	require.NoError(t, err)
 	e.Stop(patience)
@@ -348,7 +364,7 @@ func TestOutput(t *testing.T) {
 	}}, logged.all(t))
 }
 
-// Code is loaded by its runtime; what is wrong with it is the order's fault.
+// Code is loaded by its runtime. If that fails, it is the order's fault.
 func TestRuntimes(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, Config{})
@@ -386,7 +402,7 @@ func TestRuntimes(t *testing.T) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return len(s.alive) == 2
-	}, patience, time.Millisecond, "what failed is gone")
+	}, patience, time.Millisecond, "executors that failed have ended")
 }
 
 func TestStartFails(t *testing.T) {
@@ -396,23 +412,23 @@ func TestStartFails(t *testing.T) {
 		if kind != "exiting" {
 			s.cfg.Command[0] = "/nowhere/" + kind
 		}
-		_, err := s.Start(t.Context(), Order{Assignment: own1("echo")})
+		_, err := s.Start(t.Context(), Order{Assignment: assignmentOf("echo")})
 		require.ErrorContains(t, err, want)
 	}
 	s, err := New(Config{Setup: Setup{Transports: []string{"nothing:"}}})
 	require.NoError(t, err)
 	defer s.Close(0)
-	_, err = s.Start(t.Context(), Order{Assignment: own1("echo")})
+	_, err = s.Start(t.Context(), Order{Assignment: assignmentOf("echo")})
 	require.ErrorContains(t, err, "nothing")
 }
 
-// The caller can give a start up; the process does not remain.
+// When the caller cancels a start, the process ends.
 func TestStartIsGivenUp(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, Config{Command: []string{"/proc/self/exe", "silent"}})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(50*time.Millisecond, func() { cancel(errors.New("no longer wanted")) })
-	_, err := s.Start(ctx, Order{Assignment: own1("echo")})
+	_, err := s.Start(ctx, Order{Assignment: assignmentOf("echo")})
 	require.ErrorContains(t, err, "no longer wanted")
 	require.Eventually(t, func() bool {
 		s.mu.Lock()
@@ -421,12 +437,12 @@ func TestStartIsGivenUp(t *testing.T) {
 	}, patience, time.Millisecond)
 }
 
-// Close ends all executors, and those that do not end by themselves.
+// Close ends all executors, also those that do not end by themselves.
 func TestClose(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, Config{Spares: 1})
-	a := begin(t, s, own1("echo"))
-	b := begin(t, s, own1("forever"))
+	a := begin(t, s, assignmentOf("echo"))
+	b := begin(t, s, assignmentOf("forever"))
 	go call(t, b, "forever", "")
 	require.Eventually(t, func() bool { _, running, _ := b.progress.look(); return running }, patience, time.Millisecond)
 	s.Close(patience)
@@ -438,8 +454,8 @@ func TestClose(t *testing.T) {
 	require.Equal(t, Fate{Cause: Signaled, Signal: syscall.SIGKILL}, requireEnds(t, c))
 }
 
-// A spare takes an order for any of the transports, and for a core: all its threads
-// are on it then.
+// A spare takes an order for any of the transports, and for a core: all its threads are
+// pinned to it.
 func TestSpareFitsOrder(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range map[string]Config{"confined": {Confine: confined()}, "not confined": {}} {
@@ -449,13 +465,10 @@ func TestSpareFitsOrder(t *testing.T) {
 			s, err := New(cfg)
 			require.NoError(t, err)
 			defer s.Close(0)
-			require.Eventually(t, func() bool { return s.Spares() == 1 }, patience, time.Millisecond)
-			s.mu.Lock()
-			spare := s.spares[0]
-			s.mu.Unlock()
+			spare := awaitSpares(t, s, 1)
 			cores, err := AllowedCores()
 			require.NoError(t, err)
-			o := Order{Assignment: own1("echo"), Cores: On(cores[len(cores)-1])}
+			o := Order{Assignment: assignmentOf("echo"), Cores: On(cores[len(cores)-1])}
 			o.Assignment.Transport = "shm:"
 			e, err := s.Start(t.Context(), o)
 			require.NoError(t, err)
@@ -481,51 +494,44 @@ func TestSpareFitsOrder(t *testing.T) {
 			o.Assignment.Transport = "" // the first
 			e, err = s.Start(t.Context(), o)
 			require.NoError(t, err)
-			device, err := transport.Open("shm:")
-			require.NoError(t, err)
-			defer device.Close()
-			_, err = e.Dial(t.Context(), device, invoke.ClientConfig{})
+			_, err = e.Dial(t.Context(), openDevice(t, "shm:"), invoke.ClientConfig{})
 			require.ErrorContains(t, err, `the peer speaks "shm/2"`)
 		})
 	}
 }
 
-// Spares are taken, replaced, and replaced when they die.
+// Spares are replaced when they are taken, and when they die.
 func TestSpares(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, Config{Spares: 2})
-	full := func() bool { return s.Spares() == 2 }
 	for range 3 {
-		require.Eventually(t, full, patience, time.Millisecond)
-		s.mu.Lock()
-		spare := s.spares[0]
-		s.mu.Unlock()
-		e := begin(t, s, own1("echo"))
+		spare := awaitSpares(t, s, 2)
+		e := begin(t, s, assignmentOf("echo"))
 		require.Same(t, spare, e)
 		out, err := call(t, e, "echo", "x")
 		require.NoError(t, err)
 		require.Equal(t, "x", out)
 	}
-	require.Eventually(t, full, patience, time.Millisecond)
+	awaitSpares(t, s, 2)
 	s.mu.Lock()
 	for _, e := range s.spares {
 		e.Kill()
 		defer func() { <-e.ended }()
 	}
 	s.mu.Unlock()
-	e := begin(t, s, own1("echo"))
+	e := begin(t, s, assignmentOf("echo"))
 	_, err := call(t, e, "echo", "x")
 	require.NoError(t, err)
-	require.Eventually(t, full, patience, time.Millisecond)
+	awaitSpares(t, s, 2)
 }
 
-// An executor may use its processor only.
+// An executor uses only its processor.
 func TestStartOnCore(t *testing.T) {
 	t.Parallel()
 	allowed, err := AllowedCores()
 	require.NoError(t, err)
 	core := allowed[len(allowed)-1]
-	e, err := supervise(t, Config{}).Start(t.Context(), Order{Assignment: own1("echo"), Cores: On(core)})
+	e, err := supervise(t, Config{}).Start(t.Context(), Order{Assignment: assignmentOf("echo"), Cores: On(core)})
 	require.NoError(t, err)
 	require.Equal(t, On(core), e.Cores())
 	var set, want unix.CPUSet
@@ -557,7 +563,7 @@ func TestParentKilled(t *testing.T) {
 			for _, pid := range pids {
 				if !wait(func() bool { return gone(pid) }) {
 					syscall.Kill(pid, syscall.SIGKILL)
-					t.Errorf("process %d goes on", pid)
+					t.Errorf("process %d has not ended", pid)
 				}
 			}
 		})
@@ -573,7 +579,7 @@ func wait(f func() bool) bool {
 	return false
 }
 
-// gone reports whether a process has ended, be it that nobody has reaped it.
+// gone reports whether a process has ended, reaped or not.
 func gone(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -583,7 +589,7 @@ func gone(pid int) bool {
 	return strings.HasPrefix(state, "Z")
 }
 
-// Whoever starts an executor by hand is told what it is for.
+// An executor that is started by hand fails, and says what it is for.
 func TestRunByHand(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("/proc/self/exe", "executor").CombinedOutput()

@@ -21,43 +21,44 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Host is what an executor process is made of. What it logs, of clients and of functions
-// that crash, goes to the supervisor's Config.Logger.
+// Host is what an executor process runs. Its log, of clients and of functions that crash,
+// goes to the supervisor's Config.Logger.
 type Host struct {
 	// Runtimes are the kinds of code that it can load, by their names in
 	// invoke/runtime.
 	Runtimes map[string]Loader
-	// Compilers are for those whose code can be compiled in advance: see Supervisor.Compile.
+	// Compilers are those of runtimes whose code can be compiled in advance: see
+	// Supervisor.Compile.
 	Compilers map[string]Compiler
-	// Functions are the program's own, in Go: what the runtime "go" has.
+	// Functions are the program's own, in Go, for the runtime "go".
 	Functions map[string]invoke.Function
-	// NewMeter makes what counts calls for an Order with a Page, which is closed when it
-	// returns. May be nil.
+	// NewMeter makes the meter of an Order with a Page; the page is closed when NewMeter
+	// returns. It may be nil.
 	NewMeter func(page *os.File) (invoke.Meter, error)
 }
 
 // Loader makes code callable.
 type Loader func(ctx context.Context, c Code) (runtime.Module, error)
 
-// Code is what a Loader is given. The files remain the caller's, and stay open
-// until the module is closed; /proc/self/fd has names for them.
+// Code is the input of a Loader. The files remain the caller's, and stay open
+// until the module is closed; they have paths in /proc/self/fd.
 type Code struct {
 	File        *os.File
 	Compiled    *os.File // see Order; nil if there is none
 	MemoryBytes int64
 	TimeLimit   time.Duration
 	Directories []Directory
-	// Overrun is to be told, while the process crashes, when a function went past the
-	// room for its result: how large that was. It lies outside the Go heap.
+	// Overrun is where the runtime stores, while the process crashes, the size of the
+	// result buffer that a function wrote past. It lies outside the Go heap.
 	Overrun *atomic.Uint64
 }
 
-// grace is how long a function may go on when its executor has been asked to end.
+// grace is how long a function may continue when its executor was asked to end.
 const grace = time.Second
 
-// Run executes functions for the supervisor that started this process, until that
-// asks it to end or is gone. An error is one that the supervisor has not been told. Run it
-// in main, early, in a process that does nothing else.
+// Run executes functions for the supervisor that started this process, until the supervisor
+// asks it to end or is gone. It returns only errors that the supervisor did not get. Run it
+// early in main, in a process that does nothing else.
 func (h *Host) Run(ctx context.Context) error {
 	policy, confineErr := confine.Inherited() // first: the process may start anew here
 	control, progress, err := inherited()
@@ -81,20 +82,20 @@ func (h *Host) Run(ctx context.Context) error {
 		err = confineErr
 	}
 	if errors.Is(err, io.EOF) {
-		return nil // it is not needed any more
+		return nil // the supervisor needs it no more
 	}
 	if err != nil && !x.ready && control.send(answer{Failed: err.Error()}) == nil {
-		return nil // who wanted it is told
+		return nil // the supervisor reports it
 	}
 	return err
 }
 
-// useProcessors is for an executor that is pinned to so many. With a scheduler of one
-// place, the polling loop would leave sockets to the runtime's monitor, which looks at
-// them every 10 ms: so long would a first call take.
+// useProcessors sets GOMAXPROCS for an executor that is pinned to n processors. With one,
+// the polling loop would leave sockets to the runtime's monitor, which polls them every
+// 10 ms: a first call would take that long.
 func useProcessors(n int) { goruntime.GOMAXPROCS(max(n, 2)) }
 
-// inherited takes the descriptors that a supervisor gives.
+// inherited opens the descriptors that a supervisor passes.
 func inherited() (*control, *progress, error) {
 	controlFile, progressFile := os.NewFile(controlFD, "control"), os.NewFile(progressFD, "progress page")
 	defer controlFile.Close()
@@ -114,22 +115,22 @@ func inherited() (*control, *progress, error) {
 	return c, p, nil
 }
 
-// execution is what an executor has made for its orders.
+// execution is the state of an executor process.
 type execution struct {
 	host     *Host
 	control  *control
 	progress *progress
 	policy   *confine.Policy // nil if the executor is not to be confined
 	ready    bool            // clients can connect
-	log      *slog.Logger    // once there is a Setup
+	log      *slog.Logger    // from the Setup on
 
-	devices  []*transport.Device // of Setup's transports
+	devices  []*transport.Device // of the Setup's transports
 	module   runtime.Module
-	files    []*os.File // the code, and what it was compiled to if that came along
+	files    []*os.File // the code, and the compiled code if there is any
 	registry *invoke.Registry
 }
 
-// serve carries the orders out.
+// serve carries the supervisor's commands out.
 func (x *execution) serve(ctx context.Context) error {
 	setup, err := x.setUp()
 	if err != nil {
@@ -178,12 +179,11 @@ func (x *execution) serve(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go x.obey(ctx, worker, cancel)
+	go x.serveCommands(ctx, worker, cancel)
 	return worker.Serve(ctx, nil)
 }
 
-// setUp makes what every assignment needs, and then isolates the process, if it is
-// to be.
+// setUp opens the devices, and then isolates the process if there is a policy.
 func (x *execution) setUp() (*Setup, error) {
 	var c command
 	if _, err := x.control.receive(&c); err != nil {
@@ -211,7 +211,7 @@ func (x *execution) setUp() (*Setup, error) {
 	return c.Setup, x.control.send(ready)
 }
 
-// device is that of the assignment's transport.
+// device is the one of the assignment's transport.
 func (x *execution) device(setup *Setup, a *Assignment) (*transport.Device, error) {
 	i := 0
 	if a.Transport != "" {
@@ -223,8 +223,8 @@ func (x *execution) device(setup *Setup, a *Assignment) (*transport.Device, erro
 	return x.devices[i], nil
 }
 
-// meter is what counts the calls of all clients, nil if nothing does. It is made before
-// there is code that could reach the page's descriptor.
+// meter makes the meter of all clients' calls, nil if there is none. It is made before any
+// code is loaded, which could reach the page's descriptor.
 func (x *execution) meter(c *command) (func(transport.Peer, []byte) invoke.Meter, error) {
 	if !c.Metered || len(x.files) == 0 {
 		return nil, nil
@@ -262,10 +262,10 @@ func (x *execution) load(ctx context.Context, a *Assignment) error {
 	return nil
 }
 
-// open has the assignment's runtime load its code.
+// open loads the assignment's code with its runtime.
 func (x *execution) open(ctx context.Context, a *Assignment) (runtime.Module, error) {
 	if a.Runtime == runtime.Go {
-		return own(x.host.Functions), nil
+		return goModule(x.host.Functions), nil
 	}
 	loader := x.host.Runtimes[a.Runtime]
 	if loader == nil {
@@ -282,23 +282,23 @@ func (x *execution) open(ctx context.Context, a *Assignment) (runtime.Module, er
 	return loader(ctx, c)
 }
 
-// own is the module of the program's own functions.
-type own map[string]invoke.Function
+// goModule is the module of the program's own functions.
+type goModule map[string]invoke.Function
 
 // Function implements runtime.Module.
-func (o own) Function(entry string) (invoke.Function, error) {
-	if f := o[entry]; f != nil {
+func (m goModule) Function(entry string) (invoke.Function, error) {
+	if f := m[entry]; f != nil {
 		return f, nil
 	}
-	return nil, fmt.Errorf("this program has no Go function %q; there are: %s", entry, strings.Join(slices.Sorted(maps.Keys(o)), ", "))
+	return nil, fmt.Errorf("this program has no Go function %q; there are: %s", entry, strings.Join(slices.Sorted(maps.Keys(m)), ", "))
 }
 
 // Close implements runtime.Module.
-func (o own) Close() error { return nil }
+func (m goModule) Close() error { return nil }
 
-// obey admits the clients that the supervisor hands down, until it wants no more, or
-// is gone.
-func (x *execution) obey(ctx context.Context, worker *invoke.Worker, cancel context.CancelFunc) {
+// serveCommands admits the clients that the supervisor passes, until the supervisor closes
+// the control.
+func (x *execution) serveCommands(ctx context.Context, worker *invoke.Worker, cancel context.CancelFunc) {
 	for {
 		var c command
 		files, err := x.control.receive(&c)
@@ -322,8 +322,8 @@ func (x *execution) obey(ctx context.Context, worker *invoke.Worker, cancel cont
 	}
 	cancel()
 	time.AfterFunc(grace, func() {
-		// Only a function can go on for ever. To close takes as long as the machine
-		// makes it, and the supervisor has a limit of its own for that.
+		// Only a function can run forever. Closing may take long on a busy machine; the
+		// supervisor has a limit of its own for that.
 		if _, running, _ := x.progress.look(); running {
 			os.Exit(1)
 		}
@@ -333,7 +333,7 @@ func (x *execution) obey(ctx context.Context, worker *invoke.Worker, cancel cont
 // admitTimeout bounds the set-up of a client.
 const admitTimeout = 10 * time.Second
 
-// admit makes a client of a peer that the supervisor has accepted, if it may be one.
+// admit makes a client of a peer that the supervisor has accepted, if it has the token.
 func (x *execution) admit(ctx context.Context, worker *invoke.Worker, stream net.Conn, hello []byte) {
 	ctx, cancel := context.WithTimeout(ctx, admitTimeout)
 	defer cancel()
@@ -352,7 +352,7 @@ func (x *execution) admit(ctx context.Context, worker *invoke.Worker, stream net
 	}
 }
 
-// close frees what was made.
+// close releases what was opened.
 func (x *execution) close() {
 	if x.module != nil {
 		x.module.Close()

@@ -15,34 +15,33 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// introduced says whether the supervisor has to hear how clients and the executor get to
-// know each other.
+// introduced reports whether the supervisor has to inspect the set-up of connections.
 func (e *Executor) introduced() bool { return e.confined != nil && isSoftroce(e.transport()) }
 
 // introduction is the beginning of a set-up stream between a client and an isolated
-// executor that has a UDP socket. The two tell each other where they are, and what their
-// routes have room for. The supervisor listens in, because the executor's code is not to say where its
-// packets may go (confine.Egress), and because an isolated process cannot look routes up.
+// executor that has a UDP socket. Each end sends its address, and the path MTU it is ready
+// for. The supervisor inspects and bounds them: the executor's code must not choose where
+// its packets may go (confine.Egress), and an isolated process cannot look up routes.
 type introduction struct {
 	executor *Executor
 	client   net.Conn
-	peer     netip.AddrPort // the client's device, once packets may go there
+	peer     netip.AddrPort // the client's device, once packets may be sent there
 
-	near, far atomic.Int64 // path MTUs that the executor and the client can do; 0: not said yet
-	route     atomic.Int64 // that the route to the client has room for; 0: not known
+	near, far atomic.Int64 // path MTUs of the executor and the client; 0: not known yet
+	route     atomic.Int64 // path MTU of the route to the client; 0: not known
 }
 
-// introduce relays between a client and the executor, which may send to the client as
-// long as that lasts.
+// introduce relays between a client and the executor. Until the stream ends, the executor
+// may send to the client.
 func (e *Executor) introduce(client, near net.Conn) {
 	i := &introduction{executor: e, client: client}
 	var both sync.WaitGroup
 	for _, way := range []struct {
 		to, from net.Conn
-		hear     func(exchange int, message []byte) error
-	}{{near, client, i.hearClient}, {client, near, i.hearExecutor}} {
+		inspect  func(exchange int, message []byte) error
+	}{{near, client, i.inspectClient}, {client, near, i.inspectExecutor}} {
 		both.Go(func() {
-			if carryExchanges(way.to, way.from, way.hear) == nil {
+			if carryExchanges(way.to, way.from, way.inspect) == nil {
 				io.Copy(way.to, way.from) // an error means that the stream has ended
 			}
 			client.Close()
@@ -55,14 +54,14 @@ func (e *Executor) introduce(client, near net.Conn) {
 	}
 }
 
-// exchanges is how many there are each way: of an address, and of what the route has room
-// for. Before them there are a hello and its answer, of which either may have been read.
+// exchanges is how many exchange frames each end sends: its address, and its path MTU.
+// Before them come a hello and its answer, which may have been read already.
 const exchanges = 2
 
-// carryExchanges copies frames up to the last exchange, each after hear has heard it and
-// perhaps changed it. What is no such frame is the receiver's to refuse: it is copied, and
-// nothing after it is heard.
-func carryExchanges(to io.Writer, from io.Reader, hear func(exchange int, message []byte) error) error {
+// carryExchanges copies frames up to the last exchange. inspect is called with each exchange
+// first, and may change it. A frame of another kind is copied, for the receiver to refuse;
+// inspect is not called after it.
+func carryExchanges(to io.Writer, from io.Reader, inspect func(exchange int, message []byte) error) error {
 	for n := 0; n < exchanges; {
 		frame := make([]byte, framing.HeaderBytes)
 		if got, err := io.ReadFull(from, frame); err != nil {
@@ -80,7 +79,7 @@ func carryExchanges(to io.Writer, from io.Reader, hear func(exchange int, messag
 			return err
 		}
 		if h.Kind == framing.Exchange {
-			if err := hear(n, frame[framing.HeaderBytes:]); err != nil {
+			if err := inspect(n, frame[framing.HeaderBytes:]); err != nil {
 				return err
 			}
 			n++
@@ -92,9 +91,9 @@ func carryExchanges(to io.Writer, from io.Reader, hear func(exchange int, messag
 	return nil
 }
 
-// hearClient has the executor get what names the client only when it may send there. An
-// error is the client's to be told; the executor is only told that it hung up.
-func (i *introduction) hearClient(exchange int, message []byte) error {
+// inspectClient passes a client's address on only when the executor may send there. An error
+// is sent to the client; the executor only sees that the client has hung up.
+func (i *introduction) inspectClient(exchange int, message []byte) error {
 	var err error
 	if exchange == 0 {
 		err = i.allow(message)
@@ -107,8 +106,8 @@ func (i *introduction) hearClient(exchange int, message []byte) error {
 	return err
 }
 
-// hearExecutor does not let the executor promise more than the route has room for.
-func (i *introduction) hearExecutor(exchange int, message []byte) error {
+// inspectExecutor keeps the executor from promising more than the route's path MTU.
+func (i *introduction) inspectExecutor(exchange int, message []byte) error {
 	if exchange > 0 {
 		return i.bound(message)
 	}
@@ -118,7 +117,7 @@ func (i *introduction) hearExecutor(exchange int, message []byte) error {
 	return nil
 }
 
-// allow lets packets to the client out.
+// allow lets the executor send packets to the client.
 func (i *introduction) allow(message []byte) error {
 	a, err := roceaddr.Decode(message)
 	if err != nil {
@@ -148,8 +147,8 @@ func (i *introduction) allow(message []byte) error {
 	return nil
 }
 
-// bound makes of a message of an end that is ready one that says no more than the route
-// has room for. A client that says nothing is ready for what both can do.
+// bound limits the path MTU in an end's message to that of the route. A client that sends
+// none uses what both ends can do, so that has to fit.
 func (i *introduction) bound(message []byte) error {
 	route, most := int(i.route.Load()), int(min(i.near.Load(), i.far.Load()))
 	if route == 0 {

@@ -12,8 +12,8 @@ import (
 	"github.com/rfaas-go/rfaas/internal/roceaddr"
 )
 
-// Frames are heard in any pieces, and changed; what is no frame of a set-up is copied as it
-// is, and nothing of it lost.
+// Exchanges are inspected and changed in whatever pieces they arrive. Other bytes are copied
+// unchanged and complete.
 func TestCarryExchanges(t *testing.T) {
 	t.Parallel()
 	frame := func(kind framing.Kind, message string) string {
@@ -45,7 +45,7 @@ func TestCarryExchanges(t *testing.T) {
 	}
 }
 
-// No end promises more than the executor's route has room for.
+// No end promises more than the path MTU of the executor's route.
 func TestIntroductionBounds(t *testing.T) {
 	t.Parallel()
 	var i introduction

@@ -21,8 +21,8 @@ import (
 
 var rounds = flag.Int("crashes", 12, "how many executors TestLeavesNothing has crash, of either kind")
 
-// Executors that crash and are replaced leave nothing behind: in the supervisor, in
-// the kernel's control groups, in the file system.
+// Executors that crash and are replaced leave nothing behind: in the supervisor, the
+// kernel's control groups, and the file system.
 func TestLeavesNothing(t *testing.T) { // not parallel: it counts what the process has
 	effort.TwoProcesses(t)
 	for name, policy := range map[string]*confine.Policy{"confined": confined(), "not confined": nil} {
@@ -31,7 +31,7 @@ func TestLeavesNothing(t *testing.T) { // not parallel: it counts what the proce
 			s := supervise(t, Config{Spares: 1, Confine: policy})
 			round := func(i int) {
 				function := []string{"segv", "exit"}[i%2]
-				e := begin(t, s, own1(function))
+				e := begin(t, s, assignmentOf(function))
 				_, err := call(t, e, function, "")
 				require.ErrorIs(t, err, invoke.ErrWorkerGone)
 				require.Equal(t, function, requireEnds(t, e).Function)
@@ -56,7 +56,7 @@ func TestLeavesNothing(t *testing.T) { // not parallel: it counts what the proce
 	}
 }
 
-// traces counts what there is, with a spare executor ready.
+// traces counts resources in use while a spare executor is ready.
 func (s *Supervisor) traces(t *testing.T) map[string]int {
 	t.Helper()
 	for s.Spares() < 1 {
@@ -79,7 +79,7 @@ func (s *Supervisor) traces(t *testing.T) map[string]int {
 			if err == nil && d.IsDir() && strings.Contains(path, string(host[1])) {
 				groups++
 			}
-			return nil // some go while they are being listed
+			return nil // some disappear during the walk
 		})
 	}
 	children, err := filepath.Glob("/proc/self/task/*/children")

@@ -2,15 +2,15 @@ package executor
 
 import "github.com/rfaas-go/rfaas/invoke/runtime"
 
-// What an executor takes for itself: the Go runtime with its stacks, the program,
-// and, where modules are compiled, the compiler.
+// The memory of an executor itself: the Go runtime with its stacks, the program,
+// and the compiler, where modules are compiled.
 const (
 	ownBytes     = 64 << 20
 	compileBytes = 256 << 20
 )
 
-// Overhead is about what an executor takes beside its code's memory: for itself, for the
-// slots of one client, and for payloads beyond them. For who plans with it.
+// Overhead is about how many bytes an executor needs beside its code's memory: for itself,
+// for the slots of one client, and for payloads beyond them.
 func Overhead(slots, slotBytes int, payloadBytes int64) int64 {
 	a := Assignment{MemoryBytes: 1, Slots: slots, SlotBytes: slotBytes, PayloadBytes: payloadBytes}
 	return a.memoryLimit(0)
@@ -25,9 +25,9 @@ func (a *Assignment) callBytes() int64 {
 	return a.PayloadBytes
 }
 
-// memoryLimit is how much memory an executor of the assignment may take in all: what
-// it needs itself, for its slots and for payloads beyond them, and what the assignment
-// allows the code; otherwise says what if that is nothing.
+// memoryLimit is how many bytes an executor of the assignment may use in all: for itself,
+// its slots, payloads beyond them, and the code. If the assignment does not limit the
+// code's memory, it is otherwise.
 func (a *Assignment) memoryLimit(otherwise int64) int64 {
 	if a.MemoryBytes == 0 {
 		return otherwise
@@ -41,10 +41,9 @@ func (a *Assignment) memoryLimit(otherwise int64) int64 {
 	return limit + a.payloadCopies()*a.PayloadBytes
 }
 
-// payloadCopies is how many times an executor can have payloads beyond the slots in its
-// memory: in the worker's, and in the client's, which counts to the executor where
-// memory is shared, as that writes there first. The native runtime has results in
-// memory of its own before.
+// payloadCopies is how many copies of a payload beyond the slots count to an executor: the
+// worker's, and, over shared memory, the client's, since the executor writes it first. The
+// native runtime has results in memory of its own before.
 func (a *Assignment) payloadCopies() int64 {
 	if a.Runtime == runtime.Native {
 		return 3
@@ -52,8 +51,7 @@ func (a *Assignment) payloadCopies() int64 {
 	return 2
 }
 
-// limitMemory sets the limit for the assignment, unless the executor was started
-// with it.
+// limitMemory sets the limit of the assignment, unless the executor was started with it.
 func (e *Executor) limitMemory() error {
 	limit := e.assignment.memoryLimit(e.memoryBytes)
 	if limit == e.memoryBytes {

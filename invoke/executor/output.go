@@ -7,47 +7,47 @@ import (
 	"github.com/rfaas-go/rfaas/internal/visible"
 )
 
-// OutputLine is a line that an executor has printed. What it says is the function's to
-// choose: show it so that it is not taken for a line of your program's own.
+// OutputLine is a line that an executor has printed. The function chooses the text: show it
+// so that it cannot be mistaken for a line of your own program.
 type OutputLine struct {
 	Process  int    // the executor
-	Function string // the first that the executor offers; empty as long as it offers none
+	Function string // the first that the executor offers; empty before its assignment
 	Text     string // visible characters and tabs, without the line's end
 }
 
-// maxOutputBytes is how much of what an executor prints is passed on. Each line counts as
-// lineBytes more, for what is shown with it: empty ones are not for free.
+// maxOutputBytes is how much of what an executor prints is passed on. Each line counts
+// lineBytes more, for what is shown with it.
 const (
 	maxOutputBytes = 1 << 20
 	lineBytes      = 64
 )
 
-// output passes on what an executor prints, up to a limit: in whole lines of visible
-// characters, so that a function commands no terminal. What is beyond is taken and lost, so
-// that nobody waits for a reader.
+// output passes on what an executor prints, up to a limit: whole lines of visible
+// characters, so that a function cannot send commands to a terminal. The rest is read and
+// dropped, so that the function does not block.
 type output struct {
 	to func(OutputLine)
 
 	mu    sync.Mutex
 	label OutputLine // without a text
-	line  []byte     // without its end yet
+	line  []byte     // the unfinished one
 	left  int
 	extra int64 // bytes lost
 }
 
 func newOutput(to func(OutputLine)) *output { return &output{to: to, left: maxOutputBytes} }
 
-// maxLineBytes is where a line is passed on that has not ended.
+// maxLineBytes is where a longer line is broken.
 const maxLineBytes = 4096
 
-// start says which process prints, once it has started. What it prints waits until then.
+// start calls start, which returns the process, and holds its output back until then.
 func (o *output) start(start func() (pid int)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.label.Process = start()
 }
 
-// offer says what the executor is for.
+// offer sets the label to the first function.
 func (o *output) offer(functions []Function) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -56,7 +56,7 @@ func (o *output) offer(functions []Function) {
 	}
 }
 
-// Write implements io.Writer. It never fails: what the reader cannot take is lost.
+// Write implements io.Writer. It never fails: what is beyond the limit is dropped.
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -90,7 +90,7 @@ func (o *output) flush() {
 	o.left -= lineBytes
 }
 
-// end passes the rest on, and says how many bytes were lost.
+// end passes the unfinished line on, and returns how many bytes were dropped.
 func (o *output) end() (lost int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a function prints is to be seen, and commands no terminal.
+// What a function prints becomes visible characters, and cannot control a terminal.
 func TestOutputIsVisible(t *testing.T) {
 	t.Parallel()
 	var said printed
@@ -31,7 +31,7 @@ func TestOutputIsVisible(t *testing.T) {
 	require.True(t, strings.HasPrefix(lines[4], "yyy"))
 }
 
-// Empty lines are bounded, too: each is shown with more than it has.
+// Empty lines are bounded, too: each counts what is shown with it.
 func TestOutputOfEmptyLines(t *testing.T) {
 	t.Parallel()
 	var said printed

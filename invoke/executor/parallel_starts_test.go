@@ -36,8 +36,8 @@ const (
 	startsOfSupervisor  = 3
 )
 
-// The machine of the supervisors is the test's own, so that no others' remains are
-// there to be warned of.
+// The supervisors have locks, user ids and control groups of the test's own, so that they do
+// not warn of what others left.
 const (
 	startsFolder  = "RFAAS_TEST_STARTS_FOLDER"
 	startsCgroup  = "RFAAS_TEST_STARTS_CGROUP"
@@ -45,9 +45,9 @@ const (
 	startsUIDs    = 100
 )
 
-// Supervisors that come and go while others start isolated executors do not disturb
-// them, say nothing, and leave nothing.
-func TestParallelStarts(t *testing.T) { // not parallel: it has the machine busy
+// Supervisors that start and end while others start isolated executors do not disturb
+// them, log no warning, and leave nothing behind.
+func TestParallelStarts(t *testing.T) { // not parallel: it keeps the machine busy
 	effort.TwoProcesses(t)
 	tmp, locks := t.TempDir(), filepath.Join(t.TempDir(), "locks")
 	group := "rfaas-starts-" + rand.Text()[:12]
@@ -55,7 +55,7 @@ func TestParallelStarts(t *testing.T) { // not parallel: it has the machine busy
 	for _, dir := range []string{tmp, filepath.Dir(tmp)} { // executors have users of their own
 		require.NoError(t, os.Chmod(dir, 0o711))
 	}
-	var done atomic.Int64 // those that were tried
+	var done atomic.Int64 // starts tried
 	require.NoError(t, together(startingSupervisors, func() error {
 		for {
 			n := done.Add(startsOfSupervisor)
@@ -67,7 +67,7 @@ func TestParallelStarts(t *testing.T) { // not parallel: it has the machine busy
 			if len(groups) > 0 {
 				cmd.Env = append(cmd.Env, startsCgroup+"="+group)
 			}
-			if n/startsOfSupervisor%2 == 0 { // these have folders for temporary files
+			if n/startsOfSupervisor%2 == 0 { // folders for temporary files instead
 				cmd.Env = append(cmd.Env, startsWithout+"="+string(confine.Namespaces))
 			}
 			if said, err := cmd.CombinedOutput(); err != nil || len(said) > 0 {
@@ -111,7 +111,7 @@ func makeGroups(t *testing.T, name string) (made []string) {
 	return made
 }
 
-// requireUnlocked looks whether there are locks of user ids only, which nobody has.
+// requireUnlocked checks that the folder has only locks of user ids, and that none is held.
 func requireUnlocked(t *testing.T, folder string) {
 	t.Helper()
 	files, err := os.ReadDir(folder)
@@ -130,8 +130,7 @@ func requireUnlocked(t *testing.T, folder string) {
 	}
 }
 
-// superviseStarts is a supervisor of TestParallelStarts. What it says is what went
-// wrong.
+// superviseStarts is a supervisor of TestParallelStarts. Its output says what went wrong.
 func superviseStarts() error {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -164,7 +163,7 @@ func superviseStarts() error {
 
 // startAndCall starts an executor, calls it once, and ends it.
 func startAndCall(s *Supervisor) error {
-	e, err := s.Start(context.Background(), Order{Assignment: own1("echo")})
+	e, err := s.Start(context.Background(), Order{Assignment: assignmentOf("echo")})
 	if err != nil {
 		return err
 	}
@@ -199,7 +198,7 @@ func startAndCall(s *Supervisor) error {
 	return nil
 }
 
-// together does something n times at once.
+// together calls f n times concurrently.
 func together(n int, f func() error) error {
 	errs := make([]error, n)
 	var all sync.WaitGroup

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// isSoftroce says whether a transport is RoCE over a UDP socket, decorated or not.
+// isSoftroce reports whether a transport is RoCE over a UDP socket, decorated or not.
 func isSoftroce(url string) bool { return providerOf(url) == "softroce" }
 
-// isVerbs says whether a transport is the kernel's, decorated or not.
+// isVerbs reports whether a transport is an RDMA device of the kernel's, decorated or not.
 func isVerbs(url string) bool { return providerOf(url) == "verbs" }
 
 func providerOf(url string) string {
@@ -19,13 +19,13 @@ func providerOf(url string) string {
 	return scheme[strings.LastIndexByte(scheme, '+')+1:]
 }
 
-// BeyondLoopback says whether executors have, for a transport, a UDP socket that can send
-// to other machines.
+// BeyondLoopback reports whether executors have, for a transport, a UDP socket that can
+// send to other machines.
 func BeyondLoopback(transport string) bool {
 	return isSoftroce(transport) && !localAddress(transport).IsLoopback()
 }
 
-// localAddress is the address of a softroce device: the loopback's by default.
+// localAddress is the address of a softroce device; without one, the loopback's.
 func localAddress(transport string) netip.Addr {
 	if u, err := url.Parse(transport); err == nil {
 		if a, err := netip.ParseAddr(u.Hostname()); err == nil {
@@ -43,17 +43,17 @@ func (e *Executor) transport() string {
 	return e.assignment.Transport
 }
 
-// Ports that devices and softroce have, unless they were told otherwise: RoCE's, and
-// those that the kernel chooses.
+// The ports of devices by default: RoCE's, and from firstChosen on those that the kernel
+// chooses.
 const (
 	rocePort    = 4791
 	firstChosen = 32768
 )
 
-// credible says whether a client that connects from an address can have its device at
-// another one: a tenant is not to have an executor send for it to where it says. It can if
-// both are the same host's, or if the device is a neighbour of the executor's, on the
-// network that was said to be trusted with RoCE, at a port for it.
+// credible returns an error if a client that connects from an address cannot have its
+// device at peer: a tenant must not make an executor send to any address it names. The
+// device has to be on the host the client connects from, or be a neighbour of the
+// executor's own address, on the network that was declared trusted, at a port for RoCE.
 func credible(peer netip.AddrPort, from net.Addr, own netip.Addr) error {
 	networks, err := net.InterfaceAddrs()
 	if err != nil {
@@ -70,7 +70,7 @@ func credibleIn(peer netip.AddrPort, from net.Addr, own netip.Addr, networks []n
 	here, nearby := locate(peer.Addr(), own, networks)
 	if here || peer.Addr().IsLoopback() {
 		if there, _ := locate(host, own, networks); there || host.IsLoopback() || !host.IsValid() {
-			return nil // all are this machine's
+			return nil // all are on this machine
 		}
 	} else if nearby && (peer.Port() == rocePort || peer.Port() >= firstChosen) {
 		return nil
@@ -79,8 +79,8 @@ func credibleIn(peer netip.AddrPort, from net.Addr, own netip.Addr, networks []n
 		"nothing is sent there for it; open both devices on addresses of one network, or connect over that network", peer, from, own, rocePort, firstChosen)
 }
 
-// hostOf is the host at the other end of a stream; invalid: this machine, by a Unix
-// socket.
+// hostOf is the host at the other end of a stream; invalid for a Unix socket, whose peer
+// is on this machine.
 func hostOf(a net.Addr) netip.Addr {
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap().WithZone("")
@@ -88,7 +88,7 @@ func hostOf(a net.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// locate says whether an address is this machine's, or a neighbour's of its own address.
+// locate reports whether an address is this machine's, or a neighbour of own.
 func locate(a, own netip.Addr, networks []net.Addr) (here, nearby bool) {
 	for _, n := range networks {
 		p, err := netip.ParsePrefix(n.String())
@@ -101,7 +101,7 @@ func locate(a, own netip.Addr, networks []net.Addr) (here, nearby bool) {
 	return here, nearby
 }
 
-// isBroadcast says whether an address is all of a network's hosts'.
+// isBroadcast reports whether an address is the broadcast address of a network.
 func isBroadcast(a netip.Addr, p netip.Prefix) bool {
 	return a.Is4() && p.Bits() < 31 && !p.Contains(a.Next())
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// A function that sends a datagram from the executor's own socket to where its input says.
+// A function that sends a datagram from the executor's own socket to the address in its input.
 func init() {
 	functions["datagram"] = func(_ context.Context, in, out []byte) (int, error) {
 		to, err := netip.ParseAddrPort(string(in))
@@ -43,13 +43,13 @@ func init() {
 	}
 }
 
-// filteredExecutor has its packets filtered, if this machine can.
+// filteredExecutor is an executor whose packets are filtered. The test is skipped where that cannot be.
 func filteredExecutor(t *testing.T, url string) *Executor {
 	t.Helper()
 	s, err := New(Config{Confine: confined(), Setup: Setup{Transports: []string{url, "shm:"}}})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close(0) })
-	o := own1("datagram")
+	o := assignmentOf("datagram")
 	o.Clients = 4
 	e := begin(t, s, o)
 	report, _ := e.Confinement()
@@ -62,12 +62,10 @@ func filteredExecutor(t *testing.T, url string) *Executor {
 	return e
 }
 
-// caller is a client over a device of its own.
+// caller connects over a device of its own, at the address at.
 func caller(t *testing.T, e *Executor, url string) (send func(to netip.AddrPort) string, at netip.AddrPort, hangUp func()) {
 	t.Helper()
-	device, err := transport.Open(url)
-	require.NoError(t, err)
-	t.Cleanup(func() { device.Close() })
+	device := openDevice(t, url)
 	c, err := e.Dial(t.Context(), device, invoke.ClientConfig{Slots: 1, SlotBytes: 4096})
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
@@ -81,8 +79,8 @@ func caller(t *testing.T, e *Executor, url string) (send func(to netip.AddrPort)
 	}, device.Adapter().(*softroce.Adapter).Address(), func() { require.NoError(t, c.Close()) }
 }
 
-// An isolated executor's packets go to its clients, while they are that, and to nobody
-// else, on the loopback and off it.
+// An isolated executor's packets reach only its clients, while they are connected, on the
+// loopback and on a network.
 func TestPacketsGoToClients(t *testing.T) {
 	t.Parallel()
 	urls := map[string]string{"loopback": "softroce:"}
@@ -100,7 +98,7 @@ func TestPacketsGoToClients(t *testing.T) {
 			defer stranger.Close()
 			require.Equal(t, "sent", first(at))
 			require.Equal(t, "EPERM", first(stranger.LocalAddr().(*net.UDPAddr).AddrPort()))
-			require.NotEqual(t, "sent", first(netip.MustParseAddrPort("192.0.2.1:4791")), "the loopback leads there no way")
+			require.NotEqual(t, "sent", first(netip.MustParseAddrPort("192.0.2.1:4791")), "not reachable from the loopback")
 			require.Equal(t, "sent", second(at))
 			hangUp()
 			require.Eventually(t, func() bool { return second(at) == "EPERM" }, patience, time.Millisecond)
@@ -119,7 +117,7 @@ func ownAddress() (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// from is a stream from somewhere else.
+// from is a stream with another remote address.
 type from struct {
 	net.Conn
 	remote net.Addr
@@ -127,13 +125,11 @@ type from struct {
 
 func (f from) RemoteAddr() net.Addr { return f.remote }
 
-// A client whose device is not where it connects from is told so.
+// A client is refused if its device is not where it connects from.
 func TestClientElsewhere(t *testing.T) {
 	t.Parallel()
 	e := filteredExecutor(t, "softroce:")
-	device, err := transport.Open("softroce:")
-	require.NoError(t, err)
-	defer device.Close()
+	device := openDevice(t, "softroce:")
 	near, far, err := StreamPair()
 	require.NoError(t, err)
 	go func() {
@@ -169,7 +165,7 @@ func TestCredible(t *testing.T) {
 		{"192.0.2.9:4791", tcp("10.1.9.9:7"), "192.0.2.7", true}, // another network's, of the transport
 		{"192.0.2.9:40000", tcp("10.1.9.9:7"), "192.0.2.7", true},
 		{"192.0.2.9:2049", tcp("10.1.9.9:7"), "192.0.2.7", false},
-		{"192.0.2.255:4791", tcp("10.1.9.9:7"), "192.0.2.7", false}, // everybody's
+		{"192.0.2.255:4791", tcp("10.1.9.9:7"), "192.0.2.7", false}, // broadcast
 		{"192.0.3.9:4791", tcp("10.1.9.9:7"), "192.0.2.7", false},
 		{"192.0.2.9:4791", tcp("10.1.9.9:7"), "10.1.2.3", false},   // not the transport's
 		{"192.0.2.7:40000", tcp("10.1.9.9:7"), "192.0.2.7", false}, // this machine

@@ -17,8 +17,7 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
 
-// Executor is a process that executes functions. Its methods may be called from
-// anywhere.
+// Executor is a process that executes functions. Its methods may be called concurrently.
 type Executor struct {
 	cores    []int // nil: any
 	process  *os.Process
@@ -27,31 +26,31 @@ type Executor struct {
 	output   *output
 	claims   *claims
 
-	transports []string   // of its set-up
+	transports []string   // of its Setup
 	assigning  sync.Mutex // against attend
-	assignment Assignment // once it has one
-	passing    sync.Mutex // held while clients are handed down
+	assignment Assignment // set by assign
+	passing    sync.Mutex // serializes commands to a running executor
 
-	confined *confine.Process // nil if it is not
+	confined *confine.Process // nil if it is not confined
 	remains  error            // what could not be removed; set before ended is closed
 
-	memoryBytes int64 // that it may take in all, if it is confined; 0: no limit
+	memoryBytes int64 // its limit in all, if it is confined; 0: none
 
-	stopped    atomic.Bool            // it was asked to end
-	overstayed atomic.Bool            // it is being killed for that
-	silenced   atomic.Bool            // it is being killed for that
-	trespassed atomic.Bool            // it is being killed for that
-	exceeded   atomic.Pointer[excess] // it is being killed for that
-	ended      chan struct{}
-	fate       Fate // set before ended is closed
-	cpu        time.Duration
+	stopped      atomic.Bool // it was asked to end
+	timedOut     atomic.Bool // this and the next three: it is being killed for that
+	disconnected atomic.Bool
+	violated     atomic.Bool
+	exceeded     atomic.Pointer[excess]
+	ended        chan struct{}
+	fate         Fate // set before ended is closed
+	cpu          time.Duration
 }
 
 // outputDelay bounds how long an executor's output is read after its end, in case
-// that something else holds it open.
+// another process holds it open.
 const outputDelay = time.Second
 
-// start starts a process, confined by the policy if there is one.
+// start starts a process, confined by the policy unless that is nil.
 func (s *Supervisor) start(cores []int, policy *confine.Policy) (e *Executor, err error) {
 	e = &Executor{cores: cores, ended: make(chan struct{}), output: newOutput(s.cfg.Output)}
 	control, controlFile, err := controlPair()
@@ -75,13 +74,13 @@ func (s *Supervisor) start(cores []int, policy *confine.Policy) (e *Executor, er
 	e.control, e.progress, e.claims = control, progress, claims
 	cmd := exec.Command(s.cfg.Command[0], s.cfg.Command[1:]...)
 	if cmd.Path == ThisProgram {
-		cmd.Args[0] = os.Args[0] // for who lists processes
+		cmd.Args[0] = os.Args[0] // for lists of processes
 	}
 	cmd.Stdout, cmd.Stderr = e.output, e.output
 	cmd.ExtraFiles = []*os.File{controlFD - 3: controlFile, progressFD - 3: progressFile, logFD - 3: logFile}
 	cmd.WaitDelay = outputDelay
-	// In a process group of its own it is left alone by a Ctrl-C on the terminal,
-	// which is for this process to handle.
+	// In a process group of its own, a Ctrl-C on the terminal does not reach it:
+	// this process handles that.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if policy != nil {
 		if e.confined, err = s.host.Prepare(cmd, *policy); err != nil {
@@ -106,8 +105,8 @@ func (e *Executor) abandon() {
 	e.claims.from.Close()
 }
 
-// attend starts the process and reaps it. Its thread is the executor's own: the
-// executor inherits the thread's processor, and would be killed at its end.
+// attend starts the process and reaps it, on a thread of its own: the executor
+// inherits the thread's affinity, and is killed when the thread ends.
 func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
 	goruntime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	err := pinThread(e.cores)
@@ -150,11 +149,11 @@ func (e *Executor) attend(cmd *exec.Cmd, started chan<- error) {
 	close(e.ended)
 }
 
-// judge is why the process has ended.
+// judge determines why the process has ended.
 func (e *Executor) judge(status syscall.WaitStatus, usage confine.Usage) Fate {
 	f := fateOf(status)
 	if e.confined != nil && e.confined.Report().Applied(confine.Namespaces) {
-		f.unveil()
+		f.signalOfExit()
 	}
 	e.assigning.Lock()
 	defer e.assigning.Unlock()
@@ -165,31 +164,31 @@ func (e *Executor) judge(status syscall.WaitStatus, usage confine.Usage) Fate {
 	switch {
 	case f.Signal == syscall.SIGSEGV && f.Function != "":
 		f.ResultBytes = e.progress.overrun()
-	case f.Cause == Exited && f.ExitStatus == exitOverstayed && e.assignment.TimeLimit > 0:
-		f.Cause, f.TimeLimit = Overstayed, e.assignment.TimeLimit
-	case f.Cause == Exited && f.ExitStatus == exitGivenUp && f.Function != "":
-		f.Cause = GivenUp
+	case f.Cause == Exited && f.ExitStatus == exitTimedOut && e.assignment.TimeLimit > 0:
+		f.Cause, f.TimeLimit = TimedOut, e.assignment.TimeLimit
+	case f.Cause == Exited && f.ExitStatus == exitAbandoned && f.Function != "":
+		f.Cause = Abandoned
 	case f.Signal != syscall.SIGKILL:
-	case e.overstayed.Load():
-		f.Cause, f.TimeLimit = Overstayed, e.assignment.TimeLimit
-	case usage.OOMKills > 0: // a process that dies has closed its connections, too, for as long as that takes
+	case e.timedOut.Load():
+		f.Cause, f.TimeLimit = TimedOut, e.assignment.TimeLimit
+	case usage.OOMKills > 0: // before disconnected: a process that is dying has closed its connections, too
 		f.Cause, f.MemoryBytes = OutOfMemory, e.assignment.MemoryBytes
 	case e.exceeded.Load() != nil:
 		if x := e.exceeded.Load(); x.of == confine.MemoryLimit {
 			f.Cause, f.MemoryBytes = OutOfMemory, e.assignment.MemoryBytes
 		} else {
-			f.Cause, f.Excess = Exceeded, x.what
+			f.Cause, f.Excess = LimitExceeded, x.what
 		}
-	case e.trespassed.Load():
-		f.Cause = Trespassed
-	case e.silenced.Load():
-		f.Cause = Silenced
+	case e.violated.Load():
+		f.Cause = ProtocolViolation
+	case e.disconnected.Load():
+		f.Cause = Disconnected
 	}
 	return f
 }
 
-// OrderError is why an executor cannot do what was wanted of it: the order's
-// fault, not the executor's.
+// OrderError is why an executor cannot carry out an order: the fault is the order's,
+// not the executor's.
 type OrderError struct{ Reason string }
 
 func (e *OrderError) Error() string { return "executor: " + e.Reason }
@@ -200,11 +199,11 @@ func (e *Executor) ask(ctx context.Context, c command, files ...*os.File) (a ans
 	if err = e.control.send(c, files...); err == nil {
 		_, err = e.control.receive(&a)
 	}
-	return e.understood(ctx, a, err)
+	return e.checkAnswer(ctx, a, err)
 }
 
-// understood is an answer, or why there is none.
-func (e *Executor) understood(ctx context.Context, a answer, err error) (answer, error) {
+// checkAnswer returns the answer, or an error that says why there is none.
+func (e *Executor) checkAnswer(ctx context.Context, a answer, err error) (answer, error) {
 	mistake := (*OrderError)(nil)
 	switch {
 	case err == nil && a.Failed == "":
@@ -241,9 +240,9 @@ func (e *Executor) setUp(ctx context.Context, setup *Setup) error {
 	if e.confined == nil {
 		return nil
 	}
-	// Before it has loaded anything: afterwards it may say what it wants.
+	// Only before it has loaded code is its report to be believed.
 	if a.Confined == nil {
-		return fmt.Errorf("executor (process %d): %w: it does not say how", e.PID(), confine.ErrNotConfined)
+		return fmt.Errorf("executor (process %d): %w: it sent no report", e.PID(), confine.ErrNotConfined)
 	}
 	e.confined.Entered(*a.Confined)
 	return nil
@@ -285,7 +284,7 @@ func (e *Executor) PID() int { return e.process.Pid }
 // Cores are the processors that the executor runs on, nil for any.
 func (e *Executor) Cores() []int { return e.cores }
 
-// Confinement says how the executor is isolated; ok is false if it is not.
+// Confinement reports how the executor is isolated; ok is false if it is not.
 func (e *Executor) Confinement() (r confine.Report, ok bool) {
 	if e.confined == nil {
 		return r, false
@@ -293,25 +292,30 @@ func (e *Executor) Confinement() (r confine.Report, ok bool) {
 	return e.confined.Report(), true
 }
 
-// Ended is closed when the process has ended.
+// Ended returns a channel that is closed when the process has ended.
 func (e *Executor) Ended() <-chan struct{} { return e.ended }
 
-// Fate says how the process ended; ok is false while it has not.
+// Fate returns how the process ended; ok is false while it has not.
 func (e *Executor) Fate() (f Fate, ok bool) {
+	if !e.hasEnded() {
+		return Fate{}, false
+	}
+	return e.fate, true
+}
+
+func (e *Executor) hasEnded() bool {
 	select {
 	case <-e.ended:
-		return e.fate, true
+		return true
 	default:
-		return Fate{}, false
+		return false
 	}
 }
 
-// CPUTime is the processor time that the process has taken so far, by the kernel's count.
+// CPUTime is the processor time of the process so far, by the kernel's count.
 func (e *Executor) CPUTime() time.Duration {
-	select {
-	case <-e.ended:
+	if e.hasEnded() {
 		return e.cpu
-	default:
 	}
 	// The clock of a process: see clock_getcpuclockid(3).
 	const scheduled = 2
@@ -322,15 +326,13 @@ func (e *Executor) CPUTime() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// Remains says, when the process has ended, what could not be removed of it: processes
+// Remains returns, once the process has ended, what of it could not be removed: processes
 // that it has started, control groups.
 func (e *Executor) Remains() error {
-	select {
-	case <-e.ended:
-		return e.remains
-	default:
+	if !e.hasEnded() {
 		return nil
 	}
+	return e.remains
 }
 
 // Kill ends the process at once. It does not wait for its end.
@@ -339,7 +341,7 @@ func (e *Executor) Kill() {
 }
 
 // Stop asks the executor to end, kills it after the grace period, and returns
-// when the process is gone.
+// when the process has ended.
 func (e *Executor) Stop(grace time.Duration) {
 	if e.stopped.CompareAndSwap(false, true) {
 		e.control.conn.CloseWrite()
@@ -353,8 +355,8 @@ func (e *Executor) Stop(grace time.Duration) {
 	e.discard()
 }
 
-// discard ends an executor that is not used. Its control is read until then: a
-// last answer may be there when the process has ended.
+// discard kills an executor that is not used. Its control is read until the end: a
+// last answer may have arrived when the process has ended.
 func (e *Executor) discard() {
 	e.Kill()
 	<-e.ended

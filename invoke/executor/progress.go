@@ -14,17 +14,17 @@ import (
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
-// progress is a page that an executor shares with its supervisor: whether a
-// function runs, and which. The executor writes it, at the beginning and at the
-// end of each call, and reads nothing from it; the supervisor believes it only as
-// far as that hurts nobody else, since foreign code can write there, too.
+// progress is a page that an executor shares with its supervisor: whether a function
+// runs, and which. The executor writes it at the beginning and the end of each call, and
+// reads nothing from it. Foreign code can write there, too, so the supervisor relies on it
+// only for this executor.
 type progress struct {
 	mu  sync.Mutex // of close and look
 	mem []byte     // nil when closed
 
-	turns  atomic.Uint64  // the executor's own count
-	count  *atomic.Uint64 // turns: odd while a function runs
-	number *atomic.Uint64 // the function's place in the assignment
+	sequence atomic.Uint64  // the executor's own count
+	count    *atomic.Uint64 // a copy of sequence: odd while a function runs
+	number   *atomic.Uint64 // the function's index in the assignment
 }
 
 const progressBytes = 4096
@@ -40,7 +40,7 @@ func newProgress() (p *progress, file *os.File, err error) {
 	}
 	file = os.NewFile(uintptr(fd), "progress page")
 	if err = file.Truncate(progressBytes); err == nil {
-		// A page that shrinks would kill who looks at it.
+		// A page that shrinks would kill the process that reads it.
 		_, err = unix.FcntlInt(file.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
 	}
 	if err == nil {
@@ -70,25 +70,24 @@ func (p *progress) close() error {
 	return unix.Munmap(mem)
 }
 
-// watched is a function whose calls are seen from outside. One of them runs at a
-// time.
+// watched wraps a function so that the supervisor sees its calls. One call runs at a time.
 func (p *progress) watched(number int, f invoke.Function) invoke.Function {
 	return func(ctx context.Context, in, out []byte) (int, error) {
 		order.Publish64(p.number, uint64(number))
-		p.turn()
-		defer p.turn() // also after a panic
+		p.advance()
+		defer p.advance() // also after a panic
 		return f(ctx, in, out)
 	}
 }
 
-func (p *progress) turn() {
-	n := p.turns.Load() + 1
-	order.Publish64(&p.turns, n)
+func (p *progress) advance() {
+	n := p.sequence.Load() + 1
+	order.Publish64(&p.sequence, n)
 	order.Publish64(p.count, n)
 }
 
-// look is what the supervisor sees: a number that changes with each call, and
-// which function runs. After close there is none.
+// look is the supervisor's view: a number that changes with each call, whether one runs, and
+// of which function. After close it is zero.
 func (p *progress) look() (count uint64, running bool, number uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,4 +96,18 @@ func (p *progress) look() (count uint64, running bool, number uint64) {
 	}
 	count = p.count.Load()
 	return count, count%2 == 1, p.number.Load()
+}
+
+// overrunWord is the executor's word of the progress page for Code.Overrun.
+func (p *progress) overrunWord() *atomic.Uint64 { return pages.Word(p.mem[16:]) }
+
+// overrun is what the supervisor sees there: how much room for its result the function
+// had that went past it and crashed, or 0. After close there is none.
+func (p *progress) overrun() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mem == nil {
+		return 0
+	}
+	return int64(p.overrunWord().Load())
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
 
-// takeSpare is an executor that is ready for what is wanted, nil if there is none.
+// takeSpare returns a spare executor that can take the order, nil if there is none.
 func (s *Supervisor) takeSpare(o *Order) *Executor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -15,19 +15,16 @@ func (s *Supervisor) takeSpare(o *Order) *Executor {
 		e := s.spares[0]
 		s.spares = slices.Delete(s.spares, 0, 1)
 		time.AfterFunc(replaceDelay, s.lookAfterSpares)
-		select {
-		case <-e.ended: // somebody killed it
-			e.discard()
-		default:
+		if !e.hasEnded() {
 			return e
 		}
+		e.discard()
 	}
 	return nil
 }
 
-// fits says whether an executor that was started for nothing in particular can take
-// an order. What it is confined by cannot be made wider, but for a limit of memory by
-// control group.
+// fits reports whether an executor that was started without an order can take this one.
+// Its isolation cannot be relaxed afterwards, except for a memory limit by control group.
 func (e *Executor) fits(o *Order) bool {
 	if e.confined == nil {
 		return true
@@ -36,7 +33,7 @@ func (e *Executor) fits(o *Order) bool {
 		(e.memoryBytes == 0 || o.Assignment.memoryLimit(e.memoryBytes) <= e.memoryBytes || e.confined.Report().Applied(confine.MemoryLimit))
 }
 
-// lookAfterSpares has the keeper look.
+// lookAfterSpares wakes the keeper.
 func (s *Supervisor) lookAfterSpares() {
 	select {
 	case s.keep <- struct{}{}:
@@ -44,8 +41,8 @@ func (s *Supervisor) lookAfterSpares() {
 	}
 }
 
-// replaceDelay is how long a spare that was taken is not replaced: a process that
-// starts would take processors from the first calls.
+// replaceDelay is how long the replacement of a spare waits: a process that starts would
+// take processors from the first calls.
 const replaceDelay = 50 * time.Millisecond
 
 // sparePause is how long the keeper waits after it could not start a spare.
@@ -80,18 +77,16 @@ func (s *Supervisor) keepSpares() {
 	}
 }
 
-// missing forgets the spares that have died, and reports whether there are too few.
+// missing removes the spares that have died, and reports whether there are too few.
 func (s *Supervisor) missing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.spares = slices.DeleteFunc(s.spares, func(e *Executor) bool {
-		select {
-		case <-e.ended:
-			e.discard()
-			return true
-		default:
+		if !e.hasEnded() {
 			return false
 		}
+		e.discard()
+		return true
 	})
 	return !s.closed && len(s.spares) < s.cfg.Spares
 }

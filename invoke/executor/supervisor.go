@@ -14,36 +14,35 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
 
-// ThisProgram is the program that runs, as a Config's Command names it: also when
-// its file has been replaced.
+// ThisProgram names the running program in Config.Command, even if its file was
+// replaced.
 const ThisProgram = "/proc/self/exe"
 
 // Config describes a supervisor.
 type Config struct {
-	// Command is the program that executors are, and its arguments; it has to call
+	// Command is the program of executors with its arguments; it has to call
 	// Host.Run. Default: this program, with the argument "executor".
 	Command []string
-	// Setup is what all executors begin with.
+	// Setup is the first command to every executor.
 	Setup Setup
-	// Spares is how many executors are kept ready for an assignment: one that names no
-	// directories.
+	// Spares is how many executors are kept ready for an assignment. Assignments with
+	// Directories do not use them.
 	Spares int
-	// Confine isolates executors before they load code; nil does not, which is for
-	// code that is trusted as this program is. If a measure that it requires cannot be
-	// applied, none starts.
+	// Confine isolates executors before they load code. If a required measure cannot be
+	// applied, no executor starts. If nil, executors are not isolated: use that only for
+	// code that is trusted as this program is.
 	Confine *confine.Policy
-	// Output gets what functions print, line by line and no more than a mebibyte of
-	// an executor's. It may be called by several goroutines at once. Default:
-	// nobody.
+	// Output is called with each line that functions print, for at most a mebibyte per
+	// executor. It may be called concurrently. If nil, output is discarded.
 	Output func(OutputLine)
-	// Logger is told of executors that start and end, and of what executors log: their
-	// messages begin with "executor: ", and their attributes are in a group of that name,
-	// as native code can forge them. Executors log from the level on that the Logger has
-	// when they start. May be nil.
+	// Logger gets the starts and ends of executors, and the logs of executors themselves.
+	// Native code can forge the latter, so their messages begin with "executor: ", and
+	// their attributes are in a group of that name. An executor logs at the level that
+	// the Logger has when it starts. Logger may be nil.
 	Logger *slog.Logger
 }
 
-// Supervisor starts executors. Its methods may be called from anywhere.
+// Supervisor starts executors. Its methods may be called concurrently.
 type Supervisor struct {
 	cfg  Config
 	log  *slog.Logger
@@ -51,8 +50,8 @@ type Supervisor struct {
 
 	life   context.Context // until Close
 	end    context.CancelFunc
-	ending sync.WaitGroup // executors that were not reaped yet, and the keeper
-	keep   chan struct{}  // the keeper is to look
+	ending sync.WaitGroup // executors that were not reaped yet, and the keeper of spares
+	keep   chan struct{}  // wakes the keeper
 
 	mu     sync.Mutex
 	closed bool
@@ -63,11 +62,10 @@ type Supervisor struct {
 // ErrClosed means that the supervisor was closed.
 var ErrClosed = errors.New("executor: the supervisor was closed")
 
-// startTimeout is how long an executor may take until it is ready.
+// startTimeout bounds how long an executor may take until it is ready.
 const startTimeout = 30 * time.Second
 
-// New makes a supervisor, and has it start its spares. An error is one of
-// Config.Confine's.
+// New makes a supervisor, which starts its spares. An error is about Config.Confine.
 func New(cfg Config) (*Supervisor, error) {
 	if len(cfg.Command) == 0 {
 		cfg.Command = []string{ThisProgram, "executor"}
@@ -97,31 +95,30 @@ func New(cfg Config) (*Supervisor, error) {
 	return s, nil
 }
 
-// Order is what is wanted of an executor.
+// Order asks for an executor.
 type Order struct {
 	Assignment Assignment
-	// Code is what the assignment's runtime loads: a file that nobody changes, such
-	// as one of SealedCode. It remains the caller's. nil for Go functions.
+	// Code is what the assignment's runtime loads: a file that does not change, such
+	// as one of SealedCode; nil for Go functions. It remains the caller's.
 	Code *os.File
-	// Compiled is what the code was compiled to, by somebody whom the executor's user
-	// may trust: the runtime's Loader knows the form. It remains the caller's. nil: the
-	// executor compiles it if need be.
-	Compiled *os.File
-	// Page, if there is one, is what the executor's Host.NewMeter writes to. It remains the
+	// Compiled is the compiled form of Code, for the runtime's Loader, from a compiler that
+	// the tenant may trust. If nil, the executor compiles if need be. It remains the
 	// caller's.
+	Compiled *os.File
+	// Page is for the executor's Host.NewMeter, and may be nil. It remains the caller's.
 	Page *os.File
 	// Cores are the processors to run on: see On. nil for any.
 	Cores []int
 }
 
-// files are what goes with the assignment.
+// files are the descriptors that are sent with the assignment.
 func (o *Order) files() []*os.File {
 	return slices.DeleteFunc([]*os.File{o.Code, o.Compiled, o.Page}, func(f *os.File) bool { return f == nil })
 }
 
-// Start has an executor take an assignment, a spare one if there is one, and
-// returns when it can have clients. The context bounds the start only. An error
-// of the code's (it cannot be loaded, it has no such function) is an *OrderError.
+// Start gives the assignment to a spare executor, or to a new one, and returns when it
+// accepts clients. The context bounds the start only. If the code cannot be loaded or
+// does not have such a function, the error is an *OrderError.
 func (s *Supervisor) Start(ctx context.Context, o Order) (*Executor, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -144,8 +141,7 @@ func (s *Supervisor) Start(ctx context.Context, o Order) (*Executor, error) {
 	return e, nil
 }
 
-// assigned has an executor take the assignment: a spare one that lives, or a new
-// one.
+// assigned gives the assignment to a spare that is alive, or to a new executor.
 func (s *Supervisor) assigned(ctx context.Context, o Order) (*Executor, error) {
 	for {
 		e := s.takeSpare(&o)
@@ -168,7 +164,7 @@ func (s *Supervisor) assigned(ctx context.Context, o Order) (*Executor, error) {
 	}
 }
 
-// policy is how an executor that is started for the assignment is confined.
+// policy is the policy of an executor that is started for the assignment.
 func (s *Supervisor) policy(a *Assignment) *confine.Policy {
 	if s.cfg.Confine == nil {
 		return nil
@@ -199,9 +195,8 @@ func (s *Supervisor) prepare(ctx context.Context, cores []int, policy *confine.P
 	return e, nil
 }
 
-// Confinement says how executors are isolated that are started for nothing in particular:
-// it starts one, and ends it. Without Config.Confine nothing is reported. The context
-// bounds the start.
+// Confinement reports how executors without an assignment are isolated: it starts one, and
+// ends it. Without Config.Confine the report is empty. The context bounds the start.
 func (s *Supervisor) Confinement(ctx context.Context) (confine.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -214,8 +209,8 @@ func (s *Supervisor) Confinement(ctx context.Context) (confine.Report, error) {
 	return report, nil
 }
 
-// Lingering is how many bytes of memory are in use still that executors had which have
-// ended: see confine.Host. 0 without Config.Confine.
+// Lingering is how many bytes of memory of ended executors are still in use: see
+// confine.Host. 0 without Config.Confine.
 func (s *Supervisor) Lingering() (int64, error) {
 	if s.host == nil {
 		return 0, nil
@@ -223,7 +218,7 @@ func (s *Supervisor) Lingering() (int64, error) {
 	return s.host.Lingering()
 }
 
-// spawn starts the process and enters it into the supervisor's account.
+// spawn starts the process and enters it into alive.
 func (s *Supervisor) spawn(cores []int, policy *confine.Policy) (*Executor, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -238,7 +233,7 @@ func (s *Supervisor) spawn(cores []int, policy *confine.Policy) (*Executor, erro
 	s.ending.Go(func() {
 		<-e.ended
 		if e.remains != nil {
-			s.log.Warn("an executor has left something", "process", e.PID(), "reason", e.remains)
+			s.log.Warn("an executor was not cleaned up", "process", e.PID(), "reason", e.remains)
 		}
 		s.log.Info("executor ended", "process", e.PID(), "how", e.fate.String())
 		s.mu.Lock()
@@ -248,11 +243,10 @@ func (s *Supervisor) spawn(cores []int, policy *confine.Policy) (*Executor, erro
 	return e, nil
 }
 
-// Close ends all executors, those that are starting and the spare ones, too, and
-// returns when their processes are gone. Each has the grace period to end by
-// itself.
+// Close ends all executors, also those that are starting and the spare ones, and returns
+// when their processes have ended. Each has the grace period to end by itself.
 func (s *Supervisor) Close(grace time.Duration) {
-	s.end() // first: the keeper of spares finds out why it cannot start one
+	s.end() // first, so that the keeper knows why it cannot start a spare
 	s.mu.Lock()
 	s.closed = true
 	alive := make([]*Executor, 0, len(s.alive))
@@ -269,6 +263,6 @@ func (s *Supervisor) Close(grace time.Duration) {
 		return
 	}
 	if err := s.host.Close(); err != nil {
-		s.log.Warn("what isolated executors was not removed", "reason", err)
+		s.log.Warn("control groups or files of executors were not removed", "reason", err)
 	}
 }

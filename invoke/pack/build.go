@@ -15,23 +15,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Extension is what the names of packages end in.
+// Extension is the suffix of the file names of packages.
 const Extension = ".rfaas"
 
-// Build makes a package of what is at a path:
+// Build makes a package of the file or folder at a path:
 //
 //   - a shared object or a WebAssembly module: of that file alone;
-//   - a folder: of all that is in it, manifest.json included if there is one;
-//   - a manifest, in a file *.json: of it and of the module that it names, which is
-//     looked for beside it.
+//   - a folder: of all its files, manifest.json included if there is one;
+//   - a manifest, in a file *.json: of it and the module that it names, by a path
+//     relative to the manifest's folder.
 //
-// Then edit, unless nil, may change the manifest, after which what is still left
-// out gets its default, and everything is checked: that this build could run the
-// code (for native code, that it is for this processor and operating system) and
-// that it has the entry points.
+// Then edit, unless nil, may change the manifest. After that, missing fields get their
+// defaults, and everything is checked: that this build can run the code (native code
+// has to be for this processor and operating system) and that it has the entry points.
 //
-// The files are read now for the digest, and again by WriteTo; they must stay as
-// they are.
+// Build reads the files for the digest, and WriteTo reads them again; they must not
+// change in between.
 func Build(path string, edit func(*Manifest) error) (*Package, error) {
 	kind, err := kindOf(path)
 	if err != nil {
@@ -73,8 +72,8 @@ const (
 	kindManifest
 )
 
-// kindOf tells what is at a path. What is nothing else is taken for an archive,
-// whose reader says what is wrong with it.
+// kindOf determines what is at a path. Unknown content counts as an archive, whose
+// reader says what is wrong with it.
 func kindOf(path string) (kind, error) {
 	f, err := openRegular(path, 0)
 	if errors.Is(err, unix.EISDIR) {
@@ -92,8 +91,8 @@ func kindOf(path string) (kind, error) {
 	return kindArchive, nil
 }
 
-// openRegular opens a regular file; of anything else it does not wait for what
-// happens there. A folder is EISDIR.
+// openRegular opens a regular file. It does not block on anything else, such as a named
+// pipe. For a folder the error is EISDIR.
 func openRegular(path string, flags int) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|flags, 0)
 	if err != nil {
@@ -114,7 +113,7 @@ func openRegular(path string, flags int) (*os.File, error) {
 	return f, nil
 }
 
-// diskFile is a file of a package that lies at a path.
+// diskFile is a file of a package, at a path on disk.
 func diskFile(name, path string, flags int) (file, error) {
 	f, err := openRegular(path, flags)
 	if err != nil {
@@ -128,8 +127,8 @@ func diskFile(name, path string, flags int) (file, error) {
 	return file{name, info.Size(), func() (content, error) { return openRegular(path, flags) }}, nil
 }
 
-// fromCode is for a file that is code. It keeps its name, which crash reports
-// show, if that is possible.
+// fromCode is for a file that is code. If possible it keeps its file name, which crash
+// reports show.
 func fromCode(path string) (Manifest, []file, error) {
 	name := filepath.Base(path)
 	if checkPath(name) != nil || name == manifestFile {
@@ -139,8 +138,8 @@ func fromCode(path string) (Manifest, []file, error) {
 	return Manifest{Name: nameFor(withoutExtension(path)), Module: name}, []file{f}, err
 }
 
-// nameFor is a package name for a path: its last part, with _ for what names may
-// not have.
+// nameFor is a package name for a path: its last part, with _ in place of bytes that names
+// cannot have.
 func nameFor(path string) string {
 	b := []byte(strings.TrimLeft(filepath.Base(path), ".-"))
 	for i, c := range b {
@@ -189,7 +188,7 @@ func readManifest(path string, flags int) ([]byte, error) {
 	return data, nil
 }
 
-// fromFolder is for all that is in a folder.
+// fromFolder is for all files of a folder.
 func fromFolder(dir string) (Manifest, []file, error) {
 	files, err := folderFiles(dir)
 	if err != nil {
@@ -214,7 +213,7 @@ func fromFolder(dir string) (Manifest, []file, error) {
 // folderFiles lists the files of a folder without the manifest, sorted by name.
 func folderFiles(dir string) ([]file, error) {
 	var files []file
-	// A link to the folder itself is fine, links within are not.
+	// The folder itself may be a link, its entries may not.
 	err := filepath.WalkDir(filepath.Clean(dir)+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return fmt.Errorf("pack: %w", err)
@@ -245,7 +244,7 @@ func folderFiles(dir string) ([]file, error) {
 	return files, err
 }
 
-// onlyCode is the one file whose name is that of code.
+// onlyCode is the one file whose name has an extension of code.
 func onlyCode(dir string, files []file) (string, error) {
 	var found []string
 	for _, f := range files {
@@ -262,14 +261,14 @@ func onlyCode(dir string, files []file) (string, error) {
 	return "", fmt.Errorf("pack: %s: which file is the code? name it as \"module\" in %s; there are: %s", dir, manifestFile, strings.Join(found, ", "))
 }
 
-// complete fills in what is left out, and checks the manifest with the code.
+// complete fills in defaults, and checks the manifest against the code.
 func complete(path string, m Manifest, files []file) (_ *Package, err error) {
 	if m.Name == "" {
 		if m.Name, err = folderName(path); err != nil {
 			return nil, err
 		}
 	}
-	if m.Runtime != "" { // the reason why it cannot be comes before what follows from it
+	if m.Runtime != "" { // first, since this error explains others
 		if err := checkRuntime(m.Runtime); err != nil {
 			return nil, fmt.Errorf("pack: manifest: runtime: %w", err)
 		}
@@ -313,8 +312,8 @@ func folderName(path string) (string, error) {
 	return nameFor(absolute), nil
 }
 
-// allFunctions offers every entry point under its own name, if that is a possible
-// name of a function.
+// allFunctions offers every entry point under its own name, if that can be the name of a
+// function.
 func allFunctions(code *Code) ([]Function, error) {
 	var functions []Function
 	for _, entry := range code.EntryPoints {
@@ -331,7 +330,7 @@ func allFunctions(code *Code) ([]Function, error) {
 	return functions, nil
 }
 
-// fewOf lists names, not too many of them.
+// fewOf lists names, the first of them if there are many.
 func fewOf(names []string) string {
 	const most = 16
 	s := strings.Join(names[:min(len(names), most)], ", ")

@@ -48,7 +48,7 @@ func TestSharedObject(t *testing.T) {
 	require.ErrorContains(t, err, "is a package already")
 }
 
-// What linkers and start-up code add is no entry point.
+// Functions that linkers and start-up code add are not entry points.
 func TestSharedObjectPlumbing(t *testing.T) {
 	t.Parallel()
 	p := build(t, compile(t, "x.so", "void _init(void) {} void _fini(void) {} void f(void) {}", "-shared", "-fPIC", "-nostartfiles"))
@@ -77,7 +77,7 @@ func TestForeignSharedObjects(t *testing.T) {
 	refused("is damaged, or no ELF file", func(b []byte) []byte { b[4] = 7; return b })
 	refused("is damaged, or no ELF file", func(b []byte) []byte { return b[:20] })
 	refused("is damaged, or no ELF file", func(b []byte) []byte { return b[:len(b)-100] })
-	refused("this is no package", func([]byte) []byte { return bytes.Repeat([]byte("no code"), 100) })
+	refused("this is not a package", func([]byte) []byte { return bytes.Repeat([]byte("no code"), 100) })
 
 	main := "int main(void) { return 0; }"
 	_, err = Open(compile(t, "program", main, "-pie", "-fPIE"))
@@ -106,7 +106,7 @@ func TestWasmModule(t *testing.T) {
 	alone := func(section []byte) []byte { return append([]byte(wasmfile.Header), section...) }
 	for want, data := range map[string][]byte{
 		`exports "echo" twice`:              plumbed(export{"echo", 0, 1}, export{"echo", 0, 1}),
-		`a function that is not there`:      plumbed(export{"echo", 0, 4}),
+		`a function that does not exist`:    plumbed(export{"echo", 0, 4}),
 		"must export its memory":            module(export{"echo", 0, 1}),
 		"the code has no entry points":      plumbed(),
 		"components are not supported":      []byte("\x00asm\x0d\x00\x01\x00"),
@@ -124,7 +124,7 @@ func TestWasmModule(t *testing.T) {
 		_, err := Open(write(t, dir, "x.wasm", data))
 		require.ErrorContains(t, err, want)
 	}
-	for n := range good { // whatever is cut off, it is noticed or the sections are whole
+	for n := range good { // a cut is noticed, unless it is between sections
 		if p, err := Open(write(t, dir, "x.wasm", good[:n])); err == nil {
 			require.Contains(t, string(good[n:]), "\x41\x00\x0b", "cut off at %d", n)
 			p.Close()
@@ -201,8 +201,8 @@ func TestFolder(t *testing.T) {
 	require.ErrorContains(t, err, "more than 4095 files")
 }
 
-// Entry points whose names cannot be those of functions are left out, too many are
-// an error that says what to do.
+// Entry points whose names are not valid are left out. Too many are an error that says what
+// to do.
 func TestAllFunctions(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -15,30 +15,30 @@ import (
 // goroutines and processes may use one folder at the same time; it must be on a
 // local file system, for its locks.
 //
-// The folder has the files of each package under sha256/<digest>/, read-only, what
-// is being put or removed under tmp/, and the lock of evictions. A package gets its
-// name there when it is complete. A process that is killed leaves at most something
-// in tmp/, which others remove.
+// The folder has the files of each package under sha256/<digest>/, read-only; packages
+// that are being put or removed under tmp/; and the lock of evictions. A package is moved
+// to its final name when it is complete. A process that is killed leaves files in tmp/ at
+// most, which others remove.
 //
-// Whoever uses a package holds a shared lock (flock) of its folder, from Put or Get
-// to Installed.Close. The kernel gives it back when a process ends in whatever
-// way. What nobody holds can be evicted: the longest unused first, by the time of
-// its last Put, Get or Close, which is the folder's time of modification.
+// The user of a package holds a shared lock (flock) of its folder, from Put or Get to
+// Installed.Close. When a process ends, however it does, the kernel releases its locks.
+// A package that is not locked can be evicted: the least recently used first, by the time
+// of its last Put, Get or Close, which is the modification time of the folder.
 //
-// Nothing is synced: after a power failure a package may be incomplete. Get checks
-// everything, removes what is damaged, and it has to be fetched again.
+// Nothing is synced: after a power failure a package may be incomplete. Get verifies
+// everything and removes a damaged package, which has to be fetched again.
 type Cache struct {
 	dir string
 	max int64
 	log *slog.Logger
 }
 
-// CacheConfig describes a cache. The zero value will do.
+// CacheConfig describes a cache. The zero value works.
 type CacheConfig struct {
-	// MaxBytes bounds the files of the packages in it: 8 GiB if 0. What is being
-	// put comes on top until it is complete, or refused.
+	// MaxBytes bounds the files of the packages: 8 GiB if 0. A package that is being put
+	// does not count until it is complete.
 	MaxBytes int64
-	// Logger is told of what is put, evicted and damaged. Nobody is if it is nil.
+	// Logger is notified of packages that are put, evicted or damaged. It may be nil.
 	Logger *slog.Logger
 }
 
@@ -48,14 +48,14 @@ const defaultCacheBytes = 8 << 30
 var (
 	// ErrNotCached means that the cache has no such package; Put it.
 	ErrNotCached = errors.New("the package is not in the cache")
-	// ErrCacheFull means that there is no room for a package, and what is there is in
+	// ErrCacheFull means that there is no room for a package, since the others are in
 	// use.
 	ErrCacheFull = errors.New("no room in the cache")
 )
 
-// OpenCache opens the cache in a folder, which is made if need be. A cache needs no
-// closing. The folder is to belong to the user who runs the process, and is closed to
-// others: who can open its files can hold its locks.
+// OpenCache opens the cache in a folder, which it creates if need be. A cache needs no
+// closing. The folder should belong to the user of the process. Others cannot enter it,
+// since they could hold its locks.
 func OpenCache(dir string, cfg CacheConfig) (*Cache, error) {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = defaultCacheBytes
@@ -82,8 +82,8 @@ func OpenCache(dir string, cfg CacheConfig) (*Cache, error) {
 	return c, c.removeLeftovers()
 }
 
-// closeToOthers makes a folder, and lets nobody but its owner in. Somebody else's it leaves
-// as it is.
+// closeToOthers creates a folder that only its owner can enter. An existing folder of
+// another user is not changed.
 func closeToOthers(dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
@@ -109,9 +109,9 @@ func (c *Cache) entry(d Digest) string {
 func (c *Cache) wrong(err error) error  { return fmt.Errorf("pack: cache %s: %w", c.dir, err) }
 func (c *Cache) missing(d Digest) error { return c.wrong(fmt.Errorf("%v: %w", d, ErrNotCached)) }
 
-// Get returns a package of the cache, to be closed. All of its content is read and
-// verified; what is damaged is removed. A package that is not there, or no longer,
-// is ErrNotCached.
+// Get returns a package of the cache; the caller closes it. Get reads and verifies all of
+// the content, and removes a damaged package. If the package is missing or was damaged, the
+// error is ErrNotCached.
 func (c *Cache) Get(d Digest) (*Installed, error) {
 	path := c.entry(d)
 	hold, err := lockShared(path)
@@ -134,7 +134,7 @@ func (c *Cache) Get(d Digest) (*Installed, error) {
 	}
 	c.log.Warn("package in the cache is damaged, removing it", "digest", d, "error", err)
 	removing := c.locked(func() error {
-		if !hold.isAt(path) { // somebody else has removed it meanwhile
+		if !hold.isAt(path) { // another process has removed it
 			hold.close()
 			return nil
 		}
@@ -143,10 +143,10 @@ func (c *Cache) Get(d Digest) (*Installed, error) {
 	return nil, errors.Join(c.missing(d), fmt.Errorf("it was damaged and had to be removed: %w", err), removing)
 }
 
-// Put stores the package whose archive r yields, unless it is there already, and
-// returns it, to be closed. If wanted is not zero the package must be that one,
-// else the error is ErrDigest; when it is there, r is not read at all. All of what
-// arrives is checked, and nothing of it is visible before that.
+// Put stores the package whose archive r yields, unless it is stored already, and returns
+// it; the caller closes it. If wanted is not zero and the package has another digest, the
+// error is ErrDigest; if it is stored already, r is not read. The archive is checked in
+// full before the package becomes visible.
 func (c *Cache) Put(r io.Reader, wanted Digest) (*Installed, error) {
 	if !wanted.IsZero() {
 		if i, err := c.Get(wanted); !errors.Is(err, ErrNotCached) {
@@ -167,8 +167,8 @@ func (c *Cache) Put(r io.Reader, wanted Digest) (*Installed, error) {
 	return c.publish(p, dir, hold)
 }
 
-// PutPackage stores a package that is open, unless it is there already, and returns
-// it, to be closed.
+// PutPackage stores an open package, unless it is stored already, and returns it; the
+// caller closes it.
 func (c *Cache) PutPackage(p *Package) (*Installed, error) {
 	r, w := io.Pipe()
 	go func() {
@@ -179,7 +179,7 @@ func (c *Cache) PutPackage(p *Package) (*Installed, error) {
 	return c.Put(r, p.Digest())
 }
 
-// publish gives what was extracted its name, unless somebody else was quicker.
+// publish moves an extracted package to its final name, unless another process was first.
 func (c *Cache) publish(p *Package, dir string, hold *hold) (*Installed, error) {
 	path := c.entry(p.digest)
 	for {
@@ -197,7 +197,7 @@ func (c *Cache) publish(p *Package, dir string, hold *hold) (*Installed, error) 
 			return os.Rename(dir, path)
 		})
 		if errors.Is(err, fs.ErrExist) {
-			continue // somebody put it just now; it may be evicted again before Get has it
+			continue // another process has put it; before Get it may be evicted again
 		}
 		if err != nil {
 			return nil, errors.Join(c.wrong(err), c.remove(dir, hold))

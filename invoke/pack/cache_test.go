@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -24,7 +25,7 @@ func newCache(t *testing.T, most int64) *Cache {
 	return c
 }
 
-// sized is a package with a file of so many bytes.
+// sized is a package with a file of this size.
 func sized(t *testing.T, name string, size int) *Package {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
@@ -34,11 +35,7 @@ func sized(t *testing.T, name string, size int) *Package {
 }
 
 // nothing fails when it is read.
-var nothing = iotestReader{}
-
-type iotestReader struct{}
-
-func (iotestReader) Read([]byte) (int, error) { return 0, errors.New("was read") }
+var nothing = iotest.ErrReader(errors.New("was read"))
 
 func temporaries(t *testing.T, c *Cache) []fs.DirEntry {
 	t.Helper()
@@ -54,7 +51,7 @@ func TestCache(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotCached)
 	i, err := c.Put(bytes.NewReader(archive(t, p)), p.Digest())
 	require.NoError(t, err)
-	again, err := c.Put(nothing, p.Digest()) // code travels once
+	again, err := c.Put(nothing, p.Digest()) // it is not sent again
 	require.NoError(t, err)
 	got, err := c.Get(p.Digest())
 	require.NoError(t, err)
@@ -87,7 +84,7 @@ func TestCache(t *testing.T) {
 	require.Empty(t, temporaries(t, c))
 }
 
-// What is not what was asked for, or breaks off, leaves nothing behind.
+// A Put that fails leaves nothing behind.
 func TestPutRefuses(t *testing.T) {
 	t.Parallel()
 	c, p, other := newCache(t, 0), build(t, folder(t)), sized(t, "other", 1)
@@ -97,7 +94,7 @@ func TestPutRefuses(t *testing.T) {
 	_, err = c.Put(bytes.NewReader(data[:len(data)-1]), p.Digest())
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	_, err = c.Put(bytes.NewReader(append(bytes.Clone(data), 0)), p.Digest())
-	require.ErrorContains(t, err, "behind the end")
+	require.ErrorContains(t, err, "follows the end")
 	_, err = c.Put(nothing, p.Digest())
 	require.ErrorContains(t, err, "was read")
 	_, err = newCache(t, p.Size()-1).Put(bytes.NewReader(data), p.Digest())
@@ -109,7 +106,7 @@ func TestPutRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "must be positive")
 }
 
-// Damage is noticed when a package is taken, and healed when it is put again.
+// Get notices damage, and Put repairs it.
 func TestDamage(t *testing.T) {
 	t.Parallel()
 	p := build(t, folder(t))
@@ -150,7 +147,7 @@ func replace(path string, content []byte) error {
 	return errors.Join(os.Remove(path), os.WriteFile(path, content, 0o444))
 }
 
-// What was not used for longest goes first, and what is in use never.
+// The least recently used package is evicted first, and never one in use.
 func TestEviction(t *testing.T) {
 	t.Parallel()
 	const size = 100_000
@@ -213,7 +210,7 @@ func TestEviction(t *testing.T) {
 	}
 }
 
-// What is there already needs no room.
+// A package that is stored already needs no room.
 func TestPutUnnamedEvictsNothing(t *testing.T) {
 	t.Parallel()
 	const size = 100_000
@@ -231,7 +228,7 @@ func TestPutUnnamedEvictsNothing(t *testing.T) {
 }
 
 const (
-	asHelper  = "RFAAS_PACK_TEST_HELPER" // what the test binary does as another process
+	asHelper  = "RFAAS_PACK_TEST_HELPER" // the role of the test binary in another process
 	helperDir = "RFAAS_PACK_TEST_DIR"
 	helperMax = 350_000
 )
@@ -247,62 +244,49 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// held is not collected: that would close its file, and give up the lock.
+// held keeps the package reachable: collection would close its file and release the lock.
 var held *Installed
 
 // holdForever begins a Put that does not end, and holds a package.
 func holdForever() {
-	c, err := OpenCache(os.Getenv(helperDir), CacheConfig{MaxBytes: helperMax})
-	if err != nil {
-		panic(err)
-	}
-	d, err := ParseDigest(os.Args[1])
-	if err != nil {
-		panic(err)
-	}
-	if held, err = c.Get(d); err != nil {
-		panic(err)
-	}
+	c := must(OpenCache(os.Getenv(helperDir), CacheConfig{MaxBytes: helperMax}))
+	held = must(c.Get(must(ParseDigest(os.Args[1]))))
 	r, w := io.Pipe()
 	go c.Put(r, Digest{})
-	b, err := io.ReadAll(os.Stdin)
-	if err != nil {
-		panic(err)
-	}
+	b := must(io.ReadAll(os.Stdin))
 	w.Write(b[:len(b)/2])
 	os.Stdout.WriteString("ready")
-	for { // not select {}: without cgo the runtime calls that a deadlock, and ends
+	for { // not select {}: without cgo, the runtime reports that as a deadlock
 		time.Sleep(time.Hour)
 	}
 }
 
 // useCache puts and gets packages from files, many times.
 func useCache() int {
-	c, err := OpenCache(os.Getenv(helperDir), CacheConfig{MaxBytes: helperMax})
-	if err != nil {
-		panic(err)
-	}
+	c := must(OpenCache(os.Getenv(helperDir), CacheConfig{MaxBytes: helperMax}))
 	for round := range 10 {
 		for i, path := range os.Args[1:] {
-			p, err := Open(path)
-			if err != nil {
-				panic(err)
-			}
+			p := must(Open(path))
 			installed, err := c.PutPackage(p)
 			if errors.Is(err, ErrCacheFull) {
-				continue // the others hold what is there
+				continue // the other processes use the packages
 			}
 			if err != nil {
 				panic("round " + strconv.Itoa(round) + " package " + strconv.Itoa(i) + ": " + err.Error())
 			}
-			if _, err := installed.WriteTo(io.Discard); err != nil { // it is all there
-				panic(err)
-			}
+			must(installed.WriteTo(io.Discard)) // it is complete
 			installed.Close()
 			p.Close()
 		}
 	}
 	return 0
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 func helper(t *testing.T, what, dir string, args ...string) *exec.Cmd {
@@ -313,7 +297,7 @@ func helper(t *testing.T, what, dir string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Several processes and goroutines use one cache that is too small for all.
+// Several processes use one cache that is too small for all packages.
 func TestManyProcesses(t *testing.T) {
 	t.Parallel()
 	dir, files := t.TempDir(), []string{}
@@ -340,8 +324,7 @@ func TestManyProcesses(t *testing.T) {
 	require.Empty(t, temporaries(t, c))
 }
 
-// A process that is killed holds nothing any more, and what it was putting is not
-// there. As long as it lives, both are its own.
+// A running process keeps its package and its unfinished Put; one that is killed loses both.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	c, a, b := newCache(t, helperMax), sized(t, "a", 200_000), sized(t, "b", 200_000)
@@ -374,7 +357,7 @@ func TestKilled(t *testing.T) {
 	require.Empty(t, temporaries(t, c))
 }
 
-// Evictions exclude each other, and a lock on what was moved away meanwhile is none.
+// Evictions exclude each other, and a lock on a folder that was moved away fails.
 func TestLocks(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, 0)
@@ -401,7 +384,7 @@ func TestLocks(t *testing.T) {
 	require.ErrorIs(t, <-result, fs.ErrNotExist)
 }
 
-// Other users cannot open what they could lock for ever.
+// Other users cannot open files that they could lock.
 func TestCacheIsClosedToOthers(t *testing.T) {
 	t.Parallel()
 	open := filepath.Join(t.TempDir(), "open")
@@ -414,4 +397,51 @@ func TestCacheIsClosedToOthers(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, fs.ModeDir|0o700, info.Mode())
 	}
+}
+
+// List has the least recently used package first, damaged ones included. It does not count as
+// use.
+func TestList(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, 0)
+	empty, err := c.List()
+	require.NoError(t, err)
+	require.Empty(t, empty)
+	var digests []Digest
+	for age, name := range []string{"new", "old", "damaged"} {
+		p := sized(t, name, 1000)
+		i, err := c.PutPackage(p)
+		require.NoError(t, err)
+		require.NoError(t, i.Close())
+		digests = append(digests, p.Digest())
+		if name == "damaged" {
+			require.NoError(t, os.Remove(filepath.Join(c.entry(p.Digest()), manifestFile)))
+		}
+		then := time.Now().Add(-time.Duration(age) * time.Hour)
+		require.NoError(t, os.Chtimes(c.entry(p.Digest()), then, then))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(c.entries(), "something else"), 0o755))
+	for range 2 {
+		list, err := c.List()
+		require.NoError(t, err)
+		require.Len(t, list, 3)
+		require.Equal(t, []Digest{digests[2], digests[1], digests[0]}, []Digest{list[0].Digest, list[1].Digest, list[2].Digest})
+		require.ErrorIs(t, list[0].Damage, os.ErrNotExist)
+		require.NoError(t, list[1].Damage)
+		require.Equal(t, "old", list[1].Manifest.Name)
+		require.Greater(t, list[1].Bytes, int64(1000))
+	}
+}
+
+func TestDelete(t *testing.T) {
+	t.Parallel()
+	c, p := newCache(t, 0), sized(t, "a", 1000)
+	require.ErrorIs(t, c.Delete(p.Digest()), ErrNotCached)
+	used, err := c.PutPackage(p)
+	require.NoError(t, err)
+	require.ErrorIs(t, c.Delete(p.Digest()), ErrInUse)
+	require.NoError(t, used.Close())
+	require.NoError(t, c.Delete(p.Digest()))
+	require.NoDirExists(t, c.entry(p.Digest()))
+	require.Empty(t, temporaries(t, c))
 }

@@ -9,25 +9,25 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
-// Code is what the code of a package says about itself.
+// Code is what the code of a package declares.
 type Code struct {
-	// Runtime is what can run it: native or wasm.
+	// Runtime is the runtime that it is for: native or wasm.
 	Runtime string `json:"runtime"`
-	// Target is what it is made for: "linux/amd64", "wasm32".
+	// Target is the platform: "linux/amd64", "wasm32".
 	Target string `json:"target"`
-	// EntryPoints are the functions that can be called by name, sorted: of a shared
-	// object those that it defines and exports, whose signature it does not tell, so
-	// that functions may be among them which are none of rFaaS's; of a WebAssembly
-	// module the exports with the name and type of invoke/runtime/wasm's convention.
+	// EntryPoints are the functions that can be called by name, sorted. Of a shared object
+	// they are those that it defines and exports. It does not declare their signatures, so
+	// some may not be functions of rFaaS. Of a WebAssembly module they are the exports with
+	// the name and type of invoke/runtime/wasm's convention.
 	EntryPoints []string `json:"entry_points"`
-	// Needed are the libraries that native code loads, and the modules that a
-	// WebAssembly module imports from.
+	// Needed are the libraries that native code loads, or the modules that a WebAssembly
+	// module imports from.
 	Needed []string `json:"needed"`
 
 	obstacle error // why this build cannot run it
 }
 
-// Limits of what is read of code.
+// Bounds of what is read from code.
 const (
 	maxEntryPoints = 1 << 20
 	maxNeeded      = 4096
@@ -41,7 +41,7 @@ const (
 
 var errNoCode = errors.New("is neither a shared object (ELF) nor a WebAssembly module")
 
-// codeKind tells the runtime of code by its first bytes.
+// codeKind determines the runtime of code by its first bytes.
 func codeKind(r io.ReaderAt) (string, error) {
 	switch {
 	case hasMagic(r, magicELF):
@@ -52,7 +52,7 @@ func codeKind(r io.ReaderAt) (string, error) {
 	return "", errNoCode
 }
 
-// readCode reads what code says about itself.
+// readCode reads the declarations of code.
 func readCode(f file) (*Code, error) {
 	c, err := f.open()
 	if err != nil {
@@ -74,7 +74,7 @@ func readCode(f file) (*Code, error) {
 	return code, nil
 }
 
-// hint says how entry points come about.
+// hint says how code gets entry points.
 func (c *Code) hint() string {
 	if c.Runtime == runtime.Wasm {
 		return "a module exports functions of the type (i32, i32, i32, i32) -> i32 with names that begin neither with _ nor with rfaas_"
@@ -92,8 +92,8 @@ func (c *Code) checkRuntime(m Manifest) error {
 	return nil
 }
 
-// Check says why this build could not run the code as a manifest wants it: it is
-// for another processor, operating system or runtime, or entry points are missing.
+// Check returns an error if this build cannot run the code as the manifest says: it is for
+// another processor, operating system or runtime, or entry points are missing.
 func (c *Code) Check(m Manifest) error {
 	if err := c.checkRuntime(m); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (c *Code) Check(m Manifest) error {
 	return fmt.Errorf("pack: manifest: functions: the code has no entry point %s; %s", fewOf(missing), c.there())
 }
 
-// there says which entry points the code has.
+// there lists the entry points of the code.
 func (c *Code) there() string {
 	if len(c.EntryPoints) == 0 {
 		return "it has none at all: " + c.hint()

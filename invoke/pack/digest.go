@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// Digest is the address of a package: the SHA-256 of its archive. The zero value
-// stands for none.
+// Digest is the address of a package: the SHA-256 of its archive. The zero value means
+// none.
 type Digest [sha256.Size]byte
 
 const digestPrefix = "sha256:"
 
-// ErrDigest means that a package is not the one that was asked for.
+// ErrDigest means that a package is not the requested one.
 var ErrDigest = errors.New("the package has another digest")
 
-// ParseDigest reads a digest as String writes it; the prefix may be missing.
+// ParseDigest parses a digest in the form of String; the prefix may be missing.
 func ParseDigest(s string) (d Digest, err error) {
 	digits := strings.TrimPrefix(s, digestPrefix)
 	b, err := hex.DecodeString(digits)
@@ -27,10 +27,10 @@ func ParseDigest(s string) (d Digest, err error) {
 	return Digest(b), nil
 }
 
-// String is "sha256:" and 64 hexadecimal digits.
+// String returns "sha256:" and 64 hexadecimal digits.
 func (d Digest) String() string { return digestPrefix + hex.EncodeToString(d[:]) }
 
-// IsZero reports whether there is no digest.
+// IsZero reports whether the digest is the zero value.
 func (d Digest) IsZero() bool { return d == Digest{} }
 
 // MarshalText implements encoding.TextMarshaler.
@@ -42,10 +42,10 @@ func (d *Digest) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// check compares the digest of a package with the one that was wanted, if any.
+// check compares the digest of a package with the wanted one, unless that is zero.
 func (d Digest) check(wanted Digest) error {
 	if wanted.IsZero() || d == wanted {
 		return nil
 	}
-	return fmt.Errorf("pack: wanted %v, got %v: %w; it was damaged or exchanged on its way: fetch it again", wanted, d, ErrDigest)
+	return fmt.Errorf("pack: wanted %v, got %v: %w; it was damaged or replaced in transit: fetch it again", wanted, d, ErrDigest)
 }

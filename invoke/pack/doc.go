@@ -1,13 +1,13 @@
-// Package pack makes, reads and caches function packages: code, a manifest that
-// says how it is to be run, and the files that it needs, in one file, addressed by
-// the SHA-256 of its bytes.
+// Package pack builds, reads and caches function packages. A package is one file with code,
+// a manifest that says how to run it, and the files that it needs. Its address is the
+// SHA-256 of its bytes.
 //
 // # Objects
 //
-//	Manifest   what the package is: runtime, functions, limits, what it asks of a node
-//	Package    a package that is open, be it a .rfaas file, bare code or a folder
+//	Manifest   describes the package: runtime, functions, limits, what it requests of a node
+//	Package    an open package: a .rfaas file, bare code or a folder
 //	Digest     the address of a package
-//	Code       what the code itself says: entry points, libraries that it needs
+//	Code       what the code declares: entry points, libraries that it needs
 //	Cache      a node's packages by digest, each stored once
 //	Installed  a package of a cache: files with paths, for a runtime to load
 //
@@ -20,27 +20,26 @@
 //
 // # The archive
 //
-// A package is a POSIX tar archive (ustar), so that it can be looked into with
-// tar, and read while it arrives. Of the many archives that tar allows for the
-// same files exactly one is accepted: content and digest belong together one to
-// one, and nothing can hide in what readers would skip.
+// A package is a POSIX tar archive (ustar), so that tar can list it, and a reader can
+// process it as it arrives. Of the many archives that tar allows for the same files exactly
+// one is accepted. So content and digest determine each other, and nothing can hide in parts
+// that readers skip.
 //
-//   - First manifest.json, as Manifest.JSON has it: every field, in its order.
+//   - First manifest.json, in the form of Manifest.JSON: every field, in its order.
 //   - Then the other files, sorted by the bytes of their names.
 //   - A name is relative, of printable ASCII without a backslash, 100 bytes at
 //     most; no part of it begins with a dot.
 //   - Regular files only. Folders have no entries. Mode 0444, time, user and group 0.
 //   - Padding is zero. Two blocks of zeros end the archive, and nothing follows.
 //
-// The header blocks are made and compared by this package and not by archive/tar:
-// a digest must not change with a release of Go.
+// This package creates and compares the header blocks itself, without archive/tar: a digest
+// must not change with a release of Go.
 //
-// A reader trusts nothing of this: what is different in any byte is an error that
-// says where. It holds no more of a package in memory than its manifest and the
-// names of its files.
+// A reader checks all of this: any byte that differs is an error that says where. In memory
+// it holds no more of a package than its manifest and the names of its files.
 //
 // # Limits
 //
 // Functions 1 to 1023, files 4096, archive 4 GiB, manifest 4 MiB, and those of the
-// Manifest's fields. A cache may be smaller than that.
+// Manifest's fields. A cache may have a lower limit.
 package pack

@@ -12,18 +12,14 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
-// machines are the processors that shared objects can be for, by the names of Go.
-var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
-
-// elfPlumbing are functions that the linker or the start-up code puts into shared
-// objects.
+// elfPlumbing are functions that the linker or start-up code adds to shared objects.
 var elfPlumbing = []string{"_init", "_fini", "_start", "__libc_csu_init", "__libc_csu_fini"}
 
-// readELF reads a shared object: its entry points are the functions in its dynamic
-// symbol table that it defines, global or weak, of default visibility.
+// readELF reads a shared object. Its entry points are the functions that its dynamic symbol
+// table defines as global or weak, and visible.
 func readELF(r io.ReaderAt, _ int64) (code *Code, err error) {
 	defer func() {
-		// debug/elf does not promise to withstand whatever it is given.
+		// debug/elf does not promise to withstand hostile files.
 		if p := recover(); p != nil {
 			err = fmt.Errorf("is damaged: %v", p)
 		}
@@ -44,7 +40,7 @@ func readELF(r io.ReaderAt, _ int64) (code *Code, err error) {
 		return nil, fmt.Errorf("%d dynamic symbols: must be at most %d", len(symbols), maxEntryPoints)
 	}
 	for _, s := range symbols {
-		if isEntryPoint(s) && !slices.Contains(elfPlumbing, s.Name) {
+		if elffile.Exports(s) && !slices.Contains(elfPlumbing, s.Name) {
 			code.EntryPoints = append(code.EntryPoints, s.Name)
 		}
 	}
@@ -61,34 +57,25 @@ func readELF(r io.ReaderAt, _ int64) (code *Code, err error) {
 	return code, nil
 }
 
-func isEntryPoint(s elf.Symbol) bool {
-	const indirect = elf.STT_LOOS // STT_GNU_IFUNC: several versions for several processors
-	kind, bind, visibility := elf.ST_TYPE(s.Info), elf.ST_BIND(s.Info), elf.ST_VISIBILITY(s.Other)
-	return s.Section != elf.SHN_UNDEF && s.Name != "" &&
-		(kind == elf.STT_FUNC || kind == indirect) &&
-		(bind == elf.STB_GLOBAL || bind == elf.STB_WEAK) &&
-		(visibility == elf.STV_DEFAULT || visibility == elf.STV_PROTECTED)
-}
-
-// elfTarget is what the file is for, as Go writes it if Go knows it.
+// elfTarget is the platform of the file, by Go's names if it has one.
 func elfTarget(f *elf.File) string {
 	machine := f.Machine.String()
-	for name, m := range machines {
+	for name, m := range elffile.Machines {
 		if m == f.Machine && f.Class == elf.ELFCLASS64 && f.Data == elf.ELFDATA2LSB {
 			machine = name
 		}
 	}
 	switch f.OSABI {
-	case elf.ELFOSABI_NONE, elf.ELFOSABI_LINUX: // the former is what most tools write
+	case elf.ELFOSABI_NONE, elf.ELFOSABI_LINUX: // most tools write the former
 		return "linux/" + machine
 	}
 	return f.OSABI.String() + "/" + machine
 }
 
-// elfObstacle says why this build cannot load the file.
+// elfObstacle returns why this build cannot load the file.
 func elfObstacle(f *elf.File) error {
 	want := "linux/" + goruntime.GOARCH
-	if _, ok := machines[goruntime.GOARCH]; !ok {
+	if _, ok := elffile.Machines[goruntime.GOARCH]; !ok {
 		return fmt.Errorf("pack: this build is for %s, which has no native runtime: compile the function to WebAssembly", want)
 	}
 	if got := elfTarget(f); got != want {

@@ -13,15 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stored is a package that is in a cache.
+// stored is a package of a cache.
 type stored struct {
 	path  string
 	bytes int64
 	used  time.Time
 }
 
-// locked does something that no two processes may do at the same time: what they
-// evict and what they add would else not be seen by each other.
+// locked calls do with the lock of evictions, so that processes see what others evict and
+// add.
 func (c *Cache) locked(do func() error) error {
 	lock, err := os.OpenFile(filepath.Join(c.dir, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -34,7 +34,7 @@ func (c *Cache) locked(do func() error) error {
 	return do()
 }
 
-// makeRoom evicts packages until so many bytes more fit in.
+// makeRoom evicts packages until there is room for so many bytes.
 func (c *Cache) makeRoom(need int64) error {
 	all, total, err := c.stored()
 	if err != nil {
@@ -59,7 +59,7 @@ func (c *Cache) makeRoom(need int64) error {
 	return nil
 }
 
-// stored lists the packages, the longest unused first.
+// stored lists the packages, the least recently used first.
 func (c *Cache) stored() (all []stored, total int64, err error) {
 	entries, err := os.ReadDir(c.entries())
 	if err != nil {
@@ -109,24 +109,24 @@ func (c *Cache) evict(path string) (bool, error) {
 	return true, c.remove(path, hold)
 }
 
-// remove removes a folder of the cache and closes what holds it. First it moves a
-// package out of the way, so that nobody finds a part of it.
+// remove removes a folder of the cache and releases its lock. It moves a package to tmp
+// first, so that no reader finds parts of it.
 func (c *Cache) remove(path string, hold *hold) error {
 	defer hold.close()
 	if filepath.Dir(path) != c.temp() {
-		grave := c.tempName()
-		if err := os.Rename(path, grave); errors.Is(err, fs.ErrNotExist) {
-			return nil // somebody else removed it
+		moved := c.tempName()
+		if err := os.Rename(path, moved); errors.Is(err, fs.ErrNotExist) {
+			return nil // another process has removed it
 		} else if err != nil {
 			return err
 		}
-		path = grave
+		path = moved
 	}
 	return os.RemoveAll(path)
 }
 
-// removeLeftovers removes what processes that were killed have left in tmp. Those
-// that live hold what is theirs.
+// removeLeftovers removes what killed processes have left in tmp. Running processes hold
+// locks of their folders.
 func (c *Cache) removeLeftovers() error {
 	entries, err := os.ReadDir(c.temp())
 	if err != nil {

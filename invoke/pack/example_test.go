@@ -6,8 +6,7 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/pack"
 )
 
-// A manifest says what a package is. What it leaves out gets its default when the
-// package is built.
+// A manifest describes a package. Missing fields get their defaults.
 func ExampleParseManifest() {
 	m, err := pack.ParseManifest([]byte(`{
 		"format": 1, "name": "resize", "version": "1.2.0", "runtime": "wasm", "module": "resize.wasm",

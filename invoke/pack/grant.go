@@ -5,22 +5,22 @@ import (
 	"fmt"
 )
 
-// Grant is a directory that a node gives to packages that ask for it by its name.
+// Grant is a directory that a node gives to packages that request it by its name.
 type Grant struct {
 	Path     string // on the node
-	Writable bool   // for those that ask for that
+	Writable bool   // for packages that request that
 }
 
-// Mount is a directory that a package asked for and gets.
+// Mount is a directory that a package gets.
 type Mount struct {
-	Guest    string // what the module sees it as: /NAME
+	Guest    string // its path in the module: /NAME
 	Path     string // on the node
-	Writable bool   // as it asked
+	Writable bool   // as requested
 }
 
-// Mounts are the directories that a package gets of a node with these grants, by
-// their names: those that it asks for, no others, and no more than it asks for.
-// The error names everything that the node does not give.
+// Mounts returns the directories that a package gets from a node with these grants, by
+// name: exactly those that it requests, with the access that it requests. If the node does
+// not give all of them, the error lists what it does not give.
 func (w WASI) Mounts(grants map[string]Grant) ([]Mount, error) {
 	var mounts []Mount
 	var problems []error

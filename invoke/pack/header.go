@@ -6,19 +6,18 @@ import (
 	"strconv"
 )
 
-// blockBytes is the unit of tar archives: the size of a header, and what the
-// content of a file is padded to.
+// blockBytes is the size of a header; the content of a file is padded to a multiple.
 const blockBytes = 512
 
 // endBytes are the two blocks of zeros at the end of an archive.
 const endBytes = 2 * blockBytes
 
-// maxArchiveBytes bounds an archive. A header could hold up to 8 GiB for a file.
+// maxArchiveBytes bounds an archive. A header could hold sizes up to 8 GiB.
 const maxArchiveBytes = 4 << 30
 
 type block [blockBytes]byte
 
-// header is the one header for a file with a name and a size.
+// header is the only valid header of a file with this name and size.
 func header(name string, size int64) *block {
 	b := new(block)
 	copy(b[0:100], name)
@@ -27,7 +26,7 @@ func header(name string, size int64) *block {
 	copy(b[116:], "0000000\x00") // group
 	copy(b[124:], fmt.Sprintf("%011o\x00", size))
 	copy(b[136:], "00000000000\x00") // time
-	copy(b[148:], "        ")        // the checksum counts itself as spaces
+	copy(b[148:], "        ")        // the checksum is computed with spaces in its place
 	b[156] = '0'                     // a regular file
 	copy(b[257:], "ustar\x0000")
 	copy(b[329:], "0000000\x00") // device numbers
@@ -40,7 +39,7 @@ func header(name string, size int64) *block {
 	return b
 }
 
-// parseHeader reads what header made, and nothing else.
+// parseHeader parses a header, which has to equal header's.
 func parseHeader(b *block) (name string, size int64, err error) {
 	field, _, _ := bytes.Cut(b[:100], []byte{0})
 	name = string(field)
@@ -51,27 +50,27 @@ func parseHeader(b *block) (name string, size int64, err error) {
 	return "", 0, notCanonical(b, name)
 }
 
-// kinds are the types of entries that packages do not have.
+// kinds are the types of entries that packages cannot have.
 var kinds = map[byte]string{
 	'1': "a hard link", '2': "a symbolic link", '3': "a device", '4': "a device", '5': "a folder", '6': "a named pipe",
 	'x': "an extended header", 'g': "an extended header", 'L': "an extended header", 'K': "an extended header", 'S': "a sparse file",
 }
 
-// notCanonical says what is wrong with a header.
+// notCanonical says why a header is not valid.
 func notCanonical(b *block, name string) error {
 	if string(b[257:262]) != "ustar" {
-		return fmt.Errorf("there is no header of a file: this is no package, or it is damaged")
+		return fmt.Errorf("there is no header of a file: this is not a package, or it is damaged")
 	}
 	if kind, ok := kinds[b[156]]; ok {
 		return fmt.Errorf("%s is %s: packages have regular files only; make them with 'rfaas pack'", shown(name), kind)
 	}
-	return fmt.Errorf("the header of %s is not as packages have it: it is damaged, or another program made the archive; make packages with 'rfaas pack'", shown(name))
+	return fmt.Errorf("the header of %s is not canonical: it is damaged, or another program made the archive; make packages with 'rfaas pack'", shown(name))
 }
 
 // padding is how many zeros follow the content of a file.
 func padding(size int64) int64 { return -size & (blockBytes - 1) }
 
-// archiveBytes is the size of a file's part of an archive.
+// archiveBytes is the size of a file in an archive, with header and padding.
 func archiveBytes(size int64) int64 { return blockBytes + size + padding(size) }
 
 var zeros block

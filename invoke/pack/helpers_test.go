@@ -12,12 +12,12 @@ import (
 	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
-// compile makes a shared object, or what else the flags say, of C.
+// compile compiles C with gcc.
 func compile(t *testing.T, name, source string, flags ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath("gcc"); err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatal("gcc is missing, and CI is to have it")
+			t.Fatal("gcc is missing in CI")
 		}
 		t.Skip("needs gcc")
 	}
@@ -43,7 +43,7 @@ func sharedObject(t *testing.T) string {
 	return compile(t, "two.so", twoFunctions, "-shared", "-fPIC", "-O1")
 }
 
-// export is what a module of wasmModuleBytes exports.
+// export is an export of module.
 type export struct {
 	name string
 	kind byte
@@ -64,9 +64,9 @@ func wasmSection(id byte, body []byte) []byte {
 
 func text(s string) []byte { return append(leb(len(s)), s...) }
 
-// module assembles a module: type 0 is that of entry points, type 1 is
-// (i32) -> i32, type 2 has an i64. It imports function 0 (type 0) from "env"; 1, 2
-// and 3 are its own of the types 0, 1 and 2.
+// module assembles a module. Type 0 is that of entry points, type 1 is (i32) -> i32, type 2
+// has an i64. Function 0 (type 0) is imported from "env"; functions 1, 2 and 3 have the types
+// 0, 1 and 2.
 func module(exports ...export) []byte {
 	b := []byte(wasmfile.Header)
 	b = append(b, wasmSection(1, []byte{3, 0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 1, 0x7f, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 4, 0x7f, 0x7f, 0x7e, 0x7f, 1, 0x7f})...)
@@ -85,7 +85,7 @@ func module(exports ...export) []byte {
 	return append(b, wasmSection(10, code)...)
 }
 
-// plumbed is a module as the convention has it.
+// plumbed is a module that follows the convention.
 func plumbed(exports ...export) []byte {
 	return module(append(exports, export{"memory", 2, 0}, export{"rfaas_alloc", 0, 2})...)
 }
@@ -98,8 +98,8 @@ func write(t *testing.T, dir, name string, content []byte) string {
 	return path
 }
 
-// folder is a package that needs no compiler: a module with extra files, some of
-// them as long as a block or a little more.
+// folder is a package that needs no compiler: a module with extra files, one as long as a
+// block, one a byte longer.
 func folder(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "some folder")

@@ -10,21 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const noFollow = unix.O_NOFOLLOW
-
-// hold is a folder of the cache with a lock on it. The lock belongs to the open
-// folder, so that holds of one process are as independent as those of several.
+// hold is a folder of the cache with a lock on it. The lock belongs to the open file, so
+// that two holds of one process are as independent as those of two processes.
 type hold struct{ folder *os.File }
 
 // lockShared locks a folder for use.
 func lockShared(path string) (*hold, error) { return lock(path, unix.LOCK_SH) }
 
-// lockExclusive locks a folder that nobody uses, for removal; EWOULDBLOCK says
-// that somebody does.
+// lockExclusive locks a folder for removal. If it is in use, the error is EWOULDBLOCK.
 func lockExclusive(path string) (*hold, error) { return lock(path, unix.LOCK_EX|unix.LOCK_NB) }
 
 func lock(path string, how int) (*hold, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|noFollow, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +37,7 @@ func lock(path string, how int) (*hold, error) {
 	return h, nil
 }
 
-// isAt reports whether the folder still has that path.
+// isAt reports whether the folder is still at that path.
 func (h *hold) isAt(path string) bool {
 	here, err := h.folder.Stat()
 	if err != nil {
@@ -50,8 +47,8 @@ func (h *hold) isAt(path string) bool {
 	return err == nil && os.SameFile(here, there)
 }
 
-// touch notes that the folder is used now. That fails only where somebody else
-// owns the cache, who then does not learn of it.
+// touch sets the time of last use. That fails only in a cache of another user, which then
+// does not have the time.
 func (h *hold) touch() {
 	unix.UtimesNanoAt(int(h.folder.Fd()), ".", nil, 0)
 }
@@ -69,14 +66,14 @@ func flock(f *os.File, how int) error {
 // tempName is an unused path in tmp.
 func (c *Cache) tempName() string { return filepath.Join(c.temp(), rand.Text()) }
 
-// makeTemp makes a folder in tmp that is in use.
+// makeTemp makes a folder in tmp, locked for use.
 func (c *Cache) makeTemp() (string, *hold, error) {
 	for {
 		path := c.tempName()
 		if err := os.Mkdir(path, 0o755); err != nil {
 			return "", nil, err
 		}
-		// Somebody may just take it for a leftover.
+		// Another process may just remove it as a leftover.
 		hold, err := lockShared(path)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return path, hold, err
@@ -84,7 +81,7 @@ func (c *Cache) makeTemp() (string, *hold, error) {
 	}
 }
 
-// isResourceError reports whether an error is about this process or machine.
+// isResourceError reports whether an error is due to limits of this process or machine.
 func isResourceError(err error) bool {
 	for _, e := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM} {
 		if errors.Is(err, e) {

@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
-// Installed is a package of a cache. It is not evicted before Close, whatever
-// happens to other processes.
+// Installed is a package of a cache, which keeps it until Close, whatever other processes
+// do.
 type Installed struct {
 	*Package
 	dir  string
@@ -18,8 +20,8 @@ type Installed struct {
 	once sync.Once
 }
 
-// Dir is the absolute path of the folder with the package's files, manifest.json
-// among them. All are read-only and must stay as they are.
+// Dir is the absolute path of the folder with the package's files and manifest.json. All
+// are read-only and must not be changed.
 func (i *Installed) Dir() string { return i.dir }
 
 // ModulePath is the absolute path of the code. It is valid until Close.
@@ -27,7 +29,7 @@ func (i *Installed) ModulePath() string {
 	return filepath.Join(i.dir, filepath.FromSlash(i.manifest.Module))
 }
 
-// Close ends the use of the package, which may be evicted then.
+// Close ends the use of the package, which may then be evicted.
 func (i *Installed) Close() error {
 	i.once.Do(func() {
 		i.hold.touch()
@@ -36,9 +38,9 @@ func (i *Installed) Close() error {
 	return nil
 }
 
-// openInstalled opens and verifies a package that was extracted.
+// openInstalled opens and verifies an extracted package.
 func openInstalled(dir string) (*Package, error) {
-	data, err := readManifest(filepath.Join(dir, manifestFile), noFollow)
+	data, err := readManifest(filepath.Join(dir, manifestFile), unix.O_NOFOLLOW)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +55,7 @@ func openInstalled(dir string) (*Package, error) {
 	return newPackage(m, files)
 }
 
-// extract writes what an archive has into a folder, which must be empty.
+// extract writes the files of an archive to a folder, which must be empty.
 func (c *Cache) extract(in io.Reader, dir string, wanted Digest) (*Package, error) {
 	r, err := newReader(in, c.max)
 	if err != nil {
@@ -64,21 +66,19 @@ func (c *Cache) extract(in io.Reader, dir string, wanted Digest) (*Package, erro
 	if err := writeFile(filepath.Join(dir, manifestFile), bytes.NewReader(r.manifest.JSON()), buf); err != nil {
 		return nil, c.wrong(err)
 	}
-	for {
-		name, size, err := r.next()
-		if err == io.EOF {
-			break
-		} else if err != nil {
-			return nil, err
-		}
+	if err := r.each(func(name string, size int64) error {
 		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return nil, c.wrong(err)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil {
+			err = writeFile(path, r, buf)
 		}
-		if err := writeFile(path, r, buf); err != nil {
-			return nil, c.wrong(err)
+		if err != nil {
+			return c.wrong(err)
 		}
 		p.files = append(p.files, file{name: name, size: size})
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	p.digest, p.size = r.digest(), r.position
 	return p, p.digest.check(wanted)
@@ -94,15 +94,15 @@ func writeFile(path string, r io.Reader, buf []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// in makes a package's files those of a folder.
+// in makes the files of a package those in a folder.
 func (p *Package) in(dir string) {
 	for i := range p.files {
 		path := filepath.Join(dir, filepath.FromSlash(p.files[i].name))
-		p.files[i].open = func() (content, error) { return openRegular(path, noFollow) }
+		p.files[i].open = func() (content, error) { return openRegular(path, unix.O_NOFOLLOW) }
 	}
 }
 
-// diskBytes is what the files of a package have, the manifest included.
+// diskBytes is the total size of a package's files and its manifest.
 func (p *Package) diskBytes() int64 {
 	n := int64(len(p.manifest.JSON()))
 	for _, f := range p.files {

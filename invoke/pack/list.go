@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrInUse means that a package cannot be deleted now: somebody has it open.
+// ErrInUse means that a package cannot be deleted now: it is open.
 var ErrInUse = errors.New("the package is in use")
 
-// Entry is a package in a cache, as it is listed.
+// Entry describes a package of a cache.
 type Entry struct {
 	Digest   Digest
 	Bytes    int64     // of its files
@@ -23,8 +23,8 @@ type Entry struct {
 	Damage   error     // why its manifest cannot be read
 }
 
-// List returns what is in the cache, the longest unused first. It verifies no more
-// than the manifests, and does not count as use.
+// List returns the packages of the cache, the least recently used first. It verifies only
+// the manifests, and does not count as use.
 func (c *Cache) List() ([]Entry, error) {
 	all, _, err := c.stored()
 	if err != nil {
@@ -34,7 +34,7 @@ func (c *Cache) List() ([]Entry, error) {
 	for _, s := range all {
 		d, err := ParseDigest(digestPrefix + filepath.Base(s.path))
 		if err != nil {
-			continue // not the cache's
+			continue // not a package
 		}
 		e := Entry{Digest: d, Bytes: s.bytes, LastUsed: s.used}
 		text, err := os.ReadFile(filepath.Join(s.path, manifestFile))
@@ -55,8 +55,8 @@ func gone(path string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// Delete removes a package. One that is not there is ErrNotCached, one that somebody
-// uses ErrInUse.
+// Delete removes a package. The error is ErrNotCached if it is missing, and ErrInUse if it
+// is open.
 func (c *Cache) Delete(d Digest) error {
 	err := c.locked(func() error {
 		path := c.entry(d)

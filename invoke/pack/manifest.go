@@ -10,74 +10,73 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
-// Manifest says what a package is and how it is to be run. As JSON it is the file
-// manifest.json of a package. What a hand-written one leaves out gets the default
-// that is named below; one within an archive has everything.
+// Manifest describes a package and how to run it. As JSON it is the file manifest.json of a
+// package. In a hand-written one, fields may be missing, which get the default given here;
+// one in an archive has all fields.
 type Manifest struct {
 	// Format is the version of this format: 1.
 	Format int `json:"format"`
-	// Name and Version tell people what the package is; nodes go by the digest. A
-	// name is 1 to 128 letters, digits and . _ - of ASCII and does not begin with .
-	// or -; by default that of the code's file without its extension. A version is
-	// 1 to 64 of these and +; 0.0.0 by default.
+	// Name and Version are for people; nodes use the digest. A name is 1 to 128 letters,
+	// digits and . _ - of ASCII and does not begin with . or -; by default that of the
+	// code's file without its extension. A version is 1 to 64 of these and +; 0.0.0 by
+	// default.
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	// Runtime is "native", a shared object with the ABI of rFaaS, or "wasm"; by
-	// default what the code is.
+	// default that of the code.
 	Runtime string `json:"runtime"`
-	// Module is the file of the package that is the code. By default it is the only
-	// file whose name ends in .so or .wasm.
+	// Module is the file of the code. By default it is the only file whose name ends in
+	// .so or .wasm.
 	Module string `json:"module"`
-	// Functions are what the package offers, in the order of their registration:
-	// 1 to 1023. By default they are all entry points of the code that have a
-	// possible name.
+	// Functions are the functions of the package, 1 to 1023, in the order of their
+	// registration. By default they are all entry points whose names are valid.
 	Functions []Function `json:"functions"`
-	// SlotBytes is the size of slots that the functions want, in bytes: the longest
+	// SlotBytes is the size of slots that the functions need, in bytes: the longest
 	// input and result without rendezvous. 256 to 1 GiB; 64 KiB by default.
 	SlotBytes int `json:"slot_bytes"`
 	// MemoryBytes limits the memory of the code, in bytes: the linear memory of
-	// WebAssembly, what native code takes beyond what an empty executor needs. 1 MiB
-	// to 1 TiB, 4 GiB for WebAssembly; 256 MiB by default.
+	// WebAssembly; for native code, what it uses beyond an empty executor. 1 MiB to
+	// 1 TiB, 4 GiB for WebAssembly; 256 MiB by default.
 	MemoryBytes int64 `json:"memory_bytes"`
 	// TimeLimit bounds a call. It is a duration of Go as a string, such as "1.5s",
 	// 1 ms to 24 h; 1 minute by default.
 	TimeLimit Duration `json:"time_limit"`
-	// WASI is what a WebAssembly module asks of the node: nothing by default. The
+	// WASI is what a WebAssembly module requests of the node: nothing by default. The
 	// node decides what it gives.
 	WASI WASI `json:"wasi"`
 }
 
-// Function is a function that a package offers.
+// Function is a function of a package.
 type Function struct {
-	// Name is what callers call: 1 to 255 bytes of printable UTF-8.
+	// Name is what callers call it: 1 to 255 bytes of printable UTF-8.
 	Name string `json:"name"`
-	// Entry is the entry point of the code: 1 to 1024 such bytes. By default it
-	// is the name.
+	// Entry is the entry point in the code: 1 to 1024 such bytes. By default it is the
+	// name.
 	Entry string `json:"entry"`
-	// Idempotent says that a call may be repeated without a second effect; not so by
+	// Idempotent says that a call may be repeated without a second effect; false by
 	// default.
 	Idempotent bool `json:"idempotent"`
 }
 
-// WASI is what a WebAssembly module asks of the node.
+// WASI is what a WebAssembly module requests of the node.
 type WASI struct {
-	// Directories that the module wants to see, 16 at most.
+	// Directories that the module may access, 16 at most.
 	Directories []Directory `json:"directories"`
-	// Network would ask for sockets. It must be false: no node can give them, as WASI
-	// (preview 1) has no call that makes one.
+	// Network would request sockets. It must be false: no node can give them, since WASI
+	// (preview 1) has no call that creates one.
 	Network bool `json:"network"`
 }
 
-// Directory is a directory of the node. The node knows by its name which one is
-// meant; the module sees it as /NAME.
+// Directory is a directory of the node. The node maps the name to a path; the module sees
+// the directory as /NAME.
 type Directory struct {
-	// Name is as that of a package.
+	// Name has the form of a package's name.
 	Name string `json:"name"`
-	// Writable asks for writing as well as reading.
+	// Writable requests writing as well as reading.
 	Writable bool `json:"writable"`
 }
 
-// Duration is a time.Duration that is a string such as "1m30s" in JSON.
+// Duration is a time.Duration that is a string in JSON, such as "1m30s".
 type Duration struct{ time.Duration }
 
 // MarshalText implements encoding.TextMarshaler.
@@ -114,8 +113,8 @@ const (
 	maxTimeLimit       = 24 * time.Hour
 )
 
-// Validate reports everything that is wrong with a manifest, one line each. What
-// has a default must have been filled in.
+// Validate reports everything that is wrong with a manifest, one line each. Defaults must
+// have been filled in.
 func (m *Manifest) Validate() error {
 	var problems []error
 	wrong := func(where, format string, args ...any) {
@@ -196,14 +195,13 @@ func (m *Manifest) validateWASI(wrong func(where, format string, args ...any)) {
 			wrong(where, "%w", err)
 		}
 		if taken[d.Name] {
-			wrong(where, "%q is there twice: name a directory once", d.Name)
+			wrong(where, "%q appears twice: name a directory once", d.Name)
 		}
 		taken[d.Name] = true
 	}
 }
 
-// fillIn gives what was left out its default, as far as that does not depend on
-// the files.
+// fillIn sets missing fields to their defaults, except those that depend on the files.
 func (m *Manifest) fillIn() {
 	setDefault(&m.Format, format)
 	setDefault(&m.Version, defaultVersion)
@@ -256,8 +254,8 @@ func nameByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'
 }
 
-// printable checks names that people see, without what could deceive them or
-// their terminal.
+// printable checks names that people see, for characters that could deceive them or control
+// a terminal.
 func printable(s string, most int) bool {
 	if s == "" || len(s) > most || !utf8.ValidString(s) {
 		return false
@@ -270,7 +268,7 @@ func printable(s string, most int) bool {
 	return true
 }
 
-// shown is a string for a message: quoted, and not too long.
+// shown is a string for a message: quoted, and shortened if it is long.
 func shown(s string) string {
 	const most = 64
 	if len(s) > most {

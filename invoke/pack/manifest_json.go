@@ -12,12 +12,11 @@ import (
 	"strings"
 )
 
-// maxManifestBytes bounds manifest.json. The largest that Validate lets through
-// is smaller.
+// maxManifestBytes bounds manifest.json. The largest valid manifest is smaller.
 const maxManifestBytes = 4 << 20
 
-// ParseManifest reads a manifest that is complete, as JSON writes it or otherwise
-// formatted, and checks it.
+// ParseManifest parses and validates a manifest. Formatting does not matter, and missing
+// fields get their defaults, except those that Build derives from the files.
 func ParseManifest(data []byte) (Manifest, error) {
 	m, err := decodeManifest(data)
 	if err != nil {
@@ -27,8 +26,8 @@ func ParseManifest(data []byte) (Manifest, error) {
 	return m, m.Validate()
 }
 
-// JSON is the manifest in its one canonical form: all fields, indented, with a
-// line feed at the end.
+// JSON returns the manifest in its canonical form: all fields, indented, with a line feed
+// at the end.
 func (m *Manifest) JSON() []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -40,8 +39,8 @@ func (m *Manifest) JSON() []byte {
 	return b.Bytes()
 }
 
-// decodeManifest reads a manifest, which may leave out what has a default. What is
-// not of a manifest, or twice, is an error.
+// decodeManifest parses a manifest, in which fields may be missing. A field that is unknown
+// or repeated is an error.
 func decodeManifest(data []byte) (Manifest, error) {
 	if len(data) > maxManifestBytes {
 		return Manifest{}, fmt.Errorf("pack: the manifest has %d bytes: must be at most %d", len(data), maxManifestBytes)
@@ -61,9 +60,8 @@ func decodeManifest(data []byte) (Manifest, error) {
 	return m, nil
 }
 
-// walker checks what encoding/json is lenient about: names of fields that are
-// unknown, twice, or right but for upper and lower case; values that are null or
-// explicitly what stands for the default.
+// walker checks what encoding/json accepts: fields that are unknown, repeated, or differ in
+// upper and lower case; null, and values that cannot be told from a missing field.
 type walker struct {
 	dec  *json.Decoder
 	data []byte
@@ -103,7 +101,7 @@ func (w *walker) value(t reflect.Type, path string) error {
 	}
 	switch {
 	case token == nil:
-		return fmt.Errorf("%s: null is no value; leave it out for the default", where)
+		return fmt.Errorf("%s: null is not a value; leave it out for the default", where)
 	case token == json.Delim('{') && t.Kind() == reflect.Struct && t != reflect.TypeFor[Duration]():
 		return w.object(t, path)
 	case token == json.Delim('[') && t.Kind() == reflect.Slice:
@@ -122,11 +120,11 @@ func (w *walker) value(t reflect.Type, path string) error {
 	return w.scalar(token, path)
 }
 
-// scalar refuses what a Manifest cannot tell from what was left out.
+// scalar refuses values that a Manifest cannot tell from a missing field.
 func (w *walker) scalar(token json.Token, path string) error {
 	text := fmt.Sprint(token)
 	if n, ok := token.(json.Number); ok && n == "0" || text == "" {
-		return fmt.Errorf("%s: %q is no value; leave it out for the default", path, text)
+		return fmt.Errorf("%s: %q is not a value; leave it out for the default", path, text)
 	}
 	if path == "time_limit" {
 		var d Duration
@@ -152,13 +150,13 @@ func (w *walker) object(t reflect.Type, path string) error {
 		if err != nil {
 			return err
 		}
-		name := token.(string) // a Decoder lets only strings through here
+		name := token.(string) // a Decoder returns only strings here
 		field, ok := fields[name]
 		switch {
 		case !ok && slices.Contains(known, name):
-			return fmt.Errorf("%s%s: is there twice: remove one", path, name)
+			return fmt.Errorf("%s%s: appears twice: remove one", path, name)
 		case !ok:
-			return fmt.Errorf("%s%s: is no field; there are: %s", path, shown(name), strings.Join(known, ", "))
+			return fmt.Errorf("%s%s: is not a field; there are: %s", path, shown(name), strings.Join(known, ", "))
 		}
 		delete(fields, name)
 		if err := w.value(field, path+name); err != nil {
@@ -169,7 +167,7 @@ func (w *walker) object(t reflect.Type, path string) error {
 	return err
 }
 
-// goKind is what a field holds, in the words of JSON.
+// goKind names the type of a field in JSON's terms.
 func goKind(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[Duration]():

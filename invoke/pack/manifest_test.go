@@ -70,17 +70,17 @@ func TestManifest(t *testing.T) {
 
 func TestManifestRefuses(t *testing.T) {
 	t.Parallel()
-	for _, c := range [][3]string{ // what is replaced in fullManifest, by what, and the error
+	for _, c := range [][3]string{ // a part of fullManifest, its replacement, and the error
 		{`"format": 1`, `"format": 2`, "format: 2 is not known to this build"},
-		{`"format": 1`, `"format": 0`, "format: \"0\" is no value"},
+		{`"format": 1`, `"format": 0`, "format: \"0\" is not a value"},
 		{`"name": "full"`, `"name": "a/b"`, `name: "a/b": must be 1 to 128 letters`},
 		{`"name": "full"`, `"name": ".."`, `name: "..": must be`},
 		{`"name": "full"`, `"name": "-x"`, `name: "-x": must be`},
-		{`"name": "full"`, `"name": ""`, `name: "" is no value`},
-		{`"name": "full"`, `"Name": "full"`, `"Name": is no field; there are: format, name, version`},
-		{`"name": "full"`, `"name": "full", "name": "full"`, "line 3: name: is there twice"},
+		{`"name": "full"`, `"name": ""`, `name: "" is not a value`},
+		{`"name": "full"`, `"Name": "full"`, `"Name": is not a field; there are: format, name, version`},
+		{`"name": "full"`, `"name": "full", "name": "full"`, "line 3: name: appears twice"},
 		{`"name": "full"`, `"name": 1`, "name: a number where there should be a string"},
-		{`"name": "full"`, `"name": null`, "name: null is no value"},
+		{`"name": "full"`, `"name": null`, "name: null is not a value"},
 		{`"name": "full"`, `"name": {}`, "name: a list or an object where there should be a string"},
 		{`"version": "1.2.3-rc.1+x"`, `"version": "1 2"`, `version: "1 2": must be`},
 		{`"runtime": "wasm"`, `"runtime": "go"`, "compiled into the program that offers them"},
@@ -94,13 +94,13 @@ func TestManifestRefuses(t *testing.T) {
 		{`"name": "größe",`, ``, "functions[0].name: \"\": must be"},
 		{`"entry": "size"`, `"entry": "` + strings.Repeat("x", 1025) + `"`, "functions[0].entry: "},
 		{`"idempotent": true`, `"idempotent": 1`, "functions.idempotent: a number where there should be true or false"},
-		{`"idempotent": true`, `"pure": true`, `line 11: functions[0]."pure": is no field; there are: name, entry, idempotent`},
+		{`"idempotent": true`, `"pure": true`, `line 11: functions[0]."pure": is not a field; there are: name, entry, idempotent`},
 		{`"slot_bytes": 4096`, `"slot_bytes": 255`, "slot_bytes: 255: must be 256 to 1073741824"},
 		{`"slot_bytes": 4096`, `"slot_bytes": 1073741825`, "slot_bytes: 1073741825: must be"},
 		{`"slot_bytes": 4096`, `"slot_bytes": 1.5`, "slot_bytes: a number 1.5 where there should be a whole number"},
 		{`"memory_bytes": 1048576`, `"memory_bytes": 1048575`, "memory_bytes: 1048575: must be"},
 		{`"memory_bytes": 1048576`, `"memory_bytes": 4294967297`, "memory_bytes: 4294967297: must be 1048576 to 4294967296"},
-		{`"memory_bytes": 1048576`, `"memory_bytes": 0`, `memory_bytes: "0" is no value`},
+		{`"memory_bytes": 1048576`, `"memory_bytes": 0`, `memory_bytes: "0" is not a value`},
 		{`"1.5s"`, `"999us"`, "time_limit: 999µs: must be 1ms to 24h0m0s"},
 		{`"1.5s"`, `"24h1ns"`, "time_limit: 24h0m0.000000001s: must be"},
 		{`"1.5s"`, `"0s"`, "time_limit: 0s: must be"},
@@ -108,7 +108,7 @@ func TestManifestRefuses(t *testing.T) {
 		{`"1.5s"`, `1.5`, "time_limit"},
 		{`"name": "models"`, `"name": "a/b"`, `wasi.directories[0].name: "a/b"`},
 		{`"network": false`, `"network": true`, "wasi.network: there is no network for WebAssembly functions"},
-		{`"writable": true`, `"mode": 1`, `wasi.directories[0]."mode": is no field`},
+		{`"writable": true`, `"mode": 1`, `wasi.directories[0]."mode": is not a field`},
 		{"\n}\n", "\n}\n{}", "something follows the manifest"},
 		{"\n}\n", "", "not valid JSON"},
 		{fullManifest, "[]", "the manifest: a list or an object where there should be an object"},
@@ -126,15 +126,15 @@ func TestManifestRefuses(t *testing.T) {
 	m, err := ParseManifest([]byte(fullManifest))
 	require.NoError(t, err)
 	m.WASI.Directories = append(m.WASI.Directories, m.WASI.Directories[0])
-	require.ErrorContains(t, m.Validate(), `wasi.directories[1].name: "models" is there twice`)
+	require.ErrorContains(t, m.Validate(), `wasi.directories[1].name: "models" appears twice`)
 	m.WASI.Directories = make([]Directory, maxDirectories+1)
 	require.ErrorContains(t, m.Validate(), "wasi.directories: 17 of them")
 	m.Name, m.Version = "", ""
-	require.Len(t, strings.Split(m.Validate().Error(), "\n"), 3, "everything that is wrong is said")
+	require.Len(t, strings.Split(m.Validate().Error(), "\n"), 3, "every problem is reported")
 }
 
-// The largest manifest that is valid can be registered with a worker, and fits
-// where manifests have to fit.
+// The functions of the largest valid manifest can be registered with a worker, and its JSON
+// is within the bound.
 func TestLargestManifest(t *testing.T) {
 	t.Parallel()
 	m, err := ParseManifest([]byte(fullManifest))
@@ -188,4 +188,25 @@ func FuzzManifest(f *testing.F) {
 		require.NoError(t, err)
 		require.Empty(t, cmp.Diff(m, again))
 	})
+}
+
+func TestMounts(t *testing.T) {
+	t.Parallel()
+	grants := map[string]Grant{"models": {Path: "/srv/models"}, "out": {"/srv/out", true}, "unasked": {"/srv", true}}
+	mounts, err := WASI{Directories: []Directory{{"out", true}, {"models", false}}}.Mounts(grants)
+	require.NoError(t, err)
+	require.Equal(t, []Mount{{"/out", "/srv/out", true}, {"/models", "/srv/models", false}}, mounts)
+	mounts, err = WASI{Directories: []Directory{{"out", false}}}.Mounts(grants)
+	require.NoError(t, err)
+	require.Equal(t, []Mount{{"/out", "/srv/out", false}}, mounts, "not more than it requests")
+	mounts, err = WASI{}.Mounts(grants)
+	require.NoError(t, err)
+	require.Empty(t, mounts)
+
+	mounts, err = WASI{Directories: []Directory{{"models", true}, {"out", true}, {"home", false}}}.Mounts(grants)
+	require.Empty(t, mounts, "all or nothing")
+	require.ErrorContains(t, err, `"models" to write, and this node gives it to read only`)
+	require.ErrorContains(t, err, `"home", which this node does not give`)
+	_, err = WASI{Directories: []Directory{{"models", false}}}.Mounts(nil)
+	require.ErrorContains(t, err, "does not give")
 }

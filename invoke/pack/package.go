@@ -6,8 +6,7 @@ import (
 	"os"
 )
 
-// Package is a function package that is open. All methods but Close may be called
-// from anywhere, at the same time, too.
+// Package is an open function package. All methods but Close may be called concurrently.
 type Package struct {
 	manifest Manifest
 	digest   Digest
@@ -16,15 +15,15 @@ type Package struct {
 	archive  *os.File
 }
 
-// File is one of the files of a package. The manifest is none of them.
+// File is one of the files of a package. The manifest does not count as one.
 type File struct {
 	Name      string `json:"name"`
 	SizeBytes int64  `json:"size_bytes"`
 }
 
-// Open opens a package. What a path names is told by its content: a .rfaas file,
-// which is read and checked from front to back; or what Build makes a package of,
-// which happens in passing then. The files must stay as they are until Close.
+// Open opens a package. The content of the path decides what it is: a .rfaas file, which
+// Open reads and checks completely; or else input of Build, which Open calls. The files must
+// not change until Close. The caller closes the package.
 func Open(path string) (*Package, error) {
 	kind, err := kindOf(path)
 	if err != nil {
@@ -45,24 +44,21 @@ func Open(path string) (*Package, error) {
 	return p, nil
 }
 
-// openArchive reads an archive and notes where its files are.
+// openArchive reads an archive and records the positions of its files.
 func openArchive(f *os.File) (*Package, error) {
 	r, err := newReader(f, maxArchiveBytes)
 	if err != nil {
 		return nil, err
 	}
 	p := &Package{manifest: r.manifest, archive: f}
-	for {
-		name, size, err := r.next()
-		if err == io.EOF {
-			break
-		} else if err != nil {
-			return nil, err
-		}
+	if err := r.each(func(name string, size int64) error {
 		at := r.position
 		p.files = append(p.files, file{name, size, func() (content, error) {
 			return section{io.NewSectionReader(f, at, size)}, nil
 		}})
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	p.digest, p.size = r.digest(), r.position
 	return p, nil
@@ -73,7 +69,7 @@ type section struct{ *io.SectionReader }
 
 func (section) Close() error { return nil }
 
-// newPackage makes a package of files, which it reads once for the digest.
+// newPackage makes a package of files, which it reads for the digest.
 func newPackage(m Manifest, files []file) (*Package, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
@@ -91,14 +87,14 @@ func newPackage(m Manifest, files []file) (*Package, error) {
 	return p, err
 }
 
-// Manifest says what the package is. What it points to belongs to the package and
-// must not be changed.
+// Manifest returns the package's manifest. What it points to belongs to the package and must
+// not be changed.
 func (p *Package) Manifest() Manifest { return p.manifest }
 
-// Digest is the package's address.
+// Digest returns the package's address.
 func (p *Package) Digest() Digest { return p.digest }
 
-// Size is that of the archive in bytes.
+// Size returns the size of the archive in bytes.
 func (p *Package) Size() int64 { return p.size }
 
 // Files lists the files without the manifest, sorted by name.
@@ -119,8 +115,7 @@ func (p *Package) file(name string) (file, bool) {
 	return file{}, false
 }
 
-// OpenModule opens the code for reading. It is the caller's to close, before the
-// package.
+// OpenModule opens the code for reading. The caller closes it before the package.
 func (p *Package) OpenModule() (io.ReadCloser, error) {
 	f, _ := p.file(p.manifest.Module) // every package has it
 	c, err := f.open()
@@ -130,15 +125,15 @@ func (p *Package) OpenModule() (io.ReadCloser, error) {
 	return c, nil
 }
 
-// Code reads what the code of the package says about itself. It is for tools:
-// what runs a package leaves that to the runtime, in a confined process.
+// Code reads the declarations of the package's code. It is for tools: a program that runs a
+// package leaves that to the runtime, in a confined process.
 func (p *Package) Code() (*Code, error) {
 	f, _ := p.file(p.manifest.Module)
 	return readCode(f)
 }
 
-// WriteTo writes the archive. It fails if the files are not what they were when
-// the package was opened; what was written is then worthless.
+// WriteTo writes the archive. It fails if the files have changed since the package was
+// opened; then the output is not valid.
 func (p *Package) WriteTo(w io.Writer) (int64, error) {
 	digest, n, err := writeArchive(w, p.manifest.JSON(), p.files)
 	if err == nil && digest != p.digest {
@@ -147,7 +142,7 @@ func (p *Package) WriteTo(w io.Writer) (int64, error) {
 	return n, err
 }
 
-// Close closes the package. It does not end what was installed from it.
+// Close closes the package. Packages installed from it stay usable.
 func (p *Package) Close() error {
 	if p.archive == nil {
 		return nil

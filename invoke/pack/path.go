@@ -7,12 +7,12 @@ import (
 
 const (
 	manifestFile = "manifest.json"
-	maxPathBytes = 100 // what a ustar header holds without a second field
+	maxPathBytes = 100 // of a ustar header without the prefix field
 	maxFiles     = 4096
 )
 
-// checkPath checks the name of a file within a package. What passes is below the
-// folder that it is joined to, and the same on every system.
+// checkPath checks the name of a file in a package. A valid one stays below the folder it is
+// joined to, and is the same on every system.
 func checkPath(name string) error {
 	if name == "" || len(name) > maxPathBytes {
 		return fmt.Errorf("file name %s: must be 1 to %d bytes", shown(name), maxPathBytes)
@@ -33,7 +33,7 @@ func checkPath(name string) error {
 	return nil
 }
 
-// order checks the names of an archive's files, as they come.
+// order checks the names of an archive's files in sequence.
 type order struct {
 	last  string
 	count int
@@ -57,11 +57,11 @@ func (o *order) next(name string) error {
 	}
 	switch {
 	case name == manifestFile || name == o.last:
-		return fmt.Errorf("%q is there twice", name)
+		return fmt.Errorf("%q appears twice", name)
 	case name < o.last:
 		return fmt.Errorf("%q follows %q: must be sorted by name", name, o.last)
 	}
-	for i := range len(name) { // a file sorts before what would be in a folder of its name
+	for i := range len(name) { // a file sorts before the files of a folder with its name
 		if name[i] == '/' && o.taken[name[:i]] {
 			return fmt.Errorf("%q is a file and a folder", name[:i])
 		}

@@ -11,26 +11,26 @@ import (
 	"strings"
 )
 
-// reader reads an archive from front to back and checks all of it.
+// reader reads an archive from beginning to end and checks all of it.
 type reader struct {
 	in       *bufio.Reader
 	hash     hash.Hash
 	position int64
-	most     int64 // bytes that the archive may have
+	most     int64 // bytes allowed in the archive
 	manifest Manifest
 	order    order
-	name     string // of the file being read
-	left     int64  // of its content
-	pad      int64  // zeros after that
+	name     string // of the current file
+	left     int64  // bytes left of its content
+	pad      int64  // zeros after the content
 	ended    bool
 }
 
-// newReader begins an archive of at most so many bytes: it reads the manifest.
+// newReader starts to read an archive of at most so many bytes: it reads the manifest.
 func newReader(in io.Reader, most int64) (*reader, error) {
 	r := &reader{in: bufio.NewReaderSize(in, 64<<10), hash: sha256.New(), most: min(most, maxArchiveBytes)}
-	// A short file that is something else is not called cut off.
+	// A short file of another kind should not be reported as cut off.
 	if start, _ := r.in.Peek(len(manifestFile)); !strings.HasPrefix(manifestFile, string(start)) {
-		return nil, r.wrong(fmt.Errorf("it does not begin with %s: this is no package", manifestFile))
+		return nil, r.wrong(fmt.Errorf("it does not begin with %s: this is not a package", manifestFile))
 	}
 	size, err := r.begin()
 	if err != nil {
@@ -49,27 +49,37 @@ func newReader(in io.Reader, most int64) (*reader, error) {
 	return r, nil
 }
 
-// parseCanonical reads the manifest of an archive.
+// parseCanonical parses the manifest of an archive.
 func parseCanonical(data []byte) (Manifest, error) {
 	m, err := ParseManifest(data)
 	if err == nil && !bytes.Equal(m.JSON(), data) {
-		err = errors.New("pack: manifest: it is formatted otherwise than in packages, or incomplete: make packages with 'rfaas pack'")
+		err = errors.New("pack: manifest: it is not in canonical form, or incomplete: make packages with 'rfaas pack'")
 	}
 	return m, err
 }
 
-// next goes to the next file after the manifest. io.EOF is the end of an archive
-// that is whole and has nothing behind it. The position of the content in the
-// archive is r.position.
-func (r *reader) next() (name string, size int64, err error) {
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		return "", 0, err
+// each calls f with every file after the manifest. f may Read the content, which begins at
+// r.position in the archive. A nil error means that the archive is complete, and nothing
+// follows it.
+func (r *reader) each(f func(name string, size int64) error) error {
+	for {
+		if _, err := io.Copy(io.Discard, r); err != nil { // the rest of the file before
+			return err
+		}
+		size, err := r.begin()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = f(r.name, size)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	size, err = r.begin()
-	return r.name, size, err
 }
 
-// begin reads a header, or the end.
+// begin reads a header, and returns io.EOF at the end of a complete archive.
 func (r *reader) begin() (size int64, err error) {
 	if r.ended {
 		return 0, io.EOF
@@ -105,14 +115,14 @@ func (r *reader) end() error {
 		return err
 	}
 	if b != zeros {
-		return r.wrong(errors.New("there is something behind the end: it is damaged"))
+		return r.wrong(errors.New("data follows the end: it is damaged"))
 	}
 	if !r.order.taken[r.manifest.Module] {
-		return r.wrong(fmt.Errorf("the module %q of the manifest is not there", r.manifest.Module))
+		return r.wrong(fmt.Errorf("the module %q of the manifest is missing", r.manifest.Module))
 	}
 	switch _, err := r.in.ReadByte(); {
 	case err == nil:
-		return r.wrong(errors.New("there is something behind the end: cut it off if you trust it, or fetch the package again"))
+		return r.wrong(errors.New("data follows the end: cut it off if you trust it, or fetch the package again"))
 	case err != io.EOF:
 		return r.wrong(err)
 	}
@@ -120,7 +130,7 @@ func (r *reader) end() error {
 	return io.EOF
 }
 
-// digest is that of the archive, once it was read to its end.
+// digest is that of the archive, after its end was read.
 func (r *reader) digest() Digest { return Digest(r.hash.Sum(nil)) }
 
 // Read implements io.Reader for the content of the current file.
@@ -165,7 +175,7 @@ func (r *reader) took(p []byte) {
 	r.position += int64(len(p))
 }
 
-// early is the error for an archive that cannot be read on.
+// early is the error of a read that failed.
 func (r *reader) early(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return r.wrong(fmt.Errorf("it is cut off: fetch it again: %w", io.ErrUnexpectedEOF))

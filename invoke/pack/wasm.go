@@ -11,13 +11,13 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
-// maxWasmSectionBytes is how long a section can be that is read: with all limits on what
-// is kept of it a module of gigabytes takes megabytes. Code and data are not read.
+// maxWasmSectionBytes bounds a section that is read. With the bounds on what is kept of it,
+// a module of gigabytes takes megabytes of memory. Code and data are not read.
 const maxWasmSectionBytes = 32 << 20
 
-// wasmModule is what is read of a module.
+// wasmModule is what is kept of a module.
 type wasmModule struct {
-	types     []bool   // of each type, whether entry points have it
+	types     []bool   // whether each type is that of entry points
 	functions []uint32 // the type of each function, imported ones first
 	exports   []wasmfile.Export
 	imported  map[string]bool // modules
@@ -40,7 +40,7 @@ func readWasm(r io.ReaderAt, size int64) (*Code, error) {
 	return m.code()
 }
 
-// section reads a section, if there is anything in it that is to be known.
+// section reads a section whose content is needed.
 func (m *wasmModule) section(r io.ReaderAt, s wasmfile.Section) error {
 	var read func(*wasmfile.Reader)
 	switch s.ID {
@@ -85,7 +85,7 @@ func (m *wasmModule) readImport(body *wasmfile.Reader) {
 	}
 }
 
-// code is the module in terms of packages.
+// code makes the Code of a module.
 func (m *wasmModule) code() (*Code, error) {
 	code := &Code{Runtime: runtime.Wasm, Target: "wasm32", EntryPoints: []string{}}
 	names := map[string]bool{}
@@ -101,7 +101,7 @@ func (m *wasmModule) code() (*Code, error) {
 		}
 		alloc = alloc || e.Name == wasmfile.AllocExport
 		if int64(e.Index) >= int64(len(m.functions)) || int64(m.functions[e.Index]) >= int64(len(m.types)) {
-			return nil, fmt.Errorf("is damaged: the export %s is a function that is not there", shown(e.Name))
+			return nil, fmt.Errorf("is damaged: the export %s is a function that does not exist", shown(e.Name))
 		}
 		if m.types[m.functions[e.Index]] && wasmfile.IsEntry(e.Name) {
 			code.EntryPoints = append(code.EntryPoints, e.Name)

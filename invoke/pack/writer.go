@@ -21,7 +21,7 @@ type content interface {
 	io.Closer
 }
 
-// errChanged means that a file is not what it was when the package was opened.
+// errChanged means that a file has changed since the package was opened.
 var errChanged = errors.New("it was changed while the package was in use: open it again")
 
 // archiveSize is the size of the archive of a manifest and files.
@@ -60,7 +60,7 @@ func writeArchive(to io.Writer, manifest []byte, files []file) (Digest, int64, e
 	return Digest(hash.Sum(nil)), w.n, w.err
 }
 
-// counter counts what was written, and keeps the first error.
+// counter counts the bytes written, and keeps the first error.
 type counter struct {
 	to  io.Writer
 	n   int64
@@ -77,7 +77,7 @@ func (w *counter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// file writes the content of a file, which must have the size that it had.
+// file writes the content of a file, whose size must not have changed.
 func (w *counter) file(f file, buf []byte) error {
 	if w.err != nil {
 		return w.err

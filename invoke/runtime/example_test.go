@@ -12,8 +12,8 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
-// A runtime of a program's own: its modules are tables of Go functions. An executor that has
-// it in its Host loads such modules as it loads those of package wasm.
+// A runtime of a program's own, whose modules are tables of Go functions. An executor loads
+// them if its Host has this runtime.
 func Example() {
 	var m runtime.Module = table{
 		"upper": func(_ context.Context, in, out []byte) (int, error) { return copy(out, bytes.ToUpper(in)), nil },

@@ -1,32 +1,30 @@
-// Package runtime says what a function can be: code of a function package that
-// one of its sub-packages makes callable. The kinds are native (shared objects
-// with the ABI of rFaaS), wasm (WebAssembly modules), and Go functions, which need
-// no loading: a program registers them with its worker itself.
+// Package runtime defines what the code of a function can be. The kinds are native (shared
+// objects with the ABI of rFaaS) and wasm (WebAssembly modules), which its sub-packages
+// load, and Go functions, which a program registers with its worker itself.
 package runtime
 
 import "github.com/rfaas-go/rfaas/invoke"
 
-// The names of the runtimes, as manifests have them.
+// The names of the runtimes in manifests.
 const (
 	Native = "native"
 	Wasm   = "wasm"
 	Go     = "go"
 )
 
-// Module is code that was loaded. Its functions are what workers execute: one
-// worker calls one function of a module at a time; several workers need a module
-// each, or a runtime that says otherwise.
+// Module is loaded code. One worker calls one of its functions at a time. Several workers
+// need a module each, unless the runtime allows more.
 type Module interface {
-	// Function makes the entry point of a name callable, until Close. An error says
-	// which entry points there are.
+	// Function makes an entry point callable until Close, by its name. If there is none of
+	// that name, the error lists those that there are.
 	Function(entry string) (invoke.Function, error)
-	// Close frees what the module holds. Nothing of it may run.
+	// Close releases the module. None of its functions may be running.
 	Close() error
 }
 
-// ContextChecker is implemented by modules that end calls whose context has ended, and
-// look for such from time to time.
+// ContextChecker is implemented by modules that end calls whose context has ended, and check
+// contexts from time to time.
 type ContextChecker interface {
-	// CheckContexts looks now. It does not wait, and may be called from anywhere.
+	// CheckContexts checks now. It does not wait, and may be called concurrently.
 	CheckContexts()
 }

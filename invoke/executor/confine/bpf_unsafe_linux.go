@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bpf calls the kernel. The attributes are a struct as union bpf_attr has it for the
-// command; what they point to is the caller's to keep.
+// bpf calls the kernel. The attributes are a struct with the layout of union bpf_attr for the
+// command. The caller keeps alive what they point to.
 func bpf[T any](command uintptr, attributes *T) (int, error) {
 	n, _, errno := unix.Syscall(unix.SYS_BPF, command, uintptr(unsafe.Pointer(attributes)), unsafe.Sizeof(*attributes))
 	runtime.KeepAlive(attributes)
@@ -22,14 +22,14 @@ func bpf[T any](command uintptr, attributes *T) (int, error) {
 	return int(n), nil
 }
 
-// newPeers makes the map of the destinations that are allowed.
+// newPeers creates the map of allowed destinations.
 func newPeers() (int, error) {
 	return bpf(unix.BPF_MAP_CREATE, &struct{ kind, keyBytes, valueBytes, entries, flags uint32 }{
 		unix.BPF_MAP_TYPE_HASH, uint32(unsafe.Sizeof(destination{})), 1, maxPeers, unix.BPF_F_NO_PREALLOC,
 	})
 }
 
-// setPeer allows a destination, or does not any more.
+// setPeer allows or forbids a destination.
 func setPeer(peers int, d destination, allowed bool) error {
 	var value byte
 	a := struct {
@@ -47,7 +47,7 @@ func setPeer(peers int, d destination, allowed bool) error {
 	return err
 }
 
-// loadProgram gives the kernel a program that looks at packets on their way out.
+// loadProgram loads a program that filters outgoing packets.
 func loadProgram(program []instruction) (int, error) {
 	license, _ := unix.BytePtrFromString("BSD")
 	load := func(log []byte) (int, error) {
@@ -81,8 +81,8 @@ func loadProgram(program []instruction) (int, error) {
 	return fd, err
 }
 
-// attachProgram has all that a control group's sockets send go through a program, and
-// through those of the groups above.
+// attachProgram attaches a program to a control group: it filters what the group's sockets
+// send, as do the programs of the groups above.
 func attachProgram(group, program int) error {
 	_, err := bpf(unix.BPF_PROG_ATTACH, &struct{ target, program, kind, flags uint32 }{
 		uint32(group), uint32(program), unix.BPF_CGROUP_INET_EGRESS, unix.BPF_F_ALLOW_MULTI,
@@ -90,9 +90,9 @@ func attachProgram(group, program int) error {
 	return err
 }
 
-// bornInGroups says whether a process can be started in a group of version 2. It came
-// with Linux 5.7, as this command did.
-func bornInGroups() bool {
+// canStartInGroup reports whether a process can be started in a group of version 2: since Linux
+// 5.7, as this command.
+func canStartInGroup() bool {
 	none := ^uint32(0)
 	_, err := bpf(unix.BPF_LINK_CREATE, &struct{ program, target, kind, flags uint32 }{none, none, unix.BPF_CGROUP_INET_EGRESS, 0})
 	return !errors.Is(err, unix.EINVAL)

@@ -4,14 +4,14 @@ package confine
 
 import "golang.org/x/sys/unix"
 
-// allowedCalls are harmless, or as harmless as the descriptors and paths that a
-// process can use them with. What Go's runtime, C libraries and the transports need.
+// allowedCalls are harmless, or no more harmful than the descriptors and paths that a process
+// can use them with: those that Go's runtime, C libraries and the transports need.
 var allowedCalls = []uint32{
 	// Memory.
 	unix.SYS_BRK, unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MREMAP, unix.SYS_MPROTECT, unix.SYS_MADVISE,
 	unix.SYS_MSYNC, unix.SYS_MINCORE, unix.SYS_MLOCK, unix.SYS_MLOCK2, unix.SYS_MUNLOCK,
 	unix.SYS_MEMFD_CREATE, unix.SYS_MEMBARRIER,
-	// Threads, of this process only, see conditionalCalls.
+	// Threads of this process only, see conditionalCalls.
 	unix.SYS_FUTEX, unix.SYS_FUTEX_WAITV, unix.SYS_FUTEX_WAIT, unix.SYS_FUTEX_WAKE, unix.SYS_FUTEX_REQUEUE,
 	unix.SYS_SET_ROBUST_LIST, unix.SYS_RSEQ, unix.SYS_SET_TID_ADDRESS, unix.SYS_SCHED_YIELD,
 	unix.SYS_SCHED_GETAFFINITY, unix.SYS_SCHED_GETPARAM, unix.SYS_SCHED_GETSCHEDULER,
@@ -25,7 +25,7 @@ var allowedCalls = []uint32{
 	unix.SYS_TIMER_CREATE, unix.SYS_TIMER_SETTIME, unix.SYS_TIMER_GETTIME, unix.SYS_TIMER_GETOVERRUN, unix.SYS_TIMER_DELETE,
 	unix.SYS_TIMERFD_CREATE, unix.SYS_TIMERFD_SETTIME, unix.SYS_TIMERFD_GETTIME,
 	unix.SYS_SETITIMER, unix.SYS_GETITIMER, unix.SYS_TIMES,
-	// Who and where.
+	// Identity and resources.
 	unix.SYS_GETPID, unix.SYS_GETPPID, unix.SYS_GETTID, unix.SYS_GETUID, unix.SYS_GETEUID, unix.SYS_GETGID, unix.SYS_GETEGID,
 	unix.SYS_GETRESUID, unix.SYS_GETRESGID, unix.SYS_GETGROUPS, unix.SYS_GETPGID, unix.SYS_GETSID, unix.SYS_CAPGET,
 	unix.SYS_UNAME, unix.SYS_SYSINFO, unix.SYS_GETRUSAGE, unix.SYS_GETRANDOM,
@@ -34,34 +34,34 @@ var allowedCalls = []uint32{
 	unix.SYS_PREADV, unix.SYS_PWRITEV, unix.SYS_PREADV2, unix.SYS_PWRITEV2, unix.SYS_LSEEK, unix.SYS_CLOSE, unix.SYS_CLOSE_RANGE,
 	unix.SYS_DUP, unix.SYS_DUP3, unix.SYS_PIPE2, unix.SYS_EVENTFD2, unix.SYS_SENDFILE, unix.SYS_SPLICE, unix.SYS_TEE,
 	unix.SYS_EPOLL_CREATE1, unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2, unix.SYS_PPOLL, unix.SYS_PSELECT6,
-	// Sockets that are open. Accepting is for the listener that the executor has.
+	// Open sockets. Accepting is for the listener that the executor has.
 	unix.SYS_ACCEPT, unix.SYS_ACCEPT4, unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SENDMMSG, unix.SYS_RECVFROM, unix.SYS_RECVMSG,
 	unix.SYS_RECVMMSG, unix.SYS_SHUTDOWN, unix.SYS_GETSOCKNAME, unix.SYS_GETPEERNAME, unix.SYS_GETSOCKOPT, unix.SYS_SETSOCKOPT,
-	// Files. Which ones is Landlock's and the user id's matter.
+	// Files. Landlock and the user id decide which ones.
 	unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_FSTAT, unix.SYS_STATX, unix.SYS_STATFS, unix.SYS_FSTATFS, unix.SYS_FACCESSAT,
 	unix.SYS_FACCESSAT2, unix.SYS_READLINKAT, unix.SYS_GETDENTS64, unix.SYS_GETCWD, unix.SYS_CHDIR, unix.SYS_FCHDIR, unix.SYS_UMASK,
 	unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_FADVISE64, unix.SYS_READAHEAD, unix.SYS_FSYNC, unix.SYS_FDATASYNC,
 	unix.SYS_FLOCK, unix.SYS_COPY_FILE_RANGE, unix.SYS_UNLINKAT, unix.SYS_MKDIRAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_LINKAT, unix.SYS_SYMLINKAT,
 }
 
-// ownersCalls change what belongs to the owner of a file, who may do that whatever
-// Landlock says of the path: they are allowed to processes with a user of their own.
+// ownersCalls change attributes of a file, which its owner may do whatever Landlock says of
+// the path: they are allowed to processes with a user of their own.
 var ownersCalls = []uint32{unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_UTIMENSAT}
 
 // cloneNamespaces are the flags of clone that make namespaces.
 const cloneNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
 
-// Requests of ioctl that say who gets a descriptor's signals.
+// Requests of ioctl that set who gets a descriptor's signals.
 const (
 	fioSetOwn   = 0x8901
 	siocSetPgrp = 0x8902
 )
 
-// conditionalCalls are allowed with some arguments.
+// conditionalCalls are allowed only with some arguments.
 func conditionalCalls(pid uint32) []rule {
 	rules := []rule{
-		// Threads are new, processes are not. clone3 has its flags in memory, where a
-		// filter cannot look: it does not exist, and libraries use this one.
+		// New threads, but no new processes. The flags of clone3 are in memory, where a
+		// filter cannot read them: it fails with ENOSYS, and libraries use clone.
 		{unix.SYS_CLONE, []condition{has(0, unix.CLONE_THREAD), hasNot(0, cloneNamespaces)}},
 		// Signals to this process only: raise and abort, Go's preemption.
 		{unix.SYS_KILL, []condition{equals(0, pid)}},
@@ -72,7 +72,7 @@ func conditionalCalls(pid uint32) []rule {
 		{unix.SYS_SCHED_SETAFFINITY, []condition{equals(0, 0)}},
 		{unix.SYS_PRLIMIT64, []condition{equals(0, 0)}},
 		{unix.SYS_PRLIMIT64, []condition{equals(0, pid)}},
-		// Devices need it; characters for a terminal's reader do not. Nor does anybody need
+		// Devices need it, but no program needs to insert characters into a terminal, or
 		// signals for descriptors, which the kernel sends to any process of the user.
 		{unix.SYS_IOCTL, []condition{differs(1, unix.TIOCSTI), differs(1, unix.TIOCLINUX), differs(1, unix.TIOCSCTTY), differs(1, fioSetOwn), differs(1, siocSetPgrp)}},
 		{unix.SYS_FCNTL, []condition{
@@ -88,8 +88,8 @@ func conditionalCalls(pid uint32) []rule {
 	return rules
 }
 
-// refusedCalls fail with EPERM: what code might try on purpose, and should be told
-// that it may not, rather than that it cannot.
+// refusedCalls fail with EPERM instead of ENOSYS: code may call them on purpose, and should
+// learn that it may not, rather than that it cannot.
 var refusedCalls = []uint32{
 	unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_LISTEN,
 	unix.SYS_EXECVE, unix.SYS_EXECVEAT, unix.SYS_TKILL, unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_PIDFD_GETFD,
@@ -109,6 +109,6 @@ var refusedCalls = []uint32{
 	unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_DELETE_MODULE, unix.SYS_KEXEC_LOAD, unix.SYS_KEXEC_FILE_LOAD,
 	unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME, unix.SYS_CLOCK_ADJTIME, unix.SYS_ADJTIMEX, unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME,
 	unix.SYS_SHMGET, unix.SYS_SHMAT, unix.SYS_SHMCTL, unix.SYS_SEMGET, unix.SYS_MSGGET, unix.SYS_MQ_OPEN, unix.SYS_MEMFD_SECRET,
-	unix.SYS_TRUNCATE, // Landlock knows of it from Linux 6.2 on only; files that are open are truncated without
+	unix.SYS_TRUNCATE, // Landlock handles it only since Linux 6.2; ftruncate of open files is allowed
 	unix.SYS_MLOCKALL, unix.SYS_VHANGUP, unix.SYS_LOOKUP_DCOOKIE, unix.SYS_VMSPLICE,
 }

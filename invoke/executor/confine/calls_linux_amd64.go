@@ -4,8 +4,8 @@ import "golang.org/x/sys/unix"
 
 const auditArch = unix.AUDIT_ARCH_X86_64
 
-// allowedHere are the older forms of calls in allowedCalls, and what only this
-// architecture has.
+// allowedHere are the older forms of allowedCalls, and calls that only this architecture
+// has.
 var allowedHere = []uint32{
 	unix.SYS_ARCH_PRCTL, unix.SYS_TIME, unix.SYS_PAUSE, unix.SYS_ALARM, unix.SYS_GETPGRP, unix.SYS_GETRLIMIT,
 	unix.SYS_OPEN, unix.SYS_CREAT, unix.SYS_STAT, unix.SYS_LSTAT, unix.SYS_NEWFSTATAT, unix.SYS_ACCESS, unix.SYS_READLINK, unix.SYS_GETDENTS,

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// controllers are those that limits need.
+// controllers are the controllers of the limits.
 var controllers = []string{"memory", "pids", "cpu"}
 
 // hierarchy is a mounted tree of control groups.
@@ -25,8 +25,8 @@ type hierarchy struct {
 	controllers []string
 }
 
-// findHierarchies reads where control groups are. A controller is in one hierarchy
-// only; the second version's tree also counts without controllers of ours.
+// findHierarchies finds the mounted hierarchies. A controller is in one hierarchy only; the
+// hierarchy of version 2 also counts without controllers of ours.
 func findHierarchies(mountinfo []mount, own string) []hierarchy {
 	paths := map[string]string{} // of this process's groups, by controller; "" for version 2
 	for _, line := range strings.Split(own, "\n") {
@@ -69,7 +69,7 @@ func findHierarchies(mountinfo []mount, own string) []hierarchy {
 		}
 		found = append(found, h)
 	}
-	// Who is to be ended is kept from starting others first, see killGroup.
+	// The hierarchy with pids first: killGroup sets its limit, so that nothing new starts.
 	slices.SortStableFunc(found, func(a, b hierarchy) int {
 		return strings.Compare(b.first(), a.first())
 	})
@@ -84,17 +84,17 @@ func (h hierarchy) first() string {
 	return slices.Max(h.controllers)
 }
 
-// claim is a Host's own group in a hierarchy, which holds those of its processes.
-type claim struct {
+// hostGroup is a Host's own group in a hierarchy; the groups of its processes are below it.
+type hostGroup struct {
 	hierarchy
 	dir string
 }
 
-// newClaim makes a Host's group.
-func newClaim(h hierarchy, j *journal) (*claim, error) {
+// newHostGroup makes a Host's group, in the first of the bases that allows it.
+func newHostGroup(h hierarchy, j *journal) (*hostGroup, error) {
 	var errs []error
 	for _, base := range h.bases {
-		c, err := claimAt(h, base, j)
+		c, err := hostGroupAt(h, base, j)
 		if err == nil {
 			return c, nil
 		}
@@ -103,7 +103,7 @@ func newClaim(h hierarchy, j *journal) (*claim, error) {
 	return nil, errors.Join(errs...)
 }
 
-func claimAt(h hierarchy, base string, j *journal) (*claim, error) {
+func hostGroupAt(h hierarchy, base string, j *journal) (*hostGroup, error) {
 	dir, kind := filepath.Join(base, j.name), groupKind
 	if h.v2 {
 		kind = group2Kind
@@ -123,10 +123,10 @@ func claimAt(h hierarchy, base string, j *journal) (*claim, error) {
 			return nil, err
 		}
 	}
-	return &claim{h, dir}, nil
+	return &hostGroup{h, dir}, nil
 }
 
-// delegate has the groups below one get controllers.
+// delegate enables controllers for the groups below dir.
 func delegate(dir string, wanted []string) error {
 	file := filepath.Join(dir, "cgroup.subtree_control")
 	text, err := os.ReadFile(file)
@@ -140,7 +140,7 @@ func delegate(dir string, wanted []string) error {
 		}
 		if err := os.WriteFile(file, []byte("+"+c), 0); err != nil {
 			if errors.Is(err, unix.EBUSY) {
-				return fmt.Errorf("%w: this group has processes, so that it cannot divide itself; start the supervisor with systemd-run -p Delegate=yes in a group whose parent is free, or name a group in HostConfig.Cgroup", err)
+				return fmt.Errorf("%w: this group has processes, so that it cannot have groups with limits; start the supervisor with systemd-run -p Delegate=yes in a group whose parent is free, or name a group in HostConfig.Cgroup", err)
 			}
 			return err
 		}
@@ -148,7 +148,7 @@ func delegate(dir string, wanted []string) error {
 	return nil
 }
 
-// removeTree ends what is in a Host's group and removes it.
+// removeTree kills the processes in a Host's group and removes it with the groups below.
 func removeTree(dir string, v2 bool) error {
 	groups, err := filepath.Glob(filepath.Join(dir, "*", "cgroup.procs"))
 	if err != nil {
@@ -169,7 +169,7 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// readInt reads a file with a number, or the number behind a key.
+// readInt reads a file with one number, or the number after a key.
 func readInt(file, key string) (int64, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -59,14 +59,14 @@ var scenarios = map[string]func() error{
 	"outside":     outside,
 }
 
-// findings is what a confined process says about itself.
+// findings is what a confined process reports about itself.
 type findings struct {
 	Report  Report
 	Before  []string          // descriptors before Enter
 	Env     []string          // environment
-	Results map[string]string // of forbidden things, the error's name
-	Broken  []string          // what a Go program should be able to do, and cannot
-	Threads map[string]string // what /proc says of each thread, before files are restricted
+	Results map[string]string // of forbidden operations: the error's name, or "allowed"
+	Broken  []string          // what a Go program needs, and cannot do
+	Threads map[string]string // how many threads had which results
 	SID     int
 }
 
@@ -113,10 +113,10 @@ func cstring(s string) uintptr {
 
 var keep []*byte
 
-// attempts enters and tries everything that is forbidden, and what must go on.
+// attempts enters, and tries what is forbidden and what must still work.
 func attempts() error {
 	f := findings{Results: map[string]string{}, Threads: map[string]string{}, Env: os.Environ()}
-	for fd := range 256 { // a program that was started anew cannot list them
+	for fd := range 256 { // a restarted program cannot list them
 		if to, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err == nil {
 			f.Before = append(f.Before, fmt.Sprint(fd, " ", to))
 		}
@@ -133,7 +133,7 @@ func attempts() error {
 	if n, err := fmt.Sscan(os.Getenv("CONFINE_TEST_SUPERVISOR"), &supervisor); n != 1 {
 		return err
 	}
-	threads(8) // that exist before
+	threads(8) // they exist before Enter
 	p, err := Inherited()
 	if err != nil {
 		return err
@@ -240,7 +240,7 @@ func attempts() error {
 	dumpable, _, _ := unix.RawSyscall(unix.SYS_PRCTL, unix.PR_GET_DUMPABLE, 0, 0)
 	r["dumpable"] = fmt.Sprint(dumpable)
 
-	// On the threads that were there before and on new ones, too.
+	// On existing threads and on new ones, too.
 	var mu sync.Mutex
 	seen := map[string]int{}
 	onThreads(16, func() {
@@ -256,7 +256,7 @@ func attempts() error {
 	return tell(f)
 }
 
-// openedFD is a file that may be read.
+// openedFD opens a file for reading; 3 if it cannot.
 func openedFD(path string) int {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -265,7 +265,7 @@ func openedFD(path string) int {
 	return fd
 }
 
-// onThreads calls f on so many threads at once.
+// onThreads calls f on n threads at once.
 func onThreads(n int, f func()) {
 	var all, done sync.WaitGroup
 	all.Add(n)
@@ -281,10 +281,10 @@ func onThreads(n int, f func()) {
 	done.Wait()
 }
 
-// threads makes some that stay.
+// threads makes n threads, which stay.
 func threads(n int) { onThreads(n, func() {}) }
 
-// goGoesOn uses what Go programs use.
+// goGoesOn uses what Go programs need.
 func goGoesOn(socket net.Conn, memory int) (broken []string) {
 	check := func(what string, err error) {
 		if err != nil {
@@ -369,37 +369,34 @@ func waitForEnd() error {
 	return err
 }
 
-func enterAndWait() error {
+// enterInherited confines this process by the policy of its Host.
+func enterInherited() error {
 	p, err := Inherited()
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = Enter(p)
 	}
-	if _, err := Enter(p); err != nil {
+	return err
+}
+
+func enterAndWait() error {
+	if err := enterInherited(); err != nil {
 		return err
 	}
 	return waitForEnd()
 }
 
-// enterAndStay does not notice that its supervisor ends.
+// enterAndStay does not notice the end of its supervisor.
 func enterAndStay() error {
-	p, err := Inherited()
-	if err != nil {
-		return err
-	}
-	if _, err := Enter(p); err != nil {
+	if err := enterInherited(); err != nil {
 		return err
 	}
 	fmt.Println("ready")
 	return outside()
 }
 
-// memoryBomb takes memory until it is ended.
+// memoryBomb allocates memory until it is killed.
 func memoryBomb() error {
-	p, err := Inherited()
-	if err != nil {
-		return err
-	}
-	if _, err := Enter(p); err != nil {
+	if err := enterInherited(); err != nil {
 		return err
 	}
 	if err := waitForEnd(); err != nil { // until the test has set the limit
@@ -414,10 +411,10 @@ func memoryBomb() error {
 			b[i] = 1
 		}
 	}
-	return errors.New("nobody minds a gibibyte")
+	return errors.New("a gibibyte was not too much")
 }
 
-// forkBomb starts as many processes as it can, without a filter that forbids them.
+// forkBomb starts as many processes as it can, without a filter.
 func forkBomb() error {
 	n, refused := 0, 0
 	for range 1000 {
@@ -443,13 +440,9 @@ func outside() error {
 	return errors.New("was not killed within a minute")
 }
 
-// foreignABI calls the kernel as a program of 32 bits would.
+// foreignABI calls the kernel as a 32-bit program would.
 func foreignABI() error {
-	p, err := Inherited()
-	if err != nil {
-		return err
-	}
-	if _, err := Enter(p); err != nil {
+	if err := enterInherited(); err != nil {
 		return err
 	}
 	if os.Getenv("CONFINE_TEST_ABI") == "x32" {
@@ -468,7 +461,7 @@ func foreignABI() error {
 	return nil
 }
 
-// superviseUntilKilled starts processes, says so, and waits for its end.
+// superviseUntilKilled starts processes, prints their ids, and waits to be killed.
 func superviseUntilKilled() error {
 	h, err := NewHost(testHost())
 	if err != nil {

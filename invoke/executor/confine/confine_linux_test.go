@@ -25,12 +25,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// testHost has ids and locks of the tests' own.
+// testHost has user ids and locks of the tests' own.
 func testHost() HostConfig {
 	return HostConfig{FirstUID: 1_950_000_000, UIDs: 200, LockFolder: "/run/rfaas-confine-test"}
 }
 
-// unpreparedHere is nothing; tests that run without namespaces set the variable.
+// unpreparedHere is what a test excludes by the variable: namespaces.
 func unpreparedHere() []Measure {
 	if os.Getenv("CONFINE_TEST_WITHOUT_NAMESPACES") != "" {
 		return []Measure{Namespaces}
@@ -38,8 +38,12 @@ func unpreparedHere() []Measure {
 	return nil
 }
 
-func newHost(t *testing.T) *Host {
-	h, err := NewHost(testHost())
+func newHost(t *testing.T) *Host { return startHost(t, testHost()) }
+
+// startHost makes a Host for the length of the test.
+func startHost(t *testing.T, cfg HostConfig) *Host {
+	t.Helper()
+	h, err := NewHost(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, h.Close()) })
 	return h
@@ -55,7 +59,7 @@ type running struct {
 	waited chan error
 }
 
-// launch starts a scenario. The goroutine that starts it waits for it, as Start wants.
+// launch starts a scenario. The goroutine that starts it waits for it, as Start requires.
 func launch(t *testing.T, h *Host, scenario string, p Policy, files ...*os.File) *running {
 	t.Helper()
 	p.Env = append(p.Env, scenarioName+"="+scenario)
@@ -92,7 +96,7 @@ func launch(t *testing.T, h *Host, scenario string, p Policy, files ...*os.File)
 	return r
 }
 
-// end waits for the process, not for ever.
+// end waits for the process, a minute at most.
 func (r *running) end(t *testing.T) *os.ProcessState {
 	t.Helper()
 	select {
@@ -110,8 +114,8 @@ func (r *running) ready(t *testing.T) {
 	require.Equal(t, "ready\n", line, "%v %s", err, r.errs)
 }
 
-// policyFor is the default without what this machine lacks; tests of limits need
-// them, see needGroup.
+// policyFor is the default policy without what this machine lacks. Tests of limits call
+// needGroup.
 func policyFor(h *Host) Policy {
 	p := DefaultPolicy()
 	p.Require = slices.DeleteFunc(p.Require, func(m Measure) bool {
@@ -120,7 +124,7 @@ func policyFor(h *Host) Policy {
 	return p
 }
 
-// lacking skips a test, or fails it where everything has to run, as root in CI.
+// lacking skips a test, or fails it where every test has to run: as root in CI.
 func lacking(t *testing.T, what string, err error) {
 	t.Helper()
 	if os.Getenv("CI") != "" && isRoot() {
@@ -150,7 +154,7 @@ func needNamespaces(t *testing.T, h *Host) {
 	}
 }
 
-// ways are the combinations that processes are tested in.
+// ways runs a test with each way to prepare a process.
 func ways(t *testing.T, f func(t *testing.T, h *Host, p Policy)) {
 	for _, w := range []struct {
 		name    string
@@ -159,7 +163,7 @@ func ways(t *testing.T, f func(t *testing.T, h *Host, p Policy)) {
 	}{
 		{"namespaces", nil, false},
 		{"without namespaces", []Measure{Namespaces}, false},
-		{"started anew", nil, true},
+		{"restarted", nil, true},
 	} {
 		t.Run(w.name, func(t *testing.T) {
 			h := newHost(t)
@@ -173,7 +177,7 @@ func ways(t *testing.T, f func(t *testing.T, h *Host, p Policy)) {
 	}
 }
 
-// look runs the attempts of a confined process.
+// look runs the scenario attempts.
 func look(t *testing.T, h *Host, p Policy) (f findings) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
@@ -211,7 +215,7 @@ func TestForbidden(t *testing.T) {
 		p.ReadPaths = []string{file}
 		p.Env = []string{"CONFINE_TEST_FILE=" + file, "CONFINE_TEST_OTHER=" + other}
 
-		// A descriptor that this process itself was given, say.
+		// A descriptor that this process could have inherited.
 		stray, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0)
 		require.NoError(t, err)
 		defer unix.Close(stray)
@@ -310,7 +314,7 @@ func TestMemoryBomb(t *testing.T) {
 	require.NoError(t, r.SetMemory(64<<20))
 	neighbour := launch(t, h, "enter", p)
 	neighbour.ready(t)
-	require.NoError(t, r.in.Close()) // it goes on
+	require.NoError(t, r.in.Close()) // then it allocates
 	status := r.end(t).Sys().(syscall.WaitStatus)
 	require.True(t, status.Signaled() && status.Signal() == unix.SIGKILL, "%v %s", r.cmd.ProcessState, r.errs)
 	usage, err := r.Close()
@@ -354,7 +358,7 @@ func TestForkBomb(t *testing.T) {
 
 func TestForeignABI(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("amd64 has three interfaces of the kernel, this architecture's others are not compiled in")
+		t.Skip("only amd64 has several kernel interfaces that this test can call")
 	}
 	for _, abi := range []string{"i386", "x32"} {
 		t.Run(abi, func(t *testing.T) {
@@ -385,7 +389,7 @@ func TestRequired(t *testing.T) {
 	p.Require, p.Without = []Measure{Seccomp}, []Measure{Seccomp}
 	r := launch(t, h, "enter", p)
 	require.False(t, r.end(t).Success())
-	require.Contains(t, r.errs.String(), "seccomp-filter is required: the policy is without it")
+	require.Contains(t, r.errs.String(), "seccomp-filter is required: the policy excludes it")
 
 	if !isRoot() {
 		p = policyFor(h)
@@ -430,10 +434,10 @@ func TestWithoutHost(t *testing.T) {
 	require.Contains(t, f.Report.Detail(Session), "not started by a Host")
 	f = run("CONFINE_TEST_REQUIRE=1")
 	require.Contains(t, f.Results["enter"], "session is required")
-	require.Equal(t, "allowed", f.Results["socket"], "it fails before it does anything")
+	require.Equal(t, "allowed", f.Results["socket"], "it fails before it applies a measure")
 }
 
-// left lists what a Host has on the machine, its journal's name being this.
+// left lists what a Host with this name has on the machine.
 func left(t *testing.T, name string) (found []string) {
 	list, err := mounts()
 	require.NoError(t, err)
@@ -475,49 +479,41 @@ func TestSupervisorKilled(t *testing.T) {
 			if living.lacking["memory"] == nil || without != "" {
 				require.NotEmpty(t, before)
 			}
-			again := newHost(t) // does not touch what has a supervisor
+			again := newHost(t) // it leaves alone what has a supervisor
 			require.Equal(t, before, left(t, fields[0]))
 			for _, p := range fields[1:] {
-				require.NoError(t, exists(p))
+				require.True(t, exists(p))
 			}
 			require.NoError(t, again.Close())
 
 			require.NoError(t, cmd.Process.Kill())
 			cmd.Wait()
-			// With it, before anybody sweeps.
+			// They end with it, before a sweep.
 			for _, p := range fields[1:] {
-				require.Eventually(t, func() bool { return exists(p) != nil }, 30*time.Second, time.Millisecond)
+				require.Eventually(t, func() bool { return !exists(p) }, 30*time.Second, time.Millisecond)
 			}
 			log := new(bytes.Buffer)
 			cfg := testHost()
 			cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
-			next, err := NewHost(cfg)
-			require.NoError(t, err)
-			defer next.Close()
+			startHost(t, cfg)
 			require.Empty(t, left(t, fields[0]))
 			if without != "" {
 				require.Contains(t, log.String(), "removed temporary files")
 			}
-			if len(living.claims) > 0 {
+			if len(living.hostGroups) > 0 {
 				require.Contains(t, log.String(), "removed control groups")
-				for _, c := range living.claims {
-					require.DirExists(t, c.dir, "of a Host that lives")
+				for _, c := range living.hostGroups {
+					require.DirExists(t, c.dir, "its Host is running")
 				}
 			}
 		})
 	}
 }
 
-// exists is nil for a process that runs.
-func exists(pid string) error {
-	text, err := os.ReadFile("/proc/" + pid + "/status")
-	if err != nil {
-		return err
-	}
-	if _, state := statusOf(string(text)); state == "Z" || state == "X" {
-		return os.ErrProcessDone
-	}
-	return nil
+// exists reports whether a process has not ended.
+func exists(pid string) bool {
+	n, err := strconv.Atoi(pid)
+	return err == nil && ownerOf(n) != -1
 }
 
 func TestNothingIsLeft(t *testing.T) {
@@ -564,7 +560,7 @@ func TestNothingIsLeft(t *testing.T) {
 	fdsAfter, mountedAfter := count()
 	require.LessOrEqual(t, fdsAfter, fds)
 	require.Equal(t, mounted, mountedAfter)
-	for _, c := range h.claims {
+	for _, c := range h.hostGroups {
 		dirs, err := filepath.Glob(filepath.Join(c.dir, "*", "cgroup.procs"))
 		require.NoError(t, err)
 		require.Empty(t, dirs)
@@ -587,7 +583,7 @@ func TestNothingIsLeft(t *testing.T) {
 	require.NotEmpty(t, left(t, name))
 	require.NoError(t, h.Close())
 	require.Empty(t, left(t, name))
-	// This thread, and those that started processes, are where they were.
+	// This thread, and those that started processes, are in their groups again.
 	own, err := ownGroups()
 	require.NoError(t, err)
 	require.NotContains(t, own, hostPrefix)
@@ -618,13 +614,13 @@ func TestUIDsAreNotShared(t *testing.T) {
 	_, err = newUIDPool(filepath.Join(folder, "a"), 1000, 2)
 	require.ErrorContains(t, err, "only this user")
 	_, err = newUIDPool(folder, 0, 5)
-	require.Error(t, err, "root's id is none")
+	require.Error(t, err, "root's id is not for processes")
 }
 
-// TestUnprivileged runs the tests again, without root.
+// TestUnprivileged runs tests again, without root.
 func TestUnprivileged(t *testing.T) {
 	if !isRoot() {
-		t.Skip("the other tests are without root already")
+		t.Skip("the other tests already run without root")
 	}
 	dir, err := os.MkdirTemp("", "confine-unprivileged")
 	require.NoError(t, err)
@@ -652,7 +648,7 @@ func TestReport(t *testing.T) {
 	p := Policy{Require: []Measure{Landlock, UID}}
 	require.ErrorIs(t, r.missing(&p, entered), ErrNotConfined)
 	require.NoError(t, r.missing(&p, prepared))
-	require.False(t, r.Applied(Namespaces), "what is not noted is not applied")
+	require.False(t, r.Applied(Namespaces), "a measure without an outcome is not applied")
 }
 
 func TestHierarchies(t *testing.T) {
@@ -672,7 +668,7 @@ func TestHierarchies(t *testing.T) {
 		{false, "/c/my pids", []string{"/c/my pids"}, []string{"pids"}},
 		{false, "/c/memory/y", []string{"/c/memory/y", "/c/memory"}, []string{"memory"}},
 		{false, "/c/cpu,cpuacct/z", []string{"/c/cpu,cpuacct/z", "/c/cpu,cpuacct"}, []string{"cpu"}},
-		{true, unified + "/q", []string{unified + "/q", unified}, []string{}}, // once
+		{true, unified + "/q", []string{unified + "/q", unified}, []string{}}, // mounted twice, found once
 	}, findHierarchies(v1, "4:memory:/y\n3:cpu,cpuacct:/docker/x/z\n2:pids:/\n0::/q\n"))
 	require.Equal(t, "/proc/sys", procMasked([]mount{{point: "/proc"}, {point: "/proc/sys/fs/binfmt_misc"}, {point: "/proc/sys"}}))
 }

@@ -1,10 +1,10 @@
-// Package confine isolates processes that run code nobody vouches for: shared
-// objects inside a Go process that holds the connection to its one tenant.
+// Package confine isolates processes that run untrusted code: shared objects inside a Go
+// process that holds the connection to its one tenant.
 //
-// A supervisor has one Host, which prepares processes; a process restricts itself
-// with Enter, when it has opened what it needs and before it loads such code.
-// What was applied is a Report, what was not as well, with the reason; a measure
-// that a Policy requires and that cannot be applied is an error.
+// A supervisor has one Host, which prepares processes. A process restricts itself with
+// Enter, after it has opened what it needs and before it loads such code. A Report says
+// which measures were applied, which were not, and why. It is an error if a measure that the
+// Policy requires cannot be applied.
 //
 // # Order of calls
 //
@@ -22,38 +22,38 @@
 //	usage, err := p.Close()
 //	h.Close()
 //
-// The process is born in its control groups, so none of it runs outside them; it
-// need not be told to go on. Enter looks whether it is in them all the same.
+// The process is created in its control groups, so none of it runs outside of them. Enter
+// checks that it is in them.
 //
 // # What applies where
 //
 //   - As root: a uid of the Host's pool, which no other process has at the same
 //     time. Limits do not bind root. Without root, the process keeps the uid.
-//   - Namespaces for users, mounts, processes and SysV IPC, where the kernel lets:
-//     the process cannot see or signal others, its end ends all it started, and its
-//     /tmp is a bounded file system in memory, its /var/tmp and /dev/shm are empty.
+//   - Namespaces for users, mounts, processes and SysV IPC, where the kernel allows
+//     them: the process cannot see or signal others, its end ends all it started, its
+//     /tmp is a bounded file system in memory, and its /var/tmp and /dev/shm are empty.
 //     Not for the network: an abstract socket's address would be another one.
 //   - Control groups, version 2 or 1, or both: memory without swap, number of
 //     tasks, processor time.
-//   - A packet filter of the process's control group of version 2, for root, with
-//     Policy.Egress: its sockets send UDP datagrams to the addresses and ports that the
-//     supervisor has allowed (Process.AllowPeer), and nothing else. Sockets that it did not
-//     make itself, such as streams that came to it, are not under it.
-//   - Landlock: files to read and execute are the system's libraries and
-//     Policy.ReadPaths, to write the private /tmp and Policy.WritePaths. Files that
-//     are open, and memory files by their name in /proc/self/fd, stay accessible.
-//   - A seccomp filter on all threads: a list of what is allowed, as container
-//     engines have it. What is known and refused fails with EPERM, the rest with
-//     ENOSYS, so that libraries fall back; calls of another architecture's kernel
-//     interface end the process. There are no new sockets, processes, programs,
-//     namespaces, mounts, or signals to others. Sockets that are open go on working.
+//   - With Policy.Egress, for root, a packet filter of the process's control group of
+//     version 2: its sockets send UDP datagrams to the addresses and ports that the
+//     supervisor has allowed (Process.AllowPeer), and nothing else. Sockets that the
+//     process did not create, such as streams that it was passed, are not filtered.
+//   - Landlock: the process can read and execute the system's libraries and
+//     Policy.ReadPaths, and write the private /tmp and Policy.WritePaths. Open files
+//     stay accessible, and memory files by their name in /proc/self/fd.
+//   - A seccomp filter on all threads: a list of allowed calls, as in container
+//     engines. Known but refused calls fail with EPERM, the rest with ENOSYS, so that
+//     libraries fall back. Calls of another architecture's kernel interface end the
+//     process. It cannot create sockets, processes, namespaces or mounts, start
+//     programs, or signal others. Open sockets keep working.
 //
 // A process with Policy.Verbs opens its devices under Landlock, so it keeps the right to
-// open InfiniBand's: its code can make queue pairs of its own and talk to whoever the
+// open InfiniBand's: its code can create queue pairs of its own and reach whatever the
 // fabric lets it. No packet filter sees what a device sends.
 //
-// What none of this prevents: without Policy.Egress, or where it cannot be applied,
-// sending from an unconnected datagram socket that is open to any address (a packet
-// filter of the machine's can); using all that the tenant's connection allows, and wasting
-// the limits it was given.
+// None of this prevents the process from wasting the limits it was given, or from using all
+// that the tenant's connection allows. Without Policy.Egress, or where it cannot be applied,
+// it can send to any address from an unconnected datagram socket that is open; a packet
+// filter of the machine can prevent that.
 package confine

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// destination is where a packet goes, as the filter's map has it: the address (IPv4's as
-// ::ffff:a.b.c.d), two zeros and the UDP port, as on the wire.
+// destination is where a packet goes, as a key of the filter's map: the address (IPv4 as
+// ::ffff:a.b.c.d), two zeros and the UDP port, in network byte order.
 type destination [20]byte
 
 func destinationOf(a netip.AddrPort) (d destination) {
@@ -20,7 +20,7 @@ func destinationOf(a netip.AddrPort) (d destination) {
 	return d
 }
 
-// instruction is one of the kernel's virtual machine's: struct bpf_insn.
+// instruction is one of the kernel's BPF machine: struct bpf_insn.
 type instruction struct {
 	code      uint8
 	registers uint8 // destination, and source << 4
@@ -35,30 +35,29 @@ const (
 	socketType  = 8
 )
 
-// Functions of the kernel's.
+// Helper functions of the kernel.
 const (
 	mapLookup  = 1
 	loadBytes  = 26
 	fullSocket = 95
 )
 
-// EtherTypes as packets' metadata have them: big-endian.
+// EtherTypes as in packets' metadata: big-endian.
 const (
 	protocolIPv4 = 0x0008
 	protocolIPv6 = 0xdd86
 )
 
-// assembleEgress makes the filter: it looks at each packet below UDP, where raw sockets,
-// options and segments can hide nothing from it any more, and lets out UDP datagrams of
-// datagram sockets to what is in the map. A burst for segmentation offload is one packet
-// yet.
+// assembleEgress makes the filter. It inspects each packet below UDP, after raw sockets,
+// options and segmentation have had their effect. It passes UDP datagrams of datagram sockets
+// to the destinations in the map. A burst for segmentation offload is still one packet here.
 //
-// Packets with options or extension headers are refused: they can go elsewhere first. So
-// are fragments, which have no port. Large datagrams are not fragments yet.
+// Packets with options or extension headers are refused, since they can go elsewhere first.
+// So are fragments, which have no port. Large datagrams are not fragmented yet.
 func assembleEgress(peers int) []instruction {
 	const (
-		context = 6   // the register that keeps it
-		frame   = 10  // the register that has the end of the stack
+		context = 6   // register of the context
+		frame   = 10  // register of the end of the stack
 		key     = -24 // in the stack: the destination
 		header  = -48 // in the stack: IPv4's 20 bytes and UDP's ports
 		refuse  = "refuse"
@@ -105,7 +104,7 @@ func assembleEgress(peers int) []instruction {
 	call(fullSocket)
 	jump(unix.BPF_JEQ, 0, 0, refuse)
 	load(unix.BPF_W, 0, 0, socketType)
-	jump(unix.BPF_JNE, 0, unix.SOCK_DGRAM, refuse) // raw sockets are to receive from, and can claim any source
+	jump(unix.BPF_JNE, 0, unix.SOCK_DGRAM, refuse) // a raw socket can forge its source
 	load(unix.BPF_W, 0, context, skbProtocol)
 	jump(unix.BPF_JEQ, 0, protocolIPv4, ipv4)
 	jump(unix.BPF_JNE, 0, protocolIPv6, refuse)

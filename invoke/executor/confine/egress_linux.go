@@ -13,19 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// egress is what bounds where a process's packets go: a program of the kernel's that its
-// control group has. It is gone with the group.
+// egress is the packet filter of a process: a BPF program attached to its control group. It
+// is removed with the group.
 type egress struct {
 	mu    sync.Mutex
-	peers int // map of the destinations that are allowed; -1 when the process was closed
+	peers int // map of allowed destinations; -1 when the process was closed
 	count map[destination]int
 }
 
 // maxPeers bounds how many destinations a process has at once.
 const maxPeers = 1 << 14
 
-// version2 stands for any control group of version 2, with controllers or without,
-// where a Host notes what is lacking.
+// version2 is the key of any control group of version 2, with controllers or without, in
+// Host.lacking.
 const version2 = "version 2"
 
 var (
@@ -33,15 +33,15 @@ var (
 	errEgressRoot = errors.New("only root may filter packets: run the supervisor as root")
 )
 
-// boundEgress has the process's packets go to nobody, until AllowPeer. The process is
-// born in a group of version 2, which is made if no limit needs it.
-func (p *Process) boundEgress(name string, over *handover) (string, error) {
+// limitEgress forbids all packets of the process until AllowPeer. The process starts in a
+// group of version 2, which is created for this if no limit needs one.
+func (p *Process) limitEgress(name string, over *handover) (string, error) {
 	switch {
 	case !p.policy.Egress:
 		return "", errNotWanted
 	case !isRoot():
 		return "", errEgressRoot
-	case !bornInGroups():
+	case !canStartInGroup():
 		return "", errors.New("the kernel cannot start processes in a control group of version 2: it needs Linux 5.7")
 	}
 	g, bare, err := p.egressGroup(name)
@@ -56,12 +56,12 @@ func (p *Process) boundEgress(name string, over *handover) (string, error) {
 	}
 	if bare {
 		p.groups = append(p.groups, g)
-		over.Groups = append(over.Groups, filepath.Join("/", filepath.Base(g.claim.dir), name))
+		over.Groups = append(over.Groups, filepath.Join("/", filepath.Base(g.hostGroup.dir), name))
 	}
 	return "to its peers", nil
 }
 
-// egressGroup is the process's group of version 2; bare says that it was made for this.
+// egressGroup is the process's group of version 2; bare reports that it was created for this.
 func (p *Process) egressGroup(name string) (g *group, bare bool, err error) {
 	for _, g := range p.groups {
 		if g.v2 {
@@ -71,7 +71,7 @@ func (p *Process) egressGroup(name string) (g *group, bare bool, err error) {
 	if err := p.host.lacking[version2]; err != nil {
 		return nil, false, err
 	}
-	for _, c := range p.host.claims {
+	for _, c := range p.host.hostGroups {
 		if c.v2 {
 			g, err := c.newGroup(name)
 			return g, true, err
@@ -107,8 +107,8 @@ func newEgress(g *group) (*egress, error) {
 }
 
 // AllowPeer lets the process send UDP datagrams to an address and port, until ForgetPeer
-// was called as often for it. Without the measure Egress it may send to any, and AllowPeer
-// does nothing.
+// was called as often for it. Without the measure Egress the process may send to any
+// address, and AllowPeer does nothing.
 func (p *Process) AllowPeer(peer netip.AddrPort) error {
 	if p.egress == nil {
 		return nil
@@ -119,7 +119,7 @@ func (p *Process) AllowPeer(peer netip.AddrPort) error {
 	return nil
 }
 
-// ForgetPeer takes back what AllowPeer has allowed.
+// ForgetPeer takes back one AllowPeer.
 func (p *Process) ForgetPeer(peer netip.AddrPort) error {
 	if p.egress == nil {
 		return nil
@@ -130,7 +130,7 @@ func (p *Process) ForgetPeer(peer netip.AddrPort) error {
 	return nil
 }
 
-// change counts who wants a destination.
+// change adds to the number of users of a destination.
 func (e *egress) change(peer netip.AddrPort, by int) error {
 	d := destinationOf(peer)
 	e.mu.Lock()
@@ -141,7 +141,7 @@ func (e *egress) change(peer netip.AddrPort, by int) error {
 		return errors.New("the process has ended")
 	case now < 0:
 		return errors.New("it was not allowed")
-	case now > 1, now == 1 && by < 0: // others want it, too
+	case now > 1, now == 1 && by < 0: // it has other users
 	default:
 		if err := setPeer(e.peers, d, now > 0); err != nil {
 			return err
@@ -153,7 +153,7 @@ func (e *egress) change(peer netip.AddrPort, by int) error {
 	return nil
 }
 
-// close lets go of the map, which is the group's then.
+// close closes the map; the group's program still holds it.
 func (e *egress) close() {
 	if e == nil {
 		return
@@ -166,8 +166,8 @@ func (e *egress) close() {
 	e.peers = -1
 }
 
-// testEgress finds out, in the process, whether packets are held up: a datagram to
-// itself, which nobody has allowed.
+// testEgress checks, in the process, that packets are filtered: it sends a datagram to
+// itself, which is not allowed.
 func testEgress() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -187,5 +187,5 @@ func testEgress() error {
 	case err != nil:
 		return fmt.Errorf("testing the packet filter on the loopback: %w: ip link set lo up", err)
 	}
-	return errors.New("packets get out all the same: before Linux 5.16 control groups of version 1 for net_cls or net_prio, if somebody has made one, keep a socket's group of version 2 from being known")
+	return errors.New("packets are not filtered: before Linux 5.16, control groups of version 1 for net_cls or net_prio hide a socket's group of version 2")
 }

@@ -19,20 +19,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the sender's lines begin with: how it sends.
+// How the sender sends: the first word of a line.
 const (
 	plain     = "plain"
 	burst     = "burst"     // three segments
-	connected = "connected" // to what was named in its environment
-	routed    = "routed"    // by way of the host that was named in its environment
+	connected = "connected" // to the address in its environment
+	routed    = "routed"    // through the host in its environment
 	viaRaw    = "raw"
 )
 
-// optionPort is what a loose source route looks like to who takes it for a UDP port.
+// optionPort is the UDP port that a loose source route would be mistaken for.
 const optionPort = 131<<8 | 7
 
-// sender sends datagrams as it is told, from sockets that it had before it entered:
-// lines of a way and a destination.
+// sender reads lines of a way and a destination, and sends a datagram for each, from sockets
+// that it opened before Enter.
 func sender() error {
 	p, err := Inherited()
 	if err != nil {
@@ -76,7 +76,7 @@ func sender() error {
 		case connected:
 			_, err = unix.Write(fixed, []byte("hello"))
 		case viaRaw:
-			packet := binary.BigEndian.AppendUint16(nil, to.Port()) // as if from there
+			packet := binary.BigEndian.AppendUint16(nil, to.Port()) // the same source port
 			packet = binary.BigEndian.AppendUint16(packet, to.Port())
 			packet = append(packet, 0, 13, 0, 0)
 			err = unix.Sendto(raw, append(packet, "hello"...), 0, sockaddrOf(netip.AddrPortFrom(to.Addr(), 0)))
@@ -104,7 +104,7 @@ func sockaddrOf(a netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet6{Addr: a.Addr().As16(), Port: int(a.Port())}
 }
 
-// needEgress skips a test where packets cannot be filtered.
+// needEgress skips a test if packets cannot be filtered.
 func needEgress(t *testing.T, h *Host) {
 	t.Helper()
 	if !isRoot() {
@@ -120,7 +120,7 @@ func needEgress(t *testing.T, h *Host) {
 	unix.Close(peers)
 }
 
-// listener is a UDP socket of a test's.
+// listener is a UDP socket of the test.
 func listener(t *testing.T, address string) *net.UDPConn {
 	t.Helper()
 	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(address)))
@@ -136,7 +136,7 @@ func addressOf(c *net.UDPConn) netip.AddrPort {
 	return c.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-// said waits for a datagram. What arrives on the loopback is there before sending returns.
+// said waits for a datagram.
 func said(t *testing.T, c *net.UDPConn) string {
 	t.Helper()
 	b := make([]byte, 100)
@@ -146,7 +146,8 @@ func said(t *testing.T, c *net.UDPConn) string {
 	return string(b[:n])
 }
 
-// silent requires that nothing has arrived.
+// silent requires that nothing has arrived. On the loopback, a datagram arrives before sending
+// returns.
 func silent(t *testing.T, c *net.UDPConn) {
 	t.Helper()
 	socket, err := c.SyscallConn()
@@ -157,7 +158,7 @@ func silent(t *testing.T, c *net.UDPConn) {
 	require.ErrorIs(t, err, unix.EAGAIN)
 }
 
-// send has the sender send, and returns what became of it.
+// send makes the sender send, and returns the result.
 func (r *running) send(t *testing.T, way string, to netip.AddrPort) string {
 	t.Helper()
 	_, err := fmt.Fprintln(r.in, way, to)
@@ -167,7 +168,7 @@ func (r *running) send(t *testing.T, way string, to netip.AddrPort) string {
 	return strings.TrimSpace(line)
 }
 
-// A process sends to its peers, and to nobody else, whatever it does with its sockets.
+// A process can send only to its peers, whatever it does with its sockets.
 func TestEgress(t *testing.T) {
 	ways(t, func(t *testing.T, h *Host, p Policy) {
 		needEgress(t, h)
@@ -177,7 +178,7 @@ func TestEgress(t *testing.T) {
 				p.Egress, p.Require = true, append(p.Require, Egress)
 				r := launch(t, h, "sender", p)
 				r.ready(t)
-				require.Equal(t, "EPERM", r.send(t, plain, addressOf(peer)), "nobody is a peer yet")
+				require.Equal(t, "EPERM", r.send(t, plain, addressOf(peer)), "it has no peer yet")
 				require.NoError(t, r.AllowPeer(addressOf(peer)))
 				require.Equal(t, "allowed", r.send(t, plain, addressOf(peer)))
 				require.Equal(t, "hello", said(t, peer))
@@ -189,7 +190,7 @@ func TestEgress(t *testing.T) {
 					require.Equal(t, "EPERM", r.send(t, plain, addressOf(elsewhere)), "another address")
 					silent(t, elsewhere)
 				}
-				if got := r.send(t, burst, addressOf(peer)); got != "EINVAL" && got != "EIO" { // a kernel without
+				if got := r.send(t, burst, addressOf(peer)); got != "EINVAL" && got != "EIO" { // a kernel without segmentation
 					require.Equal(t, "allowed", got)
 					for range 3 {
 						require.Equal(t, "hello", said(t, peer))
@@ -209,7 +210,8 @@ func TestEgress(t *testing.T) {
 	})
 }
 
-// A socket that was connected before, and one that makes its packets itself.
+// The filter applies to a socket that was connected before Enter, a raw one, and one with a source
+// route.
 func TestEgressOfOtherSockets(t *testing.T) {
 	h := newHost(t)
 	needEgress(t, h)
@@ -228,7 +230,7 @@ func TestEgressOfOtherSockets(t *testing.T) {
 			want = "allowed"
 		}
 		require.Equal(t, want, r.send(t, connected, addressOf(to)))
-		require.Equal(t, "EPERM", r.send(t, viaRaw, addressOf(to)), "not even to a peer: nobody knows whose name it sends under")
+		require.Equal(t, "EPERM", r.send(t, viaRaw, addressOf(to)), "not even to a peer: it could forge the source")
 	}
 	require.Equal(t, "hello", said(t, peer))
 	silent(t, peer)
@@ -242,10 +244,10 @@ func TestEgressOfOtherSockets(t *testing.T) {
 	r.ready(t)
 	require.NoError(t, r.AllowPeer(netip.AddrPortFrom(hop, optionPort)))
 	require.NotEqual(t, "EPERM", r.send(t, plain, netip.AddrPortFrom(hop, optionPort)))
-	require.Equal(t, "EPERM", r.send(t, routed, addressOf(stranger)), "the hop would send it on")
+	require.Equal(t, "EPERM", r.send(t, routed, addressOf(stranger)), "the hop would forward it")
 }
 
-// The filter is gone with its process.
+// The filter is removed with its process.
 func TestEgressLeavesNothing(t *testing.T) {
 	h := newHost(t)
 	needEgress(t, h)
@@ -270,7 +272,7 @@ func TestEgressLeavesNothing(t *testing.T) {
 	require.ErrorContains(t, r.AllowPeer(netip.MustParseAddrPort("127.0.0.1:1")), "has ended")
 }
 
-// attached is the number of the one program that a group has for what it sends.
+// attached is the id of the one egress program of a group.
 func attached(t *testing.T, group string) uint32 {
 	t.Helper()
 	fd, err := unix.Open(group, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -299,17 +301,17 @@ func programExists(t *testing.T, id uint32) bool {
 	return false
 }
 
-// Where packets cannot be filtered, a process that may do without is started all the same,
-// and the report says what would help.
+// If packets cannot be filtered and the policy does not require it, the process starts, and
+// the report says what would help.
 func TestEgressLacking(t *testing.T) {
 	h := newHost(t)
 	h.lacking[version2] = errNoVersion2
-	for i, c := range h.claims {
+	for i, c := range h.hostGroups {
 		if c.v2 && len(c.controllers) > 0 {
 			t.Skip("control groups of version 2 are needed for limits here")
 		}
 		if c.v2 {
-			h.claims = append(h.claims[:i:i], h.claims[i+1:]...)
+			h.hostGroups = append(h.hostGroups[:i:i], h.hostGroups[i+1:]...)
 			defer os.Remove(c.dir)
 			break
 		}
@@ -326,5 +328,5 @@ func TestEgressLacking(t *testing.T) {
 		require.Contains(t, r.Report().Detail(Egress), "run the supervisor as root")
 	}
 	p.Egress = false
-	require.Contains(t, launch(t, h, "wait", p).Report().Detail(Egress), "without it")
+	require.Contains(t, launch(t, h, "wait", p).Report().Detail(Egress), "excludes it")
 }

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inheritance is what the Host has said, read once.
+// inheritance is what the Host has passed, read once.
 var inheritance = sync.OnceValues(func() (*handover, error) {
 	text, ok := os.LookupEnv(handoverName)
 	if !ok {
@@ -27,13 +27,13 @@ var inheritance = sync.OnceValues(func() (*handover, error) {
 	return h, nil
 })
 
-// Inherited is the policy that the Host was given for this process. It takes it out
-// of the environment. An error wraps ErrNoHost if there is none. With Policy.Verbs,
-// this is where the program is started anew: call it first.
+// Inherited returns the policy that the Host has passed to this process, and removes it from
+// the environment. If there is none, the error wraps ErrNoHost. With Policy.Verbs it
+// restarts the program: call it first.
 func Inherited() (Policy, error) {
 	h, err := inheritance()
-	if err == nil && h.Policy.Verbs && !h.Anew {
-		err = h.startAnew()
+	if err == nil && h.Policy.Verbs && !h.Restarted {
+		err = h.restart()
 	}
 	if err != nil {
 		return Policy{}, fmt.Errorf("confine: %w", err)
@@ -41,13 +41,14 @@ func Inherited() (Policy, error) {
 	return h.Policy, nil
 }
 
-// startAnew takes the measures that change credentials, and returns only with an error.
-func (h *handover) startAnew() error {
+// restart applies the measures that change credentials, and executes the program again. It
+// returns only with an error.
+func (h *handover) restart() error {
 	var err error
 	if h.Report, err = h.restrict(&h.Policy); err != nil {
 		return err
 	}
-	h.Anew = true
+	h.Restarted = true
 	text, err := json.Marshal(h)
 	if err != nil {
 		return err
@@ -55,19 +56,19 @@ func (h *handover) startAnew() error {
 	if err := os.Setenv(handoverName, string(text)); err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: starting the program anew: %w", ErrNotConfined, unix.Exec(ownProgram, os.Args, os.Environ()))
+	return fmt.Errorf("%w: restarting the program: %w", ErrNotConfined, unix.Exec(ownProgram, os.Args, os.Environ()))
 }
 
 var enterOnce sync.Once
 
-// Enter confines this process, all its threads and those to come. The policy is
-// that of Inherited, with paths added, say. A process that no Host has started can
-// do it, too; the measures of a Host are then not applied.
+// Enter confines this process with all its threads, existing and new. The policy is that of
+// Inherited, perhaps with paths added. A process that no Host has started can call it, too,
+// and lacks only a Host's measures.
 //
-// What it needs and could not open afterwards has to be open: devices, sockets,
-// files outside of the paths. It can be done once, and not be undone. After an error,
-// which names the required measures that failed and wraps ErrNotConfined, the process
-// may be half confined: it has to end.
+// What the process needs and could not open afterwards has to be open: devices, sockets,
+// files outside of the policy's paths. Enter works once, and cannot be undone. An error names
+// the required measures that failed and wraps ErrNotConfined. The process may then be
+// partly confined, and has to end.
 func Enter(p Policy) (Report, error) {
 	err := fmt.Errorf("%w: Enter was called before", ErrNotConfined)
 	r := Report{}
@@ -85,7 +86,7 @@ func enter(p *Policy) (Report, error) {
 		}
 		h = &handover{Report: r}
 		fallthrough
-	case !h.Anew:
+	case !h.Restarted:
 		if r, err = h.restrict(p); err != nil {
 			return r, err
 		}
@@ -102,7 +103,7 @@ func enter(p *Policy) (Report, error) {
 	return r, r.missing(p, entered)
 }
 
-// restrict takes the measures that outlive the start of a program.
+// restrict applies the measures that persist when a program is executed.
 func (h *handover) restrict(p *Policy) (Report, error) {
 	r := h.Report
 	h.verify(&r)
@@ -115,7 +116,7 @@ func (h *handover) restrict(p *Policy) (Report, error) {
 		}
 	}
 	if h.Namespaces {
-		// Whatever has to do with threads looks into /proc, so it is no matter of choice.
+		// Not optional: everything about threads reads /proc.
 		if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 			return r, fmt.Errorf("%w: a /proc for the namespace: %w: add Namespaces to Policy.Without", ErrNotConfined, err)
 		}
@@ -127,7 +128,7 @@ func (h *handover) restrict(p *Policy) (Report, error) {
 			tmp = "/tmp"
 			return fmt.Sprintf("a file system of %d bytes", p.TmpBytes), mountTmp(p)
 		case tmp != "":
-			return tmp + ", without a bound", nil
+			return tmp + ", not limited", nil
 		}
 		return "", ErrNoHost
 	})
@@ -140,10 +141,10 @@ func (h *handover) restrict(p *Policy) (Report, error) {
 	return r, nil
 }
 
-// verify looks whether the process is where its Host says.
+// verify checks that the process is what its Host prepared.
 func (h *handover) verify(r *Report) {
 	if r.Applied(UID) && (os.Getuid() != h.UID || os.Geteuid() != h.UID || h.UID == 0) {
-		r.note(UID, "", fmt.Errorf("it is %d, and was to be %d", os.Getuid(), h.UID))
+		r.note(UID, "", fmt.Errorf("it is %d instead of %d", os.Getuid(), h.UID))
 	}
 	own, err := ownGroups()
 	if err == nil && !inGroups(own, h.Groups) {
@@ -163,8 +164,8 @@ func (h *handover) verify(r *Report) {
 	}
 }
 
-// inGroups says whether as many of the groups in a text of /proc/PID/cgroup as there
-// are in wanted end in them.
+// inGroups reports whether a text of /proc/PID/cgroup has the groups that are wanted, by the
+// ends of their paths.
 func inGroups(own string, wanted []string) bool {
 	n := 0
 	for _, line := range strings.Split(own, "\n") {

@@ -13,8 +13,8 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
 
-// A program starts itself again, isolated. What is required here every kernel has; a program
-// that runs code of strangers requires more, and begins with DefaultPolicy.
+// A program starts itself again, isolated. Every kernel can do what this policy requires. For
+// untrusted code, start with DefaultPolicy.
 func Example() {
 	host, err := confine.NewHost(confine.HostConfig{})
 	if err != nil {
@@ -40,13 +40,13 @@ func Example() {
 	// it sees the greeting "hello" and the path ""
 }
 
-// message is what the process tells its supervisor.
+// message is what the process sends to its supervisor.
 type message struct {
 	Report         confine.Report
 	Greeting, Path string
 }
 
-// run has this program run as a process of the host's, and waits for its end.
+// run runs this program as a process of the host, and waits for its end.
 func run(host *confine.Host, policy confine.Policy) (said message, err error) {
 	cmd := exec.Command("/proc/self/exe", "confine-example")
 	cmd.Stderr = os.Stderr
@@ -69,12 +69,12 @@ func run(host *confine.Host, policy confine.Policy) (said message, err error) {
 		ended <- err
 	}()
 	err = <-ended
-	said.Report = process.Report() // with what the supervisor's side has applied
+	said.Report = process.Report() // with the measures of the supervisor's side
 	_, closed := process.Close()
 	return said, errors.Join(err, closed)
 }
 
-// The process begins as its supervisor does, so a program does this first in main.
+// The process starts like its supervisor, so a program does this first in main.
 func init() {
 	if len(os.Args) != 2 || os.Args[1] != "confine-example" {
 		return
@@ -83,12 +83,12 @@ func init() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Here it opens what it could not open afterwards.
+	// Open here what cannot be opened afterwards.
 	report, err := confine.Enter(policy)
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Here it loads code of strangers.
+	// Load untrusted code here.
 	err = json.NewEncoder(os.Stdout).Encode(message{report, os.Getenv("GREETING"), os.Getenv("PATH")})
 	if err != nil {
 		log.Fatal(err)

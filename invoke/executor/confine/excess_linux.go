@@ -12,17 +12,17 @@ import (
 	"syscall"
 )
 
-// Bounded says whether the kernel bounds all that Excess looks at.
+// Bounded reports whether the kernel enforces all the limits that Excess checks.
 func (p *Process) Bounded() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.unbounded() == unbounded{}
 }
 
-// unbounded says what has a limit that the kernel does not keep.
+// unbounded are the limits that the kernel does not enforce.
 type unbounded struct{ memory, tasks, tmp bool }
 
-// unbounded is that of the process. p.mu is held.
+// unbounded are those of the process. p.mu is held.
 func (p *Process) unbounded() unbounded {
 	return unbounded{
 		memory: p.memory > 0 && !p.report.Applied(MemoryLimit),
@@ -31,15 +31,14 @@ func (p *Process) unbounded() unbounded {
 	}
 }
 
-// Excess says of what the process has more now than its policy allows, where the kernel
-// does not see to that: without control groups, of shared memory and threads; without a file
-// system of its own, of temporary files. Empty if there is nothing. For somebody who
-// looks often, and ends the process: between two looks it can take what it gets.
+// Excess returns a limit that the process exceeds, and by what, among those that the kernel
+// does not enforce here: without control groups, shared memory and threads; without a file
+// system of its own, temporary files. Both are empty if there is none. Call it often, and
+// kill the process: between two calls it can exceed its limits.
 //
-// shared is memory of others that the process has mapped or open, such as its code; it does
-// not count. Memory files that are not mapped, and deleted ones, are seen only by who may
-// look into the process: root, or whoever made its namespaces. of is the measure that is
-// missing.
+// shared is how many bytes of the supervisor's memory the process has mapped or open, such as
+// its code; they do not count. Memory files that are not mapped, and deleted files, are seen
+// only with the right to inspect the process: by root, or the creator of its namespaces.
 func (p *Process) Excess(shared int64) (of Measure, what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,11 +48,11 @@ func (p *Process) Excess(shared int64) (of Measure, what string) {
 	watched := p.unbounded()
 	status := procStatus(p.cmd.Process.Pid)
 	memoryFiles, deleted := openFiles(p.cmd.Process.Pid, p.tmp)
-	// The resource limit sees to memory that is not shared.
-	if n := max(status["RssShmem"], memoryFiles) - shared; watched.memory && n > p.memory {
+	// The resource limit bounds memory that is not shared.
+	if n := max(number(status["RssShmem"]), memoryFiles) - shared; watched.memory && n > p.memory {
 		return MemoryLimit, fmt.Sprintf("%d bytes of shared memory, of %d", n, p.memory)
 	}
-	if n := status["Threads"]; watched.tasks && n > int64(p.policy.Tasks) {
+	if n := number(status["Threads"]); watched.tasks && n > int64(p.policy.Tasks) {
 		return TaskLimit, fmt.Sprintf("%d threads, of %d", n, p.policy.Tasks)
 	}
 	if watched.tmp {
@@ -64,33 +63,39 @@ func (p *Process) Excess(shared int64) (of Measure, what string) {
 	return "", ""
 }
 
-// procStatus are the numbers of /proc/PID/status, sizes in bytes.
-func procStatus(pid int) map[string]int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return nil // it has ended
-	}
-	numbers := map[string]int64{}
+// procStatus are the fields of /proc/PID/status, none if the process has ended.
+func procStatus(pid int) map[string][]string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	fields := map[string][]string{}
 	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(line, ":")
-		number, unit, _ := strings.Cut(strings.TrimSpace(value), " ")
-		if n, err := strconv.ParseInt(number, 10, 64); err == nil {
-			if unit == "kB" {
-				n <<= 10
-			}
-			numbers[name] = n
-		}
+		name, values, _ := strings.Cut(line, ":")
+		fields[name] = strings.Fields(values)
 	}
-	return numbers
+	return fields
 }
 
-// openFiles is what a process has in memory files that it has open, and in files of a
-// folder that it has deleted.
+// number is the first value of a field, in bytes if it is a size; -1 if there is none.
+func number(values []string) int64 {
+	if len(values) == 0 {
+		return -1
+	}
+	n, err := strconv.ParseInt(values[0], 10, 64)
+	if err != nil {
+		return -1
+	}
+	if len(values) == 2 && values[1] == "kB" {
+		n <<= 10
+	}
+	return n
+}
+
+// openFiles is how many bytes a process has in open memory files, and in open but deleted
+// files of a folder.
 func openFiles(pid int, folder string) (memory, deleted int64) {
 	fds := fmt.Sprintf("/proc/%d/fd", pid)
 	entries, err := os.ReadDir(fds)
 	if err != nil {
-		return 0, 0 // it is not for us to see
+		return 0, 0 // this process may not see them
 	}
 	seen := map[uint64]bool{}
 	for _, e := range entries {
@@ -114,7 +119,7 @@ func openFiles(pid int, folder string) (memory, deleted int64) {
 	return memory, deleted
 }
 
-// folderBytes is what the files of a folder take.
+// folderBytes is how many bytes the files of a folder occupy.
 func folderBytes(folder string) (n int64) {
 	filepath.WalkDir(folder, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {

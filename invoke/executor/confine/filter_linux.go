@@ -4,9 +4,9 @@ package confine
 
 import "golang.org/x/sys/unix"
 
-// rule allows a system call if all conditions hold. They look at the lower half of
-// an argument, which is all that the kernel looks at for those that have one here:
-// numbers of 32 bits, and flags below 1<<32.
+// rule allows a system call if all conditions hold. They check the lower half of an argument.
+// The kernel uses no more of those that have a condition here: numbers of 32 bits, and flags
+// below 1<<32.
 type rule struct {
 	number uint32
 	when   []condition
@@ -16,7 +16,7 @@ type condition struct {
 	argument int
 	test     uint16 // BPF_JEQ or BPF_JSET
 	value    uint32
-	want     bool // what the test has to say
+	want     bool // result of the test
 }
 
 func equals(argument int, value uint32) condition {
@@ -42,12 +42,12 @@ const (
 // maxInstructions is the kernel's limit.
 const maxInstructions = 4096
 
-// x32Bit marks system calls of amd64's third kernel interface, which has the
-// architecture number of the first.
+// x32Bit marks system calls of amd64's third kernel interface, which has the architecture
+// number of the first.
 const x32Bit = 0x4000_0000
 
-// assemble makes the filter: calls with a rule that holds are allowed; those that are
-// refused, or have rules that do not hold, fail with EPERM; what is unknown with ENOSYS.
+// assemble makes the filter. Calls with a rule that holds are allowed. Calls that are refused,
+// or whose rules do not hold, fail with EPERM; unknown ones with ENOSYS.
 func assemble(arch uint32, allowed []uint32, rules []rule, refused []uint32) []unix.SockFilter {
 	statement := func(code uint16, k uint32) unix.SockFilter { return unix.SockFilter{Code: code, K: k} }
 	jump := func(test uint16, k uint32, yes, no int) unix.SockFilter {

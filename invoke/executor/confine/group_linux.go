@@ -17,11 +17,11 @@ import (
 
 // group is one process's group in a hierarchy.
 type group struct {
-	*claim
+	*hostGroup
 	dir string
 }
 
-func (c *claim) newGroup(name string) (*group, error) {
+func (c *hostGroup) newGroup(name string) (*group, error) {
 	dir := filepath.Join(c.dir, name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
@@ -29,18 +29,13 @@ func (c *claim) newGroup(name string) (*group, error) {
 	return &group{c, dir}, nil
 }
 
-func (g *group) has(controller string) bool {
-	for _, c := range g.controllers {
-		if c == controller {
-			return true
-		}
-	}
-	return false
-}
+func (g *group) has(controller string) bool { return slices.Contains(g.controllers, controller) }
 
-func (g *group) write(file, value string) error {
-	// Without O_CREATE: the kernel makes the files.
-	f, err := os.OpenFile(filepath.Join(g.dir, file), os.O_WRONLY, 0)
+func (g *group) write(file, value string) error { return writeFile(filepath.Join(g.dir, file), value) }
+
+// writeFile writes to a file of a control group, without O_CREATE: the kernel makes the files.
+func writeFile(path, value string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -60,8 +55,8 @@ func (g *group) setMemory(limit int64) error {
 	return g.write("memory.max", text)
 }
 
-// setBoth changes version 1's limits of memory, and of memory with swap. The
-// latter is the larger at any time, so the order depends on the direction.
+// setBoth changes version 1's limits of memory, and of memory with swap. The latter must not
+// be below the former at any time, so the order depends on the direction.
 func (g *group) setBoth(limit int64) error {
 	err := g.setMemory(limit)
 	if errors.Is(err, unix.EINVAL) {
@@ -91,11 +86,11 @@ func (g *group) setSwap(limit int64) (string, error) {
 
 func (g *group) setTasks(n int) error { return g.write("pids.max", strconv.Itoa(n)) }
 
-// cpuPeriod is the span over which processor time is limited, in microseconds.
+// cpuPeriod is the period over which processor time is limited, in microseconds.
 const cpuPeriod = 100_000
 
 func (g *group) setCPUs(n float64) error {
-	quota := strconv.FormatInt(max(int64(n*cpuPeriod), 1000), 10) // the kernel's least is 1 ms
+	quota := strconv.FormatInt(max(int64(n*cpuPeriod), 1000), 10) // the kernel's minimum is 1 ms
 	if g.v2 {
 		return g.write("cpu.max", quota+" "+strconv.Itoa(cpuPeriod))
 	}
@@ -105,7 +100,7 @@ func (g *group) setCPUs(n float64) error {
 	return g.write("cpu.cfs_quota_us", quota)
 }
 
-// usage adds what the group counted.
+// usage adds the group's counts.
 func (g *group) usage(u *Usage) error {
 	var errs []error
 	read := func(into *int64, file, key string) {
@@ -129,59 +124,70 @@ func (g *group) usage(u *Usage) error {
 	return errors.Join(errs...)
 }
 
-// killTimeout bounds the end of what is in a group. It takes milliseconds, unless
-// the kernel itself hangs.
+// killTimeout bounds how long killed processes may take to end: milliseconds, unless the
+// kernel hangs.
 const killTimeout = 10 * time.Second
 
-// killGroup ends everything in a group and returns when it is empty.
-func killGroup(dir string, v2 bool) error {
-	if v2 { // Since Linux 5.14; at once, whatever the group does meanwhile.
-		os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0)
-	}
-	// Nothing may start while the rest is being ended one by one. A hierarchy
-	// without pids has a sibling that has it, which is ended first.
-	os.WriteFile(filepath.Join(dir, "pids.max"), []byte("0"), 0)
-	for end, wait := time.Now().Add(killTimeout), 100*time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
-		text, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-		if err != nil {
-			return ignoreGone(err)
-		}
-		pids := strings.Fields(string(text))
-		if len(pids) == 0 {
-			return nil
-		}
-		for _, p := range pids {
-			if pid, err := strconv.Atoi(p); err == nil && pid > 0 {
-				killIf(pid, func() bool { return holds(dir, p) })
-			}
-		}
+// retry calls f with growing pauses until it returns true, and false if it does not within
+// killTimeout.
+func retry(f func() bool) bool {
+	for end, wait := time.Now().Add(killTimeout), 100*time.Microsecond; !f(); wait = min(2*wait, 10*time.Millisecond) {
 		if time.Now().After(end) {
-			return fmt.Errorf("%d processes in %s do not end: %v", len(pids), dir, pids)
+			return false
 		}
 		time.Sleep(wait)
 	}
+	return true
 }
 
-// holds says whether a process is in a group.
-func holds(dir, pid string) bool {
-	text, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-	return slices.Contains(strings.Fields(string(text)), pid)
+// killGroup kills all processes in a group and returns when it is empty.
+func killGroup(dir string, v2 bool) error {
+	if v2 { // since Linux 5.14, all at once
+		os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0)
+	}
+	// No process may start while the others are killed one by one. For a hierarchy without
+	// pids, the one that has it was emptied first.
+	os.WriteFile(filepath.Join(dir, "pids.max"), []byte("0"), 0)
+	var pids []string
+	var err error
+	if !retry(func() bool {
+		if pids, err = pidsIn(dir); err != nil {
+			return true
+		}
+		for _, p := range pids {
+			if pid, err := strconv.Atoi(p); err == nil && pid > 0 {
+				killIf(pid, func() bool {
+					now, _ := pidsIn(dir)
+					return slices.Contains(now, p)
+				})
+			}
+		}
+		return len(pids) == 0
+	}) {
+		return fmt.Errorf("%d processes in %s do not end: %v", len(pids), dir, pids)
+	}
+	return ignoreGone(err)
 }
 
-// removeGroup ends what is in a group and removes it.
+// pidsIn lists the processes in a group.
+func pidsIn(dir string) ([]string, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	return strings.Fields(string(text)), err
+}
+
+// removeGroup kills the processes in a group and removes it.
 func removeGroup(dir string, v2 bool) error {
 	if err := killGroup(dir, v2); err != nil {
 		return err
 	}
 	// A process that has just ended may be counted for a moment.
-	for end, wait := time.Now().Add(killTimeout), 100*time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
-		err := ignoreGone(unix.Rmdir(dir))
-		if !errors.Is(err, unix.EBUSY) || time.Now().After(end) {
-			if err != nil {
-				return fmt.Errorf("removing %s: %w", dir, err)
-			}
-			return nil
-		}
-		time.Sleep(wait)
+	var err error
+	retry(func() bool {
+		err = ignoreGone(unix.Rmdir(dir))
+		return !errors.Is(err, unix.EBUSY)
+	})
+	if err != nil {
+		return fmt.Errorf("removing %s: %w", dir, err)
 	}
+	return nil
 }

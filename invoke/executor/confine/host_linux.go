@@ -16,44 +16,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HostConfig describes a Host. The zero value does on most machines.
-type HostConfig struct {
-	// Cgroup is the control group to make groups in, as a path from its hierarchy's
-	// root, the same in each hierarchy. Default: that of this process, else the root.
-	Cgroup string
-	// FirstUID and UIDs are the user ids that root gives to processes. Nothing else
-	// on the machine may use them. Default: 1024 from 1,900,000,000 on, where no
-	// distribution, service manager or container engine has any.
-	FirstUID, UIDs int
-	// LockFolder is where root's hosts agree on who has which id, and on who is gone;
-	// others do the latter in the folder for temporary files. Default:
-	// /run/rfaas-confine.
-	LockFolder string
-	// Logger is told of what is left over of other hosts. Nobody is if it is nil.
-	Logger *slog.Logger
-}
-
-// Host prepares the processes of a supervisor. Its methods may be called from
-// anywhere.
+// Host prepares the processes of a supervisor. Its methods may be called concurrently.
 type Host struct {
-	cfg     HostConfig
-	mounts  []mount
-	claims  []*claim
-	lacking map[string]error // why there is no control group, by controller or version2
-	noUIDs  error            // why there are no user ids
+	cfg        HostConfig
+	mounts     []mount
+	hostGroups []*hostGroup
+	lacking    map[string]error // why there is no control group, by controller or version2
+	noUIDs     error            // why the Host has no user ids
 
-	mu        sync.Mutex
-	pool      *uidPool
-	journal   *journal // until Close
-	noJournal error    // why there is none
-	spaces    bool     // namespaces are known to be possible
-	tmp       string   // folder of temporary folders, once there is one
-	serial    int
+	mu             sync.Mutex
+	pool           *uidPool
+	journal        *journal // until Close
+	noJournal      error    // why there is none
+	namespacesWork bool     // namespaces are known to work
+	tmp            string   // folder of temporary folders, once there is one
+	serial         int
 }
 
-// NewHost makes a Host, and ends and removes what hosts have left that were killed.
-// It fails if the latter does; what the machine lacks is an error of Prepare, if
-// the policy requires it. Close it when its processes are gone.
+// NewHost makes a Host. First it removes what killed Hosts have left, processes included, and
+// fails if it cannot. What the machine lacks is an error of Prepare, if the policy requires
+// it. Close the Host when its processes have ended.
 func NewHost(cfg HostConfig) (*Host, error) {
 	if cfg.FirstUID == 0 {
 		cfg.FirstUID = 1_900_000_000
@@ -93,7 +75,7 @@ func NewHost(cfg HostConfig) (*Host, error) {
 	return h, nil
 }
 
-// sweep ends and removes what Hosts have left that are gone.
+// sweep removes what Hosts have left that are gone: groups, processes, files.
 func (h *Host) sweep(folder string) error {
 	gone, err := orphans(folder)
 	var groups, files []string
@@ -111,7 +93,7 @@ func (h *Host) sweep(folder string) error {
 		}
 	}
 	var filesErr error
-	for _, j := range gone { // nobody makes any more
+	for _, j := range gone { // no process writes to them any more
 		removed, e := j.removeTmp()
 		files, filesErr = append(files, removed...), errors.Join(filesErr, e)
 	}
@@ -119,17 +101,17 @@ func (h *Host) sweep(folder string) error {
 		h.cfg.Logger.Warn("removed temporary files of a supervisor that is gone", "folders", files)
 	}
 	if filesErr != nil {
-		// Names nobody uses again; unlike processes, they harm nobody.
+		// A warning only: unlike processes they are harmless, and their names are not used again.
 		h.cfg.Logger.Warn("temporary files of a supervisor that is gone could not be removed", "reason", filesErr)
 	}
-	// Without the right to, one cannot end those that have had it.
+	// Without the right to remove groups, a Host has not created any either.
 	if err != nil && isRoot() && !errors.Is(err, unix.EROFS) {
-		return fmt.Errorf("confine: what a supervisor has left that is gone: %w", err)
+		return fmt.Errorf("confine: removing what an ended supervisor has left: %w", err)
 	}
 	return nil
 }
 
-// takeGroups makes the Host's groups.
+// takeGroups creates the Host's groups.
 func (h *Host) takeGroups() error {
 	own, err := ownGroups()
 	if err != nil {
@@ -141,17 +123,17 @@ func (h *Host) takeGroups() error {
 	h.lacking[version2] = errNoVersion2
 	for _, tree := range findHierarchies(h.mounts, own) {
 		if len(tree.controllers) == 0 && !isRoot() {
-			continue // it is for filters of packets, which others may not have
+			continue // it is only for packet filters, which need root
 		}
 		if h.cfg.Cgroup != "" {
 			tree.bases = []string{filepath.Join(tree.bases[len(tree.bases)-1], h.cfg.Cgroup)}
 		}
-		c, err := (*claim)(nil), h.noJournal
+		c, err := (*hostGroup)(nil), h.noJournal
 		if err == nil {
-			c, err = newClaim(tree, h.journal)
+			c, err = newHostGroup(tree, h.journal)
 		}
 		if err == nil {
-			h.claims = append(h.claims, c)
+			h.hostGroups = append(h.hostGroups, c)
 		} else {
 			err = fmt.Errorf("cannot make a control group: %w", err)
 		}
@@ -165,12 +147,12 @@ func (h *Host) takeGroups() error {
 	return nil
 }
 
-// namespaceFlags are what a process gets of its own. Not the network: addresses of
-// its transport would not be those that clients see.
+// namespaceFlags are a process's own namespaces. Not the network: the addresses of its
+// transport would not be those that clients see.
 const namespaceFlags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC
 
-// addNamespaces has a process start in namespaces of its own, where it is the
-// only user and may mount, until Enter.
+// addNamespaces starts a process in namespaces of its own. There it is the only user, and
+// may mount until Enter.
 func addNamespaces(attr *syscall.SysProcAttr, uid int) {
 	attr.Cloneflags |= namespaceFlags
 	gid := uid
@@ -183,19 +165,19 @@ func addNamespaces(attr *syscall.SysProcAttr, uid int) {
 	attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN}
 }
 
-// credential is that of a process with a uid of its own, and no groups.
+// credential is that of a process with a uid of its own, and without groups.
 func credential(uid int) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
 }
 
-// namespaces finds out what forbids namespaces, if anything does. The user id is the
-// caller's, so that nobody takes the probe for a process that was left over.
+// namespaces returns the error that prevents namespaces, nil if they work. The user id is the
+// caller's, so that no sweep mistakes the probe for a process that was left.
 func (h *Host) namespaces(uid int) error {
-	if h.spaces {
+	if h.namespacesWork {
 		return nil
 	}
 	err := probeNamespaces(h.mounts, uid)
-	h.spaces = err == nil
+	h.namespacesWork = err == nil
 	return err
 }
 
@@ -206,14 +188,14 @@ func probeNamespaces(list []mount, uid int) error {
 	}
 	const restricted = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 	if n, err := readInt(restricted, ""); err == nil && n != 0 && !isRoot() {
-		return fmt.Errorf("AppArmor keeps users other than root from namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile")
+		return fmt.Errorf("AppArmor forbids namespaces to users other than root: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or a profile")
 	}
 	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if isRoot() {
 		attr.Credential = credential(uid)
 	}
 	addNamespaces(attr, uid)
-	// A program that does not exist: when it comes to that, all else went well.
+	// A program that does not exist: executing it is the last step, so all else worked.
 	_, err := syscall.ForkExec("/proc/self/no-such-program", []string{"probe"}, &syscall.ProcAttr{Sys: attr})
 	if errors.Is(err, unix.ENOENT) {
 		return nil
@@ -227,12 +209,12 @@ func (h *Host) tmpFolder(name string, uid int) (string, error) {
 		return "", h.noJournal
 	}
 	if h.tmp == "" {
-		// The journal's name can be seen by others, who might come first.
+		// Other users see the journal's name, and could create the folder first.
 		dir := filepath.Join(os.TempDir(), h.journal.name+"-"+rand.Text()[:12])
 		if err := h.journal.record(tmpKind, dir); err != nil {
 			return "", err
 		}
-		// Others may pass, and see nothing.
+		// Others may pass through, but not list it.
 		if err := os.Mkdir(dir, 0o711); err != nil {
 			return "", err
 		}
@@ -251,7 +233,7 @@ func (h *Host) tmpFolder(name string, uid int) (string, error) {
 	return dir, nil
 }
 
-// Close ends what is left of the Host's processes and removes its groups.
+// Close kills what is left of the Host's processes and removes its groups.
 func (h *Host) Close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -261,7 +243,7 @@ func (h *Host) Close() error {
 	_, groups := h.journal.removeGroups()
 	_, tmp := h.journal.removeTmp()
 	err := errors.Join(groups, tmp, h.journal.close())
-	h.claims, h.tmp, h.journal, h.noJournal = nil, "", nil, errors.New("the Host was closed")
+	h.hostGroups, h.tmp, h.journal, h.noJournal = nil, "", nil, errors.New("the Host was closed")
 	return err
 }
 

@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// among makes Hosts that meet each other and nobody else, and hear what they say.
+// among configures Hosts that share nothing with other tests, and collects what they log.
 func among(t *testing.T) (cfg HostConfig, said *bytes.Buffer) {
 	t.Setenv("TMPDIR", t.TempDir())
 	for _, dir := range []string{os.TempDir(), filepath.Dir(os.TempDir())} { // for users of their own
@@ -35,7 +35,7 @@ func among(t *testing.T) (cfg HostConfig, said *bytes.Buffer) {
 	}, said
 }
 
-// journals is where the Hosts have them.
+// journals is the folder of the Hosts' journals.
 func (cfg HostConfig) journals() string {
 	if isRoot() {
 		return cfg.LockFolder
@@ -43,7 +43,7 @@ func (cfg HostConfig) journals() string {
 	return os.TempDir()
 }
 
-// meet has another Host come and go.
+// meet starts and closes another Host.
 func meet(t *testing.T, cfg HostConfig) {
 	t.Helper()
 	h, err := NewHost(cfg)
@@ -51,7 +51,7 @@ func meet(t *testing.T, cfg HostConfig) {
 	require.NoError(t, h.Close())
 }
 
-// steps are what a Host does in its life, one by one. Each returns what it has made.
+// steps are what a Host does from its start to its end. Each returns the folders that exist.
 func (h *Host) steps(t *testing.T) []func() []string {
 	var made, groups []string
 	tmp := filepath.Join(os.TempDir(), h.journal.name+"-1")
@@ -74,13 +74,13 @@ func (h *Host) steps(t *testing.T) []func() []string {
 		},
 		func() []string {
 			require.NoError(t, h.takeGroups())
-			for _, c := range h.claims {
+			for _, c := range h.hostGroups {
 				made, groups = append(made, c.dir), append(groups, c.dir)
 			}
 			return made
 		},
 		func() []string {
-			for _, c := range h.claims {
+			for _, c := range h.hostGroups {
 				_, err := c.newGroup("1")
 				require.NoError(t, err)
 			}
@@ -101,7 +101,7 @@ func (h *Host) steps(t *testing.T) []func() []string {
 	return steps
 }
 
-// beginHost makes a Host that has done nothing yet.
+// beginHost makes a Host that only has its journal.
 func beginHost(t *testing.T, cfg HostConfig) *Host {
 	list, err := mounts()
 	require.NoError(t, err)
@@ -111,7 +111,7 @@ func beginHost(t *testing.T, cfg HostConfig) *Host {
 	return h
 }
 
-// Whatever a Host is about, another one that comes and goes leaves it alone.
+// At every step of a Host, another one that starts and ends leaves it alone.
 func TestHostsMeet(t *testing.T) {
 	cfg, said := among(t)
 	meet(t, cfg) // makes the folder
@@ -130,8 +130,7 @@ func TestHostsMeet(t *testing.T) {
 	require.Empty(t, said.String())
 }
 
-// Whenever a Host is killed, the next one removes what it has left, and says so if it
-// was anything.
+// At whatever step a Host is killed, the next one removes what it has left, and logs it.
 func TestHostKilledBetweenSteps(t *testing.T) {
 	cfg, said := among(t)
 	meet(t, cfg)
@@ -143,7 +142,7 @@ func TestHostKilledBetweenSteps(t *testing.T) {
 		for _, step := range h.steps(t)[:last+1] {
 			made = step()
 		}
-		require.NoError(t, h.journal.Close()) // as the kernel does it
+		require.NoError(t, h.journal.Close()) // as the kernel does when it is killed
 		said.Reset()
 		meet(t, cfg)
 		require.Empty(t, left(t, h.journal.name), last)
@@ -154,11 +153,11 @@ func TestHostKilledBetweenSteps(t *testing.T) {
 		require.Equal(t, len(made) == 0, said.Len() == 0, "%d: %s", last, said)
 		said.Reset()
 		meet(t, cfg)
-		require.Empty(t, said.String(), "it is gone")
+		require.Empty(t, said.String(), "it was removed before")
 	}
 }
 
-// A sweep can take a journal away that was not locked yet. Its Host makes another one.
+// A sweep can remove a journal before it is locked. Its Host makes another one.
 func TestJournalIsSwept(t *testing.T) {
 	cfg, said := among(t)
 	meet(t, cfg)
@@ -168,7 +167,7 @@ func TestJournalIsSwept(t *testing.T) {
 	require.NoFileExists(t, f.Name())
 	j, err := lockJournal(f)
 	require.NoError(t, err)
-	require.Nil(t, j, "nobody would find it")
+	require.Nil(t, j, "the file is deleted")
 
 	f, err = createJournal(cfg.journals())
 	require.NoError(t, err)
@@ -178,12 +177,12 @@ func TestJournalIsSwept(t *testing.T) {
 	require.NoError(t, err)
 	none, err := lockJournal(sweeper)
 	require.NoError(t, err)
-	require.Nil(t, none, "its Host lives")
+	require.Nil(t, none, "its Host is running")
 	require.NoError(t, j.close())
 	require.Empty(t, said.String())
 }
 
-// However many sweep, a Host gets its journal.
+// Among concurrent sweeps, a Host gets its journal.
 func TestJournalsAmongSweeps(t *testing.T) {
 	cfg, _ := among(t)
 	meet(t, cfg)
@@ -221,7 +220,7 @@ func TestJournalsAmongSweeps(t *testing.T) {
 	require.Equal(t, make([]error, 4), errs)
 }
 
-// A journal says only what its Host may have made.
+// A sweep removes only what the journal's Host may have made.
 func TestJournalNamesNothingElse(t *testing.T) {
 	cfg, said := among(t)
 	meet(t, cfg)
@@ -237,20 +236,18 @@ func TestJournalNamesNothingElse(t *testing.T) {
 	require.Empty(t, said.String())
 }
 
-// The probe of namespaces is not taken for a process that was left over.
+// A sweep does not mistake the probe of namespaces for a leftover process.
 func TestProbeAmongSweeps(t *testing.T) {
 	if !isRoot() {
 		t.Skip("needs root: processes of others have no user ids of their own")
 	}
 	cfg, said := among(t)
-	cfg.Cgroup = "/there is none" // which saves time
-	h, err := NewHost(cfg)
-	require.NoError(t, err)
-	defer h.Close()
+	cfg.Cgroup = "/there is none" // to save time
+	h := startHost(t, cfg)
 	needNamespaces(t, h)
 	sweeper, err := newUIDPool(cfg.LockFolder, cfg.FirstUID, cfg.UIDs)
 	require.NoError(t, err)
-	// What a sweep does, with the probe only, so that it meets it.
+	// A sweep of the probe only, often enough to coincide with it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	children := fmt.Sprintf("/proc/self/task/%d/children", unix.Gettid())
@@ -271,7 +268,7 @@ func TestProbeAmongSweeps(t *testing.T) {
 		}
 	})
 	for give := time.Now().Add(time.Minute); seen.Load() < 20 && ended.Load() == 0 && time.Now().Before(give); {
-		h.spaces = false // as a new Host
+		h.namespacesWork = false // as a new Host
 		p, err := h.Prepare(exec.Command("/proc/self/exe"), Policy{})
 		require.NoError(t, err)
 		report := p.Report()
@@ -286,23 +283,19 @@ func TestProbeAmongSweeps(t *testing.T) {
 	require.Empty(t, said.String())
 }
 
-// A probe needs no user id beyond that of the process: the last one does.
+// A probe uses the user id of the process, so the last free id is enough.
 func TestLastUID(t *testing.T) {
 	if !isRoot() {
 		t.Skip("needs root: others cannot give ids away")
 	}
 	cfg, _ := among(t)
 	cfg.UIDs = 1
-	h, err := NewHost(cfg)
-	require.NoError(t, err)
-	defer h.Close()
+	h := startHost(t, cfg)
 	needNamespaces(t, h)
 	p, err := h.Prepare(exec.Command("/proc/self/exe"), Policy{})
 	require.NoError(t, err)
 	defer p.Close()
-	other, err := NewHost(cfg) // while there is none free
-	require.NoError(t, err)
-	defer other.Close()
+	other := startHost(t, cfg) // while no id is free
 	_, err = p.Close()
 	require.NoError(t, err)
 	q, err := other.Prepare(exec.Command("/proc/self/exe"), Policy{})
@@ -312,7 +305,7 @@ func TestLastUID(t *testing.T) {
 	require.True(t, report.Applied(UID) && report.Applied(Namespaces), report)
 }
 
-// What was left over and writes is ended before its files are removed.
+// A leftover process that writes is killed before its files are removed.
 func TestWriterIsLeft(t *testing.T) {
 	if !isRoot() {
 		t.Skip("needs root: processes of others end with their supervisor only")
@@ -331,7 +324,7 @@ func TestWriterIsLeft(t *testing.T) {
 	defer cmd.Process.Kill()
 	require.Eventually(t, func() bool { _, err := os.Stat(dir + "/1000"); return err == nil }, time.Minute, time.Millisecond)
 	meet(t, cfg)
-	require.Empty(t, said.String(), "its Host lives")
+	require.Empty(t, said.String(), "its Host is running")
 	require.NoError(t, h.journal.Close())
 	l.release()
 	meet(t, cfg)
@@ -341,30 +334,30 @@ func TestWriterIsLeft(t *testing.T) {
 	require.NotContains(t, said.String(), "could not be")
 }
 
-// What has entered a Host's own group does not keep it.
+// A process in a Host's own group does not keep the Host from removing it.
 func TestProcessInHostsGroup(t *testing.T) {
 	h := newHost(t)
-	var claims []*claim
-	for _, c := range h.claims {
+	var hostGroups []*hostGroup
+	for _, c := range h.hostGroups {
 		if !c.v2 { // in version 2, a group that is divided takes none
-			claims = append(claims, c)
+			hostGroups = append(hostGroups, c)
 		}
 	}
-	if len(claims) == 0 {
+	if len(hostGroups) == 0 {
 		t.Skip("no control groups of version 1, or not the right to make some")
 	}
 	cmd := exec.Command("/bin/sleep", "1000")
 	require.NoError(t, cmd.Start())
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
-	for _, c := range claims {
+	for _, c := range hostGroups {
 		g := &group{c, c.dir}
 		require.NoError(t, g.write("cgroup.procs", strconv.Itoa(cmd.Process.Pid)))
 	}
 	require.NoError(t, h.Close())
 }
 
-// A process that only waits to be reaped, or is about to, is not left over.
+// A process that is a zombie, or about to be, is not a leftover.
 func TestExiting(t *testing.T) {
 	t.Parallel()
 	require.False(t, exiting(os.Getpid()))
@@ -378,7 +371,7 @@ func TestExiting(t *testing.T) {
 	require.True(t, exiting(cmd.Process.Pid))
 }
 
-// Who has got the id of a process that was to be ended is left alone.
+// A process that has reused the id of one to be killed is left alone.
 func TestIDsAreUsedAgain(t *testing.T) {
 	const lastPID = "/proc/sys/kernel/ns_last_pid"
 	if _, err := os.Stat(lastPID); err != nil || !isRoot() {
@@ -409,9 +402,9 @@ func TestIDsAreUsedAgain(t *testing.T) {
 		return false
 	})
 	if second == nil {
-		t.Skip("the id was not to be had")
+		t.Skip("the id could not be reused")
 	}
 	defer end(second)
 	require.False(t, killed)
-	require.NoError(t, exists(strconv.Itoa(pid)))
+	require.True(t, exists(strconv.Itoa(pid)))
 }

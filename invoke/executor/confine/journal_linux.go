@@ -17,31 +17,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// journal is a Host's file that lists the folders it makes, each before it is made.
-// The Host holds the file's lock until it has removed them: who gets the lock knows
-// that the Host is gone, and what it may have left. So nobody has to tell a folder
-// that is left over from one that is just being made.
+// journal is a Host's file that lists the folders it makes, each before it is made. The Host
+// holds the file's lock until it has removed them. A process that gets the lock knows that
+// the Host is gone, and what it may have left. So a leftover folder cannot be confused with
+// one that is being made.
 type journal struct {
 	*os.File
-	name string // what the names of the Host's folders begin with, wherever they are
+	name string // prefix of the names of all the Host's folders
 }
 
 const (
-	hostPrefix    = "rfaas-host-" // how what Hosts make can be recognised
+	hostPrefix    = "rfaas-host-" // of everything that Hosts make
 	journalSuffix = ".host"
 )
 
-// Kinds of folders in a journal. Control groups are called as their file systems are.
+// Kinds of folders in a journal. Control groups have the names of their file systems.
 const (
 	groupKind  = "cgroup"
 	group2Kind = "cgroup2"
 	tmpKind    = "tmp"
 )
 
-// newJournal makes a Host's journal. It has nothing in it yet, so it does no harm
-// that another Host's sweep can remove it before it is locked.
+// newJournal makes a Host's journal. Another Host's sweep can remove it before it is locked;
+// it is empty then, so that another one is made.
 func newJournal(folder string) (*journal, error) {
-	const attempts = 100 // each is lost to another Host, which has done its sweep then
+	const attempts = 100 // each can fail only for a sweep of another Host
 	for range attempts {
 		f, err := createJournal(folder)
 		if err != nil {
@@ -59,8 +59,8 @@ func createJournal(folder string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 }
 
-// lockJournal takes a journal, or returns nil if somebody has it or has removed it.
-// It closes the file then.
+// lockJournal locks a journal. If another process has locked or removed it, it returns nil
+// and closes the file.
 func lockJournal(f *os.File) (*journal, error) {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	var st unix.Stat_t
@@ -77,7 +77,7 @@ func lockJournal(f *os.File) (*journal, error) {
 	return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
 }
 
-// orphans are the journals of this user's Hosts that are gone.
+// orphans are the journals of this user's Hosts that are gone, locked.
 func orphans(folder string) (found []*journal, err error) {
 	paths, err := filepath.Glob(filepath.Join(folder, hostPrefix+"*"+journalSuffix))
 	for _, path := range paths {
@@ -93,7 +93,7 @@ func orphans(folder string) (found []*journal, err error) {
 	return found, err
 }
 
-// record enters a folder that is about to be made.
+// record enters a folder that will be made.
 func (j *journal) record(kind, path string) error {
 	_, err := fmt.Fprintf(j, "%s %q\n", kind, path)
 	return err
@@ -102,8 +102,8 @@ func (j *journal) record(kind, path string) error {
 // folder is an entry of a journal.
 type folder struct{ kind, path string }
 
-// folders are the entries whose folders exist. What does not have the Host's name
-// was not made by it.
+// folders are the entries whose folders exist. An entry without the Host's name is not its
+// own.
 func (j *journal) folders() (found []folder, err error) {
 	lines := bufio.NewScanner(io.NewSectionReader(j, 0, math.MaxInt64))
 	for lines.Scan() {
@@ -118,7 +118,7 @@ func (j *journal) folders() (found []folder, err error) {
 	return found, lines.Err()
 }
 
-// removeGroups ends what is in the Host's control groups and removes them.
+// removeGroups removes the Host's control groups, and kills the processes in them.
 func (j *journal) removeGroups() (removed []string, err error) {
 	return j.remove([]string{groupKind, group2Kind}, func(f folder) error { return removeTree(f.path, f.kind == group2Kind) })
 }
@@ -143,7 +143,7 @@ func (j *journal) remove(kinds []string, remove func(folder) error) (removed []s
 	return removed, err
 }
 
-// close gives the lock back, and removes the journal unless folders of it are left.
+// close releases the lock, and removes the journal unless folders of it are left.
 func (j *journal) close() error {
 	list, err := j.folders()
 	if err == nil && len(list) == 0 {

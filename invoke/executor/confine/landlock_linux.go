@@ -16,15 +16,15 @@ import (
 var (
 	libraryFolders = []string{"/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64", "/nix/store"}
 	libraryFiles   = []string{"/etc/ld.so.cache", "/dev/urandom"}
-	// And what libibverbs looks for devices in; links lead from there.
+	// Where libibverbs looks for devices; links lead from there.
 	verbsFolders = []string{"/etc/libibverbs.d", "/sys/class/infiniband", "/sys/class/infiniband_verbs"}
 	plainDevices = []string{"/dev/null", "/dev/zero", "/dev/full"}
 )
 
-// ownProgram is that of this process, wherever its file is.
+// ownProgram is the program of this process.
 const ownProgram = "/proc/self/exe"
 
-// landlockVersion is the kernel's, or an error.
+// landlockVersion is the kernel's version of Landlock.
 func landlockVersion() (int, error) {
 	v, err := landlocksys.LandlockGetABIVersion()
 	if err != nil {
@@ -33,8 +33,8 @@ func landlockVersion() (int, error) {
 	return v, nil
 }
 
-// restrictFiles leaves the process the libraries, its paths and its folder for
-// temporary files. A kernel's Landlock restricts what its version knows.
+// restrictFiles leaves the process access to the libraries, its paths and its folder for
+// temporary files, as far as the kernel's version of Landlock can restrict it.
 func restrictFiles(p *Policy, tmp string) (string, error) {
 	version, err := landlockVersion()
 	if err != nil {
@@ -72,13 +72,13 @@ func restrictFiles(p *Policy, tmp string) (string, error) {
 	if tmp != "" {
 		write = append([]string{tmp}, write...)
 	}
-	// From one folder to another, too, files can be moved.
+	// Files can be moved between folders, too.
 	folders := func(paths ...string) landlock.FSRule { return landlock.RWDirs(paths...).WithRefer() }
 	if err := add(write, folders, landlock.RWFiles); err != nil {
 		return "", err
 	}
-	// Signals are the filter's matter: threads that are restricted one after the other
-	// could not signal each other.
+	// The seccomp filter restricts signals. With Landlock, threads that are restricted one
+	// after the other could not signal each other.
 	config := landlock.V11
 	config.Scoped = 0
 	restrict := config.BestEffort().Restrict

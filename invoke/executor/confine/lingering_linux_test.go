@@ -13,13 +13,9 @@ import (
 
 const lingeringBytes = 32 << 20
 
-// fillMemory writes to a memory file that somebody else has, too.
+// fillMemory writes to a memory file that its supervisor has open, too.
 func fillMemory() error {
-	p, err := Inherited()
-	if err != nil {
-		return err
-	}
-	if _, err := Enter(p); err != nil {
+	if err := enterInherited(); err != nil {
 		return err
 	}
 	mem, err := unix.Mmap(3, 0, lingeringBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
@@ -32,8 +28,8 @@ func fillMemory() error {
 	return waitForEnd()
 }
 
-// Memory of a process that somebody else holds is in use when the process is gone, until it
-// is let go of.
+// Memory of a process that another one holds stays in use after the process has ended, until
+// it is released.
 func TestLingering(t *testing.T) {
 	h := newHost(t)
 	needGroup(t, h, "memory")
@@ -50,7 +46,7 @@ func TestLingering(t *testing.T) {
 	const little = lingeringBytes / 8 // the kernel counts in batches
 	r := launch(t, h, "fill-memory", policyFor(h), file)
 	r.ready(t)
-	require.Less(t, lingering(), int64(little), "it is a living process's")
+	require.Less(t, lingering(), int64(little), "it belongs to a running process")
 	r.in.Close()
 	r.end(t)
 	_, err = r.Close()

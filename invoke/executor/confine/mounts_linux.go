@@ -41,8 +41,8 @@ func mounts() ([]mount, error) {
 	return parseMounts(string(text)), nil
 }
 
-// procMasked is the first mount that hides a part of /proc, as container engines
-// make them; the kernel then lets nobody mount /proc in a new user namespace.
+// procMasked is the first mount that hides a part of /proc, as container engines make them.
+// With one, the kernel forbids mounting /proc in a new user namespace.
 func procMasked(list []mount) string {
 	for _, m := range list {
 		if strings.HasPrefix(m.point, "/proc/") && m.point != "/proc/sys/fs/binfmt_misc" {
@@ -52,7 +52,7 @@ func procMasked(list []mount) string {
 	return ""
 }
 
-// within says whether path is folder or below it.
+// within reports whether path is folder or below it.
 func within(path, folder string) bool {
 	rel, err := filepath.Rel(folder, path)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")

@@ -2,20 +2,21 @@ package confine
 
 import (
 	"errors"
+	"log/slog"
 	"slices"
 )
 
-// ErrNotSupported is wrapped by errors that say that the system or this machine's
-// architecture lacks what the package needs.
+// ErrNotSupported is wrapped by errors on a system or architecture that the package does
+// not support.
 var ErrNotSupported = errors.New("confine: not supported")
 
 // ErrNoHost means that this process was not started by a Host.
 var ErrNoHost = errors.New("this process was not started by a Host")
 
-// Measure is one way in which a process is confined.
+// Measure is one kind of isolation.
 type Measure string
 
-// The measures. Those of the supervisor's side first.
+// The measures, those of the supervisor's side first.
 const (
 	UID           Measure = "uid"            // a user id of its own
 	Namespaces    Measure = "namespaces"     // of users, mounts, processes, SysV IPC
@@ -28,10 +29,10 @@ const (
 	Descriptors   Measure = "descriptors"    // only those of exec.Cmd
 	Session       Measure = "session"        // of its own, without terminal
 	ParentDeath   Measure = "parent-death"   // ends when the supervisor does
-	PrivateTmp    Measure = "private-tmp"    // temporary files are nobody else's
-	OOMScore      Measure = "oom-score"      // the first to go when the machine lacks memory
+	PrivateTmp    Measure = "private-tmp"    // temporary files of its own
+	OOMScore      Measure = "oom-score"      // killed first when the machine runs out of memory
 	ResourceLimit Measure = "rlimits"        // setrlimit
-	NoCore        Measure = "no-core"        // no core dumps, not to be traced
+	NoCore        Measure = "no-core"        // no core dumps, no tracing
 	NoPrivileges  Measure = "no-new-privs"   // no capabilities, none by executing files
 	Landlock      Measure = "landlock"       // few files
 	Seccomp       Measure = "seccomp-filter" // few system calls
@@ -44,47 +45,47 @@ var (
 	entered  = []Measure{PrivateTmp, OOMScore, ResourceLimit, NoPrivileges, Landlock, NoCore, Seccomp}
 )
 
-// Policy says how a process is to be confined. The zero value tries everything,
-// requires nothing and has no limits; start with DefaultPolicy.
+// Policy says how a process is confined. The zero value tries every measure, requires none,
+// and has no limits; start with DefaultPolicy.
 type Policy struct {
-	Require []Measure // cannot be applied: an error
+	Require []Measure // an error if one cannot be applied
 	Without []Measure // not tried
-	// Otherwise is what errors about missing measures end with: what somebody can do
-	// instead who does not need to have the process confined.
+	// Otherwise is appended to errors about missing measures: what a user can do who does
+	// not need the process to be confined.
 	Otherwise string
 
 	MemoryBytes int64   // of the control group; 0: no limit
 	Tasks       int     // threads and processes; a Go program has 10 to 30 threads; 0: no limit
-	CPUs        float64 // processors' worth of time, 1.5 for one and a half; 0: no limit
+	CPUs        float64 // processors' worth of time, such as 1.5; 0: no limit
 	TmpBytes    int64   // size of the private /tmp; 0: half of the machine's memory
-	FileBytes   int64   // size of a file written, and of memory files, which transports have; 0: no limit
-	OpenFiles   int     // descriptors; 0: as the supervisor has
-	LockedBytes int64   // of memory that is locked, as RDMA devices do; 0: as the supervisor has
+	FileBytes   int64   // size of a written file, also of memory files, which transports have; 0: no limit
+	OpenFiles   int     // descriptors; 0: as the supervisor
+	LockedBytes int64   // of locked memory, which RDMA devices need; 0: as the supervisor
 
 	Env        []string // the environment, "name=value"; TMPDIR is added
 	ReadPaths  []string // files and folders to read and execute, beyond the system's libraries
 	WritePaths []string // files and folders to read and write
 
-	// Verbs is for processes that use InfiniBand's kernel interface. It takes writes only
-	// from the very credentials that opened a device, and dropping privileges makes new
-	// ones, in each thread others: so Inherited does that, and starts the program anew.
+	// Verbs is for processes that use InfiniBand's kernel interface. A device accepts
+	// requests only with the very credentials that opened it, and dropping privileges
+	// replaces them, in each thread separately. So Inherited drops them, and restarts the
+	// program.
 	Verbs bool
 
-	// Egress is for processes with UDP sockets: what they send goes only to those that
-	// Process.AllowPeer has been told of. They can use their sockets for nothing else, nor
-	// any other sockets of the Internet protocols that they make themselves.
+	// Egress is for processes with UDP sockets: they can send only to the addresses of
+	// Process.AllowPeer. Other sockets of the Internet protocols that they create cannot
+	// send at all.
 	Egress bool
 
-	// Syscalls are allowed beyond the filter's own, by the numbers of
+	// Syscalls are allowed in addition to the filter's own, by the numbers of
 	// golang.org/x/sys/unix for this architecture.
 	Syscalls []uint32
 }
 
-// DefaultPolicy requires what untrusted code needs at least and any usual machine
-// has: for root, a uid and limits of memory and tasks by control groups too; for
-// others, who rarely may have these, what the process does to itself, and Landlock:
-// nothing else keeps their code from their own files. Namespaces and the rest are used
-// where they are.
+// DefaultPolicy requires the least that untrusted code needs and any usual machine has. For
+// root that includes a uid, and limits of memory and tasks by control groups. Other users
+// rarely may have these; for them it includes Landlock, since nothing else keeps the code
+// from their own files. Namespaces and the other measures are applied where they can be.
 func DefaultPolicy() Policy {
 	p := Policy{
 		Require:     []Measure{Environment, Descriptors, Session, ParentDeath, OOMScore, ResourceLimit, NoPrivileges, NoCore, Seccomp},
@@ -103,3 +104,20 @@ func DefaultPolicy() Policy {
 
 func (p *Policy) requires(m Measure) bool { return slices.Contains(p.Require, m) }
 func (p *Policy) skips(m Measure) bool    { return slices.Contains(p.Without, m) }
+
+// HostConfig describes a Host. The zero value works on most machines.
+type HostConfig struct {
+	// Cgroup is the control group to create groups in, as a path from the root of its
+	// hierarchy, the same in each. Default: the group of this process, else the root.
+	Cgroup string
+	// FirstUID and UIDs are the user ids that root gives to processes. Nothing else on
+	// the machine may use them. Default: 1024 ids from 1,900,000,000 on, a range that no
+	// distribution, service manager or container engine uses.
+	FirstUID, UIDs int
+	// LockFolder is where the Hosts of root lock user ids and their journals. Those of
+	// other users have their journals in the folder for temporary files. Default:
+	// /run/rfaas-confine.
+	LockFolder string
+	// Logger gets a warning about what other Hosts have left. It may be nil.
+	Logger *slog.Logger
+}

@@ -10,11 +10,11 @@ import (
 	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
 
-// dropPrivileges takes all capabilities from all threads, and the ways to get some.
+// dropPrivileges drops all capabilities of all threads, and the ways to get some.
 func dropPrivileges() (string, error) {
 	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	none := &[2]unix.CapUserData{}
-	// The ambient ones go with them.
+	// It drops the ambient ones, too.
 	if _, _, e := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(header)), uintptr(unsafe.Pointer(none)), 0); e != 0 {
 		return "", fmt.Errorf("capset: %w", e)
 	}

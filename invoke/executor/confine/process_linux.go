@@ -19,15 +19,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Process is a process that a Host has prepared. Start and Close are called once,
-// the others from anywhere.
+// Process is a process that a Host has prepared. Call Start and Close once; the other
+// methods may be called concurrently.
 type Process struct {
 	host   *Host
 	cmd    *exec.Cmd
 	policy Policy
 	report Report
 	tmp    string
-	egress *egress // nil if packets may go anywhere
+	egress *egress // nil if packets are not filtered
 
 	mu     sync.Mutex // against Close
 	uid    *uidLease
@@ -37,34 +37,27 @@ type Process struct {
 	memory int64 // the limit
 }
 
-// Usage is what a process's groups have counted.
-type Usage struct {
-	OOMKills     int64 // processes ended because the group's memory was used up
-	PeakBytes    int64 // of memory; 0 if the kernel does not say
-	TasksRefused int64 // threads and processes that there was no room for
-}
-
-// handover is what a process is told by its environment.
+// handover is what the Host passes to a process, in its environment.
 type handover struct {
 	Policy     Policy
 	Report     Report
-	Groups     []string // what the paths of its control groups end in
+	Groups     []string // the ends of the paths of its control groups
 	UID        int      // 0: as the supervisor
 	Namespaces bool
 	Tmp        string // folder for temporary files; "": a file system of its own at /tmp
-	Anew       bool   // see Policy.Verbs: it was done, the Report has it
+	Restarted  bool   // the program was restarted, see Policy.Verbs, and the Report is final
 }
 
 // handoverName is the environment variable.
 const handoverName = "RFAAS_CONFINE"
 
-// Prepare makes ready for a process: it changes cmd's environment, folder and
-// SysProcAttr, leaves its files alone, and makes control groups. Close gives back
-// what it took, whether the process was started or not. A measure that is required
-// of the supervisor and cannot be applied is an error that wraps ErrNotConfined.
+// Prepare prepares a process: it changes cmd's environment, folder and SysProcAttr, and
+// creates control groups. Close releases them, whether the process was started or not. If a
+// required measure of the supervisor's side cannot be applied, the error wraps
+// ErrNotConfined.
 //
-// The process has to be able to execute cmd.Path with its own user id; for this
-// program, /proc/self/exe is a path that it always can.
+// The process has to be able to execute cmd.Path with its own user id. For this program,
+// use /proc/self/exe.
 func (h *Host) Prepare(cmd *exec.Cmd, policy Policy) (*Process, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -149,7 +142,7 @@ func (p *Process) prepare() error {
 	return nil
 }
 
-// makeGroups makes the control groups and sets their limits.
+// makeGroups creates the control groups and sets their limits.
 func (p *Process) makeGroups(name string, over *handover) error {
 	limits := []struct {
 		measure    Measure
@@ -170,9 +163,9 @@ func (p *Process) makeGroups(name string, over *handover) error {
 	}
 	byController := map[string]*group{}
 	lacking := map[string]error{}
-	for _, c := range p.host.claims {
+	for _, c := range p.host.hostGroups {
 		if len(c.controllers) == 0 {
-			continue // see boundEgress
+			continue // see limitEgress
 		}
 		g, err := c.newGroup(name)
 		if err == nil {
@@ -200,7 +193,7 @@ func (p *Process) makeGroups(name string, over *handover) error {
 			return detail, err
 		})
 	}
-	p.report.apply(&p.policy, Egress, func() (string, error) { return p.boundEgress(name, over) })
+	p.report.apply(&p.policy, Egress, func() (string, error) { return p.limitEgress(name, over) })
 	for _, g := range p.groups {
 		if g.v2 {
 			fd, err := unix.Open(g.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -213,8 +206,8 @@ func (p *Process) makeGroups(name string, over *handover) error {
 	return nil
 }
 
-// closeOnExec keeps descriptors that this process was started with, or that
-// libraries have opened, out of those that it starts. Go's own are anyway.
+// closeOnExec keeps descriptors that this process was started with, or that libraries have
+// opened, from processes that it starts. Go's own are closed anyway.
 func closeOnExec() error {
 	err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	if err == nil {
@@ -234,22 +227,22 @@ func closeOnExec() error {
 	return nil
 }
 
-// Start starts the process, instead of cmd.Start. It locks the calling goroutine to
-// its thread for good: the kernel takes that thread's end for the supervisor's, so
-// the goroutine has to live until the process has ended, best by waiting for it.
-// The process inherits the thread's processors.
+// Start starts the process, instead of cmd.Start. It locks the calling goroutine to its
+// thread for good. The kernel takes that thread's end for the supervisor's, so the goroutine
+// has to live until the process has ended: let it call cmd.Wait. The process inherits the
+// thread's affinity.
 func (p *Process) Start() (err error) {
 	runtime.LockOSThread()
 	if err := closeOnExec(); err != nil && !p.policy.skips(Descriptors) {
 		return err
 	}
 	defer p.closeFD()
-	// With version 1, a process begins in the groups of the thread that starts it.
-	// A thread that moves itself does not have to wait for the whole machine.
+	// With version 1, a process starts in the groups of the thread that starts it. A
+	// thread that moves itself does not have to wait for the whole machine.
 	var entered []*group
 	defer func() {
 		for _, g := range entered {
-			if leave := writeSelf(filepath.Join(g.home, "tasks")); leave != nil {
+			if leave := writeFile(filepath.Join(g.home, "tasks"), "0"); leave != nil {
 				err = errors.Join(err, fmt.Errorf("confine: this thread cannot leave %s: %w", g.dir, leave))
 			}
 		}
@@ -262,7 +255,7 @@ func (p *Process) Start() (err error) {
 		if g.v2 {
 			continue
 		}
-		if err := writeSelf(filepath.Join(g.dir, "tasks")); err != nil {
+		if err := g.write("tasks", "0"); err != nil {
 			return fmt.Errorf("confine: entering %s: %w", g.dir, err)
 		}
 		entered = append(entered, g)
@@ -273,15 +266,6 @@ func (p *Process) Start() (err error) {
 	return nil
 }
 
-func writeSelf(file string) error {
-	f, err := os.OpenFile(file, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString("0")
-	return errors.Join(err, f.Close())
-}
-
 func (p *Process) closeFD() {
 	if attr := p.cmd.SysProcAttr; attr != nil && attr.UseCgroupFD {
 		unix.Close(attr.CgroupFD)
@@ -289,7 +273,7 @@ func (p *Process) closeFD() {
 	}
 }
 
-// UID is the user id that the process has of its own, or that of this process.
+// UID is the process's own user id, or that of this process.
 func (p *Process) UID() int {
 	if p.uid == nil {
 		return os.Geteuid()
@@ -297,23 +281,23 @@ func (p *Process) UID() int {
 	return p.uid.uid
 }
 
-// Entered takes what Enter has reported in the process, which it then is to be asked
-// for nothing more.
+// Entered stores the report that Enter has returned in the process. What the process
+// reports later must not be stored.
 func (p *Process) Entered(r Report) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.report = r
 }
 
-// Report is what was applied from outside and, once Entered has been told, in the
-// process itself.
+// Report returns the measures applied from outside and, after Entered, in the process
+// itself.
 func (p *Process) Report() Report {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return Report{slices.Clone(p.report.Outcomes)}
 }
 
-// Usage is what the groups have counted so far, or until Close.
+// Usage returns the counts so far, until Close.
 func (p *Process) Usage() Usage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -334,10 +318,10 @@ func (p *Process) count() error {
 	return errors.Join(errs...)
 }
 
-// SetMemory changes the limit of memory, for a process that was started before it
-// was known what for: that of its control group or, where there is none, its resource
-// limit, which can only become lower. It fails if there is neither, or if the process
-// uses more already. Report says it.
+// SetMemory changes the memory limit of a process that was started without an assignment: the
+// limit of its control group or, if there is none, its resource limit, which can only become
+// lower. It fails if there is neither, or if the process already uses more. The Report has
+// the new limit.
 func (p *Process) SetMemory(bytes int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -373,8 +357,8 @@ func (p *Process) SetMemory(bytes int64) error {
 	return nil
 }
 
-// Kill ends the process and all it has started, at once, and returns when they are
-// gone or zombies.
+// Kill kills the process and all it has started, and returns when they have ended or are
+// zombies.
 func (p *Process) Kill() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -398,8 +382,8 @@ func (p *Process) kill() error {
 	return errors.Join(errs...)
 }
 
-// Close ends what is left of the process, removes its groups and temporary files,
-// and frees its user id. It does not reap the process: cmd.Wait does.
+// Close kills what is left of the process, removes its groups and temporary files, and
+// releases its user id. It does not reap the process: cmd.Wait does.
 func (p *Process) Close() (Usage, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// Outcome is what became of a measure. Detail says how it was applied, or why not
-// and what would help.
+// Outcome is the result of a measure. Detail says how it was applied, or why not and what
+// would help.
 type Outcome struct {
 	Measure Measure
 	Applied bool
 	Detail  string
 }
 
-// Report is what became of each measure, in the order of Measures.
+// Report has the outcome of each measure, in the order in which they are declared.
 type Report struct{ Outcomes []Outcome }
 
-// Applied says whether a measure is in force.
+// Applied reports whether a measure is applied.
 func (r Report) Applied(m Measure) bool { return r.find(m).Applied }
 
 // Detail says how a measure was applied, or why not.
@@ -33,7 +33,7 @@ func (r Report) find(m Measure) Outcome {
 	return Outcome{Measure: m, Detail: "not in this report"}
 }
 
-// String is a line for people.
+// String returns the report in one line.
 func (r Report) String() string {
 	var in, out []string
 	for _, o := range r.Outcomes {
@@ -72,11 +72,10 @@ func (r Report) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// errNotWanted is the reason for measures that a policy is without or has no value
-// for.
-var errNotWanted = errors.New("the policy is without it")
+// errNotWanted is the reason for measures that a policy excludes or has no value for.
+var errNotWanted = errors.New("the policy excludes it")
 
-// note enters what became of a measure.
+// note enters the outcome of a measure.
 func (r *Report) note(m Measure, detail string, err error) {
 	o := Outcome{Measure: m, Applied: err == nil, Detail: detail}
 	if err != nil {
@@ -91,7 +90,7 @@ func (r *Report) note(m Measure, detail string, err error) {
 	r.Outcomes = append(r.Outcomes, o)
 }
 
-// apply tries a measure unless the policy is without it.
+// apply tries a measure unless the policy excludes it.
 func (r *Report) apply(p *Policy, m Measure, try func() (string, error)) {
 	if p.skips(m) {
 		r.note(m, "", errNotWanted)
@@ -101,8 +100,7 @@ func (r *Report) apply(p *Policy, m Measure, try func() (string, error)) {
 	r.note(m, detail, err)
 }
 
-// missing is an error about the measures among those given that the policy
-// requires and that were not applied.
+// missing is an error about measures that the policy requires and that were not applied.
 func (r Report) missing(p *Policy, among []Measure) error {
 	var errs []error
 	for _, m := range among {
@@ -120,3 +118,10 @@ func (r Report) missing(p *Policy, among []Measure) error {
 // ErrNotConfined is wrapped by errors about required measures that could not be
 // applied.
 var ErrNotConfined = errors.New("confine: not confined")
+
+// Usage is what a process's control groups have counted.
+type Usage struct {
+	OOMKills     int64 // processes killed because the group's memory was used up
+	PeakBytes    int64 // of memory; 0 if the kernel does not count it
+	TasksRefused int64 // threads and processes beyond the limit
+}

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filterSyscalls loads the filter on all threads. ownUser says whether the process has a
+// filterSyscalls loads the filter for all threads. ownUser says whether the process has a
 // user of its own.
 func filterSyscalls(p *Policy, ownUser bool) (string, error) {
 	allowed, refused := slices.Concat(p.Syscalls, allowedCalls, allowedHere), slices.Concat(refusedCalls, refusedHere)
@@ -28,7 +28,7 @@ func filterSyscalls(p *Policy, ownUser bool) (string, error) {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	// Of this thread; the filter brings it to the others.
+	// For this thread; the filter sets it for the others.
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return "", fmt.Errorf("PR_SET_NO_NEW_PRIVS: %w", err)
 	}

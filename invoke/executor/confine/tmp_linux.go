@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hidden are the folders that everybody can write to. The first gets a file system
-// of the process's own, the others an empty one.
+// hidden are the folders that everyone can write to. The first gets a file system of the
+// process's own, the others an empty one.
 var hidden = []string{"/tmp", "/var/tmp", "/dev/shm"}
 
-// mountTmp hides them in this process's mount namespace. Paths of the policy below
-// them stay where they are.
+// mountTmp hides them in this process's mount namespace. The policy's paths below them stay
+// visible.
 func mountTmp(p *Policy) error {
 	kept := map[string]int{}
 	defer func() {
@@ -38,7 +38,7 @@ func mountTmp(p *Policy) error {
 					unix.Close(old)
 				}
 				kept[path] = fd
-				// Landlock's right to write in /tmp reaches down to what is mounted there.
+				// Landlock's right to write in /tmp extends to mounts below it.
 				attr := &unix.MountAttr{Attr_set: attributes | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
 				if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, attr); err != nil {
 					return fmt.Errorf("%s: mount attributes: %w", path, err)
@@ -63,7 +63,7 @@ func mountTmp(p *Policy) error {
 
 func mountOver(p *Policy, dir string, kept map[string]int) error {
 	if resolved, err := filepath.EvalSymlinks(dir); err != nil || resolved != dir {
-		return nil // there is none, or it is another one's
+		return nil // it does not exist, or is a link
 	}
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	options := "mode=0700,nr_inodes=16384"
@@ -87,7 +87,7 @@ func mountOver(p *Policy, dir string, kept map[string]int) error {
 	return unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY|flags, options)
 }
 
-// place mounts what a descriptor stands for at a path.
+// place mounts a detached mount at a path.
 func place(fd int, path string) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {

@@ -11,19 +11,18 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 func isRoot() bool { return os.Geteuid() == 0 }
 
-// uidPool hands out user ids. Hosts of a machine share it: each id has a file,
-// whoever has the lock on it has the id, and a Host that is killed loses it.
+// uidPool hands out user ids. The Hosts of a machine share it: each id has a file, and the Host
+// that holds its lock has the id. A Host that is killed loses it.
 type uidPool struct {
 	folder       string
 	first, count int
-	next         int // where to look first, so that ids rest before they are used again
+	next         int // where to look first, so that an id is not reused soon
 }
 
 // uidLease is an id in use.
@@ -45,7 +44,7 @@ func newUIDPool(folder string, first, count int) (*uidPool, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
-	// Whoever else could write there could take all ids away.
+	// Another user who can write there could lock all ids.
 	info, err := os.Lstat(folder)
 	if err != nil {
 		return nil, err
@@ -56,7 +55,7 @@ func newUIDPool(folder string, first, count int) (*uidPool, error) {
 	return &uidPool{folder: folder, first: first, count: count}, nil
 }
 
-// take takes an id that nobody has.
+// take takes a free id.
 func (p *uidPool) take() (*uidLease, error) {
 	for range p.count {
 		uid := p.first + p.next
@@ -87,8 +86,7 @@ func (p *uidPool) tryTake(uid int) (*uidLease, error) {
 	return &uidLease{uid, f}, nil
 }
 
-// sweep ends processes that have an id of the pool's that nobody has taken: their
-// Host is gone.
+// sweep kills processes with an id of the pool that no Host holds: their Host is gone.
 func (p *uidPool) sweep() (ended int) {
 	eachProcess(func(pid, uid int) {
 		if p.endOrphan(pid, uid) {
@@ -98,7 +96,7 @@ func (p *uidPool) sweep() (ended int) {
 	return ended
 }
 
-// endOrphan ends a process if it has an id that nobody has taken.
+// endOrphan kills a process with an id of the pool that no Host holds.
 func (p *uidPool) endOrphan(pid, uid int) bool {
 	if uid < p.first || uid >= p.first+p.count {
 		return false
@@ -108,7 +106,7 @@ func (p *uidPool) endOrphan(pid, uid int) bool {
 		return false
 	}
 	defer l.release()
-	// Again, now that nobody can have started it on purpose.
+	// Again, since no Host can start one with the id now.
 	if !killIf(pid, func() bool { return ownerOf(pid) == uid && !exiting(pid) }) {
 		return false
 	}
@@ -116,10 +114,10 @@ func (p *uidPool) endOrphan(pid, uid int) bool {
 	return true
 }
 
-// killAll ends all processes of a uid that is held, and returns when they are gone or
+// killAll kills all processes of the leased uid, and returns when they have ended or are
 // zombies.
 func (l *uidLease) killAll() {
-	for end, wait := time.Now().Add(killTimeout), 100*time.Microsecond; time.Now().Before(end); wait = min(2*wait, 10*time.Millisecond) {
+	retry(func() bool {
 		found := false
 		eachProcess(func(pid, uid int) {
 			if uid == l.uid {
@@ -127,22 +125,19 @@ func (l *uidLease) killAll() {
 				killIf(pid, func() bool { return ownerOf(pid) == uid })
 			}
 		})
-		if !found {
-			return
-		}
-		time.Sleep(wait)
-	}
+		return !found
+	})
 }
 
-// killIf ends a process if a look at its id says so. Ids are used again: it is ended
-// by a handle that was taken before the look.
-func killIf(pid int, look func() bool) bool {
+// killIf kills a process if check returns true. Process ids are reused: it takes a handle
+// before the check, and kills by that.
+func killIf(pid int, check func() bool) bool {
 	p, err := os.FindProcess(pid)
 	if err != nil {
 		return false
 	}
 	defer p.Release()
-	return look() && p.Kill() == nil
+	return check() && p.Kill() == nil
 }
 
 func eachProcess(f func(pid, uid int)) {
@@ -154,21 +149,17 @@ func eachProcess(f func(pid, uid int)) {
 	}
 }
 
-// ownerOf is the real user id of a process, not a zombie, or -1.
+// ownerOf is the real user id of a process; -1 if it has ended or is a zombie.
 func ownerOf(pid int) int {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
-	if err != nil {
+	status := procStatus(pid)
+	if state := status["State"]; len(state) == 0 || state[0] == "Z" || state[0] == "X" {
 		return -1
 	}
-	uid, state := statusOf(string(text))
-	if state == "Z" || state == "X" {
-		return -1
-	}
-	return uid
+	return int(number(status["Uid"]))
 }
 
-// exiting says whether a process is on its way to be a zombie. Its Host may have given
-// its user id back already.
+// exiting reports whether a process is about to be a zombie. Its Host may have released its
+// user id already.
 func exiting(pid int) bool {
 	text, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	const flags, pfExiting = 7, 0x4 // after the name, which may have spaces

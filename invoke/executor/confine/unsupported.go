@@ -4,7 +4,6 @@ package confine
 
 import (
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -15,25 +14,11 @@ func isRoot() bool { return false }
 
 var errSystem = fmt.Errorf("%w on %s/%s: it needs Linux on amd64 or arm64", ErrNotSupported, runtime.GOOS, runtime.GOARCH)
 
-// HostConfig describes a Host.
-type HostConfig struct {
-	Cgroup         string
-	FirstUID, UIDs int
-	LockFolder     string
-	Logger         *slog.Logger
-}
-
 // Host prepares processes; there is none on this system.
 type Host struct{}
 
 // Process is a process of a Host.
 type Process struct{}
-
-// Usage is what a process came to.
-type Usage struct {
-	OOMKills, PeakBytes int64
-	TasksRefused        int64
-}
 
 // NewHost fails on this system.
 func NewHost(HostConfig) (*Host, error) { return nil, errSystem }

@@ -14,7 +14,7 @@ import (
 )
 
 // A call allocates nothing.
-func TestAllocs(t *testing.T) { // AllocsPerRun does not go with parallel tests
+func TestAllocs(t *testing.T) { // AllocsPerRun cannot run in parallel tests
 	echo := function(t, open(t, build(t, "functions.c"), native.Config{}), "echo")
 	in, out := mapped(t, 64), mapped(t, 64)
 	ctx := t.Context()
@@ -28,7 +28,7 @@ func TestAllocs(t *testing.T) { // AllocsPerRun does not go with parallel tests
 	require.Zero(t, allocs)
 }
 
-// BenchmarkCall is a call beside one of a Go function that does the same.
+// BenchmarkCall is a call, and one of a Go function that does the same.
 func BenchmarkCall(b *testing.B) {
 	path := build(b, "functions.c", "-O2")
 	m, direct := open(b, path, native.Config{}), open(b, path, native.Config{DirectBytes: 1})

@@ -16,8 +16,7 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/runtime/native"
 )
 
-// The sources of the shared objects, so that the test program can build them
-// wherever it runs.
+// The sources of the shared objects, so that the test program can build them anywhere.
 //
 //go:embed testdata
 var sources embed.FS
@@ -41,7 +40,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// compiler finds one that the test needs, and that has to be there in CI.
+// compiler finds a compiler. Without one it skips the test, or fails it in CI.
 func compiler(t testing.TB, names ...string) string {
 	t.Helper()
 	for _, name := range names {
@@ -56,7 +55,7 @@ func compiler(t testing.TB, names ...string) string {
 	return ""
 }
 
-// objects are those built so far, by their command lines.
+// objects are the objects built so far, by their command lines.
 var objects struct {
 	sync.Mutex
 	paths map[string]string

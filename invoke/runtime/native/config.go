@@ -6,22 +6,22 @@ import (
 	"sync/atomic"
 )
 
-// Config is how the functions of a module run. The zero value means the defaults.
+// Config configures a module. The zero value means the defaults.
 type Config struct {
-	// StackBytes is the stack of a call; 0 means 8 MiB. It takes memory as far as
-	// it was used once.
+	// StackBytes is the stack of a call; 0 means 8 MiB. It takes memory only as far as it
+	// was ever used.
 	StackBytes int
-	// ResultBytes is how long results can get before writing them is a crash; 0 means
-	// 1 MiB. More is allowed to a call whose output has room for more. It takes
-	// memory as far as it was used once.
+	// ResultBytes is the largest result that a function can write without a crash; 0 means
+	// 1 MiB. A call whose output is larger has room for that. It takes memory only as far
+	// as it was ever used.
 	ResultBytes int
-	// DirectBytes is the length from which on outputs are handed to functions
-	// themselves, without a copy of the result and without a guard: what a function
-	// writes behind the end of such an output is destroyed. 0 means never.
+	// DirectBytes is the length from which on a function gets the output itself, without a
+	// copy of the result and without a guard: a function that writes past the end
+	// overwrites other memory. 0 means never.
 	DirectBytes int
-	// Overrun, if set, is told when the process is about to end because a function
-	// went past the memory for its result: how long the output of its call was. It
-	// must lie outside the Go heap, and outlive the module.
+	// Overrun, if set, gets the length of the call's output when a function writes past the
+	// memory for its result, which ends the process. It must lie outside the Go heap, and
+	// outlive the module.
 	Overrun *atomic.Uint64
 }
 
@@ -33,7 +33,7 @@ const (
 	maxResultBytes     = 1<<32 - 1 // what a function can return
 )
 
-// withDefaults fills in what was not chosen and checks the rest.
+// withDefaults sets the defaults and checks the rest.
 func (c Config) withDefaults() (Config, error) {
 	if c.StackBytes == 0 {
 		c.StackBytes = defaultStackBytes
@@ -50,7 +50,7 @@ func (c Config) withDefaults() (Config, error) {
 	case c.ResultBytes < 1 || c.ResultBytes > maxResultBytes:
 		return c, fmt.Errorf("native: results of up to %d bytes; 1 to %d are possible", c.ResultBytes, maxResultBytes)
 	case c.DirectBytes < 0:
-		return c, fmt.Errorf("native: outputs are handed over from %d bytes on; 0 means never", c.DirectBytes)
+		return c, fmt.Errorf("native: outputs are passed directly from %d bytes on; 0 means never", c.DirectBytes)
 	}
 	return c, nil
 }

@@ -5,13 +5,16 @@ package native_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,11 +23,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/internal/effort"
+	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/runtime/native"
 )
 
-// What a child does: functions of an object to call in turn, or "close", or "panic".
+// What a child does: functions of an object to call in sequence, or the steps of child.
 const (
 	childObject = "RFAAS_NATIVE_TEST_OBJECT"
 	childSteps  = "RFAAS_NATIVE_TEST_STEPS"
@@ -32,9 +36,9 @@ const (
 	childOverrun = "RFAAS_NATIVE_TEST_OVERRUN"
 )
 
-// child is the program that crashes. It says what it got to.
+// child is the program that crashes. It prints how far it got.
 func child() {
-	// A core dump of a test is of no use to anybody.
+	// No core dump.
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	m, err := native.Open(os.Getenv(childObject), native.Config{Overrun: overrunWord(os.Getenv(childOverrun))})
 	if err != nil {
@@ -68,7 +72,7 @@ func child() {
 			signal.Notify(make(chan os.Signal, 1), syscall.SIGSEGV, syscall.SIGABRT)
 			continue
 		case "forever":
-			select {} // another thread ends this
+			select {} // another thread ends the process
 		}
 		f, err := m.Function(step)
 		if err != nil {
@@ -81,7 +85,7 @@ func child() {
 	os.Exit(103)
 }
 
-// faults makes a fault in Go code, and returns what Go made of it.
+// faults makes a fault in Go code, and returns the message of its panic.
 func faults() (what string) {
 	defer func() {
 		what = strings.TrimPrefix(fmt.Sprint(recover()), "runtime error: ")
@@ -90,7 +94,7 @@ func faults() (what string) {
 	return fmt.Sprint(p[7])
 }
 
-// A crash ends the process by its signal, in no time, and without a report of Go's.
+// A crash ends the process by its signal, at once, and without a report of Go's.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	crashes, throws := build(t, "crashes.c"), build(t, "throws.cpp")
@@ -126,7 +130,7 @@ func TestCrash(t *testing.T) {
 		"thread_overflow": {signal: syscall.SIGSEGV},
 		"thread_abort":    {signal: syscall.SIGABRT},
 		"leave":           {signal: syscall.SIGABRT, stderr: "native: a function ended the thread that called it (pthread_exit)\n"},
-		// Go hands signals on to who asked for them, and the fault would be back at once.
+		// Go would deliver the signal to signal.Notify, and the fault would repeat.
 		"thread_null, asked for":  {steps: "notify thread_null", signal: syscall.SIGSEGV},
 		"thread_abort, asked for": {steps: "notify thread_abort", signal: syscall.SIGABRT},
 		"thread outside of a call": {steps: "thread_left thread_go forever", signal: syscall.SIGSEGV,
@@ -159,7 +163,7 @@ func TestCrash(t *testing.T) {
 				require.Empty(t, stdout)
 			} else if name != "thread outside of a call" {
 				require.Equal(t, c.stdout, stdout)
-			} else { // which may end before it has said everything
+			} else { // it may end before it has printed everything
 				require.True(t, strings.HasPrefix(c.stdout, stdout), stdout)
 			}
 			if c.stderr == "" {
@@ -171,7 +175,7 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// A crash of Go's own stays one, with its report.
+// A crash of Go code is Go's, with its report.
 func TestCrashOfGo(t *testing.T) {
 	t.Parallel()
 	_, stderr, status := run(t, build(t, "functions.c"), "noop panic")
@@ -232,4 +236,44 @@ func TestFaultsOfGo(t *testing.T) {
 	defer func() { require.NoError(t, unix.Munmap(hole)) }()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	require.Panics(t, func() { hole[1] = 1 })
+}
+
+// overrunWord maps the first word of a file; it is nil for no path.
+func overrunWord(path string) *atomic.Uint64 {
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	mem, err := unix.Mmap(int(f.Fd()), 0, 8, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		panic(err)
+	}
+	return pages.Word(mem)
+}
+
+// Config.Overrun tells a function that writes past the memory for its result from one that
+// crashes elsewhere, by the length of its output.
+func TestOverrun(t *testing.T) {
+	t.Parallel()
+	crashes := build(t, "crashes.c")
+	const out = 64 // the output of the child's calls
+	for steps, want := range map[string]uint64{
+		"write_on": out, "write_behind": out, "write_far": out,
+		"write_before": 0, "null_read": 0, "overflow": 0, "give_up": 0, "thread_null": 0,
+	} {
+		t.Run(steps, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "word")
+			require.NoError(t, os.WriteFile(path, make([]byte, 8), 0o600))
+			_, stderr, status := run(t, crashes, steps, childOverrun+"="+path)
+			require.True(t, status.Signaled(), stderr)
+			word, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.Equal(t, want, binary.NativeEndian.Uint64(word))
+		})
+	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // A function in C becomes a shared object, and is called. Usually a worker calls it: it has
-// the type of those that are registered there.
+// the type that a worker registers.
 func Example() {
 	const source = `
 		#include <stdint.h>

@@ -9,11 +9,10 @@ import (
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
-// ErrNotSupported is returned by everything in a build that has no native
-// functions.
+// ErrNotSupported is returned by all functions of a build without native functions.
 var ErrNotSupported = errors.New("native functions are not supported: this build has no cgo (build for Linux on amd64 or arm64 with CGO_ENABLED=1 and a C compiler)")
 
-// Module cannot be made; its methods exist so that users compile.
+// Module cannot be made; its methods exist so that programs compile.
 type Module struct{}
 
 // Open returns ErrNotSupported.

@@ -28,20 +28,18 @@ import (
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
-// ErrNotSupported is wrapped by what Open returns in a build that has no native
-// functions.
+// ErrNotSupported is wrapped by the errors of Open in a build without native functions.
 var ErrNotSupported = errors.New("native functions are not supported")
 
-// Module is a shared object that was loaded. It runs one call at a time: a call
-// made during another one is refused with an error that wraps [invoke.ErrBusy].
-// Opening a file twice loads it once, so the two modules share global variables.
-// Apart from that modules are independent of each other.
+// Module is a loaded shared object. It runs one call at a time: a call during another one
+// is refused with an error that wraps [invoke.ErrBusy]. Opening a file twice loads it once,
+// so the two modules share global variables. Otherwise modules are independent.
 type Module struct {
 	state  atomic.Uint32
 	object *C.struct_native_object
 	name   string   // for errors
-	path   string   // as the loader has it
-	file   *os.File // the object; open as long as its path must name nothing else
+	path   string   // for the loader
+	file   *os.File // the object; stays open, so that its path names nothing else
 }
 
 // The states of a module.
@@ -51,7 +49,7 @@ const (
 	closed
 )
 
-// install hangs this package's signal handlers in front of Go's.
+// install puts this package's signal handlers before Go's.
 var install = sync.OnceValue(func() error {
 	if errno := syscall.Errno(C.native_install()); errno != 0 {
 		return fmt.Errorf("native: installing signal handlers: %w", errno)
@@ -59,10 +57,10 @@ var install = sync.OnceValue(func() error {
 	return nil
 })
 
-// Open loads the shared object in a file, with the libraries it needs, and runs
-// its constructors. The file must not change while it is loaded.
+// Open loads the shared object in a file, with the libraries that it needs, and runs its
+// constructors. The file must not change during that.
 func Open(path string, config Config) (*Module, error) {
-	// The loader looks for a name without a slash elsewhere.
+	// The loader looks for a name without a slash in other folders.
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("native: %w", err)
@@ -74,12 +72,12 @@ func Open(path string, config Config) (*Module, error) {
 	return open(f, path, absolute, config)
 }
 
-// OpenFile is Open of a file that is open already, for reading: what is loaded is
-// this file, whatever has become of its name. f remains the caller's. It needs
-// /proc, and libraries beside the file ($ORIGIN) are not found.
+// OpenFile is Open for a file that is already open for reading: it loads this file, whatever
+// its name refers to. f remains the caller's. It needs /proc, and libraries beside the file
+// ($ORIGIN) are not found.
 func OpenFile(f *os.File, config Config) (*Module, error) {
-	// A descriptor of the module's own: the loader knows objects by their names,
-	// so this one must not be reused while the object is loaded.
+	// A descriptor of the module's own: the loader knows objects by their names, so its
+	// number must not be reused while the object is loaded.
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return nil, fmt.Errorf("native: %s: %w", f.Name(), err)
@@ -94,7 +92,7 @@ func OpenFile(f *os.File, config Config) (*Module, error) {
 	return open(os.NewFile(uintptr(fd), f.Name()), f.Name(), fmt.Sprintf("/proc/self/fd/%d", fd), config)
 }
 
-// open loads the object in f, which it takes over.
+// open loads the object in f, and takes f over.
 func open(f *os.File, name, path string, config Config) (*Module, error) {
 	m, err := load(f, name, path, config)
 	if err != nil {
@@ -130,10 +128,10 @@ func load(f *os.File, name, path string, config Config) (*Module, error) {
 	return &Module{object: object, name: name, path: path, file: f}, nil
 }
 
-// Function makes a function of the object callable, by its name as a symbol. It
-// must be one that the object itself defines. A call allocates nothing, ignores its
-// context, and hands the input over as it is aligned: slots of an invocation lie
-// on cache lines. An input of 4 GiB or more is answered with StatusTooLarge.
+// Function makes a function that the object itself defines callable, by the name of its
+// symbol. A call allocates nothing, ignores its context, and passes the input with its
+// alignment: slots of an invocation are aligned to cache lines. An input of 4 GiB or more is
+// answered with StatusTooLarge.
 func (m *Module) Function(entry string) (invoke.Function, error) {
 	if !m.state.CompareAndSwap(idle, running) {
 		return nil, m.unavailable()
@@ -173,7 +171,7 @@ func (m *Module) noMemory(capacity int, errno syscall.Errno) error {
 	return fmt.Errorf("native: %s: memory for results of %d bytes: %w: %w", m.name, capacity, errno, invoke.ErrBusy)
 }
 
-// unavailable is why a module that is not idle does nothing.
+// unavailable is the error of a module that is not idle.
 func (m *Module) unavailable() error {
 	if m.state.Load() == closed {
 		return fmt.Errorf("native: %s is closed", m.name)
@@ -181,9 +179,9 @@ func (m *Module) unavailable() error {
 	return fmt.Errorf("native: %s runs one call at a time: open it once for each worker: %w", m.name, invoke.ErrBusy)
 }
 
-// Close unloads the object, after its destructors ran, unless another module or
-// library uses it. Threads that it made must have ended. Close fails while a function
-// runs; a second Close does nothing.
+// Close unloads the object, after its destructors have run, unless another module or library
+// uses it. Threads that it created must have ended. Close fails while a function runs; a
+// second Close does nothing.
 func (m *Module) Close() error {
 	if !m.state.CompareAndSwap(idle, closed) {
 		if m.state.Load() == closed {
@@ -202,8 +200,8 @@ func (m *Module) Close() error {
 	return m.file.Close()
 }
 
-// kept are the files of objects that stayed loaded: the numbers of their
-// descriptors are names to the loader.
+// kept are the files of objects that stay loaded: the loader knows them by the numbers of
+// their descriptors.
 var kept struct {
 	sync.Mutex
 	files []*os.File

@@ -27,7 +27,7 @@ import (
 
 var _ rt.Module = (*native.Module)(nil)
 
-// onOneThread stays there for the length of the test.
+// onOneThread locks the test to its thread.
 func onOneThread(t *testing.T) {
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
@@ -54,11 +54,11 @@ func TestCall(t *testing.T) {
 		require.NoError(t, err, size)
 		require.Equal(t, size, n)
 		require.True(t, bytes.Equal(in, out[:n]), size)
-		require.Zero(t, out[size], "written behind the result")
+		require.Zero(t, out[size], "written past the result")
 	}
 }
 
-// A result that does not fit is told by its length, and nothing is written.
+// For a result that does not fit its length is returned, and nothing is written.
 func TestResultTooLarge(t *testing.T) {
 	t.Parallel()
 	fill := function(t, open(t, build(t, "functions.c"), native.Config{ResultBytes: 8192}), "fill")
@@ -71,7 +71,7 @@ func TestResultTooLarge(t *testing.T) {
 		require.Equal(t, int(c.returns), n)
 		require.Equal(t, strings.Repeat("-", 100), string(out))
 	}
-	// The buffer behind it is as long as it has to be, and its length is no copy's.
+	// The module's own memory has room for more than is returned, and only that is copied.
 	in, out := mapped(t, 8), mapped(t, 100)
 	binary.NativeEndian.PutUint32(in, 8192)
 	binary.NativeEndian.PutUint32(in[4:], 10)
@@ -80,7 +80,7 @@ func TestResultTooLarge(t *testing.T) {
 	require.Equal(t, "xxxxxxxxxx\x00", string(out[:n+1]))
 }
 
-// An output that is long enough is what the function gets.
+// From DirectBytes on, the function gets the output itself.
 func TestDirect(t *testing.T) {
 	t.Parallel()
 	where := function(t, open(t, build(t, "functions.c"), native.Config{DirectBytes: 64}), "where")
@@ -116,7 +116,7 @@ func TestResultIsAligned(t *testing.T) {
 	}
 }
 
-// Around results and stack lies memory that cannot be touched.
+// Inaccessible memory surrounds results and stack.
 func TestGuards(t *testing.T) {
 	t.Parallel()
 	out := make([]byte, 16)
@@ -156,7 +156,7 @@ type mapping struct {
 	access     string
 }
 
-// A thread may end after it has run functions.
+// A thread can end after it has run functions.
 func TestThreadEnds(t *testing.T) {
 	t.Parallel()
 	noop := function(t, open(t, build(t, "functions.c"), native.Config{}), "noop")
@@ -268,7 +268,7 @@ func TestClosed(t *testing.T) {
 	require.ErrorContains(t, err, "is closed")
 }
 
-// Modules of one file are one object, and those of copies are not.
+// Modules of one file share its variables, those of copies do not.
 func TestGlobalVariables(t *testing.T) {
 	t.Parallel()
 	path := copied(t, build(t, "functions.c"))
@@ -282,7 +282,7 @@ func TestGlobalVariables(t *testing.T) {
 	require.Equal(t, []uint32{1, 2, 1}, []uint32{calls(a), calls(b), calls(c)})
 }
 
-// copied is a copy of a file, and has no other name.
+// copied is a copy of a file under another name.
 func copied(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -306,8 +306,8 @@ func memory(t *testing.T, path string) *os.File {
 	return m
 }
 
-// A file that is open is what is loaded, even when the number of its descriptor
-// was that of another one before, which the loader may still have (nodelete).
+// OpenFile loads the open file, even if its descriptor's number was that of another object
+// before, which the loader may still have (nodelete).
 func TestOpenFile(t *testing.T) {
 	for _, flag := range []string{"-O1", "-Wl,-z,nodelete"} {
 		for i := range 3 {
@@ -352,14 +352,14 @@ func TestNothingIsLeft(t *testing.T) {
 	for range 500 {
 		cycle()
 	}
-	require.Less(t, count(t, "/proc/self/maps"), maps+100, "Go's heap may take some")
+	require.Less(t, count(t, "/proc/self/maps"), maps+100, "Go's heap may have grown")
 	require.LessOrEqual(t, count(t, "/proc/self/fd"), descriptors+2)
 	mappings, err := os.ReadFile("/proc/self/maps")
 	require.NoError(t, err)
 	require.NotContains(t, string(mappings), filepath.Base(path))
 }
 
-// count is how many lines a file has, or entries a folder.
+// count is the number of lines of a file, or entries of a folder.
 func count(t *testing.T, path string) int {
 	t.Helper()
 	if entries, err := os.ReadDir(path); err == nil {
@@ -389,7 +389,7 @@ func TestNoSuchFunction(t *testing.T) {
 	require.ErrorContains(t, err, "it has none at all")
 }
 
-// bare is an object without its section headers.
+// bare is an object without section headers.
 func bare(object []byte) []byte {
 	object = bytes.Clone(object)
 	copy(object[40:48], make([]byte, 8)) // e_shoff
@@ -397,7 +397,7 @@ func bare(object []byte) []byte {
 	return object
 }
 
-// An object without section headers can be loaded nonetheless.
+// An object without section headers can be loaded.
 func TestNoSections(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile(build(t, "functions.c"))

@@ -12,12 +12,9 @@ import (
 	"github.com/rfaas-go/rfaas/internal/elffile"
 )
 
-// machines are the processors by Go's names.
-var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
-
-// check says what is wrong with a file that cannot be a shared object for this
-// machine. The loader calls some of these "No such file or directory", and crashes
-// for a file that was cut off.
+// check returns an error for a file that cannot be a shared object for this machine. The
+// loader reports some of these as "No such file or directory", and crashes on a file that
+// was cut off.
 func check(f io.ReaderAt, size int64) error {
 	var head [20]byte // as far as the machine; the same in both classes
 	if _, err := f.ReadAt(head[:], 0); err != nil && !errors.Is(err, io.EOF) {
@@ -31,7 +28,7 @@ func check(f io.ReaderAt, size int64) error {
 	if data == elf.ELFDATA2MSB {
 		kind, machine = elf.Type(uint16(head[17])|uint16(head[16])<<8), elf.Machine(uint16(head[19])|uint16(head[18])<<8)
 	}
-	switch want := machines[runtime.GOARCH]; {
+	switch want := elffile.Machines[runtime.GOARCH]; {
 	case machine != want || class != elf.ELFCLASS64 || data != elf.ELFDATA2LSB:
 		return fmt.Errorf("built for another machine (%v, %v, %v), this one is %v; build it for %s", machine, class, data, want, runtime.GOARCH)
 	case kind != elf.ET_DYN:
@@ -49,8 +46,8 @@ func check(f io.ReaderAt, size int64) error {
 	return nil
 }
 
-// entries are the functions that an object defines for others, sorted. known is
-// false if the file does not tell, for lack of section headers.
+// entries are the functions that an object exports, sorted. known is false if the file has
+// no section headers.
 func entries(f io.ReaderAt) (names []string, known bool) {
 	file, err := elffile.Open(f)
 	if err != nil {
@@ -60,10 +57,8 @@ func entries(f io.ReaderAt) (names []string, known bool) {
 	if err != nil {
 		return nil, false
 	}
-	const indirect = elf.STT_LOOS // STT_GNU_IFUNC: a function chosen when it is loaded
 	for _, s := range symbols {
-		kind, bind := elf.ST_TYPE(s.Info), elf.ST_BIND(s.Info)
-		if (kind == elf.STT_FUNC || kind == indirect) && (bind == elf.STB_GLOBAL || bind == elf.STB_WEAK) && s.Section != elf.SHN_UNDEF {
+		if elffile.Exports(s) {
 			names = append(names, s.Name)
 		}
 	}
@@ -71,7 +66,7 @@ func entries(f io.ReaderAt) (names []string, known bool) {
 	return slices.Compact(names), true
 }
 
-// advice says what to do about what the loader said.
+// advice says what to do about an error of the loader.
 func advice(loader string) string {
 	switch {
 	case strings.Contains(loader, "Cannot allocate memory"):
@@ -90,7 +85,7 @@ func advice(loader string) string {
 	return "`ldd -r` says more about it"
 }
 
-// noEntry is the error about a function that is not there.
+// noEntry is the error about a missing function.
 func noEntry(object, entry string, names []string, known bool) error {
 	const most = 16 // names shown
 	s := fmt.Sprintf("native: %s has no function %q", object, entry)

@@ -8,8 +8,8 @@
 #include "shim_float.h"
 #include "shim_object.h"
 
-// native_on_stack calls f(args, size, res) on the stack whose top is given. The
-// frame pointer finds the way back, for the unwinder as well.
+// native_on_stack calls f(args, size, res) on the stack whose top is given. The frame
+// pointer restores the stack, for the unwinder as well.
 uint32_t native_on_stack(void *args, uint32_t size, void *res, native_function f, uint8_t *top);
 
 #if defined(__x86_64__)
@@ -57,7 +57,7 @@ __asm__(".text\n"
 	".size native_on_stack, . - native_on_stack\n");
 #endif
 
-// grow makes room for results of the capacity.
+// grow makes the memory for results as large as the capacity.
 static int grow(struct native_object *o, size_t capacity)
 {
 	struct area larger;

@@ -3,9 +3,9 @@
 // How a crash of native code ends the process.
 //
 // Go answers a fault outside of Go code with a report on every goroutine and exit
-// status 2. Here it is the signal itself that ends the process, at once, so that
-// whoever waits for the process learns which one it was. Go turns faults of its
-// own code into panics; those go on to its handlers.
+// status 2. Here the signal itself ends the process, at once, so that its parent sees
+// which one it was. Go turns faults of its own code into panics; those are passed to its
+// handlers.
 
 #define _GNU_SOURCE // gettid, REG_*
 
@@ -43,22 +43,22 @@ static void die(int sig)
 	sigaddset(&set, sig);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), sig);
-	_exit(128 + sig); // as a shell has it: only if the call above is forbidden
+	_exit(128 + sig); // as a shell does; only if the call above is forbidden
 }
 
-// A thread without an alternate signal stack is none of Go's: native code made it.
+// A thread without an alternate signal stack was created by native code, not by Go.
 static int is_native(const ucontext_t *context)
 {
 	return native_thread == NATIVE_INSIDE || context->uc_stack.ss_size == 0 || (context->uc_stack.ss_flags & SS_DISABLE);
 }
 
-// note_overrun leaves word of a function that went past the memory for its result.
+// note_overrun records that a function wrote past the memory for its result.
 static void note_overrun(int sig, const siginfo_t *info)
 {
 	const struct native_object *o = native_running;
 	const uint8_t *at = info->si_addr;
 
-	if (sig != SIGSEGV || info->si_code <= 0 || !o || !o->overrun) // a code of 0 or less: somebody sent it
+	if (sig != SIGSEGV || info->si_code <= 0 || !o || !o->overrun) // with a code of 0 or less, a process sent it
 		return;
 	if (at >= area_end(&o->result) && at < area_end(&o->result) + GUARD_BYTES)
 		__atomic_store_n(o->overrun, o->capacity, __ATOMIC_RELEASE);
@@ -78,7 +78,7 @@ static void on_crash(int sig, siginfo_t *info, void *context)
 		go->sa_handler(sig);
 }
 
-// A thread that ends inside a call leaves a goroutine that nothing ever wakes.
+// A thread that ends inside a call leaves a goroutine that is never woken.
 static void on_thread_end(void *unused)
 {
 	static const char said[] = "native: a function ended the thread that called it (pthread_exit)\n";
@@ -87,7 +87,7 @@ static void on_thread_end(void *unused)
 	if (native_thread != NATIVE_INSIDE)
 		return;
 	if (write(STDERR_FILENO, said, sizeof said - 1) < 0) {
-		// Nobody reads it; the signal says enough.
+		// It cannot be written; the signal is enough.
 	}
 	die(SIGABRT);
 }
@@ -104,7 +104,7 @@ int native_install(void)
 
 		if (sigaction(sig, NULL, &previous[sig]))
 			return errno;
-		ours = previous[sig]; // its mask, and whatever else Go wants
+		ours = previous[sig]; // with its mask, and Go's other flags
 		ours.sa_sigaction = on_crash;
 		ours.sa_flags |= SA_SIGINFO | SA_ONSTACK;
 		if (sigaction(sig, &ours, NULL))

@@ -8,7 +8,7 @@ enum native_thread {
 	NATIVE_INSIDE,
 };
 
-// Reached without a call, which could allocate.
+// Accessed without a call, which could allocate.
 extern __thread volatile int native_thread __attribute__((tls_model("initial-exec")));
 
 // native_running is the object whose function the thread runs, or NULL.
@@ -17,7 +17,7 @@ extern __thread struct native_object *volatile native_running __attribute__((tls
 
 void native_first_enter(void);
 
-// native_enter and native_leave enclose whatever runs code of an object on the
+// native_enter and native_leave enclose everything that runs code of an object on the
 // calling thread.
 static inline void native_enter(void)
 {

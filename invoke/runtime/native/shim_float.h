@@ -1,5 +1,5 @@
-// The modes of floating-point arithmetic, which belong to the thread and thus to
-// whatever Go code it runs next. The exceptions' status is not among them.
+// The modes of floating-point arithmetic. They belong to the thread, and so to the Go code
+// that it runs next. The exceptions' status is not among them.
 #ifndef NATIVE_SHIM_FLOAT_H
 #define NATIVE_SHIM_FLOAT_H
 

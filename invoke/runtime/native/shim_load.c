@@ -32,7 +32,7 @@ int area_map(struct area *a, size_t bytes)
 		munmap(base, bytes + 2 * GUARD_BYTES);
 		return error;
 	}
-	// A huge page of which a few bytes are used is memory lost to the tenant's limit.
+	// A huge page counts to the tenant's limit in full, even if a few bytes are used.
 	madvise(base + GUARD_BYTES, bytes, MADV_NOHUGEPAGE);
 	*a = (struct area){base, bytes};
 	return 0;

@@ -1,16 +1,16 @@
-// Memory with guards around it, and the object that has some.
+// Memory with guards around it, and the object that has such memory.
 #ifndef NATIVE_SHIM_OBJECT_H
 #define NATIVE_SHIM_OBJECT_H
 
 #include "shim.h"
 
-// Memory between two stretches that cannot be touched.
+// Memory between two inaccessible areas.
 struct area {
 	uint8_t *base; // of the mapping, guards included
 	size_t bytes;  // usable
 };
 
-// A frame or an index this large steps over no guard. It costs address space only.
+// A frame or an index can be this large without passing the guard. It takes address space only.
 #define GUARD_BYTES ((size_t)64 << 20)
 
 int area_map(struct area *a, size_t bytes); // 0 or an errno
@@ -24,8 +24,8 @@ struct native_object {
 	struct area stack;
 	struct area result;
 	uint64_t direct_bytes;
-	uint64_t capacity; // of the output of the call that runs
-	uint64_t *overrun; // gets that if the call crashes behind it
+	uint64_t capacity; // of the output of the running call
+	uint64_t *overrun; // gets the capacity if the call crashes past its result
 };
 
 #endif

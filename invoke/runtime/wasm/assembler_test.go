@@ -68,7 +68,7 @@ var (
 		"memory.copy": {0xfc, 10, 0, 0}, "get heap": {0x23, 0}, "set heap": {0x24, 0},
 		"get count": {0x23, 1}, "set count": {0x24, 1}, "and": {0x71}, "shr_u": {0x76}, "br_if 0": {0x0d, 0},
 	}
-	// alloc gives out what is behind the data, and grows the memory for it.
+	// alloc allocates from the heap after the data, and grows the memory for it.
 	alloc = cat(
 		op["get heap"], get(0), op["add"], op["memory.size"], i32(16), []byte{0x74}, op["gt_u"],
 		op["if"], get(0), i32(65535), op["add"], i32(16), op["shr_u"], op["memory.grow"], i32(0), []byte{0x48},
@@ -76,7 +76,7 @@ var (
 		op["get heap"], op["get heap"], get(0), op["add"], op["set heap"])
 	echo = cat(get(1), get(3), op["gt_u"], op["if"], get(1), op["return"], op["end"],
 		get(2), get(0), get(1), op["memory.copy"], get(1))
-	// number stores what is on the stack as the result. It is used as storing(code).
+	// storing stores the value of some code as the result.
 	storing = func(value []byte) []byte { return cat(get(2), value, op["store"], i32(4)) }
 )
 

@@ -23,25 +23,22 @@ import (
 	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
-// What compiled code depends on besides the module: it is in the names of the
-// cache's folders. wazero does not always know its own version (it does not in
-// tests).
+// What compiled code depends on besides the module; the names of the cache's folders include
+// it. wazero does not always know its own version (it does not in tests).
 const (
 	engineVersion  = "wazero v1.12.0"
-	rewriteVersion = "checks 1" // to be changed whenever instrument makes something else
+	rewriteVersion = "checks 1" // to be changed with any change of instrument's output
 )
 
-// A module's entry in the cache is a folder, which is made elsewhere, renamed when
-// it is whole, and never changed: several processes may use it, and make it, at
-// once. It has
+// A module's entry in the cache is a folder. It is made elsewhere, renamed when it is
+// complete, and never changed: several processes may use it, and make it, at once. It has
 //
-//   - outline.wasm, the instrumented module with function bodies that only trap.
-//     wazero decodes and validates a module each time, also when it has the machine
-//     code; with the outline there is little of that to do, and nothing to be
-//     instrumented.
-//   - the file with the machine code of the whole module, under the name by which
+//   - outline.wasm, the instrumented module with function bodies that only trap. wazero
+//     decodes and validates a module each time, even if it has the machine code; the
+//     outline makes that short, and needs no instrumentation.
+//   - the file with the machine code of the complete module, under the name by which
 //     wazero finds the outline's.
-//   - sums, checksums of both. wazero only has one of a part of its file: a wrong
+//   - sums, checksums of both. wazero itself checks only a part of its file: a wrong
 //     length or offset in the rest would crash the process.
 const (
 	outlineFile = "outline.wasm"
@@ -61,10 +58,10 @@ func cacheEntryOf(root string, code []byte) *cacheEntry {
 	return &cacheEntry{root, filepath.Join(root, hex.EncodeToString(h.Sum(nil)))}
 }
 
-// errNotThere means that there is no such entry.
+// errNotThere means that the cache has no such entry.
 var errNotThere = errors.New("not in the cache")
 
-// load compiles the module from the cache and reports whether it is there.
+// load compiles the module from the cache and reports whether it could.
 func (e *cacheEntry) load(ctx context.Context, m *Module) bool {
 	files, err := e.verified()
 	var outline []byte
@@ -84,7 +81,7 @@ func (e *cacheEntry) load(ctx context.Context, m *Module) bool {
 	return false
 }
 
-// verified are the files of an entry that is whole.
+// verified returns the files of an entry if they are complete.
 func (e *cacheEntry) verified() (entryFiles, error) {
 	sums, err := os.ReadFile(filepath.Join(e.dir, sumsFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -92,23 +89,26 @@ func (e *cacheEntry) verified() (entryFiles, error) {
 			return nil, errNotThere
 		}
 	}
-	files, err := e.files(err)
+	if err != nil {
+		return nil, err
+	}
+	files, err := e.files()
 	if err != nil {
 		return nil, err
 	}
 	return files, files.check(string(sums))
 }
 
-// remove removes an entry that cannot be used.
+// remove removes an unusable entry.
 func (e *cacheEntry) remove(reason error) {
-	slog.Warn("compiled WebAssembly code in the cache cannot be used; it is made anew", "folder", e.dir, "error", reason)
+	slog.Warn("compiled WebAssembly code in the cache cannot be used; it is compiled again", "folder", e.dir, "error", reason)
 	if err := os.RemoveAll(e.dir); err != nil {
 		slog.Warn("compiled WebAssembly code in the cache cannot be removed", "folder", e.dir, "error", err)
 	}
 }
 
-// compile has wazero compile the outline, for which it finds the code of the whole
-// module. Whether it did is seen from the folder: otherwise it writes there.
+// compile compiles the outline with wazero, which finds the machine code of the complete
+// module for it. If it did not, it wrote to the folder.
 func (e *cacheEntry) compile(ctx context.Context, m *Module, outline []byte, before entryFiles) (err error) {
 	if m.cache, err = wazero.NewCompilationCacheWithDir(e.dir); err != nil {
 		return err
@@ -119,7 +119,7 @@ func (e *cacheEntry) compile(ctx context.Context, m *Module, outline []byte, bef
 	if m.compiled, err = m.runtime.CompileModule(ctx, outline); err != nil {
 		return err
 	}
-	after, err := e.files(nil)
+	after, err := e.files()
 	if err != nil {
 		return err
 	}
@@ -131,14 +131,11 @@ func (e *cacheEntry) compile(ctx context.Context, m *Module, outline []byte, bef
 	return nil
 }
 
-// entryFiles are the files of an entry, by their names within it, without the sums.
+// entryFiles are the files of an entry, by their paths, without the sums.
 type entryFiles map[string]fs.FileInfo
 
-// files lists them, unless there was an error before.
-func (e *cacheEntry) files(err error) (entryFiles, error) {
-	if err != nil {
-		return nil, err
-	}
+// files lists them.
+func (e *cacheEntry) files() (entryFiles, error) {
 	found := entryFiles{}
 	return found, fs.WalkDir(os.DirFS(e.dir), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || name == sumsFile {
@@ -149,11 +146,11 @@ func (e *cacheEntry) files(err error) (entryFiles, error) {
 	})
 }
 
-// sums are the checksums, one line for each file.
+// sums are the checksums, one line per file.
 func (f entryFiles) sums() (string, error) {
 	var b strings.Builder
 	for _, path := range slices.Sorted(maps.Keys(f)) {
-		h := crc32.New(castagnoli) // against damage; who can write here needs no wrong checksum
+		h := crc32.New(castagnoli) // against damage; who can write here needs no false checksum
 		file, err := os.Open(path)
 		if err != nil {
 			return "", err
@@ -170,18 +167,18 @@ func (f entryFiles) sums() (string, error) {
 func (f entryFiles) check(want string) error {
 	got, err := f.sums()
 	if err == nil && got != want {
-		err = errors.New("it is damaged, or only a part")
+		err = errors.New("it is damaged or incomplete")
 	}
 	return err
 }
 
-// newEntry is an entry that is being made.
+// newEntry is an entry that is being made, in a folder of its own.
 type newEntry struct {
 	*cacheEntry
-	folder string // of its own
+	folder string
 }
 
-// begin prepares a folder to make the entry in.
+// begin creates a folder to make the entry in.
 func (e *cacheEntry) begin() (*newEntry, error) {
 	if err := os.MkdirAll(e.root, 0o700); err != nil {
 		return nil, err
@@ -194,13 +191,13 @@ func (e *cacheEntry) begin() (*newEntry, error) {
 	return &newEntry{e, folder}, nil
 }
 
-// whole is the folder where wazero keeps the code of the whole module.
+// whole is the folder where wazero stores the code of the complete module.
 func (n *newEntry) whole() string { return filepath.Join(n.folder, "whole") }
 
-// abandoned is how old a folder is that nobody makes an entry in any more.
+// abandoned is the age from which on an unfinished folder counts as left by a killed process.
 const abandoned = time.Hour
 
-// tidy removes what processes left that were killed.
+// tidy removes what killed processes have left.
 func (e *cacheEntry) tidy() {
 	left, _ := filepath.Glob(filepath.Join(e.root, "new.*")) // the pattern is valid
 	for _, dir := range left {
@@ -210,7 +207,7 @@ func (e *cacheEntry) tidy() {
 	}
 }
 
-// finish makes an entry of what wazero has compiled of this module. Without it the
+// finish makes an entry of what wazero has compiled for this module. If that fails, the
 // module is compiled again next time.
 func (n *newEntry) finish(ctx context.Context, m *Module, instrumented []byte) {
 	entry, err := n.fill(ctx, m.config, instrumented)
@@ -223,7 +220,7 @@ func (n *newEntry) finish(ctx context.Context, m *Module, instrumented []byte) {
 	n.discard()
 }
 
-// rename makes a folder the entry, unless another process was faster.
+// rename makes a folder the entry, unless another process was first.
 func (n *newEntry) rename(dir string) error {
 	if err := os.Rename(dir, n.dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
@@ -231,7 +228,7 @@ func (n *newEntry) rename(dir string) error {
 	return nil
 }
 
-// discard removes what is not an entry.
+// discard removes the folder.
 func (n *newEntry) discard() {
 	if err := os.RemoveAll(n.folder); err != nil {
 		slog.Warn("an unfinished folder in the cache of compiled WebAssembly code cannot be removed", "folder", n.folder, "error", err)
@@ -245,7 +242,7 @@ func (n *newEntry) fill(ctx context.Context, config Config, instrumented []byte)
 	if err != nil {
 		return nil, err
 	}
-	// What the outline's file is called is learned by having it made.
+	// Compiling the outline shows the name of its file.
 	m := &Module{config: config}
 	if m.cache, err = wazero.NewCompilationCacheWithDir(entry.dir); err != nil {
 		return nil, err
@@ -256,11 +253,11 @@ func (n *newEntry) fill(ctx context.Context, config Config, instrumented []byte)
 	if err := errors.Join(err, m.freeEngine()); err != nil {
 		return nil, err
 	}
-	whole, err := (&cacheEntry{n.root, n.whole()}).files(nil)
+	whole, err := (&cacheEntry{n.root, n.whole()}).files()
 	if err != nil {
 		return nil, err
 	}
-	small, err := entry.files(nil)
+	small, err := entry.files()
 	if err != nil {
 		return nil, err
 	}
@@ -282,7 +279,7 @@ func (e *cacheEntry) seal(outline []byte) error {
 	if err := os.WriteFile(filepath.Join(e.dir, outlineFile), outline, 0o600); err != nil {
 		return err
 	}
-	files, err := e.files(nil)
+	files, err := e.files()
 	if err != nil {
 		return err
 	}

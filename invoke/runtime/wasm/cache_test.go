@@ -27,7 +27,7 @@ func newCached(t *testing.T, code []byte) *cached {
 	return &cached{t, code, root, cacheEntryOf(root, code)}
 }
 
-// use loads the module, and calls it; the folder has this entry afterwards.
+// use loads the module, and calls it. Afterwards the folder has this entry only.
 func (c *cached) use() {
 	c.t.Helper()
 	m, err := Load(c.t.Context(), c.code, Config{CacheDir: c.root})
@@ -42,7 +42,7 @@ func (c *cached) use() {
 
 func (c *cached) files() (paths map[string]string) {
 	c.t.Helper()
-	found, err := c.entry.files(nil)
+	found, err := c.entry.files()
 	require.NoError(c.t, err)
 	require.Len(c.t, found, 2)
 	paths = map[string]string{"sums": filepath.Join(c.entry.dir, sumsFile)}
@@ -57,7 +57,7 @@ func (c *cached) files() (paths map[string]string) {
 	return paths
 }
 
-// unchanged says whether the entry is used without being made anew.
+// unchanged reports whether the entry is used as it is.
 func (c *cached) unchanged() bool {
 	c.t.Helper()
 	old := time.Unix(1, 0)
@@ -95,10 +95,10 @@ func TestCacheSurvivesDamage(t *testing.T) {
 		for at := 0; at < len(good); at += len(good)/2 + 1 {
 			bad := bytes.Clone(good)
 			bad[at] ^= 0x10
-			damage("a byte that is wrong", func() error { return os.WriteFile(path, bad, 0o600) })
+			damage("a wrong byte", func() error { return os.WriteFile(path, bad, 0o600) })
 		}
 		damage("a half", func() error { return os.WriteFile(path, good[:len(good)/2], 0o600) })
-		damage("nothing in it", func() error { return os.WriteFile(path, nil, 0o600) })
+		damage("empty", func() error { return os.WriteFile(path, nil, 0o600) })
 		damage("more", func() error { return os.WriteFile(path, append(good[:len(good):len(good)], 0), 0o600) })
 	}
 	for name := range c.files() {
@@ -109,16 +109,38 @@ func TestCacheSurvivesDamage(t *testing.T) {
 	}
 }
 
-// seal makes the checksums those of the files as they are.
-func (c *cached) seal() {
-	found, err := c.entry.files(nil)
-	require.NoError(c.t, err)
-	sums, err := found.sums()
-	require.NoError(c.t, err)
-	require.NoError(c.t, os.WriteFile(filepath.Join(c.entry.dir, sumsFile), []byte(sums), 0o600))
+// returning is a module whose entry point f returns n.
+func returning(n int32) []byte { return entries(entry("f", i32(n)), entry("echo", echo)) }
+
+func resultOfF(t *testing.T, m *Module) int {
+	t.Helper()
+	n, err := entryPoint(t, m, "f")(t.Context(), nil, make([]byte, 8))
+	require.NoError(t, err)
+	return n
 }
 
-// An outline without its machine code must never run: it traps.
+// exchanged is a module in a cache with the machine code of another one: the result shows
+// which was used.
+func exchanged(t *testing.T, module, machine []byte) *cached {
+	t.Helper()
+	c, other := newCached(t, module), newCached(t, machine)
+	c.use()
+	other.use()
+	code, err := os.ReadFile(other.files()["machine code"])
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(c.files()["machine code"], code, 0o600))
+	c.seal()
+	return c
+}
+
+// seal updates the checksums to the files as they are.
+func (c *cached) seal() {
+	outline, err := os.ReadFile(filepath.Join(c.entry.dir, outlineFile))
+	require.NoError(c.t, err)
+	require.NoError(c.t, c.entry.seal(outline))
+}
+
+// An outline without its machine code must never run: it would trap.
 func TestCacheOfAnotherProcessor(t *testing.T) {
 	t.Parallel()
 	c := newCached(t, entries(entry("echo", echo)))
@@ -129,7 +151,7 @@ func TestCacheOfAnotherProcessor(t *testing.T) {
 	c.use()
 	require.Equal(t, code, c.files()["machine code"])
 	require.True(t, c.unchanged())
-	// wazero finds it, but it is for another version of it.
+	// wazero finds it, but it is from another version of wazero.
 	b, err := os.ReadFile(code)
 	require.NoError(t, err)
 	b[7] ^= 1
@@ -139,27 +161,15 @@ func TestCacheOfAnotherProcessor(t *testing.T) {
 	require.True(t, c.unchanged())
 }
 
-// That the machine code in the cache is what runs is seen by exchanging it.
+// The machine code in the cache is what runs.
 func TestTheCacheIsUsed(t *testing.T) {
 	t.Parallel()
-	one, two := newCached(t, entries(entry("f", i32(1)), entry("echo", echo))), newCached(t, entries(entry("f", i32(2)), entry("echo", echo)))
-	one.use()
-	two.use()
-	b, err := os.ReadFile(two.files()["machine code"])
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(one.files()["machine code"], b, 0o600))
-	one.seal()
-	m := load(t, one.code, Config{CacheDir: one.root})
-	n, err := function1(t, m, "f")(t.Context(), nil, make([]byte, 8))
-	require.NoError(t, err)
-	require.Equal(t, 2, n)
-	m = load(t, one.code, Config{CacheDir: one.root, Interpreter: true})
-	n, err = function1(t, m, "f")(t.Context(), nil, make([]byte, 8))
-	require.NoError(t, err)
-	require.Equal(t, 1, n, "the interpreter has no use for it")
+	one := exchanged(t, returning(1), returning(2))
+	require.Equal(t, 2, resultOfF(t, load(t, one.code, Config{CacheDir: one.root})))
+	require.Equal(t, 1, resultOfF(t, load(t, one.code, Config{CacheDir: one.root, Interpreter: true})), "the interpreter does not use it")
 }
 
-// What is refused is refused each time, and leaves nothing.
+// A module that cannot be loaded is refused each time, and leaves nothing.
 func TestTheCacheOfWhatCannotBeLoaded(t *testing.T) {
 	t.Parallel()
 	for _, code := range [][]byte{nil, entries(entry("f", op["get heap"], op["drop"])), entries(entry("f", []byte{0x06}))} {
@@ -186,7 +196,7 @@ func TestACacheToReadOnly(t *testing.T) {
 		require.NoError(t, filepath.WalkDir(c.root, func(path string, d os.DirEntry, err error) error {
 			if err == nil && d.IsDir() {
 				err = os.Chmod(path, 0o500)
-				t.Cleanup(func() { _ = os.Chmod(path, 0o700) }) // to be removed
+				t.Cleanup(func() { _ = os.Chmod(path, 0o700) }) // so that it can be removed
 			}
 			return err
 		}))
@@ -196,7 +206,7 @@ func TestACacheToReadOnly(t *testing.T) {
 	}
 }
 
-// A process that was killed leaves what it was making.
+// What a killed process has left is removed, once it is old.
 func TestTheCacheIsTidied(t *testing.T) {
 	t.Parallel()
 	c := newCached(t, entries(entry("echo", echo)))
@@ -208,7 +218,7 @@ func TestTheCacheIsTidied(t *testing.T) {
 	m := load(t, c.code, Config{CacheDir: c.root})
 	afterwards(t, m)
 	require.NoDirExists(t, old)
-	require.DirExists(t, young, "somebody may be making it")
+	require.DirExists(t, young, "another process may be using it")
 }
 
 func TestManyFillTheCacheAtATime(t *testing.T) {
@@ -240,7 +250,7 @@ func TestManyFillTheCacheAtATime(t *testing.T) {
 	c.use()
 }
 
-// The names in the cache have to change with what makes the code.
+// The names in the cache have to change with the code that fills it.
 func TestVersionsInTheCache(t *testing.T) {
 	t.Parallel()
 	mod, err := os.ReadFile("../../../go.mod")
@@ -253,5 +263,5 @@ func TestVersionsInTheCache(t *testing.T) {
 		require.NoError(t, err)
 		h.Write(changed)
 	}
-	require.Equal(t, "a266a2380280ddb4", hex.EncodeToString(h.Sum(nil)[:8]), "instrument makes something else: change rewriteVersion, then this")
+	require.Equal(t, "a266a2380280ddb4", hex.EncodeToString(h.Sum(nil)[:8]), "the output of instrument has changed: change rewriteVersion, then this")
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
-// take makes an idle instance the caller's.
+// take makes the caller the owner of an idle instance.
 func (i *instance) take() bool {
 	s := i.state.Load()
 	return s&phaseMask == phaseIdle && i.state.CompareAndSwap(s, s+phaseOwned)
 }
 
-// enter lets the watchdog look at the call. The caller owns the instance.
+// enter makes the watchdog watch the call. The caller owns the instance.
 func (i *instance) enter(ctx context.Context) {
 	i.ctx = ctx
 	i.state.Store(i.state.Load()&^phaseMask | phaseRunning)
@@ -26,8 +26,8 @@ func (i *instance) enter(ctx context.Context) {
 	}
 }
 
-// leave ends what enter began, the instance stays the caller's. The error is why
-// the instance was killed, if it was.
+// leave ends what enter began; the caller still owns the instance. The error is why the
+// watchdog killed the instance, if it did.
 func (i *instance) leave() error {
 	for {
 		s := i.state.Load()
@@ -43,7 +43,7 @@ func (i *instance) leave() error {
 	}
 }
 
-// call runs an entry point and gives the instance back.
+// call runs an entry point and releases the instance.
 func (i *instance) call(ctx context.Context, entry int, in, out []byte) (int, error) {
 	if len(in) > i.inCap || len(out) > i.outCap || i.entries[entry] == nil {
 		if err := i.ready(ctx, entry, len(in), len(out)); err != nil {
@@ -72,7 +72,7 @@ func (i *instance) call(ctx context.Context, entry int, in, out []byte) (int, er
 	return n, i.release()
 }
 
-// release gives the instance back.
+// release makes the instance idle, or discards it.
 func (i *instance) release() error {
 	if !i.m.config.Fresh {
 		if s := i.state.Load(); s&phaseMask == phaseRunning && i.state.CompareAndSwap(s, s-phaseRunning+callStep) {
@@ -88,8 +88,8 @@ func (i *instance) release() error {
 	return nil
 }
 
-// ready makes areas large enough and finds the entry point. If that fails, the
-// instance is given back.
+// ready makes the areas large enough and looks up the entry point. If that fails, the
+// instance is released.
 func (i *instance) ready(ctx context.Context, entry, in, out int) error {
 	if i.entries[entry] == nil {
 		i.entries[entry] = i.instantiated.ExportedFunction(i.m.entries[entry])
@@ -130,14 +130,14 @@ func (i *instance) report(entry, n int) error {
 	return errors.New(message)
 }
 
-// overstayed is why a call was ended.
-func (i *instance) overstayed() error {
+// timeLimitExceeded is the error of a call that exceeded its time limit.
+func (i *instance) timeLimitExceeded() error {
 	return &invoke.Error{Status: invoke.StatusDeadlineExceeded, Started: invoke.StartedYes,
 		Message: fmt.Sprintf("the function ran longer than its time limit, %v, and was ended", i.limit)}
 }
 
-// givenUp is why a call was ended whose context has ended.
-func givenUp(err error) error {
+// contextEnded is the error of a call whose context has ended.
+func contextEnded(err error) error {
 	e := &invoke.Error{Status: invoke.StatusCanceled, Started: invoke.StartedYes, Err: err,
 		Message: "the function was ended because its caller is gone or gave up"}
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -15,13 +15,12 @@ import (
 	"path/filepath"
 )
 
-// Compile compiles a module and returns it in a form for Config.Compiled: so that
-// processes which run functions need neither compile nor be allowed to read a cache. It
-// runs nothing of the module, and uses no cache. It returns nothing where modules are
-// interpreted.
+// Compile compiles a module, and returns the result for Config.Compiled, so that processes
+// that run functions need neither compile nor read a cache. It runs no code of the module,
+// and uses no cache. Where modules are interpreted, the result is nil.
 //
-// A module of 100 KB can have it take gigabytes, and minutes: wazero looks for neither
-// memory nor ctx meanwhile. For modules of strangers there are processes with limits, see
+// A module of 100 KB can make it use gigabytes, and minutes: wazero limits neither its memory
+// nor its time, and does not look at ctx. For untrusted modules use a process with limits, see
 // executor.Supervisor.Compile.
 func Compile(ctx context.Context, code []byte, config Config) (compiled []byte, err error) {
 	config, err = config.withDefaults()
@@ -44,13 +43,13 @@ func Compile(ctx context.Context, code []byte, config Config) (compiled []byte, 
 		return nil, nil
 	}
 	if compiled, err = cacheEntryOf(config.CacheDir, code).pack(); err != nil {
-		return nil, fmt.Errorf("wasm: %s: what was compiled is not there: %w", config.Name, err)
+		return nil, fmt.Errorf("wasm: %s: the compiled code is missing: %w", config.Name, err)
 	}
 	return compiled, nil
 }
 
-// Cached is what Keep has kept of a module in a folder, for Config.Compiled; nil if there
-// is nothing, or it is damaged.
+// Cached returns what Keep has stored of a module in a folder, for Config.Compiled. It is nil
+// if there is nothing, or it is damaged.
 func Cached(dir string, code []byte) []byte {
 	e := cacheEntryOf(dir, code)
 	_, err := e.verified()
@@ -64,9 +63,8 @@ func Cached(dir string, code []byte) []byte {
 	return compiled
 }
 
-// Keep keeps what Compile has returned of a module in a folder, made if it is missing:
-// for Cached, and for those that have it as their Config.CacheDir. An error means that
-// it was not kept.
+// Keep stores the result of Compile in a folder, which it creates if need be: for Cached, and
+// for processes with this Config.CacheDir.
 func Keep(dir string, code, compiled []byte) (err error) {
 	e := cacheEntryOf(dir, code)
 	making, err := e.begin()
@@ -88,8 +86,8 @@ func Keep(dir string, code, compiled []byte) (err error) {
 	return nil
 }
 
-// pack makes an archive of an entry: a checksum, and a tar of its files, in which the
-// paths begin with what it is for.
+// pack makes an archive of an entry: a checksum, and a tar of its files, whose paths begin
+// with the name of the entry.
 func (e *cacheEntry) pack() ([]byte, error) {
 	var b bytes.Buffer
 	b.Write(make([]byte, checksumBytes))
@@ -122,8 +120,7 @@ func (e *cacheEntry) pack() ([]byte, error) {
 
 const checksumBytes = 4
 
-// loadCompiled takes the module's code from config.Compiled and reports whether it is
-// there.
+// loadCompiled takes the module's code from config.Compiled and reports whether it could.
 func (m *Module) loadCompiled(ctx context.Context, code []byte) bool {
 	if len(m.config.Compiled) == 0 || m.config.Interpreter {
 		return false
@@ -138,7 +135,7 @@ func (m *Module) loadCompiled(ctx context.Context, code []byte) bool {
 }
 
 func (m *Module) tryCompiled(ctx context.Context, code []byte) (err error) {
-	// wazero wants machine code in a file, and has read it when the module is compiled.
+	// wazero reads machine code from a file, and only while it compiles the module.
 	root, err := os.MkdirTemp("", "rfaas-wasm-")
 	if err != nil {
 		return err
@@ -149,7 +146,7 @@ func (m *Module) tryCompiled(ctx context.Context, code []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	files, err := e.files(nil)
+	files, err := e.files()
 	if err != nil {
 		return err
 	}

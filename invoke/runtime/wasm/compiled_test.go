@@ -9,14 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Compile runs nothing of a module, leaves nothing, and refuses what Load would.
+// Compile runs no code of a module, leaves nothing, and refuses what Load would refuse.
 func TestCompile(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	trap := function{"_initialize", typeNone, op["unreachable"]}
 	module := entries(entry("echo", echo), trap)
 	compiled, err := Compile(t.Context(), module, Config{})
-	require.NoError(t, err, "nothing of it runs")
+	require.NoError(t, err, "no code of it runs")
 	require.NotEmpty(t, compiled)
 	for code, want := range map[string]string{
 		"": "not a WebAssembly module", string(entries(function{"f", typeNone, nil})): "no entry point",
@@ -34,23 +34,21 @@ func TestCompile(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// What was compiled elsewhere is kept as if it had been compiled with the cache: for who
-// compiles no more, and for who has the cache.
+// Code that was compiled elsewhere is kept as if it had been compiled with the cache: for
+// Cached, and for Load with the cache.
 func TestKeep(t *testing.T) {
 	t.Parallel()
-	one, two := entries(entry("f", i32(1)), entry("echo", echo)), entries(entry("f", i32(2)), entry("echo", echo))
+	one, two := returning(1), returning(2)
 	c := newCached(t, one)
 	require.Nil(t, Cached(c.root, one))
-	require.NoDirExists(t, c.root, "to look makes nothing")
+	require.NoDirExists(t, c.root, "Cached creates nothing")
 	compiled := compileAs(t, one, two)
-	for range 2 { // somebody may have been faster
+	for range 2 { // another process may have been first
 		require.NoError(t, Keep(c.root, one, compiled))
 		require.Equal(t, compiled, Cached(c.root, one))
 	}
 	require.Nil(t, Cached(c.root, two))
-	n, err := function1(t, load(t, one, Config{CacheDir: c.root}), "f")(t.Context(), nil, make([]byte, 8))
-	require.NoError(t, err)
-	require.Equal(t, 2, n)
+	require.Equal(t, 2, resultOfF(t, load(t, one, Config{CacheDir: c.root})))
 
 	require.ErrorContains(t, Keep(c.root, one, compiled[1:]), "damaged")
 	require.ErrorContains(t, Keep(c.root, two, compiled), "for another module")
@@ -62,27 +60,19 @@ func TestKeep(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// compileAs is a module's compiled form with the machine code of another one: what
-// runs tells which is used.
+// compileAs is a module's compiled form with the machine code of another one.
 func compileAs(t *testing.T, module, machine []byte) []byte {
 	t.Helper()
-	c, other := newCached(t, module), newCached(t, machine)
-	c.use()
-	other.use()
-	code, err := os.ReadFile(other.files()["machine code"])
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(c.files()["machine code"], code, 0o600))
-	c.seal()
-	compiled, err := c.entry.pack()
+	compiled, err := exchanged(t, module, machine).entry.pack()
 	require.NoError(t, err)
 	return compiled
 }
 
-// What was compiled is what runs, if it is for this module, and whole.
+// Config.Compiled is what runs, if it is complete and for this module.
 func TestCompiledIsUsed(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
-	one, two := entries(entry("f", i32(1)), entry("echo", echo)), entries(entry("f", i32(2)), entry("echo", echo))
+	one, two := returning(1), returning(2)
 	compiled := compileAs(t, one, two)
 	damaged := bytes.Clone(compiled)
 	damaged[len(damaged)/2] ^= 1
@@ -104,10 +94,7 @@ func TestCompiledIsUsed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.config.Compiled = c.compiled
-			m := load(t, c.code, c.config)
-			n, err := function1(t, m, "f")(t.Context(), nil, make([]byte, 8))
-			require.NoError(t, err)
-			require.Equal(t, c.want, n)
+			require.Equal(t, c.want, resultOfF(t, load(t, c.code, c.config)))
 			left, err := os.ReadDir(temp)
 			require.NoError(t, err)
 			require.Empty(t, left)

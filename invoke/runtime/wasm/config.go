@@ -16,67 +16,64 @@ const (
 	defaultInstances     = 64
 )
 
-// Config says what a module may do. The zero value is a module without files,
-// with 256 MiB of memory and without a time limit for its calls.
+// Config limits a module. The zero value is a module without access to files, with
+// 256 MiB of memory and without a time limit for its calls.
 type Config struct {
 	// Name is the module's name in messages; "module" if it is empty.
 	Name string
-	// MemoryBytes is the most memory that an instance may have, rounded down to
-	// pages of 64 KiB; 0 is 256 MiB, the most is 4 GiB. A module that begins with
-	// more is refused; for one that asks for more, memory.grow returns -1.
+	// MemoryBytes is the most memory of an instance, rounded down to pages of 64 KiB; 0 is
+	// 256 MiB, the maximum is 4 GiB. A module that starts with more is refused; if it
+	// needs more later, memory.grow returns -1.
 	MemoryBytes uint64
-	// TimeLimit is how long a call may run; 0 is without limit. A call is ended
-	// within a few milliseconds after it. The deadline of the call's context, and
-	// that context's end, hold besides.
+	// TimeLimit is how long a call may run; 0 is without limit. A call is ended within a
+	// few milliseconds after it. A call also ends with its context.
 	TimeLimit time.Duration
 	// LoadTimeLimit is how long the preparation of an instance may run (its start
 	// function and _initialize); 0 is 10 s.
 	LoadTimeLimit time.Duration
-	// Fresh takes a new instance for each call, so that nothing is left from the
-	// one before. Otherwise an instance is used again until it traps.
+	// Fresh uses a new instance for each call, so that no call sees state of another.
+	// Otherwise an instance is used again until it traps.
 	Fresh bool
-	// Instances is how many there may be at a time, those that are ready not
-	// counted; 0 is 64. A call that finds all of them in use is answered with
-	// invoke.ErrBusy.
+	// Instances is how many there may be at a time, not counting those that are ready
+	// ahead; 0 is 64. If all are in use, the error of a call is invoke.ErrBusy.
 	Instances int
-	// Spares is how many instances are made ready ahead, off the way of the calls;
-	// 0 is 1, and less than 0 none.
+	// Spares is how many instances are made ready ahead, outside of calls; 0 is 1, and
+	// less than 0 none.
 	Spares int
-	// CacheDir is a folder for compiled code, made if it is missing; "" is none.
-	// Processes may share it. Whoever can write there can run code in this
-	// process: it must belong to those who may. A folder that this process may read
-	// only is used, and not filled: see Keep.
+	// CacheDir is a folder for compiled code, created if need be; "" is none. Processes
+	// may share it. Whoever can write there can run code in this process: restrict it to
+	// users who may. A folder that this process can only read is used, and not filled:
+	// see Keep.
 	CacheDir string
 	// Compiled is what Compile has returned for this very module; nil is none. It is
-	// machine code, and runs in this process: it must come from who may run code in
-	// it. What is damaged, or for another machine, is not used.
+	// machine code, and runs in this process: it must come from a trusted source. It is
+	// ignored if it is damaged, or for another machine.
 	Compiled []byte
 	// Output gets what the module writes to its standard output and error: whole
-	// lines, one per Write, prefixed by nothing. Instances call it one at a time.
-	// nil throws everything away.
+	// lines, one per Write. Instances do not call it concurrently. If nil, output is
+	// discarded.
 	Output io.Writer
 	// OutputBytes is how much of it a call may write; 0 is 64 KiB. The rest is
-	// lost, and counted: Module.OutputLost.
+	// dropped, and counted: Module.OutputLost.
 	OutputBytes int
-	// Directories are the folders that it sees; none unless listed. They are opened
-	// by Load.
+	// Directories are the folders that the module may access. Load opens them.
 	Directories []Directory
-	// Interpreter does without machine code, which is about 50 times slower. It is
-	// used anyway, and the log says so, where wazero has no compiler: other processors
-	// than amd64 (with SSE 4.1) and arm64, and where executable memory is forbidden.
+	// Interpreter uses no machine code, which is about 50 times slower. It is used
+	// anyway, with a warning in the log, where wazero has no compiler: on processors
+	// other than amd64 (with SSE 4.1) and arm64, and where executable memory is forbidden.
 	Interpreter bool
 }
 
-// Directory is a folder that a module sees under a name. Nothing in it leads
-// outside, neither symbolic links nor "..". The module sees files and folders, and
-// cannot make links; of others it only sees the names. How much it writes is for
-// the file system to bound (a quota, a small file system).
+// Directory is a folder that a module sees under a name. No path in it leads outside,
+// neither by symbolic links nor by "..". The module can open files and folders, and cannot
+// make links; of other entries it sees only the names. The file system has to bound how much
+// it writes (by a quota, or its size).
 type Directory struct {
-	// Guest is the name in the module: an absolute path such as "/data".
+	// Guest is the path in the module, absolute, such as "/data".
 	Guest string
-	// Host is the folder. What it is when Load opens it, it stays.
+	// Host is the folder. Load opens it, and it stays the same folder afterwards.
 	Host string
-	// Writable allows making, changing, renaming and removing files and folders.
+	// Writable allows creating, changing, renaming and removing files and folders.
 	Writable bool
 }
 

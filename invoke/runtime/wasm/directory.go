@@ -16,10 +16,10 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// maxOpenFiles is how many files and folders an instance may have open.
+// maxOpenFiles bounds the open files and folders of an instance.
 const maxOpenFiles = 256
 
-// openDirectories opens what the module may see.
+// openDirectories opens the module's directories.
 func (m *Module) openDirectories() error {
 	for _, d := range m.config.Directories {
 		root, err := os.OpenRoot(d.Host)
@@ -31,7 +31,7 @@ func (m *Module) openDirectories() error {
 	return nil
 }
 
-// mount lets an instance see the module's directories.
+// mount adds the module's directories to an instance.
 func (i *instance) mount(c wazero.ModuleConfig) wazero.ModuleConfig {
 	if len(i.m.roots) == 0 {
 		return c
@@ -44,10 +44,10 @@ func (i *instance) mount(c wazero.ModuleConfig) wazero.ModuleConfig {
 	return c.WithFSConfig(files)
 }
 
-// directory is a folder as an instance sees it. wazero's own directories lead out
-// of them, through symbolic links that the module itself can make; os.Root leads
-// nowhere else. There are no links to be made (others may trust the folder), and
-// nothing but files and folders is opened: reading a pipe might never end.
+// directory is a folder that an instance can access. wazero's own directories do not confine
+// a module, which can make symbolic links; os.Root does. The module cannot make links (others
+// may trust the folder), and opens nothing but files and folders: reading a pipe might block
+// forever.
 type directory struct {
 	wasi.UnimplementedFS
 	i        *instance
@@ -94,7 +94,7 @@ func (d *directory) OpenFile(path string, flag wasi.Oflag, perm fs.FileMode) (wa
 
 func (d *directory) open(path string, mode int, perm fs.FileMode) (wasi.File, wasi.Errno) {
 	path = within(path)
-	f, err := d.root.OpenFile(path, mode|syscall.O_NONBLOCK, perm) // so that a pipe does not wait for its other end
+	f, err := d.root.OpenFile(path, mode|syscall.O_NONBLOCK, perm) // a pipe does not block
 	if err != nil {
 		return nil, errnoOf(err)
 	}
@@ -114,11 +114,11 @@ func (d *directory) open(path string, mode int, perm fs.FileMode) (wasi.File, wa
 	return &file{File: base, d: d, path: path, f: f, isDir: info.IsDir(), appends: mode&os.O_APPEND != 0}, 0
 }
 
-// opened gives wazero the file that was opened, and a folder anew when it is to be
-// read from its beginning.
+// opened gives wazero the open file. A folder is opened again when it is read from its
+// beginning.
 type opened struct {
 	root  *os.Root
-	first *os.File // nil afterwards
+	first *os.File // nil after the first Open
 }
 
 // Open implements fs.FS.
@@ -184,9 +184,8 @@ func (d *directory) Utimens(path string, accessed, modified int64) wasi.Errno {
 	return d.change(func() error { return d.root.Chtimes(within(path), timeOf(accessed), timeOf(modified)) })
 }
 
-// within is a path as os.Root takes it. What a module gives, wazero has cleaned, and
-// refused if it was absolute or led outside; but what it gives relative to "." begins
-// with "/" then.
+// within converts a path to the form of os.Root. wazero has cleaned the module's paths, and
+// refused those that lead outside. A path relative to "." then begins with "/".
 func within(path string) string {
 	if path = strings.TrimPrefix(path, "/"); path == "" {
 		return "."
@@ -194,7 +193,7 @@ func within(path string) string {
 	return path
 }
 
-// change does something that is only for writable directories.
+// change calls do if the directory is writable.
 func (d *directory) change(do func() error) wasi.Errno {
 	if !d.writable {
 		return wasi.EROFS
@@ -202,13 +201,13 @@ func (d *directory) change(do func() error) wasi.Errno {
 	return errnoOf(do())
 }
 
-// file is an open file or folder; what is not here is wazero's. One goroutine at a
-// time uses it.
+// file is an open file or folder; wazero has the other methods. It is used by one goroutine
+// at a time.
 type file struct {
 	wasi.File
 	d              *directory
 	path           string
-	f              *os.File // of a folder, only until it is read again
+	f              *os.File // for a folder, only until it is read again
 	isDir, appends bool
 	closed         bool
 }
@@ -236,8 +235,8 @@ func (f *file) Pwrite(p []byte, at int64) (int, wasi.Errno) {
 	return f.transfer(func() (int, error) { return f.f.WriteAt(p, at) })
 }
 
-// transfer reads or writes, unless the call was ended: one list of buffers can
-// name the same memory millions of times.
+// transfer reads or writes, unless the call was ended: one list of buffers can name the same
+// memory millions of times.
 func (f *file) transfer(do func() (int, error)) (int, wasi.Errno) {
 	if f.isDir {
 		return 0, wasi.EISDIR
@@ -295,8 +294,8 @@ func timeOf(ns int64) time.Time {
 	return time.Unix(0, ns)
 }
 
-// errnoOf translates errors of os.Root. What is no error of the system is a path
-// that leads outside.
+// errnoOf translates errors of os.Root. An error that is not from the system means that the
+// path leads outside.
 func errnoOf(err error) wasi.Errno {
 	var e syscall.Errno
 	switch {

@@ -20,11 +20,10 @@
 //
 // Both pointers are the host's areas and valid during the call.
 //
-// # Entry points and plumbing
+// # Entry points and other exports
 //
 // An entry point is an exported function of the type (i32, i32, i32, i32) -> i32
-// whose name begins neither with "_" nor with "rfaas_". Every other export is
-// plumbing or none of ours (malloc, __heap_base, cabi_realloc) and is ignored. A
-// module that exports rfaas_alloc follows this version of the convention; another
-// version would have another name for it.
+// whose name begins neither with "_" nor with "rfaas_". Other exports (malloc,
+// __heap_base, cabi_realloc) are ignored. The export rfaas_alloc stands for this version
+// of the convention; another version would have another name for it.
 package wasm

@@ -12,16 +12,16 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// errNoCompiler means that modules can only be interpreted here.
-var errNoCompiler = errors.New("there is no compiler here")
+// errNoCompiler means that modules can only be interpreted on this machine.
+var errNoCompiler = errors.New("there is no compiler for this machine")
 
-// startCompiler makes wazero's runtime with its compiler. wazero would choose the
-// engine, too, but does not say which one it chose.
+// startCompiler makes wazero's runtime with its compiler. wazero could choose the engine
+// itself, but does not report its choice.
 func (m *Module) startCompiler(ctx context.Context) (err error) {
 	if runtime.GOARCH == "amd64" && !cpu.X86.HasSSE41 {
 		return fmt.Errorf("%w: the processor does not have SSE 4.1", errNoCompiler)
 	}
-	defer func() { // wazero panics on other processors, and where executable memory is forbidden
+	defer func() { // wazero panics on other processors, and if executable memory is forbidden
 		if reason := recover(); reason != nil {
 			err = fmt.Errorf("%w: %v", errNoCompiler, reason)
 		}
@@ -36,19 +36,17 @@ func (m *Module) startInterpreter(ctx context.Context) {
 	m.runtime = wazero.NewRuntimeWithConfig(ctx, m.settings(wazero.NewRuntimeConfigInterpreter()))
 }
 
-// settings are those of the runtime.
+// settings configures the runtime.
 func (m *Module) settings(engine wazero.RuntimeConfig) wazero.RuntimeConfig {
 	return engine.WithMemoryLimitPages(uint32(m.config.MemoryBytes / pageBytes)).WithDebugInfoEnabled(false).WithCompilationCache(m.cache)
 }
 
-// How a watchdog stops a call. Machine code reads the global variable "stop" at its
-// checks: one aligned word that is written once. The interpreter is Go code, where
-// a variable that one goroutine writes while another reads it is a data race. So
-// there the watchdog sets an atomic flag, and the check's listener, which runs on
-// the goroutine of the call, turns it into the variable.
+// How a watchdog stops a call. Machine code reads the global variable "stop" at its checks:
+// one aligned word that is written once. In the interpreter, which is Go code, the watchdog's
+// write of that variable would be a data race. So the watchdog sets an atomic flag, and a
+// listener of the check, on the goroutine of the call, copies it to the variable.
 
-// listenTo has a module compiled such that its function "check" looks at the flag
-// of the instance that runs.
+// listenTo makes the interpreter call look before the function "check".
 func listenTo(ctx context.Context, check uint32) context.Context {
 	listener := experimental.FunctionListenerFunc(look)
 	return experimental.WithFunctionListenerFactory(ctx, experimental.FunctionListenerFactoryFunc(
@@ -60,18 +58,18 @@ func listenTo(ctx context.Context, check uint32) context.Context {
 		}))
 }
 
-// look runs before each check of an interpreted call.
+// look checks the flag of the running instance.
 func look(ctx context.Context, _ api.Module, _ api.FunctionDefinition, _ []uint64, _ experimental.StackIterator) {
 	if i := ctx.Value(instanceKey{}).(*instance); i.interrupted.Load() {
 		i.stop.Set(1)
 	}
 }
 
-// instanceKey is what an instance is found by in the context of an interpreted call.
+// instanceKey is the key of the instance in the context of an interpreted call.
 type instanceKey struct{}
 
-// engineContext is what wazero gets as the context of a call. It never ends: the
-// call's own is the watchdog's business.
+// engineContext is wazero's context of a call. It never ends: the watchdog checks the
+// context of the call itself.
 func (i *instance) engineContext() context.Context {
 	if i.m.interpreted {
 		return context.WithValue(context.Background(), instanceKey{}, i)
@@ -79,7 +77,7 @@ func (i *instance) engineContext() context.Context {
 	return context.Background()
 }
 
-// interrupt lets the call end at its next check. Any goroutine may call it.
+// interrupt makes the call end at its next check. It may be called concurrently.
 func (i *instance) interrupt() {
 	if i.m.interpreted {
 		i.interrupted.Store(true)

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where executable memory is forbidden modules are interpreted, and compiled code stays
-// for others.
+// If executable memory is forbidden, modules are interpreted, and compiled code in the cache
+// is left to other processes.
 func TestWithoutExecutableMemory(t *testing.T) {
 	const cacheVariable = "RFAAS_TEST_WASM_CACHE"
 	code := entries(entry("echo", echo))

@@ -8,7 +8,7 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/runtime/wasm"
 )
 
-// module has an entry point, echo, and what every module has, its memory and an allocator.
+// module has an entry point, echo, and what every module exports: its memory and an allocator.
 // In the text format:
 //
 //	(memory (export "memory") 16 16)
@@ -33,8 +33,8 @@ const module = "\x00asm\x01\x00\x00\x00" +
 	"\x24\x00\x20\x00\x41\x0f\x6a\x41\x70\x71\x22\x00\x23\x00\x6a\x41\x80\x80\xc0\x00\x4b\x04\x40\x41\x00\x0f\x0b" +
 	"\x23\x00\x23\x00\x20\x00\x6a\x24\x00\x0b"
 
-// A module is loaded, with bounds of its memory and its time, and called. Usually a worker
-// calls it: its functions have the type of those that are registered there.
+// A module is loaded with a limit of its memory, and called. Usually a worker calls its
+// functions: they have the type that a worker registers.
 func Example() {
 	ctx := context.Background()
 	m, err := wasm.Load(ctx, []byte(module), wasm.Config{MemoryBytes: 1 << 20})

@@ -21,7 +21,7 @@ func load(t testing.TB, code []byte, config Config) *Module {
 	return m
 }
 
-func function1(t testing.TB, m *Module, name string) invoke.Function {
+func entryPoint(t testing.TB, m *Module, name string) invoke.Function {
 	t.Helper()
 	f, err := m.Function(name)
 	require.NoError(t, err)
@@ -42,7 +42,7 @@ func both(t *testing.T, test func(t *testing.T, config Config)) {
 func afterwards(t *testing.T, m *Module) {
 	t.Helper()
 	out := make([]byte, 16)
-	n, err := function1(t, m, "echo")(t.Context(), []byte("hello"), out)
+	n, err := entryPoint(t, m, "echo")(t.Context(), []byte("hello"), out)
 	require.NoError(t, err)
 	require.Equal(t, "hello", string(out[:n]))
 }
@@ -70,7 +70,7 @@ func TestTraps(t *testing.T) {
 			t.Parallel()
 			both(t, func(t *testing.T, config Config) {
 				m := load(t, entries(entry("f", c.code), entry("echo", echo)), config)
-				_, err := function1(t, m, "f")(t.Context(), nil, make([]byte, 64))
+				_, err := entryPoint(t, m, "f")(t.Context(), nil, make([]byte, 64))
 				require.ErrorIs(t, err, invoke.ErrCrashed)
 				require.ErrorContains(t, err, c.text)
 				require.ErrorContains(t, err, "f: ", "which function")
@@ -80,13 +80,13 @@ func TestTraps(t *testing.T) {
 	}
 }
 
-func TestTimeLimitEndsWhatOverstays(t *testing.T) {
+func TestTimeLimitEndsACall(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, config Config) {
 		config.TimeLimit = 20 * time.Millisecond
 		m := load(t, entries(append(recursion, forever)...), config)
 		for _, name := range []string{"forever", "busy"} {
-			_, err := function1(t, m, name)(t.Context(), nil, nil)
+			_, err := entryPoint(t, m, name)(t.Context(), nil, nil)
 			require.ErrorIs(t, err, invoke.ErrDeadlineExceeded, name)
 			require.ErrorContains(t, err, "20ms", name)
 			afterwards(t, m)
@@ -99,18 +99,18 @@ func TestTheContextOfACallEndsIt(t *testing.T) {
 	m := load(t, entries(append(recursion, forever)...), Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	_, err := function1(t, m, "forever")(ctx, nil, nil)
+	_, err := entryPoint(t, m, "forever")(ctx, nil, nil)
 	require.ErrorIs(t, err, invoke.ErrDeadlineExceeded)
 
 	ctx, cancel = context.WithCancel(t.Context())
-	cancel() // the watchdog finds it at its first look
-	_, err = function1(t, m, "busy")(ctx, nil, nil)
+	cancel() // the watchdog sees it at its first check
+	_, err = entryPoint(t, m, "busy")(ctx, nil, nil)
 	require.ErrorIs(t, err, invoke.ErrCanceled)
 	require.ErrorIs(t, err, context.Canceled)
 	afterwards(t, m)
 }
 
-// Who knows that a context has ended need not wait for the watchdog's next look.
+// CheckContexts ends a call without waiting for the watchdog's next check.
 func TestCheckContexts(t *testing.T) {
 	t.Parallel()
 	m := load(t, entries(append(recursion, forever)...), Config{Spares: -1})
@@ -118,7 +118,7 @@ func TestCheckContexts(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		_, err := function1(t, m, "forever")(ctx, nil, nil)
+		_, err := entryPoint(t, m, "forever")(ctx, nil, nil)
 		ended <- err
 	}()
 	require.Eventually(t, func() bool { return m.current.Load().state.Load()&phaseMask == phaseRunning }, time.Minute, time.Millisecond)
@@ -129,7 +129,7 @@ func TestCheckContexts(t *testing.T) {
 	require.ErrorIs(t, <-ended, invoke.ErrCanceled)
 }
 
-// A sleep is not code: it has to end, too.
+// A sleep is outside of the module's code: it has to end, too.
 func TestTimeLimitEndsASleep(t *testing.T) {
 	t.Parallel()
 	// A subscription at 8: user data, clock (0), monotonic (1), one hour in ns, precision, relative.
@@ -140,7 +140,7 @@ func TestTimeLimitEndsASleep(t *testing.T) {
 		functions: []function{entry("sleep", loop(i32(8), i32(256), i32(1), i32(512), call(0), op["drop"], op["br 0"]), i32(0)), entry("echo", echo)},
 		data:      data,
 	}), Config{TimeLimit: 20 * time.Millisecond})
-	_, err := function1(t, m, "sleep")(t.Context(), nil, nil)
+	_, err := entryPoint(t, m, "sleep")(t.Context(), nil, nil)
 	require.ErrorIs(t, err, invoke.ErrDeadlineExceeded)
 	afterwards(t, m)
 }
@@ -152,16 +152,16 @@ func TestMemoryLimit(t *testing.T) {
 		bomb := entry("bomb", loop(i32(1), op["memory.grow"], i32(0), []byte{0x4e}, op["br_if 0"]), storing(op["memory.size"]))
 		m := load(t, entries(bomb, entry("echo", echo)), config)
 		out := make([]byte, 16)
-		n, err := function1(t, m, "bomb")(t.Context(), nil, out)
-		require.NoError(t, err, "the refusal is the function's own matter")
+		n, err := entryPoint(t, m, "bomb")(t.Context(), nil, out)
+		require.NoError(t, err, "memory.grow fails, the call does not")
 		require.Equal(t, []byte{16, 0, 0, 0}, out[:n], "16 pages of 64 KiB")
 		afterwards(t, m)
 
 		_, err = Load(t.Context(), assemble(program{functions: []function{entry("echo", echo)}, pages: 17}), config)
 		require.ErrorContains(t, err, "memory limit of 1048576 bytes")
 
-		// Areas for the input and the result are part of it.
-		_, err = function1(t, m, "echo")(t.Context(), make([]byte, 2<<20), nil)
+		// Areas for the input and the result count to it.
+		_, err = entryPoint(t, m, "echo")(t.Context(), make([]byte, 2<<20), nil)
 		require.ErrorIs(t, err, invoke.ErrTooLarge)
 		afterwards(t, m)
 	})
@@ -178,19 +178,19 @@ func TestResultsThatAreNone(t *testing.T) {
 		entry("echo", echo)), Config{})
 	out := make([]byte, 64)
 	for name, want := range map[string]int{"huge": 1<<31 - 1, "lies": 65} {
-		n, err := function1(t, m, name)(t.Context(), nil, out)
+		n, err := entryPoint(t, m, name)(t.Context(), nil, out)
 		require.NoError(t, err)
-		require.Equal(t, want, n, "longer than the space: the worker answers with too large")
+		require.Equal(t, want, n, "longer than the output: the worker answers with too large")
 	}
 	for name, want := range map[string]string{
 		"message": "no\uFFFD", "silent": "silent returned an error without a message",
 	} {
-		_, err := function1(t, m, name)(t.Context(), nil, nil)
+		_, err := entryPoint(t, m, name)(t.Context(), nil, nil)
 		require.EqualError(t, err, want)
 		require.NotErrorIs(t, err, invoke.ErrCrashed)
 	}
-	_, err := function1(t, m, "minus")(t.Context(), nil, nil)
-	require.Len(t, []rune(err.Error()), 1024, "a message that is said to be longer is cut")
+	_, err := entryPoint(t, m, "minus")(t.Context(), nil, nil)
+	require.Len(t, []rune(err.Error()), 1024, "a longer message is cut")
 	afterwards(t, m)
 }
 
@@ -241,7 +241,7 @@ func TestModulesThatCannotBeLoaded(t *testing.T) {
 		"table.grow":    {entries(entry("f", i32(0), i32(0), []byte{0xfc, 15, 0})), "table.grow"},
 		"tail call":     {entries(entry("f", []byte{0x12, 0})), "WebAssembly 2.0"},
 		"reserved name": {entries(entry(startExport, echo)), "reserved"},
-		// Globals 2 and 3 are what instrumenting adds: a module must not reach them.
+		// instrument adds globals 2 and 3: a module must not reach them.
 		"hides from the watchdog": {entries(entry("f", i32(0), []byte{0x24, 3}, i32(0))), "there is no global 3"},
 		"ill-typed":               {entries(entry("f", []byte{0x42, 0})), "compile"},
 	} {
@@ -280,7 +280,7 @@ func TestOutputIsBounded(t *testing.T) {
 	m, got := program{
 		imports: []imported{{"wasi_snapshot_preview1", "fd_write", typeEntry}, {"wasi_snapshot_preview1", "proc_exit", typeExit}},
 		functions: []function{
-			// As many times as the input is long.
+			// Once for each byte of the input.
 			entry("print", op["get count"], get(1), op["add"], op["set count"],
 				loop(i32(1), i32(8), i32(1), i32(64), call(0), op["drop"],
 					op["get count"], i32(1), op["sub"], op["set count"], op["get count"], op["br_if 0"]), i32(0)),
@@ -290,7 +290,7 @@ func TestOutputIsBounded(t *testing.T) {
 		data: "\x10\x00\x00\x00\x0c\x00\x00\x00" + "hello\nworld\nrest",
 	}, &lines{}
 	module := load(t, assemble(m), Config{Output: got, OutputBytes: 18})
-	print := function1(t, module, "print")
+	print := entryPoint(t, module, "print")
 	_, err := print(t.Context(), make([]byte, 200_000), nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{"hello\n", "world\n", "hello\n"}, got.all)
@@ -299,7 +299,7 @@ func TestOutputIsBounded(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got.all, 5, "the limit is for each call")
 
-	_, err = function1(t, module, "exit")(t.Context(), nil, nil)
+	_, err = entryPoint(t, module, "exit")(t.Context(), nil, nil)
 	require.ErrorIs(t, err, invoke.ErrCrashed)
 	require.ErrorContains(t, err, "proc_exit(3)")
 	afterwards(t, module)

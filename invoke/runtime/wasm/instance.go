@@ -19,9 +19,9 @@ import (
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
-// The phases of an instance. The owner is whoever made it owned; the watchdog
-// makes it inspected for a moment, so that the call's context stays alive, and
-// killed for good. The rest of the word counts calls.
+// The phases of an instance. The owner is the goroutine that made it owned. The watchdog
+// makes it inspected for a moment, in which the call's context stays valid, or killed for
+// good. The rest of the word counts calls.
 const (
 	phaseIdle = iota
 	phaseOwned
@@ -35,19 +35,19 @@ const (
 )
 
 const (
-	minAreaBytes  = 4096 // each of the two areas, to begin with
-	messageBytes  = 1024 // room for a message, at least
+	minAreaBytes  = 4096 // initial size of each of the two areas
+	messageBytes  = 1024 // least room for a message
 	maxTrapBytes  = 1024 // of a trap's text
 	maxAreaBytes  = 1<<31 - 1
 	areaAlignment = 16
 )
 
-// instance is a module's memory and globals. It belongs to one call at a time.
+// instance is a module's memory and globals. One call at a time uses it.
 type instance struct {
 	m     *Module
 	state atomic.Uint64
 
-	// Of the owner, and of the watchdog while the phase is inspected or killed.
+	// For the owner, and for the watchdog while the phase is inspected or killed.
 	ctx   context.Context // of the call
 	limit time.Duration   // of the call; 0 for none
 	fate  error           // why it was killed
@@ -55,17 +55,17 @@ type instance struct {
 	memory        api.Memory
 	inAt, outAt   uint32
 	inCap, outCap int
-	entries       []api.Function // by index; made at first use
+	entries       []api.Function // by index; looked up at first use
 	alloc         api.Function
 	stop          api.MutableGlobal
-	interrupted   atomic.Bool     // the interpreter's
-	within        context.Context // of wazero's calls
+	interrupted   atomic.Bool     // for the interpreter
+	within        context.Context // for calls of wazero
 	openFiles     atomic.Int32
 	output        output
 	stack         [4]uint64
 	stopped       chan struct{} // closed when it is killed
 	instantiated  api.Module
-	seen          uint64 // by the watchdog: the state it saw
+	seen          uint64 // the state that the watchdog last saw
 	since         time.Time
 }
 
@@ -102,7 +102,7 @@ func (i *instance) settings() wazero.ModuleConfig {
 	return i.mount(c)
 }
 
-// sleep is what a module sleeps with: it ends when the instance is killed.
+// sleep is the module's sleep, which ends early when the instance is killed.
 func (i *instance) sleep(ns int64) {
 	if ns <= 0 {
 		return
@@ -115,7 +115,7 @@ func (i *instance) sleep(ns int64) {
 	}
 }
 
-// prepare runs what has to run before the first call.
+// prepare runs the functions that come before the first call.
 func (i *instance) prepare(ctx context.Context) error {
 	i.memory = i.instantiated.ExportedMemory(wasmfile.MemoryExport)
 	i.alloc = i.instantiated.ExportedFunction(wasmfile.AllocExport)
@@ -133,7 +133,7 @@ func (i *instance) prepare(ctx context.Context) error {
 	return i.reserve(ctx, minAreaBytes, minAreaBytes)
 }
 
-// run calls a function that is no entry point, with the time limit of loading.
+// run calls a function other than an entry point, with the time limit of loading.
 func (i *instance) run(ctx context.Context, name string, f api.Function) error {
 	i.limit = i.m.config.LoadTimeLimit
 	i.enter(ctx)
@@ -147,7 +147,7 @@ func (i *instance) run(ctx context.Context, name string, f api.Function) error {
 	return nil
 }
 
-// reserve sees to it that the areas have at least this size.
+// reserve makes the areas at least this large.
 func (i *instance) reserve(ctx context.Context, in, out int) error {
 	if in > i.inCap {
 		at, n, err := i.area(ctx, in)
@@ -166,8 +166,8 @@ func (i *instance) reserve(ctx context.Context, in, out int) error {
 	return nil
 }
 
-// area gets an area of at least so many bytes, a power of two: so all that were
-// too small take together no more than the last one.
+// area allocates an area of at least so many bytes, a power of two: so all smaller ones
+// together are not larger than the last one.
 func (i *instance) area(ctx context.Context, least int) (at uint32, size int, err error) {
 	size = minAreaBytes
 	for size < least {
@@ -195,14 +195,14 @@ func (i *instance) area(ctx context.Context, least int) (at uint32, size int, er
 	return at, size, nil
 }
 
-// close frees the instance, which is dead.
+// close releases the instance, which is dead.
 func (i *instance) close() {
 	i.m.dog.forget(i)
 	i.output.flush()
-	_ = i.instantiated.Close(context.Background()) // closes files; nothing was promised about them
+	_ = i.instantiated.Close(context.Background()) // closes files; their errors do not matter here
 }
 
-// crashed is what a trap, or an exit, is answered with.
+// crashed is the error of a call that trapped or exited.
 func crashed(function string, err error) error {
 	text := ""
 	if exit := (*sys.ExitError)(nil); errors.As(err, &exit) {

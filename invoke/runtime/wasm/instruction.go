@@ -7,7 +7,7 @@ import (
 	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
-// The instructions that instrumenting is about.
+// The instructions that instrument handles.
 const (
 	opLoop         = 0x03
 	opEnd          = 0x0b
@@ -20,20 +20,20 @@ const (
 	miscTableGrow  = 15
 )
 
-// reader takes code apart.
+// reader decodes code.
 type reader struct{ wasmfile.Reader }
 
 func newReader(data []byte) *reader { return &reader{wasmfile.Reader{Data: data}} }
 
-// instruction skips one instruction, its operands included, and returns its
-// opcode and, for those that have one, the index that it names. It knows
-// WebAssembly 2.0; whether the operands are valid is for the compiler to see.
+// instruction skips one instruction with its operands. It returns its opcode and, if it has
+// one, the index that it names. It knows WebAssembly 2.0; the compiler checks whether the
+// operands are valid.
 //
-// It must never see other instructions than the compiler does: a module could hide
-// a loop in what is skipped here as an operand, and nothing would stop it. So it
-// takes each operand in the one form that compilers write, and refuses others,
-// even those that are allowed. What newer versions added (types of more than one
-// byte, above all) is refused, too: wazero reads it whether it is enabled or not.
+// It must never decode other instructions than the compiler does: a module could hide a loop
+// in bytes that are skipped here as an operand, and nothing would stop it. So it accepts each
+// operand only in the form that compilers write, even if others are allowed. Newer features
+// (above all types of more than one byte) are refused, too: wazero decodes them even when
+// they are disabled.
 func (r *reader) instruction() (op byte, index uint32) {
 	at := r.At
 	op = r.Byte()
@@ -79,7 +79,7 @@ func (r *reader) instruction() (op byte, index uint32) {
 	return op, index
 }
 
-// blockType skips a block's type: none, a value's type or the index of a type.
+// blockType skips a block's type: empty, a value type or the index of a type.
 func (r *reader) blockType() {
 	switch b := r.Byte(); {
 	case r.Err != nil, b == 0x40:
@@ -88,14 +88,14 @@ func (r *reader) blockType() {
 		r.ValueType()
 	default:
 		r.At--
-		// A number with a sign, of which only the other half are indexes.
+		// A signed number; only non-negative ones are indexes.
 		if r.leb(5); r.Err == nil && r.Data[r.At-1] >= 0x40 {
 			r.Fail(errors.New("a block's type that is negative and of more than one byte"))
 		}
 	}
 }
 
-// leb skips a number in LEB128 of at most so many bytes.
+// leb skips a LEB128 number of at most so many bytes.
 func (r *reader) leb(most int) {
 	for range most {
 		if r.Byte()&0x80 == 0 {
@@ -128,7 +128,7 @@ func (r *reader) misc(at int) {
 		r.U32()
 		r.U32()
 	case sub == miscTableGrow:
-		r.FailAt(at, errors.New("the instruction table.grow is not allowed: no limit would bind it"))
+		r.FailAt(at, errors.New("the instruction table.grow is not allowed: no limit would bound it"))
 	default:
 		r.unknown(at, fmt.Sprintf("%#x %d", opMisc, sub))
 	}

@@ -8,31 +8,33 @@ import (
 	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
-// Instrumenting makes a module's code stoppable: at the head of every loop and at
-// the entry of every function that calls, it counts a global variable down and,
-// when that has come to zero, calls a function that enters Go for a moment (where
-// the garbage collector may stop the goroutine) and traps if it was told to stop.
+// Instrumenting makes a module's code stoppable. At the head of every loop and at the entry of
+// every function that calls, it decrements a global variable. When that is zero, it calls a
+// function that enters Go for a moment (so that the garbage collector can stop the goroutine)
+// and traps if it should stop.
 //
-// wazero can do the like (WithCloseOnContextDone). But it enters Go at the head of
-// every loop each time, which makes loops 5 to 25 times slower, needs 3
-// allocations and a goroutine for each call, and does not stop a recursion.
+// wazero has a similar feature (WithCloseOnContextDone). But it enters Go at the head of every
+// loop each time, which makes loops 5 to 25 times slower, needs 3 allocations and a goroutine
+// for each call, and does not stop a recursion.
+
+// The names of added exports.
 
 // The names of what is added.
 const (
-	stopExport  = "rfaas_stop"  // a global; not zero: trap
-	startExport = "rfaas_start" // the start function, called when a watchdog looks
+	stopExport  = "rfaas_stop"  // a global; if not zero, the next check traps
+	startExport = "rfaas_start" // the start function, called under the watchdog
 )
 
-// checkPeriod is how many loop iterations and calls are between two looks.
+// checkPeriod is how many loop iterations and calls are between two checks.
 const checkPeriod = 4096
 
-// maxLocals is how many local variables all functions together may have, beyond as
-// many as the module has bytes: the compiler takes memory for each, and a few bytes
-// declare any number.
+// maxLocals is how many local variables all functions may declare, in addition to the
+// module's size in bytes: the compiler takes memory for each, and a few bytes can declare any
+// number.
 const maxLocals = 50_000
 
-// instrument returns the module with checks, without its start section, and
-// without custom sections but the names.
+// instrument returns the module with checks, without its start section, and without custom
+// sections other than the names. check is the index of the function that it calls.
 func instrument(module []byte) (out []byte, check uint32, err error) {
 	sections, err := split(module)
 	if err != nil {
@@ -164,7 +166,7 @@ func (p *plan) body(out, body, look []byte) ([]byte, error) {
 		case op == opCall || op == opCallIndirect:
 			calls = true
 		case (op == opGlobalGet || op == opGlobalSet) && index >= p.globals:
-			// It would be one of those that are added.
+			// It would be one of the added ones.
 			r.Fail(fmt.Errorf("there is no global %d", index))
 		}
 	}
@@ -186,7 +188,7 @@ func appendU32(b []byte, v uint32) []byte {
 	return append(b, byte(v))
 }
 
-// appendBytes appends bytes and, before them, how many they are.
+// appendBytes appends the number of bytes, and the bytes.
 func appendBytes(b, data []byte) []byte {
 	return append(appendU32(b, uint32(len(data))), data...)
 }

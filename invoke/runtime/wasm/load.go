@@ -23,8 +23,8 @@ const (
 	commandExport    = "_start"
 )
 
-// Load compiles a module, or finds its code in the cache, and prepares the first
-// instance. ctx ends the preparation. The code may be changed afterwards.
+// Load compiles a module, or takes its code from the cache, and prepares the first instance.
+// ctx bounds the preparation. The code may be changed afterwards.
 func Load(ctx context.Context, code []byte, config Config) (*Module, error) {
 	config, err := config.withDefaults()
 	if err != nil {
@@ -49,7 +49,7 @@ func Load(ctx context.Context, code []byte, config Config) (*Module, error) {
 	return m, nil
 }
 
-// compile makes the engine and the module's code.
+// compile makes the engine and compiles the module.
 func (m *Module) compile(ctx context.Context, code []byte) error {
 	if m.loadCompiled(ctx, code) {
 		return nil
@@ -84,7 +84,7 @@ func (m *Module) compile(ctx context.Context, code []byte) error {
 	return nil
 }
 
-// build compiles the module and returns what it made of it for that.
+// build compiles the module and returns its instrumented form.
 func (m *Module) build(ctx context.Context, code []byte) ([]byte, error) {
 	instrumented, check, err := instrument(code)
 	if err != nil {
@@ -107,13 +107,13 @@ func (m *Module) build(ctx context.Context, code []byte) ([]byte, error) {
 	return instrumented, nil
 }
 
-// imports makes what the module imports, which can only be WASI.
+// imports provides the module's imports, which can only be WASI.
 func (m *Module) imports(ctx context.Context) error {
 	needed := false
 	for _, f := range m.compiled.ImportedFunctions() {
 		module, name, _ := f.Import()
 		if module != wasi_snapshot_preview1.ModuleName {
-			return fmt.Errorf("wasm: %s: it imports %s.%s, which there is not: a module may import functions of %s and nothing else",
+			return fmt.Errorf("wasm: %s: it imports %s.%s, which does not exist: a module may import functions of %s and nothing else",
 				m.config.Name, module, name, wasi_snapshot_preview1.ModuleName)
 		}
 		needed = true
@@ -130,8 +130,8 @@ func (m *Module) imports(ctx context.Context) error {
 	return nil
 }
 
-// refuseRenumber stands in for fd_renumber, with which a module could have wazero
-// make a table of 2 thousand million files. 58 is ENOTSUP.
+// refuseRenumber replaces fd_renumber, which could make wazero allocate a table of two
+// billion files. 58 is ENOTSUP.
 func refuseRenumber(context.Context, uint32, uint32) uint32 { return 58 }
 
 // inspect finds the entry points and checks the rest of the convention.

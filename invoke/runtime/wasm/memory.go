@@ -11,16 +11,16 @@ import (
 	"github.com/rfaas-go/rfaas/invoke"
 )
 
-// linearMemory is the memory of an instance: addresses for the most that it may have,
-// of which it can use what it has. It grows where it is. (wazero's own is a slice that
-// is copied: while it grows, old and new count to the limit of the process, and what
-// waits for the garbage collector does.) What is not touched is no memory.
+// linearMemory is the memory of an instance. It reserves addresses for the largest size, makes
+// the current size accessible, and grows in place. (wazero's own memory is a slice that is
+// copied to grow: old and new then count to the limit of the process, until the garbage
+// collector frees the old one.) Untouched pages take no memory.
 type linearMemory struct {
 	mem    []byte // nil when freed
 	usable uint64
 }
 
-// newMemory sets the memory of an instance of the module aside.
+// newMemory reserves the memory of an instance of the module.
 func (m *Module) newMemory() (*linearMemory, error) {
 	most := m.config.MemoryBytes &^ (pageBytes - 1)
 	memory := m.compiled.ExportedMemories()[wasmfile.MemoryExport]
@@ -40,7 +40,7 @@ func (m *Module) newMemory() (*linearMemory, error) {
 	return l, nil
 }
 
-// allow makes the first size bytes usable.
+// allow makes the first size bytes accessible.
 func (l *linearMemory) allow(size uint64) error {
 	if size <= l.usable {
 		return nil
@@ -60,7 +60,7 @@ func (l *linearMemory) Reallocate(size uint64) []byte {
 	return l.mem[:size:size]
 }
 
-// Free implements experimental.LinearMemory. A second one does nothing.
+// Free implements experimental.LinearMemory. Further calls do nothing.
 func (l *linearMemory) Free() {
 	if l.mem != nil {
 		unix.Munmap(l.mem)
@@ -68,7 +68,7 @@ func (l *linearMemory) Free() {
 	}
 }
 
-// using has wazero take this memory for the instance that it makes.
+// using makes wazero use this memory for the instance that it makes.
 func (l *linearMemory) using(ctx context.Context) context.Context {
 	return experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return l }))
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/rfaas-go/rfaas/internal/pages"
 )
 
-// grow takes memory in steps of a mebibyte until it gets no more, writes to the last
-// word of each, and returns how many pages there are.
+// grow grows the memory in steps of a mebibyte as far as it can, writes to the last word of
+// each step, and returns the number of pages.
 var grow = entry("grow", loop(i32(16), op["memory.grow"], i32(0), []byte{0x4e}, op["if"],
 	op["memory.size"], i32(16), []byte{0x74}, i32(4), op["sub"], i32(7), op["store"], []byte{0x0c, 1}, op["end"]), storing(op["memory.size"]))
 
-// A memory grows where it is, to its limit and not beyond.
+// A memory grows in place, up to its limit.
 func TestMemoryGrowsInPlace(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, config Config) {
@@ -31,12 +31,12 @@ func TestMemoryGrowsInPlace(t *testing.T) {
 			first, ok := m.current.Load().memory.Read(0, 1)
 			require.True(t, ok)
 			out := make([]byte, 16)
-			n, err := function1(t, m, "grow")(t.Context(), nil, out)
+			n, err := entryPoint(t, m, "grow")(t.Context(), nil, out)
 			require.NoError(t, err)
 			require.Equal(t, []byte{byte(c.pages), byte(c.pages >> 8), 0, 0}, out[:n], c)
 			memory := m.current.Load().memory
 			_, ok = memory.Grow(uint32(c.places - c.pages))
-			require.True(t, ok, "what is left for smaller steps")
+			require.True(t, ok, "the rest is for smaller steps")
 			_, ok = memory.Grow(1)
 			require.False(t, ok)
 			last, ok := memory.Read(0, 1)
@@ -47,10 +47,10 @@ func TestMemoryGrowsInPlace(t *testing.T) {
 	})
 }
 
-// What was set aside for memories is given back with each instance, and by modules
-// that cannot be instantiated. Not parallel: others' mappings would be counted.
+// Reserved memory is released with each instance, also if a module cannot be instantiated. Not
+// parallel: it would count the mappings of other tests.
 func TestMemoryIsGivenBack(t *testing.T) {
-	const most = 3<<30 - 5<<16 // a size that nobody else has
+	const most = 3<<30 - 5<<16 // a size that no other mapping has
 	reserved := func() (n int) {
 		maps, err := os.ReadFile("/proc/self/maps")
 		require.NoError(t, err)
@@ -70,7 +70,7 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, reserved())
 	for range 3 {
-		_, err := function1(t, m, "trap")(context.Background(), nil, nil)
+		_, err := entryPoint(t, m, "trap")(context.Background(), nil, nil)
 		require.Error(t, err)
 		require.Zero(t, reserved())
 		afterwards(t, m)

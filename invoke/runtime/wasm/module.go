@@ -22,38 +22,38 @@ var (
 	_ runtime.ContextChecker = (*Module)(nil)
 )
 
-// Module is a compiled module and its instances. All methods and the functions
-// may be called from anywhere at the same time: each call has an instance of its
-// own. Calls that do not overlap, of all functions of a module, share one.
+// Module is a compiled module and its instances. All methods and the functions may be called
+// concurrently: each call has an instance of its own. Calls of any functions of a module that
+// do not overlap share one.
 type Module struct {
 	config   Config
 	cache    wazero.CompilationCache // nil without a folder for it
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	entries  []string   // sorted
-	roots    []*os.Root // of the directories, in their order
+	roots    []*os.Root // of config.Directories
 
 	interpreted bool
 
-	current atomic.Pointer[instance] // the one that calls try first
+	current atomic.Pointer[instance] // calls try it first
 	dog     watchdog
 
 	lost      atomic.Uint64 // bytes of output
 	outputLck sync.Mutex
 
 	mu     sync.Mutex
-	all    []*instance // that calls have or had
+	all    []*instance // in use by calls, or used before
 	spares []*instance // ready, never used
-	making int         // instances that calls are waiting for
+	making int         // instances being made for waiting calls
 	refill bool        // a goroutine makes spares
 	work   sync.WaitGroup
 	closed bool
 }
 
-// errClosed is what calls after Close get.
+// errClosed is the error of calls after Close.
 var errClosed = &invoke.Error{Status: invoke.StatusRevoked, Started: invoke.StartedNo, Message: "the module was closed"}
 
-// begin prepares the first instance, and lets spares be made.
+// begin prepares the first instance, and starts making spares.
 func (m *Module) begin(ctx context.Context) error {
 	m.dog.init(m)
 	i, err := m.instantiate(ctx)
@@ -72,14 +72,14 @@ func (m *Module) begin(ctx context.Context) error {
 	return nil
 }
 
-// Entries are the names of the entry points, sorted.
+// Entries returns the names of the entry points, sorted.
 func (m *Module) Entries() []string { return slices.Clone(m.entries) }
 
-// OutputLost is how many bytes of output were over the limit of their call.
+// OutputLost returns how many bytes of output were dropped as beyond the limit of their call.
 func (m *Module) OutputLost() uint64 { return m.lost.Load() }
 
-// Function makes an entry point callable, until Close. See the package's
-// documentation for the statuses that calls end with.
+// Function makes an entry point callable until Close. See the package's documentation for
+// the statuses of calls.
 func (m *Module) Function(entry string) (invoke.Function, error) {
 	index, ok := slices.BinarySearch(m.entries, entry)
 	if !ok {
@@ -97,7 +97,7 @@ func (m *Module) Function(entry string) (invoke.Function, error) {
 	}, nil
 }
 
-// acquire finds an instance that is idle, or has one made.
+// acquire returns an idle instance, or makes one.
 func (m *Module) acquire(ctx context.Context) (*instance, error) {
 	m.mu.Lock()
 	if m.closed {
@@ -139,8 +139,8 @@ func (m *Module) acquire(ctx context.Context) (*instance, error) {
 	return i, nil
 }
 
-// adopt counts an instance among those of calls. Unless each call has one of its
-// own, calls will try it first if there is no other. The lock is held.
+// adopt enters an instance into all. Unless each call has one of its own, it becomes the
+// current one if there is none. mu is held.
 func (m *Module) adopt(i *instance) {
 	m.all = append(m.all, i)
 	if !m.config.Fresh {
@@ -148,7 +148,7 @@ func (m *Module) adopt(i *instance) {
 	}
 }
 
-// replenish has spares made if some are missing. The lock is held.
+// replenish starts making spares if there are too few. mu is held.
 func (m *Module) replenish() {
 	if m.refill || m.closed || len(m.spares) >= m.config.Spares {
 		return
@@ -175,8 +175,8 @@ func (m *Module) makeSpares() {
 	m.refill = false
 }
 
-// discard throws an instance away that trapped, or whose one call is over. It
-// belongs to the caller.
+// discard removes an instance that trapped, or whose only call has returned. The caller owns
+// it.
 func (m *Module) discard(i *instance) {
 	i.state.Store(phaseDead)
 	m.mu.Lock()
@@ -187,8 +187,8 @@ func (m *Module) discard(i *instance) {
 	i.close()
 }
 
-// Close frees the module. It fails if a function runs. Waits for instances that
-// are being prepared.
+// Close releases the module. It fails while a function runs, and waits for instances that are
+// being prepared.
 func (m *Module) Close() error {
 	m.mu.Lock()
 	if m.closed {
@@ -209,7 +209,7 @@ func (m *Module) Close() error {
 			i.state.Store(phaseIdle)
 		}
 		m.mu.Unlock()
-		return fmt.Errorf("wasm: %s: close: a function of it runs; end its calls before", m.config.Name)
+		return fmt.Errorf("wasm: %s: close: a function is running; end its calls first", m.config.Name)
 	}
 	m.closed = true
 	m.mu.Unlock()
@@ -217,7 +217,7 @@ func (m *Module) Close() error {
 	return m.free()
 }
 
-// free gives back what Load got, also after it failed.
+// free releases what Load has taken, also after it failed.
 func (m *Module) free() error {
 	m.dog.stop()
 	errs := []error{m.freeEngine()}
@@ -230,7 +230,7 @@ func (m *Module) free() error {
 	return nil
 }
 
-// freeEngine gives back what is wazero's.
+// freeEngine releases wazero's objects.
 func (m *Module) freeEngine() error {
 	var errs []error
 	if m.runtime != nil {

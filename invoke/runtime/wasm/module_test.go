@@ -18,14 +18,14 @@ func TestInputsAndResultsOfAnySize(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, config Config) {
 		m := load(t, entries(entry("echo", echo)), config)
-		f := function1(t, m, "echo")
+		f := entryPoint(t, m, "echo")
 		for _, size := range []int{0, 1, 64, 4095, 4096, 4097, 70_000, 3 << 20, 5} {
 			in := bytes.Repeat([]byte{byte(size), 2, 3}, size/3+1)[:size]
 			out := bytes.Repeat([]byte{0xEE}, size+1)
 			n, err := f(t.Context(), in, out)
 			require.NoError(t, err)
 			require.True(t, bytes.Equal(in, out[:n]), "%d bytes", size)
-			require.EqualValues(t, 0xEE, out[size], "nothing behind the result is written")
+			require.EqualValues(t, 0xEE, out[size], "nothing after the result is written")
 			if size > 0 {
 				n, err = f(t.Context(), in, out[:size-1])
 				require.NoError(t, err)
@@ -39,7 +39,7 @@ func TestInstancesAreUsedAgainUnlessFresh(t *testing.T) {
 	t.Parallel()
 	for _, fresh := range []bool{false, true} {
 		m := load(t, entries(count, entry("crash", op["unreachable"])), Config{Fresh: fresh})
-		f, out := function1(t, m, "count"), make([]byte, 4)
+		f, out := entryPoint(t, m, "count"), make([]byte, 4)
 		for call := byte(1); call <= 3; call++ {
 			_, err := f(t.Context(), nil, out)
 			require.NoError(t, err)
@@ -49,7 +49,7 @@ func TestInstancesAreUsedAgainUnlessFresh(t *testing.T) {
 			}
 			require.Equal(t, want, out[0])
 		}
-		_, err := function1(t, m, "crash")(t.Context(), nil, out)
+		_, err := entryPoint(t, m, "crash")(t.Context(), nil, out)
 		require.ErrorIs(t, err, invoke.ErrCrashed)
 		_, err = f(t.Context(), nil, out)
 		require.NoError(t, err)
@@ -61,7 +61,7 @@ func TestManyCallsAtATime(t *testing.T) {
 	t.Parallel()
 	for _, fresh := range []bool{false, true} {
 		m := load(t, entries(entry("echo", echo), entry("crash", op["unreachable"])), Config{Fresh: fresh})
-		f, crash := function1(t, m, "echo"), function1(t, m, "crash")
+		f, crash := entryPoint(t, m, "echo"), entryPoint(t, m, "crash")
 		var all sync.WaitGroup
 		for g := range 4 {
 			all.Go(func() {
@@ -82,7 +82,7 @@ func TestManyCallsAtATime(t *testing.T) {
 	}
 }
 
-// blocking is a context whose Err tells that it was asked, by the watchdog.
+// blocking is a context that signals when its Err is called, by the watchdog.
 type blocking struct {
 	context.Context
 	asked, end chan struct{}
@@ -105,15 +105,15 @@ func TestBusyAndClose(t *testing.T) {
 	require.NoError(t, err)
 	ctx := &blocking{Context: t.Context(), asked: make(chan struct{}), end: make(chan struct{})}
 	ended := make(chan error, 1)
-	f := function1(t, m, "forever")
+	f := entryPoint(t, m, "forever")
 	go func() {
 		_, err := f(ctx, nil, nil)
 		ended <- err
 	}()
 	<-ctx.asked
-	_, err = function1(t, m, "echo")(t.Context(), nil, nil)
+	_, err = entryPoint(t, m, "echo")(t.Context(), nil, nil)
 	require.ErrorIs(t, err, invoke.ErrBusy)
-	require.ErrorContains(t, m.Close(), "a function of it runs")
+	require.ErrorContains(t, m.Close(), "a function is running")
 	close(ctx.end)
 	require.ErrorIs(t, <-ended, invoke.ErrCanceled)
 	afterwards(t, m)
@@ -137,22 +137,22 @@ func TestStartAndInitializeRunBeforeTheFirstCall(t *testing.T) {
 	add := func(n int32) []byte { return cat(op["get count"], i32(n), op["add"], op["set count"]) }
 	m := load(t, assemble(program{functions: []function{count, {"", typeNone, add(10)}, {"_initialize", typeNone, add(100)}}, start: 1}), Config{})
 	out := make([]byte, 4)
-	_, err := function1(t, m, "count")(t.Context(), nil, out)
+	_, err := entryPoint(t, m, "count")(t.Context(), nil, out)
 	require.NoError(t, err)
 	require.EqualValues(t, 111, out[0])
 }
 
 func TestTheWatchdogSleepsWhenNothingRuns(t *testing.T) {
 	t.Parallel()
-	m := load(t, entries(append(recursion, forever)...), Config{Spares: -1}) // to prepare one takes calls, too
+	m := load(t, entries(append(recursion, forever)...), Config{Spares: -1}) // preparing one makes calls, too
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := function1(t, m, "forever")(ctx, nil, nil)
+	_, err := entryPoint(t, m, "forever")(ctx, nil, nil)
 	require.ErrorIs(t, err, invoke.ErrCanceled)
 	m.dog.look()
 	require.True(t, m.dog.asleep.Load())
-	_, err = function1(t, m, "forever")(ctx, nil, nil)
-	require.ErrorIs(t, err, invoke.ErrCanceled, "and is awake again")
+	_, err = entryPoint(t, m, "forever")(ctx, nil, nil)
+	require.ErrorIs(t, err, invoke.ErrCanceled, "it is awake again")
 }
 
 func TestConfigsThatAreWrong(t *testing.T) {
@@ -181,7 +181,7 @@ func TestCallsAllocateNothing(t *testing.T) {
 		t.Skip("the race detector and coverage allocate")
 	}
 	m := load(t, entries(entry("echo", echo)), Config{})
-	f, in, out := function1(t, m, "echo"), make([]byte, 64), make([]byte, 64)
+	f, in, out := entryPoint(t, m, "echo"), make([]byte, 64), make([]byte, 64)
 	ctx := t.Context()
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
 		if n, err := f(ctx, in, out); err != nil || n != len(in) {

@@ -7,25 +7,25 @@ import (
 	"sync/atomic"
 )
 
-// maxLineBytes is the longest line that is passed on whole.
+// maxLineBytes is where a longer line is broken.
 const maxLineBytes = 4096
 
-// output is what an instance writes to: it passes whole lines on, up to a limit
-// for each call, and counts the rest.
+// output passes on what an instance writes: whole lines, up to a limit for each call. It
+// counts the bytes beyond the limit.
 type output struct {
-	to     *sync.Mutex // one write at a time
-	w      io.Writer   // nil: nowhere
+	to     *sync.Mutex // serializes writes to w
+	w      io.Writer   // nil: output is discarded
 	lost   *atomic.Uint64
 	limit  int
 	left   int // of this call
 	line   []byte
-	broken bool // w failed; nothing more for it
+	broken bool // w has failed, and is not used again
 }
 
-// reset begins a call.
+// reset starts a call.
 func (o *output) reset() { o.left = o.limit }
 
-// Write implements io.Writer. It always takes everything.
+// Write implements io.Writer. It never fails.
 func (o *output) Write(p []byte) (int, error) {
 	if o.w == nil {
 		return len(p), nil
@@ -51,7 +51,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush passes on what there is of a line, with an end of line.
+// flush passes on the current line, with a line feed.
 func (o *output) flush() {
 	if len(o.line) == 0 {
 		return

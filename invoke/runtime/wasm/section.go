@@ -7,7 +7,7 @@ import (
 	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
-// maxTableEntries bounds what tables take (8 bytes each); memory has a limit of its own.
+// maxTableEntries bounds tables (8 bytes per entry); memory has its own limit.
 const maxTableEntries = 1 << 20
 
 type section struct {
@@ -15,7 +15,7 @@ type section struct {
 	data []byte
 }
 
-// split returns the sections of a module, of the custom ones only the functions'
+// split returns the sections of a module. Of the custom ones it keeps only the functions'
 // names, for messages.
 func split(module []byte) ([]section, error) {
 	var sections []section
@@ -34,9 +34,9 @@ func split(module []byte) ([]section, error) {
 	return sections, nil
 }
 
-// functionNames returns a custom section with the names of functions, if that is
-// what this one has. Names are only for messages: a section with anything wrong is
-// ignored, as the specification asks.
+// functionNames returns a custom section with the names of functions, if this one has them.
+// Names are only for messages: a section with an error is ignored, as the specification
+// recommends.
 func functionNames(data []byte) []byte {
 	r := newReader(data)
 	if r.Name() != "name" {
@@ -60,18 +60,17 @@ func functionNames(data []byte) []byte {
 	return nil
 }
 
-// plan is what there is in a module, which says where additions go.
+// plan is what instrument needs to know of a module.
 type plan struct {
 	types, functions, globals uint32 // imported ones included
 	tableEntries              uint64
 	start                     uint32
 	started                   bool
-	locals                    uint64 // that functions may still have
+	locals                    uint64 // that functions may still declare
 }
 
-// count walks through a section, except the code, to its end. Lengths that the
-// section does not have room for end here: wazero takes memory for what a length
-// says before it looks whether there is so much.
+// count walks through a section, except the code, to its end. It refuses lengths that the
+// section has no room for: wazero allocates memory for a length before it checks it.
 func (p *plan) count(s section) error {
 	r := newReader(s.data)
 	switch s.id {
@@ -108,7 +107,7 @@ func (p *plan) element(section byte, r *reader) {
 		r.FuncType()
 	case wasmfile.Imports:
 		if i, _ := r.Import(); r.Err == nil && i.Kind != wasmfile.Function {
-			// Nothing but functions is there to be imported.
+			// Nothing else can be imported.
 			r.Fail(fmt.Errorf("it imports %s.%s, which is not a function: memories, tables and globals have to be its own", i.Module, i.Name))
 		}
 		p.functions++
@@ -153,9 +152,9 @@ func (r *reader) expression() {
 	}
 }
 
-// elements skips a segment of elements. The bits of its mode are 1: not written to
-// a table at the start; 2: there is a table's index, or it is only declared;
-// 4: expressions instead of functions.
+// elements skips a segment of elements. The bits of its mode are 1: not written to a table at
+// the start; 2: it has a table's index, or is only declared; 4: expressions instead of
+// functions.
 func (r *reader) elements() {
 	mode := r.U32()
 	if r.Err == nil && mode > 7 {

@@ -30,8 +30,8 @@ const (
 	errReadOnly  = 69
 )
 
-// wasiCalls are the functions that a guest has, with the types of their
-// parameters: i for i32, I for i64. All return an error.
+// wasiCalls are the system calls of a guest, with the types of their parameters: i for i32,
+// I for i64. All return an error.
 var wasiCalls = map[string]string{
 	"path_open": "iiiiiIIii", "path_create_directory": "iii", "path_remove_directory": "iii", "path_unlink_file": "iii",
 	"path_rename": "iiiiii", "path_symlink": "iiiii", "path_link": "iiiiiii", "path_readlink": "iiiiii",
@@ -41,16 +41,16 @@ var wasiCalls = map[string]string{
 	"sock_accept": "iii", "sock_recv": "iiiiii", "sock_send": "iiiii", "sock_shutdown": "ii",
 }
 
-// The memory of a guest, beyond what the host's areas take.
+// The memory of a guest, beyond the host's areas.
 const (
-	guestResult  = 1 << 16 // what a call returns through a pointer
+	guestResult  = 1 << 16 // results that a call stores
 	guestVector  = guestResult + 64
 	guestBuffer  = guestResult + 128
 	guestStrings = guestResult + 4096
 )
 
-// guest is a module that makes system calls as the test says: the input of an
-// entry point is the parameters, 8 bytes each.
+// guest is a module with an entry point for each system call. Its input is the parameters, 8
+// bytes each.
 type guest struct {
 	t *testing.T
 	m *Module
@@ -99,7 +99,7 @@ func (g *guest) try(name string, arguments ...any) (errno int, err error) {
 	}
 	require.Len(g.t, in, 8*len(wasiCalls[name]), name)
 	out := make([]byte, 4)
-	_, err = function1(g.t, g.m, name)(g.t.Context(), in, out)
+	_, err = entryPoint(g.t, g.m, name)(g.t.Context(), in, out)
 	return int(binary.LittleEndian.Uint32(out)), err
 }
 
@@ -110,7 +110,7 @@ func (g *guest) call(name string, arguments ...any) (errno int) {
 	return errno
 }
 
-// word is what a call has returned through a pointer.
+// word is the result that a call has stored.
 func (g *guest) word() int {
 	v, ok := g.m.current.Load().memory.ReadUint32Le(guestResult)
 	require.True(g.t, ok)
@@ -170,7 +170,7 @@ func (g *guest) close(fd int) {
 	require.Zero(g.t, g.call("fd_close", fd))
 }
 
-// files makes a folder with a file, and another beside it that nobody was given.
+// files makes a folder with a file, and another folder beside it.
 func files(t *testing.T) (dir, outside string) {
 	t.Helper()
 	base := t.TempDir()
@@ -202,7 +202,7 @@ func TestWritableDirectory(t *testing.T) {
 		require.Empty(t, g.read(fd), "the end")
 		require.Zero(t, g.call("fd_seek", fd, 3, 0, guestResult))
 		require.Equal(t, "tent", g.read(fd))
-		require.NotZero(t, g.write(fd, "x"), "it was opened to read")
+		require.NotZero(t, g.write(fd, "x"), "it was opened for reading")
 		g.close(fd)
 		require.Equal(t, errBadFile, g.call("fd_close", fd))
 
@@ -273,7 +273,7 @@ func TestListingADirectory(t *testing.T) {
 	require.Zero(t, g.call("fd_readdir", fd, guestBuffer, 1000, 0, guestResult))
 	require.Contains(t, g.content(g.word()), "inner")
 	fd, errno := g.openAt(fd, follow, "inner", 0, toRead, 0)
-	require.Zero(t, errno, "relative to a folder that was opened")
+	require.Zero(t, errno, "relative to an open folder")
 	g.close(fd)
 
 	here := g.open(".", directoryOnly, toRead, 0)
@@ -315,7 +315,7 @@ func TestReadOnlyDirectory(t *testing.T) {
 	require.Greater(t, info.ModTime().Unix(), int64(1))
 }
 
-// Nothing leads out of a directory.
+// No path leads out of a directory.
 func TestNothingOutsideOfADirectory(t *testing.T) {
 	t.Parallel()
 	dir, outside := files(t)
@@ -354,11 +354,11 @@ func TestNothingOutsideOfADirectory(t *testing.T) {
 			require.NotZero(t, errno, path)
 		}
 	}
-	// Links stay as they are, and there will be no new ones.
+	// No links can be made.
 	require.Equal(t, errNoSystem, g.call("path_symlink", "../outside", first, "mine"))
 	require.Equal(t, errNoSystem, g.call("path_link", first, 0, "file", first, "mine"))
 	_, errno := g.openAt(first, 0, "inner", 0, toRead, 0)
-	require.Equal(t, errLoop, errno, "it is not to be followed")
+	require.Equal(t, errLoop, errno, "it must not be followed")
 	fd := g.open("inner", 0, toRead, 0)
 	require.Equal(t, "content", g.read(fd), "a link that stays within is followed")
 
@@ -368,7 +368,7 @@ func TestNothingOutsideOfADirectory(t *testing.T) {
 	require.Len(t, all, 1)
 }
 
-// What was not given is not there: no directory, and in no case a network.
+// Without Directories a module has no access to files, and it never has access to a network.
 func TestNothingThatWasNotGiven(t *testing.T) {
 	t.Parallel()
 	g := newGuest(t, Config{})
@@ -389,7 +389,7 @@ func TestNothingThatWasNotGiven(t *testing.T) {
 	}
 }
 
-// What an instance has open is bounded, and nothing that it opens blocks.
+// The number of open files is bounded, and opening does not block.
 func TestOpeningIsBounded(t *testing.T) {
 	t.Parallel()
 	dir, _ := files(t)
@@ -413,7 +413,7 @@ func TestOpeningIsBounded(t *testing.T) {
 	g.open("file", 0, toRead, 0)
 }
 
-// One system call can name millions of buffers. It has to end when its call does.
+// One system call can name millions of buffers. It has to end with its call.
 func TestTimeLimitEndsASystemCall(t *testing.T) {
 	t.Parallel()
 	dir, _ := files(t)

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// watchdog ends calls that overstay. It looks every few milliseconds while calls
-// run, and not at all otherwise. A call only has to say that it runs, and that is
-// two atomic operations: how long, the watchdog counts itself, from when it first
+// watchdog ends calls that exceed their time limit or whose context has ended. It checks every
+// few milliseconds while calls run, and sleeps otherwise. A call only has to publish that it
+// runs, with two atomic operations. The watchdog measures its time itself, from when it first
 // saw the call.
 type watchdog struct {
 	period time.Duration
@@ -38,14 +38,14 @@ func (w *watchdog) init(m *Module) {
 	w.asleep.Store(true)
 }
 
-// watch has an instance looked at from now on.
+// watch starts watching an instance.
 func (w *watchdog) watch(i *instance) {
 	w.mu.Lock()
 	w.all = append(w.all, i)
 	w.mu.Unlock()
 }
 
-// forget ends what watch began.
+// forget stops watching it.
 func (w *watchdog) forget(i *instance) {
 	w.mu.Lock()
 	w.all = slices.DeleteFunc(w.all, func(other *instance) bool { return other == i })
@@ -59,7 +59,7 @@ func (w *watchdog) wake() {
 	}
 }
 
-// stop ends the watchdog for good.
+// stop ends the watchdog.
 func (w *watchdog) stop() {
 	w.mu.Lock()
 	w.stopped = true
@@ -72,7 +72,7 @@ func (w *watchdog) stop() {
 // CheckContexts implements runtime.ContextChecker.
 func (m *Module) CheckContexts() { m.dog.look() }
 
-// look is what the timer calls.
+// look is the timer's function.
 func (w *watchdog) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -91,8 +91,8 @@ func (w *watchdog) look() {
 		w.timer.Reset(w.period)
 		return
 	}
-	// Sleep, but look once more: a call that began meanwhile may have found the
-	// watchdog awake.
+	// Sleep, but check once more: a call that began meanwhile may have found the watchdog
+	// awake.
 	w.asleep.Store(true)
 	for _, i := range w.all {
 		if i.state.Load()&phaseMask == phaseRunning {
@@ -102,7 +102,7 @@ func (w *watchdog) look() {
 	}
 }
 
-// inspect ends a call whose time is over. The watchdog calls it.
+// inspect ends a call whose time limit or context has ended. Only the watchdog calls it.
 func (i *instance) inspect(s uint64, now time.Time) {
 	if !i.state.CompareAndSwap(s, s-phaseRunning+phaseInspected) {
 		return // it has just returned
@@ -112,9 +112,9 @@ func (i *instance) inspect(s uint64, now time.Time) {
 	}
 	switch err := i.ctx.Err(); {
 	case err != nil:
-		i.fate = givenUp(err)
+		i.fate = contextEnded(err)
 	case i.limit > 0 && now.Sub(i.since) >= i.limit:
-		i.fate = i.overstayed()
+		i.fate = i.timeLimitExceeded()
 	default:
 		i.state.Store(s)
 		return
