@@ -22,7 +22,7 @@ func newReceiveQueue(depth uint32, shared bool) *receiveQueue {
 // take takes a receive for a queue pair, nil if there is none: then q is starved.
 // The caller holds the engine lock.
 func (r *receiveQueue) take(q *queuePair) *transport.WorkRequest {
-	if r.FirstOrStarved() == nil && !q.starved {
+	if r.First() == nil && r.Starve() == nil && !q.starved {
 		q.starved = true
 		r.starved = append(r.starved, q)
 	}

@@ -56,7 +56,7 @@ func TestReceiveQueue(t *testing.T) {
 	require.Nil(t, r.First())
 	require.Nil(t, r.Take())
 	require.False(t, r.Starved.Load())
-	require.Nil(t, r.FirstOrStarved())
+	require.Nil(t, r.Starve())
 	require.True(t, r.Starved.Load())
 	for range 10 {
 		n, err := post(2)
@@ -67,7 +67,7 @@ func TestReceiveQueue(t *testing.T) {
 		require.Equal(t, 1, n)
 		require.Equal(t, 3, r.Posted())
 		for range 3 {
-			require.Equal(t, taken, r.FirstOrStarved().ID)
+			require.Equal(t, taken, r.First().ID)
 			require.Equal(t, taken, r.Take().ID)
 			taken++
 		}

@@ -11,7 +11,7 @@ import (
 // its completion has been polled.
 type ReceiveQueue struct {
 	Credits Credits
-	// Starved is set when FirstOrStarved found no receive: the goroutine that posts next
+	// Starved is set by a taker that found no receive (Starve): the goroutine that posts next
 	// wakes the one that takes, and resets it.
 	Starved atomic.Bool
 
@@ -52,11 +52,8 @@ func (r *ReceiveQueue) First() *transport.WorkRequest {
 	return r.entries.At(r.head)
 }
 
-// FirstOrStarved is First, but sets Starved if there is none: for a taker that then waits.
-func (r *ReceiveQueue) FirstOrStarved() *transport.WorkRequest {
-	if first := r.First(); first != nil {
-		return first
-	}
+// Starve sets Starved, for a taker that has found no receive and will wait, and looks again.
+func (r *ReceiveQueue) Starve() *transport.WorkRequest {
 	r.Starved.Store(true)
 	return r.First() // one may have been posted before Starved was visible
 }

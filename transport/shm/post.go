@@ -202,15 +202,15 @@ func (qp *queuePair) write(wr *transport.WorkRequest) transport.Status {
 // place copies from to to, which is as long; the last word, if it is aligned, last
 // and in one piece, for a program that watches it (transport.FeatureWatchMemory).
 func place(to, from []byte) {
-	head := max(len(from)-8, 0)
-	word := pages.Word(to[head:])
-	if word == nil {
-		copyBlocks(to, from)
-		return
+	if head := len(from) - 8; head >= 0 {
+		if word := pages.Word(to[head:]); word != nil {
+			last := pages.LoadWord(from[head:]) // before copying: the two may overlap
+			copyBlocks(to, from[:head])
+			order.Publish64(word, last)
+			return
+		}
 	}
-	last := pages.LoadWord(from[head:]) // before copying: the two may overlap
-	copyBlocks(to, from[:head])
-	order.Publish64(word, last)
+	copyBlocks(to, from)
 }
 
 // copyBlock is as much as is copied at once. From 1 MiB or so on, the runtime's

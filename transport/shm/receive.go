@@ -87,9 +87,11 @@ func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
 	if qp.state.Load() == stateClosed {
 		return stays
 	}
-	wr := qp.receives.FirstOrStarved()
+	wr := qp.receives.First()
 	if wr == nil {
-		return stays
+		if wr = qp.receives.Starve(); wr == nil {
+			return stays
+		}
 	}
 	if !qp.shared && qp.receives.Starved.Load() {
 		qp.receives.Starved.Store(false) // a shared queue's may be due to another connection
