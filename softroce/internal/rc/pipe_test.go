@@ -224,6 +224,31 @@ func (p *pipe) take(e *testEnd) (packets []*sentPacket) {
 	}
 }
 
+// next is the next packet of an end, which has one.
+func (p *pipe) next(e *testEnd) *sentPacket {
+	p.t.Helper()
+	s := &sentPacket{from: e}
+	require.True(p.t, e.Next(p.now, true, &s.Packet))
+	return s
+}
+
+// hand hands packets to those that they are for.
+func (p *pipe) hand(packets ...*sentPacket) {
+	for _, s := range packets {
+		p.peer(s.from).Handle(&s.Packet, p.now)
+	}
+}
+
+// lose has the packets lost that match.
+func (p *pipe) lose(match func(s *sentPacket) bool) {
+	p.pass = func(s *sentPacket) int {
+		if match(s) {
+			return 0
+		}
+		return 1
+	}
+}
+
 // carry exchanges packets until there are none; false when there were none.
 func (p *pipe) carry() bool {
 	p.t.Helper()
@@ -242,7 +267,7 @@ func (p *pipe) carry() bool {
 					copies = p.pass(s)
 				}
 				for range copies {
-					p.peer(e).Handle(&s.Packet, p.now)
+					p.hand(s)
 				}
 			}
 		}
@@ -278,13 +303,18 @@ func (p *pipe) run() {
 	p.t.Fatal("it never ends")
 }
 
+// expire lets time pass until a has something to do.
+func (p *pipe) expire() {
+	p.now = p.a.Deadline()
+	p.a.Expire(p.now)
+}
+
 // timeout lets time pass until a's retransmission timer has run out.
 func (p *pipe) timeout() {
 	p.t.Helper()
 	before := p.a.statistics.Timeouts
 	for range 2 {
-		p.now = p.a.Deadline()
-		if p.a.Expire(p.now); p.a.statistics.Timeouts > before {
+		if p.expire(); p.a.statistics.Timeouts > before {
 			return
 		}
 		p.take(p.a) // a probe
@@ -306,16 +336,6 @@ func (p *pipe) opcodes(e *testEnd) (o []wire.Opcode) {
 		}
 	}
 	return o
-}
-
-// count is how many packets match.
-func (p *pipe) count(match func(s *sentPacket) bool) (n int) {
-	for i := range p.log {
-		if match(&p.log[i]) {
-			n++
-		}
-	}
-	return n
 }
 
 func signaled(w transport.WorkRequest) transport.WorkRequest { return w.With(transport.Signaled) }
