@@ -150,6 +150,13 @@ func TestParseIPErrors(t *testing.T) {
 	}
 }
 
+func TestIsVLAN(t *testing.T) {
+	t.Parallel()
+	for etherType, want := range map[uint16]bool{0x8100: true, 0x88a8: true, 0x9100: true, 0x0800: false, 0x86dd: false, 0x0040: false} {
+		require.Equal(t, want, IsVLAN(etherType), "%#x", etherType)
+	}
+}
+
 // CheckIP takes the headers as they are: it does not mind what routers change,
 // and minds all else.
 func TestCheckIPBytes(t *testing.T) {

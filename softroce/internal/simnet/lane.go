@@ -1,6 +1,7 @@
 package simnet
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"time"
 )
@@ -59,7 +60,7 @@ func (l *Lane) send(datagram []byte) {
 
 // transmit schedules the arrival of a copy of a datagram.
 func (l *Lane) transmit(datagram []byte, departure time.Duration) {
-	b := append(l.network.buffers.take(), datagram...)
+	b := bytes.Clone(datagram)
 	at := departure + l.config.Delay + l.upTo(l.config.Jitter)
 	if l.hit(l.config.Reorder) {
 		l.network.tell(Reordered, l, datagram)
@@ -86,5 +87,4 @@ func (l *Lane) arrive(e entry) {
 		l.network.tell(Delivered, l, e.datagram)
 		l.to.receive(l.from, e.datagram)
 	}
-	l.network.buffers.give(e.datagram)
 }

@@ -1,6 +1,7 @@
 package simnet_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
@@ -36,7 +37,7 @@ func newPipe(seed uint64, c simnet.Config) *pipe {
 		if from != p.from {
 			panic("wrong sender")
 		}
-		p.got = append(p.got, arrival{p.Now(), slices.Clone(datagram)})
+		p.got = append(p.got, arrival{p.Now(), datagram})
 	})
 	p.Join(p.from, p.to, c)
 	return p
@@ -248,7 +249,7 @@ func TestCorruption(t *testing.T) {
 	p.settle()
 	for _, a := range p.got {
 		lengths[len(a.datagram)] = true
-		require.Equal(t, sent[:len(a.datagram)], append([]byte{}, a.datagram...))
+		require.True(t, bytes.HasPrefix(sent, a.datagram))
 	}
 	require.Len(t, lengths, 100, "each length from 0 to 99")
 }

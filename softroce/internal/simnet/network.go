@@ -12,7 +12,6 @@ type Network struct {
 	agenda  agenda
 	ends    []*End
 	lanes   []*Lane
-	buffers buffers
 	observe func(Event)
 }
 
@@ -74,9 +73,8 @@ func (n *Network) After(d time.Duration, call func()) {
 	n.agenda.push(entry{at: n.now + d, call: call})
 }
 
-// Attach makes an end. receive is called with each datagram that arrives there;
-// the bytes are the network's again when it returns. It may send, and do anything
-// else with the network but move the clock.
+// Attach makes an end. receive is called with each datagram that arrives there, a copy
+// of its own. It may send, and do anything else with the network but move the clock.
 func (n *Network) Attach(name string, receive func(from *End, datagram []byte)) *End {
 	e := &End{network: n, name: name, receive: receive}
 	n.ends = append(n.ends, e)

@@ -106,8 +106,7 @@ func TestQueuesGetWhatWasAsked(t *testing.T) {
 func TestStates(t *testing.T) {
 	t.Parallel()
 	o := open(t)
-	qp := o.qp(t, nil)
-	o.take()
+	qp := o.qp(t)
 	require.NoError(t, qp.ToInit(1, AccessRemoteRead|AccessRemoteWrite|AccessRemoteAtomic))
 	rtr := RTR{
 		MTU: 1024, DestQPN: 0x123456, PSN: 0xabcdef, MaxDestRdAtomic: 16, MinRNRTimer: 12, Port: 1, SGIDIndex: 3,
@@ -137,8 +136,7 @@ func TestStates(t *testing.T) {
 func TestStatesFail(t *testing.T) {
 	t.Parallel()
 	o := open(t)
-	qp := o.qp(t, nil)
-	o.take()
+	qp := o.qp(t)
 	for _, mtu := range []int{0, 1, 128, 1500, 8192} {
 		require.ErrorIs(t, qp.ToRTR(RTR{MTU: mtu}), unix.EINVAL)
 	}
