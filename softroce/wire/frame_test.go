@@ -129,7 +129,6 @@ func TestParseIPErrors(t *testing.T) {
 		{"fragment far away", v4, func(b []byte) { b[6] = 0x10 }, ErrFragment, false},
 		{"total length below the header's", v4, func(b []byte) { b[2], b[3] = 0, 19 }, ErrIPLength, false},
 		{"no room for UDP", v4, func(b []byte) { b[2], b[3] = 0, 27 }, ErrIPLength, false},
-		{"nothing behind the header", v4, func(b []byte) { b[2], b[3] = 0, 20 }, ErrIPLength, false},
 		{"no room for UDP over IPv6", v6, func(b []byte) { b[4], b[5] = 0, 7 }, ErrIPLength, false},
 		{"total length too small", v4, func(b []byte) { b[3]-- }, ErrIPLength, false},
 		{"total length too large", v4, func(b []byte) { b[3]++ }, ErrTruncated, false},
@@ -148,6 +147,10 @@ func TestParseIPErrors(t *testing.T) {
 		require.Equal(t, c.want, err, c.name)
 		require.Equal(t, c.sealed4, CheckIP(b), c.name)
 	}
+	alone := packet(v4)[:20]
+	alone[2], alone[3] = 0, 20
+	_, err := ParseIP(alone)
+	require.Equal(t, ErrIPLength, err, "a header, and nothing behind it")
 }
 
 func TestIsVLAN(t *testing.T) {

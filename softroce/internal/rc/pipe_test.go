@@ -20,7 +20,6 @@ import (
 // testMemory is the registered memory of one end.
 type testMemory struct {
 	regions map[uint32]*testRegion
-	lookups int
 }
 
 type testRegion struct {
@@ -43,7 +42,6 @@ func (m *testMemory) add(size int, access transport.Access) *testRegion {
 }
 
 func (m *testMemory) slice(key uint32, va, n uint64) ([]byte, *testRegion) {
-	m.lookups++
 	r := m.regions[key]
 	if r == nil || r.closed || va < r.base || va-r.base > uint64(len(r.mem)) || n > uint64(len(r.mem))-(va-r.base) {
 		return nil, nil
