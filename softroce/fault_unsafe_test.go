@@ -27,36 +27,30 @@ var faultyRegions atomic.Uintptr
 
 // taken is a way in which memory is taken away under a region.
 type taken struct {
-	name         string
-	readOnly     bool // it can still be read
-	takeItAway   func(t *testing.T, mem []byte, file *os.File)
-	makeFileSize int64
+	name       string
+	readOnly   bool // it can still be read
+	ofFile     bool
+	takeItAway func(mem []byte, file *os.File) error
 }
 
-func takenAways() []taken {
-	return []taken{
-		{name: "truncated file", makeFileSize: faultyBytes, takeItAway: func(t *testing.T, _ []byte, f *os.File) {
-			require.NoError(t, f.Truncate(soundBytes))
-		}},
-		{name: "read-only", readOnly: true, takeItAway: func(t *testing.T, mem []byte, _ *os.File) {
-			require.NoError(t, unix.Mprotect(mem, unix.PROT_READ))
-		}},
-		{name: "unmapped", takeItAway: func(t *testing.T, mem []byte, _ *os.File) {
-			require.NoError(t, unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(mem)), faultyBytes))
-		}},
-	}
+var takenAways = []taken{
+	{name: "truncated file", ofFile: true, takeItAway: func(_ []byte, f *os.File) error { return f.Truncate(soundBytes) }},
+	{name: "read-only", readOnly: true, takeItAway: func(mem []byte, _ *os.File) error { return unix.Mprotect(mem, unix.PROT_READ) }},
+	{name: "unmapped", takeItAway: func(mem []byte, _ *os.File) error {
+		return unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(mem)), faultyBytes)
+	}},
 }
 
 // faulty is a region of e whose memory is then taken away.
 func (w taken) faulty(t *testing.T, e *pairtest.End) *transport.Region {
 	t.Helper()
 	flags, fd, file := unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, -1, (*os.File)(nil)
-	if w.makeFileSize > 0 {
+	if w.ofFile {
 		var err error
 		file, err = os.Create(filepath.Join(t.TempDir(), "file"))
 		require.NoError(t, err)
 		defer file.Close()
-		require.NoError(t, file.Truncate(w.makeFileSize))
+		require.NoError(t, file.Truncate(faultyBytes))
 		flags, fd = unix.MAP_SHARED, int(file.Fd())
 	}
 	const apart, lowest = 1 << 20, 64 << 30
@@ -66,7 +60,7 @@ func (w taken) faulty(t *testing.T, e *pairtest.End) *transport.Region {
 	mem := unsafe.Slice((*byte)(p), faultyBytes)
 	region, err := e.PD.Register(mem, transport.RemoteAll)
 	require.NoError(t, err)
-	w.takeItAway(t, mem, file)
+	require.NoError(t, w.takeItAway(mem, file))
 	return region
 }
 
@@ -121,7 +115,7 @@ func TestMemoryTakenAway(t *testing.T) {
 		}},
 	}
 	for _, url := range []string{"softroce:", "loopback:"} {
-		for _, way := range takenAways() {
+		for _, way := range takenAways {
 			if way.readOnly && effort.Race() {
 				continue // the detector carries atomics out in C, where a fault ends the process
 			}
@@ -133,28 +127,23 @@ func TestMemoryTakenAway(t *testing.T) {
 					t.Run(url+way.name+"/"+r.name+"/"+size, func(t *testing.T) {
 						t.Parallel()
 						a, b := pairtest.New(t, url)
-						owner := b
+						owner, peer, want := b, a, transport.StatusRemoteOperation
 						if r.own {
-							owner = a
+							owner, peer, want = a, b, transport.StatusLocalProtection
 						}
 						own, other, faulty := a.Alloc(faultyBytes, transport.RemoteAll), b.Alloc(faultyBytes, transport.RemoteAll), way.faulty(t, owner)
 						at := soundBytes
 						if n > 8 { // the first packets are sound, where it is not all gone
 							at = soundBytes - n/2&^7
 						}
-						switch r.name {
-						case "send into it":
-							b.Recv(transport.Recv(10, faulty.Span(at, n)))
-						default:
-							b.Recv(transport.Recv(10, other.Span(0, faultyBytes)))
+						into := other.Span(0, faultyBytes)
+						if r.name == "send into it" {
+							into = faulty.Span(at, n)
 						}
+						b.Recv(transport.Recv(10, into))
 						a.Post(transport.Write(1, own.Span(0, 100), other.Remote(0, 100)).With(transport.Signaled),
 							r.make(own, other, faulty, at, n), // unsignaled
 							transport.Write(3, own.Span(0, 100), other.Remote(0, 100)))
-						want := transport.StatusRemoteOperation
-						if r.own {
-							want = transport.StatusLocalProtection
-						}
 						got := a.Take(3)
 						require.Equal(t, []uint64{1, 2, 3}, pairtest.IDs(got))
 						require.Equal(t, []transport.Status{transport.StatusOK, want, transport.StatusFlushed},
@@ -164,12 +153,8 @@ func TestMemoryTakenAway(t *testing.T) {
 							receive = transport.StatusFlushed // it is the last packet that takes it
 						}
 						require.Equal(t, receive, b.Take(1)[0].Status)
-						whose, theirs := a, b
-						if !r.own {
-							whose, theirs = b, a
-						}
-						require.ErrorContains(t, whose.Ended(), "not mapped")
-						require.Error(t, theirs.Ended())
+						require.ErrorContains(t, owner.Ended(), "not mapped")
+						require.Error(t, peer.Ended())
 
 						// The devices are as good as before.
 						a.Conn, b.Conn = pairtest.Connect(t, a, b, a.Config(), b.Config())

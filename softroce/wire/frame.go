@@ -22,27 +22,6 @@ type Frame struct {
 	Datagram []byte // payload of UDP; a part of the packet that was parsed
 }
 
-// ParseEthernet is the IP packet in an Ethernet frame, with whatever follows it.
-// VLAN tags are skipped.
-func ParseEthernet(b []byte) (ip []byte, err error) {
-	const (
-		addressBytes = 12
-		tagBytes     = 4
-
-		typeIPv4 = 0x0800
-		typeIPv6 = 0x86dd
-	)
-	for at := addressBytes; at+2 <= len(b); at += tagBytes {
-		switch etherType := binary.BigEndian.Uint16(b[at:]); {
-		case etherType == typeIPv4, etherType == typeIPv6:
-			return b[at+2:], nil
-		case !IsVLAN(etherType):
-			return nil, ErrNotIP
-		}
-	}
-	return nil, ErrTruncated
-}
-
 // IsVLAN reports whether an EtherType is that of a VLAN tag: of four bytes, which end
 // with the next EtherType.
 func IsVLAN(etherType uint16) bool {

@@ -13,7 +13,8 @@ import (
 func TestAppendIPAgainstGolden(t *testing.T) {
 	t.Parallel()
 	for _, c := range golden(t) {
-		ip := c.AppendIP(nil)
+		before := []byte("before")
+		ip := c.AppendIP(before)[len(before):]
 		require.NotZero(t, binary.BigEndian.Uint16(ip[26:]), c)
 		ip[26], ip[27] = 0, 0
 		require.Equal(t, c.ip, ip, c)
@@ -68,12 +69,6 @@ func TestFold(t *testing.T) {
 	for s, want := range map[uint32]uint16{0: 0, 0xffff: 0xffff, 0x10000: 1, 0x1ffff: 1, 0xffffffff: 0xffff, 0x7fff8000: 0xffff, 0x7fff8001: 1} {
 		require.Equal(t, want, fold(s), "%#x", s)
 	}
-}
-
-func TestAppendIPAppends(t *testing.T) {
-	t.Parallel()
-	f := Frame{Src: testSrc, Dst: testDst, Datagram: []byte("datagram")}
-	require.Equal(t, "before"+string(f.AppendIP(nil)), string(f.AppendIP([]byte("before"))))
 }
 
 func TestParseIP(t *testing.T) {
@@ -152,6 +147,17 @@ func TestParseIPErrors(t *testing.T) {
 		require.Equal(t, c.want, err, c.name)
 		require.Equal(t, c.sealed4, CheckIP(b), c.name)
 	}
+	alone := packet(v4)[:20]
+	alone[2], alone[3] = 0, 20
+	_, err := ParseIP(alone)
+	require.Equal(t, ErrIPLength, err, "a header, and nothing behind it")
+}
+
+func TestIsVLAN(t *testing.T) {
+	t.Parallel()
+	for etherType, want := range map[uint16]bool{0x8100: true, 0x88a8: true, 0x9100: true, 0x0800: false, 0x86dd: false, 0x0040: false} {
+		require.Equal(t, want, IsVLAN(etherType), "%#x", etherType)
+	}
 }
 
 // CheckIP takes the headers as they are: it does not mind what routers change,
@@ -209,39 +215,4 @@ func TestMappedAddressesInIPv6(t *testing.T) {
 	require.Equal(t, "[::ffff:10.9.0.1]:49153", f.Src.String())
 	binary.LittleEndian.PutUint32(ip[len(ip)-4:], bitwiseICRC(ip))
 	require.True(t, CheckIP(ip))
-}
-
-func TestParseIPHeaderAlone(t *testing.T) {
-	t.Parallel()
-	ip := make([]byte, 20)
-	ip[0], ip[3], ip[9] = 0x45, 20, 17
-	_, err := ParseIP(ip)
-	require.Equal(t, ErrIPLength, err)
-}
-
-func TestParseEthernet(t *testing.T) {
-	t.Parallel()
-	const addresses = "destinsource"
-	for _, c := range []struct {
-		name, frame, ip string
-		want            error
-	}{
-		{"nothing", "", "", ErrTruncated},
-		{"addresses only", addresses, "", ErrTruncated},
-		{"half of a type", addresses + "\x08", "", ErrTruncated},
-		{"IPv4", addresses + "\x08\x00packet", "packet", nil},
-		{"IPv6", addresses + "\x86\xddpacket", "packet", nil},
-		{"no packet", addresses + "\x08\x00", "", nil},
-		{"ARP", addresses + "\x08\x06packet", "", ErrNotIP},
-		{"length instead of type", addresses + "\x00\x40packet", "", ErrNotIP},
-		{"VLAN", addresses + "\x81\x00\x00\x07\x08\x00packet", "packet", nil},
-		{"three tags", addresses + "\x91\x00\x00\x07\x88\xa8\x00\x07\x81\x00\x00\x07\x86\xddpacket", "packet", nil},
-		{"two tags", addresses + "\x88\xa8\x00\x07\x81\x00\x00\x07\x86\xddpacket", "packet", nil},
-		{"VLAN of ARP", addresses + "\x81\x00\x00\x07\x08\x06packet", "", ErrNotIP},
-		{"VLAN cut off", addresses + "\x81\x00\x00\x07\x08", "", ErrTruncated},
-	} {
-		ip, err := ParseEthernet([]byte(c.frame))
-		require.Equal(t, c.want, err, c.name)
-		require.Equal(t, c.ip, string(ip), c.name)
-	}
 }

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/binary"
 	"slices"
 	"testing"
@@ -132,25 +131,5 @@ func FuzzParseIP(f *testing.F) {
 		whole := ip[:headers+len(frame.Datagram)]
 		require.Equal(t, whole[headers:], frame.Datagram)
 		require.Equal(t, len(frame.Datagram) >= 16 && bitwiseCheck(whole), holds)
-	})
-}
-
-// What is read is the end of the frame, behind a type that says so.
-func FuzzParseEthernet(f *testing.F) {
-	addresses := make([]byte, 12)
-	seeds(f, func(c captured) {
-		f.Add(slices.Concat(addresses, []byte{8, 0}, c.ip))
-		f.Add(slices.Concat(addresses, []byte{0x81, 0, 0, 7, 0x86, 0xdd}, c.ip))
-	})
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		ip, err := ParseEthernet(frame)
-		if err != nil {
-			require.Nil(t, ip)
-			return
-		}
-		require.True(t, bytes.HasSuffix(frame, ip))
-		kind := binary.BigEndian.Uint16(frame[len(frame)-len(ip)-2:])
-		require.Contains(t, []uint16{0x0800, 0x86dd}, kind)
-		require.Zero(t, (len(frame)-len(ip)-14)%4, "tags have four bytes")
 	})
 }

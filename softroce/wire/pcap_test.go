@@ -24,10 +24,11 @@ func (c captured) String() string { return fmt.Sprintf("%s, packet %d", c.file, 
 func golden(tb testing.TB) []captured {
 	tb.Helper()
 	const (
-		fileHeaderBytes   = 24
-		packetHeaderBytes = 16
-		magic             = 0xa1b2c3d4
-		ethernet          = 1
+		fileHeaderBytes     = 24
+		packetHeaderBytes   = 16
+		ethernetHeaderBytes = 14
+		magic               = 0xa1b2c3d4
+		ethernet            = 1
 	)
 	files, err := filepath.Glob("testdata/*.pcap")
 	require.NoError(tb, err)
@@ -41,9 +42,7 @@ func golden(tb testing.TB) []captured {
 		for i := 0; len(b) > 0; i++ {
 			n, sent := binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])
 			require.Equal(tb, sent, n, "%s: packet %d is cut off", file, i)
-			p := captured{file: filepath.Base(file), index: i}
-			p.ip, err = ParseEthernet(b[packetHeaderBytes : packetHeaderBytes+n])
-			require.NoError(tb, err, "%s: packet %d", file, i)
+			p := captured{file: filepath.Base(file), index: i, ip: b[packetHeaderBytes:][ethernetHeaderBytes:n]}
 			p.Frame, err = ParseIP(p.ip)
 			require.NoError(tb, err, "%s: packet %d", file, i)
 			packets = append(packets, p)

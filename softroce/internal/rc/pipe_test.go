@@ -20,7 +20,6 @@ import (
 // testMemory is the registered memory of one end.
 type testMemory struct {
 	regions map[uint32]*testRegion
-	lookups int
 }
 
 type testRegion struct {
@@ -43,7 +42,6 @@ func (m *testMemory) add(size int, access transport.Access) *testRegion {
 }
 
 func (m *testMemory) slice(key uint32, va, n uint64) ([]byte, *testRegion) {
-	m.lookups++
 	r := m.regions[key]
 	if r == nil || r.closed || va < r.base || va-r.base > uint64(len(r.mem)) || n > uint64(len(r.mem))-(va-r.base) {
 		return nil, nil
@@ -224,6 +222,31 @@ func (p *pipe) take(e *testEnd) (packets []*sentPacket) {
 	}
 }
 
+// next is the next packet of an end, which has one.
+func (p *pipe) next(e *testEnd) *sentPacket {
+	p.t.Helper()
+	s := &sentPacket{from: e}
+	require.True(p.t, e.Next(p.now, true, &s.Packet))
+	return s
+}
+
+// hand hands packets to those that they are for.
+func (p *pipe) hand(packets ...*sentPacket) {
+	for _, s := range packets {
+		p.peer(s.from).Handle(&s.Packet, p.now)
+	}
+}
+
+// lose has the packets lost that match.
+func (p *pipe) lose(match func(s *sentPacket) bool) {
+	p.pass = func(s *sentPacket) int {
+		if match(s) {
+			return 0
+		}
+		return 1
+	}
+}
+
 // carry exchanges packets until there are none; false when there were none.
 func (p *pipe) carry() bool {
 	p.t.Helper()
@@ -242,7 +265,7 @@ func (p *pipe) carry() bool {
 					copies = p.pass(s)
 				}
 				for range copies {
-					p.peer(e).Handle(&s.Packet, p.now)
+					p.hand(s)
 				}
 			}
 		}
@@ -278,13 +301,18 @@ func (p *pipe) run() {
 	p.t.Fatal("it never ends")
 }
 
+// expire lets time pass until a has something to do.
+func (p *pipe) expire() {
+	p.now = p.a.Deadline()
+	p.a.Expire(p.now)
+}
+
 // timeout lets time pass until a's retransmission timer has run out.
 func (p *pipe) timeout() {
 	p.t.Helper()
 	before := p.a.statistics.Timeouts
 	for range 2 {
-		p.now = p.a.Deadline()
-		if p.a.Expire(p.now); p.a.statistics.Timeouts > before {
+		if p.expire(); p.a.statistics.Timeouts > before {
 			return
 		}
 		p.take(p.a) // a probe
@@ -306,16 +334,6 @@ func (p *pipe) opcodes(e *testEnd) (o []wire.Opcode) {
 		}
 	}
 	return o
-}
-
-// count is how many packets match.
-func (p *pipe) count(match func(s *sentPacket) bool) (n int) {
-	for i := range p.log {
-		if match(&p.log[i]) {
-			n++
-		}
-	}
-	return n
 }
 
 func signaled(w transport.WorkRequest) transport.WorkRequest { return w.With(transport.Signaled) }

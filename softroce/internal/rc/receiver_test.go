@@ -82,17 +82,37 @@ func TestTurnedAwayForGood(t *testing.T) {
 				break
 			}
 			require.NoError(t, p.a.Err())
-			p.now = p.a.Deadline()
-			p.a.Expire(p.now)
+			p.expire()
 		}
 		if retries == RNRForEver {
 			require.NoError(t, p.a.Err())
 			continue
 		}
 		require.Equal(t, []transport.Status{transport.StatusRNRRetryExceeded, transport.StatusFlushed}, p.a.statuses())
-		require.Equal(t, retries+1, p.count(isRNR))
+		require.EqualValues(t, retries+1, p.b.statistics.RNRNAKsSent)
+		require.GreaterOrEqual(t, p.now-time.Second, time.Duration(retries)*wire.RNRTimer(1), "each time it has waited as long as it was told to")
+		require.Zero(t, p.a.statistics.Timeouts)
 		require.True(t, p.a.told)
+		require.NoError(t, p.b.Err())
 	}
+}
+
+// TestTurnedAwayAgain: a message that was received makes up for the times that it,
+// or those before it, had been turned away.
+func TestTurnedAwayAgain(t *testing.T) {
+	t.Parallel()
+	p := newPipe(t, func(c *Config) { c.RNRRetries = 2 })
+	for i := range 6 {
+		p.post(p.a, signaled(transport.Send(uint64(i), transport.Span{})))
+		for range 2 {
+			p.carry()
+			p.expire()
+		}
+		p.b.receive(1, 0, 0)
+		p.run()
+	}
+	p.allOK(p.a, 6)
+	require.EqualValues(t, 6*2, p.a.statistics.RNRNAKsReceived)
 }
 
 // TestLostOrDoubledRNR: the copy of an RNR NAK is not another one, and a lost one
@@ -114,8 +134,7 @@ func TestLostOrDoubledRNR(t *testing.T) {
 		if copies == 0 {
 			require.Equal(t, p.a.Deadline(), time.Second+testWait)
 		}
-		p.now = p.a.Deadline()
-		p.a.Expire(p.now)
+		p.expire()
 		p.b.receive(10, 0, 10) // nobody tells the queue pair
 		p.run()
 		p.allOK(p.a, 1)
@@ -213,9 +232,7 @@ func TestCredits(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, sends, "each message counts, also those that take no receive, until they are acknowledged")
-	for _, s := range burst {
-		p.b.Handle(&s.Packet, p.now)
-	}
+	p.hand(burst...)
 	p.carry()
 	require.EqualValues(t, 1, p.b.statistics.RNRNAKsSent, "the fifth Send has tried it")
 	require.Zero(t, p.b.statistics.OutOfOrder, "alone")
@@ -255,16 +272,13 @@ func TestLimitFoundMidway(t *testing.T) {
 		p.b.receive(1, 0, 10)
 		p.b.receive(2, 0, 10)
 		p.post(p.a, signaled(transport.Send(1, p.a.local.span(0, 1))), signaled(transport.WriteImm(2, p.a.local.span(0, 10_000), p.b.open.remote(0, 10_000), 3)))
-		var ack, s wire.Packet
-		for i := range 1 + k {
-			require.True(t, p.a.Next(p.now, true, &s))
-			p.b.Handle(&s, p.now)
-			if i == 0 {
-				require.True(t, p.b.Next(p.now, true, &ack))
-			}
+		p.hand(p.next(p.a))
+		ack := p.next(p.b)
+		for range k {
+			p.hand(p.next(p.a))
 		}
 		ack.Syndrome = 0 // it has one, but does not say so
-		p.a.Handle(&ack, p.now)
+		p.hand(ack)
 		p.carry()
 		p.allOK(p.a, 2)
 		require.Zero(t, p.a.statistics.Timeouts)
@@ -291,9 +305,7 @@ func TestSendBeyondCredits(t *testing.T) {
 	}
 	rest := p.take(p.a)
 	require.Len(t, rest, 5)
-	for _, s := range rest {
-		p.b.Handle(&s.Packet, p.now)
-	}
+	p.hand(rest...)
 	p.run()
 	p.allOK(p.a, 3)
 }
@@ -329,6 +341,34 @@ func TestReceiveComesBeforeTheNAK(t *testing.T) {
 	// What follows the message is not missing.
 	p.give(1, p.write8(0, true))
 	require.Empty(t, p.replies())
+}
+
+// TestMessageNumbersWrap: message numbers, which have 24 bits on the wire, wrap, with
+// credits that are always short.
+func TestMessageNumbersWrap(t *testing.T) {
+	t.Parallel()
+	const messages, receives = 2000, 40
+	start := firstSequence(0) + 1<<24 - messages/2
+	p := newPipe(t, nil)
+	p.a.req.message, p.a.req.credits.seen, p.b.resp.msn = start, start, start.onWire()
+	for sent, turn := 0, 0; len(p.a.sent) < messages; turn++ {
+		for ; sent < min(messages, len(p.a.sent)+64); sent++ {
+			p.post(p.a, signaled(transport.Send(0, transport.Span{})))
+		}
+		if len(p.b.posted) == 0 {
+			for range receives {
+				p.b.receive(0, 0, 0)
+			}
+			p.b.ReceivesPosted(p.now)
+		}
+		p.carry()
+		require.LessOrEqual(t, turn, messages/receives, "credits are of use")
+	}
+	p.allOK(p.a, messages)
+	require.Len(t, p.b.received, messages)
+	require.EqualValues(t, messages, p.a.statistics.DataSent)
+	// One message is tried beyond the credits each time, and then waits.
+	require.LessOrEqual(t, p.b.statistics.RNRNAKsSent, uint64(messages/receives+1))
 }
 
 // TestCreditLimit is the arithmetic of credits.

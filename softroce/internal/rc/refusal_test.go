@@ -45,16 +45,14 @@ func data(n int) [2][]byte { return [2][]byte{bytes.Repeat([]byte{0xee}, n)} }
 func TestInvalidRequests(t *testing.T) {
 	t.Parallel()
 	const mtu = 1024
-	reth := func(p *pipe, s wire.Packet, n int) wire.Packet {
-		s.VA, s.RKey, s.Length = p.b.open.base, p.b.open.key, uint32(n)
-		return s
-	}
 	type build func(p *pipe) wire.Packet
 	plain := func(o wire.Opcode, n int) build {
 		return func(*pipe) wire.Packet { return wire.Packet{Opcode: o, Payload: data(n)} }
 	}
 	long := func(o wire.Opcode, n, announced int) build {
-		return func(p *pipe) wire.Packet { return reth(p, wire.Packet{Opcode: o, Payload: data(n)}, announced) }
+		return func(p *pipe) wire.Packet {
+			return wire.Packet{Opcode: o, Payload: data(n), VA: p.b.open.base, RKey: p.b.open.key, Length: uint32(announced)}
+		}
 	}
 	sendFirst, writeFirst := plain(wire.SendFirst, mtu), long(wire.WriteFirst, mtu, 3*mtu)
 	for _, c := range []struct {
@@ -101,34 +99,28 @@ func TestInvalidRequests(t *testing.T) {
 		{"READ with payload", []build{long(wire.ReadRequest, 1, 5)}},
 		{"READ of too much", []build{long(wire.ReadRequest, 0, MaxMessageBytes+1)}},
 		{"FETCH ADD with payload", []build{long(wire.FetchAdd, 1, 0)}},
-		{"FETCH ADD, not aligned", []build{func(p *pipe) wire.Packet {
-			return wire.Packet{Opcode: wire.FetchAdd, VA: p.b.open.base + 4, RKey: p.b.open.key}
-		}}},
 	} {
 		p := newPipe(t, func(c *Config) { c.MTU = mtu })
 		p.b.receive(1, 0, 10_000)
 		p.b.receive(2, 0, 10_000)
 		p.post(p.b, signaled(transport.Write(5, p.b.local.span(0, 1), p.a.open.remote(0, 1))), transport.Send(6, p.b.local.span(0, 1)))
-		for i, make := range c.packets {
-			before := bytes.Clone(p.b.open.mem)
-			inbox := bytes.Clone(p.b.inbox.mem)
-			psn := p.expecting(0)
+		last := len(c.packets) - 1
+		for _, make := range c.packets[:last] {
 			p.give(0, make(p))
-			if i+1 < len(c.packets) {
-				require.NoError(t, p.b.Err(), c.name)
-				continue
-			}
-			require.Error(t, p.b.Err(), c.name)
-			require.True(t, bytes.Equal(before, p.b.open.mem), c.name)
-			require.True(t, bytes.Equal(inbox, p.b.inbox.mem), c.name)
-			p.expectNAK(wire.NAKInvalidRequest, psn, c.name)
-			require.Len(t, p.b.failures, 1)
-			require.False(t, p.b.told)
-			require.Equal(t, []transport.Status{transport.StatusFlushed, transport.StatusFlushed}, p.b.statuses())
-			for _, r := range p.b.received {
-				require.Equal(t, transport.StatusFlushed, r.Status)
-			}
-			require.Len(t, p.b.received, 2-len(p.b.posted), c.name)
+			require.NoError(t, p.b.Err(), c.name)
+		}
+		open, inbox, psn := bytes.Clone(p.b.open.mem), bytes.Clone(p.b.inbox.mem), p.expecting(0)
+		p.give(0, c.packets[last](p))
+		require.Error(t, p.b.Err(), c.name)
+		require.True(t, bytes.Equal(open, p.b.open.mem), c.name)
+		require.True(t, bytes.Equal(inbox, p.b.inbox.mem), c.name)
+		p.expectNAK(wire.NAKInvalidRequest, psn, c.name)
+		require.Len(t, p.b.failures, 1)
+		require.False(t, p.b.told)
+		require.Equal(t, []transport.Status{transport.StatusFlushed, transport.StatusFlushed}, p.b.statuses())
+		require.Len(t, p.b.received, 2-len(p.b.posted), c.name)
+		for _, r := range p.b.received {
+			require.Equal(t, transport.StatusFlushed, r.Status)
 		}
 	}
 }
@@ -192,76 +184,73 @@ func TestAccess(t *testing.T) {
 // TestAtomicAlignment: both the address and the memory have to be aligned.
 func TestAtomicAlignment(t *testing.T) {
 	t.Parallel()
-	for _, shift := range []uint64{0, 4} {
+	for _, c := range []struct {
+		shift uint64 // between addresses and memory
+		off   int
+	}{{0, 12}, {4, 8}, {4, 12}} {
 		p := newPipe(t, nil)
-		p.b.open.base += shift // from now on, addresses are aligned where memory is not
+		p.b.open.base += c.shift
 		psn := p.expecting(0)
-		p.give(0, wire.Packet{Opcode: wire.FetchAdd, VA: p.b.open.base + 8 + 4 - shift, RKey: p.b.open.key, SwapAdd: 1})
-		p.expectNAK(wire.NAKInvalidRequest, psn, "")
-		p = newPipe(t, nil)
-		p.b.open.base += 4
-		p.give(0, wire.Packet{Opcode: wire.FetchAdd, VA: p.b.open.base + 8, RKey: p.b.open.key, SwapAdd: 1})
+		p.give(0, p.fetchAdd(c.off, 1))
 		p.expectNAK(wire.NAKInvalidRequest, psn, "")
 		require.Equal(t, make([]byte, 32), p.b.open.mem[:32])
 	}
 }
 
 // TestRevokedMidway: a region that is closed between two packets of a message is
-// not touched by the second.
+// not touched by the second, whichever end it is of.
 func TestRevokedMidway(t *testing.T) {
 	t.Parallel()
-	for _, op := range []transport.Op{transport.OpWrite, transport.OpRead, transport.OpSend} {
+	for _, c := range []struct {
+		op   transport.Op
+		own  bool // the region is the requester's
+		want transport.Status
+	}{
+		{transport.OpWrite, false, transport.StatusRemoteAccess},
+		{transport.OpRead, false, transport.StatusRemoteAccess},
+		{transport.OpSend, false, transport.StatusRemoteOperation},
+		{transport.OpWrite, true, transport.StatusLocalProtection},
+		{transport.OpRead, true, transport.StatusLocalProtection},
+		{transport.OpSend, true, transport.StatusLocalProtection},
+	} {
 		for after := range 6 {
 			p := newPipe(t, nil)
 			p.a.local.fill(5)
 			p.b.open.fill(6)
 			p.b.receive(1, 0, 7000)
-			wr := transport.WorkRequest{ID: 3, Op: op, Local: p.a.local.span(0, 7000), Remote: p.b.open.remote(0, 7000)}
-			region, want := p.b.open, transport.StatusRemoteAccess
-			if op == transport.OpSend {
-				region, want = p.b.inbox, transport.StatusRemoteOperation
+			region := p.b.open
+			switch {
+			case c.own:
+				region = p.a.local
+			case c.op == transport.OpSend:
+				region = p.b.inbox
 			}
-			var at []byte
-			n := 0
-			p.pass = func(s *sentPacket) int {
-				if s.HasBody() {
-					if n == after {
-						region.closed = true
-						at = bytes.Clone(region.mem)
-					}
-					n++
-				}
-				return 1
+			p.post(p.a, transport.WorkRequest{ID: 3, Op: c.op, Local: p.a.local.span(0, 7000), Remote: p.b.open.remote(0, 7000)},
+				transport.Write(4, p.a.local.span(0, 8), p.b.open.remote(8000, 8)))
+			from := p.a
+			if c.op == transport.OpRead {
+				p.hand(p.take(p.a)...)
+				from = p.b
 			}
-			p.post(p.a, wr, transport.Write(4, p.a.local.span(0, 8), p.b.open.remote(8000, 8)))
-			if op == transport.OpRead {
-				// Its packets are all taken before the first one is passed.
-				p.pass = nil
-				for _, s := range p.take(p.a) {
-					p.b.Handle(&s.Packet, p.now)
-				}
-				for range after {
-					var s wire.Packet
-					require.True(t, p.b.Next(p.now, true, &s))
-					p.a.Handle(&s, p.now)
-				}
-				region.closed = true
-				at = bytes.Clone(region.mem)
+			for range after {
+				p.hand(p.next(from))
 			}
+			region.closed = true
+			at := bytes.Clone(region.mem)
 			p.run()
-			require.Equal(t, []transport.Status{want, transport.StatusFlushed}, p.a.statuses(), "%v after %d", op, after)
+			require.Equal(t, []transport.Status{c.want, transport.StatusFlushed}, p.a.statuses(), "%v after %d", c.op, after)
 			require.True(t, bytes.Equal(at, region.mem))
-			require.Len(t, p.b.failures, 1)
-			if op == transport.OpSend {
+			require.Len(t, p.a.failures, 1)
+			require.Equal(t, c.own, p.a.told, "the peer does not know")
+			require.Equal(t, c.own, p.b.Err() == nil)
+			require.False(t, p.b.told)
+			if region == p.b.inbox {
 				require.Equal(t, transport.StatusLocalProtection, p.b.received[0].Status)
 				require.True(t, p.b.woken[0])
 			}
 		}
 	}
 }
-
-// HasBody reports whether the packet is a part of a Send or Write.
-func (s *sentPacket) HasBody() bool { return s.Opcode <= wire.WriteOnlyImm }
 
 // TestTooLongForReceive: a Send that is longer than the receive fails at both ends
 // and stores nothing behind the receive.
@@ -310,13 +299,12 @@ func TestRefusalIsRepeated(t *testing.T) {
 		bad := p.b.open.remote(0, 100)
 		bad.Key = 999
 		lost := 0
-		p.pass = func(s *sentPacket) int {
-			if s.from == p.b && lost < drop*3 {
+		p.lose(func(s *sentPacket) bool {
+			if s.from == p.b {
 				lost++
-				return 0
 			}
-			return 1
-		}
+			return s.from == p.b && lost <= drop*3
+		})
 		p.post(p.a,
 			signaled(transport.Write(1, p.a.local.span(0, 6000), p.b.open.remote(64, 6000))),
 			signaled(transport.FetchAdd(2, p.a.local.span(0, 8), p.b.open.remote(0, 8), 2)),
@@ -351,23 +339,14 @@ func TestReadRefusedMidway(t *testing.T) {
 	for lost := range 8 {
 		p := newBigPipe(t, nil)
 		p.post(p.a, transport.Read(1, p.a.local.span(0, 8000), p.b.open.remote(0, 8000)), transport.Read(2, p.a.local.span(0, 8000), p.b.open.remote(9000, 8000)))
-		for _, s := range p.take(p.a) {
-			p.b.Handle(&s.Packet, p.now)
-		}
+		p.hand(p.take(p.a)...)
 		for i := range 5 {
-			var s wire.Packet
-			require.True(t, p.b.Next(p.now, true, &s))
-			if i != lost {
-				p.a.Handle(&s, p.now)
+			if s := p.next(p.b); i != lost {
+				p.hand(s)
 			}
 		}
 		p.b.open.closed = true
-		p.pass = func(s *sentPacket) int {
-			if len(p.log) == lost-4 {
-				return 0
-			}
-			return 1
-		}
+		p.lose(func(*sentPacket) bool { return len(p.log) == lost-4 })
 		p.run()
 		require.Equal(t, []transport.Status{transport.StatusRemoteAccess, transport.StatusFlushed}, p.a.statuses(), "lost %d", lost)
 		require.Len(t, p.b.failures, 1)

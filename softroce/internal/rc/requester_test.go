@@ -178,9 +178,8 @@ func TestAckWhileGoingBack(t *testing.T) {
 		p.writes(3, 5000)
 		p.take(p.a)
 		p.reply(0, wire.NAKSequence)
-		var s wire.Packet
 		for range 3 {
-			require.True(t, p.a.Next(p.now, true, &s))
+			p.next(p.a)
 		}
 		p.reply(upTo, ackUnlimited)
 		rest := p.take(p.a)
@@ -202,9 +201,7 @@ func TestAnswersWhileGoingBack(t *testing.T) {
 			p.b.open.fill(3)
 			p.post(p.a, signaled(transport.Read(1, p.a.local.span(0, 4000), p.b.open.remote(0, 4000))), signaled(transport.FetchAdd(2, p.a.local.span(5000, 8), p.b.open.remote(8000, 8), 1)),
 				signaled(transport.Read(3, p.a.local.span(6000, 3000), p.b.open.remote(4000, 3000))))
-			for _, s := range p.take(p.a) {
-				p.b.Handle(&s.Packet, p.now)
-			}
+			p.hand(p.take(p.a)...)
 			responses := p.take(p.b)
 			require.Len(t, responses, 8)
 			p.timeout()
@@ -268,8 +265,7 @@ func TestTimer(t *testing.T) {
 		require.Equal(t, p.now+4*testWait, p.a.Deadline())
 	}
 	require.Len(t, p.take(p.a), 2)
-	p.now = p.a.Deadline()
-	p.a.Expire(p.now)
+	p.expire()
 	require.Equal(t, []transport.Status{transport.StatusOK, transport.StatusOK, transport.StatusRetryExceeded, transport.StatusFlushed}, p.a.statuses())
 	require.True(t, p.a.told)
 	require.Zero(t, p.a.Deadline())
@@ -287,6 +283,27 @@ func TestProgressForgivesTimeouts(t *testing.T) {
 	}
 	p.allOK(p.a, 10)
 	require.Zero(t, p.a.req.roundTrip.smooth, "nobody knows which of the two was acknowledged")
+}
+
+// TestRetries: so many timeouts in a row, and no more; each request ends, once and in
+// bounded time.
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	for _, retries := range []int{0, 1, 7} {
+		p := newPipe(t, func(c *Config) { c.Retries = retries })
+		p.lose(func(*sentPacket) bool { return true })
+		p.writes(2, 5000)
+		p.post(p.a, signaled(transport.Read(2, p.a.local.span(0, 5000), p.b.open.remote(0, 5000))))
+		p.run()
+		require.Equal(t, []transport.Status{transport.StatusRetryExceeded, transport.StatusFlushed, transport.StatusFlushed}, p.a.statuses())
+		require.Equal(t, []int{1, 1, 1}, p.a.entries)
+		require.EqualValues(t, retries+1, p.a.statistics.Timeouts)
+		require.GreaterOrEqual(t, p.now-time.Second, time.Duration(retries+1)*testWait)
+		require.LessOrEqual(t, p.now-time.Second, time.Duration(retries+1)*64*testWait)
+		require.Len(t, p.a.failures, 1)
+		require.ErrorIs(t, p.a.Err(), p.a.failures[0])
+		require.True(t, p.a.told)
+	}
 }
 
 // TestTailProbe: when nothing comes for a while, what was sent last is sent again,
@@ -312,9 +329,7 @@ func TestTailProbe(t *testing.T) {
 			t.Parallel()
 			p := newBigPipe(t, nil)
 			p.post(p.a, signaled(write(p)))
-			for _, s := range p.take(p.a) {
-				p.b.Handle(&s.Packet, p.now)
-			}
+			p.hand(p.take(p.a)...)
 			p.now += 10 * time.Microsecond
 			p.carry() // now the round trip is known
 			p.allOK(p.a, 1)
@@ -323,8 +338,7 @@ func TestTailProbe(t *testing.T) {
 				p.post(p.a, wr(p))
 			}
 			require.NotEmpty(t, p.take(p.a)) // and all is lost
-			p.now = p.a.Deadline()
-			p.a.Expire(p.now)
+			p.expire()
 			probe := p.take(p.a)
 			require.Len(t, probe, 1)
 			require.Equal(t, []uint64{uint64(c.want.Opcode), uint64(wire.PSNAdd(first, int(c.want.PSN))), uint64(c.want.Length)},
@@ -548,20 +562,11 @@ func TestClosedLocally(t *testing.T) {
 // TestClosedBeforeTheAnswer: the memory for a result may go while it is on its way.
 func TestClosedBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
-	for _, wr := range []func(p *pipe) transport.WorkRequest{
-		func(p *pipe) transport.WorkRequest {
-			return transport.Read(1, p.a.local.span(0, 8), p.b.open.remote(0, 8))
-		},
-		func(p *pipe) transport.WorkRequest {
-			return transport.FetchAdd(1, p.a.local.span(0, 8), p.b.open.remote(0, 8), 1)
-		},
-	} {
+	for _, op := range []transport.Op{transport.OpRead, transport.OpFetchAdd} {
 		p := newPipe(t, nil)
-		p.post(p.a, wr(p), transport.Send(2, transport.Span{}))
-		p.pass = func(s *sentPacket) int {
-			p.a.local.closed = true
-			return 1
-		}
+		p.post(p.a, transport.WorkRequest{ID: 1, Op: op, Local: p.a.local.span(0, 8), Remote: p.b.open.remote(0, 8)}, transport.Send(2, transport.Span{}))
+		p.hand(p.take(p.a)...)
+		p.a.local.closed = true
 		p.carry()
 		require.Equal(t, []transport.Status{transport.StatusLocalProtection, transport.StatusFlushed}, p.a.statuses())
 		require.Equal(t, make([]byte, 8), p.a.local.mem[:8])
@@ -573,13 +578,7 @@ func TestClosedBeforeTheAnswer(t *testing.T) {
 func TestInline(t *testing.T) {
 	t.Parallel()
 	p := newBigPipe(t, func(c *Config) { c.SendDepth, c.InlineBytes = 3, 300; c.MTU = 256 })
-	lose := 2
-	p.pass = func(s *sentPacket) int {
-		if lose--; lose >= 0 {
-			return 0
-		}
-		return 1
-	}
+	p.lose(func(*sentPacket) bool { return len(p.log) <= 2 })
 	for i := range 9 {
 		p.a.local.fill(byte(i))
 		p.post(p.a, signaled(transport.Write(uint64(i), p.a.local.span(5, 200), p.b.open.remote(1000*i, 300)).WithSecondSpan(p.a.local.span(900, 100))).With(transport.Inline))
@@ -616,12 +615,8 @@ func TestFail(t *testing.T) {
 	p.writes(1, 8)
 	p.post(p.a, transport.Write(10, p.a.local.span(0, 8), p.b.open.remote(0, 8)), transport.Send(11, p.a.local.span(0, 5000)), transport.Read(12, p.a.local.span(0, 8), p.b.open.remote(0, 8)))
 	sent := p.take(p.a)
-	for _, s := range sent[:4] { // up to the middle of the Send
-		p.b.Handle(&s.Packet, p.now)
-	}
-	for _, s := range p.take(p.b) {
-		p.a.Handle(&s.Packet, p.now)
-	}
+	p.hand(sent[:4]...) // up to the middle of the Send
+	p.hand(p.take(p.b)...)
 	p.reply(1, ackUnlimited)
 	require.Equal(t, []int{1}, p.a.entries)
 	p.a.Fail(why, transport.StatusRetryExceeded)
@@ -644,9 +639,7 @@ func TestFail(t *testing.T) {
 	require.Error(t, p.b.Err())
 	require.Equal(t, []transport.Completion{{ID: 1, Conn: 2, Op: transport.OpRecv, Status: transport.StatusFlushed}}, p.b.received)
 	held := append([]byte(nil), p.b.inbox.mem...)
-	for _, s := range sent {
-		p.b.Handle(&s.Packet, p.now)
-	}
+	p.hand(sent...)
 	require.Empty(t, p.replies())
 	require.Equal(t, held, p.b.inbox.mem)
 	pending, urgent := p.b.AckDue()

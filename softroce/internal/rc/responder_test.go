@@ -272,9 +272,8 @@ func TestReadReplay(t *testing.T) {
 
 	// Asked for again when the answer has got to packet 3.
 	part(0, n)
-	var s wire.Packet
 	for range 3 {
-		require.True(t, p.b.Next(p.now, true, &s))
+		p.next(p.b)
 	}
 	part(1, n-mtu)
 	expect(1, 5)
@@ -303,9 +302,8 @@ func TestReadReplay(t *testing.T) {
 	// Others behind it are not disturbed, and it is answered before them.
 	p.give(0, p.fetchAdd(8000, 1))
 	p.give(0, p.readRequest(9000, 3000))
-	require.True(t, p.b.Next(p.now, true, &s))
-	require.True(t, p.b.Next(p.now, true, &s))
-	require.Equal(t, wire.ReadResponseFirst, s.Opcode)
+	require.Equal(t, wire.AtomicAcknowledge, p.next(p.b).Opcode)
+	require.Equal(t, wire.ReadResponseFirst, p.next(p.b).Opcode)
 	part(3, n-3*mtu)
 	r := p.replies()
 	require.Len(t, r, 4)
@@ -400,25 +398,16 @@ func TestReplayOfClosedRegion(t *testing.T) {
 		p := newPipe(t, nil)
 		other := p.b.memory.add(100, transport.RemoteAll)
 		p.post(p.a, signaled(transport.Read(1, p.a.local.span(0, 8), other.remote(0, 8))), signaled(transport.FetchAdd(2, p.a.local.span(0, 8), p.b.open.remote(0, 8), 1)))
-		p.pass = func(s *sentPacket) int {
-			if lost && s.Opcode == wire.ReadResponseOnly {
-				return 0
-			}
-			return 1
-		}
 		request := p.take(p.a)
-		for _, s := range request {
-			p.b.Handle(&s.Packet, p.now)
-		}
+		p.hand(request...)
 		for _, s := range p.take(p.b) {
-			if p.pass(s) > 0 {
-				p.a.Handle(&s.Packet, p.now)
+			if !lost || s.Opcode != wire.ReadResponseOnly {
+				p.hand(s)
 			}
 		}
 		other.closed = true
 		if !lost {
-			p.b.Handle(&request[0].Packet, p.now)
-			p.b.Handle(&request[1].Packet, p.now)
+			p.hand(request...)
 		}
 		p.run()
 		require.NoError(t, p.b.Err())
@@ -480,10 +469,8 @@ func TestTurns(t *testing.T) {
 	p := newBigPipe(t, nil)
 	p.give(0, p.readRequest(0, 100_000))
 	p.post(p.b, signaled(transport.Write(1, p.b.local.span(0, 8), p.a.open.remote(0, 8))), signaled(transport.Write(2, p.b.local.span(0, 8), p.a.open.remote(0, 8))))
-	var s wire.Packet
 	for i := range 2*burst + 2 {
-		require.True(t, p.b.Next(p.now, true, &s))
-		require.Equal(t, i%(burst+1) == burst, s.Opcode == wire.WriteOnly, i)
+		require.Equal(t, i%(burst+1) == burst, p.next(p.b).Opcode == wire.WriteOnly, i)
 	}
 }
 

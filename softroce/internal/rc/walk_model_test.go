@@ -56,7 +56,6 @@ func (r *request) packets(mtu int) int {
 // end takes the end of the oldest request: it promises what its status says.
 func (s *side) end(r *request, status transport.Status) {
 	s.ended++
-	s.statuses = append(s.statuses, status)
 	switch {
 	case status != transport.StatusOK:
 		s.endBadly(r, status)

@@ -154,7 +154,6 @@ func (s *side) Received(wr *transport.WorkRequest, c transport.Completion, solic
 		w.failf("%s: a receive ended that is not the oldest that was taken: %+v", s.name, c)
 	}
 	s.taken = s.taken[1:]
-	s.receiveStatus = c.Status
 	if c.Status != transport.StatusOK {
 		s.receivedBadly(r, c)
 		s.receives.free(r)

@@ -48,9 +48,8 @@ type side struct {
 	posted    []*request
 	ended     int // of posted, from the beginning
 	succeeded int
-	statuses  []transport.Status // of those that have ended
-	fenced    int                // index of the last request with a fence
-	messages  []*request         // those that take a receive, in order
+	fenced    int        // index of the last request with a fence
+	messages  []*request // those that take a receive, in order
 	salt      uint64
 	minimum   int
 
@@ -58,11 +57,10 @@ type side struct {
 	writable, readable, open *region
 
 	// The program's receives.
-	receives      *receives
-	taken         []*receive       // by the queue pair, not ended
-	received      int              // of peer.messages
-	receiveStatus transport.Status // of the last receive
-	frozen        [2][]byte        // what the peer's zones held when this side failed
+	receives *receives
+	taken    []*receive // by the queue pair, not ended
+	received int        // of peer.messages
+	frozen   [2][]byte  // what the peer's zones held when this side failed
 }
 
 func newSide(w *walk, h *host, name string) *side {

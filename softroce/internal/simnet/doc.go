@@ -6,7 +6,7 @@
 //
 //	Network  the clock, and the queue of what is to happen
 //	End      sends and receives datagrams
-//	Lane     one direction between two ends, with its faults and its counts
+//	Lane     one direction between two ends, with its faults
 //
 // A datagram takes this way, each step of which may be its last:
 //

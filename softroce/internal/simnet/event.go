@@ -9,7 +9,8 @@ import (
 type What uint8
 
 // Those that end a datagram's way are Delivered and, below it, the losses. A
-// second copy ends on its own.
+// second copy ends on its own: once nothing is in flight, as many have ended as were
+// sent or duplicated.
 const (
 	Sent       What = iota
 	Duplicated      // a second copy was made
@@ -39,13 +40,4 @@ type Event struct {
 	What     What
 	From, To *End
 	Datagram []byte // the network's; not to be kept
-}
-
-// Counts is what happened to the datagrams of a lane. Once nothing is in flight,
-// Sent + Duplicated = Delivered + Lost + Severed + Oversized + Overflowed.
-type Counts struct {
-	Sent, Duplicated                     uint64
-	Reordered, Flipped, Truncated        uint64 // copies
-	Delivered                            uint64
-	Lost, Severed, Oversized, Overflowed uint64
 }

@@ -12,7 +12,6 @@ type Network struct {
 	agenda  agenda
 	ends    []*End
 	lanes   []*Lane
-	buffers buffers
 	observe func(Event)
 }
 
@@ -65,22 +64,17 @@ func (n *Network) Advance(to time.Duration) {
 	n.now = to
 }
 
-// At has call called when the clock gets to a moment that is not in the past.
-// Calls and arrivals of the same moment happen in the order in which they were
-// asked for.
-func (n *Network) At(at time.Duration, call func()) {
-	if at < n.now {
-		panic(fmt.Sprintf("simnet: the clock shows %v, and a call at %v would never come", n.now, at))
+// After has call called at a moment from now. Calls and arrivals of the same moment
+// happen in the order in which they were asked for.
+func (n *Network) After(d time.Duration, call func()) {
+	if d < 0 {
+		panic(fmt.Sprintf("simnet: a call at %v from now would never come", d))
 	}
-	n.agenda.push(entry{at: at, call: call})
+	n.agenda.push(entry{at: n.now + d, call: call})
 }
 
-// After is At, from now.
-func (n *Network) After(d time.Duration, call func()) { n.At(n.now+d, call) }
-
-// Attach makes an end. receive is called with each datagram that arrives there;
-// the bytes are the network's again when it returns. It may send, and do anything
-// else with the network but move the clock.
+// Attach makes an end. receive is called with each datagram that arrives there, a copy
+// of its own. It may send, and do anything else with the network but move the clock.
 func (n *Network) Attach(name string, receive func(from *End, datagram []byte)) *End {
 	e := &End{network: n, name: name, receive: receive}
 	n.ends = append(n.ends, e)
@@ -94,8 +88,7 @@ func (n *Network) Join(a, b *End, c Config) {
 		if way[0].laneTo(way[1]) != nil {
 			panic(fmt.Sprintf("simnet: %s and %s are joined already", a, b))
 		}
-		l := newLane(n, way[0], way[1], n.seed, uint64(len(n.lanes)))
-		l.Configure(c)
+		l := newLane(n, way[0], way[1], c)
 		way[0].lanes = append(way[0].lanes, l)
 		n.lanes = append(n.lanes, l)
 	}

@@ -41,7 +41,7 @@ func TestClock(t *testing.T) {
 	require.Len(t, order, 6)
 
 	require.PanicsWithValue(t, "simnet: the clock shows 1.00000001s, and cannot go back to 1s", func() { n.Advance(time.Second) })
-	require.PanicsWithValue(t, "simnet: the clock shows 1.00000001s, and a call at 1s would never come", func() { n.At(time.Second, func() {}) })
+	require.PanicsWithValue(t, "simnet: a call at -1ns from now would never come", func() { n.After(-1, func() {}) })
 }
 
 // TestAgenda: many moments, asked for in any order, come in theirs.
@@ -57,7 +57,7 @@ func TestAgenda(t *testing.T) {
 	for i := range 2000 {
 		x = x*1664525 + 1013904223
 		at := time.Duration(x >> 24)
-		n.At(at, func() {
+		n.After(at, func() {
 			require.Equal(t, at, n.Now())
 			got = append(got, moment{at, i})
 		})
@@ -148,6 +148,6 @@ func TestMisuse(t *testing.T) {
 		"simnet: Reorder without ReorderBy holds nothing back": {Reorder: 0.1},
 		"simnet: runs of 2 cannot add up to a loss of 0.9":     {Loss: 0.9, LossRun: 2},
 	} {
-		require.PanicsWithValue(t, text, func() { a.Lane(b).Configure(config) })
+		require.PanicsWithValue(t, text, func() { n.Join(a, c, config) })
 	}
 }

@@ -5,8 +5,7 @@ import "time"
 // queue holds what a lane with a limited speed has not begun to move yet, or is
 // moving. The datagrams themselves are elsewhere: only their departures count.
 type queue struct {
-	waiting []departure // from head on, in order
-	head    int
+	waiting []departure // in order
 	bytes   int
 	free    time.Duration // when the last of them is through
 }
@@ -18,14 +17,11 @@ type departure struct {
 
 // room reports whether there is room for a datagram now.
 func (q *queue) room(c *Config, now time.Duration, bytes int) bool {
-	for q.head < len(q.waiting) && q.waiting[q.head].at <= now {
-		q.bytes -= q.waiting[q.head].bytes
-		q.head++
+	for len(q.waiting) > 0 && q.waiting[0].at <= now {
+		q.bytes -= q.waiting[0].bytes
+		q.waiting = q.waiting[1:]
 	}
-	if q.head == len(q.waiting) {
-		q.waiting, q.head = q.waiting[:0], 0
-	}
-	if c.QueueDatagrams > 0 && len(q.waiting)-q.head >= c.QueueDatagrams {
+	if c.QueueDatagrams > 0 && len(q.waiting) >= c.QueueDatagrams {
 		return false
 	}
 	return c.QueueBytes == 0 || q.bytes+bytes <= c.QueueBytes
@@ -37,10 +33,6 @@ func (q *queue) add(c *Config, now time.Duration, bytes int) time.Duration {
 		return now
 	}
 	q.free = max(q.free, now) + time.Duration(int64(bytes)*int64(time.Second)/c.BytesPerSecond)
-	if q.head > 0 && len(q.waiting) == cap(q.waiting) {
-		q.waiting = q.waiting[:copy(q.waiting, q.waiting[q.head:])]
-		q.head = 0
-	}
 	q.waiting = append(q.waiting, departure{q.free, bytes})
 	q.bytes += bytes
 	return q.free

@@ -23,7 +23,6 @@ type CQ struct {
 	cq      *C.struct_abi_cq // nil when closed
 	context *Context
 	channel *Channel // or nil
-	depth   int
 }
 
 // NewCQ makes a completion queue for at least depth completions. ch may be nil:
@@ -47,11 +46,8 @@ func (c *Context) NewCQ(depth int, ch *Channel) (*CQ, error) {
 		return nil, noPinned(err, "ibv_create_cq with %d entries on %s", depth, c.name)
 	}
 	c.open.Add(1)
-	return &CQ{cq, c, ch, int(C.shim_cq_depth(cq))}, nil
+	return &CQ{cq, c, ch}, nil
 }
-
-// Depth is how many completions it can hold.
-func (q *CQ) Depth() int { return q.depth }
 
 // Poll stores completions in dst, as many as there are and fit, and returns how
 // many. While there are none it looks up to 1+spins times, without leaving C: the

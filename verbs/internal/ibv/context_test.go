@@ -131,7 +131,7 @@ func TestCloseFails(t *testing.T) {
 		{mr, "ibv_dereg_mr", "ibv_dereg_mr of 4096 bytes: input/output error"},
 		{cq, "ibv_destroy_cq", "ibv_destroy_cq on fake0: input/output error"},
 		{srq, "ibv_destroy_srq", "ibv_destroy_srq on fake0: input/output error"},
-		{o.qp(t, nil), "ibv_destroy_qp", "ibv_destroy_qp of 256 on fake0: input/output error"},
+		{o.qp(t), "ibv_destroy_qp", "ibv_destroy_qp of 256 on fake0: input/output error"},
 	} {
 		o.failNext(test.call, unix.EIO)
 		require.EqualError(t, test.object.Close(), test.message)

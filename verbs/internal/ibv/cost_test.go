@@ -16,7 +16,7 @@ import (
 func TestAllocs(t *testing.T) { // AllocsPerRun does not go with parallel tests
 	o := open(t)
 	o.quiet = 1
-	qp := o.qp(t, nil)
+	qp := o.qp(t)
 	srq, err := o.pd.NewSRQ(100, 2)
 	require.NoError(t, err)
 	defer srq.Close()
@@ -69,7 +69,7 @@ func BenchmarkPoll(b *testing.B) {
 func BenchmarkPostSend(b *testing.B) {
 	o := open(b)
 	o.quiet = 1
-	qp := o.qp(b, nil)
+	qp := o.qp(b)
 	span, _ := spans(b)
 	for _, batch := range []int{1, 2, 8, 32} {
 		wrs := make([]transport.WorkRequest, batch)

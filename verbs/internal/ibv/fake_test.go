@@ -136,14 +136,15 @@ func open(t testing.TB) *opened {
 	return &opened{c, ctx, pd, cq}
 }
 
-// qp makes a queue pair.
-func (o *opened) qp(t testing.TB, srq *SRQ) *QP {
+// qp makes a queue pair, of which the fake has written nothing down.
+func (o *opened) qp(t testing.TB) *QP {
 	t.Helper()
-	qp, err := o.pd.NewQP(QPInit{SendCQ: o.cq, RecvCQ: o.cq, SRQ: srq, SendDepth: 16, RecvDepth: 8, SGEs: 2, InlineBytes: 60})
+	qp, err := o.pd.NewQP(QPInit{SendCQ: o.cq, RecvCQ: o.cq, SendDepth: 16, RecvDepth: 8, SGEs: 2, InlineBytes: 60})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		o.fail = name("")
 		require.NoError(t, qp.Close())
 	})
+	o.take()
 	return qp
 }

@@ -57,11 +57,9 @@ func (*PD) NewQP(QPInit) (*QP, error)             { return nil, ErrMissing }
 func (*MR) Close() error                          { return ErrMissing }
 func (*Channel) Wait(context.Context) error       { return ErrMissing }
 func (*Channel) Close() error                     { return ErrMissing }
-func (*CQ) Depth() int                            { return 0 }
 func (*CQ) Poll([]WC, int) (int, error)           { return 0, ErrMissing }
 func (*CQ) Arm(bool) error                        { return ErrMissing }
 func (*CQ) Close() error                          { return ErrMissing }
-func (*SRQ) Depth() int                           { return 0 }
 func (*SRQ) Close() error                         { return ErrMissing }
 func (*QP) ToInit(int, int) error                 { return ErrMissing }
 func (*QP) ToRTR(RTR) error                       { return ErrMissing }

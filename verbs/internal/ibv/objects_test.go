@@ -18,10 +18,6 @@ func TestRegMR(t *testing.T) {
 	require.EqualValues(t, 0x2001, mr.RKey)
 	require.Equal(t, "reg_mr 5000 bytes access=5\n", o.take())
 	require.NoError(t, mr.Close())
-
-	o.failNext("ibv_reg_mr", unix.EFAULT)
-	_, err = o.pd.RegMR(mapped(t, 4096), 0)
-	require.EqualError(t, err, "ibv_reg_mr of 4096 bytes: bad address")
 }
 
 // What the kernel does not want to pin is most likely a matter of the limit.
@@ -83,11 +79,9 @@ func TestQueuesGetWhatWasAsked(t *testing.T) {
 	cq, err := o.context.NewCQ(100, nil)
 	require.NoError(t, err)
 	defer cq.Close()
-	require.Equal(t, 103, cq.Depth())
 	srq, err := o.pd.NewSRQ(200, 2)
 	require.NoError(t, err)
 	defer srq.Close()
-	require.Equal(t, 205, srq.Depth())
 	qp, err := o.pd.NewQP(QPInit{SendCQ: o.cq, RecvCQ: cq, SendDepth: 10, RecvDepth: 20, SGEs: 2, InlineBytes: 60})
 	require.NoError(t, err)
 	require.NoError(t, qp.Close())
@@ -108,8 +102,7 @@ func TestQueuesGetWhatWasAsked(t *testing.T) {
 func TestStates(t *testing.T) {
 	t.Parallel()
 	o := open(t)
-	qp := o.qp(t, nil)
-	o.take()
+	qp := o.qp(t)
 	require.NoError(t, qp.ToInit(1, AccessRemoteRead|AccessRemoteWrite|AccessRemoteAtomic))
 	rtr := RTR{
 		MTU: 1024, DestQPN: 0x123456, PSN: 0xabcdef, MaxDestRdAtomic: 16, MinRNRTimer: 12, Port: 1, SGIDIndex: 3,
@@ -139,8 +132,7 @@ func TestStates(t *testing.T) {
 func TestStatesFail(t *testing.T) {
 	t.Parallel()
 	o := open(t)
-	qp := o.qp(t, nil)
-	o.take()
+	qp := o.qp(t)
 	for _, mtu := range []int{0, 1, 128, 1500, 8192} {
 		require.ErrorIs(t, qp.ToRTR(RTR{MTU: mtu}), unix.EINVAL)
 	}

@@ -14,7 +14,7 @@ import (
 func TestPoll(t *testing.T) {
 	t.Parallel()
 	o := open(t)
-	qp := o.qp(t, nil)
+	qp := o.qp(t)
 	a, b := spans(t)
 	_, err := qp.PostRecv([]transport.WorkRequest{transport.Recv(0, transport.Span{})}, 77)
 	require.NoError(t, err)
@@ -46,7 +46,7 @@ func TestPoll(t *testing.T) {
 func TestPollSpins(t *testing.T) {
 	t.Parallel()
 	o := open(t)
-	qp := o.qp(t, nil)
+	qp := o.qp(t)
 	for _, test := range []struct{ empty, spins, found, polls int32 }{
 		{0, 0, 1, 1}, {0, 5, 1, 1}, {1, 0, 0, 1}, {1, 1, 1, 2}, {5, 5, 1, 6}, {5, 4, 0, 5}, {1000, 10000, 1, 1001}, {1, -1, 0, 1},
 	} {

@@ -16,9 +16,8 @@ import (
 
 // SRQ is a shared receive queue.
 type SRQ struct {
-	srq   *C.struct_abi_srq // nil when closed
-	pd    *PD
-	depth int
+	srq *C.struct_abi_srq // nil when closed
+	pd  *PD
 }
 
 // NewSRQ makes a shared receive queue for at least depth receives of up to sges
@@ -33,11 +32,8 @@ func (p *PD) NewSRQ(depth, sges int) (*SRQ, error) {
 		return nil, noPinned(err, "ibv_create_srq with %d receives of %d spans on %s", depth, sges, p.context.name)
 	}
 	p.context.open.Add(1)
-	return &SRQ{srq, p, int(attr.max_wr)}, nil
+	return &SRQ{srq, p}, nil
 }
-
-// Depth is how many receives it can hold.
-func (s *SRQ) Depth() int { return s.depth }
 
 // PostRecv is as QP.PostRecv.
 func (s *SRQ) PostRecv(wrs []transport.WorkRequest, first uint64) (n int, err error) {

@@ -123,7 +123,6 @@ int shim_cq_events(const struct shim_library *l, struct abi_comp_channel *ch);
 
 struct abi_cq *shim_create_cq(const struct shim_library *l, struct abi_context *c, int depth, struct abi_comp_channel *ch);
 int shim_destroy_cq(const struct shim_library *l, struct abi_cq *cq);
-int shim_cq_depth(struct abi_cq *cq);
 int shim_req_notify_cq(struct abi_cq *cq, int solicited_only);
 
 struct abi_srq *shim_create_srq(const struct shim_library *l, struct abi_pd *pd, struct abi_srq_attr *attr);

@@ -266,11 +266,6 @@ int shim_destroy_cq(const struct shim_library *l, struct abi_cq *cq)
 	return error_of(l->destroy_cq(cq));
 }
 
-int shim_cq_depth(struct abi_cq *cq)
-{
-	return cq->cqe;
-}
-
 struct abi_srq *shim_create_srq(const struct shim_library *l, struct abi_pd *pd, struct abi_srq_attr *attr)
 {
 	struct abi_srq_init_attr init = {.attr = *attr};

@@ -12,7 +12,3 @@ import (
 func (m *MR) span(off, n int) transport.Span {
 	return provider.SpanAt(address(m.mem)+uint64(off), n, m.LKey)
 }
-
-func (m *MR) remote(off, n int) transport.RemoteSpan {
-	return transport.RemoteSpan{Addr: address(m.mem) + uint64(off), Len: uint32(n), Key: transport.RKey(m.RKey)}
-}

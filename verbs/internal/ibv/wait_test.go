@@ -60,8 +60,7 @@ type result struct {
 
 func TestEvent(t *testing.T) {
 	o := open(t)
-	o.qp(t, nil)
-	o.take()
+	o.qp(t)
 	next := func() result { e, err := o.context.Event(); return result{e, err} }
 
 	// One that is there already; its queue pair's number is read before the
