@@ -25,7 +25,7 @@ func closeInOrder(p *pair) {
 		}
 		const sent, posted, size = 10, 30, 32
 		from, into, to := l.a.alloc(size, transport.LocalOnly), l.b.alloc(posted*size, transport.LocalOnly), l.b.alloc(size, transport.RemoteWrite)
-		payload := pattern(p.random.Uint64())
+		payload := p.pattern()
 		from.fill(0, size, payload)
 		receives := ids(0, posted, func(id uint64) request { return recv(id, into.at(int(id)*size, size)) })
 		l.b.postRecv(receives...)
@@ -62,9 +62,9 @@ func closeInOrder(p *pair) {
 
 func closeFlushes(p *pair) {
 	l := p.connect(shape{})
-	sends := ids(1, 10, func(id uint64) request { return send(id, place{}) })
+	sends := emptySends(1, 10)
 	sends[4], sends[9] = sends[4].quiet(), sends[9].quiet()
-	receives := ids(20, 10, func(id uint64) request { return recv(id, place{}) })
+	receives := emptyRecvs(20, 10)
 	l.a.post(sends...)
 	l.a.postRecv(receives...)
 	l.a.close()
@@ -91,7 +91,7 @@ func closeInStream(p *pair) {
 	for round := range p.rounds(20) {
 		l := p.connect(shape{sendDepth: 20, recvDepth: 20})
 		messages := l.b.consume(size, 0, 0)
-		stream := l.a.stream(transport.OpSend, l.a.streamMemory(size, transport.LocalOnly), transport.RemoteSpan{}, size, 0, 0)
+		stream := l.a.stream(transport.OpSend, transport.RemoteSpan{}, size, 0, 0)
 		p.dally(2 * time.Millisecond)
 		closer, other := l.a, l.b
 		if round%2 == 1 {
@@ -109,8 +109,7 @@ func closeInStream(p *pair) {
 		if sent.Flushed > 0 && sent.Failure.Status != transport.StatusFlushed {
 			p.Fatalf("round %d: the stream ended with %v", round, sent.Failure.Err())
 		}
-		l.a.close()
-		l.b.close()
+		l.close()
 	}
 }
 
@@ -129,10 +128,10 @@ func closeRegionUnderFire(p *pair) {
 			l = l.reversed()
 		}
 		target := l.b.streamMemory(size, transport.RemoteWrite)
-		stream := l.a.stream(transport.OpWrite, l.a.streamMemory(size, transport.LocalOnly), target.whole, size, 0, 0)
+		stream := l.a.stream(transport.OpWrite, target.whole, size, 0, 0)
 		p.dally(time.Millisecond)
 		target.close()
-		successor, before := l.b.streamMemory(size, transport.RemoteWrite), pattern(p.random.Uint64())
+		successor, before := l.b.streamMemory(size, transport.RemoteWrite), p.pattern()
 		successor.fill(0, successor.size, before)
 		if r := stream.must(); r.Failure.Status != transport.StatusRemoteAccess {
 			l.a.fatalf("round %d: the stream of writes to a region that was closed ended, after %d of %d, with: %v", round, r.OK, r.Posted, r.Failure.Err())
@@ -140,7 +139,6 @@ func closeRegionUnderFire(p *pair) {
 		l.b.awaitEnd()
 		successor.expect(fmt.Sprintf("round %d: the region made after one was closed under fire", round), 0, successor.size, before)
 		successor.close()
-		l.a.close()
-		l.b.close()
+		l.close()
 	}
 }

@@ -10,60 +10,35 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// mapping is memory of the program.
-type mapping []byte
-
 type registerArgs struct {
 	Domain handle
 	Bytes  int
 }
 
-type registerReply struct {
-	Mapping handle
-	Region  allocReply
-}
-
-// mapAndRegister registers a mapping, which outlives its region.
-var mapAndRegister = define("map and register", func(a *agent, args registerArgs) (registerReply, error) {
-	d, err := get[*transport.ProtectionDomain](a, args.Domain)
-	if err != nil {
-		return registerReply{}, err
-	}
-	mem, err := unix.Mmap(-1, 0, args.Bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
-	if err != nil {
-		return registerReply{}, err
-	}
-	r, err := d.Register(mem, transport.RemoteAll)
+// mapAndRegister registers memory, which outlives its region.
+var mapAndRegister = define("map and register", func(a *agent, args registerArgs) (allocReply, error) {
+	mem := mapMemory(args.Bytes)
+	r, err := get[*transport.ProtectionDomain](a, args.Domain).Register(mem, transport.RemoteAll)
 	if err != nil {
 		unix.Munmap(mem)
-		return registerReply{}, err
+		return allocReply{}, err
 	}
-	return registerReply{a.put(mapping(mem)), allocReply{a.put(r), r.Remote(0, r.Len())}}, nil
+	return a.putRegion(r), nil
 })
-
-type quietArgs struct{ Region, Mapping handle }
 
 // closeAndWatch closes a registered region, checks that its memory does not
 // change any more, and unmaps it.
-var closeAndWatch = define("close region and watch", func(a *agent, args quietArgs) (none, error) {
-	r, err := get[*transport.Region](a, args.Region)
-	if err != nil {
-		return false, err
-	}
-	mem, err := get[mapping](a, args.Mapping)
-	if err != nil {
-		return false, err
-	}
-	if err := r.Close(); err != nil {
-		return false, err
-	}
+var closeAndWatch = define("close region and watch", func(a *agent, h handle) (none, error) {
+	r := get[*transport.Region](a, h)
+	mem := r.Bytes()
+	check(r.Close())
+	defer unix.Munmap(mem)
 	before := bytes.Clone(mem)
 	time.Sleep(look / 2)
 	if !bytes.Equal(before, mem) {
-		err = fmt.Errorf("%w: the memory of a region changed after Region.Close had returned", errUnexpected)
+		return false, fmt.Errorf("%w: the memory of a region changed after Region.Close had returned", errUnexpected)
 	}
-	unix.Munmap(mem)
-	return false, err
+	return false, nil
 })
 
 // registeredUnderFire closes registered regions while a peer writes them, and
@@ -76,9 +51,9 @@ func registeredUnderFire(p *pair) {
 			l = l.reversed()
 		}
 		registered := mapAndRegister.must(l.b.end, registerArgs{l.b.domain, (depth + 1) * size})
-		stream := l.a.stream(transport.OpWrite, l.a.streamMemory(size, transport.LocalOnly), registered.Region.Remote, size, 0, 0)
+		stream := l.a.stream(transport.OpWrite, registered.Remote, size, 0, 0)
 		p.dally(time.Millisecond)
-		closeAndWatch.must(l.b.end, quietArgs{registered.Region.Region, registered.Mapping})
+		closeAndWatch.must(l.b.end, registered.Region)
 		if r := stream.must(); r.Failure.Status != transport.StatusRemoteAccess {
 			l.a.fatalf("the stream of writes to a region that was closed ended with: %v", r.Failure.Err())
 		}

@@ -1,8 +1,6 @@
 package transporttest
 
-import (
-	"encoding/gob"
-)
+import "encoding/gob"
 
 // command is a command to an agent. A and R must be types that gob can carry;
 // none means nothing.
@@ -20,11 +18,16 @@ type handler func(*gob.Decoder) (func(*agent) (any, error), error)
 
 var handlers = map[string]handler{}
 
-// define makes a command. It is called while the package is initialised, so
-// that the test and its peer process know the same commands.
-func define[A, R any](name string, run func(*agent, A) (R, error)) command[A, R] {
+// define makes a command, which may return an error or panic in check. It is
+// called while the package is initialised, so that the test and its peer process
+// know the same commands.
+func define[A, R any](name string, do func(*agent, A) (R, error)) command[A, R] {
 	if _, taken := handlers[name]; taken {
 		panic("transporttest: two commands are called " + name)
+	}
+	run := func(a *agent, args A) (result R, err error) {
+		defer recoverChecked(&err)
+		return do(a, args)
 	}
 	handlers[name] = func(dec *gob.Decoder) (func(*agent) (any, error), error) {
 		var args A
@@ -34,6 +37,34 @@ func define[A, R any](name string, run func(*agent, A) (R, error)) command[A, R]
 		return func(a *agent) (any, error) { return run(a, args) }, nil
 	}
 	return command[A, R]{name, run}
+}
+
+// checked is an error with which check ends a command.
+type checked struct{ error }
+
+// check ends the command that calls it, in the command's own goroutine, unless
+// err is nil.
+func check(err error) {
+	if err != nil {
+		panic(checked{err})
+	}
+}
+
+// must is the value of a call without which a command cannot go on.
+func must[T any](value T, err error) T {
+	check(err)
+	return value
+}
+
+// recoverChecked makes the panic of check an error again.
+func recoverChecked(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case checked:
+		*err = r.error
+	default:
+		panic(r)
+	}
 }
 
 // on has the end carry the command out and returns the outcome. On an error the

@@ -33,24 +33,12 @@ type consumeResult struct {
 // consumeMessages keeps receives posted and checks that the messages of a stream
 // come in order and whole.
 var consumeMessages = define("consume", func(a *agent, args consumeArgs) (consumeResult, error) {
-	l, err := a.loop(args.Loop)
-	if err != nil {
-		return consumeResult{}, err
+	c := &consumer{
+		loop: a.loop(args.Loop), consumeArgs: args, stop: find[*stopSign](a, args.Stop),
+		into: get[*transport.Region](a, args.Into.Region), written: find[*transport.Region](a, args.Written.Region),
 	}
-	stop, err := find[*stopSign](a, args.Stop)
+	err := c.run()
 	if err != nil {
-		return consumeResult{}, err
-	}
-	into, err := find[*transport.Region](a, args.Into.Region)
-	if err != nil {
-		return consumeResult{}, err
-	}
-	written, err := find[*transport.Region](a, args.Written.Region)
-	if err != nil {
-		return consumeResult{}, err
-	}
-	c := &consumer{loop: l, consumeArgs: args, stop: stop, into: into, written: written}
-	if err = c.run(); err != nil {
 		err = fmt.Errorf("receives, %d posted, %d went well, %d failed: %w", c.posted, c.result.OK, c.result.Flushed, err)
 	}
 	return c.result, err
@@ -90,24 +78,17 @@ func (c *consumer) run() error {
 				return err
 			}
 		}
-		switch {
-		case c.Count > 0 && c.result.OK == c.Count, over && c.ended() == c.posted, c.stop.raised():
+		if c.Count > 0 && c.result.OK == c.Count || over && c.ended() == c.posted || c.stop.raised() {
 			return nil
-		case n > 0:
-			idle = pause{}
-		case idle.waited() > c.patience:
-			return fmt.Errorf("%w (%v): a message", errDeadline, c.patience)
-		default:
-			idle.wait()
+		}
+		if err := idle.after(n > 0, c.patience, "a message"); err != nil {
+			return err
 		}
 	}
 }
 
 func (c *consumer) postOne() error {
-	var into transport.Span
-	if c.into != nil {
-		into = c.into.Span(c.Into.Off+c.posted%c.Depth*c.Bytes, c.Bytes)
-	}
+	into := c.into.Span(c.Into.Off+c.posted%c.Depth*c.Bytes, c.Bytes)
 	_, err := c.conn.PostRecv(transport.Recv(uint64(c.posted), into))
 	if err == nil {
 		c.posted++
@@ -167,9 +148,6 @@ func (c *consumer) checkWritten(got transport.Completion, number uint64) error {
 // into memory of its own.
 func (s side) consume(bytes, n int, stop handle) *future[consumeResult] {
 	s.t.Helper()
-	var into place
-	if bytes > 0 {
-		into = s.alloc(s.recvDepth*bytes, transport.LocalOnly).all()
-	}
+	into := s.alloc(s.recvDepth*bytes, transport.LocalOnly).all()
 	return consumeMessages.start(s.end, consumeArgs{Loop: s.loopArgs(), Into: into, Bytes: bytes, Depth: s.recvDepth, Count: n, Stop: stop})
 }

@@ -40,8 +40,7 @@ func stormSeeds(p *pair) {
 			if l.a.err() != nil {
 				broken++
 			}
-			l.a.close()
-			l.b.close()
+			l.close()
 			for _, s := range []side{l.a, l.b} {
 				s.station.sent.expectNone(fmt.Sprintf("seed %d: after all requests had ended", p.cfg.Seed+seed))
 				s.station.received.expectNone(fmt.Sprintf("seed %d: after all receives had ended", p.cfg.Seed+seed))

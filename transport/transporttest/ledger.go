@@ -51,6 +51,15 @@ func (l *ledger) settled() bool {
 	return l.outstanding == 0
 }
 
+// poll polls the send queue and enters what completed.
+func (l *ledger) poll(q *transport.Queue, room []transport.Completion) (int, error) {
+	n, err := q.Poll(room)
+	for i := 0; i < n && err == nil; i++ {
+		err = l.complete(room[i])
+	}
+	return n, err
+}
+
 // complete enters a completion.
 func (l *ledger) complete(c transport.Completion) error {
 	if l.posted-l.ended >= uint64(len(l.signaled)) {

@@ -7,17 +7,9 @@ import (
 )
 
 var scribbleAfterPost = define("post inline and scribble", func(a *agent, args postArgs) (int, error) {
-	c, err := get[*transport.Conn](a, args.Conn)
-	if err != nil {
-		return 0, err
-	}
-	n, err := a.post(args, c.Post)
+	n, err := a.post(args, get[*transport.Conn](a, args.Conn).Post)
 	for _, r := range args.Requests {
-		mem, err := a.bytes(r.Local)
-		if err != nil {
-			return n, err
-		}
-		clear(mem)
+		clear(a.bytes(r.Local))
 	}
 	return n, err
 })
@@ -29,13 +21,13 @@ func inlineIsCopied(p *pair) {
 	n := p.maxInline()
 	p.connect(shape{inline: n}).eachWay(func(l link) {
 		from, to := l.a.alloc(n, transport.LocalOnly), l.b.alloc(n, transport.RemoteWrite)
-		empty, payload := l.b.alloc(1, transport.LocalOnly), pattern(p.random.Uint64())
+		empty, payload := l.b.alloc(1, transport.LocalOnly), p.pattern()
 		from.fill(0, n, payload)
 		blocker, inline := send(1, place{}), write(2, from.all(), to.remote(0, n)).with(transport.Inline)
 		if _, err := scribbleAfterPost.on(l.a.end, postArgs{Conn: l.a.conn.Conn, Requests: []request{blocker, inline}[1:]}); err != nil {
 			l.a.fatalf("post inline: %v", err)
 		}
-		l.a.expectSent(done(inline))
+		l.a.expectSent(done(inline)...)
 		to.expect("inline write, source overwritten after Post", 0, n, payload)
 
 		from.fill(0, n, payload+1)
@@ -43,7 +35,7 @@ func inlineIsCopied(p *pair) {
 		from.close()
 		l.b.postRecv(recv(3, empty.all()))
 		l.b.expectReceived(received(3, 0))
-		l.a.expectSent(done(blocker), done(inline))
+		l.a.expectSent(done(blocker, inline)...)
 		to.expect("inline write, source closed after Post", 0, n, payload+1)
 	})
 }
@@ -54,7 +46,7 @@ func moveNothing(p *pair) {
 	p.connect(shape{}).eachWay(func(l link) {
 		const n = 64
 		nowhere := transport.RemoteSpan{Addr: 0xdeadbeef, Key: 0x12345678}
-		mem, before := l.b.alloc(n, transport.RemoteAll), pattern(p.random.Uint64())
+		mem, before := l.b.alloc(n, transport.RemoteAll), p.pattern()
 		mem.fill(0, n, before)
 		own := l.a.alloc(n, transport.LocalOnly)
 		own.fill(0, n, before)
@@ -86,10 +78,10 @@ func immediateData(p *pair) {
 	p.connect(shape{}).eachWay(func(l link) {
 		const n = 48
 		from, to := l.a.alloc(n, transport.LocalOnly), l.b.alloc(n, transport.RemoteWrite)
-		untouched, before := l.b.alloc(n, transport.LocalOnly), pattern(p.random.Uint64())
+		untouched, before := l.b.alloc(n, transport.LocalOnly), p.pattern()
 		untouched.fill(0, n, before)
 		for i, imm := range []uint32{0, 1, 0x80000000, 0xffffffff, p.random.Uint32()} {
-			payload := pattern(p.random.Uint64())
+			payload := p.pattern()
 			from.fill(0, n, payload)
 			id := uint64(i) << 60
 			l.b.postRecv(recv(id+1, untouched.all()))
@@ -107,15 +99,13 @@ func receiveSizes(p *pair) {
 		const room = 200
 		from, into := l.a.alloc(room, transport.LocalOnly), l.b.alloc(room, transport.LocalOnly)
 		for _, n := range []int{0, 1, 63, 64, 65, 199, 200} {
-			sent, before := pattern(p.random.Uint64()), pattern(p.random.Uint64())
+			sent, before := p.pattern(), p.pattern()
 			from.fill(0, room, sent)
 			into.fill(0, room, before)
 			l.b.postRecv(recv(uint64(n), into.all()))
 			l.deliver([]request{send(1, from.at(0, n))}, received(uint64(n), n))
 			into.expect(fmt.Sprintf("message of %d bytes", n), 0, n, sent)
-			if _, err := checkMemory.on(into.end, patternArgs{into.at(n, room-n), before, n}); err != nil {
-				into.fatalf("what lies behind a message of %d bytes: %v", n, err)
-			}
+			into.expectFrom(n, fmt.Sprintf("what lies behind a message of %d bytes", n), before)
 		}
 	})
 }

@@ -111,7 +111,7 @@ func (f frames) close() {
 func (f frames) move(what string, move mover, fromOff, toOff, n int) {
 	p := f.l.a.pair
 	p.Helper()
-	payload := pattern(p.random.Uint64())
+	payload := p.pattern()
 	source := framedArgs{Frame: f.from.all(), Off: guardBytes + fromOff, Len: n, Guard: payload + 1, Payload: payload}
 	target := framedArgs{Frame: f.to.all(), Off: guardBytes + toOff, Len: n, Guard: payload + 2, Payload: payload + 3}
 	fillFramed.must(f.from.end, source)

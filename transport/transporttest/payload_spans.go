@@ -74,7 +74,7 @@ const guardPattern pattern = 0x6a7d
 // fill puts guards everywhere but in the two parts, which get the payload that
 // is returned.
 func (f pieces) fill(p *pair, firstOff, secondOff, first, second int) pattern {
-	payload := pattern(p.random.Uint64())
+	payload := p.pattern()
 	for _, args := range f.framed(payload, firstOff, secondOff, first, second) {
 		fillFramed.must(f[0].end, args)
 	}

@@ -18,31 +18,13 @@ var queueTests = []test{
 	{"queue/an invalid request is refused, those before it are done", needs{}, invalidRequests},
 }
 
-// ids makes n requests with the IDs from first on.
-func ids(first, n int, build func(id uint64) request) []request {
-	requests := make([]request, n)
-	for i := range requests {
-		requests[i] = build(uint64(first + i))
-	}
-	return requests
-}
-
-// allDone wants all the requests' completions.
-func allDone(requests []request) []want {
-	wants := make([]want, len(requests))
-	for i, r := range requests {
-		wants[i] = done(r)
-	}
-	return wants
-}
-
 func longPosts(p *pair) {
 	const depth = 150 // more than what the front stages, and no multiple of it
 	p.connect(shape{sendDepth: depth}).eachWay(func(l link) {
 		const size = 8
 		n := 2*depth + 7
 		from, to := l.a.alloc(n*size, transport.LocalOnly), l.b.alloc(n*size, transport.RemoteWrite)
-		payload := pattern(p.random.Uint64())
+		payload := p.pattern()
 		from.fill(0, n*size, payload)
 		requests := ids(0, n, func(id uint64) request {
 			off := int(id) * size
@@ -56,7 +38,7 @@ func longPosts(p *pair) {
 			if p.cfg.Faults == FaultsNone && taken != min(depth, len(left)) {
 				l.a.fatalf("post took %d of %d into an empty queue of depth %d: %v", taken, len(left), depth, err)
 			}
-			l.a.expectSent(allDone(left[:taken])...)
+			l.a.expectSent(done(left[:taken]...)...)
 			left = left[taken:]
 		}
 		to.expect("what a long post wrote", 0, n*size, payload)
@@ -74,7 +56,7 @@ func sendQueueFull(p *pair) {
 	for _, depth := range []int{1, 2, 37} {
 		p.connect(shape{sendDepth: depth}).eachWay(func(l link) {
 			// Sends without a receive stay where they are.
-			sends := ids(1, depth+3, func(id uint64) request { return send(id, place{}) })
+			sends := emptySends(1, depth+3)
 			if n, err := l.a.tryPost(sends...); n != depth || !errors.Is(err, transport.ErrQueueFull) {
 				l.a.fatalf("post of %d takes %d with SendDepth %d: %v", len(sends), n, depth, err)
 			}
@@ -83,21 +65,21 @@ func sendQueueFull(p *pair) {
 			l.b.expectReceived(received(1, 0))
 			// The first is done, but its completion has not been polled.
 			expectFull(l.a, "completion not polled", l.a.tryPost, sends[depth])
-			l.a.expectSent(done(sends[0]))
+			l.a.expectSent(done(sends[0])...)
 			l.a.post(sends[depth])
 			expectFull(l.a, "full again", l.a.tryPost, sends[depth])
 			for id := range uint64(depth) {
 				l.b.postRecv(recv(id, place{}))
 				l.b.expectReceived(received(id, 0))
 			}
-			l.a.expectSent(allDone(sends[1 : depth+1])...)
+			l.a.expectSent(done(sends[1 : depth+1]...)...)
 		})
 	}
 }
 
 func recvQueueFull(p *pair) {
 	check := func(l link, depth int) {
-		receives := ids(1, depth+3, func(id uint64) request { return recv(id, place{}) })
+		receives := emptyRecvs(1, depth+3)
 		if n, err := l.b.tryPostRecv(receives...); n != depth || !errors.Is(err, transport.ErrQueueFull) {
 			l.b.fatalf("post recv of %d takes %d of %d: %v", len(receives), n, depth, err)
 		}
@@ -126,7 +108,7 @@ func unsignaled(p *pair) {
 	const depth = 16
 	p.connect(shape{sendDepth: depth}).eachWay(func(l link) {
 		from, to := l.a.alloc(8, transport.LocalOnly), l.b.alloc(8*depth, transport.RemoteWrite)
-		payload := pattern(p.random.Uint64())
+		payload := p.pattern()
 		from.fill(0, 8, payload)
 		one := func(id uint64) request { return write(id, from.all(), to.remote(int(id%depth)*8, 8)) }
 		for round := range 10 {
@@ -135,7 +117,7 @@ func unsignaled(p *pair) {
 			l.a.post(quiet...)
 			l.a.sent.expectNone("unsignaled requests")
 			l.a.post(last)
-			l.a.expectSent(done(last))
+			l.a.expectSent(done(last)...)
 			l.a.sent.expectNone("after unsignaled requests")
 		}
 		for i := range depth {
@@ -155,7 +137,7 @@ func unsignaledEntries(p *pair) {
 			l.a.sent.expectNone("unsignaled requests")
 			l.a.post(one(depth))
 			expectFull(l.a, "after as many requests as SendDepth, no completion polled", l.a.tryPost, one(depth+1))
-			l.a.expectSent(done(one(depth)))
+			l.a.expectSent(done(one(depth))...)
 		}
 	})
 }
@@ -168,10 +150,10 @@ func brimfulQueue(p *pair) {
 	links := p.join(p.a.station(s), p.b.station(s))
 	for round := range 4 {
 		for _, l := range links {
-			l.b.postRecv(ids(0, depth, func(id uint64) request { return recv(id, place{}) })...)
+			l.b.postRecv(emptyRecvs(0, depth)...)
 		}
 		for _, l := range links {
-			l.a.post(ids(0, depth, func(id uint64) request { return send(id, place{}) })...)
+			l.a.post(emptySends(0, depth)...)
 		}
 		// When one side's completions have all come, the other side's queue is full.
 		queues := []queue{links[0].a.sent, links[0].b.received}
@@ -203,9 +185,9 @@ func pollRoom(p *pair) {
 		if got := pollOnce.must(l.a.end, pollArgs{l.a.sent.id, 0}); len(got) != 0 {
 			l.a.fatalf("Poll without room returned %d completions", len(got))
 		}
-		l.a.expectSent(allDone(requests[:1])...)
-		l.a.expectSent(allDone(requests[1:4])...)
-		l.a.expectSent(allDone(requests[4:])...)
+		l.a.expectSent(done(requests[:1]...)...)
+		l.a.expectSent(done(requests[1:4]...)...)
+		l.a.expectSent(done(requests[4:]...)...)
 		l.a.sent.expectNone("all were polled")
 	})
 }

@@ -22,7 +22,7 @@ const clientMessageBytes = 16
 // clientsArgs describe many clients at one end, in one loop.
 type clientsArgs struct {
 	Conns  []handle
-	IDs    []uint32 // of the connections, for their completions
+	IDs    []uint32 // of the connections, in their completions
 	Queue  handle
 	From   place // Window messages for each connection
 	Window int   // messages each keeps outstanding
@@ -31,55 +31,35 @@ type clientsArgs struct {
 
 // runClients keeps all connections busy at once.
 var runClients = define("clients", func(a *agent, args clientsArgs) (none, error) {
-	q, err := get[*transport.Queue](a, args.Queue)
-	if err != nil {
-		return false, err
-	}
-	from, err := get[*transport.Region](a, args.From.Region)
-	if err != nil {
-		return false, err
-	}
+	q, from := get[*transport.Queue](a, args.Queue), get[*transport.Region](a, args.From.Region)
 	loops := make([]*loop, len(args.Conns))
-	index := map[uint32]int{}
-	sent := make([]int, len(args.Conns))
 	for i, h := range args.Conns {
-		if loops[i], err = a.loop(loopArgs{Conn: h, Sent: args.Queue}); err != nil {
-			return false, err
-		}
-		index[args.IDs[i]] = i
+		loops[i] = a.loop(loopArgs{Conn: h, Sent: args.Queue})
 	}
-	next := func(i int) error {
-		off := args.From.Off + (i*args.Window+sent[i]%args.Window)*clientMessageBytes
+	sent, completed := make([]int, len(loops)), make([]int, len(loops))
+	next := func(i int) {
+		off := (i*args.Window + sent[i]%args.Window) * clientMessageBytes
 		message := from.Bytes()[off : off+clientMessageBytes]
 		binary.LittleEndian.PutUint64(message, uint64(i))
 		binary.LittleEndian.PutUint64(message[8:], uint64(sent[i]))
 		loops[i].post(transport.Send(uint64(sent[i]), from.Span(off, clientMessageBytes)).With(transport.Signaled))
 		sent[i]++
-		return loops[i].err
 	}
 	for range args.Window {
 		for i := range loops {
-			if err := next(i); err != nil {
-				return false, err
-			}
+			next(i)
 		}
 	}
-	completed := make([]int, len(args.Conns))
 	poller := &loop{agent: a}
-	for range len(loops) * args.Count {
+	for poller.step = range len(loops) * args.Count {
 		c := poller.take(q)
-		if poller.err != nil {
-			return false, poller.err
-		}
-		i, ok := index[c.Conn]
-		if !ok || c.Status != transport.StatusOK || c.ID != uint64(completed[i]) {
-			return false, fmt.Errorf("%w: client %d of %d, %d messages done: %+v", errUnexpected, i, len(loops), completed[i], c)
+		i := slices.Index(args.IDs, c.Conn)
+		if i < 0 || c.Status != transport.StatusOK || c.ID != uint64(completed[i]) {
+			return false, fmt.Errorf("%w: client %d of %d, after %d messages: %+v", errUnexpected, i, len(loops), poller.step, c)
 		}
 		completed[i]++
 		if sent[i] < args.Count {
-			if err := next(i); err != nil {
-				return false, err
-			}
+			next(i)
 		}
 	}
 	return false, nil
@@ -98,56 +78,31 @@ type serverArgs struct {
 // serveClients receives everything and returns how far each client was when half
 // of all had come.
 var serveClients = define("server", func(a *agent, args serverArgs) ([]int, error) {
-	q, err := get[*transport.Queue](a, args.Queue)
-	if err != nil {
-		return nil, err
-	}
-	into, err := get[*transport.Region](a, args.Into.Region)
-	if err != nil {
-		return nil, err
-	}
+	q, into := get[*transport.Queue](a, args.Queue), get[*transport.Region](a, args.Into.Region)
 	poller := &loop{agent: a}
-	post := func(id uint64) error {
-		queue := int(id) / args.Depth
-		r, err := get[interface {
-			PostRecv(...transport.WorkRequest) (int, error)
-		}](a, args.Receives[queue])
-		if err != nil {
-			return err
-		}
-		poller.postTo(r.PostRecv, []transport.WorkRequest{transport.Recv(id, into.Span(args.Into.Off+int(id)*clientMessageBytes, clientMessageBytes))})
-		return poller.err
+	post := func(id uint64) {
+		r := get[receiver](a, args.Receives[int(id)/args.Depth])
+		poller.postTo(r.PostRecv, []transport.WorkRequest{transport.Recv(id, into.Span(int(id)*clientMessageBytes, clientMessageBytes))})
 	}
 	for id := range len(args.Receives) * args.Depth {
-		if err := post(uint64(id)); err != nil {
-			return nil, err
-		}
-	}
-	index := map[uint32]int{}
-	for i, id := range args.IDs {
-		index[id] = i
+		post(uint64(id))
 	}
 	got := make([]int, len(args.IDs))
 	var half []int
 	total := len(args.IDs) * args.Count
-	for n := range total {
+	for poller.step = range total {
 		c := poller.take(q)
-		if poller.err != nil {
-			return nil, fmt.Errorf("%d of %d messages: %w", n, total, poller.err)
-		}
-		i, ok := index[c.Conn]
-		message := into.Bytes()[args.Into.Off+int(c.ID)*clientMessageBytes:]
+		i := slices.Index(args.IDs, c.Conn)
+		message := into.Bytes()[int(c.ID)*clientMessageBytes:]
 		client, number := binary.LittleEndian.Uint64(message), binary.LittleEndian.Uint64(message[8:])
-		if !ok || c.Status != transport.StatusOK || c.Bytes != clientMessageBytes || client != uint64(i) || number != uint64(got[i]) {
-			return nil, fmt.Errorf("%w: message %d of client %d was due; message %d of client %d came: %+v", errUnexpected, got[i], i, number, client, c)
+		if i < 0 || c.Status != transport.StatusOK || c.Bytes != clientMessageBytes || client != uint64(i) || number != uint64(got[i]) {
+			return nil, fmt.Errorf("%w: of client %d, message %d of client %d came after %v: %+v", errUnexpected, i, number, client, got, c)
 		}
 		got[i]++
-		if n == total/2 {
+		if poller.step == total/2 {
 			half = slices.Clone(got)
 		}
-		if err := post(c.ID); err != nil {
-			return nil, err
-		}
+		post(c.ID)
 	}
 	return half, nil
 })

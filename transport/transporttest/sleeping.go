@@ -66,7 +66,7 @@ var wakers = []waker{
 // sleep for.
 func wakeSleepers(p *pair) {
 	for _, w := range wakers {
-		if !p.a.caps.Ops.Has(w.op) || !p.b.caps.Ops.Has(w.op) {
+		if !p.has(w.op) {
 			continue
 		}
 		for _, solicited := range []bool{false, true} {
@@ -96,7 +96,7 @@ func wakeSleepers(p *pair) {
 		q := p.b.queue(1)
 		sleeping := waitCompletions.start(p.b, waitArgs{Queue: q.id, Room: 1})
 		time.Sleep(delay)
-		closeQueue.must(p.b, q.id)
+		closeObject.must(p.b, q.id)
 		if got, err := sleeping.wait(); len(got) != 0 || !errors.Is(err, transport.ErrClosed) {
 			p.b.fatalf("a sleeper whose queue is closed after %v: %d completions, %v", delay, len(got), err)
 		}
@@ -110,10 +110,10 @@ func sleepUnsolicited(p *pair) {
 	sleptThrough := 0
 	l := p.connect(shape{})
 	for range tries {
-		l.b.postRecv(ids(0, unsolicited+1, func(id uint64) request { return recv(id, place{}) })...)
+		l.b.postRecv(emptyRecvs(0, unsolicited+1)...)
 		sleeping := waitCompletions.start(l.b.end, waitArgs{Queue: l.b.received.id, Room: unsolicited + 1, Solicited: true})
 		time.Sleep(look / 2) // until it sleeps
-		l.a.do(ids(0, unsolicited, func(id uint64) request { return send(id, place{}) })...)
+		l.a.do(emptySends(0, unsolicited)...)
 		time.Sleep(look / 2)
 		slept := !sleeping.finished()
 		l.a.do(send(9, place{}).with(transport.Solicited))
@@ -148,10 +148,7 @@ type volleyArgs struct {
 
 // playVolley sends a message, sleeps until the answer comes, and so on.
 var playVolley = define("volley", func(a *agent, args volleyArgs) (none, error) {
-	l, err := a.loop(args.Loop)
-	if err != nil {
-		return false, err
-	}
+	l := a.loop(args.Loop)
 	random := rand.New(rand.NewPCG(args.Seed, 1))
 	wander := func() {
 		for end := time.Now().Add(time.Duration(random.Int64N(int64(args.Wander) + 1))); time.Now().Before(end); {
@@ -168,9 +165,6 @@ var playVolley = define("volley", func(a *agent, args volleyArgs) (none, error) 
 	var got [8]transport.Completion
 	sent, received := 0, 0
 	for sent < args.Rounds || received < args.Rounds {
-		if l.err != nil {
-			return false, l.err
-		}
 		if sent < args.Rounds && (received > sent || received == sent && args.Serve) {
 			wander()
 			l.post(transport.Send(2, transport.Span{}).With(transport.Signaled))
@@ -178,7 +172,7 @@ var playVolley = define("volley", func(a *agent, args volleyArgs) (none, error) 
 			continue
 		}
 		wander()
-		ctx, cancel := context.WithTimeout(context.Background(), a.patience)
+		ctx, cancel := a.bound(0)
 		n, err := l.sent.Wait(ctx, got[:], spins[random.IntN(len(spins))])
 		cancel()
 		if err != nil {
@@ -186,9 +180,7 @@ var playVolley = define("volley", func(a *agent, args volleyArgs) (none, error) 
 			return false, fmt.Errorf("after %d messages out and %d in, the sleeper was not woken; a poll now finds %d completions: %w", sent, received, missed, err)
 		}
 		for _, c := range got[:n] {
-			if err := c.Err(); err != nil {
-				return false, err
-			}
+			check(c.Err())
 			if c.Op == transport.OpRecv {
 				received++
 				l.postRecv(transport.Recv(1, transport.Span{}))
@@ -248,7 +240,7 @@ func cancelledBuffer(p *pair) {
 	p.connect(shape{}).eachWay(func(l link) {
 		const n = 500
 		from, into := l.a.alloc(n, transport.LocalOnly), l.b.alloc(n, transport.LocalOnly)
-		payload := pattern(p.random.Uint64())
+		payload := p.pattern()
 		from.fill(0, n, payload)
 		l.b.postRecv(recv(7, into.all()))
 		got, err := waitCompletions.on(l.b.end, waitArgs{Queue: l.b.received.id, Room: 1, Timeout: time.Millisecond})

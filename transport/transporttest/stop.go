@@ -23,7 +23,7 @@ func stopped(p *pair) {
 		l := p.connect(shape{sendDepth: 16, recvDepth: 16})
 		stop := newStopSign.must(p.a, false)
 		messages := l.b.consume(size, 0, 0)
-		stream := l.a.stream(transport.OpSend, l.a.streamMemory(size, transport.LocalOnly), transport.RemoteSpan{}, size, 0, stop)
+		stream := l.a.stream(transport.OpSend, transport.RemoteSpan{}, size, 0, stop)
 		p.dally(3 * time.Millisecond)
 		p.stopPeer(func() {
 			time.Sleep(4 * look)
@@ -61,7 +61,7 @@ func (p *pair) stopPeer(during func()) {
 // Close itself must not wait for it.
 func closeTowardsStopped(p *pair) {
 	l := p.connect(shape{})
-	waiting := ids(1, 10, func(id uint64) request { return send(id, place{}) })
+	waiting := emptySends(1, 10)
 	p.stopPeer(func() {
 		l.a.post(waiting...)
 		began := time.Now()
@@ -80,8 +80,8 @@ func closeRegionOfStopped(p *pair) {
 	const size = 4096
 	for range p.rounds(10) {
 		l := p.connect(shape{sendDepth: 16})
-		target, before := l.a.alloc(17*size, transport.RemoteWrite), pattern(p.random.Uint64())
-		stream := l.b.stream(transport.OpWrite, l.b.streamMemory(size, transport.LocalOnly), target.whole, size, 0, 0)
+		target, before := l.a.alloc(17*size, transport.RemoteWrite), p.pattern()
+		stream := l.b.stream(transport.OpWrite, target.whole, size, 0, 0)
 		p.dally(2 * time.Millisecond)
 		var successor region
 		p.stopPeer(func() {
@@ -95,7 +95,6 @@ func closeRegionOfStopped(p *pair) {
 		l.a.awaitEnd()
 		successor.expect("the region made after one was closed that a stopped peer was writing", 0, successor.size, before)
 		successor.close()
-		l.a.close()
-		l.b.close()
+		l.close()
 	}
 }

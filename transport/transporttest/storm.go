@@ -40,23 +40,17 @@ const (
 // runStorm posts until everything is done or the connection breaks, and then
 // polls until everything posted has ended.
 var runStorm = define("storm", func(a *agent, args stormArgs) (stormResult, error) {
-	l, err := a.loop(args.Loop)
+	s := &storm{
+		loop: a.loop(args.Loop), stormArgs: args, random: rand.New(rand.NewPCG(args.Seed, 2)), ledger: newLedger(args.Depth),
+		from: get[*transport.Region](a, args.From.Region), into: get[*transport.Region](a, args.Into.Region),
+	}
+	err := s.run()
 	if err != nil {
-		return stormResult{}, err
-	}
-	s := &storm{loop: l, stormArgs: args, random: rand.New(rand.NewPCG(args.Seed, 2)), ledger: newLedger(args.Depth)}
-	if s.from, err = get[*transport.Region](a, args.From.Region); err != nil {
-		return stormResult{}, err
-	}
-	if s.into, err = get[*transport.Region](a, args.Into.Region); err != nil {
-		return stormResult{}, err
-	}
-	if err = s.run(); err != nil {
 		err = fmt.Errorf("seed %d: %d requests posted, %d ended, %d receives posted, %d ended: %w",
 			args.Seed, s.ledger.posted, s.ledger.ended, s.receivesPosted, s.receivesEnded, err)
 	}
 	r := stormResult{Posted: int(s.ledger.posted), Received: s.received, Failure: s.ledger.failure}
-	if broken := l.conn.Err(); broken != nil {
+	if broken := s.conn.Err(); broken != nil {
 		r.Broken = broken.Error()
 	}
 	return r, err
@@ -87,14 +81,9 @@ func (s *storm) run() error {
 		if err != nil {
 			return err
 		}
-		n, err := s.loop.sent.Poll(got[:])
+		n, err := s.ledger.poll(s.sent, got[:])
 		if err != nil {
 			return err
-		}
-		for _, c := range got[:n] {
-			if err := s.ledger.complete(c); err != nil {
-				return err
-			}
 		}
 		m, err := s.loop.received.Poll(got[:])
 		if err != nil {
@@ -111,12 +100,9 @@ func (s *storm) run() error {
 			return nil
 		case !s.probed.IsZero() && !s.ledger.failed() && time.Since(s.probed) > s.patience:
 			return fmt.Errorf("%w (%v): a request that fails, after the connection did", errDeadline, s.patience)
-		case progress || n+m > 0:
-			idle = pause{}
-		case idle.waited() > s.patience:
-			return fmt.Errorf("%w (%v): anything", errDeadline, s.patience)
-		default:
-			idle.wait()
+		}
+		if err := idle.after(progress || n+m > 0, s.patience, "anything"); err != nil {
+			return err
 		}
 	}
 }
@@ -197,32 +183,18 @@ func (s *storm) request(id uint64) transport.WorkRequest {
 	for !s.Ops.Has(op) {
 		op = ops[s.random.IntN(len(ops))]
 	}
-	var flags transport.Flags
-	if n <= s.Inline && s.random.IntN(3) == 0 {
-		flags = transport.Inline
-	}
-	word := s.To.Slice(s.random.IntN(int(s.To.Len)/8)*8, 8)
 	switch op {
-	case transport.OpSend:
-		return transport.Send(id, local).With(flags)
-	case transport.OpWriteImm:
-		return transport.WriteImm(id, local, to, uint32(id)).With(flags)
+	case transport.OpFetchAdd, transport.OpCompareSwap:
+		result := s.from.Span(s.From.Off+int(id)%(s.Depth+1)*stormBytes, 8)
+		return numbered(id, op, result, s.To.Slice(s.random.IntN(int(s.To.Len)/8)*8, 8))
 	case transport.OpRead:
-		return transport.Read(id, local, to)
-	case transport.OpFetchAdd:
-		return transport.FetchAdd(id, s.result(local), word, 1)
-	case transport.OpCompareSwap:
-		return transport.CompareSwap(id, s.result(local), word, id, id+1)
+		return numbered(id, op, local, to)
 	}
-	return transport.Write(id, local, to).With(flags)
-}
-
-// result is the first word of a slot.
-func (s *storm) result(slot transport.Span) transport.Span {
-	if slot.Len() >= 8 {
-		return slot.Slice(0, 8)
+	wr := numbered(id, op, local, to)
+	if n <= s.Inline && s.random.IntN(3) == 0 {
+		wr = wr.With(transport.Inline)
 	}
-	return s.from.Span(s.From.Off, 8)
+	return wr
 }
 
 // takeReceive checks one completion of a receive.
