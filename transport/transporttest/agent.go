@@ -134,12 +134,11 @@ func closeAll[T io.Closer](a *agent) (errs []error) {
 }
 
 // closeObject closes an object, which can still be named afterwards.
-var closeObject = define("close", func(a *agent, h handle) (none, error) {
+var closeObject = action("close", func(a *agent, h handle) {
 	object := get[io.Closer](a, h)
 	if err := object.Close(); err != nil {
-		return false, fmt.Errorf("%T: %w", object, err)
+		check(fmt.Errorf("%T: %w", object, err))
 	}
-	return false, nil
 })
 
 // describe describes the state of the end, for the report of a failure.
@@ -176,7 +175,6 @@ var newStopSign = define("new stop sign", func(a *agent, _ none) (handle, error)
 	return a.put(new(stopSign)), nil
 })
 
-var raiseStopSign = define("raise stop sign", func(a *agent, h handle) (none, error) {
+var raiseStopSign = action("raise stop sign", func(a *agent, h handle) {
 	get[*stopSign](a, h).raise()
-	return false, nil
 })

@@ -129,8 +129,8 @@ func (a *agent) bound(d time.Duration) (context.Context, context.CancelFunc) {
 }
 
 // connError is Conn.Err.
-var connError = define("connection error", func(a *agent, h handle) (none, error) {
-	return false, get[*transport.Conn](a, h).Err()
+var connError = action("connection error", func(a *agent, h handle) {
+	check(get[*transport.Conn](a, h).Err())
 })
 
 // awaitConnEnd waits for Conn.Done, and returns how long it took.

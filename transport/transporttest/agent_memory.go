@@ -41,13 +41,12 @@ type patternArgs struct {
 	From    int // index of the pattern's first byte
 }
 
-var fillMemory = define("fill", func(a *agent, args patternArgs) (none, error) {
+var fillMemory = action("fill", func(a *agent, args patternArgs) {
 	args.Pattern.fill(a.bytes(args.Place), args.From)
-	return false, nil
 })
 
-var checkMemory = define("check", func(a *agent, args patternArgs) (none, error) {
-	return false, args.Pattern.check(a.bytes(args.Place), args.From)
+var checkMemory = action("check", func(a *agent, args patternArgs) {
+	check(args.Pattern.check(a.bytes(args.Place), args.From))
 })
 
 var peekMemory = define("peek", func(a *agent, p place) ([]byte, error) {
@@ -63,24 +62,25 @@ type framedArgs struct {
 	From           int // index of the payload's first byte in its pattern
 }
 
-var fillFramed = define("fill framed", func(a *agent, args framedArgs) (none, error) {
+var fillFramed = action("fill framed", func(a *agent, args framedArgs) {
 	mem, end := a.bytes(args.Frame), args.Off+args.Len
 	args.Guard.fill(mem[:args.Off], 0)
 	args.Payload.fill(mem[args.Off:end], args.From)
 	args.Guard.fill(mem[end:], end)
-	return false, nil
 })
 
-var checkFramed = define("check framed", func(a *agent, args framedArgs) (none, error) {
+var checkFramed = action("check framed", func(a *agent, args framedArgs) {
 	mem, end := a.bytes(args.Frame), args.Off+args.Len
-	if err := args.Guard.check(mem[:args.Off], 0); err != nil {
-		return false, fmt.Errorf("the guard before the payload was touched: %w", err)
+	for _, part := range []struct {
+		err  error
+		what string
+	}{
+		{args.Guard.check(mem[:args.Off], 0), "the guard before the payload was touched"},
+		{args.Payload.check(mem[args.Off:end], args.From), "the payload is wrong"},
+		{args.Guard.check(mem[end:], end), "the guard after the payload was touched"},
+	} {
+		if part.err != nil {
+			check(fmt.Errorf("%s: %w", part.what, part.err))
+		}
 	}
-	if err := args.Payload.check(mem[args.Off:end], args.From); err != nil {
-		return false, fmt.Errorf("the payload is wrong: %w", err)
-	}
-	if err := args.Guard.check(mem[end:], end); err != nil {
-		return false, fmt.Errorf("the guard after the payload was touched: %w", err)
-	}
-	return false, nil
 })

@@ -145,7 +145,7 @@ type lockArgs struct {
 
 // countUnderLock takes the lock by compare-and-swap, reads the counter, writes it
 // back one higher, and gives the lock back.
-var countUnderLock = define("count under lock", func(a *agent, args lockArgs) (none, error) {
+var countUnderLock = action("count under lock", func(a *agent, args lockArgs) {
 	l, scratch := a.loop(args.Loop), get[*transport.Region](a, args.Scratch.Region)
 	former, counter := scratch.Uint64(0), scratch.Uint64(8)
 	swap := func(id, compare, value uint64) {
@@ -163,10 +163,9 @@ var countUnderLock = define("count under lock", func(a *agent, args lockArgs) (n
 		l.post(transport.Write(3, scratch.Span(8, 8), args.Counter)) // before the swap below, by the rules of ordering
 		swap(4, args.Name, 0)
 		if former.Load() != args.Name {
-			return false, fmt.Errorf("%w: %d holds the lock, and finds %d in it", errUnexpected, args.Name, former.Load())
+			check(fmt.Errorf("%w: %d holds the lock, and finds %d in it", errUnexpected, args.Name, former.Load()))
 		}
 	}
-	return false, nil
 })
 
 func lockFromEverywhere(p *pair) {

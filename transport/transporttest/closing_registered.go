@@ -28,7 +28,7 @@ var mapAndRegister = define("map and register", func(a *agent, args registerArgs
 
 // closeAndWatch closes a registered region, checks that its memory does not
 // change any more, and unmaps it.
-var closeAndWatch = define("close region and watch", func(a *agent, h handle) (none, error) {
+var closeAndWatch = action("close region and watch", func(a *agent, h handle) {
 	r := get[*transport.Region](a, h)
 	mem := r.Bytes()
 	check(r.Close())
@@ -36,9 +36,8 @@ var closeAndWatch = define("close region and watch", func(a *agent, h handle) (n
 	before := bytes.Clone(mem)
 	time.Sleep(look / 2)
 	if !bytes.Equal(before, mem) {
-		return false, fmt.Errorf("%w: the memory of a region changed after Region.Close had returned", errUnexpected)
+		check(fmt.Errorf("%w: the memory of a region changed after Region.Close had returned", errUnexpected))
 	}
-	return false, nil
 })
 
 // registeredUnderFire closes registered regions while a peer writes them, and

@@ -315,9 +315,8 @@ func killedAmongMany(p *pair) {
 	}
 }
 
-var exitNow = define("exit", func(*agent, none) (none, error) {
+var exitNow = action("exit", func(*agent, none) {
 	os.Exit(0)
-	return false, nil
 })
 
 // exits has the peer exit, without closing.

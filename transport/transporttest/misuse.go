@@ -170,13 +170,13 @@ const chaosMoment = 3 * time.Millisecond
 // runChaos posts, polls, waits, allocates and closes from a goroutine each, until
 // the connection and the queues are closed. Every error has to be one that Close
 // explains.
-var runChaos = define("chaos", func(a *agent, args chaosArgs) (none, error) {
+var runChaos = action("chaos", func(a *agent, args chaosArgs) {
 	l, d := a.loop(args.Loop), get[*transport.ProtectionDomain](a, args.Domain)
 	ctx, cancel := a.bound(0)
 	defer cancel()
 	own, err := d.Alloc(128, transport.LocalOnly)
 	if errors.Is(err, transport.ErrClosed) {
-		return false, nil // that was quick
+		return // that was quick
 	}
 	check(err)
 	a.put(own)
@@ -219,7 +219,7 @@ var runChaos = define("chaos", func(a *agent, args chaosArgs) (none, error) {
 	c.note(until(a.patience, "the queues to be closed", func() bool { return isClosed(l.sent) && isClosed(l.received) }))
 	c.over.Store(true)
 	c.group.Wait()
-	return false, c.join()
+	check(c.join())
 })
 
 func isClosed(q *transport.Queue) bool {
@@ -276,7 +276,7 @@ func closeFromAnywhere(p *pair) {
 }
 
 // closeDevice closes an end's device with everything on it in use.
-var closeDevice = define("close device", func(a *agent, _ none) (none, error) { return false, a.dev.Close() })
+var closeDevice = action("close device", func(a *agent, _ none) { check(a.dev.Close()) })
 
 func closeDevices(p *pair) {
 	for round := range p.rounds(8) {

@@ -51,10 +51,10 @@ type watchArgs struct {
 
 // watchFlag spins on a word until it has a value, and then checks what was
 // written before.
-var watchFlag = define("watch", func(a *agent, args watchArgs) (none, error) {
+var watchFlag = action("watch", func(a *agent, args watchArgs) {
 	flag := a.wordAt(args.Flag)
 	check(until(a.patience, "a value written by the peer", func() bool { return flag.Load() == args.Value }))
-	return false, args.Payload.Pattern.check(a.bytes(args.Payload.Place), args.Payload.From)
+	check(args.Payload.Pattern.check(a.bytes(args.Payload.Place), args.Payload.From))
 })
 
 // watchMemory writes a payload, and then a flag that the peer spins on. When the

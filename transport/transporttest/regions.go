@@ -107,7 +107,7 @@ type lateArgs struct {
 
 // offerRegions allocates a region, sends its remote span to the peer at once,
 // waits for the peer's word that it wrote, checks, and closes the region.
-var offerRegions = define("offer regions", func(a *agent, args lateArgs) (none, error) {
+var offerRegions = action("offer regions", func(a *agent, args lateArgs) {
 	l, box := a.loop(args.Loop), get[*transport.Region](a, args.Mail.Region)
 	d := get[*transport.ProtectionDomain](a, args.Domain)
 	for l.step = range args.Rounds {
@@ -120,11 +120,10 @@ var offerRegions = define("offer regions", func(a *agent, args lateArgs) (none, 
 		l.check((args.Seed + pattern(l.step)).check(r.Bytes(), 0))
 		l.check(r.Close())
 	}
-	return false, nil
 })
 
 // fillRegions is the other end of offerRegions.
-var fillRegions = define("fill regions", func(a *agent, args lateArgs) (none, error) {
+var fillRegions = action("fill regions", func(a *agent, args lateArgs) {
 	l, mail := a.loop(args.Loop), get[*transport.Region](a, args.Mail.Region)
 	const head = transport.RemoteSpanBytes
 	for l.step = range args.Rounds {
@@ -135,7 +134,6 @@ var fillRegions = define("fill regions", func(a *agent, args lateArgs) (none, er
 		l.post(transport.Write(2, mail.Span(head, args.Bytes), to), transport.Send(3, transport.Span{}).With(transport.Signaled))
 		l.expectSent(3)
 	}
-	return false, nil
 })
 
 // lateRegions has one end allocate regions while the connection is up and hand
@@ -155,17 +153,17 @@ func lateRegions(p *pair) {
 }
 
 // registerMapping registers anonymous memory, and closes the region again.
-var registerMapping = define("register", func(a *agent, domain handle) (none, error) {
+var registerMapping = action("register", func(a *agent, domain handle) {
 	mem := mapMemory(3 * os.Getpagesize())
 	defer unix.Munmap(mem)
 	part := mem[100 : 100+os.Getpagesize()]
 	pattern(1).fill(part, 0)
 	r := must(get[*transport.ProtectionDomain](a, domain).Register(part, transport.RemoteAll))
 	if &r.Bytes()[0] != &part[0] || r.Len() != len(part) {
-		return false, fmt.Errorf("%w: a registered region's Bytes are not the memory that was registered", errUnexpected)
+		check(fmt.Errorf("%w: a registered region's Bytes are not the memory that was registered", errUnexpected))
 	}
 	check(r.Close())
-	return false, pattern(1).check(part, 0)
+	check(pattern(1).check(part, 0))
 })
 
 // mapMemory is memory of the program, for a command to register.

@@ -30,7 +30,7 @@ type clientsArgs struct {
 }
 
 // runClients keeps all connections busy at once.
-var runClients = define("clients", func(a *agent, args clientsArgs) (none, error) {
+var runClients = action("clients", func(a *agent, args clientsArgs) {
 	q, from := get[*transport.Queue](a, args.Queue), get[*transport.Region](a, args.From.Region)
 	loops := make([]*loop, len(args.Conns))
 	for i, h := range args.Conns {
@@ -55,14 +55,13 @@ var runClients = define("clients", func(a *agent, args clientsArgs) (none, error
 		c := poller.take(q)
 		i := slices.Index(args.IDs, c.Conn)
 		if i < 0 || c.Status != transport.StatusOK || c.ID != uint64(completed[i]) {
-			return false, fmt.Errorf("%w: client %d of %d, after %d messages: %+v", errUnexpected, i, len(loops), poller.step, c)
+			check(fmt.Errorf("%w: client %d of %d, after %d messages: %+v", errUnexpected, i, len(loops), poller.step, c))
 		}
 		completed[i]++
 		if sent[i] < args.Count {
 			next(i)
 		}
 	}
-	return false, nil
 })
 
 // serverArgs describe the one that receives from all clients.

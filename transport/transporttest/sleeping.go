@@ -147,7 +147,7 @@ type volleyArgs struct {
 }
 
 // playVolley sends a message, sleeps until the answer comes, and so on.
-var playVolley = define("volley", func(a *agent, args volleyArgs) (none, error) {
+var playVolley = action("volley", func(a *agent, args volleyArgs) {
 	l := a.loop(args.Loop)
 	random := rand.New(rand.NewPCG(args.Seed, 1))
 	wander := func() {
@@ -177,7 +177,7 @@ var playVolley = define("volley", func(a *agent, args volleyArgs) (none, error) 
 		cancel()
 		if err != nil {
 			missed, _ := l.sent.Poll(got[:])
-			return false, fmt.Errorf("after %d messages out and %d in, the sleeper was not woken; a poll now finds %d completions: %w", sent, received, missed, err)
+			check(fmt.Errorf("after %d messages out and %d in, the sleeper was not woken; a poll now finds %d completions: %w", sent, received, missed, err))
 		}
 		for _, c := range got[:n] {
 			check(c.Err())
@@ -187,7 +187,6 @@ var playVolley = define("volley", func(a *agent, args volleyArgs) (none, error) 
 			}
 		}
 	}
-	return false, nil
 })
 
 // volleys has both ends sleep and wake each other, many times, with random

@@ -18,7 +18,6 @@ type storeArgs struct {
 	Value uint64
 }
 
-var storeWord = define("store word", func(a *agent, args storeArgs) (none, error) {
+var storeWord = action("store word", func(a *agent, args storeArgs) {
 	a.wordAt(args.Place).Store(args.Value)
-	return false, nil
 })
