@@ -164,15 +164,13 @@ func rights(p *pair) {
 				if !p.picked() {
 					continue
 				}
-				r := reach(op, 1, v.local.all(), target.remote(8, reachBytes))
-				switch good := v.neighbour; {
+				switch r := reach(op, 1, v.local.all(), target.remote(8, reachBytes)); {
 				case access&rightOf[op] == 0:
 					v.expectRefused(fmt.Sprintf("%v of a region with access %03b", op, access), r)
 				case op == transport.OpWriteImm:
-					good.b.postRecv(recv(1, place{}))
-					good.deliver([]request{r}, receivedImm(1, reachBytes, 1))
+					v.neighbour.write(r)
 				default:
-					good.a.do(r)
+					v.neighbour.a.do(r)
 				}
 			}
 		}

@@ -43,18 +43,9 @@ var closeAndWatch = action("close region and watch", func(a *agent, h handle) {
 // registeredUnderFire closes registered regions while a peer writes them, and
 // looks at their memory afterwards.
 func registeredUnderFire(p *pair) {
-	const size, depth = 4096, 16
 	for round := range p.rounds(10) {
-		l := p.connect(shape{sendDepth: depth})
-		if round%2 == 1 {
-			l = l.reversed()
-		}
-		registered := mapAndRegister.must(l.b.end, registerArgs{l.b.domain, (depth + 1) * size})
-		stream := l.a.stream(transport.OpWrite, registered.Remote, size, 0, 0)
-		p.dally(time.Millisecond)
-		closeAndWatch.must(l.b.end, registered.Region)
-		if r := stream.must(); r.Failure.Status != transport.StatusRemoteAccess {
-			l.a.fatalf("the stream of writes to a region that was closed ended with: %v", r.Failure.Err())
-		}
+		l := p.connect(shape{sendDepth: fireDepth}).turned(round)
+		registered := mapAndRegister.must(l.b.end, registerArgs{l.b.domain, (fireDepth + 1) * fireBytes})
+		l.fire(registered.Remote, time.Millisecond, func() { closeAndWatch.must(l.b.end, registered.Region) })
 	}
 }

@@ -232,7 +232,7 @@ func killedWakesSleeper(p *pair) {
 	for _, solicited := range []bool{false, true} {
 		l := p.connect(shape{})
 		l.a.postRecv(recv(1, place{}))
-		sleeping := waitCompletions.start(p.a, waitArgs{Queue: l.a.received.id, Room: 1, Solicited: solicited})
+		sleeping := l.a.received.sleep(1, solicited)
 		time.Sleep(look / 2)
 		p.kill()
 		killed := time.Now()

@@ -27,7 +27,7 @@ func receiveTooSmall(p *pair) {
 			"two spans":             recv(20, into.at(0, 10)).and(into.at(10, room-10)),
 			"an empty and one span": recv(20, into.at(0, 0)).and(into.at(0, room)),
 		} {
-			has := receive.Local.Len + receive.Second.Len
+			has := receive.size()
 			what = fmt.Sprintf("a message of %d bytes into %s", has+1, what)
 			v.scene(what, func(l link) {
 				into.fill(0, size, before)
@@ -70,7 +70,7 @@ func (l link) sendFromClosed(size int, second bool) {
 	l.b.postRecv(receives...)
 	l.a.expectSent(done(first)...)
 	l.b.expectReceived(received(20, 0))
-	whole := []want{received(21, message.Local.Len+message.Second.Len), received(22, 0)}
+	whole := []want{received(21, message.size()), received(22, 0)}
 	switch c := l.a.sent.collect(1)[0]; {
 	case c.ID == message.ID && p.cfg.means(c.Status, transport.StatusLocalProtection):
 		// It may have arrived all the same, with what was behind it: when an
@@ -117,7 +117,7 @@ func receiveIntoClosedRegion(p *pair) {
 				others := ids(21, 2, func(id uint64) request { return recv(id, own.all()) })
 				l.b.postRecv(append([]request{bad}, others...)...)
 				into.close()
-				message, behind := send(1, from.at(0, bad.Local.Len+bad.Second.Len)), send(2, place{}).quiet()
+				message, behind := send(1, from.at(0, bad.size())), send(2, place{}).quiet()
 				l.a.post(message, behind)
 				l.expectBroken(what,
 					[]want{ended(message, transport.StatusRemoteOperation), flushed(behind)[0]}, nil,

@@ -302,6 +302,14 @@ func (p *pair) connectEnds(a, b *end, s shape) link {
 	return p.join(a.station(s), b.station(s))[0]
 }
 
+// turned exchanges the sides in every other round.
+func (l link) turned(round int) link {
+	if round%2 == 1 {
+		return l.reversed()
+	}
+	return l
+}
+
 // eachWay runs a test in both directions of a connection.
 func (l link) eachWay(test func(l link)) {
 	test(l)

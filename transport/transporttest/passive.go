@@ -111,11 +111,8 @@ func passiveReceiver(p *pair) {
 // passiveFailure sends more than the receive has room for to an end that does
 // not poll.
 func passiveFailure(p *pair) {
-	for _, reverse := range []bool{false, true} {
-		l := p.connect(shape{})
-		if reverse {
-			l = l.reversed()
-		}
+	for round := range 2 {
+		l := p.connect(shape{}).turned(round)
 		from := l.a.alloc(1, transport.LocalOnly)
 		receives := emptyRecvs(1, 2)
 		l.b.postRecv(receives...)

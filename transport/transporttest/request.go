@@ -78,6 +78,9 @@ func (p *pair) empty(id uint64) request {
 	return write(id, place{}, transport.RemoteSpan{})
 }
 
+// size is how many bytes the request moves.
+func (r request) size() int { return r.Local.Len + r.Second.Len }
+
 // and adds the second span.
 func (r request) and(second place) request {
 	r.Second = second

@@ -1,6 +1,7 @@
 package transporttest
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/rfaas-go/rfaas/transport"
@@ -57,6 +58,17 @@ func (l link) deliver(requests []request, wants ...want) {
 	l.a.expectSent(done(requests...)...)
 }
 
+// write has a Write or a WriteImm carried out, and posts the receive for the latter.
+func (l link) write(r request) {
+	l.a.t.Helper()
+	if r.Op == transport.OpWrite {
+		l.a.do(r)
+		return
+	}
+	l.b.postRecv(recv(2, place{}))
+	l.deliver([]request{r}, receivedImm(2, r.size(), r.Imm))
+}
+
 // close closes both sides.
 func (l link) close() {
 	l.a.t.Helper()
@@ -85,6 +97,14 @@ func (s side) awaitEnd() error {
 		s.fatalf("Conn.Done is closed, but Conn.Err is nil")
 	}
 	return err
+}
+
+// expectEnd waits until the connection has ended, with an error of this kind.
+func (s side) expectEnd(want error) {
+	s.t.Helper()
+	if err := s.awaitEnd(); !errors.Is(err, want) {
+		s.fatalf("Conn.Err: %v; should be: %v", err, want)
+	}
 }
 
 // want is what a completion has to say.

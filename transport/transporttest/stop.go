@@ -1,7 +1,6 @@
 package transporttest
 
 import (
-	"errors"
 	"syscall"
 	"time"
 
@@ -69,32 +68,13 @@ func closeTowardsStopped(p *pair) {
 		l.a.expectSent(flushed(waiting...)...)
 		p.Logf("closed towards a stopped peer in %v", time.Since(began))
 	})
-	if err := l.b.awaitEnd(); !errors.Is(err, transport.ErrPeerClosed) {
-		l.b.fatalf("the peer closed while this end was stopped; Conn.Err: %v", err)
-	}
+	l.b.expectEnd(transport.ErrPeerClosed)
 }
 
 // closeRegionOfStopped stops the peer while it writes a region, closes that, and
 // makes another. When the peer continues, none of its writes reaches the new one.
 func closeRegionOfStopped(p *pair) {
-	const size = 4096
 	for range p.rounds(10) {
-		l := p.connect(shape{sendDepth: 16})
-		target, before := l.a.alloc(17*size, transport.RemoteWrite), p.pattern()
-		stream := l.b.stream(transport.OpWrite, target.whole, size, 0, 0)
-		p.dally(2 * time.Millisecond)
-		var successor region
-		p.stopPeer(func() {
-			target.close()
-			successor = l.a.alloc(17*size, transport.RemoteWrite)
-			successor.fill(0, successor.size, before)
-		})
-		if r := stream.must(); r.Failure.Status != transport.StatusRemoteAccess {
-			l.b.fatalf("the stream of writes to a region that was closed meanwhile ended, after %d, with: %v", r.OK, r.Failure.Err())
-		}
-		l.a.awaitEnd()
-		successor.expect("the region made after one was closed that a stopped peer was writing", 0, successor.size, before)
-		successor.close()
-		l.close()
+		p.connect(shape{sendDepth: fireDepth}).reversed().closeUnderFire(2*time.Millisecond, p.stopPeer)
 	}
 }

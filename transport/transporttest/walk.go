@@ -145,14 +145,14 @@ func (w *walker) burst() (finish func()) {
 				r.Second = take(limit)
 			}
 			if op != transport.OpSend {
-				n := r.Local.Len + r.Second.Len
+				n := r.size()
 				r.Remote = w.remote.remote(w.random.IntN(walkBytes-n+1), n)
 			}
 		}
 		if op == transport.OpSend || op == transport.OpWriteImm {
 			receive := w.receiveFor(r, &messageOff)
 			receives = append(receives, receive)
-			bytes := r.Local.Len + r.Second.Len
+			bytes := r.size()
 			if op == transport.OpSend {
 				received = append(received, w.modelMessage(receive, r, bytes))
 			} else {
@@ -239,7 +239,7 @@ func (w *walker) receiveFor(r request, messageOff *int) request {
 	if r.Op != transport.OpSend {
 		return receive
 	}
-	n := r.Local.Len + r.Second.Len
+	n := r.size()
 	cut := n
 	if w.random.IntN(3) == 0 {
 		cut = w.random.IntN(n + 1)
