@@ -35,10 +35,7 @@ var measureAllocations = define("measure allocations", func(a *agent, args measu
 	got := make([]transport.Completion, args.Batch)
 	once := func() {
 		for left := batch; len(left) > 0; runtime.Gosched() {
-			n, err := l.conn.Post(left...)
-			if left = left[n:]; err != transport.ErrQueueFull {
-				check(err)
-			}
+			left = left[taken(l.conn.Post(left...)):]
 		}
 		var idle pause
 		for n := 0; n < args.Batch; {

@@ -53,6 +53,13 @@ func must[T any](value T, err error) T {
 	return value
 }
 
+// catch is the error with which check ended do, or nil.
+func catch(do func()) (err error) {
+	defer recoverChecked(&err)
+	do()
+	return nil
+}
+
 // recoverChecked makes the panic of check an error again.
 func recoverChecked(err *error) {
 	switch r := recover().(type) {

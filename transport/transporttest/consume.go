@@ -37,7 +37,7 @@ var consumeMessages = define("consume", func(a *agent, args consumeArgs) (consum
 		loop: a.loop(args.Loop), consumeArgs: args, stop: find[*stopSign](a, args.Stop),
 		into: get[*transport.Region](a, args.Into.Region), written: find[*transport.Region](a, args.Written.Region),
 	}
-	err := c.run()
+	err := catch(c.run)
 	if err != nil {
 		err = fmt.Errorf("receives, %d posted, %d went well, %d failed: %w", c.posted, c.result.OK, c.result.Flushed, err)
 	}
@@ -56,44 +56,38 @@ type consumer struct {
 
 func (c *consumer) ended() int { return c.result.OK + c.result.Flushed }
 
-func (c *consumer) run() error {
+func (c *consumer) run() {
 	var idle pause
 	for over := false; ; {
 		over = over || c.result.Flushed > 0
-		for !over && c.posted-c.ended() < c.Depth && (c.Count == 0 || c.posted < c.Count) {
-			err := c.postOne()
-			if errors.Is(err, transport.ErrQueueFull) {
-				break
-			}
-			if over = errors.Is(err, transport.ErrClosed); !over && err != nil {
-				return err
-			}
+		for more := true; more && !over && c.posted-c.ended() < c.Depth && (c.Count == 0 || c.posted < c.Count); {
+			more, over = c.postOne()
 		}
-		n, err := c.received.Poll(c.got[:])
-		if err != nil {
-			return err
-		}
+		n := must(c.received.Poll(c.got[:]))
 		for _, completion := range c.got[:n] {
-			if err := c.take(completion); err != nil {
-				return err
-			}
+			check(c.take(completion))
 		}
 		if c.Count > 0 && c.result.OK == c.Count || over && c.ended() == c.posted || c.stop.raised() {
-			return nil
+			return
 		}
-		if err := idle.after(n > 0, c.patience, "a message"); err != nil {
-			return err
-		}
+		check(idle.after(n > 0, c.patience, "a message"))
 	}
 }
 
-func (c *consumer) postOne() error {
+// postOne posts a receive. It reports whether that was taken, and whether the
+// connection is closed.
+func (c *consumer) postOne() (taken, closed bool) {
 	into := c.into.Span(c.Into.Off+c.posted%c.Depth*c.Bytes, c.Bytes)
 	_, err := c.conn.PostRecv(transport.Recv(uint64(c.posted), into))
-	if err == nil {
-		c.posted++
+	switch {
+	case errors.Is(err, transport.ErrQueueFull):
+		return false, false
+	case errors.Is(err, transport.ErrClosed):
+		return false, true
 	}
-	return err
+	check(err)
+	c.posted++
+	return true, false
 }
 
 // take checks one completion. The receives' IDs are 0, 1, 2, ..., the messages'

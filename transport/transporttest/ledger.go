@@ -51,13 +51,13 @@ func (l *ledger) settled() bool {
 	return l.outstanding == 0
 }
 
-// poll polls the send queue and enters what completed.
-func (l *ledger) poll(q *transport.Queue, room []transport.Completion) (int, error) {
-	n, err := q.Poll(room)
-	for i := 0; i < n && err == nil; i++ {
-		err = l.complete(room[i])
+// poll polls the send queue, enters what completed, and returns how much that was.
+func (l *ledger) poll(q *transport.Queue, room []transport.Completion) int {
+	n := must(q.Poll(room))
+	for _, c := range room[:n] {
+		check(l.complete(c))
 	}
-	return n, err
+	return n
 }
 
 // complete enters a completion.

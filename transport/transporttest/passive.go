@@ -80,10 +80,8 @@ func watchMemory(p *pair) {
 func passiveReceiver(p *pair) {
 	p.connect(shape{}).eachWay(func(l link) {
 		const posted, size = 10, 100
-		from, into := l.a.alloc(size, transport.LocalOnly), l.b.alloc((posted+2)*size, transport.LocalOnly)
-		to := l.b.alloc(size, transport.RemoteWrite)
-		payload := p.pattern()
-		from.fill(0, size, payload)
+		from, payload := l.a.filled(size, transport.LocalOnly)
+		into, to := l.b.alloc((posted+2)*size, transport.LocalOnly), l.b.alloc(size, transport.RemoteWrite)
 		receives := ids(0, posted+2, func(id uint64) request { return recv(id, into.at(int(id)*size, size)) })
 		sends := ids(0, posted+1, func(id uint64) request { return send(id, from.all()) })
 		behind := []request{send(100, from.all())}

@@ -222,9 +222,8 @@ func cancelledWaits(p *pair) {
 func cancelledBuffer(p *pair) {
 	p.connect(shape{}).eachWay(func(l link) {
 		const n = 500
-		from, into := l.a.alloc(n, transport.LocalOnly), l.b.alloc(n, transport.LocalOnly)
-		payload := p.pattern()
-		from.fill(0, n, payload)
+		from, payload := l.a.filled(n, transport.LocalOnly)
+		into := l.b.alloc(n, transport.LocalOnly)
 		l.b.postRecv(recv(7, into.all()))
 		got, err := waitCompletions.on(l.b.end, waitArgs{Queue: l.b.received.id, Room: 1, Timeout: time.Millisecond})
 		if len(got) != 0 || !errors.Is(err, context.DeadlineExceeded) {

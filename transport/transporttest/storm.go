@@ -44,7 +44,7 @@ var runStorm = define("storm", func(a *agent, args stormArgs) (stormResult, erro
 		loop: a.loop(args.Loop), stormArgs: args, random: rand.New(rand.NewPCG(args.Seed, 2)), ledger: newLedger(args.Depth),
 		from: get[*transport.Region](a, args.From.Region), into: get[*transport.Region](a, args.Into.Region),
 	}
-	err := s.run()
+	err := catch(s.run)
 	if err != nil {
 		err = fmt.Errorf("seed %d: %d requests posted, %d ended, %d receives posted, %d ended: %w",
 			args.Seed, s.ledger.posted, s.ledger.ended, s.receivesPosted, s.receivesEnded, err)
@@ -72,86 +72,81 @@ type storm struct {
 // messages is how many of n requests are messages.
 func messages(n int) int { return n / messageEach }
 
-func (s *storm) run() error {
+func (s *storm) run() {
 	var got [16]transport.Completion
 	var idle pause
 	for {
 		broken := s.conn.Err() != nil || s.ledger.failed() || s.flushing
-		progress, err := s.post(broken)
-		if err != nil {
-			return err
+		var progress bool
+		if broken {
+			progress = s.probe()
+		} else {
+			received, sent := s.postReceives(), s.post()
+			progress = received || sent
 		}
-		n, err := s.ledger.poll(s.sent, got[:])
-		if err != nil {
-			return err
-		}
-		m, err := s.loop.received.Poll(got[:])
-		if err != nil {
-			return err
-		}
+		n := s.ledger.poll(s.sent, got[:])
+		m := must(s.loop.received.Poll(got[:]))
 		for _, c := range got[:m] {
-			if err := s.takeReceive(c); err != nil {
-				return err
-			}
+			s.takeReceive(c)
 		}
 		done := int(s.ledger.posted) == s.Count && s.received == messages(s.Count) || broken && s.ledger.failed() && !s.probed.IsZero()
-		switch {
-		case done && s.ledger.settled() && s.receivesEnded == s.receivesPosted:
-			return nil
-		case !s.probed.IsZero() && !s.ledger.failed() && time.Since(s.probed) > s.patience:
-			return fmt.Errorf("%w (%v): a request that fails, after the connection did", errDeadline, s.patience)
+		if done && s.ledger.settled() && s.receivesEnded == s.receivesPosted {
+			return
 		}
-		if err := idle.after(progress || n+m > 0, s.patience, "anything"); err != nil {
-			return err
+		if !s.probed.IsZero() && !s.ledger.failed() && time.Since(s.probed) > s.patience {
+			check(fmt.Errorf("%w (%v): a request that fails, after the connection did", errDeadline, s.patience))
 		}
+		check(idle.after(progress || n+m > 0, s.patience, "anything"))
 	}
 }
 
-// post posts receives and requests. On a broken connection it posts one more, a signaled
-// one: its completion means that no earlier one is still to come. It may go well, as the
-// device of a killed process may still answer: then another follows, until one fails.
-func (s *storm) post(broken bool) (progress bool, err error) {
-	if broken {
-		if !s.probed.IsZero() && (s.ledger.failed() || !s.ledger.settled()) {
-			return false, nil
-		}
-		n, err := s.conn.Post(transport.Send(s.ledger.next(), transport.Span{}).With(transport.Signaled))
-		if n == 1 {
-			s.ledger.post(true)
-			if s.probed.IsZero() {
-				s.probed = time.Now()
-			}
-		}
-		return n == 1, ignoreFull(err)
+// probe posts one more request on a broken connection, a signaled one: its completion means
+// that no earlier one is still to come. It may go well, as the device of a killed process may
+// still answer: then another follows, until one fails.
+func (s *storm) probe() (progress bool) {
+	if !s.probed.IsZero() && (s.ledger.failed() || !s.ledger.settled()) {
+		return false
 	}
+	n := taken(s.conn.Post(transport.Send(s.ledger.next(), transport.Span{}).With(transport.Signaled)))
+	if n == 1 {
+		s.ledger.post(true)
+		if s.probed.IsZero() {
+			s.probed = time.Now()
+		}
+	}
+	return n == 1
+}
+
+func (s *storm) postReceives() (progress bool) {
 	for s.receivesPosted < messages(s.Count) && s.receivesPosted-s.receivesEnded < s.Depth {
-		slot := s.receivesPosted % s.Depth
-		n, err := s.conn.PostRecv(transport.Recv(uint64(s.receivesPosted), s.into.Span(s.Into.Off+slot*stormBytes, stormBytes)))
-		if n == 0 {
-			if err := ignoreFull(err); err != nil {
-				return false, err
-			}
-			break
+		into := s.into.Span(s.Into.Off+s.receivesPosted%s.Depth*stormBytes, stormBytes)
+		if taken(s.conn.PostRecv(transport.Recv(uint64(s.receivesPosted), into))) == 0 {
+			return progress
 		}
 		s.receivesPosted++
 		progress = true
 	}
+	return progress
+}
+
+func (s *storm) post() (progress bool) {
 	if len(s.batch) == 0 {
 		s.build()
 	}
-	n, err := s.conn.Post(s.batch...)
+	n := taken(s.conn.Post(s.batch...))
 	for _, wr := range s.batch[:n] {
 		s.ledger.post(wr.Flags&transport.Signaled != 0)
 	}
 	s.batch = s.batch[n:]
-	return progress || n > 0, ignoreFull(err)
+	return n > 0
 }
 
-func ignoreFull(err error) error {
-	if errors.Is(err, transport.ErrQueueFull) {
-		return nil
+// taken is how many requests were taken, if no error but a full queue kept it from more.
+func taken(n int, err error) int {
+	if !errors.Is(err, transport.ErrQueueFull) {
+		check(err)
 	}
-	return err
+	return n
 }
 
 // build makes the next few requests.
@@ -198,18 +193,17 @@ func (s *storm) request(id uint64) transport.WorkRequest {
 }
 
 // takeReceive checks one completion of a receive.
-func (s *storm) takeReceive(c transport.Completion) error {
+func (s *storm) takeReceive(c transport.Completion) {
 	if c.ID != uint64(s.receivesEnded) {
-		return fmt.Errorf("%w: receive %d completed, it is %d's turn: %+v", errUnexpected, c.ID, s.receivesEnded, c)
+		check(fmt.Errorf("%w: receive %d completed, it is %d's turn: %+v", errUnexpected, c.ID, s.receivesEnded, c))
 	}
 	s.receivesEnded++
 	switch {
-	case c.Status == transport.StatusOK && s.flushing:
-		return fmt.Errorf("%w: a receive went well after another had failed: %+v", errUnexpected, c)
-	case c.Status == transport.StatusOK:
-		s.received++
-	default:
+	case c.Status != transport.StatusOK:
 		s.flushing = true
+	case s.flushing:
+		check(fmt.Errorf("%w: a receive went well after another had failed: %+v", errUnexpected, c))
+	default:
+		s.received++
 	}
-	return nil
 }

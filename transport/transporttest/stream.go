@@ -36,7 +36,7 @@ var streamRequests = define("stream", func(a *agent, args streamArgs) (streamRes
 		loop: a.loop(args.Loop), streamArgs: args, ledger: newLedger(args.Depth),
 		stop: find[*stopSign](a, args.Stop), from: get[*transport.Region](a, args.From.Region),
 	}
-	err := s.run()
+	err := catch(s.run)
 	if err != nil {
 		err = fmt.Errorf("stream of %v, %d posted, %d ended: %w", args.Op, s.ledger.posted, s.ledger.ended, err)
 	}
@@ -57,54 +57,42 @@ type stream struct {
 }
 
 // run posts and polls until everything that was posted has ended.
-func (s *stream) run() error {
+func (s *stream) run() {
 	var idle pause
 	for over := false; !over || !s.ledger.settled(); {
 		over = over || s.ledger.failed() || s.stop.raised() || s.allPosted()
-		posted, err := 0, error(nil)
+		posted := 0
 		if !over {
-			posted, err = s.postSome()
+			posted, over = s.postSome()
 		}
-		if errors.Is(err, transport.ErrClosed) {
-			over, err = true, nil
-		}
-		if err != nil {
-			return err
-		}
-		polled, err := s.ledger.poll(s.sent, s.got[:])
-		if err != nil {
-			return err
-		}
-		if err := idle.after(posted+polled > 0, s.patience, "anything"); err != nil {
-			return err
-		}
+		polled := s.ledger.poll(s.sent, s.got[:])
+		check(idle.after(posted+polled > 0, s.patience, "anything"))
 	}
-	return nil
 }
 
 func (s *stream) allPosted() bool { return s.Count > 0 && int(s.ledger.posted) >= s.Count }
 
-// postSome posts until the queue is full or enough was posted for one turn.
-func (s *stream) postSome() (int, error) {
+// postSome posts until the queue is full or enough was posted for one turn. It
+// returns how many requests were taken, and whether the connection is closed.
+func (s *stream) postSome() (n int, closed bool) {
 	const turn = 16
-	for n := range turn {
-		if s.allPosted() {
-			return n, nil
-		}
+	for n < turn && !s.allPosted() {
 		if s.pending.Op == transport.OpInvalid {
 			s.build()
 		}
 		_, err := s.conn.Post(s.pending)
-		if errors.Is(err, transport.ErrQueueFull) {
-			return n, nil
+		switch {
+		case errors.Is(err, transport.ErrQueueFull):
+			return n, false
+		case errors.Is(err, transport.ErrClosed):
+			return n, true
 		}
-		if err != nil {
-			return n, err
-		}
+		check(err)
 		s.ledger.post(s.pending.Flags&transport.Signaled != 0)
 		s.pending.Op = transport.OpInvalid
+		n++
 	}
-	return turn, nil
+	return n, false
 }
 
 // build makes the next request.
