@@ -18,31 +18,21 @@ import (
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	seen := map[transport.Status]bool{}
-	for i, make := range []func(local transport.Span, remote transport.RemoteSpan) transport.WorkRequest{
-		func(local transport.Span, _ transport.RemoteSpan) transport.WorkRequest {
-			return transport.Send(5, local)
-		},
-		func(local transport.Span, remote transport.RemoteSpan) transport.WorkRequest {
-			return transport.Write(5, local, remote).With(transport.Inline)
-		},
-		func(local transport.Span, remote transport.RemoteSpan) transport.WorkRequest {
-			return transport.WriteImm(5, local, remote, 1).With(transport.Signaled)
-		},
-		func(local transport.Span, remote transport.RemoteSpan) transport.WorkRequest {
-			return transport.Read(5, local, remote)
-		},
-		func(local transport.Span, remote transport.RemoteSpan) transport.WorkRequest {
-			return transport.FetchAdd(5, local, remote, 1)
-		},
-		func(local transport.Span, remote transport.RemoteSpan) transport.WorkRequest {
-			return transport.CompareSwap(5, local, remote, 0, 1)
-		},
+	var local transport.Span // filled in below
+	var remote transport.RemoteSpan
+	for i, wr := range []transport.WorkRequest{
+		transport.Send(5, local),
+		transport.Write(5, local, remote).With(transport.Inline),
+		transport.WriteImm(5, local, remote, 1).With(transport.Signaled),
+		transport.Read(5, local, remote),
+		transport.FetchAdd(5, local, remote, 1),
+		transport.CompareSwap(5, local, remote, 0, 1),
 	} {
 		for seed := range 10 {
 			a, b := pairtest.New(t, fmt.Sprintf("faulty+loopback:?status=1&seed=%d", 100*i+seed))
 			local, remote := a.Alloc(8, transport.LocalOnly), b.Alloc(8, transport.RemoteAll)
 			b.Recv(transport.Recv(10, transport.Span{}))
-			wr := make(local.Span(0, 8), remote.Remote(0, 8))
+			wr.Local, wr.Remote = local.Span(0, 8), remote.Remote(0, 8)
 			empty := transport.Write(4, transport.Span{}, remote.Remote(0, 0)).With(transport.Signaled)
 			next := wr
 			next.ID = 6

@@ -23,8 +23,8 @@ var deathTests = []test{
 	{"death/a peer that exits without closing is gone", needs{twoProcesses: true}, exits},
 }
 
-// witness is a connection of end a with itself that is busy while something
-// terrible happens to another one.
+// witness is a connection that is busy while something terrible happens, and must
+// not suffer from it.
 type witness struct {
 	link
 	stop   handle
@@ -32,15 +32,17 @@ type witness struct {
 	reader *future[consumeResult]
 }
 
-// startWitness starts a stream of messages.
+// startWitness makes a witness of a connection of end a with itself.
 func (p *pair) startWitness() *witness {
 	p.Helper()
-	const size = 64
-	l := p.connectEnds(p.a, p.a, shape{sendDepth: 8, recvDepth: 8})
-	w := &witness{link: l, stop: newStopSign.must(p.a, false)}
-	w.reader = l.b.consume(size, 0, 0)
-	w.stream = l.a.stream(transport.OpSend, transport.RemoteSpan{}, size, 0, w.stop)
-	return w
+	return p.connectEnds(p.a, p.a, shape{sendDepth: 8, recvDepth: 8}).witness(64)
+}
+
+// witness starts a stream of messages from side a to side b.
+func (l link) witness(size int) *witness {
+	stop := newStopSign.must(l.a.end, false)
+	reader := l.b.consume(size, 0, 0)
+	return &witness{l, stop, l.a.stream(transport.OpSend, transport.RemoteSpan{}, size, 0, stop), reader}
 }
 
 // expectUntouched ends the stream and checks that nothing happened to it.
@@ -49,12 +51,13 @@ func (w *witness) expectUntouched() {
 	raiseStopSign.must(w.a.end, w.stop)
 	r := w.stream.must()
 	if r.Flushed > 0 || r.OK == 0 {
-		w.a.fatalf("a connection between others ended, after %d messages, with: %v", r.OK, r.Failure.Err())
+		w.a.fatalf("a connection that should go on ended, after %d messages, with: %v", r.OK, r.Failure.Err())
 	}
 	w.a.close()
 	if got := w.reader.must(); got.OK != r.OK {
-		w.a.fatalf("a connection between others sent %d messages and received %d", r.OK, got.OK)
+		w.a.fatalf("a connection that should go on sent %d messages and received %d", r.OK, got.OK)
 	}
+	w.b.awaitEnd()
 	w.b.close()
 }
 
