@@ -317,18 +317,6 @@ func TestErrorsPass(t *testing.T) {
 	require.Equal(t, errFailing, err)
 }
 
-func TestNoAllocations(t *testing.T) {
-	a, b := pairtest.New(t, "trace+loopback:?records=10")
-	word := b.Alloc(8, transport.RemoteWrite)
-	var cs [8]transport.Completion
-	require.Zero(t, testing.AllocsPerRun(200, func() {
-		b.Conn.PostRecv(transport.Recv(1, transport.Span{}))
-		a.Conn.Post(transport.WriteImm(1, transport.Span{}, word.Remote(0, 8), 5).With(transport.Signaled))
-		a.Queue.Poll(cs[:])
-		b.Queue.Poll(cs[:])
-	}))
-}
-
 // BenchmarkWrite posts a batch of writes and polls, traced and not: the
 // difference is what tracing costs.
 func BenchmarkWrite(bench *testing.B) {

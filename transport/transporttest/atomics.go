@@ -96,24 +96,29 @@ var cpuAdd = define("cpu add", func(a *agent, args cpuAddArgs) ([]uint64, error)
 	return fetched, nil
 })
 
+// joinOwner connects end a to the owner of a word, which is at end b, or that one
+// to itself, with queues of their own.
+func (p *pair) joinOwner(owner station, itself bool) link {
+	p.Helper()
+	from := p.a
+	if itself {
+		from = p.b
+	}
+	owner.sent, owner.received = p.b.queue(owner.sendDepth), p.b.queue(owner.recvDepth)
+	return p.join(from.station(owner.shape), owner)[0]
+}
+
 // addFromEverywhere adds to one word of end b from connections of a, of b to
 // itself, and with b's CPU. Every value up to the sum must have been fetched
 // exactly once.
 func addFromEverywhere(p *pair, cpus int) {
 	const conns, depth = 6, 8
 	each := p.rounds(2000)
-	s := shape{sendDepth: depth, recvDepth: 1}
-	owner := p.b.station(s)
+	owner := p.b.station(shape{sendDepth: depth, recvDepth: 1})
 	word := owner.alloc(8, transport.RemoteAll)
 	var adding []*future[[]uint64]
 	for i := range conns {
-		from := p.a
-		if i%3 == 2 {
-			from = p.b
-		}
-		to := owner
-		to.sent, to.received = p.b.queue(depth), p.b.queue(1)
-		l := p.join(from.station(s), to)[0]
+		l := p.joinOwner(owner, i%3 == 2)
 		adding = append(adding, addMany.start(l.a.end, addArgs{l.a.loopArgs(), l.a.alloc(depth*8, transport.LocalOnly).all(), word.whole, depth, each}))
 	}
 	for range cpus {
@@ -171,18 +176,11 @@ var countUnderLock = action("count under lock", func(a *agent, args lockArgs) {
 func lockFromEverywhere(p *pair) {
 	const conns = 4
 	each := p.rounds(150)
-	s := shape{sendDepth: 4, recvDepth: 1}
-	owner := p.b.station(s)
+	owner := p.b.station(shape{sendDepth: 4, recvDepth: 1})
 	words := owner.alloc(16, transport.RemoteAll)
 	var counting []*future[none]
 	for i := range conns {
-		to := owner
-		to.sent, to.received = p.b.queue(4), p.b.queue(1)
-		from := p.a
-		if i%2 == 1 {
-			from = p.b
-		}
-		l := p.join(from.station(s), to)[0]
+		l := p.joinOwner(owner, i%2 == 1)
 		counting = append(counting, countUnderLock.start(l.a.end, lockArgs{
 			l.a.loopArgs(), l.a.alloc(16, transport.LocalOnly).all(), words.remote(0, 8), words.remote(8, 8), each, uint64(i + 1),
 		}))

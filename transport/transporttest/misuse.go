@@ -282,12 +282,9 @@ func closeDevices(p *pair) {
 	for round := range p.rounds(8) {
 		running := append(p.startChaos(false), p.startChaos(false)...)
 		p.dally(3 * time.Millisecond)
-		first, second := p.a, p.b
-		if round%2 == 1 {
-			first, second = p.b, p.a
+		for i := range 2 {
+			closeDevice.must(p.ends()[(round+i)%2], false)
 		}
-		closeDevice.must(first, false)
-		closeDevice.must(second, false)
 		for _, f := range running {
 			f.must()
 		}

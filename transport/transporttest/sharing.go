@@ -149,9 +149,7 @@ func waitForShared(p *pair) {
 	b := p.b.station(shape{conns: conns, sendDepth: 1, shared: conns * each})
 	links := p.join(a, b)
 	from, into := a.alloc(conns*each, transport.LocalOnly), b.alloc(1, transport.LocalOnly)
-	index := map[uint32]int{}
 	for i, l := range links {
-		index[l.b.conn.ID] = i
 		from.fill(i*each, each, pattern(i))
 		l.a.post(ids(i*each, each, func(id uint64) request { return send(id, from.at(int(id), 1)) })...)
 	}
@@ -160,8 +158,8 @@ func waitForShared(p *pair) {
 	for n := range conns * each {
 		links[0].b.postRecv(recv(uint64(n), into.all()))
 		c := b.received.collect(1)[0]
-		i, ok := index[c.Conn]
-		if !ok || c.Status != transport.StatusOK || c.ID != uint64(n) {
+		i := slices.IndexFunc(links, func(l link) bool { return l.b.conn.ID == c.Conn })
+		if i < 0 || c.Status != transport.StatusOK || c.ID != uint64(n) {
 			p.Fatalf("shared receive %d of %d completes as %+v", n, conns*each, c)
 		}
 		if _, err := checkMemory.on(p.b, patternArgs{into.all(), pattern(i), next[i]}); err != nil {
@@ -169,10 +167,8 @@ func waitForShared(p *pair) {
 		}
 		next[i]++
 	}
-	for i, n := range next {
-		if n != each {
-			p.Fatalf("of %d messages on connection %d, %d arrived", each, i, n)
-		}
+	if slices.Min(next) < each {
+		p.Fatalf("of %d messages on each connection, these arrived: %d", each, next)
 	}
 	a.sent.collect(conns * each)
 }
