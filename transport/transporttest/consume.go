@@ -30,6 +30,27 @@ type consumeResult struct {
 	Failure transport.Completion
 }
 
+// ended is how many receives have.
+func (r *consumeResult) ended() int { return r.OK + r.Flushed }
+
+// complete enters the completion of a receive. Their IDs are 0, 1, 2, ...
+func (r *consumeResult) complete(c transport.Completion) error {
+	if c.ID != uint64(r.ended()) {
+		return fmt.Errorf("%w: receive %d completed, it is %d's turn: %+v", errUnexpected, c.ID, r.ended(), c)
+	}
+	switch {
+	case c.Status == transport.StatusOK && r.Flushed > 0:
+		return fmt.Errorf("%w: a receive went well after another had failed: %+v", errUnexpected, c)
+	case c.Status == transport.StatusOK:
+		r.OK++
+		return nil
+	case r.Flushed == 0:
+		r.Failure = c
+	}
+	r.Flushed++
+	return nil
+}
+
 // consumeMessages keeps receives posted and checks that the messages of a stream
 // come in order and whole.
 var consumeMessages = define("consume", func(a *agent, args consumeArgs) (consumeResult, error) {
@@ -54,20 +75,18 @@ type consumer struct {
 	got           [16]transport.Completion
 }
 
-func (c *consumer) ended() int { return c.result.OK + c.result.Flushed }
-
 func (c *consumer) run() {
 	var idle pause
 	for over := false; ; {
 		over = over || c.result.Flushed > 0
-		for more := true; more && !over && c.posted-c.ended() < c.Depth && (c.Count == 0 || c.posted < c.Count); {
+		for more := true; more && !over && c.posted-c.result.ended() < c.Depth && (c.Count == 0 || c.posted < c.Count); {
 			more, over = c.postOne()
 		}
 		n := must(c.received.Poll(c.got[:]))
 		for _, completion := range c.got[:n] {
 			check(c.take(completion))
 		}
-		if c.Count > 0 && c.result.OK == c.Count || over && c.ended() == c.posted || c.stop.raised() {
+		if c.Count > 0 && c.result.OK == c.Count || over && c.result.ended() == c.posted || c.stop.raised() {
 			return
 		}
 		check(idle.after(n > 0, c.patience, "a message"))
@@ -90,22 +109,11 @@ func (c *consumer) postOne() (taken, closed bool) {
 	return true, false
 }
 
-// take checks one completion. The receives' IDs are 0, 1, 2, ..., the messages'
-// numbers 1, 2, 3, ...
+// take checks one completion. The messages' numbers are 1, 2, 3, ...
 func (c *consumer) take(got transport.Completion) error {
-	if got.ID != uint64(c.ended()) {
-		return fmt.Errorf("%w: receive %d completed, it is %d's turn: %+v", errUnexpected, got.ID, c.ended(), got)
+	if err := c.result.complete(got); err != nil || got.Status != transport.StatusOK {
+		return err
 	}
-	if got.Status != transport.StatusOK {
-		if c.result.Flushed++; c.result.Flushed == 1 {
-			c.result.Failure = got
-		}
-		return nil
-	}
-	if c.result.Flushed > 0 {
-		return fmt.Errorf("%w: a receive went well after another had failed: %+v", errUnexpected, got)
-	}
-	c.result.OK++
 	number := uint64(c.result.OK)
 	if int(got.Bytes) != c.Bytes {
 		return fmt.Errorf("%w: message %d has %d bytes, not %d", errUnexpected, number, got.Bytes, c.Bytes)

@@ -64,44 +64,47 @@ type crowdState struct {
 	errorList
 }
 
+// each has several goroutines do the same thing, until it is done or fails.
+func (c *crowdState) each(do func()) {
+	for range crowdEach {
+		c.group.Go(func() {
+			if err := catch(do); err != nil {
+				c.add(err)
+			}
+		})
+	}
+}
+
 // patiently repeats a call until it did its work.
-func (c *crowdState) patiently(call func() error) bool {
+func (c *crowdState) patiently(call func() error) {
 	for idle := (pause{}); ; {
 		err := call()
 		switch {
 		case err == nil:
-			return true
+			return
 		case errors.Is(err, transport.ErrConcurrentUse):
 			c.refused.Add(1)
 		case !errors.Is(err, transport.ErrQueueFull):
-			c.add(err)
-			return false
+			check(err)
 		}
-		if err := idle.after(false, c.patience, "anything in a crowd"); err != nil {
-			c.add(err)
-			return false
-		}
+		check(idle.after(false, c.patience, "anything in a crowd"))
 	}
 }
 
 // post has goroutines post requests with the IDs 0 to count-1.
 func (c *crowdState) post(post func(id uint64) (int, error)) {
 	var next atomic.Int64
-	one := func(id uint64) error {
-		n, err := post(id)
-		if (err == nil) != (n == 1) {
-			return fmt.Errorf("%w: a post of one request took %d: %v", errUnexpected, n, err)
+	c.each(func() {
+		for id := next.Add(1) - 1; id < int64(c.count); id = next.Add(1) - 1 {
+			c.patiently(func() error {
+				n, err := post(uint64(id))
+				if (err == nil) != (n == 1) {
+					return fmt.Errorf("%w: a post of one request took %d: %v", errUnexpected, n, err)
+				}
+				return err
+			})
 		}
-		return err
-	}
-	for range crowdEach {
-		c.group.Go(func() {
-			ok := true
-			for id := next.Add(1) - 1; ok && id < int64(c.count); id = next.Add(1) - 1 {
-				ok = c.patiently(func() error { return one(uint64(id)) })
-			}
-		})
-	}
+	})
 }
 
 // tally counts the completions of a crowd's requests.
@@ -125,14 +128,12 @@ func (c *crowdState) poll(q *transport.Queue) tally {
 		}
 		return err
 	}
-	for range crowdEach {
-		c.group.Go(func() {
-			got := make([]transport.Completion, 3)
-			for ok := true; ok && polled.Load() < int64(c.count); {
-				ok = c.patiently(func() error { return once(got) })
-			}
-		})
-	}
+	c.each(func() {
+		got := make([]transport.Completion, 3)
+		for polled.Load() < int64(c.count) {
+			c.patiently(func() error { return once(got) })
+		}
+	})
 	return t
 }
 

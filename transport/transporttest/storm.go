@@ -47,9 +47,9 @@ var runStorm = define("storm", func(a *agent, args stormArgs) (stormResult, erro
 	err := catch(s.run)
 	if err != nil {
 		err = fmt.Errorf("seed %d: %d requests posted, %d ended, %d receives posted, %d ended: %w",
-			args.Seed, s.ledger.posted, s.ledger.ended, s.receivesPosted, s.receivesEnded, err)
+			args.Seed, s.ledger.posted, s.ledger.ended, s.receivesPosted, s.receives.ended(), err)
 	}
-	r := stormResult{Posted: int(s.ledger.posted), Received: s.received, Failure: s.ledger.failure}
+	r := stormResult{Posted: int(s.ledger.posted), Received: s.receives.OK, Failure: s.ledger.failure}
 	if broken := s.conn.Err(); broken != nil {
 		r.Broken = broken.Error()
 	}
@@ -64,9 +64,9 @@ type storm struct {
 	from, into *transport.Region
 	batch      []transport.WorkRequest // built and not yet taken
 
-	receivesPosted, receivesEnded, received int
-	flushing                                bool      // a receive has failed
-	probed                                  time.Time // when a signaled request first followed all others
+	receivesPosted int
+	receives       consumeResult
+	probed         time.Time // when a signaled request first followed all others
 }
 
 // messages is how many of n requests are messages.
@@ -76,7 +76,7 @@ func (s *storm) run() {
 	var got [16]transport.Completion
 	var idle pause
 	for {
-		broken := s.conn.Err() != nil || s.ledger.failed() || s.flushing
+		broken := s.conn.Err() != nil || s.ledger.failed() || s.receives.Flushed > 0
 		var progress bool
 		if broken {
 			progress = s.probe()
@@ -85,12 +85,12 @@ func (s *storm) run() {
 			progress = received || sent
 		}
 		n := s.ledger.poll(s.sent, got[:])
-		m := must(s.loop.received.Poll(got[:]))
+		m := must(s.received.Poll(got[:]))
 		for _, c := range got[:m] {
-			s.takeReceive(c)
+			check(s.receives.complete(c))
 		}
-		done := int(s.ledger.posted) == s.Count && s.received == messages(s.Count) || broken && s.ledger.failed() && !s.probed.IsZero()
-		if done && s.ledger.settled() && s.receivesEnded == s.receivesPosted {
+		done := int(s.ledger.posted) == s.Count && s.receives.OK == messages(s.Count) || broken && s.ledger.failed() && !s.probed.IsZero()
+		if done && s.ledger.settled() && s.receives.ended() == s.receivesPosted {
 			return
 		}
 		if !s.probed.IsZero() && !s.ledger.failed() && time.Since(s.probed) > s.patience {
@@ -118,7 +118,7 @@ func (s *storm) probe() (progress bool) {
 }
 
 func (s *storm) postReceives() (progress bool) {
-	for s.receivesPosted < messages(s.Count) && s.receivesPosted-s.receivesEnded < s.Depth {
+	for s.receivesPosted < messages(s.Count) && s.receivesPosted-s.receives.ended() < s.Depth {
 		into := s.into.Span(s.Into.Off+s.receivesPosted%s.Depth*stormBytes, stormBytes)
 		if taken(s.conn.PostRecv(transport.Recv(uint64(s.receivesPosted), into))) == 0 {
 			return progress
@@ -190,20 +190,4 @@ func (s *storm) request(id uint64) transport.WorkRequest {
 		wr = wr.With(transport.Inline)
 	}
 	return wr
-}
-
-// takeReceive checks one completion of a receive.
-func (s *storm) takeReceive(c transport.Completion) {
-	if c.ID != uint64(s.receivesEnded) {
-		check(fmt.Errorf("%w: receive %d completed, it is %d's turn: %+v", errUnexpected, c.ID, s.receivesEnded, c))
-	}
-	s.receivesEnded++
-	switch {
-	case c.Status != transport.StatusOK:
-		s.flushing = true
-	case s.flushing:
-		check(fmt.Errorf("%w: a receive went well after another had failed: %+v", errUnexpected, c))
-	default:
-		s.received++
-	}
 }
