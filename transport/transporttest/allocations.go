@@ -80,7 +80,7 @@ func allocations(p *pair) {
 				var receiving *future[float64]
 				if r.Op == transport.OpSend || r.Op == transport.OpWriteImm {
 					receiving = measureReceiver.start(l.b.end, consumeArgs{
-						Loop: l.b.loopArgs(), Into: l.b.alloc(n*l.b.recvDepth, transport.LocalOnly).all(),
+						Loop: l.b.loopArgs(), Into: l.b.alloc(n*l.b.recvDepth, transport.LocalOnly).id,
 						Bytes: n, Depth: l.b.recvDepth, Count: attempts * (attemptRuns + 1) * batch, // AllocsPerRun adds one to warm up
 					})
 				}
@@ -101,7 +101,7 @@ func allocations(p *pair) {
 // measureReceiver receives messages and returns how many allocations, of the
 // whole process, that took for each, at best.
 var measureReceiver = define("measure receiver", func(a *agent, args consumeArgs) (float64, error) {
-	l, into := a.loop(args.Loop), get[*transport.Region](a, args.Into.Region)
+	l, into := a.loop(args.Loop), get[*transport.Region](a, args.Into)
 	receives := make([]transport.WorkRequest, args.Depth)
 	for i := range receives {
 		receives[i] = transport.Recv(uint64(i), into.Span(i*args.Bytes, args.Bytes))

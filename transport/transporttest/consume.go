@@ -12,14 +12,13 @@ import (
 // consumeArgs describe the receiving end of a stream.
 type consumeArgs struct {
 	Loop  loopArgs
-	Into  place // Depth slots of Bytes
+	Into  handle // Depth slots of Bytes
 	Bytes int
 	Depth int // receives kept posted
-	Count int // how many messages; 0: until it is stopped or the connection fails
-	Stop  handle
+	Count int // how many messages; 0: until the connection fails
 	// Written, if Bytes is at least 8, is the memory that a stream of WriteImm
 	// fills, WrittenSlots of Bytes.
-	Written      place
+	Written      handle
 	WrittenSlots int
 }
 
@@ -55,8 +54,8 @@ func (r *consumeResult) complete(c transport.Completion) error {
 // come in order and whole.
 var consumeMessages = define("consume", func(a *agent, args consumeArgs) (consumeResult, error) {
 	c := &consumer{
-		loop: a.loop(args.Loop), consumeArgs: args, stop: find[*stopSign](a, args.Stop),
-		into: get[*transport.Region](a, args.Into.Region), written: find[*transport.Region](a, args.Written.Region),
+		loop: a.loop(args.Loop), consumeArgs: args,
+		into: get[*transport.Region](a, args.Into), written: find[*transport.Region](a, args.Written),
 	}
 	err := catch(c.run)
 	if err != nil {
@@ -68,7 +67,6 @@ var consumeMessages = define("consume", func(a *agent, args consumeArgs) (consum
 type consumer struct {
 	*loop
 	consumeArgs
-	stop          *stopSign
 	into, written *transport.Region
 	posted        int
 	result        consumeResult
@@ -86,7 +84,7 @@ func (c *consumer) run() {
 		for _, completion := range c.got[:n] {
 			check(c.take(completion))
 		}
-		if c.Count > 0 && c.result.OK == c.Count || over && c.result.ended() == c.posted || c.stop.raised() {
+		if c.Count > 0 && c.result.OK == c.Count || over && c.result.ended() == c.posted {
 			return
 		}
 		check(idle.after(n > 0, c.patience, "a message"))
@@ -96,7 +94,7 @@ func (c *consumer) run() {
 // postOne posts a receive. It reports whether that was taken, and whether the
 // connection is closed.
 func (c *consumer) postOne() (taken, closed bool) {
-	into := c.into.Span(c.Into.Off+c.posted%c.Depth*c.Bytes, c.Bytes)
+	into := c.into.Span(c.posted%c.Depth*c.Bytes, c.Bytes)
 	_, err := c.conn.PostRecv(transport.Recv(uint64(c.posted), into))
 	switch {
 	case errors.Is(err, transport.ErrQueueFull):
@@ -122,7 +120,7 @@ func (c *consumer) take(got transport.Completion) error {
 	case got.HasImm:
 		return c.checkWritten(got, number)
 	case c.Bytes >= 8:
-		at := c.Into.Off + int(got.ID)%c.Depth*c.Bytes
+		at := int(got.ID)%c.Depth*c.Bytes
 		if in := binary.LittleEndian.Uint64(c.into.Bytes()[at:]); in != number {
 			return fmt.Errorf("%w: message %d says that it is %d", errUnexpected, number, in)
 		}
@@ -139,17 +137,16 @@ func (c *consumer) checkWritten(got transport.Completion, number uint64) error {
 	if c.written == nil || c.Bytes < 8 || effort.Race() {
 		return nil // the race detector would see a later write of the same slot
 	}
-	at := c.Written.Off + int(number)%c.WrittenSlots*c.Bytes
+	at := int(number)%c.WrittenSlots*c.Bytes
 	if in := binary.LittleEndian.Uint64(c.written.Bytes()[at:]); in < number {
 		return fmt.Errorf("%w: immediate value %d came before the data written with it; the slot still says %d", errUnexpected, number, in)
 	}
 	return nil
 }
 
-// consume starts to receive n messages of a stream, n = 0 for an endless one,
-// into memory of its own.
-func (s side) consume(bytes, n int, stop handle) *future[consumeResult] {
+// consume starts to receive an endless stream into memory of its own.
+func (s side) consume(bytes int) *future[consumeResult] {
 	s.t.Helper()
-	into := s.alloc(s.recvDepth*bytes, transport.LocalOnly).all()
-	return consumeMessages.start(s.end, consumeArgs{Loop: s.loopArgs(), Into: into, Bytes: bytes, Depth: s.recvDepth, Count: n, Stop: stop})
+	into := s.alloc(s.recvDepth*bytes, transport.LocalOnly)
+	return consumeMessages.start(s.end, consumeArgs{Loop: s.loopArgs(), Into: into.id, Bytes: bytes, Depth: s.recvDepth})
 }

@@ -41,7 +41,7 @@ func (p *pair) startWitness() *witness {
 // witness starts a stream of messages from side a to side b.
 func (l link) witness(size int) *witness {
 	stop := newStopSign.must(l.a.end, false)
-	reader := l.b.consume(size, 0, 0)
+	reader := l.b.consume(size)
 	return &witness{l, stop, l.a.stream(transport.OpSend, transport.RemoteSpan{}, size, 0, stop), reader}
 }
 
@@ -141,7 +141,7 @@ func (l link) startBusy(op transport.Op, size int) (*future[streamResult], *futu
 	}
 	var receiving *future[consumeResult]
 	if op == transport.OpSend || op == transport.OpWriteImm {
-		receiving = l.b.consume(size, 0, 0)
+		receiving = l.b.consume(size)
 	}
 	target := l.b.streamMemory(size, transport.RemoteAll)
 	return l.a.stream(op, target.whole, size, 0, 0), receiving

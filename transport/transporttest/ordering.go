@@ -141,8 +141,8 @@ func streamsInOrder(p *pair) {
 			l.eachWay(func(l link) {
 				written, into := l.b.alloc(31*bytes, transport.RemoteWrite), l.b.alloc(20*bytes, transport.LocalOnly)
 				consumer := consumeMessages.start(l.b.end, consumeArgs{
-					Loop: l.b.loopArgs(), Into: into.all(), Bytes: bytes, Depth: 20, Count: n,
-					Written: written.all(), WrittenSlots: 31,
+					Loop: l.b.loopArgs(), Into: into.id, Bytes: bytes, Depth: 20, Count: n,
+					Written: written.id, WrittenSlots: 31,
 				})
 				stream := l.a.stream(op, written.whole, bytes, n, 0)
 				ends = append(ends, func() {

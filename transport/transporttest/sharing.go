@@ -24,14 +24,14 @@ type clientsArgs struct {
 	Conns  []handle
 	IDs    []uint32 // of the connections, in their completions
 	Queue  handle
-	From   place // Window messages for each connection
-	Window int   // messages each keeps outstanding
-	Count  int   // messages each sends
+	From   handle // Window messages for each connection
+	Window int    // messages each keeps outstanding
+	Count  int    // messages each sends
 }
 
 // runClients keeps all connections busy at once.
 var runClients = action("clients", func(a *agent, args clientsArgs) {
-	q, from := get[*transport.Queue](a, args.Queue), get[*transport.Region](a, args.From.Region)
+	q, from := get[*transport.Queue](a, args.Queue), get[*transport.Region](a, args.From)
 	loops := make([]*loop, len(args.Conns))
 	for i, h := range args.Conns {
 		loops[i] = a.loop(loopArgs{Conn: h, Sent: args.Queue})
@@ -69,7 +69,7 @@ type serverArgs struct {
 	Receives []handle // where to post receives: a shared queue, or each connection
 	IDs      []uint32 // of the connections, in the order of the clients
 	Queue    handle
-	Into     place // Depth messages for each of Receives
+	Into     handle // Depth messages for each of Receives
 	Depth    int
 	Count    int // messages from each client
 }
@@ -77,7 +77,7 @@ type serverArgs struct {
 // serveClients receives everything and returns how far each client was when half
 // of all had come.
 var serveClients = define("server", func(a *agent, args serverArgs) ([]int, error) {
-	q, into := get[*transport.Queue](a, args.Queue), get[*transport.Region](a, args.Into.Region)
+	q, into := get[*transport.Queue](a, args.Queue), get[*transport.Region](a, args.Into)
 	poller := &loop{agent: a}
 	post := func(id uint64) {
 		r := get[receiver](a, args.Receives[int(id)/args.Depth])
@@ -120,7 +120,7 @@ func serveMany(p *pair, shared bool) {
 	}
 	a, b := p.a.station(client), p.b.station(server)
 	links := p.join(a, b)
-	clients := clientsArgs{Queue: a.sent.id, Window: window, Count: count, From: a.alloc(len(links)*window*clientMessageBytes, transport.LocalOnly).all()}
+	clients := clientsArgs{Queue: a.sent.id, Window: window, Count: count, From: a.alloc(len(links)*window*clientMessageBytes, transport.LocalOnly).id}
 	serving := serverArgs{Queue: b.received.id, Depth: depth, Count: count}
 	for _, l := range links {
 		clients.Conns, clients.IDs = append(clients.Conns, l.a.conn.Conn), append(clients.IDs, l.a.conn.ID)
@@ -132,7 +132,7 @@ func serveMany(p *pair, shared bool) {
 	if shared {
 		serving.Receives, serving.Depth = []handle{b.shared}, server.shared
 	}
-	serving.Into = b.alloc(len(serving.Receives)*serving.Depth*clientMessageBytes, transport.LocalOnly).all()
+	serving.Into = b.alloc(len(serving.Receives)*serving.Depth*clientMessageBytes, transport.LocalOnly).id
 	served := serveClients.start(p.b, serving)
 	runClients.must(p.a, clients)
 	half := served.must()

@@ -13,8 +13,8 @@ import (
 // request is a message, so that each side knows how many to expect.
 type stormArgs struct {
 	Loop   loopArgs
-	From   place                // sources and results
-	Into   place                // receives
+	From   handle               // sources and results
+	Into   handle               // receives
 	To     transport.RemoteSpan // the peer's memory, for everything one-sided
 	Ops    transport.OpSet
 	Depth  int // SendDepth and RecvDepth
@@ -42,7 +42,7 @@ const (
 var runStorm = define("storm", func(a *agent, args stormArgs) (stormResult, error) {
 	s := &storm{
 		loop: a.loop(args.Loop), stormArgs: args, random: rand.New(rand.NewPCG(args.Seed, 2)), ledger: newLedger(args.Depth),
-		from: get[*transport.Region](a, args.From.Region), into: get[*transport.Region](a, args.Into.Region),
+		from: get[*transport.Region](a, args.From), into: get[*transport.Region](a, args.Into),
 	}
 	err := catch(s.run)
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *storm) probe() (progress bool) {
 
 func (s *storm) postReceives() (progress bool) {
 	for s.receivesPosted < messages(s.Count) && s.receivesPosted-s.receives.ended() < s.Depth {
-		into := s.into.Span(s.Into.Off+s.receivesPosted%s.Depth*stormBytes, stormBytes)
+		into := s.into.Span(s.receivesPosted%s.Depth*stormBytes, stormBytes)
 		if taken(s.conn.PostRecv(transport.Recv(uint64(s.receivesPosted), into))) == 0 {
 			return progress
 		}
@@ -168,7 +168,7 @@ func (s *storm) build() {
 // matter here.
 func (s *storm) request(id uint64) transport.WorkRequest {
 	n := 1 + s.random.IntN(stormBytes)
-	local := s.from.Span(s.From.Off+int(id)%(s.Depth+1)*stormBytes, n)
+	local := s.from.Span(int(id)%(s.Depth+1)*stormBytes, n)
 	to := s.To.Slice(s.random.IntN(int(s.To.Len)-n+1), n)
 	ops := []transport.Op{transport.OpWrite, transport.OpRead, transport.OpFetchAdd, transport.OpCompareSwap}
 	if id%messageEach == 0 {
@@ -180,7 +180,7 @@ func (s *storm) request(id uint64) transport.WorkRequest {
 	}
 	switch op {
 	case transport.OpFetchAdd, transport.OpCompareSwap:
-		result := s.from.Span(s.From.Off+int(id)%(s.Depth+1)*stormBytes, 8)
+		result := s.from.Span(int(id)%(s.Depth+1)*stormBytes, 8)
 		return numbered(id, op, result, s.To.Slice(s.random.IntN(int(s.To.Len)/8)*8, 8))
 	case transport.OpRead:
 		return numbered(id, op, local, to)

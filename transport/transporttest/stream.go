@@ -15,7 +15,7 @@ import (
 type streamArgs struct {
 	Loop  loopArgs
 	Op    transport.Op
-	From  place                // Depth+1 slots of Bytes
+	From  handle               // Depth+1 slots of Bytes
 	To    transport.RemoteSpan // the same, or the word of an atomic
 	Bytes int
 	Depth int // SendDepth of the connection
@@ -34,7 +34,7 @@ type streamResult struct {
 var streamRequests = define("stream", func(a *agent, args streamArgs) (streamResult, error) {
 	s := &stream{
 		loop: a.loop(args.Loop), streamArgs: args, ledger: newLedger(args.Depth),
-		stop: find[*stopSign](a, args.Stop), from: get[*transport.Region](a, args.From.Region),
+		stop: find[*stopSign](a, args.Stop), from: get[*transport.Region](a, args.From),
 	}
 	err := catch(s.run)
 	if err != nil {
@@ -99,14 +99,14 @@ func (s *stream) postSome() (n int, closed bool) {
 func (s *stream) build() {
 	id := s.ledger.next()
 	slot := int(id % uint64(s.Depth+1))
-	local, to := s.from.Span(s.From.Off+slot*s.Bytes, s.Bytes), s.To
+	local, to := s.from.Span(slot*s.Bytes, s.Bytes), s.To
 	switch s.Op {
 	case transport.OpWrite, transport.OpWriteImm, transport.OpRead:
 		to = to.Slice(slot*s.Bytes, s.Bytes)
 	}
 	s.pending = numbered(id, s.Op, local, to).With(transport.Signaled)
 	if s.Bytes >= 8 && (s.Op == transport.OpSend || s.Op == transport.OpWrite || s.Op == transport.OpWriteImm) {
-		binary.LittleEndian.PutUint64(s.from.Bytes()[s.From.Off+slot*s.Bytes:], id)
+		binary.LittleEndian.PutUint64(s.from.Bytes()[slot*s.Bytes:], id)
 	}
 }
 
@@ -115,7 +115,7 @@ func (s *stream) build() {
 func (s side) stream(op transport.Op, to transport.RemoteSpan, bytes, n int, stop handle) *future[streamResult] {
 	s.t.Helper()
 	return streamRequests.start(s.end, streamArgs{
-		Loop: s.loopArgs(), Op: op, From: s.streamMemory(bytes, transport.LocalOnly).all(), To: to,
+		Loop: s.loopArgs(), Op: op, From: s.streamMemory(bytes, transport.LocalOnly).id, To: to,
 		Bytes: bytes, Depth: s.sendDepth, Count: n, Stop: stop,
 	})
 }
