@@ -16,21 +16,22 @@ const (
 )
 
 func TestConformanceUnderBenignFaults(t *testing.T) {
-	t.Run("loopback", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Config{URL: "faulty+loopback:" + benignFaults, Faults: transporttest.FaultsBenign, Effort: effort.Scale()})
-	})
-	t.Run("shm", func(t *testing.T) {
-		effort.TwoProcesses(t)
-		transporttest.Run(t, transporttest.Config{URL: "faulty+shm:" + benignFaults, Faults: transporttest.FaultsBenign, Effort: effort.Scale(), Processes: 2})
-	})
+	run(t, benignFaults, transporttest.Config{Faults: transporttest.FaultsBenign, Effort: effort.Scale()})
 }
 
 func TestConformanceUnderFatalFaults(t *testing.T) {
+	run(t, fatalFaults, transporttest.Config{Faults: transporttest.FaultsFatal, Seeds: effort.Of(20, 100)})
+}
+
+// run runs the suite over loopback, and over shm with two processes.
+func run(t *testing.T, faults string, cfg transporttest.Config) {
 	t.Run("loopback", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Config{URL: "faulty+loopback:" + fatalFaults, Faults: transporttest.FaultsFatal, Seeds: effort.Of(20, 100)})
+		cfg.URL = "faulty+loopback:" + faults
+		transporttest.Run(t, cfg)
 	})
 	t.Run("shm", func(t *testing.T) {
 		effort.TwoProcesses(t)
-		transporttest.Run(t, transporttest.Config{URL: "faulty+shm:" + fatalFaults, Faults: transporttest.FaultsFatal, Seeds: effort.Of(20, 100), Processes: 2})
+		cfg.URL, cfg.Processes = "faulty+shm:"+faults, 2
+		transporttest.Run(t, cfg)
 	})
 }

@@ -184,6 +184,13 @@ level=DEBUG msg="transport post" conn=1 op=recv id=5 bytes=0 status=-
 `, out.String())
 }
 
+// newEnd makes an end whose device is traced by a recorder.
+func newEnd(t *testing.T, adapter transport.Adapter, recorder *trace.Recorder) *pairtest.End {
+	dev := transport.NewDevice("traced", trace.New(adapter, recorder))
+	t.Cleanup(func() { require.NoError(t, dev.Close()) })
+	return pairtest.NewEndOn(t, dev)
+}
+
 // eager is an adapter whose queue pairs call back before a post returns, as if
 // another goroutine had been quicker.
 type eager struct {
@@ -212,9 +219,7 @@ func (q eagerQP) PostSend(wrs []transport.WorkRequest) (int, error) {
 func TestPostComesFirst(t *testing.T) {
 	t.Parallel()
 	adapter, recorder := &eager{Adapter: loopback.New()}, trace.NewRecorder(10)
-	dev := transport.NewDevice("trace+eager", trace.New(adapter, recorder))
-	t.Cleanup(func() { require.NoError(t, dev.Close()) })
-	a, b := pairtest.NewEndOn(t, dev), pairtest.NewEnd(t, "loopback:")
+	a, b := newEnd(t, adapter, recorder), pairtest.NewEnd(t, "loopback:")
 	a.Conn, b.Conn = pairtest.Connect(t, a, b, a.Config(), b.Config())
 	adapter.posted = func() { a.Take(1) }
 	a.Post(transport.Write(1, transport.Span{}, transport.RemoteSpan{}).With(transport.Signaled))
@@ -229,13 +234,7 @@ func TestOneRecorderForBothEnds(t *testing.T) {
 	t.Parallel()
 	const rounds = 500
 	recorder := trace.NewRecorder(4 * rounds)
-	ends := make([]*pairtest.End, 2)
-	for i := range ends {
-		dev := transport.NewDevice("trace+loopback", trace.New(loopback.New(), recorder))
-		t.Cleanup(func() { require.NoError(t, dev.Close()) })
-		ends[i] = pairtest.NewEndOn(t, dev)
-	}
-	a, b := ends[0], ends[1]
+	a, b := newEnd(t, loopback.New(), recorder), newEnd(t, loopback.New(), recorder)
 	a.Conn, b.Conn = pairtest.Connect(t, a, b, a.Config(), b.Config())
 	var wg sync.WaitGroup
 	wg.Go(func() {

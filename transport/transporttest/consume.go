@@ -120,7 +120,7 @@ func (c *consumer) take(got transport.Completion) error {
 	case got.HasImm:
 		return c.checkWritten(got, number)
 	case c.Bytes >= 8:
-		at := int(got.ID)%c.Depth*c.Bytes
+		at := int(got.ID) % c.Depth * c.Bytes
 		if in := binary.LittleEndian.Uint64(c.into.Bytes()[at:]); in != number {
 			return fmt.Errorf("%w: message %d says that it is %d", errUnexpected, number, in)
 		}
@@ -137,7 +137,7 @@ func (c *consumer) checkWritten(got transport.Completion, number uint64) error {
 	if c.written == nil || c.Bytes < 8 || effort.Race() {
 		return nil // the race detector would see a later write of the same slot
 	}
-	at := int(number)%c.WrittenSlots*c.Bytes
+	at := int(number) % c.WrittenSlots * c.Bytes
 	if in := binary.LittleEndian.Uint64(c.written.Bytes()[at:]); in < number {
 		return fmt.Errorf("%w: immediate value %d came before the data written with it; the slot still says %d", errUnexpected, number, in)
 	}

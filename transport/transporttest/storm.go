@@ -25,10 +25,9 @@ type stormArgs struct {
 
 // stormResult is how far a side got.
 type stormResult struct {
-	Posted   int
-	Received int
-	Failure  transport.Completion // of the first request that failed
-	Broken   string               // Conn.Err, if the connection broke
+	Posted  int
+	Failure transport.Completion // of the first request that failed
+	Broken  string               // Conn.Err, if the connection broke
 }
 
 const (
@@ -49,7 +48,7 @@ var runStorm = define("storm", func(a *agent, args stormArgs) (stormResult, erro
 		err = fmt.Errorf("seed %d: %d requests posted, %d ended, %d receives posted, %d ended: %w",
 			args.Seed, s.ledger.posted, s.ledger.ended, s.receivesPosted, s.receives.ended(), err)
 	}
-	r := stormResult{Posted: int(s.ledger.posted), Received: s.receives.OK, Failure: s.ledger.failure}
+	r := stormResult{Posted: int(s.ledger.posted), Failure: s.ledger.failure}
 	if broken := s.conn.Err(); broken != nil {
 		r.Broken = broken.Error()
 	}
