@@ -27,14 +27,19 @@ type End struct {
 	Conn  *transport.Conn
 }
 
+func noError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // NewEnd opens a device, which is closed at the end of the test, and makes what
 // a connection needs.
 func NewEnd(t testing.TB, url string) *End {
 	t.Helper()
 	dev, err := transport.Open(url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	t.Cleanup(func() {
 		if err := dev.Close(); err != nil {
 			t.Error(err)
@@ -47,13 +52,9 @@ func NewEnd(t testing.TB, url string) *End {
 func NewEndOn(t testing.TB, dev *transport.Device) *End {
 	t.Helper()
 	pd, err := dev.NewProtectionDomain()
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	queue, err := dev.NewQueue(QueueDepth)
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	return &End{T: t, Dev: dev, PD: pd, Queue: queue}
 }
 
@@ -108,9 +109,7 @@ func SetUp(a, b *End, ca, cb transport.ConnConfig, sa, sb net.Conn) (connA, conn
 func (e *End) Alloc(size int, access transport.Access) *transport.Region {
 	e.T.Helper()
 	r, err := e.PD.Alloc(size, access)
-	if err != nil {
-		e.T.Fatal(err)
-	}
+	noError(e.T, err)
 	return r
 }
 

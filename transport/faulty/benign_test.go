@@ -196,6 +196,7 @@ func TestDelayHoldsBack(t *testing.T) {
 	}
 	counts, _ := faulty.Injected(a.Dev.Adapter())
 	require.EqualValues(t, 50+2*20, counts.Delay)
+	expectRoom(t, a, b)
 }
 
 func TestNoAllocations(t *testing.T) {

@@ -12,25 +12,26 @@ func TestMain(m *testing.M) { transporttest.Main(m) }
 
 const (
 	benignFaults = "?queue-full=0.2&recv-full=0.2&delay=0.2&wake=0.3"
-	fatalFaults  = "?queue-full=0.1&delay=0.1&wake=0.1&status=0.002&loss=0.002"
+	fatalFaults  = "?queue-full=0.1&recv-full=0.1&delay=0.1&wake=0.1&status=0.002&loss=0.002"
 )
 
 func TestConformanceUnderBenignFaults(t *testing.T) {
-	t.Run("loopback", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Config{URL: "faulty+loopback:" + benignFaults, Faults: transporttest.FaultsBenign, Effort: effort.Scale()})
-	})
-	t.Run("shm", func(t *testing.T) {
-		effort.TwoProcesses(t)
-		transporttest.Run(t, transporttest.Config{URL: "faulty+shm:" + benignFaults, Faults: transporttest.FaultsBenign, Effort: effort.Scale(), Processes: 2})
-	})
+	run(t, benignFaults, transporttest.Config{Faults: transporttest.FaultsBenign, Effort: effort.Scale()})
 }
 
 func TestConformanceUnderFatalFaults(t *testing.T) {
+	run(t, fatalFaults, transporttest.Config{Faults: transporttest.FaultsFatal, Seeds: effort.Of(20, 100)})
+}
+
+// run runs the suite over loopback, and over shm with two processes.
+func run(t *testing.T, faults string, cfg transporttest.Config) {
 	t.Run("loopback", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Config{URL: "faulty+loopback:" + fatalFaults, Faults: transporttest.FaultsFatal, Seeds: effort.Of(20, 100)})
+		cfg.URL = "faulty+loopback:" + faults
+		transporttest.Run(t, cfg)
 	})
 	t.Run("shm", func(t *testing.T) {
 		effort.TwoProcesses(t)
-		transporttest.Run(t, transporttest.Config{URL: "faulty+shm:" + fatalFaults, Faults: transporttest.FaultsFatal, Seeds: effort.Of(20, 100), Processes: 2})
+		cfg.URL, cfg.Processes = "faulty+shm:"+faults, 2
+		transporttest.Run(t, cfg)
 	})
 }

@@ -184,6 +184,13 @@ level=DEBUG msg="transport post" conn=1 op=recv id=5 bytes=0 status=-
 `, out.String())
 }
 
+// newEnd makes an end whose device is traced by a recorder.
+func newEnd(t *testing.T, adapter transport.Adapter, recorder *trace.Recorder) *pairtest.End {
+	dev := transport.NewDevice("traced", trace.New(adapter, recorder))
+	t.Cleanup(func() { require.NoError(t, dev.Close()) })
+	return pairtest.NewEndOn(t, dev)
+}
+
 // eager is an adapter whose queue pairs call back before a post returns, as if
 // another goroutine had been quicker.
 type eager struct {
@@ -212,9 +219,7 @@ func (q eagerQP) PostSend(wrs []transport.WorkRequest) (int, error) {
 func TestPostComesFirst(t *testing.T) {
 	t.Parallel()
 	adapter, recorder := &eager{Adapter: loopback.New()}, trace.NewRecorder(10)
-	dev := transport.NewDevice("trace+eager", trace.New(adapter, recorder))
-	t.Cleanup(func() { require.NoError(t, dev.Close()) })
-	a, b := pairtest.NewEndOn(t, dev), pairtest.NewEnd(t, "loopback:")
+	a, b := newEnd(t, adapter, recorder), pairtest.NewEnd(t, "loopback:")
 	a.Conn, b.Conn = pairtest.Connect(t, a, b, a.Config(), b.Config())
 	adapter.posted = func() { a.Take(1) }
 	a.Post(transport.Write(1, transport.Span{}, transport.RemoteSpan{}).With(transport.Signaled))
@@ -229,13 +234,7 @@ func TestOneRecorderForBothEnds(t *testing.T) {
 	t.Parallel()
 	const rounds = 500
 	recorder := trace.NewRecorder(4 * rounds)
-	ends := make([]*pairtest.End, 2)
-	for i := range ends {
-		dev := transport.NewDevice("trace+loopback", trace.New(loopback.New(), recorder))
-		t.Cleanup(func() { require.NoError(t, dev.Close()) })
-		ends[i] = pairtest.NewEndOn(t, dev)
-	}
-	a, b := ends[0], ends[1]
+	a, b := newEnd(t, loopback.New(), recorder), newEnd(t, loopback.New(), recorder)
 	a.Conn, b.Conn = pairtest.Connect(t, a, b, a.Config(), b.Config())
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -315,18 +314,6 @@ func TestErrorsPass(t *testing.T) {
 	srq, err := a.(transport.SharedReceiver).NewSRQ(transport.SRQConfig{CQ: cq})
 	require.Nil(t, srq)
 	require.Equal(t, errFailing, err)
-}
-
-func TestNoAllocations(t *testing.T) {
-	a, b := pairtest.New(t, "trace+loopback:?records=10")
-	word := b.Alloc(8, transport.RemoteWrite)
-	var cs [8]transport.Completion
-	require.Zero(t, testing.AllocsPerRun(200, func() {
-		b.Conn.PostRecv(transport.Recv(1, transport.Span{}))
-		a.Conn.Post(transport.WriteImm(1, transport.Span{}, word.Remote(0, 8), 5).With(transport.Signaled))
-		a.Queue.Poll(cs[:])
-		b.Queue.Poll(cs[:])
-	}))
 }
 
 // BenchmarkWrite posts a batch of writes and polls, traced and not: the

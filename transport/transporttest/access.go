@@ -16,23 +16,21 @@ var accessTests = []test{
 	{"access/an unsignaled violation completes", needs{ops: transport.Ops(transport.OpWrite)}, unsignaledViolation},
 }
 
-// reach is the operations that reach into a region, and the right they need.
-var reach = []struct {
-	op    transport.Op
-	right transport.Access
-	build func(id uint64, local place, remote transport.RemoteSpan) request
-}{
-	{transport.OpWrite, transport.RemoteWrite, write},
-	{transport.OpWriteImm, transport.RemoteWrite, func(id uint64, local place, remote transport.RemoteSpan) request {
-		return writeImm(id, local, remote, 1)
-	}},
-	{transport.OpRead, transport.RemoteRead, read},
-	{transport.OpFetchAdd, transport.RemoteAtomic, func(id uint64, local place, remote transport.RemoteSpan) request {
-		return fetchAdd(id, local, remote, 1)
-	}},
-	{transport.OpCompareSwap, transport.RemoteAtomic, func(id uint64, local place, remote transport.RemoteSpan) request {
-		return compareSwap(id, local, remote, 0, 1)
-	}},
+// rightOf is what the operations that reach into a region need.
+var rightOf = map[transport.Op]transport.Access{
+	transport.OpWrite: transport.RemoteWrite, transport.OpWriteImm: transport.RemoteWrite, transport.OpRead: transport.RemoteRead,
+	transport.OpFetchAdd: transport.RemoteAtomic, transport.OpCompareSwap: transport.RemoteAtomic,
+}
+
+// reaching is the operations in rightOf that both ends have.
+func (p *pair) reaching() []transport.Op {
+	return p.both(transport.OpWrite, transport.OpWriteImm, transport.OpRead, transport.OpFetchAdd, transport.OpCompareSwap)
+}
+
+// reach makes a request that reaches into a region, with 1 for immediate data,
+// addend and new value.
+func reach(op transport.Op, id uint64, local place, remote transport.RemoteSpan) request {
+	return request{ID: id, Op: op, Flags: transport.Signaled, Local: local, Remote: remote, Imm: 1, Addend: 1, Swap: 1}
 }
 
 // reachBytes is how much a request of the access tests moves: what an atomic
@@ -62,30 +60,27 @@ func eachWay(p *pair, test func(v *victim)) {
 	test(p.newVictim(p.b, p.a))
 }
 
-// expectRefused makes a connection, posts the bad request on it with others
-// behind it, and checks all that has to follow from a violation.
-func (v *victim) expectRefused(what string, bad request) {
+// scene runs a test on a new connection, which its neighbour must not notice.
+func (v *victim) scene(what string, test func(l link)) {
 	v.p.Helper()
 	l := v.p.join(v.a, v.b)[0]
-	atA := ids(10, 2, func(id uint64) request { return recv(id, place{}) })
-	atB := ids(20, 3, func(id uint64) request { return recv(id, place{}) })
-	l.a.postRecv(atA...)
-	l.b.postRecv(atB...)
-	behind := []request{
-		{ID: 31, Op: transport.OpSend},
-		{ID: 32, Op: transport.OpSend, Flags: transport.Signaled},
-		{ID: 33, Op: transport.OpSend},
-	}
-	if !l.a.caps.Ops.Has(transport.OpSend) {
-		for i := range behind {
-			behind[i].Op = transport.OpWrite
-		}
-	}
-	l.a.post(append([]request{bad}, behind...)...)
-	l.expectBroken(what, append([]want{ended(bad, transport.StatusRemoteAccess)}, flushed(behind...)...), flushed(atA...), nil, flushed(atB...))
-	v.neighbour.expectWorking("a neighbour of a connection with this violation: " + what)
-	l.a.close()
-	l.b.close()
+	test(l)
+	v.neighbour.expectWorking("a neighbour of a connection with this: " + what)
+	l.close()
+}
+
+// expectRefused posts the bad request on a connection with others behind it, and
+// checks all that has to follow from a violation.
+func (v *victim) expectRefused(what string, bad request) {
+	v.p.Helper()
+	v.scene(what, func(l link) {
+		atA, atB := emptyRecvs(10, 2), emptyRecvs(20, 3)
+		l.a.postRecv(atA...)
+		l.b.postRecv(atB...)
+		behind := []request{v.p.empty(31).quiet(), v.p.empty(32), v.p.empty(33).quiet()}
+		l.a.post(append([]request{bad}, behind...)...)
+		l.expectBroken(what, append([]want{ended(bad, transport.StatusRemoteAccess)}, flushed(behind...)...), flushed(atA...), nil, flushed(atB...))
+	})
 }
 
 // expectBroken checks that both sides of a connection are in error, which
@@ -104,18 +99,14 @@ func (l link) expectBroken(what string, sentA, receivedA, sentB, receivedB []wan
 		s.expectReceived(s.received...)
 		s.expectSent(s.sent...)
 		s.awaitEnd()
-		late := []request{send(51, place{}).quiet(), send(52, place{})}
-		if !s.caps.Ops.Has(transport.OpSend) {
-			late = []request{write(51, place{}, transport.RemoteSpan{}).quiet(), write(52, place{}, transport.RemoteSpan{})}
-		}
+		late := []request{s.pair.empty(51).quiet(), s.pair.empty(52)}
 		s.post(late...)
 		s.expectSent(flushed(late...)...)
 		if s.shared == 0 {
 			s.postRecv(recv(53, place{}))
 			s.expectReceived(flushed(recv(53, place{}))...)
 		}
-		s.side.sent.expectNone("after everything on a connection in error was flushed")
-		s.side.received.expectNone("after everything on a connection in error was flushed")
+		s.expectNone("after everything on a connection in error was flushed")
 	}
 }
 
@@ -123,11 +114,9 @@ func (l link) expectBroken(what string, sentA, receivedA, sentB, receivedB []wan
 // and with keys that are none.
 func outOfBounds(p *pair) {
 	eachWay(p, func(v *victim) {
-		before := pattern(p.random.Uint64())
 		other := v.b.alloc(4096, transport.RemoteAll)
 		for _, size := range []int{104, 3 * 4096} { // with memory of the page behind the end, and without
-			target := v.b.alloc(size, transport.RemoteAll)
-			target.fill(0, size, before)
+			target, before := v.b.filled(size, transport.RemoteAll)
 			at := func(addr uint64) transport.RemoteSpan {
 				return transport.RemoteSpan{Addr: addr, Len: reachBytes, Key: target.whole.Key}
 			}
@@ -151,18 +140,14 @@ func outOfBounds(p *pair) {
 				{"with the key's bits reversed", withKey(^target.whole.Key)},
 				{"with another region's key", withKey(other.whole.Key)},
 			}
-			for _, r := range reach {
-				if !v.a.caps.Ops.Has(r.op) || !v.b.caps.Ops.Has(r.op) {
-					continue
-				}
+			for _, op := range p.reaching() {
 				for _, s := range spans {
-					if r.right == transport.RemoteAtomic && s.span.Addr%8 != 0 {
+					if rightOf[op] == transport.RemoteAtomic && s.span.Addr%8 != 0 {
 						continue // the front refuses it
 					}
-					if !p.picked() {
-						continue
+					if p.picked() {
+						v.expectRefused(fmt.Sprintf("%v of a region of %d bytes, %s", op, size, s.what), reach(op, 1, v.local.all(), s.span))
 					}
-					v.expectRefused(fmt.Sprintf("%v of a region of %d bytes, %s", r.op, size, s.what), r.build(1, v.local.all(), s.span))
 				}
 			}
 			target.expect("a region around which everything was tried", 0, size, before)
@@ -175,21 +160,17 @@ func rights(p *pair) {
 	eachWay(p, func(v *victim) {
 		for access := transport.LocalOnly; access <= transport.RemoteAll; access++ {
 			target := v.b.alloc(64, access)
-			for _, r := range reach {
-				if !v.a.caps.Ops.Has(r.op) || !v.b.caps.Ops.Has(r.op) || !p.picked() {
+			for _, op := range p.reaching() {
+				if !p.picked() {
 					continue
 				}
-				bad := r.build(1, v.local.all(), target.remote(8, reachBytes))
-				if access&r.right == 0 {
-					v.expectRefused(fmt.Sprintf("%v of a region with access %03b", r.op, access), bad)
-					continue
-				}
-				if r.op == transport.OpWriteImm {
-					v.neighbour.b.postRecv(recv(1, place{}))
-				}
-				v.neighbour.a.do(bad)
-				if r.op == transport.OpWriteImm {
-					v.neighbour.b.expectReceived(receivedImm(1, reachBytes, 1))
+				switch r := reach(op, 1, v.local.all(), target.remote(8, reachBytes)); {
+				case access&rightOf[op] == 0:
+					v.expectRefused(fmt.Sprintf("%v of a region with access %03b", op, access), r)
+				case op == transport.OpWriteImm:
+					v.neighbour.write(r)
+				default:
+					v.neighbour.a.do(r)
 				}
 			}
 		}
@@ -198,13 +179,11 @@ func rights(p *pair) {
 
 func otherDomain(p *pair) {
 	eachWay(p, func(v *victim) {
-		before := pattern(p.random.Uint64())
+		before := p.pattern()
 		target := v.b.end.alloc(v.b.end.domain(), 64, transport.RemoteAll)
 		target.fill(0, 64, before)
-		for _, r := range reach {
-			if v.a.caps.Ops.Has(r.op) && v.b.caps.Ops.Has(r.op) {
-				v.expectRefused(fmt.Sprintf("%v of a region of another domain", r.op), r.build(1, v.local.all(), target.remote(0, reachBytes)))
-			}
+		for _, op := range p.reaching() {
+			v.expectRefused(fmt.Sprintf("%v of a region of another domain", op), reach(op, 1, v.local.all(), target.remote(0, reachBytes)))
 		}
 		target.expect("a region of another domain", 0, 64, before)
 	})
@@ -214,36 +193,30 @@ func otherDomain(p *pair) {
 func staleKey(p *pair) {
 	eachWay(p, func(v *victim) {
 		const size = 4096
-		before := pattern(p.random.Uint64())
-		for _, r := range reach {
-			if !v.a.caps.Ops.Has(r.op) || !v.b.caps.Ops.Has(r.op) {
-				continue
-			}
+		for _, op := range p.reaching() {
 			target := v.b.alloc(size, transport.RemoteAll)
-			request := r.build(1, v.local.all(), target.remote(0, reachBytes))
-			used := v.p.join(v.a, v.b)[0]
-			if r.op != transport.OpWriteImm {
+			request := reach(op, 1, v.local.all(), target.remote(0, reachBytes))
+			used := p.join(v.a, v.b)[0]
+			if op != transport.OpWriteImm {
 				used.a.do(request)
 			}
 			target.close()
-			var successors []region
+			successors := map[region]pattern{}
 			for range 5 {
-				n := v.b.alloc(size, transport.RemoteAll)
-				n.fill(0, size, before)
-				successors = append(successors, n)
+				r, content := v.b.filled(size, transport.RemoteAll)
+				successors[r] = content
 			}
-			v.expectRefused(fmt.Sprintf("%v of a closed region", r.op), request)
+			v.expectRefused(fmt.Sprintf("%v of a closed region", op), request)
 			receive := recv(20, place{}) // else a device may ask to wait for one before it looks at the key
 			used.b.postRecv(receive)
 			used.a.post(request)
 			used.a.expectSent(ended(request, transport.StatusRemoteAccess))
 			used.b.expectReceived(flushed(receive)...)
-			for _, n := range successors {
-				n.expect(fmt.Sprintf("a region made after one was closed, after a %v with the old key", r.op), 0, size, before)
-				n.close()
+			for r, content := range successors {
+				r.expect(fmt.Sprintf("a region made after one was closed, after a %v with the old key", op), 0, size, content)
+				r.close()
 			}
-			used.a.close()
-			used.b.close()
+			used.close()
 		}
 	})
 }
@@ -253,42 +226,35 @@ func staleKey(p *pair) {
 // it is refused.
 func closedWhileWaiting(p *pair) {
 	eachWay(p, func(v *victim) {
-		for _, r := range reach {
-			if !v.a.caps.Ops.Has(r.op) || !v.b.caps.Ops.Has(r.op) {
-				continue
-			}
-			l := p.join(v.a, v.b)[0]
-			target := v.b.alloc(64, transport.RemoteAll)
-			waiting, late := send(1, place{}), r.build(2, v.local.all(), target.remote(0, reachBytes))
-			behind := send(3, place{}).quiet()
-			l.a.post(waiting, late, behind)
-			l.a.sent.expectNone("nothing has a receive yet")
-			target.close()
-			receives := ids(20, 4, func(id uint64) request { return recv(id, place{}) })
-			l.b.postRecv(receives...)
-			l.a.expectSent(done(waiting))
-			l.b.expectReceived(received(20, 0))
-			c := l.a.sent.collect(1)[0]
-			switch {
-			case c.ID != late.ID || c.Status != transport.StatusRemoteAccess && c.Status != transport.StatusOK:
-				l.a.fatalf("%v of a region closed while it waited completes as %+v", r.op, c)
-			case c.Status == transport.StatusRemoteAccess:
-				l.expectBroken(fmt.Sprintf("%v of a region closed while it waited", r.op),
-					flushed(behind), nil, nil, flushed(receives[1:]...))
-				l.a.close()
-				l.b.close()
-			default:
-				p.Logf("%v took effect before its region was closed", r.op)
-				taken := []want{received(21, 0)}
-				if r.op == transport.OpWriteImm {
-					taken = []want{receivedImm(21, reachBytes, 1), received(22, 0)}
+		for _, op := range p.reaching() {
+			what := fmt.Sprintf("%v of a region closed while it waited", op)
+			v.scene(what, func(l link) {
+				target := v.b.alloc(64, transport.RemoteAll)
+				waiting, late := send(1, place{}), reach(op, 2, v.local.all(), target.remote(0, reachBytes))
+				behind := send(3, place{}).quiet()
+				l.a.post(waiting, late, behind)
+				l.a.sent.expectNone("nothing has a receive yet")
+				target.close()
+				receives := emptyRecvs(20, 4)
+				l.b.postRecv(receives...)
+				l.a.expectSent(done(waiting)...)
+				l.b.expectReceived(received(20, 0))
+				switch c := l.a.sent.collect(1)[0]; {
+				case c.ID != late.ID || c.Status != transport.StatusRemoteAccess && c.Status != transport.StatusOK:
+					l.a.fatalf("%s completes as %+v", what, c)
+				case c.Status == transport.StatusRemoteAccess:
+					l.expectBroken(what, flushed(behind), nil, nil, flushed(receives[1:]...))
+				default:
+					p.Logf("%v took effect before its region was closed", op)
+					taken := []want{received(21, 0)}
+					if op == transport.OpWriteImm {
+						taken = []want{receivedImm(21, reachBytes, 1), received(22, 0)}
+					}
+					l.b.expectReceived(taken...)
+					l.close()
+					l.b.expectReceived(flushed(receives[1+len(taken):]...)...)
 				}
-				l.b.expectReceived(taken...)
-				l.a.close()
-				l.b.close()
-				l.b.expectReceived(flushed(receives[1+len(taken):]...)...)
-			}
-			v.neighbour.expectWorking("a neighbour")
+			})
 		}
 	})
 }

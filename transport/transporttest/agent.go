@@ -3,9 +3,11 @@ package transporttest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rfaas-go/rfaas/transport"
@@ -19,11 +21,10 @@ type agent struct {
 	dev      *transport.Device
 	patience time.Duration
 	faults   Faults
-	last     handle
-	objects  map[handle]any
+	objects  []any // nil once a later test has begun
 }
 
-// handle names an object at one end. 0 is none.
+// handle names an object at one end: its place in objects, from 1. 0 is none.
 type handle int
 
 func newAgent() *agent {
@@ -32,51 +33,47 @@ func newAgent() *agent {
 	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
 		l.Close()
 	}
-	return &agent{objects: map[handle]any{}}
+	return new(agent)
 }
 
 // put enters an object.
 func (a *agent) put(object any) handle {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.last++
-	a.objects[a.last] = object
-	return a.last
+	a.objects = append(a.objects, object)
+	return handle(len(a.objects))
 }
 
-// get finds an object.
-func get[T any](a *agent, h handle) (T, error) {
+// get finds an object. Without it the command ends.
+func get[T any](a *agent, h handle) T {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	object, ok := a.objects[h].(T)
-	if !ok {
-		return object, fmt.Errorf("there is no %T with the handle %d", object, h)
+	if h < 1 || int(h) > len(a.objects) {
+		check(fmt.Errorf("there is no handle %d", h))
 	}
-	return object, nil
+	object, ok := a.objects[h-1].(T)
+	if !ok {
+		check(fmt.Errorf("there is no %T with the handle %d", object, h))
+	}
+	return object
 }
 
 // find is get for a handle that may be 0.
-func find[T any](a *agent, h handle) (object T, err error) {
+func find[T any](a *agent, h handle) (object T) {
 	if h == 0 {
-		return object, nil
+		return object
 	}
 	return get[T](a, h)
 }
 
 // all returns the objects of a type, in the order in which they were made.
-func all[T any](a *agent) []T {
+func all[T any](a *agent) (objects []T) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var handles []handle
-	for h, object := range a.objects {
-		if _, ok := object.(T); ok {
-			handles = append(handles, h)
+	for _, object := range a.objects {
+		if object, ok := object.(T); ok {
+			objects = append(objects, object)
 		}
-	}
-	slices.Sort(handles)
-	objects := make([]T, len(handles))
-	for i, h := range handles {
-		objects[i] = a.objects[h].(T)
 	}
 	return objects
 }
@@ -89,10 +86,7 @@ type openArgs struct {
 
 // openDevice opens the end's device for a test.
 var openDevice = define("open device", func(a *agent, args openArgs) (transport.Capabilities, error) {
-	dev, err := transport.Open(args.URL)
-	if err != nil {
-		return transport.Capabilities{}, err
-	}
+	dev := must(transport.Open(args.URL))
 	a.mu.Lock()
 	a.dev, a.patience, a.faults = dev, args.Patience, args.Faults
 	a.mu.Unlock()
@@ -103,43 +97,48 @@ var openDevice = define("open device", func(a *agent, args openArgs) (transport.
 // the interface asks for, then the device. It returns what the device says is
 // still open before it is closed: leaks.
 var closeEverything = define("close everything", func(a *agent, _ none) ([]string, error) {
-	var errs []error
-	note := func(err error) {
-		if err != nil && !errors.Is(err, transport.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
 	for _, s := range all[*stopSign](a) {
 		s.raise()
 	}
-	for _, l := range all[*transport.Listener](a) {
-		note(l.Close())
-	}
-	for _, c := range all[*transport.Conn](a) {
-		note(c.Close())
-	}
-	for _, s := range all[*transport.SharedReceive](a) {
-		note(s.Close())
-	}
-	for _, q := range all[*transport.Queue](a) {
-		note(q.Close())
-	}
-	for _, r := range all[*transport.Region](a) {
-		note(r.Close())
-	}
-	for _, d := range all[*transport.ProtectionDomain](a) {
-		note(d.Close())
-	}
+	errs := slices.Concat(
+		closeAll[*transport.Listener](a),
+		closeAll[*transport.Conn](a),
+		closeAll[*transport.SharedReceive](a),
+		closeAll[*transport.Queue](a),
+		closeAll[*transport.Region](a),
+		closeAll[*transport.ProtectionDomain](a),
+	)
 	a.mu.Lock()
 	dev := a.dev
-	a.dev, a.objects = nil, map[handle]any{}
+	a.dev = nil
+	clear(a.objects)
 	a.mu.Unlock()
 	if dev == nil {
 		return nil, errors.Join(errs...)
 	}
 	left := dev.Inventory()
-	note(dev.Close())
+	if err := dev.Close(); !errors.Is(err, transport.ErrClosed) {
+		errs = append(errs, err)
+	}
 	return left, errors.Join(errs...)
+})
+
+// closeAll closes the objects of a type that are still open.
+func closeAll[T io.Closer](a *agent) (errs []error) {
+	for _, object := range all[T](a) {
+		if err := object.Close(); !errors.Is(err, transport.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// closeObject closes an object, which can still be named afterwards.
+var closeObject = action("close", func(a *agent, h handle) {
+	object := get[io.Closer](a, h)
+	if err := object.Close(); err != nil {
+		check(fmt.Errorf("%T: %w", object, err))
+	}
 })
 
 // describe describes the state of the end, for the report of a failure.
@@ -165,34 +164,17 @@ var describe = define("describe", func(a *agent, _ none) ([]string, error) {
 })
 
 // stopSign tells a loop that runs at an end to finish.
-type stopSign struct {
-	once sync.Once
-	ch   chan struct{}
-}
+type stopSign struct{ up atomic.Bool }
 
-func (s *stopSign) raise() { s.once.Do(func() { close(s.ch) }) }
+func (s *stopSign) raise() { s.up.Store(true) }
 
 // raised is false for a nil sign.
-func (s *stopSign) raised() bool {
-	if s == nil {
-		return false
-	}
-	select {
-	case <-s.ch:
-		return true
-	default:
-		return false
-	}
-}
+func (s *stopSign) raised() bool { return s != nil && s.up.Load() }
 
 var newStopSign = define("new stop sign", func(a *agent, _ none) (handle, error) {
-	return a.put(&stopSign{ch: make(chan struct{})}), nil
+	return a.put(new(stopSign)), nil
 })
 
-var raiseStopSign = define("raise stop sign", func(a *agent, h handle) (none, error) {
-	s, err := get[*stopSign](a, h)
-	if err == nil {
-		s.raise()
-	}
-	return false, err
+var raiseStopSign = action("raise stop sign", func(a *agent, h handle) {
+	get[*stopSign](a, h).raise()
 })

@@ -1,17 +1,15 @@
 package transporttest
 
 import (
+	"bytes"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
 
 var newDomain = define("new protection domain", func(a *agent, _ none) (handle, error) {
-	d, err := a.dev.NewProtectionDomain()
-	if err != nil {
-		return 0, err
-	}
-	return a.put(d), nil
+	return a.put(must(a.dev.NewProtectionDomain())), nil
 })
 
 type allocArgs struct {
@@ -26,36 +24,16 @@ type allocReply struct {
 }
 
 var allocRegion = define("alloc", func(a *agent, args allocArgs) (allocReply, error) {
-	d, err := get[*transport.ProtectionDomain](a, args.Domain)
-	if err != nil {
-		return allocReply{}, err
-	}
-	r, err := d.Alloc(args.Bytes, args.Access)
-	if err != nil {
-		return allocReply{}, err
-	}
-	return allocReply{a.put(r), r.Remote(0, r.Len())}, nil
+	return a.putRegion(must(get[*transport.ProtectionDomain](a, args.Domain).Alloc(args.Bytes, args.Access))), nil
 })
 
-// closeRegion closes a region, which can still be named afterwards.
-var closeRegion = define("close region", func(a *agent, h handle) (none, error) {
-	r, err := get[*transport.Region](a, h)
-	if err == nil {
-		err = r.Close()
-	}
-	return false, err
-})
+func (a *agent) putRegion(r *transport.Region) allocReply {
+	return allocReply{a.put(r), r.Remote(0, r.Len())}
+}
 
 // bytes is the memory of a place.
-func (a *agent) bytes(p place) ([]byte, error) {
-	r, err := get[*transport.Region](a, p.Region)
-	if err != nil {
-		return nil, err
-	}
-	if p.Off < 0 || p.Len < 0 || p.Off+p.Len > r.Len() {
-		return nil, fmt.Errorf("a place [%d:+%d] in a region of %d bytes", p.Off, p.Len, r.Len())
-	}
-	return r.Bytes()[p.Off : p.Off+p.Len], nil
+func (a *agent) bytes(p place) []byte {
+	return get[*transport.Region](a, p.Region).Bytes()[p.Off : p.Off+p.Len]
 }
 
 type patternArgs struct {
@@ -64,25 +42,32 @@ type patternArgs struct {
 	From    int // index of the pattern's first byte
 }
 
-var fillMemory = define("fill", func(a *agent, args patternArgs) (none, error) {
-	mem, err := a.bytes(args.Place)
-	if err == nil {
-		args.Pattern.fill(mem, args.From)
-	}
-	return false, err
+var fillMemory = action("fill", func(a *agent, args patternArgs) {
+	args.Pattern.fill(a.bytes(args.Place), args.From)
 })
 
-var checkMemory = define("check", func(a *agent, args patternArgs) (none, error) {
-	mem, err := a.bytes(args.Place)
-	if err == nil {
-		err = args.Pattern.check(mem, args.From)
-	}
-	return false, err
+var checkMemory = action("check", func(a *agent, args patternArgs) {
+	check(args.Pattern.check(a.bytes(args.Place), args.From))
 })
 
 var peekMemory = define("peek", func(a *agent, p place) ([]byte, error) {
-	mem, err := a.bytes(p)
-	return append([]byte(nil), mem...), err
+	return bytes.Clone(a.bytes(p)), nil
+})
+
+// wordAt is the 64-bit word of a place.
+func (a *agent) wordAt(p place) *atomic.Uint64 {
+	return get[*transport.Region](a, p.Region).Uint64(p.Off)
+}
+
+var loadWord = define("load word", func(a *agent, p place) (uint64, error) { return a.wordAt(p).Load(), nil })
+
+type storeArgs struct {
+	Place place
+	Value uint64
+}
+
+var storeWord = action("store word", func(a *agent, args storeArgs) {
+	a.wordAt(args.Place).Store(args.Value)
 })
 
 // framedArgs describe a payload with guard bytes before and after it: the whole
@@ -94,29 +79,25 @@ type framedArgs struct {
 	From           int // index of the payload's first byte in its pattern
 }
 
-var fillFramed = define("fill framed", func(a *agent, args framedArgs) (none, error) {
-	mem, err := a.bytes(args.Frame)
-	if err == nil {
-		args.Guard.fill(mem[:args.Off], 0)
-		args.Payload.fill(mem[args.Off:args.Off+args.Len], args.From)
-		args.Guard.fill(mem[args.Off+args.Len:], args.Off+args.Len)
-	}
-	return false, err
+var fillFramed = action("fill framed", func(a *agent, args framedArgs) {
+	mem, end := a.bytes(args.Frame), args.Off+args.Len
+	args.Guard.fill(mem[:args.Off], 0)
+	args.Payload.fill(mem[args.Off:end], args.From)
+	args.Guard.fill(mem[end:], end)
 })
 
-var checkFramed = define("check framed", func(a *agent, args framedArgs) (none, error) {
-	mem, err := a.bytes(args.Frame)
-	if err != nil {
-		return false, err
+var checkFramed = action("check framed", func(a *agent, args framedArgs) {
+	mem, end := a.bytes(args.Frame), args.Off+args.Len
+	for _, part := range []struct {
+		err  error
+		what string
+	}{
+		{args.Guard.check(mem[:args.Off], 0), "the guard before the payload was touched"},
+		{args.Payload.check(mem[args.Off:end], args.From), "the payload is wrong"},
+		{args.Guard.check(mem[end:], end), "the guard after the payload was touched"},
+	} {
+		if part.err != nil {
+			check(fmt.Errorf("%s: %w", part.what, part.err))
+		}
 	}
-	if err := args.Guard.check(mem[:args.Off], 0); err != nil {
-		return false, fmt.Errorf("the guard before the payload was touched: %w", err)
-	}
-	if err := args.Payload.check(mem[args.Off:args.Off+args.Len], args.From); err != nil {
-		return false, fmt.Errorf("the payload is wrong: %w", err)
-	}
-	if err := args.Guard.check(mem[args.Off+args.Len:], args.Off+args.Len); err != nil {
-		return false, fmt.Errorf("the guard after the payload was touched: %w", err)
-	}
-	return false, nil
 })

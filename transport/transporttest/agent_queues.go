@@ -1,7 +1,6 @@
 package transporttest
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -9,19 +8,7 @@ import (
 )
 
 var newQueue = define("new queue", func(a *agent, depth int) (handle, error) {
-	q, err := a.dev.NewQueue(depth)
-	if err != nil {
-		return 0, err
-	}
-	return a.put(q), nil
-})
-
-var closeQueue = define("close queue", func(a *agent, h handle) (none, error) {
-	q, err := get[*transport.Queue](a, h)
-	if err == nil {
-		err = q.Close()
-	}
-	return false, err
+	return a.put(must(a.dev.NewQueue(depth))), nil
 })
 
 type sharedArgs struct {
@@ -30,19 +17,8 @@ type sharedArgs struct {
 }
 
 var newShared = define("new shared receive queue", func(a *agent, args sharedArgs) (handle, error) {
-	d, err := get[*transport.ProtectionDomain](a, args.Domain)
-	if err != nil {
-		return 0, err
-	}
-	q, err := get[*transport.Queue](a, args.Queue)
-	if err != nil {
-		return 0, err
-	}
-	s, err := d.NewSharedReceive(q, args.Depth)
-	if err != nil {
-		return 0, err
-	}
-	return a.put(s), nil
+	d, q := get[*transport.ProtectionDomain](a, args.Domain), get[*transport.Queue](a, args.Queue)
+	return a.put(must(d.NewSharedReceive(q, args.Depth))), nil
 })
 
 type collectArgs struct {
@@ -53,28 +29,20 @@ type collectArgs struct {
 
 // collectCompletions polls a queue until it has N completions.
 var collectCompletions = define("collect", func(a *agent, args collectArgs) ([]transport.Completion, error) {
-	q, err := get[*transport.Queue](a, args.Queue)
-	if err != nil {
-		return nil, err
-	}
+	q := get[*transport.Queue](a, args.Queue)
 	got := make([]transport.Completion, 0, args.N)
-	var idle pause
-	for len(got) < args.N {
+	for idle := (pause{}); len(got) < args.N; {
 		room := args.N - len(got)
 		if args.Chunk > 0 {
 			room = min(room, args.Chunk)
 		}
 		n, err := q.Poll(got[len(got) : len(got)+room])
 		got = got[:len(got)+n]
-		switch {
-		case err != nil:
-			return got, err
-		case n > 0:
-			idle = pause{}
-		case idle.waited() > a.patience:
-			return got, fmt.Errorf("%w (%v): %d completions wanted, %d came", errDeadline, a.patience, args.N, len(got))
-		default:
-			idle.wait()
+		if err == nil {
+			err = idle.after(n > 0, a.patience, "completions")
+		}
+		if err != nil {
+			return got, fmt.Errorf("%w; %d completions wanted, %d came", err, args.N, len(got))
 		}
 	}
 	return got, nil
@@ -87,40 +55,28 @@ type pollArgs struct {
 
 // pollOnce is a single Poll.
 var pollOnce = define("poll", func(a *agent, args pollArgs) ([]transport.Completion, error) {
-	q, err := get[*transport.Queue](a, args.Queue)
-	if err != nil {
-		return nil, err
-	}
 	got := make([]transport.Completion, args.Room)
-	n, err := q.Poll(got)
+	n, err := get[*transport.Queue](a, args.Queue).Poll(got)
 	return got[:n], err
 })
 
 type waitArgs struct {
 	Queue     handle
 	Room      int
-	Spin      time.Duration
 	Timeout   time.Duration // 0: the suite's patience
 	Solicited bool
 }
 
-// waitCompletions is a single Wait or WaitSolicited.
+// waitCompletions is a single Wait or WaitSolicited, which does not spin.
 var waitCompletions = define("wait", func(a *agent, args waitArgs) ([]transport.Completion, error) {
-	q, err := get[*transport.Queue](a, args.Queue)
-	if err != nil {
-		return nil, err
-	}
-	timeout := args.Timeout
-	if timeout == 0 {
-		timeout = a.patience
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	q := get[*transport.Queue](a, args.Queue)
+	ctx, cancel := a.bound(args.Timeout)
 	defer cancel()
 	got := make([]transport.Completion, args.Room)
 	wait := q.Wait
 	if args.Solicited {
 		wait = q.WaitSolicited
 	}
-	n, err := wait(ctx, got, args.Spin)
+	n, err := wait(ctx, got, 0)
 	return got[:n], err
 })

@@ -1,9 +1,9 @@
 package transporttest
 
 import (
-	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/rfaas-go/rfaas/transport"
@@ -30,53 +30,29 @@ const attemptRuns = 5
 // allocations a post takes on average, at best. It counts those of the whole
 // process, so the other end's as well when that is in the same one.
 var measureAllocations = define("measure allocations", func(a *agent, args measureArgs) (float64, error) {
-	l, err := a.loop(args.Loop)
-	if err != nil {
-		return 0, err
-	}
-	wr, err := a.build(args.Request)
-	if err != nil {
-		return 0, err
-	}
-	batch := make([]transport.WorkRequest, args.Batch)
-	for i := range batch {
-		batch[i] = wr
-	}
+	l := a.loop(args.Loop)
+	batch := slices.Repeat([]transport.WorkRequest{a.build(args.Request)}, args.Batch)
 	got := make([]transport.Completion, args.Batch)
 	once := func() {
-		for left := batch; len(left) > 0 && l.err == nil; runtime.Gosched() {
-			n, err := l.conn.Post(left...)
-			left = left[n:]
-			if err != nil && err != transport.ErrQueueFull {
-				l.err = err
-			}
+		for left := batch; len(left) > 0; runtime.Gosched() {
+			left = left[taken(l.conn.Post(left...)):]
 		}
 		var idle pause
-		for n := 0; n < args.Batch && l.err == nil; {
+		for n := 0; n < args.Batch; {
 			polled, err := l.sent.Poll(got)
+			check(err)
 			for i := range got[:polled] {
-				if got[i].Status != transport.StatusOK {
-					l.err = got[i].Err()
-				}
+				check(got[i].Err())
 			}
 			n += polled
-			switch {
-			case err != nil:
-				l.err = err
-			case polled > 0:
-				idle = pause{}
-			case idle.waited() > a.patience:
-				l.err = fmt.Errorf("%w (%v): a completion", errDeadline, a.patience)
-			default:
-				idle.wait()
-			}
+			check(idle.after(polled > 0, a.patience, "a completion"))
 		}
 	}
 	best := math.Inf(1)
 	for range args.Attempts {
 		best = min(best, testing.AllocsPerRun(attemptRuns, once))
 	}
-	return best, l.err
+	return best, nil
 })
 
 // allocations measures each operation, and that of the receiver with it.
@@ -98,15 +74,13 @@ func allocations(p *pair) {
 		if l.a.conn.Inline > 0 {
 			requests = append(requests, write(8, local.at(0, l.a.conn.Inline), there.whole).with(transport.Inline))
 		}
+		requests = slices.DeleteFunc(requests, func(r request) bool { return !p.has(r.Op) })
 		for _, r := range requests {
-			if !l.a.caps.Ops.Has(r.Op) || !l.b.caps.Ops.Has(r.Op) {
-				continue
-			}
 			for _, batch := range []int{1, 16} {
 				var receiving *future[float64]
 				if r.Op == transport.OpSend || r.Op == transport.OpWriteImm {
 					receiving = measureReceiver.start(l.b.end, consumeArgs{
-						Loop: l.b.loopArgs(), Into: l.b.alloc(n*l.b.recvDepth, transport.LocalOnly).all(),
+						Loop: l.b.loopArgs(), Into: l.b.alloc(n*l.b.recvDepth, transport.LocalOnly).id,
 						Bytes: n, Depth: l.b.recvDepth, Count: attempts * (attemptRuns + 1) * batch, // AllocsPerRun adds one to warm up
 					})
 				}
@@ -127,14 +101,7 @@ func allocations(p *pair) {
 // measureReceiver receives messages and returns how many allocations, of the
 // whole process, that took for each, at best.
 var measureReceiver = define("measure receiver", func(a *agent, args consumeArgs) (float64, error) {
-	l, err := a.loop(args.Loop)
-	if err != nil {
-		return 0, err
-	}
-	into, err := get[*transport.Region](a, args.Into.Region)
-	if err != nil {
-		return 0, err
-	}
+	l, into := a.loop(args.Loop), get[*transport.Region](a, args.Into)
 	receives := make([]transport.WorkRequest, args.Depth)
 	for i := range receives {
 		receives[i] = transport.Recv(uint64(i), into.Span(i*args.Bytes, args.Bytes))
@@ -143,22 +110,20 @@ var measureReceiver = define("measure receiver", func(a *agent, args consumeArgs
 	l.postRecv(receives[:posted]...)
 	best := math.Inf(1)
 	var before, after runtime.MemStats
-	for received := 0; received < args.Count && l.err == nil; {
+	for received := 0; received < args.Count; {
 		n := min(attemptRuns, args.Count-received)
 		runtime.ReadMemStats(&before)
 		for range n {
 			c := l.take(l.received)
-			if l.err == nil {
-				l.err = c.Err()
-			}
-			if l.err == nil && posted < args.Count {
+			check(c.Err())
+			if posted < args.Count {
 				posted++
-				_, l.err = l.conn.PostRecv(receives[c.ID])
+				must(l.conn.PostRecv(receives[c.ID]))
 			}
 		}
 		runtime.ReadMemStats(&after)
 		received += n
 		best = min(best, float64((after.Mallocs-before.Mallocs)/uint64(n))) // rounded down, as AllocsPerRun does
 	}
-	return best, l.err
+	return best, nil
 })

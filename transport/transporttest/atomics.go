@@ -66,28 +66,17 @@ type addArgs struct {
 
 // addMany posts fetch-adds of 1 and returns what each fetched.
 var addMany = define("add many", func(a *agent, args addArgs) ([]uint64, error) {
-	l, err := a.loop(args.Loop)
-	if err != nil {
-		return nil, err
-	}
-	former, err := get[*transport.Region](a, args.Former.Region)
-	if err != nil {
-		return nil, err
-	}
+	l, former := a.loop(args.Loop), get[*transport.Region](a, args.Former.Region)
 	var fetched []uint64
-	for done := 0; done < args.Count; {
-		n := min(args.Depth, args.Count-done)
+	for len(fetched) < args.Count {
+		n := min(args.Depth, args.Count-len(fetched))
 		for i := range n {
-			l.post(transport.FetchAdd(uint64(i), former.Span(args.Former.Off+i*8, 8), args.Word, 1).With(transport.Signaled))
+			l.post(transport.FetchAdd(uint64(i), former.Span(i*8, 8), args.Word, 1).With(transport.Signaled))
 		}
 		for i := range n {
 			l.expectSent(uint64(i))
-			if l.err != nil {
-				return nil, l.err
-			}
-			fetched = append(fetched, former.Uint64(args.Former.Off+i*8).Load())
+			fetched = append(fetched, former.Uint64(i*8).Load())
 		}
-		done += n
 	}
 	return fetched, nil
 })
@@ -100,16 +89,24 @@ type cpuAddArgs struct {
 // cpuAdd adds 1 with the CPU's own instruction and returns what each add
 // fetched.
 var cpuAdd = define("cpu add", func(a *agent, args cpuAddArgs) ([]uint64, error) {
-	w, err := a.wordAt(args.Word)
-	if err != nil {
-		return nil, err
-	}
-	fetched := make([]uint64, args.Count)
+	w, fetched := a.wordAt(args.Word), make([]uint64, args.Count)
 	for i := range fetched {
 		fetched[i] = w.Add(1) - 1
 	}
 	return fetched, nil
 })
+
+// joinOwner connects end a to the owner of a word, which is at end b, or that one
+// to itself, with queues of their own.
+func (p *pair) joinOwner(owner station, itself bool) link {
+	p.Helper()
+	from := p.a
+	if itself {
+		from = p.b
+	}
+	owner.sent, owner.received = p.b.queue(owner.sendDepth), p.b.queue(owner.recvDepth)
+	return p.join(from.station(owner.shape), owner)[0]
+}
 
 // addFromEverywhere adds to one word of end b from connections of a, of b to
 // itself, and with b's CPU. Every value up to the sum must have been fetched
@@ -117,18 +114,11 @@ var cpuAdd = define("cpu add", func(a *agent, args cpuAddArgs) ([]uint64, error)
 func addFromEverywhere(p *pair, cpus int) {
 	const conns, depth = 6, 8
 	each := p.rounds(2000)
-	s := shape{sendDepth: depth, recvDepth: 1}
-	owner := p.b.station(s)
+	owner := p.b.station(shape{sendDepth: depth, recvDepth: 1})
 	word := owner.alloc(8, transport.RemoteAll)
 	var adding []*future[[]uint64]
 	for i := range conns {
-		from := p.a
-		if i%3 == 2 {
-			from = p.b
-		}
-		to := owner
-		to.sent, to.received = p.b.queue(depth), p.b.queue(1)
-		l := p.join(from.station(s), to)[0]
+		l := p.joinOwner(owner, i%3 == 2)
 		adding = append(adding, addMany.start(l.a.end, addArgs{l.a.loopArgs(), l.a.alloc(depth*8, transport.LocalOnly).all(), word.whole, depth, each}))
 	}
 	for range cpus {
@@ -160,15 +150,8 @@ type lockArgs struct {
 
 // countUnderLock takes the lock by compare-and-swap, reads the counter, writes it
 // back one higher, and gives the lock back.
-var countUnderLock = define("count under lock", func(a *agent, args lockArgs) (none, error) {
-	l, err := a.loop(args.Loop)
-	if err != nil {
-		return false, err
-	}
-	scratch, err := get[*transport.Region](a, args.Scratch.Region)
-	if err != nil {
-		return false, err
-	}
+var countUnderLock = action("count under lock", func(a *agent, args lockArgs) {
+	l, scratch := a.loop(args.Loop), get[*transport.Region](a, args.Scratch.Region)
 	former, counter := scratch.Uint64(0), scratch.Uint64(8)
 	swap := func(id, compare, value uint64) {
 		l.post(transport.CompareSwap(id, scratch.Span(0, 8), args.Lock, compare, value).With(transport.Signaled))
@@ -176,42 +159,28 @@ var countUnderLock = define("count under lock", func(a *agent, args lockArgs) (n
 	}
 	for range args.Count {
 		var idle pause
-		for swap(1, 0, args.Name); l.err == nil && former.Load() != 0; swap(1, 0, args.Name) {
-			if idle.waited() > a.patience {
-				return false, fmt.Errorf("%w (%v): the lock, which %d holds", errDeadline, a.patience, former.Load())
-			}
-			idle.wait()
+		for swap(1, 0, args.Name); former.Load() != 0; swap(1, 0, args.Name) {
+			check(idle.after(false, a.patience, fmt.Sprintf("the lock, which %d holds", former.Load())))
 		}
 		l.post(transport.Read(2, scratch.Span(8, 8), args.Counter).With(transport.Signaled))
 		l.expectSent(2)
 		counter.Store(counter.Load() + 1)
 		l.post(transport.Write(3, scratch.Span(8, 8), args.Counter)) // before the swap below, by the rules of ordering
 		swap(4, args.Name, 0)
-		if l.err == nil && former.Load() != args.Name {
-			return false, fmt.Errorf("%w: %d holds the lock, and finds %d in it", errUnexpected, args.Name, former.Load())
-		}
-		if l.err != nil {
-			return false, l.err
+		if former.Load() != args.Name {
+			check(fmt.Errorf("%w: %d holds the lock, and finds %d in it", errUnexpected, args.Name, former.Load()))
 		}
 	}
-	return false, nil
 })
 
 func lockFromEverywhere(p *pair) {
 	const conns = 4
 	each := p.rounds(150)
-	s := shape{sendDepth: 4, recvDepth: 1}
-	owner := p.b.station(s)
+	owner := p.b.station(shape{sendDepth: 4, recvDepth: 1})
 	words := owner.alloc(16, transport.RemoteAll)
 	var counting []*future[none]
 	for i := range conns {
-		to := owner
-		to.sent, to.received = p.b.queue(4), p.b.queue(1)
-		from := p.a
-		if i%2 == 1 {
-			from = p.b
-		}
-		l := p.join(from.station(s), to)[0]
+		l := p.joinOwner(owner, i%2 == 1)
 		counting = append(counting, countUnderLock.start(l.a.end, lockArgs{
 			l.a.loopArgs(), l.a.alloc(16, transport.LocalOnly).all(), words.remote(0, 8), words.remote(8, 8), each, uint64(i + 1),
 		}))

@@ -1,9 +1,12 @@
 package transporttest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -18,15 +21,11 @@ var closingTests = []test{
 
 // closeInOrder closes one side while the other is away.
 func closeInOrder(p *pair) {
-	for _, reverse := range []bool{false, true} {
-		l := p.connect(shape{})
-		if reverse {
-			l = l.reversed()
-		}
+	for round := range 2 {
+		l := p.connect(shape{}).turned(round)
 		const sent, posted, size = 10, 30, 32
-		from, into, to := l.a.alloc(size, transport.LocalOnly), l.b.alloc(posted*size, transport.LocalOnly), l.b.alloc(size, transport.RemoteWrite)
-		payload := pattern(p.random.Uint64())
-		from.fill(0, size, payload)
+		from, payload := l.a.filled(size, transport.LocalOnly)
+		into, to := l.b.alloc(posted*size, transport.LocalOnly), l.b.alloc(size, transport.RemoteWrite)
 		receives := ids(0, posted, func(id uint64) request { return recv(id, into.at(int(id)*size, size)) })
 		l.b.postRecv(receives...)
 		waiting := send(50, place{})
@@ -39,9 +38,7 @@ func closeInOrder(p *pair) {
 		l.a.do(ids(2, sent, func(id uint64) request { return send(id, from.all()) })...)
 		l.a.close()
 
-		if err := l.b.awaitEnd(); !errors.Is(err, transport.ErrPeerClosed) {
-			l.b.fatalf("the peer closed in good order; Conn.Err: %v", err)
-		}
+		l.b.expectEnd(transport.ErrPeerClosed)
 		for i := range sent {
 			l.b.expectReceived(received(uint64(i), size))
 			into.expect("a message before the peer's Close", i*size, size, payload)
@@ -62,16 +59,14 @@ func closeInOrder(p *pair) {
 
 func closeFlushes(p *pair) {
 	l := p.connect(shape{})
-	sends := ids(1, 10, func(id uint64) request { return send(id, place{}) })
+	sends := emptySends(1, 10)
 	sends[4], sends[9] = sends[4].quiet(), sends[9].quiet()
-	receives := ids(20, 10, func(id uint64) request { return recv(id, place{}) })
+	receives := emptyRecvs(20, 10)
 	l.a.post(sends...)
 	l.a.postRecv(receives...)
 	l.a.close()
 	l.a.close()
-	if err := l.a.awaitEnd(); !errors.Is(err, transport.ErrClosed) {
-		l.a.fatalf("after Close, Conn.Err: %v", err)
-	}
+	l.a.expectEnd(transport.ErrClosed)
 	l.a.expectSent(flushed(sends...)...)
 	l.a.expectReceived(flushed(receives...)...)
 	if n, err := l.a.tryPost(sends[0]); n != 0 || !errors.Is(err, transport.ErrClosed) {
@@ -90,18 +85,12 @@ func closeInStream(p *pair) {
 	const size = 64
 	for round := range p.rounds(20) {
 		l := p.connect(shape{sendDepth: 20, recvDepth: 20})
-		messages := l.b.consume(size, 0, 0)
-		stream := l.a.stream(transport.OpSend, l.a.streamMemory(size, transport.LocalOnly), transport.RemoteSpan{}, size, 0, 0)
+		messages := l.b.consume(size)
+		stream := l.a.stream(transport.OpSend, transport.RemoteSpan{}, size, 0, 0)
 		p.dally(2 * time.Millisecond)
-		closer, other := l.a, l.b
-		if round%2 == 1 {
-			closer, other = l.b, l.a
-		}
-		closer.close()
+		l.turned(round).a.close()
 		sent, got := stream.must(), messages.must()
-		if err := other.awaitEnd(); !errors.Is(err, transport.ErrPeerClosed) {
-			other.fatalf("round %d: the peer closed in good order; Conn.Err: %v", round, err)
-		}
+		l.turned(round).b.expectEnd(transport.ErrPeerClosed)
 		// What completed was received, unless the receiver itself threw it away.
 		if round%2 == 0 && got.OK < sent.OK {
 			p.Fatalf("round %d: %d messages had completed at the sender when it closed, %d were received", round, sent.OK, got.OK)
@@ -109,8 +98,7 @@ func closeInStream(p *pair) {
 		if sent.Flushed > 0 && sent.Failure.Status != transport.StatusFlushed {
 			p.Fatalf("round %d: the stream ended with %v", round, sent.Failure.Err())
 		}
-		l.a.close()
-		l.b.close()
+		l.close()
 	}
 }
 
@@ -119,28 +107,78 @@ func (p *pair) dally(most time.Duration) {
 	time.Sleep(time.Duration(p.random.Int64N(int64(most))))
 }
 
-// closeRegionUnderFire closes regions that a peer is writing, and makes new ones
-// in their place at once, which must not receive anything.
 func closeRegionUnderFire(p *pair) {
-	const size, depth = 4096, 16
 	for round := range p.rounds(20) {
-		l := p.connect(shape{sendDepth: depth})
-		if round%2 == 1 {
-			l = l.reversed()
-		}
-		target := l.b.streamMemory(size, transport.RemoteWrite)
-		stream := l.a.stream(transport.OpWrite, l.a.streamMemory(size, transport.LocalOnly), target.whole, size, 0, 0)
-		p.dally(time.Millisecond)
-		target.close()
-		successor, before := l.b.streamMemory(size, transport.RemoteWrite), pattern(p.random.Uint64())
-		successor.fill(0, successor.size, before)
-		if r := stream.must(); r.Failure.Status != transport.StatusRemoteAccess {
-			l.a.fatalf("round %d: the stream of writes to a region that was closed ended, after %d of %d, with: %v", round, r.OK, r.Posted, r.Failure.Err())
-		}
-		l.b.awaitEnd()
-		successor.expect(fmt.Sprintf("round %d: the region made after one was closed under fire", round), 0, successor.size, before)
-		successor.close()
-		l.a.close()
-		l.b.close()
+		p.connect(shape{sendDepth: fireDepth}).turned(round).closeUnderFire(time.Millisecond, func(close func()) { close() })
+	}
+}
+
+const fireBytes, fireDepth = 4096, 16 // of the writes to a region that is closed meanwhile
+
+// fire writes memory of side b until that end closes it, at a random moment.
+func (l link) fire(target transport.RemoteSpan, most time.Duration, close func()) {
+	stream := l.a.stream(transport.OpWrite, target, fireBytes, 0, 0)
+	l.a.pair.dally(most)
+	close()
+	if r := stream.must(); r.Failure.Status != transport.StatusRemoteAccess {
+		l.a.fatalf("the stream of writes to a region that was closed ended, after %d of %d, with: %v", r.OK, r.Posted, r.Failure.Err())
+	}
+}
+
+// closeUnderFire closes a region of side b that side a writes, and makes a new one
+// in its place at once, which must not receive anything.
+func (l link) closeUnderFire(most time.Duration, during func(close func())) {
+	target := l.b.streamMemory(fireBytes, transport.RemoteWrite)
+	var successor region
+	var before pattern
+	l.fire(target.whole, most, func() {
+		during(func() {
+			target.close()
+			successor, before = l.b.filled(target.size, transport.RemoteWrite)
+		})
+	})
+	l.b.awaitEnd()
+	successor.expect("the region made after one was closed under fire", 0, successor.size, before)
+	successor.close()
+	l.close()
+}
+
+type registerArgs struct {
+	Domain handle
+	Bytes  int
+}
+
+// mapAndRegister registers memory, which outlives its region.
+var mapAndRegister = define("map and register", func(a *agent, args registerArgs) (allocReply, error) {
+	mem := mapMemory(args.Bytes)
+	r, err := get[*transport.ProtectionDomain](a, args.Domain).Register(mem, transport.RemoteAll)
+	if err != nil {
+		unix.Munmap(mem)
+		return allocReply{}, err
+	}
+	return a.putRegion(r), nil
+})
+
+// closeAndWatch closes a registered region, checks that its memory does not
+// change any more, and unmaps it.
+var closeAndWatch = action("close region and watch", func(a *agent, h handle) {
+	r := get[*transport.Region](a, h)
+	mem := r.Bytes()
+	check(r.Close())
+	defer unix.Munmap(mem)
+	before := bytes.Clone(mem)
+	time.Sleep(look / 2)
+	if !bytes.Equal(before, mem) {
+		check(fmt.Errorf("%w: the memory of a region changed after Region.Close had returned", errUnexpected))
+	}
+})
+
+// registeredUnderFire closes registered regions while a peer writes them, and
+// looks at their memory afterwards.
+func registeredUnderFire(p *pair) {
+	for round := range p.rounds(10) {
+		l := p.connect(shape{sendDepth: fireDepth}).turned(round)
+		registered := mapAndRegister.must(l.b.end, registerArgs{l.b.domain, (fireDepth + 1) * fireBytes})
+		l.fire(registered.Remote, time.Millisecond, func() { closeAndWatch.must(l.b.end, registered.Region) })
 	}
 }

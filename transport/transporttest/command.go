@@ -1,9 +1,5 @@
 package transporttest
 
-import (
-	"encoding/gob"
-)
-
 // command is a command to an agent. A and R must be types that gob can carry;
 // none means nothing.
 type command[A, R any] struct {
@@ -14,26 +10,65 @@ type command[A, R any] struct {
 // none is the argument or result of a command that has none.
 type none bool
 
-// handler decodes the arguments of a command that came from afar, and returns
-// what is to be run.
-type handler func(*gob.Decoder) (func(*agent) (any, error), error)
+// services makes, by the names of the commands, what carries them out for a peer.
+var services = map[string]func(*agent) any{}
 
-var handlers = map[string]handler{}
-
-// define makes a command. It is called while the package is initialised, so
-// that the test and its peer process know the same commands.
-func define[A, R any](name string, run func(*agent, A) (R, error)) command[A, R] {
-	if _, taken := handlers[name]; taken {
+// define makes a command, which may return an error or panic in check. It is
+// called while the package is initialised, so that the test and its peer process
+// know the same commands.
+func define[A, R any](name string, do func(*agent, A) (R, error)) command[A, R] {
+	if services[name] != nil {
 		panic("transporttest: two commands are called " + name)
 	}
-	handlers[name] = func(dec *gob.Decoder) (func(*agent) (any, error), error) {
-		var args A
-		if err := dec.Decode(&args); err != nil {
-			return nil, err
-		}
-		return func(a *agent) (any, error) { return run(a, args) }, nil
+	run := func(a *agent, args A) (result R, err error) {
+		defer recoverChecked(&err)
+		return do(a, args)
 	}
+	services[name] = func(a *agent) any { return service[A, R]{a, run} }
 	return command[A, R]{name, run}
+}
+
+// action makes a command without a result, which panics in check when it fails.
+func action[A any](name string, do func(*agent, A)) command[A, none] {
+	return define(name, func(a *agent, args A) (none, error) {
+		do(a, args)
+		return false, nil
+	})
+}
+
+// checked is an error with which check ends a command.
+type checked struct{ error }
+
+// check ends the command that calls it, in the command's own goroutine, unless
+// err is nil.
+func check(err error) {
+	if err != nil {
+		panic(checked{err})
+	}
+}
+
+// must is the value of a call without which a command cannot go on.
+func must[T any](value T, err error) T {
+	check(err)
+	return value
+}
+
+// catch is the error with which check ended do, or nil.
+func catch(do func()) (err error) {
+	defer recoverChecked(&err)
+	do()
+	return nil
+}
+
+// recoverChecked makes the panic of check an error again.
+func recoverChecked(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case checked:
+		*err = r.error
+	default:
+		panic(r)
+	}
 }
 
 // on has the end carry the command out and returns the outcome. On an error the
@@ -42,9 +77,7 @@ func (c command[A, R]) on(e *end, args A) (R, error) {
 	if e.agent != nil {
 		return c.run(e.agent, args)
 	}
-	var result R
-	err := e.process.call(c.name, args, func(dec *gob.Decoder) error { return dec.Decode(&result) })
-	return result, err
+	return callPeer[A, R](e.process, c.name, args)
 }
 
 // must is on for a command that has to succeed.

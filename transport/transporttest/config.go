@@ -1,6 +1,7 @@
 package transporttest
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -93,36 +94,20 @@ func (c *Config) means(got, want transport.Status) bool {
 
 // withDefaults fills in what was left out.
 func (c Config) withDefaults() Config {
-	set := func(field *int, value int) {
-		if *field == 0 {
-			*field = value
-		}
-	}
-	set(&c.Processes, 1)
-	set(&c.MaxBytes, defaultMaxBytes)
-	set(&c.Connections, defaultConnections)
-	set(&c.Seeds, defaultSeeds)
-	if c.PeerURL == "" {
-		c.PeerURL = c.URL
-	}
+	c.Processes = cmp.Or(c.Processes, 1)
+	c.MaxBytes = cmp.Or(c.MaxBytes, defaultMaxBytes)
+	c.Connections = cmp.Or(c.Connections, defaultConnections)
+	c.Seeds = cmp.Or(c.Seeds, defaultSeeds)
+	c.PeerURL = cmp.Or(c.PeerURL, c.URL)
 	if c.Network == "" {
 		c.Network = "unix"
 		if c.HostA != "" || c.HostB != "" {
 			c.Network = "tcp"
 		}
 	}
-	if c.HostA == "" {
-		c.HostA = defaultHost
-	}
-	if c.HostB == "" {
-		c.HostB = defaultHost
-	}
-	if c.Patience == 0 {
-		c.Patience = defaultPatience
-	}
-	if c.Seed == 0 {
-		c.Seed = rand.Uint64()
-	}
+	c.HostA, c.HostB = cmp.Or(c.HostA, defaultHost), cmp.Or(c.HostB, defaultHost)
+	c.Patience = cmp.Or(c.Patience, defaultPatience)
+	c.Seed = cmp.Or(c.Seed, rand.Uint64())
 	if c.Effort == 0 {
 		c.Effort = 1
 		if testing.Short() {

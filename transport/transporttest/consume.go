@@ -12,14 +12,13 @@ import (
 // consumeArgs describe the receiving end of a stream.
 type consumeArgs struct {
 	Loop  loopArgs
-	Into  place // Depth slots of Bytes
+	Into  handle // Depth slots of Bytes
 	Bytes int
 	Depth int // receives kept posted
-	Count int // how many messages; 0: until it is stopped or the connection fails
-	Stop  handle
+	Count int // how many messages; 0: until the connection fails
 	// Written, if Bytes is at least 8, is the memory that a stream of WriteImm
 	// fills, WrittenSlots of Bytes.
-	Written      place
+	Written      handle
 	WrittenSlots int
 }
 
@@ -30,27 +29,36 @@ type consumeResult struct {
 	Failure transport.Completion
 }
 
+// ended is how many receives have.
+func (r *consumeResult) ended() int { return r.OK + r.Flushed }
+
+// complete enters the completion of a receive. Their IDs are 0, 1, 2, ...
+func (r *consumeResult) complete(c transport.Completion) error {
+	if c.ID != uint64(r.ended()) {
+		return fmt.Errorf("%w: receive %d completed, it is %d's turn: %+v", errUnexpected, c.ID, r.ended(), c)
+	}
+	switch {
+	case c.Status == transport.StatusOK && r.Flushed > 0:
+		return fmt.Errorf("%w: a receive went well after another had failed: %+v", errUnexpected, c)
+	case c.Status == transport.StatusOK:
+		r.OK++
+		return nil
+	case r.Flushed == 0:
+		r.Failure = c
+	}
+	r.Flushed++
+	return nil
+}
+
 // consumeMessages keeps receives posted and checks that the messages of a stream
 // come in order and whole.
 var consumeMessages = define("consume", func(a *agent, args consumeArgs) (consumeResult, error) {
-	l, err := a.loop(args.Loop)
-	if err != nil {
-		return consumeResult{}, err
+	c := &consumer{
+		loop: a.loop(args.Loop), consumeArgs: args,
+		into: get[*transport.Region](a, args.Into), written: find[*transport.Region](a, args.Written),
 	}
-	stop, err := find[*stopSign](a, args.Stop)
+	err := catch(c.run)
 	if err != nil {
-		return consumeResult{}, err
-	}
-	into, err := find[*transport.Region](a, args.Into.Region)
-	if err != nil {
-		return consumeResult{}, err
-	}
-	written, err := find[*transport.Region](a, args.Written.Region)
-	if err != nil {
-		return consumeResult{}, err
-	}
-	c := &consumer{loop: l, consumeArgs: args, stop: stop, into: into, written: written}
-	if err = c.run(); err != nil {
 		err = fmt.Errorf("receives, %d posted, %d went well, %d failed: %w", c.posted, c.result.OK, c.result.Flushed, err)
 	}
 	return c.result, err
@@ -59,78 +67,51 @@ var consumeMessages = define("consume", func(a *agent, args consumeArgs) (consum
 type consumer struct {
 	*loop
 	consumeArgs
-	stop          *stopSign
 	into, written *transport.Region
 	posted        int
 	result        consumeResult
 	got           [16]transport.Completion
 }
 
-func (c *consumer) ended() int { return c.result.OK + c.result.Flushed }
-
-func (c *consumer) run() error {
+func (c *consumer) run() {
 	var idle pause
 	for over := false; ; {
 		over = over || c.result.Flushed > 0
-		for !over && c.posted-c.ended() < c.Depth && (c.Count == 0 || c.posted < c.Count) {
-			err := c.postOne()
-			if errors.Is(err, transport.ErrQueueFull) {
-				break
-			}
-			if over = errors.Is(err, transport.ErrClosed); !over && err != nil {
-				return err
-			}
+		for more := true; more && !over && c.posted-c.result.ended() < c.Depth && (c.Count == 0 || c.posted < c.Count); {
+			more, over = c.postOne()
 		}
-		n, err := c.received.Poll(c.got[:])
-		if err != nil {
-			return err
-		}
+		n := must(c.received.Poll(c.got[:]))
 		for _, completion := range c.got[:n] {
-			if err := c.take(completion); err != nil {
-				return err
-			}
+			check(c.take(completion))
 		}
-		switch {
-		case c.Count > 0 && c.result.OK == c.Count, over && c.ended() == c.posted, c.stop.raised():
-			return nil
-		case n > 0:
-			idle = pause{}
-		case idle.waited() > c.patience:
-			return fmt.Errorf("%w (%v): a message", errDeadline, c.patience)
-		default:
-			idle.wait()
+		if c.Count > 0 && c.result.OK == c.Count || over && c.result.ended() == c.posted {
+			return
 		}
+		check(idle.after(n > 0, c.patience, "a message"))
 	}
 }
 
-func (c *consumer) postOne() error {
-	var into transport.Span
-	if c.into != nil {
-		into = c.into.Span(c.Into.Off+c.posted%c.Depth*c.Bytes, c.Bytes)
-	}
+// postOne posts a receive. It reports whether that was taken, and whether the
+// connection is closed.
+func (c *consumer) postOne() (taken, closed bool) {
+	into := c.into.Span(c.posted%c.Depth*c.Bytes, c.Bytes)
 	_, err := c.conn.PostRecv(transport.Recv(uint64(c.posted), into))
-	if err == nil {
-		c.posted++
+	switch {
+	case errors.Is(err, transport.ErrQueueFull):
+		return false, false
+	case errors.Is(err, transport.ErrClosed):
+		return false, true
 	}
-	return err
+	check(err)
+	c.posted++
+	return true, false
 }
 
-// take checks one completion. The receives' IDs are 0, 1, 2, ..., the messages'
-// numbers 1, 2, 3, ...
+// take checks one completion. The messages' numbers are 1, 2, 3, ...
 func (c *consumer) take(got transport.Completion) error {
-	if got.ID != uint64(c.ended()) {
-		return fmt.Errorf("%w: receive %d completed, it is %d's turn: %+v", errUnexpected, got.ID, c.ended(), got)
+	if err := c.result.complete(got); err != nil || got.Status != transport.StatusOK {
+		return err
 	}
-	if got.Status != transport.StatusOK {
-		if c.result.Flushed++; c.result.Flushed == 1 {
-			c.result.Failure = got
-		}
-		return nil
-	}
-	if c.result.Flushed > 0 {
-		return fmt.Errorf("%w: a receive went well after another had failed: %+v", errUnexpected, got)
-	}
-	c.result.OK++
 	number := uint64(c.result.OK)
 	if int(got.Bytes) != c.Bytes {
 		return fmt.Errorf("%w: message %d has %d bytes, not %d", errUnexpected, number, got.Bytes, c.Bytes)
@@ -139,7 +120,7 @@ func (c *consumer) take(got transport.Completion) error {
 	case got.HasImm:
 		return c.checkWritten(got, number)
 	case c.Bytes >= 8:
-		at := c.Into.Off + int(got.ID)%c.Depth*c.Bytes
+		at := int(got.ID) % c.Depth * c.Bytes
 		if in := binary.LittleEndian.Uint64(c.into.Bytes()[at:]); in != number {
 			return fmt.Errorf("%w: message %d says that it is %d", errUnexpected, number, in)
 		}
@@ -156,20 +137,16 @@ func (c *consumer) checkWritten(got transport.Completion, number uint64) error {
 	if c.written == nil || c.Bytes < 8 || effort.Race() {
 		return nil // the race detector would see a later write of the same slot
 	}
-	at := c.Written.Off + int(number)%c.WrittenSlots*c.Bytes
+	at := int(number) % c.WrittenSlots * c.Bytes
 	if in := binary.LittleEndian.Uint64(c.written.Bytes()[at:]); in < number {
 		return fmt.Errorf("%w: immediate value %d came before the data written with it; the slot still says %d", errUnexpected, number, in)
 	}
 	return nil
 }
 
-// consume starts to receive n messages of a stream, n = 0 for an endless one,
-// into memory of its own.
-func (s side) consume(bytes, n int, stop handle) *future[consumeResult] {
+// consume starts to receive an endless stream into memory of its own.
+func (s side) consume(bytes int) *future[consumeResult] {
 	s.t.Helper()
-	var into place
-	if bytes > 0 {
-		into = s.alloc(s.recvDepth*bytes, transport.LocalOnly).all()
-	}
-	return consumeMessages.start(s.end, consumeArgs{Loop: s.loopArgs(), Into: into, Bytes: bytes, Depth: s.recvDepth, Count: n, Stop: stop})
+	into := s.alloc(s.recvDepth*bytes, transport.LocalOnly)
+	return consumeMessages.start(s.end, consumeArgs{Loop: s.loopArgs(), Into: into.id, Bytes: bytes, Depth: s.recvDepth})
 }

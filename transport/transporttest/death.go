@@ -23,8 +23,8 @@ var deathTests = []test{
 	{"death/a peer that exits without closing is gone", needs{twoProcesses: true}, exits},
 }
 
-// witness is a connection of end a with itself that is busy while something
-// terrible happens to another one.
+// witness is a connection that is busy while something terrible happens, and must
+// not suffer from it.
 type witness struct {
 	link
 	stop   handle
@@ -32,15 +32,17 @@ type witness struct {
 	reader *future[consumeResult]
 }
 
-// startWitness starts a stream of messages.
+// startWitness makes a witness of a connection of end a with itself.
 func (p *pair) startWitness() *witness {
 	p.Helper()
-	const size = 64
-	l := p.connectEnds(p.a, p.a, shape{sendDepth: 8, recvDepth: 8})
-	w := &witness{link: l, stop: newStopSign.must(p.a, false)}
-	w.reader = l.b.consume(size, 0, 0)
-	w.stream = l.a.stream(transport.OpSend, l.a.streamMemory(size, transport.LocalOnly), transport.RemoteSpan{}, size, 0, w.stop)
-	return w
+	return p.connectEnds(p.a, p.a, shape{sendDepth: 8, recvDepth: 8}).witness(64)
+}
+
+// witness starts a stream of messages from side a to side b.
+func (l link) witness(size int) *witness {
+	stop := newStopSign.must(l.a.end, false)
+	reader := l.b.consume(size)
+	return &witness{l, stop, l.a.stream(transport.OpSend, transport.RemoteSpan{}, size, 0, stop), reader}
 }
 
 // expectUntouched ends the stream and checks that nothing happened to it.
@@ -49,12 +51,13 @@ func (w *witness) expectUntouched() {
 	raiseStopSign.must(w.a.end, w.stop)
 	r := w.stream.must()
 	if r.Flushed > 0 || r.OK == 0 {
-		w.a.fatalf("a connection between others ended, after %d messages, with: %v", r.OK, r.Failure.Err())
+		w.a.fatalf("a connection that should go on ended, after %d messages, with: %v", r.OK, r.Failure.Err())
 	}
 	w.a.close()
 	if got := w.reader.must(); got.OK != r.OK {
-		w.a.fatalf("a connection between others sent %d messages and received %d", r.OK, got.OK)
+		w.a.fatalf("a connection that should go on sent %d messages and received %d", r.OK, got.OK)
 	}
+	w.b.awaitEnd()
 	w.b.close()
 }
 
@@ -102,9 +105,9 @@ func killedIdle(p *pair) {
 		if which == "that dialed" {
 			l = p.connectEnds(p.b, p.a, shape{}).reversed()
 		}
-		receives := ids(1, 10, func(id uint64) request { return recv(id, place{}) })
+		receives := emptyRecvs(1, 10)
 		l.a.postRecv(receives...)
-		waiting := ids(20, 3, func(id uint64) request { return send(id, place{}) })
+		waiting := emptySends(20, 3)
 		l.a.post(waiting...)
 		if which == "that was stopped" {
 			p.stopPeer(p.kill)
@@ -131,93 +134,76 @@ func killedIdle(p *pair) {
 var busyOps = []transport.Op{transport.OpWrite, transport.OpSend, transport.OpRead, transport.OpFetchAdd, transport.OpWriteImm, transport.OpCompareSwap}
 
 // startBusy starts a stream of requests from side a to side b, and what receives
-// it, and returns the stream.
-func (l link) startBusy(op transport.Op, size int) *future[streamResult] {
+// it, if anything does.
+func (l link) startBusy(op transport.Op, size int) (*future[streamResult], *future[consumeResult]) {
 	if op == transport.OpFetchAdd || op == transport.OpCompareSwap {
 		size = 8
 	}
+	var receiving *future[consumeResult]
 	if op == transport.OpSend || op == transport.OpWriteImm {
-		l.b.consume(size, 0, 0)
+		receiving = l.b.consume(size)
 	}
 	target := l.b.streamMemory(size, transport.RemoteAll)
-	return l.a.stream(op, l.a.streamMemory(size, transport.LocalOnly), target.whole, size, 0, 0)
+	return l.a.stream(op, target.whole, size, 0, 0), receiving
 }
 
-// busyRounds runs a scene for each operation, with sizes and moments that vary.
-func busyRounds(p *pair, scene func(op transport.Op, size int)) {
-	ops := slices.DeleteFunc(slices.Clone(busyOps), func(op transport.Op) bool {
-		return !p.a.caps.Ops.Has(op) || !p.b.caps.Ops.Has(op)
-	})
-	sizes := []int{16, 4096, 200000}
+// killBusy kills the peer in the middle of streams, at random moments: for each
+// operation, with sizes and moments that vary. A scene starts a stream on a
+// connection, which either end dialed, and returns what to check afterwards.
+func killBusy(p *pair, scene func(l link, op transport.Op, size int) func()) {
+	ops, sizes := p.both(slices.Clone(busyOps)...), []int{16, 4096, 200000}
 	for round := range max(len(ops), p.rounds(5*len(ops))) {
-		scene(ops[round%len(ops)], sizes[p.random.IntN(len(sizes))])
-	}
-}
-
-// killedAsTarget kills the peer in the middle of streams towards it, at random
-// moments.
-func killedAsTarget(p *pair) {
-	busyRounds(p, func(op transport.Op, size int) {
+		op, size := ops[round%len(ops)], sizes[p.random.IntN(len(sizes))]
 		w := p.startWitness()
-		l := p.connect(shape{sendDepth: 16, recvDepth: 16})
+		s := shape{sendDepth: 16, recvDepth: 16}
+		l := p.connect(s)
 		if p.random.IntN(2) == 0 {
-			l = p.connectEnds(p.b, p.a, shape{sendDepth: 16, recvDepth: 16}).reversed()
+			l = p.connectEnds(p.b, p.a, s).reversed()
 		}
-		stream := l.startBusy(op, size)
+		check := scene(l, op, size)
 		p.dally(5 * time.Millisecond)
 		p.kill()
-		took := l.a.expectGone()
-		r := stream.must()
-		if r.Flushed == 0 || !p.isGone(r.Failure) {
-			l.a.fatalf("the stream of %v ended, after %d, with: %v", op, r.OK, r.Failure.Err())
-		}
-		p.Logf("killed as target of %v of %d bytes, after %d: noticed after %v; first failure %q, then %d flushed", op, size, r.OK, took, r.Failure.Status, r.Flushed-1)
+		p.Logf("killed during %v of %d bytes: noticed after %v", op, size, l.a.expectGone())
+		check()
 		w.expectUntouched()
 		l.a.close()
 		p.restartPeer()
+	}
+}
+
+// killedAsTarget kills the peer in the middle of streams towards it.
+func killedAsTarget(p *pair) {
+	killBusy(p, func(l link, op transport.Op, size int) func() {
+		stream, _ := l.startBusy(op, size)
+		return func() {
+			r := stream.must()
+			if r.Flushed == 0 || !p.isGone(r.Failure) {
+				l.a.fatalf("the stream of %v ended, after %d, with: %v", op, r.OK, r.Failure.Err())
+			}
+			p.Logf("after %d requests, the first failure was %q, then %d were flushed", r.OK, r.Failure.Status, r.Flushed-1)
+		}
 	})
 }
 
 // killedAsInitiator kills the peer in the middle of its own streams towards a.
 // Memory of a that was out of its reach stays as it was.
 func killedAsInitiator(p *pair) {
-	busyRounds(p, func(op transport.Op, size int) {
-		w := p.startWitness()
-		l := p.connect(shape{sendDepth: 16, recvDepth: 16})
-		private, before := l.a.alloc(10000, transport.LocalOnly), pattern(p.random.Uint64())
-		private.fill(0, private.size, before)
+	killBusy(p, func(l link, op transport.Op, size int) func() {
+		private, before := l.a.filled(10000, transport.LocalOnly)
+		_, receiving := l.reversed().startBusy(op, size)
 		receives := ids(1, 16, func(id uint64) request { return recv(id, private.at(0, 0)) })
-		var got *future[consumeResult]
-		if op == transport.OpSend || op == transport.OpWriteImm {
-			got = l.a.consume(size, 0, 0)
-		} else {
+		if receiving == nil {
 			l.a.postRecv(receives...)
 		}
-		target := l.a.streamMemory(size, transport.RemoteAll)
-		l.b.stream(op, l.b.streamMemory(size, transport.LocalOnly), target.whole, l.streamBytes(op, size), 0, 0)
-		p.dally(5 * time.Millisecond)
-		p.kill()
-		took := l.a.expectGone()
-		if got == nil {
-			l.a.expectReceived(flushed(receives...)...)
-		} else if r := got.must(); r.Flushed == 0 || r.Failure.Status != transport.StatusFlushed {
-			l.a.fatalf("receives of %v ended, after %d, with: %v", op, r.OK, r.Failure.Err())
+		return func() {
+			if receiving == nil {
+				l.a.expectReceived(flushed(receives...)...)
+			} else if r := receiving.must(); r.Flushed == 0 || r.Failure.Status != transport.StatusFlushed {
+				l.a.fatalf("receives of %v ended, after %d, with: %v", op, r.OK, r.Failure.Err())
+			}
+			private.expect("memory that the killed peer could not reach", 0, private.size, before)
 		}
-		p.Logf("killed as initiator of %v of %d bytes: noticed after %v", op, size, took)
-		private.expect("memory that the killed peer could not reach", 0, private.size, before)
-		w.expectUntouched()
-		l.a.close()
-		target.close()
-		p.restartPeer()
 	})
-}
-
-// streamBytes is the size of a stream's requests: that of a word for atomics.
-func (l link) streamBytes(op transport.Op, size int) int {
-	if op == transport.OpFetchAdd || op == transport.OpCompareSwap {
-		return 8
-	}
-	return size
 }
 
 // killedInStorm kills the peer in the middle of all operations at once, in both
@@ -249,7 +235,7 @@ func killedWakesSleeper(p *pair) {
 	for _, solicited := range []bool{false, true} {
 		l := p.connect(shape{})
 		l.a.postRecv(recv(1, place{}))
-		sleeping := waitCompletions.start(p.a, waitArgs{Queue: l.a.received.id, Room: 1, Solicited: solicited})
+		sleeping := l.a.received.sleep(1, solicited)
 		time.Sleep(look / 2)
 		p.kill()
 		killed := time.Now()
@@ -275,9 +261,9 @@ func killedDuringSetup(p *pair) {
 		if round%2 == 1 {
 			from, to = b, a
 		}
-		l := listen.must(to.end, listenArgs{p.cfg.Network, p.address(to.end)})
-		accepting := accept.start(to.end, acceptArgs{Listener: l.Listener, Spec: to.spec(), Count: conns})
-		dialing := dial.start(from.end, dialArgs{Network: p.cfg.Network, Address: l.Address, Spec: from.spec(), Count: conns})
+		l := listen.must(to.end, listenArgs{p.cfg.Network, p.address(p.cfg.Network, to.end)})
+		accepting := accept.start(to.end, acceptArgs{l.Listener, to.spec()})
+		dialing := dial.start(from.end, dialArgs{Address: l.Address, Spec: from.spec()})
 		p.dally(5 * time.Millisecond)
 		p.kill()
 		var made []connInfo
@@ -285,7 +271,7 @@ func killedDuringSetup(p *pair) {
 			if _, err := dialing.wait(); err == nil {
 				p.Logf("round %d: all connections were made before the kill", round)
 			}
-			closeListener.must(p.a, l.Listener) // ends an Accept that gets no answer
+			closeObject.must(p.a, l.Listener) // ends an Accept that gets no answer
 			made, _ = accepting.wait()
 		} else {
 			accepting.wait()
@@ -332,15 +318,14 @@ func killedAmongMany(p *pair) {
 	}
 }
 
-var exitNow = define("exit", func(*agent, none) (none, error) {
+var exitNow = action("exit", func(*agent, none) {
 	os.Exit(0)
-	return false, nil
 })
 
 // exits has the peer exit, without closing.
 func exits(p *pair) {
 	l := p.connect(shape{})
-	receives := ids(1, 3, func(id uint64) request { return recv(id, place{}) })
+	receives := emptyRecvs(1, 3)
 	l.a.postRecv(receives...)
 	p.b.process.doomed = true
 	exitNow.start(p.b, false)

@@ -20,8 +20,8 @@
 // script that gives commands to both ends and checks what comes back, so it
 // reads the same wherever the ends are. An agent is either in the process of the
 // test, or in a peer process: the test binary, executed again, which takes
-// commands on its standard input. Commands are Go functions made with define;
-// gob carries their arguments and results.
+// commands on its standard input. Commands are Go functions made with define or
+// action; package net/rpc carries their arguments and results.
 //
 // # What it asks
 //

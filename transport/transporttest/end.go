@@ -92,7 +92,7 @@ func (r region) remote(off, n int) transport.RemoteSpan {
 // close revokes the region.
 func (r region) close() {
 	r.t.Helper()
-	closeRegion.must(r.end, r.id)
+	closeObject.must(r.end, r.id)
 }
 
 // fill stores a pattern.
@@ -105,6 +105,14 @@ func (r region) fill(off, n int, p pattern) {
 func (r region) expect(what string, off, n int, p pattern) {
 	r.t.Helper()
 	if _, err := checkMemory.on(r.end, patternArgs{r.at(off, n), p, 0}); err != nil {
+		r.fatalf("%s: %v", what, err)
+	}
+}
+
+// expectFrom checks all from off on.
+func (r region) expectFrom(off int, what string, p pattern) {
+	r.t.Helper()
+	if _, err := checkMemory.on(r.end, patternArgs{r.at(off, r.size-off), p, off}); err != nil {
 		r.fatalf("%s: %v", what, err)
 	}
 }

@@ -40,8 +40,7 @@ func stormSeeds(p *pair) {
 			if l.a.err() != nil {
 				broken++
 			}
-			l.a.close()
-			l.b.close()
+			l.close()
 			for _, s := range []side{l.a, l.b} {
 				s.station.sent.expectNone(fmt.Sprintf("seed %d: after all requests had ended", p.cfg.Seed+seed))
 				s.station.received.expectNone(fmt.Sprintf("seed %d: after all receives had ended", p.cfg.Seed+seed))
@@ -59,8 +58,8 @@ func (l link) storm(count int, seed uint64) *future[stormResult] {
 	const target = 4096
 	return runStorm.start(l.a.end, stormArgs{
 		Loop: l.a.loopArgs(),
-		From: l.a.streamMemory(stormBytes, transport.LocalOnly).all(),
-		Into: l.a.alloc(l.a.recvDepth*stormBytes, transport.LocalOnly).all(),
+		From: l.a.streamMemory(stormBytes, transport.LocalOnly).id,
+		Into: l.a.alloc(l.a.recvDepth*stormBytes, transport.LocalOnly).id,
 		To:   l.b.alloc(target, transport.RemoteAll).whole,
 		Ops:  l.a.caps.Ops & l.b.caps.Ops, Depth: l.a.sendDepth, Inline: l.a.conn.Inline,
 		Count: count, Seed: seed,

@@ -10,15 +10,11 @@ func churn(p *pair) {
 	s := shape{extraDepth: spareDepth}
 	a, b := p.a.station(s), p.b.station(s)
 	once := func(round int) {
-		l := p.join(a, b)[0]
+		l := p.join(a, b)[0].turned(round)
 		l.expectWorking("one of many connections")
-		first, second := l.a, l.b
-		if round%2 == 1 {
-			first, second = l.b, l.a
-		}
-		first.close()
-		second.awaitEnd()
-		second.close()
+		l.a.close()
+		l.b.awaitEnd()
+		l.b.close()
 	}
 	const warmUp = 5
 	for round := range warmUp { // whatever is made once and kept

@@ -51,6 +51,15 @@ func (l *ledger) settled() bool {
 	return l.outstanding == 0
 }
 
+// poll polls the send queue, enters what completed, and returns how much that was.
+func (l *ledger) poll(q *transport.Queue, room []transport.Completion) int {
+	n := must(q.Poll(room))
+	for _, c := range room[:n] {
+		check(l.complete(c))
+	}
+	return n
+}
+
 // complete enters a completion.
 func (l *ledger) complete(c transport.Completion) error {
 	if l.posted-l.ended >= uint64(len(l.signaled)) {

@@ -2,6 +2,7 @@ package transporttest
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -25,7 +26,7 @@ func fenceAfterRead(p *pair) {
 			buffer := l.a.alloc(n, transport.LocalOnly)
 			source, target := l.b.alloc(n, transport.RemoteRead), l.b.alloc(n, transport.RemoteWrite)
 			for range p.rounds(10) {
-				payload := pattern(p.random.Uint64())
+				payload := p.pattern()
 				source.fill(0, n, payload)
 				l.a.do(
 					read(1, buffer.all(), source.remote(0, n)).quiet(),
@@ -56,7 +57,7 @@ func readAfterWrite(p *pair) {
 			from, back := l.a.alloc(n, transport.LocalOnly), l.a.alloc(n, transport.LocalOnly)
 			there := l.b.alloc(n, transport.RemoteAll)
 			for range p.rounds(10) {
-				payload := pattern(p.random.Uint64())
+				payload := p.pattern()
 				from.fill(0, n, payload)
 				l.a.do(write(1, from.all(), there.remote(0, n)).quiet(), read(2, back.all(), there.remote(0, n)))
 				back.expect(fmt.Sprintf("%d bytes written and read back in one post", n), 0, n, payload)
@@ -85,7 +86,7 @@ func writeAfterWrite(p *pair) {
 		const n, writes = 3000, 20
 		from, to := l.a.alloc(n*writes, transport.LocalOnly), l.b.alloc(n, transport.RemoteWrite)
 		for range p.rounds(20) {
-			first := pattern(p.random.Uint64())
+			first := p.pattern()
 			var requests []request
 			for i := range writes {
 				from.fill(i*n, n, first+pattern(i))
@@ -112,7 +113,7 @@ func writesBeforeImm(p *pair) {
 		}
 		from, to := l.a.alloc(total, transport.LocalOnly), l.b.alloc(total, transport.RemoteWrite)
 		for round := range p.rounds(30) {
-			payload := pattern(p.random.Uint64())
+			payload := p.pattern()
 			from.fill(0, total, payload)
 			l.b.postRecv(recv(1, place{}))
 			var requests []request
@@ -132,31 +133,29 @@ func writesBeforeImm(p *pair) {
 // streamsInOrder sends numbered messages as fast as it goes, in both directions
 // at once.
 func streamsInOrder(p *pair) {
-	for _, op := range []transport.Op{transport.OpSend, transport.OpWriteImm} {
-		if !p.a.caps.Ops.Has(op) || !p.b.caps.Ops.Has(op) {
-			continue
-		}
+	for _, op := range p.both(transport.OpSend, transport.OpWriteImm) {
 		for _, bytes := range []int{8, 200, 10000} {
 			n := p.rounds(3000)
 			l := p.connect(shape{sendDepth: 30, recvDepth: 20})
-			var streams []*future[streamResult]
-			var consumers []*future[consumeResult]
+			var ends []func()
 			l.eachWay(func(l link) {
-				from, written := l.a.streamMemory(bytes, transport.LocalOnly), l.b.alloc(31*bytes, transport.RemoteWrite)
-				into := l.b.alloc(20*bytes, transport.LocalOnly)
-				consumers = append(consumers, consumeMessages.start(l.b.end, consumeArgs{
-					Loop: l.b.loopArgs(), Into: into.all(), Bytes: bytes, Depth: 20, Count: n,
-					Written: written.all(), WrittenSlots: 31,
-				}))
-				streams = append(streams, l.a.stream(op, from, written.whole, bytes, n, 0))
+				written, into := l.b.alloc(31*bytes, transport.RemoteWrite), l.b.alloc(20*bytes, transport.LocalOnly)
+				consumer := consumeMessages.start(l.b.end, consumeArgs{
+					Loop: l.b.loopArgs(), Into: into.id, Bytes: bytes, Depth: 20, Count: n,
+					Written: written.id, WrittenSlots: 31,
+				})
+				stream := l.a.stream(op, written.whole, bytes, n, 0)
+				ends = append(ends, func() {
+					if r := stream.must(); r.OK != n || r.Flushed > 0 {
+						l.a.fatalf("of %d %vs, %d went well: %v", n, op, r.OK, r.Failure.Err())
+					}
+					if r := consumer.must(); r.OK != n {
+						l.b.fatalf("of %d messages, %d arrived: %v", n, r.OK, r.Failure.Err())
+					}
+				})
 			})
-			for i := range streams {
-				if r := streams[i].must(); r.OK != n || r.Flushed > 0 {
-					streams[i].end.fatalf("of %d %vs, %d went well: %v", n, op, r.OK, r.Failure.Err())
-				}
-				if r := consumers[i].must(); r.OK != n {
-					consumers[i].end.fatalf("of %d messages, %d arrived: %v", n, r.OK, r.Failure.Err())
-				}
+			for _, end := range ends {
+				end()
 			}
 		}
 	}
@@ -182,14 +181,11 @@ func completionsInOrder(p *pair) {
 				writeImm(9, place{}, transport.RemoteSpan{}, 2),
 				write(10, mem.at(0, 1), there.remote(0, 1)),
 			}
-			var posted []request
+			posted := slices.DeleteFunc(all, func(r request) bool { return !p.has(r.Op) })
 			messages := 0
-			for _, r := range all {
-				if l.a.caps.Ops.Has(r.Op) {
-					posted = append(posted, r)
-					if r.Op == transport.OpSend || r.Op == transport.OpWriteImm {
-						messages++
-					}
+			for _, r := range posted {
+				if r.Op == transport.OpSend || r.Op == transport.OpWriteImm {
+					messages++
 				}
 			}
 			l.a.do(posted...)

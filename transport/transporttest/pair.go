@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -142,11 +143,22 @@ func (p *pair) maxBytes() int {
 	return int(min(uint64(p.cfg.MaxBytes), p.a.caps.MaxMessageBytes, p.b.caps.MaxMessageBytes))
 }
 
+// pattern is one that no other part of the test uses.
+func (p *pair) pattern() pattern { return pattern(p.random.Uint64()) }
+
+// has reports whether both ends have an operation.
+func (p *pair) has(op transport.Op) bool { return p.a.caps.Ops.Has(op) && p.b.caps.Ops.Has(op) }
+
+// both returns those of the operations that both ends have.
+func (p *pair) both(ops ...transport.Op) []transport.Op {
+	return slices.DeleteFunc(ops, func(op transport.Op) bool { return !p.has(op) })
+}
+
 var addresses atomic.Uint32
 
 // address is a free address to listen on at an end.
-func (p *pair) address(e *end) string {
-	if p.cfg.Network == "unix" {
+func (p *pair) address(network string, e *end) string {
+	if network == "unix" {
 		return fmt.Sprintf("@transporttest-%d-%d", os.Getpid(), addresses.Add(1))
 	}
 	return e.host + ":0"
@@ -208,6 +220,7 @@ func (e *end) station(s shape) station {
 // spec is the configuration of the station's connections.
 func (s station) spec() connSpec {
 	return connSpec{
+		Network: s.pair.cfg.Network, Count: s.conns,
 		Domain: s.domain, Sent: s.sent.id, Received: s.received.id, Shared: s.shared,
 		SendDepth: s.sendDepth, RecvDepth: s.recvDepth, InlineBytes: s.inline,
 	}
@@ -217,6 +230,14 @@ func (s station) spec() connSpec {
 func (s station) alloc(size int, access transport.Access) region {
 	s.t.Helper()
 	return s.end.alloc(s.domain, size, access)
+}
+
+// filled makes a region with a pattern of its own.
+func (s station) filled(size int, access transport.Access) (region, pattern) {
+	s.t.Helper()
+	r, content := s.alloc(size, access), s.pair.pattern()
+	r.fill(0, size, content)
+	return r, content
 }
 
 // link is a connection: a dialed, b accepted.
@@ -231,20 +252,39 @@ type side struct {
 // reversed exchanges the sides.
 func (l link) reversed() link { return link{l.b, l.a} }
 
+// setUp is the outcome of setting connections up.
+type setUp struct {
+	dialed, accepted   []connInfo
+	dialErr, acceptErr error
+}
+
+// setUp has end a dial and end b accept.
+func (p *pair) setUp(a, b *end, from, to connSpec) (s setUp) {
+	p.Helper()
+	l := listen.must(b, listenArgs{to.Network, p.address(to.Network, b)})
+	accepting := accept.start(b, acceptArgs{l.Listener, to})
+	s.dialed, s.dialErr = dial.on(a, dialArgs{Address: l.Address, Spec: from})
+	closeObject.must(b, l.Listener)
+	s.accepted, s.acceptErr = accepting.wait()
+	return s
+}
+
 // join connects two stations, as often as they have room for.
 func (p *pair) join(a, b station) []link {
 	p.Helper()
-	l := listen.must(b.end, listenArgs{p.cfg.Network, p.address(b.end)})
-	accepting := accept.start(b.end, acceptArgs{Listener: l.Listener, Spec: b.spec(), Count: b.conns})
-	dialed, err := dial.on(a.end, dialArgs{Network: p.cfg.Network, Address: l.Address, Spec: a.spec(), Count: a.conns})
-	closeListener.must(b.end, l.Listener)
-	accepted, acceptErr := accepting.wait()
-	if err != nil || acceptErr != nil {
-		a.fatalf("dial: %v; accept: %v", err, acceptErr)
+	return p.joinWith(a, b, a.spec(), b.spec())
+}
+
+// joinWith is join with specifications that differ from the stations' own.
+func (p *pair) joinWith(a, b station, from, to connSpec) []link {
+	p.Helper()
+	s := p.setUp(a.end, b.end, from, to)
+	if s.dialErr != nil || s.acceptErr != nil {
+		a.fatalf("dial: %v; accept: %v", s.dialErr, s.acceptErr)
 	}
-	links := make([]link, len(dialed))
+	links := make([]link, len(s.dialed))
 	for i := range links {
-		links[i] = link{side{a, dialed[i]}, side{b, accepted[i]}}
+		links[i] = link{side{a, s.dialed[i]}, side{b, s.accepted[i]}}
 	}
 	return links
 }
@@ -260,6 +300,14 @@ func (p *pair) connectEnds(a, b *end, s shape) link {
 	p.Helper()
 	s.conns = 1
 	return p.join(a.station(s), b.station(s))[0]
+}
+
+// turned exchanges the sides in every other round.
+func (l link) turned(round int) link {
+	if round%2 == 1 {
+		return l.reversed()
+	}
+	return l
 }
 
 // eachWay runs a test in both directions of a connection.

@@ -13,11 +13,7 @@ var passiveTests = []test{
 
 // computeUntil keeps a processor busy without a look at the transport.
 var computeUntil = define("compute", func(a *agent, sign handle) (uint64, error) {
-	stop, err := get[*stopSign](a, sign)
-	if err != nil {
-		return 0, err
-	}
-	x := uint64(1)
+	stop, x := get[*stopSign](a, sign), uint64(1)
 	for !stop.raised() {
 		for range 1000 {
 			x = x*6364136223846793005 + 1442695040888963407
@@ -35,15 +31,11 @@ func passiveTarget(p *pair) {
 		stop := newStopSign.must(l.b.end, false)
 		computing := computeUntil.start(l.b.end, stop)
 		for range p.rounds(50) {
-			for _, r := range reach {
-				if r.op == transport.OpWriteImm || !l.a.caps.Ops.Has(r.op) || !l.b.caps.Ops.Has(r.op) {
-					continue
-				}
-				bytes := n
-				if r.right == transport.RemoteAtomic {
-					bytes = 8
-				}
-				l.a.do(r.build(1, local.at(0, bytes), target.remote(0, bytes)))
+			for _, op := range p.both(transport.OpWrite, transport.OpRead) {
+				l.a.do(reach(op, 1, local.all(), target.whole))
+			}
+			for _, op := range p.both(transport.OpFetchAdd, transport.OpCompareSwap) {
+				l.a.do(reach(op, 1, local.at(0, 8), target.remote(0, 8)))
 			}
 		}
 		raiseStopSign.must(l.b.end, stop)
@@ -59,20 +51,10 @@ type watchArgs struct {
 
 // watchFlag spins on a word until it has a value, and then checks what was
 // written before.
-var watchFlag = define("watch", func(a *agent, args watchArgs) (none, error) {
-	flag, err := a.wordAt(args.Flag)
-	if err != nil {
-		return false, err
-	}
-	err = until(a.patience, "a value written by the peer", func() bool { return flag.Load() == args.Value })
-	if err != nil {
-		return false, err
-	}
-	mem, err := a.bytes(args.Payload.Place)
-	if err == nil {
-		err = args.Payload.Pattern.check(mem, args.Payload.From)
-	}
-	return false, err
+var watchFlag = action("watch", func(a *agent, args watchArgs) {
+	flag := a.wordAt(args.Flag)
+	check(until(a.patience, "a value written by the peer", func() bool { return flag.Load() == args.Value }))
+	check(args.Payload.Pattern.check(a.bytes(args.Payload.Place), args.Payload.From))
 })
 
 // watchMemory writes a payload, and then a flag that the peer spins on. When the
@@ -82,7 +64,7 @@ func watchMemory(p *pair) {
 		const n = 70000
 		from, to := l.a.alloc(n+8, transport.LocalOnly), l.b.alloc(n+8, transport.RemoteWrite)
 		for round := range uint64(p.rounds(50)) {
-			payload := pattern(p.random.Uint64())
+			payload := p.pattern()
 			from.setWord(0, round+1)
 			from.fill(8, n, payload)
 			watching := watchFlag.start(l.b.end, watchArgs{to.at(0, 8), round + 1, patternArgs{to.at(8, n), payload, 0}})
@@ -98,10 +80,8 @@ func watchMemory(p *pair) {
 func passiveReceiver(p *pair) {
 	p.connect(shape{}).eachWay(func(l link) {
 		const posted, size = 10, 100
-		from, into := l.a.alloc(size, transport.LocalOnly), l.b.alloc((posted+2)*size, transport.LocalOnly)
-		to := l.b.alloc(size, transport.RemoteWrite)
-		payload := pattern(p.random.Uint64())
-		from.fill(0, size, payload)
+		from, payload := l.a.filled(size, transport.LocalOnly)
+		into, to := l.b.alloc((posted+2)*size, transport.LocalOnly), l.b.alloc(size, transport.RemoteWrite)
 		receives := ids(0, posted+2, func(id uint64) request { return recv(id, into.at(int(id)*size, size)) })
 		sends := ids(0, posted+1, func(id uint64) request { return send(id, from.all()) })
 		behind := []request{send(100, from.all())}
@@ -110,12 +90,12 @@ func passiveReceiver(p *pair) {
 		}
 		l.b.postRecv(receives[:posted]...)
 		l.a.post(append(sends, behind...)...)
-		l.a.expectSent(allDone(sends[:posted])...)
+		l.a.expectSent(done(sends[:posted]...)...)
 
 		l.a.sent.expectNoneFor(look, "a message without a receive, and what is posted behind it")
 
 		l.b.postRecv(receives[posted:]...) // b still does not poll
-		l.a.expectSent(append(allDone(sends[posted:]), allDone(behind)...)...)
+		l.a.expectSent(done(append(sends[posted:], behind...)...)...)
 		for i := range receives {
 			l.b.expectReceived(received(uint64(i), size))
 			into.expect("a message that came while the receiver did not poll", i*size, size, payload)
@@ -129,13 +109,10 @@ func passiveReceiver(p *pair) {
 // passiveFailure sends more than the receive has room for to an end that does
 // not poll.
 func passiveFailure(p *pair) {
-	for _, reverse := range []bool{false, true} {
-		l := p.connect(shape{})
-		if reverse {
-			l = l.reversed()
-		}
+	for round := range 2 {
+		l := p.connect(shape{}).turned(round)
 		from := l.a.alloc(1, transport.LocalOnly)
-		receives := ids(1, 2, func(id uint64) request { return recv(id, place{}) })
+		receives := emptyRecvs(1, 2)
 		l.b.postRecv(receives...)
 		bad, behind := send(3, from.all()), send(4, place{})
 		l.a.post(bad, behind)

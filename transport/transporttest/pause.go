@@ -42,14 +42,26 @@ func (p *pause) waited() time.Duration {
 	return time.Since(p.began)
 }
 
+// after waits for a moment, or begins anew if there was progress. It fails when
+// there was none for longer than patience.
+func (p *pause) after(progress bool, patience time.Duration, what string) error {
+	if progress {
+		*p = pause{}
+		return nil
+	}
+	if p.waited() > patience {
+		return fmt.Errorf("%w (%v): %s", errDeadline, patience, what)
+	}
+	p.wait()
+	return nil
+}
+
 // until waits for done to be true, at most for the given time.
 func until(patience time.Duration, what string, done func() bool) error {
-	var p pause
-	for !done() {
-		if p.waited() > patience {
-			return fmt.Errorf("%w (%v): %s", errDeadline, patience, what)
+	for p := (pause{}); !done(); {
+		if err := p.after(false, patience, what); err != nil {
+			return err
 		}
-		p.wait()
 	}
 	return nil
 }

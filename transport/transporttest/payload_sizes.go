@@ -8,10 +8,10 @@ import (
 )
 
 var payloadTests = []test{
-	{"payload/every size and offset by Write", needs{ops: transport.Ops(transport.OpWrite)}, func(p *pair) { moveEverySize(p, shape{}, moveWrite) }},
-	{"payload/every size and offset by WriteImm", needs{ops: transport.Ops(transport.OpWriteImm)}, func(p *pair) { moveEverySize(p, shape{}, moveWriteImm) }},
-	{"payload/every size and offset by Read", needs{ops: transport.Ops(transport.OpRead)}, func(p *pair) { moveEverySize(p, shape{}, moveRead) }},
-	{"payload/every size and offset by Send", needs{ops: transport.Ops(transport.OpSend)}, func(p *pair) { moveEverySize(p, shape{}, moveSend) }},
+	{"payload/every size and offset by Write", needs{ops: transport.Ops(transport.OpWrite)}, func(p *pair) { moveEverySize(p, transport.OpWrite, 0) }},
+	{"payload/every size and offset by WriteImm", needs{ops: transport.Ops(transport.OpWriteImm)}, func(p *pair) { moveEverySize(p, transport.OpWriteImm, 0) }},
+	{"payload/every size and offset by Read", needs{ops: transport.Ops(transport.OpRead)}, func(p *pair) { moveEverySize(p, transport.OpRead, 0) }},
+	{"payload/every size and offset by Send", needs{ops: transport.Ops(transport.OpSend)}, func(p *pair) { moveEverySize(p, transport.OpSend, 0) }},
 	{"payload/every size inline", needs{inline: true}, moveEverySizeInline},
 	{"payload/two spans at either end", needs{}, moveTwoSpans},
 	{"payload/inline memory is the caller's when Post returns", needs{ops: transport.Ops(transport.OpWrite), inline: true}, inlineIsCopied},
@@ -45,33 +45,27 @@ const (
 // destination.
 var offsets = [][2]int{{0, 0}, {1, 0}, {0, 3}, {7, 5}, {63, 62}}
 
-// mover moves n bytes from one region's place to another's over a connection
-// and returns when they are there.
-type mover func(l link, from, to region, fromOff, toOff, n int)
-
-func moveWrite(l link, from, to region, fromOff, toOff, n int) {
-	l.a.do(write(1, from.at(fromOff, n), to.remote(toOff, n)))
-}
-
-func moveWriteImm(l link, from, to region, fromOff, toOff, n int) {
-	l.b.postRecv(recv(2, place{}))
-	l.deliver([]request{writeImm(1, from.at(fromOff, n), to.remote(toOff, n), uint32(n))}, receivedImm(2, n, uint32(n)))
-}
-
-func moveRead(l link, from, to region, fromOff, toOff, n int) {
-	l.b.do(read(1, to.at(toOff, n), from.remote(fromOff, n)))
-}
-
-func moveSend(l link, from, to region, fromOff, toOff, n int) {
-	l.b.postRecv(recv(2, to.at(toOff, n)))
-	l.deliver([]request{send(1, from.at(fromOff, n))}, received(2, n))
+// move moves n bytes from a region of side a to one of side b, and returns when
+// they are there.
+func (l link) move(op transport.Op, flags transport.Flags, from, to region, fromOff, toOff, n int) {
+	switch op {
+	case transport.OpWrite, transport.OpWriteImm:
+		l.write(reach(op, 1, from.at(fromOff, n), to.remote(toOff, n)).with(flags))
+	case transport.OpRead:
+		l.b.do(read(1, to.at(toOff, n), from.remote(fromOff, n)))
+	case transport.OpSend:
+		l.b.postRecv(recv(2, to.at(toOff, n)))
+		l.deliver([]request{send(1, from.at(fromOff, n)).with(flags)}, received(2, n))
+	}
 }
 
 // moveEverySize moves payloads of each size between odd places and checks every
 // byte that was to change and those around it.
-func moveEverySize(p *pair, s shape, move mover) {
+func moveEverySize(p *pair, op transport.Op, flags transport.Flags) {
+	var s shape
 	most := p.maxBytes()
-	if s.inline > 0 {
+	if flags == transport.Inline {
+		s.inline = p.maxInline()
 		most = min(most, s.inline)
 	}
 	p.connect(s).eachWay(func(l link) {
@@ -79,50 +73,34 @@ func moveEverySize(p *pair, s shape, move mover) {
 			if !p.picked() {
 				continue
 			}
-			f := newFrames(l, n)
+			size := n + 3*guardBytes
+			from, to := l.a.alloc(size, transport.RemoteRead), l.b.alloc(size, transport.RemoteWrite)
 			for _, off := range offsets {
-				f.move(fmt.Sprintf("%d bytes from +%d to +%d", n, off[0], off[1]), move, off[0], off[1], n)
+				payload := p.pattern()
+				what := fmt.Sprintf("%d bytes from +%d to +%d", n, off[0], off[1])
+				source := framedArgs{Frame: from.all(), Off: guardBytes + off[0], Len: n, Guard: payload + 1, Payload: payload}
+				target := framedArgs{Frame: to.all(), Off: guardBytes + off[1], Len: n, Guard: payload + 2, Payload: payload + 3}
+				fillFramed.must(from.end, source)
+				fillFramed.must(to.end, target)
+				l.move(op, flags, from, to, source.Off, target.Off, n)
+				target.Payload = payload
+				to.expectFramed(what+": destination", target)
+				from.expectFramed(what+": source", source)
 				if n > longPayload {
 					break
 				}
 			}
-			f.close()
+			from.close()
+			to.close()
 		}
 	})
 }
 
-// frames is a source and a destination with room for guards.
-type frames struct {
-	l        link
-	from, to region
-}
-
-func newFrames(l link, n int) frames {
-	size := n + 3*guardBytes
-	return frames{l, l.a.alloc(size, transport.RemoteRead), l.b.alloc(size, transport.RemoteWrite)}
-}
-
-func (f frames) close() {
-	f.from.close()
-	f.to.close()
-}
-
-// move fills both sides, moves, and checks both.
-func (f frames) move(what string, move mover, fromOff, toOff, n int) {
-	p := f.l.a.pair
-	p.Helper()
-	payload := pattern(p.random.Uint64())
-	source := framedArgs{Frame: f.from.all(), Off: guardBytes + fromOff, Len: n, Guard: payload + 1, Payload: payload}
-	target := framedArgs{Frame: f.to.all(), Off: guardBytes + toOff, Len: n, Guard: payload + 2, Payload: payload + 3}
-	fillFramed.must(f.from.end, source)
-	fillFramed.must(f.to.end, target)
-	move(f.l, f.from, f.to, source.Off, target.Off, n)
-	target.Payload = payload
-	if _, err := checkFramed.on(f.to.end, target); err != nil {
-		f.to.fatalf("%s: destination: %v", what, err)
-	}
-	if _, err := checkFramed.on(f.from.end, source); err != nil {
-		f.from.fatalf("%s: source: %v", what, err)
+// expectFramed checks the region, a payload and what is around it.
+func (r region) expectFramed(what string, args framedArgs) {
+	r.t.Helper()
+	if _, err := checkFramed.on(r.end, args); err != nil {
+		r.fatalf("%s: %v", what, err)
 	}
 }
 
@@ -132,26 +110,7 @@ func (p *pair) maxInline() int {
 }
 
 func moveEverySizeInline(p *pair) {
-	s := shape{inline: p.maxInline()}
-	moves := []struct {
-		op   transport.Op
-		move mover
-	}{
-		{transport.OpWrite, func(l link, from, to region, fromOff, toOff, n int) {
-			l.a.do(write(1, from.at(fromOff, n), to.remote(toOff, n)).with(transport.Inline))
-		}},
-		{transport.OpWriteImm, func(l link, from, to region, fromOff, toOff, n int) {
-			l.b.postRecv(recv(2, place{}))
-			l.deliver([]request{writeImm(1, from.at(fromOff, n), to.remote(toOff, n), 77).with(transport.Inline)}, receivedImm(2, n, 77))
-		}},
-		{transport.OpSend, func(l link, from, to region, fromOff, toOff, n int) {
-			l.b.postRecv(recv(2, to.at(toOff, n)))
-			l.deliver([]request{send(1, from.at(fromOff, n)).with(transport.Inline)}, received(2, n))
-		}},
-	}
-	for _, m := range moves {
-		if p.a.caps.Ops.Has(m.op) && p.b.caps.Ops.Has(m.op) {
-			moveEverySize(p, s, m.move)
-		}
+	for _, op := range p.both(transport.OpWrite, transport.OpWriteImm, transport.OpSend) {
+		moveEverySize(p, op, transport.Inline)
 	}
 }

@@ -17,7 +17,6 @@ func moveTwoSpans(p *pair) {
 		size := 3*guardBytes + 5000 + 70001
 		gather := pieces{l.a.alloc(size, transport.RemoteRead), l.a.alloc(size, transport.LocalOnly)}
 		scatter := pieces{l.b.alloc(size, transport.RemoteWrite), l.b.alloc(size, transport.LocalOnly)}
-		has := func(op transport.Op) bool { return l.a.caps.Ops.Has(op) && l.b.caps.Ops.Has(op) }
 		for _, split := range splits {
 			first, second := split[0], split[1]
 			n := first + second
@@ -31,20 +30,13 @@ func moveTwoSpans(p *pair) {
 				}
 				one, two := gather[0].at(guardBytes+1, first), gather[1].at(guardBytes+2, second)
 				whole := scatter[0].remote(guardBytes+3, n)
-				if has(transport.OpWrite) {
+				for _, op := range p.both(transport.OpWrite, transport.OpWriteImm) {
 					payload := gather.fill(p, 1, 2, first, second)
 					scatter.fill(p, 3, 0, n, 0)
-					l.a.do(write(1, one, whole).and(two).with(flags))
-					scatter.check("write gathers "+what, payload, 3, 0, n, 0)
+					l.write(reach(op, 1, one, whole).and(two).with(flags))
+					scatter.check(fmt.Sprintf("%v gathers %s", op, what), payload, 3, 0, n, 0)
 				}
-				if has(transport.OpWriteImm) {
-					payload := gather.fill(p, 1, 2, first, second)
-					scatter.fill(p, 3, 0, n, 0)
-					l.b.postRecv(recv(9, place{}))
-					l.deliver([]request{writeImm(1, one, whole, 5).and(two).with(flags)}, receivedImm(9, n, 5))
-					scatter.check("write with immediate gathers "+what, payload, 3, 0, n, 0)
-				}
-				if has(transport.OpSend) {
+				if p.has(transport.OpSend) {
 					for _, cut := range []int{0, 1, n / 2, n} {
 						cut = min(cut, n)
 						payload := gather.fill(p, 1, 2, first, second)
@@ -55,7 +47,7 @@ func moveTwoSpans(p *pair) {
 					}
 				}
 			}
-			if has(transport.OpRead) {
+			if p.has(transport.OpRead) {
 				payload := gather.fill(p, 7, 0, n, 0)
 				scatter.fill(p, 1, 2, first, second)
 				l.b.do(read(1, scatter[0].at(guardBytes+1, first), gather[0].remote(guardBytes+7, n)).and(scatter[1].at(guardBytes+2, second)))
@@ -74,7 +66,7 @@ const guardPattern pattern = 0x6a7d
 // fill puts guards everywhere but in the two parts, which get the payload that
 // is returned.
 func (f pieces) fill(p *pair, firstOff, secondOff, first, second int) pattern {
-	payload := pattern(p.random.Uint64())
+	payload := p.pattern()
 	for _, args := range f.framed(payload, firstOff, secondOff, first, second) {
 		fillFramed.must(f[0].end, args)
 	}
@@ -84,9 +76,7 @@ func (f pieces) fill(p *pair, firstOff, secondOff, first, second int) pattern {
 // check compares the two parts with the payload, and the guards.
 func (f pieces) check(what string, payload pattern, firstOff, secondOff, first, second int) {
 	for i, args := range f.framed(payload, firstOff, secondOff, first, second) {
-		if _, err := checkFramed.on(f[0].end, args); err != nil {
-			f[0].fatalf("%s: part %d: %v", what, i+1, err)
-		}
+		f[i].expectFramed(fmt.Sprintf("%s: part %d", what, i+1), args)
 	}
 }
 

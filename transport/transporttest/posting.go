@@ -18,32 +18,13 @@ var queueTests = []test{
 	{"queue/an invalid request is refused, those before it are done", needs{}, invalidRequests},
 }
 
-// ids makes n requests with the IDs from first on.
-func ids(first, n int, build func(id uint64) request) []request {
-	requests := make([]request, n)
-	for i := range requests {
-		requests[i] = build(uint64(first + i))
-	}
-	return requests
-}
-
-// allDone wants all the requests' completions.
-func allDone(requests []request) []want {
-	wants := make([]want, len(requests))
-	for i, r := range requests {
-		wants[i] = done(r)
-	}
-	return wants
-}
-
 func longPosts(p *pair) {
 	const depth = 150 // more than what the front stages, and no multiple of it
 	p.connect(shape{sendDepth: depth}).eachWay(func(l link) {
 		const size = 8
 		n := 2*depth + 7
-		from, to := l.a.alloc(n*size, transport.LocalOnly), l.b.alloc(n*size, transport.RemoteWrite)
-		payload := pattern(p.random.Uint64())
-		from.fill(0, n*size, payload)
+		from, payload := l.a.filled(n*size, transport.LocalOnly)
+		to := l.b.alloc(n*size, transport.RemoteWrite)
 		requests := ids(0, n, func(id uint64) request {
 			off := int(id) * size
 			return write(id, from.at(off, size), to.remote(off, size))
@@ -56,7 +37,7 @@ func longPosts(p *pair) {
 			if p.cfg.Faults == FaultsNone && taken != min(depth, len(left)) {
 				l.a.fatalf("post took %d of %d into an empty queue of depth %d: %v", taken, len(left), depth, err)
 			}
-			l.a.expectSent(allDone(left[:taken])...)
+			l.a.expectSent(done(left[:taken]...)...)
 			left = left[taken:]
 		}
 		to.expect("what a long post wrote", 0, n*size, payload)
@@ -70,54 +51,52 @@ func expectFull(s side, what string, post func(...request) (int, error), r reque
 	}
 }
 
+var someDepths = []int{1, 2, 37}
+
+// expectDepth fills a queue of a depth, and checks that there is room for another
+// request when one is done and its completion was polled, not earlier.
+func (s side) expectDepth(depth int, requests []request, post func(...request) (int, error), complete func(), poll func(r request)) {
+	if n, err := post(requests...); n != depth || !errors.Is(err, transport.ErrQueueFull) {
+		s.fatalf("post of %d takes %d with a queue of depth %d: %v", len(requests), n, depth, err)
+	}
+	next := requests[depth]
+	expectFull(s, "queue full", post, next)
+	complete()
+	expectFull(s, "completion not polled", post, next)
+	poll(requests[0])
+	if n, err := post(next); n != 1 || err != nil {
+		s.fatalf("after a completion was polled, a post takes %d: %v", n, err)
+	}
+	expectFull(s, "full again", post, next)
+	for _, r := range requests[1 : depth+1] {
+		complete()
+		poll(r)
+	}
+}
+
+// sendQueueFull has sends without a receive stay where they are.
 func sendQueueFull(p *pair) {
-	for _, depth := range []int{1, 2, 37} {
+	for _, depth := range someDepths {
 		p.connect(shape{sendDepth: depth}).eachWay(func(l link) {
-			// Sends without a receive stay where they are.
-			sends := ids(1, depth+3, func(id uint64) request { return send(id, place{}) })
-			if n, err := l.a.tryPost(sends...); n != depth || !errors.Is(err, transport.ErrQueueFull) {
-				l.a.fatalf("post of %d takes %d with SendDepth %d: %v", len(sends), n, depth, err)
-			}
-			expectFull(l.a, "send queue full", l.a.tryPost, sends[depth])
-			l.b.postRecv(recv(1, place{}))
-			l.b.expectReceived(received(1, 0))
-			// The first is done, but its completion has not been polled.
-			expectFull(l.a, "completion not polled", l.a.tryPost, sends[depth])
-			l.a.expectSent(done(sends[0]))
-			l.a.post(sends[depth])
-			expectFull(l.a, "full again", l.a.tryPost, sends[depth])
-			for id := range uint64(depth) {
-				l.b.postRecv(recv(id, place{}))
-				l.b.expectReceived(received(id, 0))
-			}
-			l.a.expectSent(allDone(sends[1 : depth+1])...)
+			l.a.expectDepth(depth, emptySends(1, depth+3), l.a.tryPost, func() {
+				l.b.postRecv(recv(1, place{}))
+				l.b.expectReceived(received(1, 0))
+			}, func(r request) { l.a.expectSent(done(r)...) })
 		})
 	}
 }
 
 func recvQueueFull(p *pair) {
-	check := func(l link, depth int) {
-		receives := ids(1, depth+3, func(id uint64) request { return recv(id, place{}) })
-		if n, err := l.b.tryPostRecv(receives...); n != depth || !errors.Is(err, transport.ErrQueueFull) {
-			l.b.fatalf("post recv of %d takes %d of %d: %v", len(receives), n, depth, err)
+	for _, depth := range someDepths {
+		expect := func(l link) {
+			l.b.expectDepth(depth, emptyRecvs(1, depth+3), l.b.tryPostRecv,
+				func() { l.a.do(send(1, place{})) },
+				func(r request) { l.b.expectReceived(received(r.ID, 0)) })
 		}
-		expectFull(l.b, "receive queue full", l.b.tryPostRecv, receives[depth])
-		l.a.do(send(1, place{}))
-		// The first is done, but its completion has not been polled.
-		expectFull(l.b, "completion not polled", l.b.tryPostRecv, receives[depth])
-		l.b.expectReceived(received(1, 0))
-		l.b.postRecv(receives[depth])
-		expectFull(l.b, "full again", l.b.tryPostRecv, receives[depth])
-		for i := range depth {
-			l.a.do(send(1, place{}))
-			l.b.expectReceived(received(uint64(i+2), 0))
-		}
-	}
-	for _, depth := range []int{1, 2, 37} {
-		p.connect(shape{recvDepth: depth}).eachWay(func(l link) { check(l, depth) })
+		p.connect(shape{recvDepth: depth}).eachWay(expect)
 		shared := transport.FeatureSharedReceive
 		if p.a.caps.Features.Has(shared) && p.b.caps.Features.Has(shared) {
-			p.connect(shape{shared: depth}).eachWay(func(l link) { check(l, depth) })
+			p.connect(shape{shared: depth}).eachWay(expect)
 		}
 	}
 }
@@ -125,9 +104,8 @@ func recvQueueFull(p *pair) {
 func unsignaled(p *pair) {
 	const depth = 16
 	p.connect(shape{sendDepth: depth}).eachWay(func(l link) {
-		from, to := l.a.alloc(8, transport.LocalOnly), l.b.alloc(8*depth, transport.RemoteWrite)
-		payload := pattern(p.random.Uint64())
-		from.fill(0, 8, payload)
+		from, payload := l.a.filled(8, transport.LocalOnly)
+		to := l.b.alloc(8*depth, transport.RemoteWrite)
 		one := func(id uint64) request { return write(id, from.all(), to.remote(int(id%depth)*8, 8)) }
 		for round := range 10 {
 			quiet := ids(round*depth, depth-1, func(id uint64) request { return one(id).quiet() })
@@ -135,7 +113,7 @@ func unsignaled(p *pair) {
 			l.a.post(quiet...)
 			l.a.sent.expectNone("unsignaled requests")
 			l.a.post(last)
-			l.a.expectSent(done(last))
+			l.a.expectSent(done(last)...)
 			l.a.sent.expectNone("after unsignaled requests")
 		}
 		for i := range depth {
@@ -155,7 +133,7 @@ func unsignaledEntries(p *pair) {
 			l.a.sent.expectNone("unsignaled requests")
 			l.a.post(one(depth))
 			expectFull(l.a, "after as many requests as SendDepth, no completion polled", l.a.tryPost, one(depth+1))
-			l.a.expectSent(done(one(depth)))
+			l.a.expectSent(done(one(depth))...)
 		}
 	})
 }
@@ -168,10 +146,10 @@ func brimfulQueue(p *pair) {
 	links := p.join(p.a.station(s), p.b.station(s))
 	for round := range 4 {
 		for _, l := range links {
-			l.b.postRecv(ids(0, depth, func(id uint64) request { return recv(id, place{}) })...)
+			l.b.postRecv(emptyRecvs(0, depth)...)
 		}
 		for _, l := range links {
-			l.a.post(ids(0, depth, func(id uint64) request { return send(id, place{}) })...)
+			l.a.post(emptySends(0, depth)...)
 		}
 		// When one side's completions have all come, the other side's queue is full.
 		queues := []queue{links[0].a.sent, links[0].b.received}
@@ -203,9 +181,9 @@ func pollRoom(p *pair) {
 		if got := pollOnce.must(l.a.end, pollArgs{l.a.sent.id, 0}); len(got) != 0 {
 			l.a.fatalf("Poll without room returned %d completions", len(got))
 		}
-		l.a.expectSent(allDone(requests[:1])...)
-		l.a.expectSent(allDone(requests[1:4])...)
-		l.a.expectSent(allDone(requests[4:])...)
+		l.a.expectSent(done(requests[:1]...)...)
+		l.a.expectSent(done(requests[1:4]...)...)
+		l.a.expectSent(done(requests[4:]...)...)
 		l.a.sent.expectNone("all were polled")
 	})
 }

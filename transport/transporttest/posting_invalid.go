@@ -36,7 +36,7 @@ func invalidRequests(p *pair) {
 		good := func(id uint64) request { return write(id, place{}, transport.RemoteSpan{}) }
 		if !l.a.caps.Ops.Has(transport.OpWrite) {
 			good = func(id uint64) request { return send(id, place{}) }
-			l.b.postRecv(ids(0, len(cases), func(id uint64) request { return recv(id, place{}) })...)
+			l.b.postRecv(emptyRecvs(0, len(cases))...)
 		}
 		for _, c := range cases {
 			if c.op != transport.OpInvalid && !l.a.caps.Ops.Has(c.op) {
@@ -49,7 +49,7 @@ func invalidRequests(p *pair) {
 			if n != 1 || !errors.Is(err, c.want) {
 				l.a.fatalf("%s: post takes %d: %v; should take 1: %v", c.what, n, err, c.want)
 			}
-			l.a.expectSent(done(good(1)))
+			l.a.expectSent(done(good(1))...)
 		}
 		for op := transport.OpSend; op <= transport.OpCompareSwap; op++ {
 			if !l.a.caps.Ops.Has(op) {

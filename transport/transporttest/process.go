@@ -2,8 +2,10 @@ package transporttest
 
 import (
 	"fmt"
+	"net/rpc"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -19,23 +21,21 @@ func Main(m *testing.M) {
 	if os.Getenv(peerVariable) == "" {
 		os.Exit(m.Run())
 	}
-	out := os.Stdout
+	conn := stdio{os.Stdin, os.Stdout}
 	os.Stdout = os.Stderr // whatever else prints must not disturb the replies
-	if err := serve(newAgent(), os.Stdin, out); err != nil {
-		fmt.Fprintln(os.Stderr, "transporttest peer:", err)
-		os.Exit(1)
-	}
+	serve(newAgent(), conn)
 	os.Exit(0)
 }
 
 // process is a peer process and the way to talk to it.
 type process struct {
-	*caller
-	cmd    *exec.Cmd
-	pid    int // of the process that executes the commands
-	exited chan struct{}
-	ended  error // how, once exited; nil if it was in good order
-	doomed bool  // its end is part of the test
+	client  *rpc.Client
+	timeout time.Duration // of a command
+	cmd     *exec.Cmd
+	pid     int // of the process that executes the commands
+	exited  chan struct{}
+	ended   error // how, once exited; nil if it was in good order
+	doomed  bool  // its end is part of the test
 }
 
 // callMargin is how much longer than the suite's patience the answer to a
@@ -50,7 +50,7 @@ func startProcess(prefix []string, patience time.Duration) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	line := append(append([]string(nil), prefix...), self)
+	line := append(slices.Clone(prefix), self)
 	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), peerVariable+"=1")
 	cmd.Stderr = os.Stderr
@@ -65,11 +65,10 @@ func startProcess(prefix []string, patience time.Duration) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start peer process: %w", err)
 	}
-	p := &process{caller: newCaller(in, callMargin*patience), cmd: cmd, exited: make(chan struct{})}
+	p := &process{client: rpc.NewClient(stdio{out, in}), timeout: callMargin * patience, cmd: cmd, exited: make(chan struct{})}
 	go func() {
-		p.receive(out)
-		in.Close()
 		p.ended = cmd.Wait()
+		p.client.Close()
 		close(p.exited)
 	}()
 	p.pid, err = getPID.on(&end{process: p}, false)

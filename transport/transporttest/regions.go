@@ -107,62 +107,33 @@ type lateArgs struct {
 
 // offerRegions allocates a region, sends its remote span to the peer at once,
 // waits for the peer's word that it wrote, checks, and closes the region.
-var offerRegions = define("offer regions", func(a *agent, args lateArgs) (none, error) {
-	l, err := a.loop(args.Loop)
-	if err != nil {
-		return false, err
-	}
-	d, err := get[*transport.ProtectionDomain](a, args.Domain)
-	if err != nil {
-		return false, err
-	}
-	box, err := get[*transport.Region](a, args.Mail.Region)
-	if err != nil {
-		return false, err
-	}
-	for i := range args.Rounds {
-		r, err := d.Alloc(args.Bytes, transport.RemoteWrite)
-		if err != nil {
-			return false, err
-		}
+var offerRegions = action("offer regions", func(a *agent, args lateArgs) {
+	l, box := a.loop(args.Loop), get[*transport.Region](a, args.Mail.Region)
+	d := get[*transport.ProtectionDomain](a, args.Domain)
+	for l.step = range args.Rounds {
+		r := must(d.Alloc(args.Bytes, transport.RemoteWrite))
 		r.Remote(0, r.Len()).AppendTo(box.Bytes()[:0])
 		l.postRecv(transport.Recv(1, transport.Span{}))
 		l.post(transport.Send(2, box.Span(0, transport.RemoteSpanBytes)).With(transport.Signaled))
 		l.expectSent(2)
 		l.expectReceived(1)
-		if l.err == nil {
-			l.err = (args.Seed + pattern(i)).check(r.Bytes(), 0)
-		}
-		if err := errors.Join(l.err, r.Close()); err != nil {
-			return false, fmt.Errorf("round %d of %d: %w", i+1, args.Rounds, err)
-		}
+		l.check((args.Seed + pattern(l.step)).check(r.Bytes(), 0))
+		l.check(r.Close())
 	}
-	return false, nil
 })
 
 // fillRegions is the other end of offerRegions.
-var fillRegions = define("fill regions", func(a *agent, args lateArgs) (none, error) {
-	l, err := a.loop(args.Loop)
-	if err != nil {
-		return false, err
-	}
-	mail, err := get[*transport.Region](a, args.Mail.Region)
-	if err != nil {
-		return false, err
-	}
+var fillRegions = action("fill regions", func(a *agent, args lateArgs) {
+	l, mail := a.loop(args.Loop), get[*transport.Region](a, args.Mail.Region)
 	const head = transport.RemoteSpanBytes
-	for i := range args.Rounds {
+	for l.step = range args.Rounds {
 		l.postRecv(transport.Recv(1, mail.Span(0, head)))
 		l.expectReceived(1)
 		to, _ := transport.DecodeRemoteSpan(mail.Bytes())
-		(args.Seed + pattern(i)).fill(mail.Bytes()[head:], 0)
+		(args.Seed + pattern(l.step)).fill(mail.Bytes()[head:], 0)
 		l.post(transport.Write(2, mail.Span(head, args.Bytes), to), transport.Send(3, transport.Span{}).With(transport.Signaled))
 		l.expectSent(3)
-		if l.err != nil {
-			return false, fmt.Errorf("round %d of %d: %w", i+1, args.Rounds, l.err)
-		}
 	}
-	return false, nil
 })
 
 // lateRegions has one end allocate regions while the connection is up and hand
@@ -182,30 +153,23 @@ func lateRegions(p *pair) {
 }
 
 // registerMapping registers anonymous memory, and closes the region again.
-var registerMapping = define("register", func(a *agent, domain handle) (none, error) {
-	d, err := get[*transport.ProtectionDomain](a, domain)
-	if err != nil {
-		return false, err
-	}
-	mem, err := unix.Mmap(-1, 0, 3*os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
-	if err != nil {
-		return false, err
-	}
+var registerMapping = action("register", func(a *agent, domain handle) {
+	mem := mapMemory(3 * os.Getpagesize())
 	defer unix.Munmap(mem)
 	part := mem[100 : 100+os.Getpagesize()]
 	pattern(1).fill(part, 0)
-	r, err := d.Register(part, transport.RemoteAll)
-	if err != nil {
-		return false, err
-	}
+	r := must(get[*transport.ProtectionDomain](a, domain).Register(part, transport.RemoteAll))
 	if &r.Bytes()[0] != &part[0] || r.Len() != len(part) {
-		return false, fmt.Errorf("%w: a registered region's Bytes are not the memory that was registered", errUnexpected)
+		check(fmt.Errorf("%w: a registered region's Bytes are not the memory that was registered", errUnexpected))
 	}
-	if err := r.Close(); err != nil {
-		return false, err
-	}
-	return false, pattern(1).check(part, 0)
+	check(r.Close())
+	check(pattern(1).check(part, 0))
 })
+
+// mapMemory is memory of the program, for a command to register.
+func mapMemory(bytes int) []byte {
+	return must(unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE))
+}
 
 func registeredMemory(p *pair) {
 	for _, e := range p.ends() {

@@ -1,10 +1,6 @@
 package transporttest
 
-import (
-	"fmt"
-
-	"github.com/rfaas-go/rfaas/transport"
-)
+import "github.com/rfaas-go/rfaas/transport"
 
 // place is a part of a region of the end that is to use it. The zero place is
 // the zero span.
@@ -55,6 +51,36 @@ func recv(id uint64, into place) request {
 	return request{ID: id, Op: transport.OpRecv, Local: into}
 }
 
+// ids makes n requests with the IDs from first on.
+func ids(first, n int, build func(id uint64) request) []request {
+	requests := make([]request, n)
+	for i := range requests {
+		requests[i] = build(uint64(first + i))
+	}
+	return requests
+}
+
+// emptySends makes n messages without bytes.
+func emptySends(first, n int) []request {
+	return ids(first, n, func(id uint64) request { return send(id, place{}) })
+}
+
+// emptyRecvs makes n receives without memory.
+func emptyRecvs(first, n int) []request {
+	return ids(first, n, func(id uint64) request { return recv(id, place{}) })
+}
+
+// empty makes a request without bytes that both ends can handle.
+func (p *pair) empty(id uint64) request {
+	if p.has(transport.OpSend) {
+		return send(id, place{})
+	}
+	return write(id, place{}, transport.RemoteSpan{})
+}
+
+// size is how many bytes the request moves.
+func (r request) size() int { return r.Local.Len + r.Second.Len }
+
 // and adds the second span.
 func (r request) and(second place) request {
 	r.Second = second
@@ -74,51 +100,43 @@ func (r request) quiet() request {
 }
 
 // build makes the work request.
-func (a *agent) build(r request) (transport.WorkRequest, error) {
-	local, err := a.span(r.Local)
-	if err != nil {
-		return transport.WorkRequest{}, err
-	}
-	var w transport.WorkRequest
+func (a *agent) build(r request) transport.WorkRequest {
+	local := a.span(r.Local)
+	w := transport.WorkRequest{ID: r.ID, Op: r.Op, Local: local, Remote: r.Remote}
 	switch r.Op {
-	case transport.OpSend:
-		w = transport.Send(r.ID, local)
-	case transport.OpWrite:
-		w = transport.Write(r.ID, local, r.Remote)
 	case transport.OpWriteImm:
-		w = transport.WriteImm(r.ID, local, r.Remote, r.Imm)
-	case transport.OpRead:
-		w = transport.Read(r.ID, local, r.Remote)
+		w.Imm = r.Imm
 	case transport.OpFetchAdd:
 		w = transport.FetchAdd(r.ID, local, r.Remote, r.Addend)
 	case transport.OpCompareSwap:
 		w = transport.CompareSwap(r.ID, local, r.Remote, r.Compare, r.Swap)
-	case transport.OpRecv:
-		w = transport.Recv(r.ID, local)
-	default:
-		w = transport.WorkRequest{ID: r.ID, Op: r.Op, Local: local}
 	}
 	if r.Second != (place{}) {
-		second, err := a.span(r.Second)
-		if err != nil {
-			return transport.WorkRequest{}, err
-		}
-		w = w.WithSecondSpan(second)
+		w = w.WithSecondSpan(a.span(r.Second))
 	}
-	return w.With(r.Flags), nil
+	return w.With(r.Flags)
 }
 
 // span names a place. A region that was closed can still be named.
-func (a *agent) span(p place) (transport.Span, error) {
+func (a *agent) span(p place) transport.Span {
 	if p.Region == 0 {
-		return transport.Span{}, nil
+		return transport.Span{}
 	}
-	r, err := get[*transport.Region](a, p.Region)
-	if err != nil {
-		return transport.Span{}, err
+	return get[*transport.Region](a, p.Region).Span(p.Off, p.Len)
+}
+
+// numbered makes a request of any operation that a stream of them can consist of.
+// What it writes, adds and sends along follows from its ID.
+func numbered(id uint64, op transport.Op, local transport.Span, remote transport.RemoteSpan) transport.WorkRequest {
+	switch op {
+	case transport.OpSend:
+		return transport.Send(id, local)
+	case transport.OpWriteImm:
+		return transport.WriteImm(id, local, remote, uint32(id))
+	case transport.OpFetchAdd:
+		return transport.FetchAdd(id, local, remote, 1)
+	case transport.OpCompareSwap:
+		return transport.CompareSwap(id, local, remote, id, id+1)
 	}
-	if p.Off < 0 || p.Len < 0 || p.Off+p.Len > r.Len() {
-		return transport.Span{}, fmt.Errorf("a place [%d:+%d] in a region of %d bytes", p.Off, p.Len, r.Len())
-	}
-	return r.Span(p.Off, p.Len), nil
+	return transport.WorkRequest{ID: id, Op: op, Local: local, Remote: remote}
 }

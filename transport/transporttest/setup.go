@@ -47,16 +47,13 @@ func capabilitiesMakeSense(p *pair) {
 func privateData(p *pair) {
 	for _, n := range []int{0, 1, transport.MaxPrivateData} {
 		a, b := p.a.station(shape{}), p.b.station(shape{})
-		l := listen.must(p.b, listenArgs{p.cfg.Network, p.address(p.b)})
-		fromA, fromB := make([]byte, n), make([]byte, n)
-		pattern(n).fill(fromA, 0)
-		pattern(n+1).fill(fromB, 0)
 		specA, specB := a.spec(), b.spec()
-		specA.Private, specB.Private = fromA, fromB
-		accepting := accept.start(p.b, acceptArgs{Listener: l.Listener, Spec: specB, Count: 1})
-		dialed := dial.must(p.a, dialArgs{Network: p.cfg.Network, Address: l.Address, Spec: specA, Count: 1})[0]
-		accepted := accepting.must()[0]
-		if !bytes.Equal(dialed.Private, fromB) || !bytes.Equal(accepted.Private, fromA) {
+		specA.Private, specB.Private = make([]byte, n), make([]byte, n)
+		pattern(n).fill(specA.Private, 0)
+		pattern(n+1).fill(specB.Private, 0)
+		l := p.joinWith(a, b, specA, specB)[0]
+		dialed, accepted := l.a.conn, l.b.conn
+		if !bytes.Equal(dialed.Private, specB.Private) || !bytes.Equal(accepted.Private, specA.Private) {
 			p.Fatalf("%d bytes of private data arrived as %d and %d bytes, or not as sent", n, len(dialed.Private), len(accepted.Private))
 		}
 		if dialed.Provider == "" || accepted.Provider == "" {
@@ -71,14 +68,13 @@ func privateData(p *pair) {
 				p.Fatalf("the kernel vouches for processes %d and %d; they are %d and %d", dialed.PeerPID, accepted.PeerPID, pid, os.Getpid())
 			}
 		}
-		link{side{a, dialed}, side{b, accepted}}.expectWorking("after an exchange of private data")
+		l.expectWorking("after an exchange of private data")
 	}
-	a := p.a.station(shape{})
+	a, b := p.a.station(shape{}), p.b.station(shape{})
 	spec := a.spec()
 	spec.Private = make([]byte, transport.MaxPrivateData+1)
-	l := listen.must(p.b, listenArgs{p.cfg.Network, p.address(p.b)})
-	if _, err := dial.on(p.a, dialArgs{Network: p.cfg.Network, Address: l.Address, Spec: spec, Count: 1}); !errors.Is(err, transport.ErrOutOfRange) {
-		p.Fatalf("dial with too much private data: %v", err)
+	if s := p.setUp(p.a, p.b, spec, b.spec()); !errors.Is(s.dialErr, transport.ErrOutOfRange) {
+		p.Fatalf("dial with too much private data: %v", s.dialErr)
 	}
 }
 
@@ -86,24 +82,21 @@ func refusal(p *pair) {
 	const reason = "not on a Sunday"
 	s := shape{extraDepth: spareDepth}
 	a, b := p.a.station(s), p.b.station(s)
-	l := listen.must(p.b, listenArgs{p.cfg.Network, p.address(p.b)})
-	try := func(who string, specA, specB connSpec, reject string) (dialErr, acceptErr error) {
-		accepting := accept.start(p.b, acceptArgs{Listener: l.Listener, Spec: specB, Count: 1, Reject: reject})
-		_, dialErr = dial.on(p.a, dialArgs{Network: p.cfg.Network, Address: l.Address, Spec: specA, Count: 1})
-		_, acceptErr = accepting.wait()
-		if !errors.Is(dialErr, transport.ErrRejected) || !strings.Contains(dialErr.Error(), reason) {
-			p.Fatalf("%s refuses: the dialer gets %v", who, dialErr)
+	try := func(who string, specA, specB connSpec) (acceptErr error) {
+		s := p.setUp(p.a, p.b, specA, specB)
+		if !errors.Is(s.dialErr, transport.ErrRejected) || !strings.Contains(s.dialErr.Error(), reason) {
+			p.Fatalf("%s refuses: the dialer gets %v", who, s.dialErr)
 		}
-		return dialErr, acceptErr
+		return s.acceptErr
 	}
-	denyA, denyB := a.spec(), b.spec()
-	denyA.Deny, denyB.Deny = reason, reason
+	denyA, denyB, reject := a.spec(), b.spec(), b.spec()
+	denyA.Deny, denyB.Deny, reject.Reject = reason, reason, reason
 
-	try("the listener's program", a.spec(), b.spec(), reason)
-	if _, err := try("the listener's Authorize", a.spec(), denyB, ""); !errors.Is(err, transport.ErrRejected) {
+	try("the listener's program", a.spec(), reject)
+	if err := try("the listener's Authorize", a.spec(), denyB); !errors.Is(err, transport.ErrRejected) {
 		p.Fatalf("the listener's Authorize refuses: Accept gets %v", err)
 	}
-	if _, err := try("the dialer's Authorize", denyA, b.spec(), ""); !errors.Is(err, transport.ErrRejected) || !strings.Contains(err.Error(), reason) {
+	if err := try("the dialer's Authorize", denyA, b.spec()); !errors.Is(err, transport.ErrRejected) || !strings.Contains(err.Error(), reason) {
 		p.Fatalf("the dialer's Authorize refuses: Accept gets %v", err)
 	}
 	p.join(a, b)[0].expectWorking("after refusals, with the same queues")
@@ -111,14 +104,13 @@ func refusal(p *pair) {
 
 // silentPeer dials a peer that accepts the stream and stays silent.
 func silentPeer(p *pair) {
-	silent, err := net.Listen(p.cfg.Network, p.address(p.a))
+	silent, err := net.Listen(p.cfg.Network, p.address(p.cfg.Network, p.a))
 	if err != nil {
 		p.Fatal(err)
 	}
 	defer silent.Close()
 	a := p.a.station(shape{extraDepth: spareDepth})
-	const timeout = 30 * time.Millisecond
-	_, err = dial.on(p.a, dialArgs{Network: p.cfg.Network, Address: silent.Addr().String(), Spec: a.spec(), Count: 1, Timeout: timeout})
+	_, err = dial.on(p.a, dialArgs{Address: silent.Addr().String(), Spec: a.spec(), Timeout: 30 * time.Millisecond})
 	if !errors.Is(err, context.DeadlineExceeded) {
 		p.Fatalf("dial to a silent peer: %v", err)
 	}
@@ -135,23 +127,16 @@ func depthLimits(p *pair) {
 	p.connect(shape{sendDepth: 1, recvDepth: 1}).a.post(send(1, place{}))
 
 	for _, e := range p.ends() {
-		usual := e.station(shape{})
-		refused := func(what string, spec connSpec) {
-			l := listen.must(e, listenArgs{p.cfg.Network, p.address(e)})
-			if _, err := dial.on(e, dialArgs{Network: p.cfg.Network, Address: l.Address, Spec: spec, Count: 1}); !errors.Is(err, transport.ErrOutOfRange) {
-				e.fatalf("dial with %s: %v", what, err)
+		usual := e.station(shape{}).spec()
+		sending, receiving, inlining := usual, usual, usual
+		sending.SendDepth = int(e.caps.MaxSendDepth) + 1
+		receiving.RecvDepth = int(e.caps.MaxRecvDepth) + 1
+		inlining.InlineBytes = int(e.caps.MaxInlineBytes) + 1
+		for what, spec := range map[string]connSpec{"SendDepth": sending, "RecvDepth": receiving, "InlineBytes": inlining} {
+			if s := p.setUp(e, e, spec, usual); !errors.Is(s.dialErr, transport.ErrOutOfRange) {
+				e.fatalf("dial with %s over the limit: %v", what, s.dialErr)
 			}
-			closeListener.must(e, l.Listener)
 		}
-		deep := usual.spec()
-		deep.SendDepth = int(e.caps.MaxSendDepth) + 1
-		refused("SendDepth over the limit", deep)
-		deep = usual.spec()
-		deep.RecvDepth = int(e.caps.MaxRecvDepth) + 1
-		refused("RecvDepth over the limit", deep)
-		deep = usual.spec()
-		deep.InlineBytes = int(e.caps.MaxInlineBytes) + 1
-		refused("InlineBytes over the limit", deep)
 		for _, depth := range []int{0, -1, int(e.caps.MaxQueueDepth) + 1} {
 			if _, err := newQueue.on(e, depth); !errors.Is(err, transport.ErrOutOfRange) {
 				e.fatalf("queue of depth %d: %v", depth, err)
@@ -165,43 +150,33 @@ func depthLimits(p *pair) {
 func queueWithoutRoom(p *pair) {
 	roomy := shape{extraDepth: 2 * usualDepth}
 	tight := shape{extraDepth: -1}
-	dialTo := func(a, b station) (dialErr, acceptErr error) {
-		l := listen.must(b.end, listenArgs{p.cfg.Network, p.address(b.end)})
-		accepting := accept.start(b.end, acceptArgs{Listener: l.Listener, Spec: b.spec(), Count: 1})
-		_, dialErr = dial.on(a.end, dialArgs{Network: p.cfg.Network, Address: l.Address, Spec: a.spec(), Count: 1})
-		closeListener.must(b.end, l.Listener)
-		_, acceptErr = accepting.wait()
-		return dialErr, acceptErr
+	try := func(a, b station) setUp { return p.setUp(a.end, b.end, a.spec(), b.spec()) }
+	refused := func(a, b station, with string) {
+		if s := try(a, b); !errors.Is(s.dialErr, transport.ErrOutOfRange) {
+			p.Fatalf("dial with %s: %v", with, s.dialErr)
+		}
 	}
-	if err, _ := dialTo(p.a.station(tight), p.b.station(roomy)); !errors.Is(err, transport.ErrOutOfRange) {
-		p.Fatalf("dial with a queue that is too small by one: %v", err)
-	}
-	err, acceptErr := dialTo(p.a.station(roomy), p.b.station(tight))
-	if !errors.Is(acceptErr, transport.ErrOutOfRange) || !errors.Is(err, transport.ErrRejected) {
-		p.Fatalf("accept with a queue that is too small by one: %v; the dialer gets %v", acceptErr, err)
+	refused(p.a.station(tight), p.b.station(roomy), "a queue that is too small by one")
+	s := try(p.a.station(roomy), p.b.station(tight))
+	if !errors.Is(s.acceptErr, transport.ErrOutOfRange) || !errors.Is(s.dialErr, transport.ErrRejected) {
+		p.Fatalf("accept with a queue that is too small by one: %v; the dialer gets %v", s.acceptErr, s.dialErr)
 	}
 
 	// A queue with room for exactly one connection takes the next one when the
 	// first is closed and its completions have been polled.
-	a, b := p.a.station(shape{}), p.b.station(shape{extraDepth: 2 * usualDepth})
+	a, b := p.a.station(shape{}), p.b.station(roomy)
 	first := p.join(a, b)[0]
-	if err, _ := dialTo(a, b); !errors.Is(err, transport.ErrOutOfRange) {
-		p.Fatalf("dial with a queue that another connection has filled: %v", err)
-	}
-	held := []request{send(1, place{}), send(2, place{})}
+	refused(a, b, "a queue that another connection has filled")
+	held := emptySends(1, 2)
 	first.a.post(held...)
 	first.a.postRecv(recv(3, place{}))
 	first.a.close()
-	if err, _ := dialTo(a, b); !errors.Is(err, transport.ErrOutOfRange) {
-		p.Fatalf("dial before the flushed completions of a closed connection were polled: %v", err)
-	}
+	refused(a, b, "a queue in which flushed completions of a closed connection are")
 	first.a.expectSent(flushed(held...)...)
 	first.a.expectReceived(flushed(recv(3, place{}))...)
-	err = until(p.cfg.Patience, "room in the queue of a closed connection", func() bool {
-		a.sent.expectNone("after the flush")
-		a.received.expectNone("after the flush")
-		err, _ := dialTo(a, b)
-		return err == nil
+	err := until(p.cfg.Patience, "room in the queue of a closed connection", func() bool {
+		first.a.expectNone("after the flush")
+		return try(a, b).dialErr == nil
 	})
 	if err != nil {
 		p.Fatal(err)
@@ -217,16 +192,12 @@ func connectToItself(p *pair) {
 // wrongStream tries to connect over TCP where that cannot work.
 func wrongStream(p *pair) {
 	a, b := p.a.station(shape{extraDepth: spareDepth}), p.b.station(shape{extraDepth: spareDepth})
-	l := listen.must(p.b, listenArgs{"tcp", p.b.host + ":0"})
-	accepting := accept.start(p.b, acceptArgs{Listener: l.Listener, Spec: b.spec(), Count: 1})
-	_, err := dial.on(p.a, dialArgs{Network: "tcp", Address: l.Address, Spec: a.spec(), Count: 1})
-	closeListener.must(p.b, l.Listener)
-	_, acceptErr := accepting.wait()
-	if !errors.Is(err, transport.ErrNotSupported) && !errors.Is(acceptErr, transport.ErrNotSupported) {
-		p.Fatalf("over TCP, dial: %v; accept: %v", err, acceptErr)
-	}
-	if err == nil || acceptErr == nil {
-		p.Fatalf("over TCP, dial: %v; accept: %v", err, acceptErr)
+	from, to := a.spec(), b.spec()
+	from.Network, to.Network = "tcp", "tcp"
+	s := p.setUp(p.a, p.b, from, to)
+	said := errors.Is(s.dialErr, transport.ErrNotSupported) || errors.Is(s.acceptErr, transport.ErrNotSupported)
+	if !said || s.dialErr == nil || s.acceptErr == nil {
+		p.Fatalf("over TCP, dial: %v; accept: %v", s.dialErr, s.acceptErr)
 	}
 	p.join(a, b)[0].expectWorking("after a set-up over the wrong kind of stream")
 }

@@ -1,6 +1,7 @@
 package transporttest
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/rfaas-go/rfaas/transport"
@@ -44,7 +45,7 @@ func (s side) postRecv(requests ...request) {
 func (s side) do(requests ...request) {
 	s.t.Helper()
 	s.post(requests...)
-	s.expectSent(signaledDone(requests)...)
+	s.expectSent(done(requests...)...)
 }
 
 // deliver posts requests at side a and waits for what they bring to side b, which
@@ -54,24 +55,31 @@ func (l link) deliver(requests []request, wants ...want) {
 	l.a.post(requests...)
 	l.b.expectReceived(wants...)
 	l.b.received.expectNone("more than was sent")
-	l.a.expectSent(signaledDone(requests)...)
+	l.a.expectSent(done(requests...)...)
 }
 
-// signaledDone wants the completions of the signaled ones among the requests.
-func signaledDone(requests []request) []want {
-	var wants []want
-	for _, r := range requests {
-		if r.Flags&transport.Signaled != 0 {
-			wants = append(wants, done(r))
-		}
+// write has a Write or a WriteImm carried out, and posts the receive for the latter.
+func (l link) write(r request) {
+	l.a.t.Helper()
+	if r.Op == transport.OpWrite {
+		l.a.do(r)
+		return
 	}
-	return wants
+	l.b.postRecv(recv(2, place{}))
+	l.deliver([]request{r}, receivedImm(2, r.size(), r.Imm))
+}
+
+// close closes both sides.
+func (l link) close() {
+	l.a.t.Helper()
+	l.a.close()
+	l.b.close()
 }
 
 // close closes the side's connection.
 func (s side) close() {
 	s.t.Helper()
-	closeConn.must(s.end, s.conn.Conn)
+	closeObject.must(s.end, s.conn.Conn)
 }
 
 // err is the error with which the connection ended, or nil.
@@ -91,6 +99,14 @@ func (s side) awaitEnd() error {
 	return err
 }
 
+// expectEnd waits until the connection has ended, with an error of this kind.
+func (s side) expectEnd(want error) {
+	s.t.Helper()
+	if err := s.awaitEnd(); !errors.Is(err, want) {
+		s.fatalf("Conn.Err: %v; should be: %v", err, want)
+	}
+}
+
 // want is what a completion has to say.
 type want struct {
 	id     uint64
@@ -101,8 +117,15 @@ type want struct {
 	hasImm bool
 }
 
-// done is wanted for a request that went well.
-func done(r request) want { return want{id: r.ID, op: r.Op, bytes: -1} }
+// done is wanted for requests that went well: the signaled ones complete.
+func done(requests ...request) (wants []want) {
+	for _, r := range requests {
+		if r.Flags&transport.Signaled != 0 {
+			wants = append(wants, ended(r, transport.StatusOK))
+		}
+	}
+	return wants
+}
 
 // ended is wanted for a request that ended in a status.
 func ended(r request, status transport.Status) want {
@@ -110,8 +133,7 @@ func ended(r request, status transport.Status) want {
 }
 
 // flushed is wanted for requests of which nothing was done.
-func flushed(requests ...request) []want {
-	var wants []want
+func flushed(requests ...request) (wants []want) {
 	for _, r := range requests {
 		wants = append(wants, ended(r, transport.StatusFlushed))
 	}
@@ -174,15 +196,21 @@ func (s side) expect(q queue, name string, wants []want) {
 	}
 }
 
+// expectNone checks that neither queue has a completion.
+func (s side) expectNone(what string) {
+	s.t.Helper()
+	s.sent.expectNone(what)
+	s.received.expectNone(what)
+}
+
 // expectWorking checks that a connection moves data both ways.
 func (l link) expectWorking(what string) {
 	l.a.t.Helper()
 	l.eachWay(func(l link) {
 		l.a.t.Helper()
 		const n = 100
-		payload := pattern(l.a.pair.random.Uint64())
-		from, to := l.a.alloc(n, transport.LocalOnly), l.b.alloc(2*n, transport.RemoteWrite)
-		from.fill(0, n, payload)
+		from, payload := l.a.filled(n, transport.LocalOnly)
+		to := l.b.alloc(2*n, transport.RemoteWrite)
 		if l.a.caps.Ops.Has(transport.OpWrite) {
 			l.a.do(write(1, from.all(), to.remote(0, n)))
 			to.expect(what+": written bytes", 0, n, payload)

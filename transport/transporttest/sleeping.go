@@ -25,67 +25,51 @@ var sleepTests = []test{
 // while it may still be on its way to sleep, and long enough to be there.
 var delays = []time.Duration{0, 20 * time.Microsecond, 5 * time.Millisecond}
 
-// waker makes side b of a connection sleep on a queue, and then wakes it.
-type waker struct {
-	what      string
-	op        transport.Op
-	solicited bool // it wakes a sleeper for solicited messages, too, if flagged where that is possible
-	// prepare returns the queue to sleep on, and what to do to wake it.
-	prepare func(l link, flags transport.Flags) (queue, func())
+// wakers are what side b of a connection sleeps for, and how it is woken.
+var wakers = []struct {
+	what    string
+	op      transport.Op
+	ownSend bool // b sleeps for the completion of its own send, which nobody solicits; else for that of a receive
+	wake    func(l link, flags transport.Flags)
+}{
+	{"a message", transport.OpSend, false, func(l link, flags transport.Flags) { l.a.post(send(1, place{}).with(flags)) }},
+	{"immediate data", transport.OpWriteImm, false, func(l link, flags transport.Flags) {
+		l.a.post(writeImm(1, place{}, transport.RemoteSpan{}, 1).with(flags))
+	}},
+	{"the completion of its own send", transport.OpSend, true, func(l link, _ transport.Flags) { l.a.postRecv(recv(1, place{})) }},
+	{"the peer's Close", transport.OpSend, false, func(l link, _ transport.Flags) { l.a.close() }},
+	{"its own Close", transport.OpSend, false, func(l link, _ transport.Flags) { l.b.close() }},
+	{"a failure", transport.OpSend, false, func(l link, _ transport.Flags) {
+		l.a.post(send(1, l.a.alloc(1, transport.LocalOnly).all()))
+	}},
 }
 
-var wakers = []waker{
-	{"a message", transport.OpSend, true, func(l link, flags transport.Flags) (queue, func()) {
-		l.b.postRecv(recv(1, place{}))
-		return l.b.received, func() { l.a.post(send(1, place{}).with(flags)) }
-	}},
-	{"immediate data", transport.OpWriteImm, true, func(l link, flags transport.Flags) (queue, func()) {
-		l.b.postRecv(recv(1, place{}))
-		return l.b.received, func() { l.a.post(writeImm(1, place{}, transport.RemoteSpan{}, 1).with(flags)) }
-	}},
-	{"the completion of its own send", transport.OpSend, false, func(l link, _ transport.Flags) (queue, func()) {
-		l.b.post(send(1, place{}))
-		return l.b.sent, func() { l.a.postRecv(recv(1, place{})) }
-	}},
-	{"the peer's Close", transport.OpSend, true, func(l link, _ transport.Flags) (queue, func()) {
-		l.b.postRecv(recv(1, place{}))
-		return l.b.received, func() { l.a.close() }
-	}},
-	{"its own Close", transport.OpSend, true, func(l link, _ transport.Flags) (queue, func()) {
-		l.b.postRecv(recv(1, place{}))
-		return l.b.received, func() { l.b.close() }
-	}},
-	{"a failure", transport.OpSend, true, func(l link, _ transport.Flags) (queue, func()) {
-		l.b.postRecv(recv(1, place{}))
-		from := l.a.alloc(1, transport.LocalOnly)
-		return l.b.received, func() { l.a.post(send(1, from.all())) }
-	}},
+// sleep starts a wait at the queue's end.
+func (q queue) sleep(room int, solicited bool) *future[[]transport.Completion] {
+	return waitCompletions.start(q.end, waitArgs{Queue: q.id, Room: room, Solicited: solicited})
 }
 
 // wakeSleepers has one end sleep and wakes it by each of the things that it may
 // sleep for.
 func wakeSleepers(p *pair) {
 	for _, w := range wakers {
-		if !p.a.caps.Ops.Has(w.op) || !p.b.caps.Ops.Has(w.op) {
-			continue
-		}
-		for _, solicited := range []bool{false, true} {
-			if solicited && !w.solicited {
+		for _, flags := range []transport.Flags{0, transport.Solicited} {
+			solicited := flags != 0
+			if !p.has(w.op) || solicited && w.ownSend {
 				continue
 			}
 			for i, delay := range delays {
-				l := p.connect(shape{})
-				if i%2 == 1 {
-					l = l.reversed()
+				l := p.connect(shape{}).turned(i)
+				q := l.b.received
+				if w.ownSend {
+					q = l.b.sent
+					l.b.post(send(1, place{}))
+				} else {
+					l.b.postRecv(recv(1, place{}))
 				}
-				var flags transport.Flags
-				if solicited {
-					flags = transport.Solicited
-				}
-				q, wake := w.prepare(l, flags)
-				sleeping := waitCompletions.start(l.b.end, waitArgs{Queue: q.id, Room: 4, Solicited: solicited})
+				sleeping := q.sleep(4, solicited)
 				time.Sleep(delay)
-				wake()
+				w.wake(l, flags)
 				if got, err := sleeping.wait(); err != nil || len(got) != 1 {
 					l.b.fatalf("a sleeper (for solicited messages only: %v), to be woken by %s after %v: %d completions, %v", solicited, w.what, delay, len(got), err)
 				}
@@ -94,9 +78,9 @@ func wakeSleepers(p *pair) {
 	}
 	for _, delay := range delays {
 		q := p.b.queue(1)
-		sleeping := waitCompletions.start(p.b, waitArgs{Queue: q.id, Room: 1})
+		sleeping := q.sleep(1, false)
 		time.Sleep(delay)
-		closeQueue.must(p.b, q.id)
+		closeObject.must(p.b, q.id)
 		if got, err := sleeping.wait(); len(got) != 0 || !errors.Is(err, transport.ErrClosed) {
 			p.b.fatalf("a sleeper whose queue is closed after %v: %d completions, %v", delay, len(got), err)
 		}
@@ -110,10 +94,10 @@ func sleepUnsolicited(p *pair) {
 	sleptThrough := 0
 	l := p.connect(shape{})
 	for range tries {
-		l.b.postRecv(ids(0, unsolicited+1, func(id uint64) request { return recv(id, place{}) })...)
-		sleeping := waitCompletions.start(l.b.end, waitArgs{Queue: l.b.received.id, Room: unsolicited + 1, Solicited: true})
+		l.b.postRecv(emptyRecvs(0, unsolicited+1)...)
+		sleeping := l.b.received.sleep(unsolicited+1, true)
 		time.Sleep(look / 2) // until it sleeps
-		l.a.do(ids(0, unsolicited, func(id uint64) request { return send(id, place{}) })...)
+		l.a.do(emptySends(0, unsolicited)...)
 		time.Sleep(look / 2)
 		slept := !sleeping.finished()
 		l.a.do(send(9, place{}).with(transport.Solicited))
@@ -147,11 +131,8 @@ type volleyArgs struct {
 }
 
 // playVolley sends a message, sleeps until the answer comes, and so on.
-var playVolley = define("volley", func(a *agent, args volleyArgs) (none, error) {
-	l, err := a.loop(args.Loop)
-	if err != nil {
-		return false, err
-	}
+var playVolley = action("volley", func(a *agent, args volleyArgs) {
+	l := a.loop(args.Loop)
 	random := rand.New(rand.NewPCG(args.Seed, 1))
 	wander := func() {
 		for end := time.Now().Add(time.Duration(random.Int64N(int64(args.Wander) + 1))); time.Now().Before(end); {
@@ -168,9 +149,6 @@ var playVolley = define("volley", func(a *agent, args volleyArgs) (none, error) 
 	var got [8]transport.Completion
 	sent, received := 0, 0
 	for sent < args.Rounds || received < args.Rounds {
-		if l.err != nil {
-			return false, l.err
-		}
 		if sent < args.Rounds && (received > sent || received == sent && args.Serve) {
 			wander()
 			l.post(transport.Send(2, transport.Span{}).With(transport.Signaled))
@@ -178,24 +156,21 @@ var playVolley = define("volley", func(a *agent, args volleyArgs) (none, error) 
 			continue
 		}
 		wander()
-		ctx, cancel := context.WithTimeout(context.Background(), a.patience)
+		ctx, cancel := a.bound(0)
 		n, err := l.sent.Wait(ctx, got[:], spins[random.IntN(len(spins))])
 		cancel()
 		if err != nil {
 			missed, _ := l.sent.Poll(got[:])
-			return false, fmt.Errorf("after %d messages out and %d in, the sleeper was not woken; a poll now finds %d completions: %w", sent, received, missed, err)
+			check(fmt.Errorf("after %d messages out and %d in, the sleeper was not woken; a poll now finds %d completions: %w", sent, received, missed, err))
 		}
 		for _, c := range got[:n] {
-			if err := c.Err(); err != nil {
-				return false, err
-			}
+			check(c.Err())
 			if c.Op == transport.OpRecv {
 				received++
 				l.postRecv(transport.Recv(1, transport.Span{}))
 			}
 		}
 	}
-	return false, nil
 })
 
 // volleys has both ends sleep and wake each other, many times, with random
@@ -247,9 +222,8 @@ func cancelledWaits(p *pair) {
 func cancelledBuffer(p *pair) {
 	p.connect(shape{}).eachWay(func(l link) {
 		const n = 500
-		from, into := l.a.alloc(n, transport.LocalOnly), l.b.alloc(n, transport.LocalOnly)
-		payload := pattern(p.random.Uint64())
-		from.fill(0, n, payload)
+		from, payload := l.a.filled(n, transport.LocalOnly)
+		into := l.b.alloc(n, transport.LocalOnly)
 		l.b.postRecv(recv(7, into.all()))
 		got, err := waitCompletions.on(l.b.end, waitArgs{Queue: l.b.received.id, Room: 1, Timeout: time.Millisecond})
 		if len(got) != 0 || !errors.Is(err, context.DeadlineExceeded) {
@@ -276,7 +250,7 @@ var processorTime = define("processor time", func(*agent, none) (time.Duration, 
 func idleSleeper(p *pair) {
 	l := p.connect(shape{})
 	l.b.postRecv(recv(1, place{}))
-	sleeping := waitCompletions.start(l.b.end, waitArgs{Queue: l.b.received.id, Room: 1})
+	sleeping := l.b.received.sleep(1, false)
 	const asleep = 200 * time.Millisecond
 	before := processorTime.must(l.b.end, false)
 	time.Sleep(asleep)

@@ -13,8 +13,8 @@ import (
 // request is a message, so that each side knows how many to expect.
 type stormArgs struct {
 	Loop   loopArgs
-	From   place                // sources and results
-	Into   place                // receives
+	From   handle               // sources and results
+	Into   handle               // receives
 	To     transport.RemoteSpan // the peer's memory, for everything one-sided
 	Ops    transport.OpSet
 	Depth  int // SendDepth and RecvDepth
@@ -25,10 +25,9 @@ type stormArgs struct {
 
 // stormResult is how far a side got.
 type stormResult struct {
-	Posted   int
-	Received int
-	Failure  transport.Completion // of the first request that failed
-	Broken   string               // Conn.Err, if the connection broke
+	Posted  int
+	Failure transport.Completion // of the first request that failed
+	Broken  string               // Conn.Err, if the connection broke
 }
 
 const (
@@ -40,23 +39,17 @@ const (
 // runStorm posts until everything is done or the connection breaks, and then
 // polls until everything posted has ended.
 var runStorm = define("storm", func(a *agent, args stormArgs) (stormResult, error) {
-	l, err := a.loop(args.Loop)
+	s := &storm{
+		loop: a.loop(args.Loop), stormArgs: args, random: rand.New(rand.NewPCG(args.Seed, 2)), ledger: newLedger(args.Depth),
+		from: get[*transport.Region](a, args.From), into: get[*transport.Region](a, args.Into),
+	}
+	err := catch(s.run)
 	if err != nil {
-		return stormResult{}, err
-	}
-	s := &storm{loop: l, stormArgs: args, random: rand.New(rand.NewPCG(args.Seed, 2)), ledger: newLedger(args.Depth)}
-	if s.from, err = get[*transport.Region](a, args.From.Region); err != nil {
-		return stormResult{}, err
-	}
-	if s.into, err = get[*transport.Region](a, args.Into.Region); err != nil {
-		return stormResult{}, err
-	}
-	if err = s.run(); err != nil {
 		err = fmt.Errorf("seed %d: %d requests posted, %d ended, %d receives posted, %d ended: %w",
-			args.Seed, s.ledger.posted, s.ledger.ended, s.receivesPosted, s.receivesEnded, err)
+			args.Seed, s.ledger.posted, s.ledger.ended, s.receivesPosted, s.receives.ended(), err)
 	}
-	r := stormResult{Posted: int(s.ledger.posted), Received: s.received, Failure: s.ledger.failure}
-	if broken := l.conn.Err(); broken != nil {
+	r := stormResult{Posted: int(s.ledger.posted), Failure: s.ledger.failure}
+	if broken := s.conn.Err(); broken != nil {
 		r.Broken = broken.Error()
 	}
 	return r, err
@@ -70,102 +63,89 @@ type storm struct {
 	from, into *transport.Region
 	batch      []transport.WorkRequest // built and not yet taken
 
-	receivesPosted, receivesEnded, received int
-	flushing                                bool      // a receive has failed
-	probed                                  time.Time // when a signaled request first followed all others
+	receivesPosted int
+	receives       consumeResult
+	probed         time.Time // when a signaled request first followed all others
 }
 
 // messages is how many of n requests are messages.
 func messages(n int) int { return n / messageEach }
 
-func (s *storm) run() error {
+func (s *storm) run() {
 	var got [16]transport.Completion
 	var idle pause
 	for {
-		broken := s.conn.Err() != nil || s.ledger.failed() || s.flushing
-		progress, err := s.post(broken)
-		if err != nil {
-			return err
+		broken := s.conn.Err() != nil || s.ledger.failed() || s.receives.Flushed > 0
+		var progress bool
+		if broken {
+			progress = s.probe()
+		} else {
+			received, sent := s.postReceives(), s.post()
+			progress = received || sent
 		}
-		n, err := s.loop.sent.Poll(got[:])
-		if err != nil {
-			return err
-		}
-		for _, c := range got[:n] {
-			if err := s.ledger.complete(c); err != nil {
-				return err
-			}
-		}
-		m, err := s.loop.received.Poll(got[:])
-		if err != nil {
-			return err
-		}
+		n := s.ledger.poll(s.sent, got[:])
+		m := must(s.received.Poll(got[:]))
 		for _, c := range got[:m] {
-			if err := s.takeReceive(c); err != nil {
-				return err
-			}
+			check(s.receives.complete(c))
 		}
-		done := int(s.ledger.posted) == s.Count && s.received == messages(s.Count) || broken && s.ledger.failed() && !s.probed.IsZero()
-		switch {
-		case done && s.ledger.settled() && s.receivesEnded == s.receivesPosted:
-			return nil
-		case !s.probed.IsZero() && !s.ledger.failed() && time.Since(s.probed) > s.patience:
-			return fmt.Errorf("%w (%v): a request that fails, after the connection did", errDeadline, s.patience)
-		case progress || n+m > 0:
-			idle = pause{}
-		case idle.waited() > s.patience:
-			return fmt.Errorf("%w (%v): anything", errDeadline, s.patience)
-		default:
-			idle.wait()
+		done := int(s.ledger.posted) == s.Count && s.receives.OK == messages(s.Count) || broken && s.ledger.failed() && !s.probed.IsZero()
+		if done && s.ledger.settled() && s.receives.ended() == s.receivesPosted {
+			return
 		}
+		if !s.probed.IsZero() && !s.ledger.failed() && time.Since(s.probed) > s.patience {
+			check(fmt.Errorf("%w (%v): a request that fails, after the connection did", errDeadline, s.patience))
+		}
+		check(idle.after(progress || n+m > 0, s.patience, "anything"))
 	}
 }
 
-// post posts receives and requests. On a broken connection it posts one more, a signaled
-// one: its completion means that no earlier one is still to come. It may go well, as the
-// device of a killed process may still answer: then another follows, until one fails.
-func (s *storm) post(broken bool) (progress bool, err error) {
-	if broken {
-		if !s.probed.IsZero() && (s.ledger.failed() || !s.ledger.settled()) {
-			return false, nil
-		}
-		n, err := s.conn.Post(transport.Send(s.ledger.next(), transport.Span{}).With(transport.Signaled))
-		if n == 1 {
-			s.ledger.post(true)
-			if s.probed.IsZero() {
-				s.probed = time.Now()
-			}
-		}
-		return n == 1, ignoreFull(err)
+// probe posts one more request on a broken connection, a signaled one: its completion means
+// that no earlier one is still to come. It may go well, as the device of a killed process may
+// still answer: then another follows, until one fails.
+func (s *storm) probe() (progress bool) {
+	if !s.probed.IsZero() && (s.ledger.failed() || !s.ledger.settled()) {
+		return false
 	}
-	for s.receivesPosted < messages(s.Count) && s.receivesPosted-s.receivesEnded < s.Depth {
-		slot := s.receivesPosted % s.Depth
-		n, err := s.conn.PostRecv(transport.Recv(uint64(s.receivesPosted), s.into.Span(s.Into.Off+slot*stormBytes, stormBytes)))
-		if n == 0 {
-			if err := ignoreFull(err); err != nil {
-				return false, err
-			}
-			break
+	n := taken(s.conn.Post(transport.Send(s.ledger.next(), transport.Span{}).With(transport.Signaled)))
+	if n == 1 {
+		s.ledger.post(true)
+		if s.probed.IsZero() {
+			s.probed = time.Now()
+		}
+	}
+	return n == 1
+}
+
+func (s *storm) postReceives() (progress bool) {
+	for s.receivesPosted < messages(s.Count) && s.receivesPosted-s.receives.ended() < s.Depth {
+		into := s.into.Span(s.receivesPosted%s.Depth*stormBytes, stormBytes)
+		if taken(s.conn.PostRecv(transport.Recv(uint64(s.receivesPosted), into))) == 0 {
+			return progress
 		}
 		s.receivesPosted++
 		progress = true
 	}
+	return progress
+}
+
+func (s *storm) post() (progress bool) {
 	if len(s.batch) == 0 {
 		s.build()
 	}
-	n, err := s.conn.Post(s.batch...)
+	n := taken(s.conn.Post(s.batch...))
 	for _, wr := range s.batch[:n] {
 		s.ledger.post(wr.Flags&transport.Signaled != 0)
 	}
 	s.batch = s.batch[n:]
-	return progress || n > 0, ignoreFull(err)
+	return n > 0
 }
 
-func ignoreFull(err error) error {
-	if errors.Is(err, transport.ErrQueueFull) {
-		return nil
+// taken is how many requests were taken, if no error but a full queue kept it from more.
+func taken(n int, err error) int {
+	if !errors.Is(err, transport.ErrQueueFull) {
+		check(err)
 	}
-	return err
+	return n
 }
 
 // build makes the next few requests.
@@ -187,7 +167,7 @@ func (s *storm) build() {
 // matter here.
 func (s *storm) request(id uint64) transport.WorkRequest {
 	n := 1 + s.random.IntN(stormBytes)
-	local := s.from.Span(s.From.Off+int(id)%(s.Depth+1)*stormBytes, n)
+	local := s.from.Span(int(id)%(s.Depth+1)*stormBytes, n)
 	to := s.To.Slice(s.random.IntN(int(s.To.Len)-n+1), n)
 	ops := []transport.Op{transport.OpWrite, transport.OpRead, transport.OpFetchAdd, transport.OpCompareSwap}
 	if id%messageEach == 0 {
@@ -197,47 +177,16 @@ func (s *storm) request(id uint64) transport.WorkRequest {
 	for !s.Ops.Has(op) {
 		op = ops[s.random.IntN(len(ops))]
 	}
-	var flags transport.Flags
-	if n <= s.Inline && s.random.IntN(3) == 0 {
-		flags = transport.Inline
-	}
-	word := s.To.Slice(s.random.IntN(int(s.To.Len)/8)*8, 8)
 	switch op {
-	case transport.OpSend:
-		return transport.Send(id, local).With(flags)
-	case transport.OpWriteImm:
-		return transport.WriteImm(id, local, to, uint32(id)).With(flags)
+	case transport.OpFetchAdd, transport.OpCompareSwap:
+		result := s.from.Span(int(id)%(s.Depth+1)*stormBytes, 8)
+		return numbered(id, op, result, s.To.Slice(s.random.IntN(int(s.To.Len)/8)*8, 8))
 	case transport.OpRead:
-		return transport.Read(id, local, to)
-	case transport.OpFetchAdd:
-		return transport.FetchAdd(id, s.result(local), word, 1)
-	case transport.OpCompareSwap:
-		return transport.CompareSwap(id, s.result(local), word, id, id+1)
+		return numbered(id, op, local, to)
 	}
-	return transport.Write(id, local, to).With(flags)
-}
-
-// result is the first word of a slot.
-func (s *storm) result(slot transport.Span) transport.Span {
-	if slot.Len() >= 8 {
-		return slot.Slice(0, 8)
+	wr := numbered(id, op, local, to)
+	if n <= s.Inline && s.random.IntN(3) == 0 {
+		wr = wr.With(transport.Inline)
 	}
-	return s.from.Span(s.From.Off, 8)
-}
-
-// takeReceive checks one completion of a receive.
-func (s *storm) takeReceive(c transport.Completion) error {
-	if c.ID != uint64(s.receivesEnded) {
-		return fmt.Errorf("%w: receive %d completed, it is %d's turn: %+v", errUnexpected, c.ID, s.receivesEnded, c)
-	}
-	s.receivesEnded++
-	switch {
-	case c.Status == transport.StatusOK && s.flushing:
-		return fmt.Errorf("%w: a receive went well after another had failed: %+v", errUnexpected, c)
-	case c.Status == transport.StatusOK:
-		s.received++
-	default:
-		s.flushing = true
-	}
-	return nil
+	return wr
 }

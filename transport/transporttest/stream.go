@@ -13,15 +13,14 @@ import (
 // slot i modulo Depth+1, and its payload begins with i, if it has 8 bytes. With
 // one slot more than there are requests outstanding, the next one's is free.
 type streamArgs struct {
-	Loop        loopArgs
-	Op          transport.Op
-	From        place                // Depth+1 slots of Bytes
-	To          transport.RemoteSpan // the same, or the word of an atomic
-	Bytes       int
-	Depth       int // SendDepth of the connection
-	Count       int // how many requests; 0: until it is stopped or fails
-	SignalEvery int // 0: every request is signaled
-	Stop        handle
+	Loop  loopArgs
+	Op    transport.Op
+	From  handle               // Depth+1 slots of Bytes
+	To    transport.RemoteSpan // the same, or the word of an atomic
+	Bytes int
+	Depth int // SendDepth of the connection
+	Count int // how many requests; 0: until it is stopped or fails
+	Stop  handle
 }
 
 // streamResult is how a stream ended. Each request ended as it must.
@@ -33,25 +32,18 @@ type streamResult struct {
 
 // streamRequests posts as fast as the connection takes it.
 var streamRequests = define("stream", func(a *agent, args streamArgs) (streamResult, error) {
-	l, err := a.loop(args.Loop)
-	if err != nil {
-		return streamResult{}, err
+	s := &stream{
+		loop: a.loop(args.Loop), streamArgs: args, ledger: newLedger(args.Depth),
+		stop: find[*stopSign](a, args.Stop), from: get[*transport.Region](a, args.From),
 	}
-	stop, err := find[*stopSign](a, args.Stop)
-	if err != nil {
-		return streamResult{}, err
-	}
-	from, err := find[*transport.Region](a, args.From.Region)
-	if err != nil {
-		return streamResult{}, err
-	}
-	s := &stream{loop: l, streamArgs: args, stop: stop, from: from, ledger: newLedger(args.Depth)}
-	err = s.run()
-	r := streamResult{Posted: int(s.ledger.posted), OK: int(s.ledger.ended) - s.ledger.flushed, Failure: s.ledger.failure, Flushed: s.ledger.flushed}
+	err := catch(s.run)
 	if err != nil {
 		err = fmt.Errorf("stream of %v, %d posted, %d ended: %w", args.Op, s.ledger.posted, s.ledger.ended, err)
 	}
-	return r, err
+	return streamResult{
+		Posted: int(s.ledger.posted), OK: int(s.ledger.ended) - s.ledger.flushed,
+		Failure: s.ledger.failure, Flushed: s.ledger.flushed,
+	}, err
 })
 
 type stream struct {
@@ -65,101 +57,65 @@ type stream struct {
 }
 
 // run posts and polls until everything that was posted has ended.
-func (s *stream) run() error {
+func (s *stream) run() {
 	var idle pause
 	for over := false; !over || !s.ledger.settled(); {
-		over = over || s.ledger.failed() || s.stop.raised() || s.Count > 0 && int(s.ledger.posted) >= s.Count
-		posted, err := 0, error(nil)
+		over = over || s.ledger.failed() || s.stop.raised() || s.allPosted()
+		posted := 0
 		if !over {
-			posted, err = s.postSome()
-			if errors.Is(err, transport.ErrClosed) {
-				over, err = true, nil
-			}
+			posted, over = s.postSome()
 		}
-		if err != nil {
-			return err
-		}
-		polled, err := s.sent.Poll(s.got[:])
-		if err != nil {
-			return err
-		}
-		for _, c := range s.got[:polled] {
-			if err := s.ledger.complete(c); err != nil {
-				return err
-			}
-		}
-		switch {
-		case posted+polled > 0:
-			idle = pause{}
-		case idle.waited() > s.patience:
-			return fmt.Errorf("%w (%v): anything", errDeadline, s.patience)
-		default:
-			idle.wait()
-		}
+		polled := s.ledger.poll(s.sent, s.got[:])
+		check(idle.after(posted+polled > 0, s.patience, "anything"))
 	}
-	return nil
 }
 
-// postSome posts until the queue is full or enough was posted for one turn.
-func (s *stream) postSome() (int, error) {
+func (s *stream) allPosted() bool { return s.Count > 0 && int(s.ledger.posted) >= s.Count }
+
+// postSome posts until the queue is full or enough was posted for one turn. It
+// returns how many requests were taken, and whether the connection is closed.
+func (s *stream) postSome() (n int, closed bool) {
 	const turn = 16
-	for n := range turn {
-		if s.Count > 0 && int(s.ledger.posted) >= s.Count {
-			return n, nil
-		}
+	for n < turn && !s.allPosted() {
 		if s.pending.Op == transport.OpInvalid {
 			s.build()
 		}
 		_, err := s.conn.Post(s.pending)
-		if errors.Is(err, transport.ErrQueueFull) {
-			return n, nil
+		switch {
+		case errors.Is(err, transport.ErrQueueFull):
+			return n, false
+		case errors.Is(err, transport.ErrClosed):
+			return n, true
 		}
-		if err != nil {
-			return n, err
-		}
+		check(err)
 		s.ledger.post(s.pending.Flags&transport.Signaled != 0)
 		s.pending.Op = transport.OpInvalid
+		n++
 	}
-	return turn, nil
+	return n, false
 }
 
 // build makes the next request.
 func (s *stream) build() {
 	id := s.ledger.next()
 	slot := int(id % uint64(s.Depth+1))
-	var local transport.Span
-	if s.from != nil {
-		local = s.from.Span(s.From.Off+slot*s.Bytes, s.Bytes)
-	}
-	to := s.To
+	local, to := s.from.Span(slot*s.Bytes, s.Bytes), s.To
 	switch s.Op {
-	case transport.OpSend:
-		s.pending = transport.Send(id, local)
-	case transport.OpWrite:
-		s.pending = transport.Write(id, local, to.Slice(slot*s.Bytes, s.Bytes))
-	case transport.OpWriteImm:
-		s.pending = transport.WriteImm(id, local, to.Slice(slot*s.Bytes, s.Bytes), uint32(id))
-	case transport.OpRead:
-		s.pending = transport.Read(id, local, to.Slice(slot*s.Bytes, s.Bytes))
-	case transport.OpFetchAdd:
-		s.pending = transport.FetchAdd(id, local, to, 1)
-	case transport.OpCompareSwap:
-		s.pending = transport.CompareSwap(id, local, to, id, id+1)
+	case transport.OpWrite, transport.OpWriteImm, transport.OpRead:
+		to = to.Slice(slot*s.Bytes, s.Bytes)
 	}
-	if s.SignalEvery == 0 || id%uint64(s.SignalEvery) == 0 || int(id) == s.Count {
-		s.pending = s.pending.With(transport.Signaled)
-	}
+	s.pending = numbered(id, s.Op, local, to).With(transport.Signaled)
 	if s.Bytes >= 8 && (s.Op == transport.OpSend || s.Op == transport.OpWrite || s.Op == transport.OpWriteImm) {
-		binary.LittleEndian.PutUint64(s.from.Bytes()[s.From.Off+slot*s.Bytes:], id)
+		binary.LittleEndian.PutUint64(s.from.Bytes()[slot*s.Bytes:], id)
 	}
 }
 
 // stream starts a stream of n requests on the side's connection, n = 0 for an
 // endless one. To is not used for sends.
-func (s side) stream(op transport.Op, from region, to transport.RemoteSpan, bytes, n int, stop handle) *future[streamResult] {
+func (s side) stream(op transport.Op, to transport.RemoteSpan, bytes, n int, stop handle) *future[streamResult] {
 	s.t.Helper()
 	return streamRequests.start(s.end, streamArgs{
-		Loop: s.loopArgs(), Op: op, From: from.all(), To: to,
+		Loop: s.loopArgs(), Op: op, From: s.streamMemory(bytes, transport.LocalOnly).id, To: to,
 		Bytes: bytes, Depth: s.sendDepth, Count: n, Stop: stop,
 	})
 }

@@ -45,7 +45,7 @@ type modelRegion struct {
 
 func (p *pair) newModelRegion(s side, access transport.Access) modelRegion {
 	m := modelRegion{s.alloc(walkBytes, access), make([]byte, walkBytes)}
-	seed := pattern(p.random.Uint64())
+	seed := p.pattern()
 	m.fill(0, walkBytes, seed)
 	seed.fill(m.model, 0)
 	return m
@@ -109,7 +109,7 @@ func randomWalk(p *pair) {
 // memory may, and then a fence keeps what follows a read or an atomic in order.
 func (w *walker) burst() (finish func()) {
 	var requests, receives []request
-	var sent, received []want
+	var received []want
 	localOff, messageOff := 0, 0
 	var unfenced []transport.RemoteSpan // of reads and atomics since the last fence
 	take := func(limit int) place {     // the next free piece of local memory
@@ -145,16 +145,14 @@ func (w *walker) burst() (finish func()) {
 				r.Second = take(limit)
 			}
 			if op != transport.OpSend {
-				n := r.Local.Len + r.Second.Len
+				n := r.size()
 				r.Remote = w.remote.remote(w.random.IntN(walkBytes-n+1), n)
-			} else {
-				r.Imm = 0
 			}
 		}
 		if op == transport.OpSend || op == transport.OpWriteImm {
 			receive := w.receiveFor(r, &messageOff)
 			receives = append(receives, receive)
-			bytes := r.Local.Len + r.Second.Len
+			bytes := r.size()
 			if op == transport.OpSend {
 				received = append(received, w.modelMessage(receive, r, bytes))
 			} else {
@@ -178,11 +176,6 @@ func (w *walker) burst() (finish func()) {
 		return func() {}
 	}
 	requests[len(requests)-1].Flags |= transport.Signaled
-	for _, r := range requests {
-		if r.Flags&transport.Signaled != 0 {
-			sent = append(sent, done(r))
-		}
-	}
 	if w.l.a.pair.cfg.Gentle || w.random.IntN(2) == 0 { // messages may wait for their receives
 		w.l.b.postRecv(receives...)
 		w.l.a.post(requests...)
@@ -193,7 +186,7 @@ func (w *walker) burst() (finish func()) {
 	return func() {
 		w.l.b.expectReceived(received...)
 		w.l.b.received.expectNone("more than was sent")
-		w.l.a.expectSent(sent...)
+		w.l.a.expectSent(done(requests...)...)
 	}
 }
 
@@ -236,7 +229,6 @@ func (w *walker) aimAtomic(r *request) {
 	if r.Op == transport.OpCompareSwap && w.random.IntN(2) == 0 {
 		r.Compare = binary.NativeEndian.Uint64(w.remote.model[off:])
 	}
-	r.Imm = 0
 }
 
 // receiveFor makes the receive that the request will take, often longer than
@@ -247,7 +239,7 @@ func (w *walker) receiveFor(r request, messageOff *int) request {
 	if r.Op != transport.OpSend {
 		return receive
 	}
-	n := r.Local.Len + r.Second.Len
+	n := r.size()
 	cut := n
 	if w.random.IntN(3) == 0 {
 		cut = w.random.IntN(n + 1)
