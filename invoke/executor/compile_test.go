@@ -42,8 +42,7 @@ func TestCompile(t *testing.T) {
 	s := supervise(t, Config{Confine: confined()})
 	compile := func(ctx context.Context, text string, c Compilation) (*os.File, error) {
 		t.Helper()
-		code, err := SealedCode("text", strings.NewReader(text))
-		require.NoError(t, err)
+		code := must(SealedCode("text", strings.NewReader(text)))
 		defer code.Close()
 		c.Code = code
 		if c.Runtime == "" {
@@ -54,8 +53,7 @@ func TestCompile(t *testing.T) {
 	compiled, err := compile(t.Context(), "text", Compilation{})
 	require.NoError(t, err)
 	defer compiled.Close()
-	result, err := io.ReadAll(compiled)
-	require.NoError(t, err)
+	result := must(io.ReadAll(compiled))
 	require.Equal(t, "TEXT", string(result))
 	_, err = compiled.WriteAt([]byte("t"), 0)
 	require.ErrorIs(t, err, unix.EPERM, "it is sealed")

@@ -46,8 +46,7 @@ func init() {
 // filteredExecutor is an executor whose packets are filtered. The test is skipped where that cannot be.
 func filteredExecutor(t *testing.T, url string) *Executor {
 	t.Helper()
-	s, err := New(Config{Confine: confined(), Setup: Setup{Transports: []string{url, "shm:"}}})
-	require.NoError(t, err)
+	s := must(New(Config{Confine: confined(), Setup: Setup{Transports: []string{url, "shm:"}}}))
 	t.Cleanup(func() { s.Close(0) })
 	o := assignmentOf("datagram")
 	o.Clients = 4

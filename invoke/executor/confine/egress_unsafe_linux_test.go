@@ -34,10 +34,7 @@ const optionPort = 131<<8 | 7
 // sender reads lines of a way and a destination, and sends a datagram for each, from sockets
 // that it opened before Enter.
 func sender() error {
-	p, err := Inherited()
-	if err != nil {
-		return err
-	}
+	p := must(Inherited())
 	open := func(family, kind int) int {
 		fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
 		if err != nil {
@@ -57,17 +54,12 @@ func sender() error {
 			return err
 		}
 	}
-	if _, err := Enter(p); err != nil {
-		return err
-	}
+	must(Enter(p))
 	fmt.Println("ready")
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		way, text, _ := strings.Cut(lines.Text(), " ")
-		to, err := netip.ParseAddrPort(text)
-		if err != nil {
-			return err
-		}
+		to, err := must(netip.ParseAddrPort(text)), error(nil)
 		fd := v4
 		if to.Addr().Is6() {
 			fd = v6
@@ -150,8 +142,8 @@ func said(t *testing.T, c *net.UDPConn) string {
 // returns.
 func silent(t *testing.T, c *net.UDPConn) {
 	t.Helper()
-	socket, err := c.SyscallConn()
-	require.NoError(t, err)
+	socket := must(c.SyscallConn())
+	var err error
 	require.NoError(t, socket.Control(func(fd uintptr) {
 		_, _, err = unix.Recvfrom(int(fd), make([]byte, 100), unix.MSG_DONTWAIT)
 	}))
@@ -275,8 +267,7 @@ func TestEgressLeavesNothing(t *testing.T) {
 // attached is the id of the one egress program of a group.
 func attached(t *testing.T, group string) uint32 {
 	t.Helper()
-	fd, err := unix.Open(group, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	require.NoError(t, err)
+	fd := must(unix.Open(group, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
 	defer unix.Close(fd)
 	var ids [4]uint32
 	query := struct {
@@ -284,7 +275,7 @@ func attached(t *testing.T, group string) uint32 {
 		ids                           unsafe.Pointer
 		count, _                      uint32
 	}{target: uint32(fd), kind: unix.BPF_CGROUP_INET_EGRESS, ids: unsafe.Pointer(&ids), count: uint32(len(ids))}
-	_, err = bpf(unix.BPF_PROG_QUERY, &query)
+	_, err := bpf(unix.BPF_PROG_QUERY, &query)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, query.count)
 	return ids[0]
