@@ -28,11 +28,7 @@ func entriesOf(entries ...Entry) iter.Seq2[Entry, error] {
 
 // calls is an entry with a number of invocations.
 func calls(at, node, tenant string, lease, n uint64) Entry {
-	t, err := time.Parse("2006-01-02 15:04:05", at)
-	if err != nil {
-		panic(err)
-	}
-	return Entry{At: t, Node: node, Epoch: 1, Tenant: tenant, Lease: lease, Usage: Usage{Invocations: n}}
+	return Entry{At: must(time.Parse(time.DateTime, at)), Node: node, Epoch: 1, Tenant: tenant, Lease: lease, Usage: Usage{Invocations: n}}
 }
 
 func mustMakeBill(t testing.TB, by By, filter Filter, entries ...Entry) Bill {

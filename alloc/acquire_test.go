@@ -41,16 +41,6 @@ func newCluster(t *testing.T, cores ...int) (url string, sites []*site) {
 	return web.URL, sites
 }
 
-// newManaged makes a client of a manager. dial may be nil.
-func newManaged(t *testing.T, url string, dial func(ctx context.Context, address string) (net.Conn, error)) *alloc.Client {
-	t.Helper()
-	return openClient(t, alloc.Config{Manager: url, Dial: dial})
-}
-
-func dialUnix(ctx context.Context, address string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, "unix", address[len("unix:"):])
-}
-
 // A pool over several nodes asks them at the same time: here none answers before all were
 // asked.
 func TestNodesAreAskedSideBySide(t *testing.T) {
@@ -58,19 +48,14 @@ func TestNodesAreAskedSideBySide(t *testing.T) {
 	url, sites := newCluster(t, 2, 2, 2)
 	var all sync.WaitGroup
 	all.Add(len(sites))
-	var mu sync.Mutex
-	dialled := map[string]bool{}
-	c := newManaged(t, url, func(ctx context.Context, address string) (net.Conn, error) {
-		mu.Lock()
-		first := !dialled[address]
-		dialled[address] = true
-		mu.Unlock()
-		if first {
+	var dialled sync.Map
+	c := openClient(t, alloc.Config{Manager: url, Dial: func(ctx context.Context, address string) (net.Conn, error) {
+		if _, again := dialled.LoadOrStore(address, true); !again {
 			all.Done()
 			all.Wait()
 		}
-		return dialUnix(ctx, address)
-	})
+		return new(net.Dialer).DialContext(ctx, "unix", address[len("unix:"):])
+	}})
 	p := newPool(t, c, alloc.Order{Workers: 3})
 	for _, s := range sites {
 		require.Equal(t, 1, s.Free().Cores, "spread")
@@ -87,10 +72,10 @@ func TestWhatIsRefusedIsHadElsewhere(t *testing.T) {
 	t.Parallel()
 	url, sites := newCluster(t, 1, 2, 4, 8)
 	for _, pack := range []bool{false, true} {
-		c := newManaged(t, url, nil)
+		c := openClient(t, alloc.Config{Manager: url})
 		p := newPool(t, c, alloc.Order{Workers: 9, Pack: pack})
 		require.Len(t, p.Stats().Lanes, 9)
-		q := newPool(t, newManaged(t, url, nil), alloc.Order{Workers: 10, AtLeast: 6, Pack: pack})
+		q := newPool(t, openClient(t, alloc.Config{Manager: url}), alloc.Order{Workers: 10, AtLeast: 6, Pack: pack})
 		require.Len(t, q.Stats().Lanes, 6, "the rest")
 		require.NoError(t, p.Close())
 		require.NoError(t, q.Close())
@@ -107,7 +92,7 @@ func TestRequestIsGivenUp(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	c := newManaged(t, url, nil)
+	c := openClient(t, alloc.Config{Manager: url})
 	require.NoError(t, newPool(t, c, alloc.Order{Workers: 6}).Close())
 	given := 0
 	for range 300 {
@@ -133,7 +118,7 @@ func TestRequestIsGivenUp(t *testing.T) {
 func TestTooMuchForAllNodes(t *testing.T) {
 	t.Parallel()
 	url, _ := newCluster(t, 1, 1, 1, 1, 1)
-	c := newManaged(t, url, nil)
+	c := openClient(t, alloc.Config{Manager: url})
 	require.Eventually(t, c.Told, patience, time.Millisecond)
 	_, err := c.Lease(soon(t), alloc.Order{Cores: 2})
 	require.NotErrorIs(t, err, context.DeadlineExceeded)

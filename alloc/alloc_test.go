@@ -286,19 +286,23 @@ func TestSilentPeers(t *testing.T) {
 	require.NoError(t, p.Close())
 }
 
-// What others have is not granted, and a request that waits gets it when it is free.
+// What others have is not granted, and a request that waits gets it when it is free; one that can
+// begin with fewer workers waits, too, and gets those that are free.
 func TestFullNode(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, nil)
 	c := newClient(t, s)
 	p := newPool(t, c, alloc.Order{Workers: 2})
 	pid(t, p)
-	_, err := c.Lease(within(t, 500*time.Millisecond), alloc.Order{})
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	refused := (*lease.RefusedError)(nil)
-	require.ErrorAs(t, err, &refused)
-	require.Equal(t, lease.NoCores, refused.Reason)
-	_, err = c.Lease(soon(t), alloc.Order{Workers: 1, Cores: 3})
+	more := alloc.Order{Workers: 3, AtLeast: 1} // than the node has in all
+	for _, o := range []alloc.Order{{}, more} {
+		_, err := c.Lease(within(t, 500*time.Millisecond), o)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		refused := (*lease.RefusedError)(nil)
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, lease.NoCores, refused.Reason)
+	}
+	_, err := c.Lease(soon(t), alloc.Order{Workers: 1, Cores: 3})
 	require.ErrorContains(t, err, "node node refuses a lease: more than the node has: it has 2 cores")
 	got := make(chan error)
 	go func() {
@@ -311,27 +315,7 @@ func TestFullNode(t *testing.T) {
 	require.NoError(t, p.Close())
 	require.NoError(t, <-got)
 	free(t, s, 2)
-}
-
-// A request for more workers than a full node has in all, which begins with fewer, waits.
-func TestFullNodeIsSmall(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, nil)
-	c := newClient(t, s)
-	p := newPool(t, c, alloc.Order{})
-	pid(t, p)
-	order := alloc.Order{Workers: 2, AtLeast: 1}
-	_, err := c.Lease(within(t, 500*time.Millisecond), order)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.NoError(t, p.Close())
-	pid(t, newPool(t, c, order))
-}
-
-// A request that can begin with fewer workers gets those that are free.
-func TestAtLeast(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 2, nil)
-	p := newPool(t, newClient(t, s), alloc.Order{Workers: 5, AtLeast: 1})
+	p = newPool(t, c, more)
 	require.Len(t, p.Stats().Lanes, 2)
 	pid(t, p)
 }
@@ -366,29 +350,21 @@ func TestWorkerOverstays(t *testing.T) {
 	require.ErrorIs(t, syscall.Kill(first, 0), syscall.ESRCH, "the one before is gone")
 }
 
-// A lease that is not renewed ends, with its processes.
-func TestClientGoes(t *testing.T) {
+// Leases are renewed as long as there is a client, and then end with their processes.
+func TestRenewal(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, nil)
 	c := newClient(t, s)
 	p := newPool(t, c, alloc.Order{Life: time.Second})
 	first := pid(t, p)
+	for begun := time.Now(); time.Since(begun) < 2*time.Second; time.Sleep(10 * time.Millisecond) {
+		require.Equal(t, 0, s.Free().Cores)
+	}
+	require.Equal(t, first, pid(t, p))
 	require.NoError(t, c.Close()) // as if it had died: nothing is given back
 	require.Equal(t, 0, s.Free().Cores, "it outlives the connection")
 	free(t, s, 1)
 	require.ErrorIs(t, syscall.Kill(first, 0), syscall.ESRCH)
-}
-
-// Leases are renewed as long as there is a client.
-func TestRenewal(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, nil)
-	p := newPool(t, newClient(t, s), alloc.Order{Life: 300 * time.Millisecond})
-	first := pid(t, p)
-	for begun := time.Now(); time.Since(begun) < time.Second; time.Sleep(10 * time.Millisecond) {
-		require.Equal(t, 0, s.Free().Cores)
-	}
-	require.Equal(t, first, pid(t, p))
 }
 
 // When a node is drained, what runs may finish, and calls continue elsewhere.

@@ -17,8 +17,7 @@ import (
 // sent.
 func newSilent(t *testing.T, cores int) (*site, *transport.Queue) {
 	t.Helper()
-	device, err := transport.Open("shm:")
-	require.NoError(t, err)
+	device := openDevice(t)
 	domain, err := device.NewProtectionDomain()
 	require.NoError(t, err)
 	queue, err := device.NewQueue(link.Completions)
@@ -60,7 +59,6 @@ func newSilent(t *testing.T, cores int) (*site, *transport.Queue) {
 		require.NoError(t, l.Close())
 		require.NoError(t, queue.Close())
 		require.NoError(t, domain.Close())
-		require.NoError(t, device.Close())
 	})
 	return s, queue
 }
