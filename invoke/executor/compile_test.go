@@ -62,21 +62,20 @@ func TestCompile(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, compiled)
 
-	for text, want := range map[string]string{
-		"mistake":     "line 1: a mistake",
-		"crash":       "ended with exit status 3",
-		"/etc/shadow": "permission denied",
+	for text, c := range map[string]struct {
+		want   string
+		limits Compilation
+	}{
+		"mistake":     {want: "line 1: a mistake"},
+		"crash":       {want: "ended with exit status 3"},
+		"/etc/shadow": {want: "permission denied"},
+		"memory":      {"memory", Compilation{CompilerBytes: 96 << 20}},
+		"forever":     {"compiling it takes longer than 10ms", Compilation{TimeLimit: 10 * time.Millisecond}},
 	} {
-		_, err = compile(t.Context(), text, Compilation{})
+		_, err = compile(t.Context(), text, c.limits)
 		require.ErrorAs(t, err, new(*OrderError), text)
-		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, c.want)
 	}
-	_, err = compile(t.Context(), "memory", Compilation{CompilerBytes: 96 << 20})
-	require.ErrorAs(t, err, new(*OrderError))
-	require.ErrorContains(t, err, "memory")
-	_, err = compile(t.Context(), "forever", Compilation{TimeLimit: 10 * time.Millisecond})
-	require.ErrorAs(t, err, new(*OrderError))
-	require.ErrorContains(t, err, "compiling it takes longer than 10ms")
 
 	cancelled, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("the user pressed Ctrl-C"))

@@ -392,20 +392,23 @@ func TestRuntimes(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.ErrorAs(t, err, new(*OrderError))
 	}
+	awaitAlive(t, s, 2) // those that failed have ended
+}
+
+// awaitAlive waits until a supervisor has n executors.
+func awaitAlive(t *testing.T, s *Supervisor, n int) {
+	t.Helper()
 	require.Eventually(t, func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return len(s.alive) == 2
-	}, patience, time.Millisecond, "executors that failed have ended")
+		return len(s.alive) == n
+	}, patience, time.Millisecond)
 }
 
 func TestStartFails(t *testing.T) {
 	t.Parallel()
-	for kind, want := range map[string]string{"exiting": "ended with exit status 7 before it was ready", "nothing of the kind": "no such file"} {
-		s := supervise(t, Config{Command: []string{"/proc/self/exe", kind}})
-		if kind != "exiting" {
-			s.cfg.Command[0] = "/nowhere/" + kind
-		}
+	for command, want := range map[string]string{"/proc/self/exe exiting": "ended with exit status 7 before it was ready", "/nowhere/program": "no such file"} {
+		s := supervise(t, Config{Command: strings.Fields(command)})
 		_, err := s.Start(t.Context(), Order{Assignment: assignmentOf("echo")})
 		require.ErrorContains(t, err, want)
 	}
@@ -423,11 +426,7 @@ func TestStartIsGivenUp(t *testing.T) {
 	time.AfterFunc(50*time.Millisecond, func() { cancel(errors.New("no longer wanted")) })
 	_, err := s.Start(ctx, Order{Assignment: assignmentOf("echo")})
 	require.ErrorContains(t, err, "no longer wanted")
-	require.Eventually(t, func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.alive) == 0
-	}, patience, time.Millisecond)
+	awaitAlive(t, s, 0)
 }
 
 // Close ends all executors, also those that do not end by themselves.

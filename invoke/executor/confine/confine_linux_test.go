@@ -104,10 +104,12 @@ func (r *running) end(t *testing.T) *os.ProcessState {
 	return r.cmd.ProcessState
 }
 
-func (r *running) ready(t *testing.T) {
+// ready waits until the process says that it is.
+func (r *running) ready(t *testing.T) *running {
 	t.Helper()
 	line, err := r.out.ReadString('\n')
 	require.Equal(t, "ready\n", line, "%v %s", err, r.errs)
+	return r
 }
 
 // policyFor is the default policy without what this machine lacks. Tests of limits call
@@ -305,11 +307,9 @@ func TestMemoryBomb(t *testing.T) {
 	needGroup(t, h, "memory")
 	p := policyFor(h)
 	p.MemoryBytes = 1 << 30
-	r := launch(t, h, "memory-bomb", p)
-	r.ready(t)
+	r := launch(t, h, "memory-bomb", p).ready(t)
 	require.NoError(t, r.SetMemory(64<<20))
-	neighbour := launch(t, h, "enter", p)
-	neighbour.ready(t)
+	neighbour := launch(t, h, "enter", p).ready(t)
 	require.NoError(t, r.in.Close()) // then it allocates
 	status := r.end(t).Sys().(syscall.WaitStatus)
 	require.True(t, status.Signaled() && status.Signal() == unix.SIGKILL, "%v %s", r.cmd.ProcessState, r.errs)
@@ -327,8 +327,7 @@ func TestForkBomb(t *testing.T) {
 		p.Tasks = 40
 		p.Require = []Measure{TaskLimit}
 		p.Without = append(p.Without, CPULimit)
-		neighbour := launch(t, h, "enter", p)
-		neighbour.ready(t)
+		neighbour := launch(t, h, "enter", p).ready(t)
 		r := launch(t, h, "fork-bomb", p)
 		line, err := r.out.ReadString('\n')
 		require.NoError(t, err, r.errs)
@@ -633,8 +632,7 @@ func TestHierarchies(t *testing.T) {
 func TestFreshPIDs(t *testing.T) {
 	h := newHost(t)
 	needNamespaces(t, h)
-	r := launch(t, h, "enter", policyFor(h))
-	r.ready(t)
+	r := launch(t, h, "enter", policyFor(h)).ready(t)
 	proc := "/proc/" + strconv.Itoa(r.cmd.Process.Pid) + "/"
 	status := string(must(os.ReadFile(proc + "status")))
 	require.Regexp(t, `NSpid:\t\d+\t1\n`, status)

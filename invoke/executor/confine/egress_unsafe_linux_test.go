@@ -168,8 +168,7 @@ func TestEgress(t *testing.T) {
 			t.Run(family, func(t *testing.T) {
 				peer, stranger := listener(t, loopback), listener(t, loopback)
 				p.Egress, p.Require = true, append(p.Require, Egress)
-				r := launch(t, h, "sender", p)
-				r.ready(t)
+				r := launch(t, h, "sender", p).ready(t)
 				require.Equal(t, "EPERM", r.send(t, plain, addressOf(peer)), "it has no peer yet")
 				require.NoError(t, r.AllowPeer(addressOf(peer)))
 				require.Equal(t, "allowed", r.send(t, plain, addressOf(peer)))
@@ -208,14 +207,14 @@ func TestEgressOfOtherSockets(t *testing.T) {
 	h := newHost(t)
 	needEgress(t, h)
 	peer, stranger := listener(t, "127.0.0.1:0"), listener(t, "127.0.0.1:0")
-	for _, to := range []*net.UDPConn{peer, stranger} {
+	start := func(env string) *running {
 		p := policyFor(h)
-		p.Egress = true
-		p.Require = []Measure{Egress, Seccomp}
-		p.Without = []Measure{UID, Namespaces} // it opens a raw socket
-		p.Env = []string{fmt.Sprint("CONFINE_TEST_CONNECTED=", addressOf(to))}
-		r := launch(t, h, "sender", p)
-		r.ready(t)
+		p.Egress, p.Env = true, []string{env}
+		p.Require, p.Without = []Measure{Egress, Seccomp}, []Measure{UID, Namespaces} // it opens a raw socket
+		return launch(t, h, "sender", p).ready(t)
+	}
+	for _, to := range []*net.UDPConn{peer, stranger} {
+		r := start(fmt.Sprint("CONFINE_TEST_CONNECTED=", addressOf(to)))
 		require.NoError(t, r.AllowPeer(addressOf(peer)))
 		want := "EPERM"
 		if to == peer {
@@ -229,11 +228,7 @@ func TestEgressOfOtherSockets(t *testing.T) {
 	silent(t, stranger)
 
 	hop := netip.MustParseAddr("127.79.0.1")
-	p := policyFor(h)
-	p.Egress, p.Require, p.Without = true, []Measure{Egress, Seccomp}, []Measure{UID, Namespaces}
-	p.Env = []string{fmt.Sprint("CONFINE_TEST_ROUTED=", hop)}
-	r := launch(t, h, "sender", p)
-	r.ready(t)
+	r := start(fmt.Sprint("CONFINE_TEST_ROUTED=", hop))
 	require.NoError(t, r.AllowPeer(netip.AddrPortFrom(hop, optionPort)))
 	require.NotEqual(t, "EPERM", r.send(t, plain, netip.AddrPortFrom(hop, optionPort)))
 	require.Equal(t, "EPERM", r.send(t, routed, addressOf(stranger)), "the hop would forward it")
@@ -245,8 +240,7 @@ func TestEgressLeavesNothing(t *testing.T) {
 	needEgress(t, h)
 	p := policyFor(h)
 	p.Egress, p.Require = true, append(p.Require, Egress)
-	r := launch(t, h, "sender", p)
-	r.ready(t)
+	r := launch(t, h, "sender", p).ready(t)
 	var group string
 	for _, g := range r.groups {
 		if g.v2 {
@@ -309,8 +303,7 @@ func TestEgressLacking(t *testing.T) {
 	}
 	p := policyFor(h)
 	p.Egress = true
-	r := launch(t, h, "wait", p)
-	r.ready(t)
+	r := launch(t, h, "wait", p).ready(t)
 	require.False(t, r.Report().Applied(Egress))
 	require.NoError(t, r.AllowPeer(netip.MustParseAddrPort("127.0.0.1:1")))
 	if isRoot() {

@@ -34,8 +34,7 @@ func TestLingering(t *testing.T) {
 	require.NoError(t, file.Truncate(lingeringBytes))
 	lingering := func() int64 { return must(h.Lingering()) }
 	const little = lingeringBytes / 8 // the kernel counts in batches
-	r := launch(t, h, "fill-memory", policyFor(h), file)
-	r.ready(t)
+	r := launch(t, h, "fill-memory", policyFor(h), file).ready(t)
 	require.Less(t, lingering(), int64(little), "it belongs to a running process")
 	r.in.Close()
 	r.end(t)
