@@ -23,8 +23,7 @@ import (
 // newCluster starts agents with so many cores, and a manager that knows them.
 func newCluster(t *testing.T, cores ...int) (url string, sites []*site) {
 	t.Helper()
-	m, err := manager.New(manager.Config{Logger: log(t), TimeToLive: time.Hour})
-	require.NoError(t, err)
+	m := must(manager.New(manager.Config{Logger: log(t), TimeToLive: time.Hour}))
 	web := httptest.NewServer(m)
 	t.Cleanup(func() { web.Close(); require.NoError(t, m.Close()) })
 	for i, k := range cores {
@@ -32,8 +31,7 @@ func newCluster(t *testing.T, cores ...int) (url string, sites []*site) {
 		sites = append(sites, s)
 		s.register(t, web.URL)
 	}
-	reader, err := manager.NewClient(web.URL, nil)
-	require.NoError(t, err)
+	reader := must(manager.NewClient(web.URL, nil))
 	require.Eventually(t, func() bool {
 		s, err := reader.Nodes(t.Context())
 		return err == nil && len(s.Nodes) == len(cores)
@@ -132,18 +130,15 @@ func TestAgentsNewLife(t *testing.T) {
 	t.Parallel()
 	url, _ := newCluster(t)
 	s := newSite(t, 1, nil)
-	mc, err := manager.NewClient(url, nil)
-	require.NoError(t, err)
+	mc := must(manager.NewClient(url, nil))
 	about := manager.Node{ID: "node", Epoch: 1, Cores: 1, FreeCores: 1, Addresses: []manager.Address{s.listed(t)}}
-	_, err = mc.Register(t.Context(), about)
-	require.NoError(t, err)
+	must(mc.Register(t.Context(), about))
 	var told transcript.Transcript
 	c := openClient(t, alloc.Config{Manager: url, Logger: slog.New(slog.NewTextHandler(&told, nil))})
 	require.NoError(t, newPool(t, c, alloc.Order{}).Close())
 	connected := func() int { return strings.Count(told.String(), "agent connected") }
 	require.Equal(t, 1, connected())
 	about.Epoch = 2
-	_, err = mc.Register(t.Context(), about)
-	require.NoError(t, err)
+	must(mc.Register(t.Context(), about))
 	require.Eventually(t, func() bool { return connected() == 2 }, patience, time.Millisecond)
 }

@@ -18,10 +18,8 @@ import (
 func newSilent(t *testing.T, cores int) (*site, *transport.Queue) {
 	t.Helper()
 	device := openDevice(t)
-	domain, err := device.NewProtectionDomain()
-	require.NoError(t, err)
-	queue, err := device.NewQueue(link.Completions)
-	require.NoError(t, err)
+	domain := must(device.NewProtectionDomain())
+	queue := must(device.NewQueue(link.Completions))
 	l := listen(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &site{address: "unix:" + l.Addr().String(), cancel: cancel}

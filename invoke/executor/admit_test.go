@@ -57,11 +57,9 @@ func TestRelay(t *testing.T) {
 		done := make(chan struct{})
 		go func() { relay(middle[0], middle[1]); close(done) }()
 		for k := range ends {
-			_, err := fmt.Fprint(ends[k], "hello")
-			require.NoError(t, err)
+			must(fmt.Fprint(ends[k], "hello"))
 			got := make([]byte, 5)
-			_, err = io.ReadFull(ends[1-k], got)
-			require.NoError(t, err)
+			must(io.ReadFull(ends[1-k], got))
 			require.Equal(t, "hello", string(got))
 		}
 		require.NoError(t, ends[i].Close())

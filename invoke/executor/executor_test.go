@@ -146,12 +146,8 @@ func dieBy(s syscall.Signal) error {
 
 // loadText is a runtime whose code is names of functions, one per line.
 func loadText(_ context.Context, c Code) (runtime.Module, error) {
-	text, err := io.ReadAll(c.File)
-	if err != nil {
-		return nil, err
-	}
 	m := goModule{}
-	for _, name := range strings.Fields(string(text)) {
+	for _, name := range strings.Fields(string(must(io.ReadAll(c.File)))) {
 		f := functions[name]
 		if f == nil {
 			return nil, fmt.Errorf("the code says %q", name)

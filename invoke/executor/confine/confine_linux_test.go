@@ -85,8 +85,7 @@ func launch(t *testing.T, h *Host, scenario string, p Policy, files ...*os.File)
 	t.Cleanup(func() {
 		r.in.Close()
 		reader.Close()
-		_, err := r.Close()
-		require.NoError(t, err)
+		must(r.Close())
 	})
 	require.NoError(t, err)
 	return r
@@ -332,8 +331,7 @@ func TestForkBomb(t *testing.T) {
 		line, err := r.out.ReadString('\n')
 		require.NoError(t, err, r.errs)
 		started, refused := 0, 0
-		_, err = fmt.Sscan(line, &started, &refused)
-		require.NoError(t, err)
+		must(fmt.Sscan(line, &started, &refused))
 		require.Less(t, started, 40)
 		require.Positive(t, refused)
 		require.Positive(t, r.Usage().TasksRefused)
@@ -399,22 +397,18 @@ func TestNotInItsGroups(t *testing.T) {
 	cmd := exec.Command("/proc/self/exe")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
-	prepared, err := h.Prepare(cmd, p)
-	require.NoError(t, err)
+	prepared := must(h.Prepare(cmd, p))
 	prepared.closeFD()
 	require.Error(t, cmd.Run()) // not by Start
 	require.Contains(t, errs.String(), "memory-limit is required: the process is not in its control groups")
-	_, err = prepared.Close()
-	require.NoError(t, err)
+	must(prepared.Close())
 }
 
 func TestWithoutHost(t *testing.T) {
 	run := func(env ...string) (f findings) {
 		cmd := exec.Command("/proc/self/exe")
 		cmd.Env = append(env, scenarioName+"=alone")
-		text, err := cmd.Output()
-		require.NoError(t, err)
-		require.NoError(t, json.Unmarshal(text, &f))
+		require.NoError(t, json.Unmarshal(must(cmd.Output()), &f))
 		return f
 	}
 	f := run()
@@ -452,9 +446,7 @@ func TestSupervisorKilled(t *testing.T) {
 			out := must(cmd.StdoutPipe())
 			cmd.Stderr = os.Stderr
 			require.NoError(t, cmd.Start())
-			line, err := bufio.NewReader(out).ReadString('\n')
-			require.NoError(t, err)
-			fields := strings.Fields(line)
+			fields := strings.Fields(must(bufio.NewReader(out).ReadString('\n')))
 			require.Len(t, fields, 4)
 			before := left(t, fields[0])
 			if living.lacking["memory"] == nil || without != "" {

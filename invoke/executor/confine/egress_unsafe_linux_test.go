@@ -59,7 +59,8 @@ func sender() error {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		way, text, _ := strings.Cut(lines.Text(), " ")
-		to, err := must(netip.ParseAddrPort(text)), error(nil)
+		to := must(netip.ParseAddrPort(text))
+		var err error
 		fd := v4
 		if to.Addr().Is6() {
 			fd = v6
@@ -133,9 +134,7 @@ func said(t *testing.T, c *net.UDPConn) string {
 	t.Helper()
 	b := make([]byte, 100)
 	require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Minute)))
-	n, err := c.Read(b)
-	require.NoError(t, err)
-	return string(b[:n])
+	return string(b[:must(c.Read(b))])
 }
 
 // silent requires that nothing has arrived. On the loopback, a datagram arrives before sending
@@ -153,8 +152,7 @@ func silent(t *testing.T, c *net.UDPConn) {
 // send makes the sender send, and returns the result.
 func (r *running) send(t *testing.T, way string, to netip.AddrPort) string {
 	t.Helper()
-	_, err := fmt.Fprintln(r.in, way, to)
-	require.NoError(t, err)
+	must(fmt.Fprintln(r.in, way, to))
 	line, err := r.out.ReadString('\n')
 	require.NoError(t, err, r.errs)
 	return strings.TrimSpace(line)
@@ -251,8 +249,7 @@ func TestEgressLeavesNothing(t *testing.T) {
 	require.True(t, programExists(t, id))
 	r.in.Close()
 	require.True(t, r.end(t).Success(), r.errs)
-	_, err := r.Close()
-	require.NoError(t, err)
+	must(r.Close())
 	require.NoDirExists(t, group)
 	require.Eventually(t, func() bool { return !programExists(t, id) }, time.Minute, time.Millisecond)
 	require.ErrorContains(t, r.AllowPeer(netip.MustParseAddrPort("127.0.0.1:1")), "has ended")
@@ -269,8 +266,7 @@ func attached(t *testing.T, group string) uint32 {
 		ids                           unsafe.Pointer
 		count, _                      uint32
 	}{target: uint32(fd), kind: unix.BPF_CGROUP_INET_EGRESS, ids: unsafe.Pointer(&ids), count: uint32(len(ids))}
-	_, err := bpf(unix.BPF_PROG_QUERY, &query)
-	require.NoError(t, err)
+	must(bpf(unix.BPF_PROG_QUERY, &query))
 	require.EqualValues(t, 1, query.count)
 	return ids[0]
 }

@@ -28,8 +28,7 @@ func fillMemory() error {
 func TestLingering(t *testing.T) {
 	h := newHost(t)
 	needGroup(t, h, "memory")
-	fd := must(unix.MemfdCreate("lingering", unix.MFD_CLOEXEC))
-	file := os.NewFile(uintptr(fd), "lingering")
+	file := os.NewFile(uintptr(must(unix.MemfdCreate("lingering", unix.MFD_CLOEXEC))), "lingering")
 	defer file.Close()
 	require.NoError(t, file.Truncate(lingeringBytes))
 	lingering := func() int64 { return must(h.Lingering()) }
@@ -38,8 +37,7 @@ func TestLingering(t *testing.T) {
 	require.Less(t, lingering(), int64(little), "it belongs to a running process")
 	r.in.Close()
 	r.end(t)
-	_, err := r.Close()
-	require.NoError(t, err)
+	must(r.Close())
 	require.Greater(t, lingering(), int64(lingeringBytes-little))
 	require.NoError(t, file.Close())
 	require.Eventually(t, func() bool { return lingering() < little }, time.Minute, time.Millisecond)
