@@ -174,8 +174,11 @@ func assignmentOf(name string) Assignment {
 	return Assignment{Runtime: runtime.Go, Functions: []Function{{Name: "other", Entry: "echo"}, {Name: name, Entry: name}}, Slots: 2, SlotBytes: 4096, Clients: 4}
 }
 
+// supervise makes a supervisor for the time of the test, of the usual transports if none are given.
 func supervise(t *testing.T, cfg Config) *Supervisor {
-	cfg.Setup = setup
+	if cfg.Setup.Transports == nil {
+		cfg.Setup = setup
+	}
 	s := must(New(cfg))
 	t.Cleanup(func() { s.Close(0) })
 	return s
@@ -408,9 +411,7 @@ func TestStartFails(t *testing.T) {
 		_, err := s.Start(t.Context(), Order{Assignment: assignmentOf("echo")})
 		require.ErrorContains(t, err, want)
 	}
-	s := must(New(Config{Setup: Setup{Transports: []string{"nothing:"}}}))
-	defer s.Close(0)
-	_, err := s.Start(t.Context(), Order{Assignment: assignmentOf("echo")})
+	_, err := supervise(t, Config{Setup: Setup{Transports: []string{"nothing:"}}}).Start(t.Context(), Order{Assignment: assignmentOf("echo")})
 	require.ErrorContains(t, err, "nothing")
 }
 
@@ -450,8 +451,7 @@ func TestSpareFitsOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg.Spares, cfg.Setup = 1, Setup{Transports: []string{"loopback:", "shm:"}}
-			s := must(New(cfg))
-			defer s.Close(0)
+			s := supervise(t, cfg)
 			spare := awaitSpares(t, s, 1)
 			cores := must(AllowedCores())
 			o := Order{Assignment: assignmentOf("echo"), Cores: On(cores[len(cores)-1])}

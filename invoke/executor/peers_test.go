@@ -43,8 +43,7 @@ func init() {
 // filteredExecutor is an executor whose packets are filtered. The test is skipped where that cannot be.
 func filteredExecutor(t *testing.T, url string) *Executor {
 	t.Helper()
-	s := must(New(Config{Confine: confined(), Setup: Setup{Transports: []string{url, "shm:"}}}))
-	t.Cleanup(func() { s.Close(0) })
+	s := supervise(t, Config{Confine: confined(), Setup: Setup{Transports: []string{url, "shm:"}}})
 	o := assignmentOf("datagram")
 	o.Clients = 4
 	e := begin(t, s, o)
