@@ -26,18 +26,14 @@ func TestCreateWhole(t *testing.T) { // not parallel: it changes a variable
 		for _, durable := range []bool{false, true} {
 			f, err := createWhole(path, []byte("text"), durable)
 			require.NoError(t, err)
-			_, err = f.WriteAt([]byte("T"), 0)
-			require.NoError(t, err)
+			must(f.WriteAt([]byte("T"), 0))
 			text := make([]byte, 4)
-			_, err = f.ReadAt(text, 0)
-			require.NoError(t, err)
+			must(f.ReadAt(text, 0))
 			require.Equal(t, "Text", string(text))
 			require.NoError(t, f.Close())
 			_, err = createWhole(path, []byte("other"), durable)
 			require.ErrorIs(t, err, fs.ErrExist)
-			all, err := os.ReadDir(dir)
-			require.NoError(t, err)
-			require.Len(t, all, 1)
+			require.Len(t, must(os.ReadDir(dir)), 1)
 			require.NoError(t, os.Remove(path))
 		}
 	}

@@ -83,17 +83,13 @@ func TestLedgerFullDisk(t *testing.T) {
 			require.ErrorContains(t, err, path)
 			require.Equal(t, testEntries(0, 1), l.Totals())
 			if c.trunc == nil {
-				info, err := os.Stat(path)
-				require.NoError(t, err)
-				require.Equal(t, recordAt(1), info.Size())
+				require.Equal(t, recordAt(1), must(os.Stat(path)).Size())
 			}
 
 			disk.room = enough
 			require.NoError(t, l.Append(testEntry(1))) // smaller than what was left
 			require.NoError(t, l.Close())
-			got, err := readAll(path)
-			require.NoError(t, err)
-			require.Equal(t, testEntries(0, 2), got)
+			requireEntries(t, path, testEntries(0, 2))
 			l = mustOpenLedger(t, path)
 			require.Equal(t, testEntries(1, 2), l.Totals())
 		})
@@ -130,13 +126,11 @@ func killAppender(t *testing.T, path string, appends int) (said int) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), asHelper+"=ledger", helperPath+"="+path)
 	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
+	out := must(cmd.StdoutPipe())
 	require.NoError(t, cmd.Start())
 	lines := bufio.NewScanner(out)
 	for n := 0; lines.Scan(); n++ {
-		said, err = strconv.Atoi(lines.Text())
-		require.NoError(t, err)
+		said = must(strconv.Atoi(lines.Text()))
 		if n == appends {
 			require.NoError(t, cmd.Process.Kill())
 		}
@@ -148,10 +142,7 @@ func killAppender(t *testing.T, path string, appends int) (said int) {
 // appendForever is the other process. It ends when its output is not read any more.
 func appendForever() {
 	path := os.Getenv(helperPath)
-	l, err := OpenLedger(path, LedgerConfig{})
-	if err != nil {
-		panic(err)
-	}
+	l := must(OpenLedger(path, LedgerConfig{}))
 	n := int(l.count)
 	for size := 1; ; size = size%5 + 1 {
 		if err := l.Append(testEntries(n, n+size)...); err != nil {

@@ -53,6 +53,14 @@ func readAll(path string) (entries []Entry, err error) {
 	return entries, nil
 }
 
+// requireEntries checks what a ledger has.
+func requireEntries(t testing.TB, path string, want []Entry) {
+	t.Helper()
+	got, err := readAll(path)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
 // writeLedger makes a ledger with appends of these sizes and returns its bytes.
 func writeLedger(t testing.TB, appends ...int) []byte {
 	t.Helper()
@@ -63,8 +71,7 @@ func writeLedger(t testing.TB, appends ...int) []byte {
 		require.NoError(t, l.Append(testEntries(n, n+size)...))
 		n += size
 	}
-	b, err := os.ReadFile(path)
-	require.NoError(t, err)
+	b := must(os.ReadFile(path))
 	require.Len(t, b, 16+224*n)
 	return b
 }
@@ -73,9 +80,7 @@ func TestLedgerAppendAndRead(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ledger")
 	l := mustOpenLedger(t, path)
-	got, err := readAll(path)
-	require.NoError(t, err)
-	require.Empty(t, got)
+	requireEntries(t, path, nil)
 	require.NoError(t, l.Append())
 
 	entries := []Entry{
@@ -91,9 +96,7 @@ func TestLedgerAppendAndRead(t *testing.T) {
 	local.At = local.At.In(time.FixedZone("", 3600)).Add(999 * time.Millisecond)
 	require.NoError(t, l.Append(local))
 	require.NoError(t, l.Append(entries[3:]...))
-	got, err = readAll(path)
-	require.NoError(t, err)
-	require.Equal(t, entries, got)
+	requireEntries(t, path, entries)
 
 	totals := []Entry{entries[2], entries[5], entries[1], entries[3]}
 	require.Equal(t, totals, l.Totals())
@@ -103,9 +106,7 @@ func TestLedgerAppendAndRead(t *testing.T) {
 	l = mustOpenLedger(t, path)
 	require.Equal(t, totals, l.Totals())
 	require.NoError(t, l.Append(testEntry(3)))
-	got, err = readAll(path)
-	require.NoError(t, err)
-	require.Equal(t, append(entries, testEntry(3)), got)
+	requireEntries(t, path, append(entries, testEntry(3)))
 
 	for e := range ReadLedger(path) {
 		require.Equal(t, entries[0], e, "a reader may stop")
@@ -122,8 +123,7 @@ func TestLedgerLayout(t *testing.T) {
 	require.NoError(t, l.Append(testEntry(0)))
 	require.NoError(t, l.Append(Entry{At: time.Unix(0x65000000, 0), Node: "node", Epoch: 0x1122, Tenant: "bob", Lease: 0x3344,
 		Claimed: true, Usage: Usage{1, 2, 3, 4, 5, 6, 7}}))
-	b, err := os.ReadFile(path)
-	require.NoError(t, err)
+	b := must(os.ReadFile(path))
 	require.Equal(t, "rfaas ledger  1\n", string(b[:16]))
 	var words string
 	for q := range 7 {
@@ -147,8 +147,7 @@ func TestLedgerRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
 	l := mustOpenLedger(t, path)
 	require.NoError(t, l.Append(testEntry(5)))
-	before, err := os.ReadFile(path)
-	require.NoError(t, err)
+	before := must(os.ReadFile(path))
 	change := func(f func(e *Entry)) Entry {
 		e := testEntry(6)
 		f(&e)
@@ -169,9 +168,7 @@ func TestLedgerRefuses(t *testing.T) {
 		require.ErrorContains(t, err, c.why)
 		require.ErrorContains(t, err, path)
 	}
-	after, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, before, after)
+	require.Equal(t, before, must(os.ReadFile(path)))
 	require.Equal(t, testEntries(5, 6), l.Totals())
 	require.NoError(t, l.Append(testEntry(5)), "an entry that comes twice is none that goes backward")
 }
@@ -185,8 +182,7 @@ func TestLedgerLock(t *testing.T) {
 	require.ErrorContains(t, err, path)
 
 	// A child process between fork and exec has the file open, too.
-	inherited, err := unix.Dup(int(l.file.(diskFile).Fd()))
-	require.NoError(t, err)
+	inherited := must(unix.Dup(int(l.file.(diskFile).Fd())))
 	defer unix.Close(inherited)
 	require.NoError(t, l.Close())
 	mustOpenLedger(t, path)
@@ -198,15 +194,11 @@ func TestLedgerReadsUpToSize(t *testing.T) {
 	b := writeLedger(t, 1, 1, 1)
 	for n := range 4 {
 		for _, size := range []int64{recordAt(uint64(n)), recordAt(uint64(n)) + 100} {
-			count, err := scanLedger(bytes.NewReader(b), size, func(uint64, Entry) error { return nil })
-			require.NoError(t, err)
-			require.EqualValues(t, n, count)
+			require.EqualValues(t, n, must(scanLedger(bytes.NewReader(b), size, func(uint64, Entry) error { return nil })))
 		}
 	}
 	b[recordAt(1)]++
-	count, err := scanLedger(bytes.NewReader(b), recordAt(2), func(uint64, Entry) error { return nil })
-	require.NoError(t, err)
-	require.EqualValues(t, 1, count)
+	require.EqualValues(t, 1, must(scanLedger(bytes.NewReader(b), recordAt(2), func(uint64, Entry) error { return nil })))
 }
 
 // Of many that make one ledger at the same time, one has it.
@@ -229,9 +221,7 @@ func TestLedgerMadeByMany(t *testing.T) {
 		require.ErrorIs(t, errs[i], ErrLedgerInUse)
 	}
 	require.Equal(t, 1, opened)
-	files, err := os.ReadDir(filepath.Dir(path))
-	require.NoError(t, err)
-	require.Len(t, files, 1)
+	require.Len(t, must(os.ReadDir(filepath.Dir(path))), 1)
 }
 
 func TestLedgerAppendedByMany(t *testing.T) {
@@ -251,13 +241,10 @@ func TestLedgerAppendedByMany(t *testing.T) {
 		})
 	}
 	for range 20 { // meanwhile
-		_, err := readAll(path)
-		require.NoError(t, err)
+		must(readAll(path))
 	}
 	wg.Wait()
-	got, err := readAll(path)
-	require.NoError(t, err)
-	require.Len(t, got, 80)
+	require.Len(t, must(readAll(path)), 80)
 	require.Len(t, l.Totals(), 8)
 }
 
@@ -285,9 +272,7 @@ func TestLedgerOddFiles(t *testing.T) {
 		require.ErrorContains(t, err, path)
 		_, err = readAll(path)
 		require.ErrorIs(t, err, ErrLedgerDamaged)
-		after, err := os.ReadFile(path)
-		require.NoError(t, err)
-		require.Equal(t, content, string(after))
+		require.Equal(t, content, string(must(os.ReadFile(path))))
 	}
 }
 
@@ -304,9 +289,7 @@ func rewrite(t testing.TB, path string, b []byte) {
 func reopen(t testing.TB, path string, b []byte, want int) (log string) {
 	t.Helper()
 	rewrite(t, path, b)
-	got, err := readAll(path)
-	require.NoError(t, err)
-	require.Equal(t, testEntries(0, want), got)
+	requireEntries(t, path, testEntries(0, want))
 
 	var buf bytes.Buffer
 	l, err := OpenLedger(path, LedgerConfig{Logger: slog.New(slog.NewTextHandler(&buf, nil))})
@@ -315,9 +298,7 @@ func reopen(t testing.TB, path string, b []byte, want int) (log string) {
 	l.file = unsynced{l.file} // what is durable is not seen here, and takes time
 	require.NoError(t, l.Append(testEntry(want)))
 	require.NoError(t, l.Close())
-	got, err = readAll(path)
-	require.NoError(t, err)
-	require.Equal(t, testEntries(0, want+1), got)
+	requireEntries(t, path, testEntries(0, want+1))
 	return buf.String()
 }
 
@@ -386,9 +367,7 @@ func TestLedgerFlipEveryByte(t *testing.T) {
 		got, err := readAll(path)
 		require.ErrorIs(t, err, ErrLedgerDamaged)
 		require.Equal(t, testEntries(0, good), append([]Entry(nil), got...))
-		after, err := os.ReadFile(path)
-		require.NoError(t, err)
-		require.Equal(t, b, after)
+		require.Equal(t, b, must(os.ReadFile(path)))
 	}
 }
 

@@ -17,3 +17,10 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

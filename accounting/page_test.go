@@ -21,17 +21,13 @@ import (
 var testHeader = PageHeader{Epoch: 0x1122, Lease: 0x3344, Worker: 0x55, Tenant: "alice"}
 
 func mustCreatePage(t testing.TB, folder string, h PageHeader) *PageFile {
-	t.Helper()
-	f, err := CreatePage(folder, h)
-	require.NoError(t, err)
+	f := must(CreatePage(folder, h))
 	t.Cleanup(func() { f.Close() })
 	return f
 }
 
 func mustMapPage(t testing.TB, file *os.File) *Page {
-	t.Helper()
-	p, err := MapPage(file)
-	require.NoError(t, err)
+	p := must(MapPage(file))
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	return p
 }
@@ -44,8 +40,7 @@ func TestPageLayout(t *testing.T) {
 	for q := range Quantity(Quantities) {
 		p.Store(q, uint64(q)+1)
 	}
-	b, err := os.ReadFile(f.Path())
-	require.NoError(t, err)
+	b := must(os.ReadFile(f.Path()))
 	require.Len(t, b, 4096)
 	require.Equal(t, "7266616173706167"+"01000000"+"55000000"+"2211000000000000"+"4433000000000000"+
 		hex.EncodeToString([]byte("alice"))+strings.Repeat("00", 59+32), hex.EncodeToString(b[:128]))
@@ -66,19 +61,14 @@ func TestPageWriterAndReader(t *testing.T) {
 	p.Store(CoreTime, math.MaxUint64)
 	want := Usage{CoreTime: math.MaxUint64, Invocations: 3}
 	require.Equal(t, want, p.Usage())
-	got, err := f.Usage()
-	require.NoError(t, err)
-	require.Equal(t, want, got)
+	require.Equal(t, want, must(f.Usage()))
 
 	// The next writer adds to that; so does the next life of the agent.
 	again := mustMapPage(t, f.File())
 	again.Add(Invocations, 1)
-	opened, err := OpenPage(f.Path())
-	require.NoError(t, err)
+	opened := must(OpenPage(f.Path()))
 	require.Equal(t, testHeader, opened.Header())
-	got, err = opened.Usage()
-	require.NoError(t, err)
-	require.EqualValues(t, 4, got[Invocations])
+	require.EqualValues(t, 4, must(opened.Usage())[Invocations])
 	require.NoError(t, opened.Remove())
 	require.NoFileExists(t, f.Path())
 }
@@ -114,9 +104,7 @@ func TestPageWordsAreWhole(t *testing.T) {
 		}
 	}()
 	for range 10_000 {
-		u, err := f.Usage()
-		require.NoError(t, err)
-		for _, v := range u {
+		for _, v := range must(f.Usage()) {
 			require.True(t, v == 0 || v == math.MaxUint64, "torn: %x", v)
 		}
 	}
@@ -132,17 +120,13 @@ func TestCreatePageRefuses(t *testing.T) {
 	_, err := CreatePage(folder, testHeader)
 	require.ErrorIs(t, err, fs.ErrExist)
 	require.ErrorContains(t, err, f.Path())
-	u, err := f.Usage()
-	require.NoError(t, err)
-	require.EqualValues(t, 1, u[Invocations], "the page that was there is as it was")
+	require.EqualValues(t, 1, must(f.Usage())[Invocations], "the page that was there is as it was")
 
 	_, err = CreatePage(folder, PageHeader{Tenant: "a\nb"})
 	require.ErrorContains(t, err, "tenant: the name")
 	_, err = CreatePage(filepath.Join(folder, "missing"), testHeader)
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	files, err := os.ReadDir(folder)
-	require.NoError(t, err)
-	require.Len(t, files, 1, "nothing else is left")
+	require.Len(t, must(os.ReadDir(folder)), 1, "nothing else is left")
 }
 
 // Every allowed header is a file name, and differs from those of all others.
@@ -153,8 +137,7 @@ func TestPageNames(t *testing.T) {
 	for _, h := range []PageHeader{longest, {Tenant: "..."}, {Tenant: ".x"}, {Tenant: "a%2Fb"}, {Tenant: "a2Fb"}} {
 		f := mustCreatePage(t, folder, h)
 		require.Equal(t, folder, filepath.Dir(f.Path()))
-		opened, err := OpenPage(f.Path())
-		require.NoError(t, err)
+		opened := must(OpenPage(f.Path()))
 		require.Equal(t, h, opened.Header())
 		require.NoError(t, opened.Close())
 	}
@@ -268,10 +251,9 @@ func TestListPagesRemovedMeanwhile(t *testing.T) {
 func TestMapPageRefuses(t *testing.T) {
 	t.Parallel()
 	f := mustCreatePage(t, t.TempDir(), testHeader)
-	readOnly, err := OpenPage(f.Path())
-	require.NoError(t, err)
+	readOnly := must(OpenPage(f.Path()))
 	defer readOnly.Close()
-	_, err = MapPage(readOnly.File())
+	_, err := MapPage(readOnly.File())
 	require.ErrorIs(t, err, unix.EACCES)
 	require.ErrorContains(t, err, f.Path())
 	require.NoError(t, f.File().Truncate(5))
@@ -287,27 +269,18 @@ func TestPageOfAnotherProcess(t *testing.T) {
 	cmd.Env = append(os.Environ(), asHelper+"=page")
 	cmd.ExtraFiles = []*os.File{f.File()}
 	cmd.Stderr = os.Stderr
-	_, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
+	must(cmd.StdinPipe())
+	out := must(cmd.StdoutPipe())
 	require.NoError(t, cmd.Start())
-	var b [1]byte
-	_, err = io.ReadFull(out, b[:])
-	require.NoError(t, err)
+	must(io.ReadFull(out, make([]byte, 1)))
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
-	u, err := f.Usage()
-	require.NoError(t, err)
-	require.Equal(t, Usage{Invocations: 7, BytesOut: 1 << 40}, u)
+	require.Equal(t, Usage{Invocations: 7, BytesOut: 1 << 40}, must(f.Usage()))
 }
 
 // writePage is the other process.
 func writePage() {
-	p, err := MapPage(os.NewFile(3, "page"))
-	if err != nil {
-		panic(err)
-	}
+	p := must(MapPage(os.NewFile(3, "page")))
 	p.Add(Invocations, 7)
 	p.Store(BytesOut, 1<<40)
 	os.Stdout.WriteString(".")

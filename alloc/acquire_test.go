@@ -23,8 +23,7 @@ import (
 // newCluster starts agents with so many cores, and a manager that knows them.
 func newCluster(t *testing.T, cores ...int) (url string, sites []*site) {
 	t.Helper()
-	m, err := manager.New(manager.Config{Logger: log(t), TimeToLive: time.Hour})
-	require.NoError(t, err)
+	m := must(manager.New(manager.Config{Logger: log(t), TimeToLive: time.Hour}))
 	web := httptest.NewServer(m)
 	t.Cleanup(func() { web.Close(); require.NoError(t, m.Close()) })
 	for i, k := range cores {
@@ -32,23 +31,12 @@ func newCluster(t *testing.T, cores ...int) (url string, sites []*site) {
 		sites = append(sites, s)
 		s.register(t, web.URL)
 	}
-	reader, err := manager.NewClient(web.URL, nil)
-	require.NoError(t, err)
+	reader := must(manager.NewClient(web.URL, nil))
 	require.Eventually(t, func() bool {
 		s, err := reader.Nodes(t.Context())
 		return err == nil && len(s.Nodes) == len(cores)
 	}, patience, time.Millisecond)
 	return web.URL, sites
-}
-
-// newManaged makes a client of a manager. dial may be nil.
-func newManaged(t *testing.T, url string, dial func(ctx context.Context, address string) (net.Conn, error)) *alloc.Client {
-	t.Helper()
-	return openClient(t, alloc.Config{Manager: url, Dial: dial})
-}
-
-func dialUnix(ctx context.Context, address string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, "unix", address[len("unix:"):])
 }
 
 // A pool over several nodes asks them at the same time: here none answers before all were
@@ -58,19 +46,14 @@ func TestNodesAreAskedSideBySide(t *testing.T) {
 	url, sites := newCluster(t, 2, 2, 2)
 	var all sync.WaitGroup
 	all.Add(len(sites))
-	var mu sync.Mutex
-	dialled := map[string]bool{}
-	c := newManaged(t, url, func(ctx context.Context, address string) (net.Conn, error) {
-		mu.Lock()
-		first := !dialled[address]
-		dialled[address] = true
-		mu.Unlock()
-		if first {
+	var dialled sync.Map
+	c := openClient(t, alloc.Config{Manager: url, Dial: func(ctx context.Context, address string) (net.Conn, error) {
+		if _, again := dialled.LoadOrStore(address, true); !again {
 			all.Done()
 			all.Wait()
 		}
-		return dialUnix(ctx, address)
-	})
+		return new(net.Dialer).DialContext(ctx, "unix", address[len("unix:"):])
+	}})
 	p := newPool(t, c, alloc.Order{Workers: 3})
 	for _, s := range sites {
 		require.Equal(t, 1, s.Free().Cores, "spread")
@@ -87,10 +70,10 @@ func TestWhatIsRefusedIsHadElsewhere(t *testing.T) {
 	t.Parallel()
 	url, sites := newCluster(t, 1, 2, 4, 8)
 	for _, pack := range []bool{false, true} {
-		c := newManaged(t, url, nil)
+		c := openClient(t, alloc.Config{Manager: url})
 		p := newPool(t, c, alloc.Order{Workers: 9, Pack: pack})
 		require.Len(t, p.Stats().Lanes, 9)
-		q := newPool(t, newManaged(t, url, nil), alloc.Order{Workers: 10, AtLeast: 6, Pack: pack})
+		q := newPool(t, openClient(t, alloc.Config{Manager: url}), alloc.Order{Workers: 10, AtLeast: 6, Pack: pack})
 		require.Len(t, q.Stats().Lanes, 6, "the rest")
 		require.NoError(t, p.Close())
 		require.NoError(t, q.Close())
@@ -107,7 +90,7 @@ func TestRequestIsGivenUp(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	c := newManaged(t, url, nil)
+	c := openClient(t, alloc.Config{Manager: url})
 	require.NoError(t, newPool(t, c, alloc.Order{Workers: 6}).Close())
 	given := 0
 	for range 300 {
@@ -133,7 +116,7 @@ func TestRequestIsGivenUp(t *testing.T) {
 func TestTooMuchForAllNodes(t *testing.T) {
 	t.Parallel()
 	url, _ := newCluster(t, 1, 1, 1, 1, 1)
-	c := newManaged(t, url, nil)
+	c := openClient(t, alloc.Config{Manager: url})
 	require.Eventually(t, c.Told, patience, time.Millisecond)
 	_, err := c.Lease(soon(t), alloc.Order{Cores: 2})
 	require.NotErrorIs(t, err, context.DeadlineExceeded)
@@ -147,18 +130,15 @@ func TestAgentsNewLife(t *testing.T) {
 	t.Parallel()
 	url, _ := newCluster(t)
 	s := newSite(t, 1, nil)
-	mc, err := manager.NewClient(url, nil)
-	require.NoError(t, err)
+	mc := must(manager.NewClient(url, nil))
 	about := manager.Node{ID: "node", Epoch: 1, Cores: 1, FreeCores: 1, Addresses: []manager.Address{s.listed(t)}}
-	_, err = mc.Register(t.Context(), about)
-	require.NoError(t, err)
+	must(mc.Register(t.Context(), about))
 	var told transcript.Transcript
 	c := openClient(t, alloc.Config{Manager: url, Logger: slog.New(slog.NewTextHandler(&told, nil))})
 	require.NoError(t, newPool(t, c, alloc.Order{}).Close())
 	connected := func() int { return strings.Count(told.String(), "agent connected") }
 	require.Equal(t, 1, connected())
 	about.Epoch = 2
-	_, err = mc.Register(t.Context(), about)
-	require.NoError(t, err)
+	must(mc.Register(t.Context(), about))
 	require.Eventually(t, func() bool { return connected() == 2 }, patience, time.Millisecond)
 }

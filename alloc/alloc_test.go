@@ -97,8 +97,7 @@ func newSite(t *testing.T, cores int, edit func(*agent.Config)) *site {
 	if edit != nil {
 		edit(&cfg)
 	}
-	a, err := agent.New(cfg)
-	require.NoError(t, err)
+	a := must(agent.New(cfg))
 	p := &agent.Program{Runtime: runtime.Go, Trusted: true}
 	for name := range functions {
 		p.Functions = append(p.Functions, executor.Function{Name: name, Entry: name, Idempotent: name != "crash"})
@@ -122,16 +121,14 @@ var sockets atomic.Int64
 // listen listens at a name of its own.
 func listen(t *testing.T) *transport.Listener {
 	t.Helper()
-	l, err := transport.Listen("unix", fmt.Sprintf("@%s-%d-%d", t.Name(), os.Getpid(), sockets.Add(1)))
-	require.NoError(t, err)
+	l := must(transport.Listen("unix", fmt.Sprintf("@%s-%d-%d", t.Name(), os.Getpid(), sockets.Add(1))))
 	return l
 }
 
 // register keeps the site registered with a manager until it is to leave, or the test ends.
 func (s *site) register(t *testing.T, url string) (leave func()) {
 	t.Helper()
-	c, err := manager.NewClient(url, nil)
-	require.NoError(t, err)
+	c := must(manager.NewClient(url, nil))
 	ctx, cancel := context.WithCancel(context.Background())
 	var registering sync.WaitGroup
 	registering.Go(func() {
@@ -150,8 +147,7 @@ func (s *site) listed(t *testing.T) manager.Address {
 }
 
 func openDevice(t *testing.T) *transport.Device {
-	device, err := transport.Open("shm:")
-	require.NoError(t, err)
+	device := must(transport.Open("shm:"))
 	t.Cleanup(func() { require.NoError(t, device.Close()) })
 	return device
 }
@@ -163,8 +159,7 @@ func openClient(t *testing.T, cfg alloc.Config) *alloc.Client {
 	if cfg.Logger == nil {
 		cfg.Logger = log(t)
 	}
-	c, err := alloc.Open(t.Context(), cfg)
-	require.NoError(t, err)
+	c := must(alloc.Open(t.Context(), cfg))
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return c
 }
@@ -205,9 +200,7 @@ func pid(t *testing.T, p *alloc.Pool) int {
 	out := make([]byte, 20)
 	n, err := p.Call(soon(t), "pid", nil, out)
 	require.NoError(t, err)
-	number, err := strconv.Atoi(string(out[:n]))
-	require.NoError(t, err)
-	return number
+	return must(strconv.Atoi(string(out[:n])))
 }
 
 func echo(t *testing.T, p *alloc.Pool, text string) {
@@ -277,8 +270,7 @@ func TestSilentPeers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, nil)
 	for range 12 {
-		silent, err := net.Dial("unix", s.address[len("unix:"):])
-		require.NoError(t, err)
+		silent := must(net.Dial("unix", s.address[len("unix:"):]))
 		defer silent.Close()
 	}
 	p := newPool(t, newClient(t, s), alloc.Order{})
@@ -286,19 +278,23 @@ func TestSilentPeers(t *testing.T) {
 	require.NoError(t, p.Close())
 }
 
-// What others have is not granted, and a request that waits gets it when it is free.
+// What others have is not granted, and a request that waits gets it when it is free; one that can
+// begin with fewer workers waits, too, and gets those that are free.
 func TestFullNode(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2, nil)
 	c := newClient(t, s)
 	p := newPool(t, c, alloc.Order{Workers: 2})
 	pid(t, p)
-	_, err := c.Lease(within(t, 500*time.Millisecond), alloc.Order{})
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	refused := (*lease.RefusedError)(nil)
-	require.ErrorAs(t, err, &refused)
-	require.Equal(t, lease.NoCores, refused.Reason)
-	_, err = c.Lease(soon(t), alloc.Order{Workers: 1, Cores: 3})
+	more := alloc.Order{Workers: 3, AtLeast: 1} // than the node has in all
+	for _, o := range []alloc.Order{{}, more} {
+		_, err := c.Lease(within(t, 500*time.Millisecond), o)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		refused := (*lease.RefusedError)(nil)
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, lease.NoCores, refused.Reason)
+	}
+	_, err := c.Lease(soon(t), alloc.Order{Workers: 1, Cores: 3})
 	require.ErrorContains(t, err, "node node refuses a lease: more than the node has: it has 2 cores")
 	got := make(chan error)
 	go func() {
@@ -311,27 +307,7 @@ func TestFullNode(t *testing.T) {
 	require.NoError(t, p.Close())
 	require.NoError(t, <-got)
 	free(t, s, 2)
-}
-
-// A request for more workers than a full node has in all, which begins with fewer, waits.
-func TestFullNodeIsSmall(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, nil)
-	c := newClient(t, s)
-	p := newPool(t, c, alloc.Order{})
-	pid(t, p)
-	order := alloc.Order{Workers: 2, AtLeast: 1}
-	_, err := c.Lease(within(t, 500*time.Millisecond), order)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.NoError(t, p.Close())
-	pid(t, newPool(t, c, order))
-}
-
-// A request that can begin with fewer workers gets those that are free.
-func TestAtLeast(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 2, nil)
-	p := newPool(t, newClient(t, s), alloc.Order{Workers: 5, AtLeast: 1})
+	p = newPool(t, c, more)
 	require.Len(t, p.Stats().Lanes, 2)
 	pid(t, p)
 }
@@ -366,29 +342,21 @@ func TestWorkerOverstays(t *testing.T) {
 	require.ErrorIs(t, syscall.Kill(first, 0), syscall.ESRCH, "the one before is gone")
 }
 
-// A lease that is not renewed ends, with its processes.
-func TestClientGoes(t *testing.T) {
+// Leases are renewed as long as there is a client, and then end with their processes.
+func TestRenewal(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 1, nil)
 	c := newClient(t, s)
 	p := newPool(t, c, alloc.Order{Life: time.Second})
 	first := pid(t, p)
+	for begun := time.Now(); time.Since(begun) < 2*time.Second; time.Sleep(10 * time.Millisecond) {
+		require.Equal(t, 0, s.Free().Cores)
+	}
+	require.Equal(t, first, pid(t, p))
 	require.NoError(t, c.Close()) // as if it had died: nothing is given back
 	require.Equal(t, 0, s.Free().Cores, "it outlives the connection")
 	free(t, s, 1)
 	require.ErrorIs(t, syscall.Kill(first, 0), syscall.ESRCH)
-}
-
-// Leases are renewed as long as there is a client.
-func TestRenewal(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1, nil)
-	p := newPool(t, newClient(t, s), alloc.Order{Life: 300 * time.Millisecond})
-	first := pid(t, p)
-	for begun := time.Now(); time.Since(begun) < time.Second; time.Sleep(10 * time.Millisecond) {
-		require.Equal(t, 0, s.Free().Cores)
-	}
-	require.Equal(t, first, pid(t, p))
 }
 
 // When a node is drained, what runs may finish, and calls continue elsewhere.
@@ -406,8 +374,7 @@ func TestDrainedNode(t *testing.T) {
 	nap := binary.LittleEndian.AppendUint64(nil, uint64(100*time.Millisecond))
 	var calls []*client.Future
 	for range 2 {
-		f, err := p.Go(soon(t), "nap", nap, invoke.CallOptions{Room: 8})
-		require.NoError(t, err)
+		f := must(p.Go(soon(t), "nap", nap, invoke.CallOptions{Room: 8}))
 		calls = append(calls, f)
 	}
 	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return nodes["a"] == 1 && nodes["b"] == 1 }, patience, time.Millisecond, "spread")
@@ -432,8 +399,7 @@ func newPackage(t *testing.T, more int) *pack.Package {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "code.wasm"), []byte(wasmModule), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "data"), bytes.Repeat([]byte(t.Name()), more/len(t.Name())+1), 0o600))
-	p, err := pack.Build(dir, nil)
-	require.NoError(t, err)
+	p := must(pack.Build(dir, nil))
 	t.Cleanup(func() { p.Close() })
 	return p
 }
@@ -443,8 +409,7 @@ func newPackage(t *testing.T, more int) *pack.Package {
 func TestPackageIsSent(t *testing.T) {
 	t.Parallel()
 	var puts transcript.Transcript
-	cache, err := pack.OpenCache(t.TempDir(), pack.CacheConfig{Logger: slog.New(slog.NewTextHandler(&puts, nil))})
-	require.NoError(t, err)
+	cache := must(pack.OpenCache(t.TempDir(), pack.CacheConfig{Logger: slog.New(slog.NewTextHandler(&puts, nil))}))
 	withCache := func(cfg *agent.Config) { cfg.Packages = cache }
 	s := newSite(t, 3, withCache)
 	p := newPackage(t, 3<<20)
@@ -464,7 +429,7 @@ func TestPackageIsSent(t *testing.T) {
 	echo(t, newPool(t, newClient(t, again), alloc.Order{Digest: p.Digest()}), "")
 
 	unknown := newPackage(t, 1)
-	_, err = newClient(t, s).Lease(soon(t), alloc.Order{Digest: unknown.Digest()})
+	_, err := newClient(t, s).Lease(soon(t), alloc.Order{Digest: unknown.Digest()})
 	require.ErrorContains(t, err, "does not have the package "+unknown.Digest().String()+", which was not given here")
 	_, err = newClient(t, newSite(t, 1, nil)).Lease(soon(t), alloc.Order{Package: unknown})
 	require.ErrorContains(t, err, "the code cannot be run: this agent takes no packages")
@@ -507,13 +472,11 @@ func TestStrangers(t *testing.T) {
 func TestState(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	state, err := agent.OpenState(folder)
-	require.NoError(t, err)
-	_, err = agent.OpenState(folder)
+	state := must(agent.OpenState(folder))
+	_, err := agent.OpenState(folder)
 	require.ErrorContains(t, err, "is another agent's")
 	require.NoError(t, state.Close())
-	next, err := agent.OpenState(folder)
-	require.NoError(t, err)
+	next := must(agent.OpenState(folder))
 	require.Equal(t, state.Epoch+1, next.Epoch)
 	require.NoError(t, next.Close())
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "epoch"), []byte("many"), 0o600))
@@ -525,8 +488,7 @@ func TestState(t *testing.T) {
 // that the lease was there, in the pool, and in the node's ledger.
 func TestMetering(t *testing.T) {
 	t.Parallel()
-	state, err := agent.OpenState(t.TempDir())
-	require.NoError(t, err)
+	state := must(agent.OpenState(t.TempDir()))
 	defer state.Close()
 	s := newSite(t, 2, func(cfg *agent.Config) { cfg.State = state })
 	c := newClient(t, s)
@@ -552,7 +514,7 @@ func TestMetering(t *testing.T) {
 	require.Positive(t, u[accounting.MemoryTime])
 
 	idle := newPool(t, c, alloc.Order{Workers: 2})
-	_, err = c.Lease(soon(t), alloc.Order{Workers: 3})
+	_, err := c.Lease(soon(t), alloc.Order{Workers: 3})
 	require.Error(t, err, "it costs nothing")
 	require.NoError(t, idle.Close())
 	cores, _ := idle.Usage()
@@ -565,9 +527,7 @@ func TestMetering(t *testing.T) {
 	}, patience, 10*time.Millisecond, "%v", bill)
 	require.Equal(t, "tenant", bill.Rows[0].Tenant)
 	require.Eventually(t, func() bool {
-		pages, err := filepath.Glob(filepath.Join(state.Folder, "pages", "*"))
-		require.NoError(t, err)
-		return len(pages) == 0
+		return len(must(filepath.Glob(filepath.Join(state.Folder, "pages", "*")))) == 0
 	}, patience, time.Millisecond)
 }
 
@@ -576,8 +536,7 @@ func TestMetering(t *testing.T) {
 func TestManagerIsTold(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	ledger, err := accounting.OpenLedger(filepath.Join(folder, "ledger"), accounting.LedgerConfig{Logger: log(t)})
-	require.NoError(t, err)
+	ledger := must(accounting.OpenLedger(filepath.Join(folder, "ledger"), accounting.LedgerConfig{Logger: log(t)}))
 	defer func() { require.NoError(t, ledger.Close()) }()
 	device := openDevice(t)
 	server := words.NewServer(words.ServerConfig{Devices: []*transport.Device{device}, Ledger: ledger, Every: 10 * time.Millisecond, Logger: log(t)})
@@ -589,8 +548,7 @@ func TestManagerIsTold(t *testing.T) {
 	defer cancel()
 	all.Go(func() { server.Serve(ctx, l) })
 	all.Go(func() { server.Keep(ctx) })
-	m, err := manager.New(manager.Config{Logger: log(t), Accounting: []manager.Address{{Network: "unix", Address: l.Addr().String(), Transport: "shm", Wire: device.Capabilities().Wire}}})
-	require.NoError(t, err)
+	m := must(manager.New(manager.Config{Logger: log(t), Accounting: []manager.Address{{Network: "unix", Address: l.Addr().String(), Transport: "shm", Wire: device.Capabilities().Wire}}}))
 	defer m.Close()
 	web := httptest.NewServer(m)
 	defer web.Close()
@@ -622,8 +580,7 @@ func TestManagerIsTold(t *testing.T) {
 		require.NoError(t, s.Close())
 	}
 	for _, told := range []bool{false, true, true} {
-		state, err := agent.OpenState(filepath.Join(folder, "state"))
-		require.NoError(t, err)
+		state := must(agent.OpenState(filepath.Join(folder, "state")))
 		calls(state, told)
 		require.NoError(t, state.Close())
 	}
@@ -636,9 +593,7 @@ func TestManagerIsTold(t *testing.T) {
 		byEpoch[e.Epoch] += e.Usage[accounting.Invocations]
 	}
 	require.Equal(t, map[uint64]uint64{1: 10, 2: 10, 3: 10}, byEpoch)
-	told, err := os.ReadFile(filepath.Join(folder, "state", "told"))
-	require.NoError(t, err)
-	require.Equal(t, "2\n", string(told))
+	require.Equal(t, "2\n", string(must(os.ReadFile(filepath.Join(folder, "state", "told")))))
 }
 
 // A client that is closed while it asks for a lease gives it back: it does not have to
@@ -648,8 +603,7 @@ func TestClosedWhileAsking(t *testing.T) {
 	s := newSite(t, 100, nil)
 	device := openDevice(t)
 	for i := range 100 {
-		c, err := alloc.Open(t.Context(), alloc.Config{Device: device, Tenant: "tenant", Agents: []string{s.address}})
-		require.NoError(t, err)
+		c := must(alloc.Open(t.Context(), alloc.Config{Device: device, Tenant: "tenant", Agents: []string{s.address}}))
 		first, err := c.Lease(soon(t), alloc.Order{})
 		require.NoError(t, err)
 		require.NoError(t, first.Close())

@@ -1,8 +1,6 @@
 package alloc
 
 import (
-	"context"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,16 +15,14 @@ import (
 func TestAwaitFirstNode(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		device := loopback(t)
-		c := &Client{cfg: Config{Device: device}, log: slog.New(slog.DiscardHandler), view: new(manager.View), nodes: map[string]*node{}, listed: make(chan struct{})}
-		c.life, c.end = context.WithCancel(t.Context())
-		defer c.end()
+		c := newBareClient(t)
+		c.view, c.nodes, c.listed = new(manager.View), map[string]*node{}, make(chan struct{})
 		begun, done := time.Now(), make(chan struct{})
 		go func() { defer close(done); c.await(c.life) }()
 		synctest.Wait()
 		c.update(nil)
 		synctest.Wait()
-		c.update([]manager.Node{{ID: "a", Addresses: []manager.Address{{Network: "unix", Address: "@a", Wire: device.Capabilities().Wire}}}})
+		c.update([]manager.Node{{ID: "a", Addresses: []manager.Address{{Network: "unix", Address: "@a", Wire: c.cfg.Device.Capabilities().Wire}}}})
 		<-done
 		require.Zero(t, time.Since(begun))
 		for _, n := range c.all() {

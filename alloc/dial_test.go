@@ -25,11 +25,17 @@ import (
 
 // loopback opens a device that is closed when the test ends.
 func loopback(t *testing.T) *transport.Device {
-	t.Helper()
-	device, err := transport.Open("loopback:")
-	require.NoError(t, err)
+	device := must(transport.Open("loopback:"))
 	t.Cleanup(func() { require.NoError(t, device.Close()) })
 	return device
+}
+
+// newBareClient makes a client that knows no agent and runs nothing by itself.
+func newBareClient(t *testing.T) *Client {
+	c := &Client{cfg: Config{Device: loopback(t)}, log: slog.New(slog.DiscardHandler)}
+	c.life, c.end = context.WithCancel(t.Context())
+	t.Cleanup(c.end)
+	return c
 }
 
 func TestAgentAddresses(t *testing.T) {
@@ -74,8 +80,7 @@ func newTLSServer(t *testing.T) *httptest.Server {
 func TestDialTLS(t *testing.T) {
 	t.Parallel()
 	s := newTLSServer(t)
-	plain, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	plain := must(net.Listen("tcp", "127.0.0.1:0"))
 	defer plain.Close()
 	go func() {
 		if c, err := plain.Accept(); err == nil {
@@ -111,13 +116,11 @@ func TestDialTLS(t *testing.T) {
 func TestLeaseFromUntrustedAgent(t *testing.T) {
 	t.Parallel()
 	s := newTLSServer(t)
-	device := loopback(t)
-	c, err := Open(t.Context(), Config{Device: device, Agents: []string{"tls:" + s.Listener.Addr().String()}})
-	require.NoError(t, err)
+	c := must(Open(t.Context(), Config{Device: loopback(t), Agents: []string{"tls:" + s.Listener.Addr().String()}}))
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	_, err = c.Lease(ctx, Order{})
+	_, err := c.Lease(ctx, Order{})
 	require.NotErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "alloc: the agent at tls:127.0.0.1:")
 	require.ErrorContains(t, err, "certificate signed by unknown authority")
@@ -145,23 +148,17 @@ func TestDialWithoutTLS(t *testing.T) {
 	for _, ip := range []string{"127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"} {
 		require.NoError(t, checkPeer(elsewhere{at: &net.TCPAddr{IP: net.ParseIP(ip)}}))
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	l := must(net.Listen("tcp", "127.0.0.1:0"))
 	defer l.Close()
-	stream, err := new(Config).dial(t.Context(), "tcp:"+l.Addr().String())
-	require.NoError(t, err)
-	stream.Close()
+	must(new(Config).dial(t.Context(), "tcp:"+l.Addr().String())).Close()
 }
 
 // Nothing is sent to another user's process that has taken the name of an agent's socket.
 func TestDialSocketOfAnotherUser(t *testing.T) {
 	t.Parallel()
-	own, err := net.Listen("unix", fmt.Sprintf("@%s-%d", t.Name(), os.Getpid()))
-	require.NoError(t, err)
+	own := must(net.Listen("unix", fmt.Sprintf("@%s-%d", t.Name(), os.Getpid())))
 	defer own.Close()
-	stream, err := new(Config).dial(t.Context(), "unix:"+own.Addr().String())
-	require.NoError(t, err)
-	stream.Close()
+	must(new(Config).dial(t.Context(), "unix:"+own.Addr().String())).Close()
 	if os.Getuid() != 0 && os.Getenv("CI") != "true" {
 		t.Skip("listening as another user needs root")
 	}
@@ -187,7 +184,7 @@ func TestDialSocketOfAnotherUser(t *testing.T) {
 		<-done
 	}()
 	require.NoError(t, <-listening)
-	_, err = new(Config).dial(t.Context(), "unix:"+name)
+	_, err := new(Config).dial(t.Context(), "unix:"+name)
 	require.EqualError(t, err, fmt.Sprintf("unix:%s: user 12345 listens there: must be user 0, as this process, or root", name))
 }
 
@@ -195,21 +192,24 @@ func TestDialSocketOfAnotherUser(t *testing.T) {
 func TestPlainAgainstTLS(t *testing.T) {
 	t.Parallel()
 	s := newTLSServer(t)
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	inner := must(net.Listen("tcp", "127.0.0.1:0"))
 	l := transport.Serve(tls.NewListener(inner, s.TLS))
 	defer l.Close()
 	device := loopback(t)
-	domain, err := device.NewProtectionDomain()
-	require.NoError(t, err)
+	domain := must(device.NewProtectionDomain())
 	defer domain.Close()
-	queue, err := device.NewQueue(128)
-	require.NoError(t, err)
+	queue := must(device.NewQueue(128))
 	defer queue.Close()
-	stream, err := new(Config).dial(t.Context(), "tcp:"+inner.Addr().String())
-	require.NoError(t, err)
-	_, err = device.Connect(t.Context(), stream, transport.ConnConfig{Domain: domain, SendQueue: queue, RecvQueue: queue})
+	stream := must(new(Config).dial(t.Context(), "tcp:"+inner.Addr().String()))
+	_, err := device.Connect(t.Context(), stream, transport.ConnConfig{Domain: domain, SendQueue: queue, RecvQueue: queue})
 	require.ErrorContains(t, explain("tcp:host:1", err), "the peer hung up during connection set-up: EOF; does the agent speak TLS? then its address is tls:HOST:PORT")
 	require.Equal(t, err, explain("tls:host:1", err))
 	require.Equal(t, io.ErrNoProgress, explain("tcp:host:1", io.ErrNoProgress))
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

@@ -38,8 +38,7 @@ func TestIdlePartOfLease(t *testing.T) {
 	p := newPool(t, newClient(t, s), alloc.Order{Workers: 2, Idle: 200 * time.Millisecond})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	f, err := p.Go(ctx, "nap", binary.LittleEndian.AppendUint64(nil, uint64(time.Hour)), invoke.CallOptions{Room: 8})
-	require.NoError(t, err)
+	f := must(p.Go(ctx, "nap", binary.LittleEndian.AppendUint64(nil, uint64(time.Hour)), invoke.CallOptions{Room: 8}))
 	leases := s.Leases()
 	require.Len(t, leases, 1)
 	for range 3 {
@@ -51,7 +50,7 @@ func TestIdlePartOfLease(t *testing.T) {
 		require.Equal(t, leases[0].ID, again[0].ID)
 	}
 	cancel()
-	_, err = f.Wait(soon(t))
+	_, err := f.Wait(soon(t))
 	require.Error(t, err)
 }
 

@@ -3,7 +3,6 @@ package alloc
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -20,28 +19,25 @@ import (
 func TestConnectsAtNews(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		device := loopback(t)
-		dials, hang := make(chan time.Time, 1000), new(atomic.Bool)
-		c := &Client{log: slog.New(slog.DiscardHandler), cfg: Config{Device: device, Dial: func(ctx context.Context, _ string) (net.Conn, error) {
-			dials <- time.Now()
+		var dials atomic.Int64
+		seen := int64(0)
+		var hang atomic.Bool
+		c := newBareClient(t)
+		c.cfg.Dial = func(ctx context.Context, _ string) (net.Conn, error) {
+			dials.Add(1)
 			if hang.Load() {
 				<-ctx.Done()
 			}
 			return nil, errors.New("no one is there")
-		}}}
-		c.life, c.end = context.WithCancel(t.Context())
-		defer c.end()
-		n, err := newNode(c, "unix:@a")
-		require.NoError(t, err)
+		}
+		n := must(newNode(c, "unix:@a"))
 		defer n.stop()
 		list := func(epoch uint64) { n.list(&manager.Node{ID: "a", Epoch: epoch}) }
-		dialled := func() int {
+		dialled := func() int { // since the last time
 			synctest.Wait()
-			k := len(dials)
-			for range k {
-				<-dials
-			}
-			return k
+			before := seen
+			seen = dials.Load()
+			return int(seen - before)
 		}
 		list(1)
 		n.start()

@@ -1,9 +1,7 @@
 package alloc
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net/http/httptest"
 	"testing"
@@ -20,13 +18,11 @@ import (
 // agent.
 func newListed(t *testing.T, cores ...int) (c *Client, report func(node, cores int)) {
 	device := loopback(t)
-	m, err := manager.New(manager.Config{TimeToLive: time.Hour})
-	require.NoError(t, err)
+	m := must(manager.New(manager.Config{TimeToLive: time.Hour}))
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	web := httptest.NewServer(m)
 	t.Cleanup(web.Close)
-	reporter, err := manager.NewClient(web.URL, nil)
-	require.NoError(t, err)
+	reporter := must(manager.NewClient(web.URL, nil))
 	report = func(node, cores int) {
 		name := fmt.Sprint("node", node)
 		_, err := reporter.Register(t.Context(), manager.Node{
@@ -39,8 +35,7 @@ func newListed(t *testing.T, cores ...int) (c *Client, report func(node, cores i
 			return ok && n.FreeCores == cores && c.told()
 		}, 30*time.Second, time.Millisecond)
 	}
-	c, err = Open(t.Context(), Config{Device: device, Manager: web.URL, Tenant: "t"})
-	require.NoError(t, err)
+	c = must(Open(t.Context(), Config{Device: device, Manager: web.URL, Tenant: "t"}))
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	for i, k := range cores {
 		report(i, k)
@@ -86,12 +81,7 @@ func TestFullNodesAreLeftOut(t *testing.T) {
 func TestAgentsOwnWord(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		device := loopback(t)
-		c := &Client{cfg: Config{Device: device}, log: slog.New(slog.DiscardHandler)}
-		c.life, c.end = context.WithCancel(t.Context())
-		defer c.end()
-		n, err := newNode(c, "unix:@a")
-		require.NoError(t, err)
+		n := must(newNode(newBareClient(t), "unix:@a"))
 		defer n.stop()
 		listed := manager.Node{ID: "a", Epoch: 1, FreeCores: 4, FreeBytes: 100}
 		n.list(&listed)

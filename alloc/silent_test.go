@@ -17,12 +17,9 @@ import (
 // sent.
 func newSilent(t *testing.T, cores int) (*site, *transport.Queue) {
 	t.Helper()
-	device, err := transport.Open("shm:")
-	require.NoError(t, err)
-	domain, err := device.NewProtectionDomain()
-	require.NoError(t, err)
-	queue, err := device.NewQueue(link.Completions)
-	require.NoError(t, err)
+	device := openDevice(t)
+	domain := must(device.NewProtectionDomain())
+	queue := must(device.NewQueue(link.Completions))
 	l := listen(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &site{address: "unix:" + l.Addr().String(), cancel: cancel}
@@ -60,7 +57,6 @@ func newSilent(t *testing.T, cores int) (*site, *transport.Queue) {
 		require.NoError(t, l.Close())
 		require.NoError(t, queue.Close())
 		require.NoError(t, domain.Close())
-		require.NoError(t, device.Close())
 	})
 	return s, queue
 }

@@ -41,12 +41,7 @@ func TestMissingIsolation(t *testing.T) {
 }
 
 // isolated is an agent that isolates without some measures, if any, and what it logs.
-func isolated(t *testing.T, without ...confine.Measure) (a *Agent, log *transcript.Transcript) {
-	t.Helper()
-	return isolatedOver(t, "shm:", without...)
-}
-
-func isolatedOver(t *testing.T, transport string, without ...confine.Measure) (a *Agent, log *transcript.Transcript) {
+func isolated(t *testing.T, transport string, without ...confine.Measure) (a *Agent, log *transcript.Transcript) {
 	t.Helper()
 	cache, err := pack.OpenCache(t.TempDir(), pack.CacheConfig{})
 	require.NoError(t, err)
@@ -65,7 +60,7 @@ func isolatedOver(t *testing.T, transport string, without ...confine.Measure) (a
 // Native code is refused where a measure is missing, which is named; other code is not.
 func TestNativeNeedsCompleteIsolation(t *testing.T) {
 	t.Parallel()
-	a, log := isolated(t, confine.Landlock, confine.Namespaces)
+	a, log := isolated(t, "shm:", confine.Landlock, confine.Namespaces)
 	refused := a.refuseNative(t.Context(), runtime.Native)
 	require.Contains(t, refused, "this node lacks namespaces")
 	require.Contains(t, refused, "landlock")
@@ -74,7 +69,7 @@ func TestNativeNeedsCompleteIsolation(t *testing.T) {
 	require.Equal(t, 1, bytes.Count([]byte(log.String()), []byte("missing=landlock")), "the owner is warned once: %s", log)
 	require.Empty(t, a.refuseNative(t.Context(), runtime.Wasm))
 
-	broken, _ := isolated(t, confine.Seccomp) // which is required: no executor starts
+	broken, _ := isolated(t, "shm:", confine.Seccomp) // which is required: no executor starts
 	require.Contains(t, broken.refuseNative(t.Context(), runtime.Native), "seccomp-filter is required")
 	require.Empty(t, broken.refuseNative(t.Context(), runtime.Wasm), "that is reported when it is started")
 }
@@ -94,12 +89,12 @@ func TestNativeNeedsEgress(t *testing.T) {
 	if url == "" {
 		t.Skip("needs an IPv4 address beyond the loopback")
 	}
-	a, log := isolatedOver(t, url, confine.Egress)
+	a, log := isolated(t, url, confine.Egress)
 	require.Contains(t, a.refuseNative(t.Context(), runtime.Native), "egress")
 	require.Contains(t, log.String(), "missing=egress")
-	local, _ := isolatedOver(t, "softroce:", confine.Egress)
+	local, _ := isolated(t, "softroce:", confine.Egress)
 	require.NotContains(t, local.refuseNative(t.Context(), runtime.Native), "egress")
-	if whole, log := isolatedOver(t, url); os.Getuid() == 0 && os.Getenv("CI") != "" {
+	if whole, log := isolated(t, url); os.Getuid() == 0 && os.Getenv("CI") != "" {
 		require.Empty(t, whole.refuseNative(t.Context(), runtime.Native), log)
 	}
 }
@@ -127,7 +122,7 @@ func TestNativePackage(t *testing.T) {
 		return a.take(p.Digest(), installed)
 	}
 
-	less, _ := isolated(t, confine.Landlock)
+	less, _ := isolated(t, "shm:", confine.Landlock)
 	there, refused := take(less)
 	require.False(t, there)
 	require.Contains(t, refused, "landlock")
@@ -136,7 +131,7 @@ func TestNativePackage(t *testing.T) {
 	there, refused = take(less)
 	require.True(t, there, refused)
 
-	whole, log := isolated(t)
+	whole, log := isolated(t, "shm:")
 	there, refused = take(whole)
 	if !there { // a machine that lacks something
 		require.Contains(t, refused, "this node lacks", log)

@@ -238,8 +238,17 @@ func TestCode(t *testing.T) {
 	require.Equal(t, DoFind, first[0].Do)
 	require.Equal(t, CodeComing, first[1].Message.Reason)
 	require.Equal(t, CodeComing, ask(2).Reason, "and is not looked for again")
-	n.Found(0, d, false, "")
-	require.Equal(t, Need, ask(1).Kind)
+	needed := func(of Session) { // it is not found, and the session that asks is to send it
+		n.Found(0, d, false, "")
+		require.Equal(t, Need, ask(of).Kind)
+	}
+	forget := func() {
+		n.Gone(d)
+		ask(1)
+		needed(1)
+		n.Actions(nil)
+	}
+	needed(1)
 	require.Equal(t, CodeComing, ask(2).Reason, "another session sends it")
 
 	piece := Message{Kind: Piece, Number: 5, Terms: Terms{Digest: d}, Total: 10}
@@ -262,34 +271,22 @@ func TestCode(t *testing.T) {
 		"beyond the end": func(m *Message) { m.Memory.Len = 11 },
 		"nothing":        func(m *Message) { m.Memory.Len = 0 },
 	} {
-		n.Gone(d)
-		ask(1)
-		n.Found(0, d, false, "")
-		require.Equal(t, Need, ask(1).Kind)
+		forget()
 		m := piece
 		bad(&m)
-		n.Actions(nil)
 		require.Equal(t, Malformed, tell(t, n, 0, 1, m)[0].Message.Reason, name)
 	}
-	n.Gone(d)
-	ask(1)
-	n.Found(0, d, false, "")
-	require.Equal(t, Need, ask(1).Kind)
-	n.Actions(nil)
+	forget()
 	require.Equal(t, DoPull, tell(t, n, 0, 1, piece)[0].Do)
 	require.Equal(t, Malformed, tell(t, n, 0, 1, piece)[0].Message.Reason, "one piece at a time")
 
 	// Who sends and falls silent, or goes, makes room for the next one.
 	for _, leave := range []func(){func() { n.Disconnect(1); n.Connect(1, "a") }, func() { n.Tick(codeIdle) }} {
-		n.Gone(d)
-		ask(1)
-		n.Found(0, d, false, "")
-		require.Equal(t, Need, ask(1).Kind)
+		forget()
 		leave()
 		n.Actions(nil)
 		ask(2)
-		n.Found(0, d, false, "")
-		require.Equal(t, Need, ask(2).Kind)
+		needed(2)
 	}
 	n.Found(0, d, false, "it is for another processor")
 	require.Equal(t, CodeRefused, ask(1).Reason)

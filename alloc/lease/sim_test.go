@@ -1,7 +1,7 @@
 package lease
 
 import (
-	"container/heap"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -19,8 +19,7 @@ type simulation struct {
 	t       *testing.T
 	random  *rand.Rand
 	now     time.Duration
-	events  simEvents
-	count   int
+	events  []simEvent // the next one first
 	node    *Node
 	epoch   uint64
 	tenants []*simTenant
@@ -38,28 +37,15 @@ type simTenant struct {
 }
 
 type simEvent struct {
-	at    time.Duration
-	count int // of equal times the first one made comes first
-	do    func()
+	at time.Duration
+	do func()
 }
 
-type simEvents []simEvent
-
-func (e simEvents) Len() int { return len(e) }
-func (e simEvents) Less(i, j int) bool {
-	return e[i].at < e[j].at || e[i].at == e[j].at && e[i].count < e[j].count
-}
-func (e simEvents) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *simEvents) Push(x any)   { *e = append(*e, x.(simEvent)) }
-func (e *simEvents) Pop() any {
-	last := (*e)[len(*e)-1]
-	*e = (*e)[:len(*e)-1]
-	return last
-}
-
+// after makes an event. Of equal times the first one made comes first.
 func (s *simulation) after(d time.Duration, do func()) {
-	s.count++
-	heap.Push(&s.events, simEvent{s.now + d, s.count, do})
+	at := s.now + d
+	i, _ := slices.BinarySearchFunc(s.events, at+1, func(e simEvent, at time.Duration) int { return cmp.Compare(e.at, at) })
+	s.events = slices.Insert(s.events, i, simEvent{at, do})
 }
 
 func (s *simulation) upTo(d time.Duration) time.Duration {
@@ -252,7 +238,8 @@ func TestSimulation(t *testing.T) {
 			}
 			const end = 30 * time.Second
 			for len(s.events) > 0 && s.now < end {
-				e := heap.Pop(&s.events).(simEvent)
+				e := s.events[0]
+				s.events = s.events[1:]
 				s.now = e.at
 				e.do()
 				if s.now > 15*time.Second {

@@ -38,8 +38,7 @@ func raiseLimit(b *testing.B) int {
 }
 
 func descriptor(b *testing.B, c net.Conn) (fd int) {
-	raw, err := c.(syscall.Conn).SyscallConn()
-	require.NoError(b, err)
+	raw := must(c.(syscall.Conn).SyscallConn())
 	require.NoError(b, raw.Control(func(p uintptr) { fd = int(p) }))
 	return fd
 }
@@ -55,8 +54,7 @@ func gather(b *testing.B, network string, count int) *audience {
 	if network == "unix" {
 		address = filepath.Join(b.TempDir(), "s")
 	}
-	listener, err := net.Listen(network, address)
-	require.NoError(b, err)
+	listener := must(net.Listen(network, address))
 	a := &audience{manager: m, buf: make([]byte, 64<<10)}
 	var mu sync.Mutex
 	server := httptest.NewUnstartedServer(m)
@@ -71,8 +69,7 @@ func gather(b *testing.B, network string, count int) *audience {
 	server.Start()
 	b.Cleanup(server.Close)
 
-	a.epoll, err = syscall.EpollCreate1(0)
-	require.NoError(b, err)
+	a.epoll = must(syscall.EpollCreate1(0))
 	b.Cleanup(func() { syscall.Close(a.epoll) })
 	for range count {
 		a.join(b, listener.Addr())
@@ -85,15 +82,12 @@ func gather(b *testing.B, network string, count int) *audience {
 
 // join adds a watcher, which has read the head of its answer.
 func (a *audience) join(b *testing.B, addr net.Addr) {
-	c, err := net.Dial(addr.Network(), addr.String())
-	require.NoError(b, err)
+	c := must(net.Dial(addr.Network(), addr.String()))
 	b.Cleanup(func() { c.Close() })
-	_, err = fmt.Fprintf(c, "GET /v1/watch?life=%s&revision=%d HTTP/1.1\r\nHost: m\r\n\r\n", formatLife(1), uint64(1e9))
-	require.NoError(b, err)
+	must(fmt.Fprintf(c, "GET /v1/watch?life=%s&revision=%d HTTP/1.1\r\nHost: m\r\n\r\n", formatLife(1), uint64(1e9)))
 	head := ""
 	for !strings.HasSuffix(head, "}\n\r\n") {
-		n, err := c.Read(a.buf)
-		require.NoError(b, err)
+		n := must(c.Read(a.buf))
 		head += string(a.buf[:n])
 	}
 	fd := descriptor(b, c)
@@ -134,8 +128,7 @@ func BenchmarkFanOut(b *testing.B) {
 			count := min(5000, (raiseLimit(b)-100)/2)
 			a := gather(b, network, count)
 			n := testNode("a", 1)
-			_, err := a.manager.register(n)
-			require.NoError(b, err)
+			must(a.manager.register(n))
 			line := chunk(a.manager.registry.log[0].line)
 			require.NoError(b, a.receive(count*len(line)))
 			line = chunk(bytes.Replace(a.manager.registry.log[0].line, []byte("added"), []byte("changed"), 1))
@@ -159,8 +152,7 @@ func BenchmarkFanOut(b *testing.B) {
 				}))
 				fanOut = append(fanOut, measure(func() {
 					n.FreeCores = 3 - n.FreeCores // 2, 1, 2, ...
-					_, err := a.manager.register(n)
-					require.NoError(b, err)
+					must(a.manager.register(n))
 				}))
 			}
 			slices.Sort(raw)

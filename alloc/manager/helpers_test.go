@@ -105,8 +105,7 @@ func run(t *testing.T, l net.Listener, cfg Config) (m *Manager, stop func()) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
-	m, err := New(cfg)
-	require.NoError(t, err)
+	m = must(New(cfg))
 	server := &http.Server{Handler: m, ReadTimeout: serverTimeout, WriteTimeout: serverTimeout, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug)}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
@@ -119,12 +118,7 @@ func run(t *testing.T, l net.Listener, cfg Config) (m *Manager, stop func()) {
 	return m, stop
 }
 
-func loopback(t *testing.T) net.Listener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	return l
-}
+func loopback() net.Listener { return must(net.Listen("tcp", "127.0.0.1:0")) }
 
 // journal is a log that tests read.
 type journal struct{ transcript.Transcript }
@@ -156,8 +150,7 @@ func readLine(t *testing.T, r *bufio.Reader) Change {
 // client is a client of the manager behind the pipes.
 func (p *pipes) client(t *testing.T) *Client {
 	t.Helper()
-	c, err := NewClient("http://m", p.http(t))
-	require.NoError(t, err)
+	c := must(NewClient("http://m", p.http(t)))
 	c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	return c
 }
@@ -195,4 +188,11 @@ func awaitView(t *testing.T, v *View, ok func() bool) {
 func isCurrent(v *View) bool {
 	_, why := v.Stale()
 	return why == nil
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

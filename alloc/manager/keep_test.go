@@ -115,8 +115,7 @@ func TestKeepGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p pipes
 		m, _ := run(t, p.listen(), Config{})
-		_, err := m.register(testNode("a", 5))
-		require.NoError(t, err)
+		must(m.register(testNode("a", 5)))
 		c := p.client(t)
 		require.ErrorIs(t, c.Keep(t.Context(), func() Node { return testNode("a", 4) }, nil), ErrLowerEpoch)
 		require.ErrorContains(t, c.Keep(t.Context(), func() Node { return testNode("a", 0) }, nil), "epoch: is 0")

@@ -24,8 +24,7 @@ func ask(m *Manager, method, url, body string) *httptest.ResponseRecorder {
 
 func start(t *testing.T, cfg Config) *Manager {
 	t.Helper()
-	m, err := New(cfg)
-	require.NoError(t, err)
+	m := must(New(cfg))
 	t.Cleanup(func() { m.Close() })
 	return m
 }
@@ -158,13 +157,11 @@ func TestClientsThatStop(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var p pipes
 				run(t, p.listen(), Config{})
-				c, err := p.dial(t.Context(), "", "")
-				require.NoError(t, err)
+				c := must(p.dial(t.Context(), "", ""))
 				defer c.Close()
-				_, err = io.WriteString(c, request)
-				require.NoError(t, err)
+				must(io.WriteString(c, request))
 				time.Sleep(bodyTimeout + answerTimeout + 5*time.Second)
-				_, err = c.Write([]byte("x"))
+				_, err := c.Write([]byte("x"))
 				require.ErrorIs(t, err, io.ErrClosedPipe, "the server has closed it")
 			})
 		})

@@ -26,10 +26,9 @@ func TestRegistryStats(t *testing.T) {
 // A client says whether the manager knows the node that it keeps.
 func TestRegistered(t *testing.T) {
 	t.Parallel()
-	l := loopback(t)
+	l := loopback()
 	m, stop := run(t, l, Config{TimeToLive: minTimeToLive})
-	c, err := NewClient("http://"+l.Addr().String(), nil)
-	require.NoError(t, err)
+	c := must(NewClient("http://"+l.Addr().String(), nil))
 	require.False(t, c.Registered())
 	end := background(t, func(ctx context.Context) error {
 		return c.Keep(ctx, func() Node { return testNode("a", 1) }, nil)

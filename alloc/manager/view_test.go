@@ -77,8 +77,7 @@ func TestViewWhileTheManagerIsAway(t *testing.T) {
 		var p pipes
 		m, stop := run(t, p.listen(), Config{})
 		n := testNode("a", 1)
-		_, err := m.register(n)
-		require.NoError(t, err)
+		must(m.register(n))
 		var v View
 		_, why := v.Stale()
 		require.ErrorIs(t, why, errNothingYet)
@@ -125,13 +124,12 @@ func TestViewWhileTheManagerIsAway(t *testing.T) {
 // The same over sockets: the manager ends, and another comes up at its address.
 func TestManagerRestartsAtItsAddress(t *testing.T) {
 	t.Parallel()
-	l := loopback(t)
+	l := loopback()
 	address := l.Addr().String()
 	_, stop := run(t, l, Config{TimeToLive: time.Second})
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	c, err := NewClient("http://"+address, &http.Client{Transport: transport})
-	require.NoError(t, err)
+	c := must(NewClient("http://"+address, &http.Client{Transport: transport}))
 	var v View
 	background(t, func(ctx context.Context) error { return c.Watch(ctx, &v) })
 	n := testNode("a", 1)
@@ -144,8 +142,7 @@ func TestManagerRestartsAtItsAddress(t *testing.T) {
 	life, _, _ := v.position()
 	stop()
 	awaitView(t, &v, func() bool { return !isCurrent(&v) })
-	l, err = net.Listen("tcp", address)
-	require.NoError(t, err)
+	l = must(net.Listen("tcp", address))
 	run(t, l, Config{TimeToLive: time.Second})
 	awaitView(t, &v, registered)
 	again, _, _ := v.position()

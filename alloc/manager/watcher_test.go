@@ -23,21 +23,17 @@ func TestWatch(t *testing.T) {
 		var p pipes
 		const timeToLive = heartbeatInterval + 2*time.Second // so that heartbeats do not expire nodes by chance
 		m, _ := run(t, p.listen(), Config{Life: 1, TimeToLive: timeToLive})
-		requireRegister := func(n Node) {
-			_, err := m.register(n)
-			require.NoError(t, err)
-		}
 		n := testNode("a", 1)
-		requireRegister(n)
+		must(m.register(n))
 		lines := open(t, p.http(t), "http://m")
 		require.Equal(t, Change{Revision: 1, Kind: Added, Node: n}, readLine(t, lines))
 		require.Equal(t, Change{Revision: 1}, readLine(t, lines), "now it knows all")
 		start := time.Now()
 		n.FreeCores--
-		requireRegister(n)
+		must(m.register(n))
 		require.Equal(t, Change{Revision: 2, Kind: Changed, Node: n}, readLine(t, lines))
 		n.Draining = true
-		requireRegister(n)
+		must(m.register(n))
 		require.Equal(t, Change{Revision: 3, Kind: Draining, Node: n}, readLine(t, lines))
 		require.Zero(t, time.Since(start))
 
@@ -88,8 +84,7 @@ func TestWatcherThatDoesNotRead(t *testing.T) {
 		var log journal
 		m, _ := run(t, p.listen(), Config{Life: 1, Logger: log.logger()})
 		n := testNode("a", 1)
-		_, err := m.register(n)
-		require.NoError(t, err)
+		must(m.register(n))
 		m.maxBacklogBytes = 10 * len(m.registry.log[0].line)
 		c := p.http(t)
 		silent, reads := open(t, c, "http://m"), open(t, c, "http://m")
@@ -98,14 +93,13 @@ func TestWatcherThatDoesNotRead(t *testing.T) {
 		readLine(t, reads)
 		for i := range 30 {
 			n.FreeCores = i % 3
-			_, err := m.register(n)
-			require.NoError(t, err)
+			must(m.register(n))
 			require.EqualValues(t, 2+i, readLine(t, reads).Revision)
 			synctest.Wait()
 			require.Equal(t, i >= 9, strings.Contains(log.String(), errBacklog.Error()), "change %d", i)
 		}
 		require.Equal(t, 1, strings.Count(log.String(), "watcher is cut off"))
-		_, err = io.ReadAll(silent)
+		_, err := io.ReadAll(silent)
 		require.Error(t, err, "the stream is broken off")
 		require.Equal(t, 1, m.watching())
 	})
@@ -151,8 +145,7 @@ func TestWatcherThatDoesNotReadItsSocket(t *testing.T) {
 			for i := 0; !strings.Contains(log.String(), errBacklog.Error()); i++ {
 				require.Less(t, i, 1<<16, "64 Ki changes went into the buffers")
 				n.FreeCores = i % 2
-				_, err := m.register(n)
-				require.NoError(t, err)
+				must(m.register(n))
 			}
 			_, err := io.ReadAll(silent)
 			require.Error(t, err, "the stream is broken off")
@@ -168,8 +161,7 @@ func TestTooManyWatchers(t *testing.T) {
 		m.maxWatchers = 1
 		c := p.http(t)
 		open(t, c, "http://m")
-		answer, err := c.Get("http://m/v1/watch?life=0000000000000001&revision=0")
-		require.NoError(t, err)
+		answer := must(c.Get("http://m/v1/watch?life=0000000000000001&revision=0"))
 		defer answer.Body.Close()
 		require.Equal(t, http.StatusServiceUnavailable, answer.StatusCode)
 	})
@@ -187,8 +179,7 @@ func TestCloseEndsWatches(t *testing.T) {
 		for i := range 2 { // one of the watchers does not take them
 			n := testNode("a", 1)
 			n.FreeCores = i
-			_, err := m.register(n)
-			require.NoError(t, err)
+			must(m.register(n))
 			readLine(t, reads)
 		}
 		require.NoError(t, m.Close())
@@ -201,22 +192,17 @@ func TestCloseEndsWatches(t *testing.T) {
 
 // Watchers that come and go leave no goroutine and no descriptor behind.
 func TestWatchersLeaveNothing(t *testing.T) { // not parallel: it counts what the process has
-	l := loopback(t)
+	l := loopback()
 	m, _ := run(t, l, Config{Life: 1})
-	_, err := m.register(testNode("a", 1))
-	require.NoError(t, err)
+	must(m.register(testNode("a", 1)))
 	traces := func() (goroutines, descriptors int) {
-		fds, err := os.ReadDir("/proc/self/fd")
-		require.NoError(t, err)
-		return runtime.NumGoroutine(), len(fds)
+		return runtime.NumGoroutine(), len(must(os.ReadDir("/proc/self/fd")))
 	}
 	round := func() {
 		transport := &http.Transport{}
 		defer transport.CloseIdleConnections()
-		answer, err := (&http.Client{Transport: transport}).Get("http://" + l.Addr().String() + "/v1/watch?life=0000000000000001&revision=0")
-		require.NoError(t, err)
-		_, err = answer.Body.Read(make([]byte, 1))
-		require.NoError(t, err)
+		answer := must((&http.Client{Transport: transport}).Get("http://" + l.Addr().String() + "/v1/watch?life=0000000000000001&revision=0"))
+		must(answer.Body.Read(make([]byte, 1)))
 		answer.Body.Close()
 	}
 	round() // has the runtime open what it needs

@@ -57,11 +57,9 @@ func TestRelay(t *testing.T) {
 		done := make(chan struct{})
 		go func() { relay(middle[0], middle[1]); close(done) }()
 		for k := range ends {
-			_, err := fmt.Fprint(ends[k], "hello")
-			require.NoError(t, err)
+			must(fmt.Fprint(ends[k], "hello"))
 			got := make([]byte, 5)
-			_, err = io.ReadFull(ends[1-k], got)
-			require.NoError(t, err)
+			must(io.ReadFull(ends[1-k], got))
 			require.Equal(t, "hello", string(got))
 		}
 		require.NoError(t, ends[i].Close())
@@ -138,18 +136,15 @@ func reachIn(t *testing.T, p address, transport string, there, here []string) {
 		return cmd
 	}
 	supervisor := program(there, "reachable", transport)
-	in, err := supervisor.StdinPipe()
-	require.NoError(t, err)
-	out, err := supervisor.StdoutPipe()
-	require.NoError(t, err)
+	in := must(supervisor.StdinPipe())
+	out := must(supervisor.StdoutPipe())
 	require.NoError(t, supervisor.Start())
 	defer supervisor.Wait()
 	defer in.Close()
 	device := p.Device
 	require.NoError(t, json.NewDecoder(out).Decode(&p))
 	p.Device = device
-	text, err := json.Marshal(p)
-	require.NoError(t, err)
+	text := must(json.Marshal(p))
 	said, err := program(here, "reaching", string(text)).Output()
 	require.NoError(t, err)
 	require.Equal(t, "TCP: hello\nTLS: hello\n", string(said))
@@ -157,33 +152,21 @@ func reachIn(t *testing.T, p address, transport string, there, here []string) {
 
 // beReachable supervises an isolated executor until its input ends.
 func beReachable() {
-	fail := func(err error) {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "reachable:", err)
-			os.Exit(1)
-		}
-	}
 	url := os.Getenv(reachVariable)
-	s, err := New(Config{Setup: Setup{Transports: []string{url}}, Confine: confined(), Output: func(o OutputLine) { fmt.Fprintln(os.Stderr, o.Text) }})
-	fail(err)
+	s := must(New(Config{Setup: Setup{Transports: []string{url}}, Confine: confined(), Output: func(o OutputLine) { fmt.Fprintln(os.Stderr, o.Text) }}))
 	defer s.Close(time.Second)
-	o := assignmentOf("echo")
-	e, err := s.Start(context.Background(), Order{Assignment: o})
-	fail(err)
+	e := must(s.Start(context.Background(), Order{Assignment: assignmentOf("echo")}))
 	host, _, _ := strings.Cut(strings.TrimPrefix(url, "softroce://"), "?")
 	if net.ParseIP(host) == nil {
 		host = "127.0.0.1"
 	}
-	certificate, key := certify(fail, host)
-	plain, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	fail(err)
-	secure, err := tls.Listen("tcp", net.JoinHostPort(host, "0"), &tls.Config{Certificates: []tls.Certificate{key}})
-	fail(err)
+	certificate, key := certify(host)
+	plain := must(net.Listen("tcp", net.JoinHostPort(host, "0")))
+	secure := must(tls.Listen("tcp", net.JoinHostPort(host, "0"), &tls.Config{Certificates: []tls.Certificate{key}}))
 	for _, l := range []net.Listener{plain, secure} {
 		go func() {
 			for peers := transport.Serve(l); ; {
-				r, err := peers.Accept(context.Background())
-				fail(err)
+				r := must(peers.Accept(context.Background()))
 				go func() {
 					if err := e.Admit(context.Background(), r); err != nil {
 						fmt.Fprintln(os.Stderr, "reachable:", err)
@@ -192,73 +175,42 @@ func beReachable() {
 			}
 		}()
 	}
-	fail(json.NewEncoder(os.Stdout).Encode(address{TCP: plain.Addr().String(), TLS: secure.Addr().String(), Token: e.Token(), Certificate: certificate}))
+	at := address{TCP: plain.Addr().String(), TLS: secure.Addr().String(), Token: e.Token(), Certificate: certificate}
+	fmt.Println(string(must(json.Marshal(at))))
 	io.Copy(io.Discard, os.Stdin)
 }
 
 // certify makes a certificate for a host.
-func certify(fail func(error), host string) (certificate []byte, key tls.Certificate) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	fail(err)
+func certify(host string) (certificate []byte, key tls.Certificate) {
+	private := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.ParseIP(host)}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	certificate, err = x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	fail(err)
+	certificate = must(x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private))
 	return certificate, tls.Certificate{Certificate: [][]byte{certificate}, PrivateKey: private}
 }
 
 // reach calls the executor of another process.
 func reach() {
-	err := func() error {
-		var p address
-		if err := json.Unmarshal([]byte(os.Getenv(reachVariable)), &p); err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		device, err := transport.Open(p.Device)
-		if err != nil {
-			return err
-		}
-		defer device.Close()
-		certificate, err := x509.ParseCertificate(p.Certificate)
-		if err != nil {
-			return err
-		}
-		roots := x509.NewCertPool()
-		roots.AddCert(certificate)
-		for _, way := range []struct {
-			name string
-			dial func() (net.Conn, error)
-		}{
-			{"TCP", func() (net.Conn, error) { return net.Dial("tcp", p.TCP) }},
-			{"TLS", func() (net.Conn, error) { return tls.Dial("tcp", p.TLS, &tls.Config{RootCAs: roots}) }},
-		} {
-			stream, err := way.dial()
-			if err != nil {
-				return err
-			}
-			c, err := invoke.Connect(ctx, device, stream, invoke.ClientConfig{Token: p.Token})
-			if err != nil {
-				return err
-			}
-			f, err := c.Function(ctx, "echo")
-			in := bytes.Repeat([]byte("hello"), 4000/5) // more than a packet of an Ethernet
-			out := make([]byte, len(in))
-			if err == nil {
-				_, err = c.Call(ctx, f, in, out)
-			}
-			if err == nil && !bytes.Equal(in, out) {
-				err = errors.New("another result")
-			}
-			if err := errors.Join(err, c.Close()); err != nil {
-				return err
-			}
-			fmt.Printf("%s: %s\n", way.name, out[:5])
-		}
-		return nil
-	}()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "reaching:", err)
-		os.Exit(1)
+	var p address
+	if err := json.Unmarshal([]byte(os.Getenv(reachVariable)), &p); err != nil {
+		panic(err)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	device := must(transport.Open(p.Device))
+	defer device.Close()
+	call := func(way string, stream net.Conn) {
+		c := must(invoke.Connect(ctx, device, stream, invoke.ClientConfig{Token: p.Token}))
+		defer c.Close()
+		in := bytes.Repeat([]byte("hello"), 4000/5) // more than a packet of an Ethernet
+		out := make([]byte, len(in))
+		must(c.Call(ctx, must(c.Function(ctx, "echo")), in, out))
+		if !bytes.Equal(in, out) {
+			panic("another result")
+		}
+		fmt.Printf("%s: %s\n", way, out[:5])
+	}
+	call("TCP", must(net.Dial("tcp", p.TCP)))
+	roots := x509.NewCertPool()
+	roots.AddCert(must(x509.ParseCertificate(p.Certificate)))
+	call("TLS", must(tls.Dial("tcp", p.TLS, &tls.Config{RootCAs: roots})))
 }

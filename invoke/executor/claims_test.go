@@ -94,9 +94,7 @@ func inherit(ctx context.Context, _, out []byte) (int, error) {
 // A program that a function starts does not inherit the log: it would keep it open.
 func TestLogIsNotInherited(t *testing.T) {
 	t.Parallel()
-	said, err := call(t, begin(t, supervise(t, Config{}), assignmentOf("inherit")), "inherit", "")
-	require.NoError(t, err)
-	require.Empty(t, said)
+	require.Empty(t, mustCall(t, begin(t, supervise(t, Config{}), assignmentOf("inherit")), "inherit", ""))
 }
 
 // An executor is asked only for the levels that are logged.
@@ -165,7 +163,7 @@ func TestLogOfGarbage(t *testing.T) {
 	t.Parallel()
 	good := `{"level":"INFO","msg":"good"}` + "\n"
 	got := readClaims(t, "level=ERROR msg=garbage\n"+good+strings.Repeat("x", 2*maxRecordBytes)+"\n"+
-		`{"level":"INFO","msg":"`+strings.Repeat("y", maxRecordBytes)+`"}`+"\n"+good+`{"level":"INFO","msg":"cut o`)
+		`{"level":"INFO","msg":"`+strings.Repeat("y", maxRecordBytes)+`"}`+"\n"+good+`{"level":"INFO","msg":"cut o`, false)
 	claimed := record{"level": "INFO", "msg": "executor: good", "process": 7.0}
 	require.Equal(t, []record{claimed, claimed, {"level": "WARN", "msg": "not all that an executor has logged are records", "process": 7.0, "lines_lost": 4.0}}, got)
 }
@@ -174,27 +172,23 @@ func TestLogOfGarbage(t *testing.T) {
 // the executor from ending.
 func TestLogHeldOpen(t *testing.T) {
 	t.Parallel()
+	got := readClaims(t, `{"level":"INFO","msg":"the last"}`+"\n", true)
+	require.Equal(t, []record{{"level": "INFO", "msg": "executor: the last", "process": 7.0}}, got)
+}
+
+// readClaims returns what a supervisor logs of a text in the pipe, which another process may hold
+// open.
+func readClaims(t *testing.T, text string, held bool) []record {
+	t.Helper()
 	var logged records
 	c, file, err := claimsPipe(logged.logger(slog.LevelInfo))
 	require.NoError(t, err)
 	defer file.Close()
 	go c.read(7)
-	_, err = io.WriteString(file, `{"level":"INFO","msg":"the last"}`+"\n")
-	require.NoError(t, err)
-	c.end()
-	require.Equal(t, []record{{"level": "INFO", "msg": "executor: the last", "process": 7.0}}, logged.all(t))
-}
-
-// readClaims returns what a supervisor logs of a text in the pipe.
-func readClaims(t *testing.T, text string) []record {
-	t.Helper()
-	var logged records
-	c, file, err := claimsPipe(logged.logger(slog.LevelInfo))
-	require.NoError(t, err)
-	go c.read(7)
-	_, err = io.WriteString(file, text)
-	require.NoError(t, err)
-	file.Close()
+	must(io.WriteString(file, text))
+	if !held {
+		file.Close()
+	}
 	c.end()
 	return logged.all(t)
 }
@@ -209,13 +203,9 @@ func TestLogIsBounded(t *testing.T) {
 			var logged records
 			s := supervise(t, Config{Logger: logged.logger(slog.LevelWarn)})
 			e, other := begin(t, s, assignmentOf("claim")), begin(t, s, assignmentOf("panic"))
-			out, err := call(t, e, "claim", strings.Repeat(line, 4000/len(line)))
-			require.NoError(t, err)
-			require.Equal(t, "broken pipe", out)
-			out, err = call(t, e, "other", "hello")
-			require.NoError(t, err)
-			require.Equal(t, "hello", out)
-			_, err = call(t, other, "panic", "")
+			require.Equal(t, "broken pipe", mustCall(t, e, "claim", strings.Repeat(line, 4000/len(line))))
+			require.Equal(t, "hello", mustCall(t, e, "other", "hello"))
+			_, err := call(t, other, "panic", "")
 			require.ErrorIs(t, err, invoke.ErrCrashed)
 			e.Stop(patience)
 			other.Stop(patience)

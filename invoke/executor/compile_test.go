@@ -42,8 +42,7 @@ func TestCompile(t *testing.T) {
 	s := supervise(t, Config{Confine: confined()})
 	compile := func(ctx context.Context, text string, c Compilation) (*os.File, error) {
 		t.Helper()
-		code, err := SealedCode("text", strings.NewReader(text))
-		require.NoError(t, err)
+		code := must(SealedCode("text", strings.NewReader(text)))
 		defer code.Close()
 		c.Code = code
 		if c.Runtime == "" {
@@ -54,8 +53,7 @@ func TestCompile(t *testing.T) {
 	compiled, err := compile(t.Context(), "text", Compilation{})
 	require.NoError(t, err)
 	defer compiled.Close()
-	result, err := io.ReadAll(compiled)
-	require.NoError(t, err)
+	result := must(io.ReadAll(compiled))
 	require.Equal(t, "TEXT", string(result))
 	_, err = compiled.WriteAt([]byte("t"), 0)
 	require.ErrorIs(t, err, unix.EPERM, "it is sealed")
@@ -64,21 +62,20 @@ func TestCompile(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, compiled)
 
-	for text, want := range map[string]string{
-		"mistake":     "line 1: a mistake",
-		"crash":       "ended with exit status 3",
-		"/etc/shadow": "permission denied",
+	for text, c := range map[string]struct {
+		want   string
+		limits Compilation
+	}{
+		"mistake":     {want: "line 1: a mistake"},
+		"crash":       {want: "ended with exit status 3"},
+		"/etc/shadow": {want: "permission denied"},
+		"memory":      {"memory", Compilation{CompilerBytes: 96 << 20}},
+		"forever":     {"compiling it takes longer than 10ms", Compilation{TimeLimit: 10 * time.Millisecond}},
 	} {
-		_, err = compile(t.Context(), text, Compilation{})
+		_, err = compile(t.Context(), text, c.limits)
 		require.ErrorAs(t, err, new(*OrderError), text)
-		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, c.want)
 	}
-	_, err = compile(t.Context(), "memory", Compilation{CompilerBytes: 96 << 20})
-	require.ErrorAs(t, err, new(*OrderError))
-	require.ErrorContains(t, err, "memory")
-	_, err = compile(t.Context(), "forever", Compilation{TimeLimit: 10 * time.Millisecond})
-	require.ErrorAs(t, err, new(*OrderError))
-	require.ErrorContains(t, err, "compiling it takes longer than 10ms")
 
 	cancelled, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("the user pressed Ctrl-C"))

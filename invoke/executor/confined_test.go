@@ -110,9 +110,11 @@ func init() {
 	}
 }
 
-// confined is a policy that this machine and user can carry out.
-func confined() *confine.Policy {
+// confined is a policy that this machine and user can carry out, without some measures.
+func confined(without ...confine.Measure) *confine.Policy {
 	p := confine.DefaultPolicy()
+	p.Without = without
+	p.Require = slices.DeleteFunc(p.Require, func(m confine.Measure) bool { return slices.Contains(without, m) })
 	return &p
 }
 
@@ -139,9 +141,7 @@ func TestConfinedAttempts(t *testing.T) {
 			const slots = 4 * 2 * 4096 // clients x slots x bytes, for inputs and as much for results
 			require.Contains(t, report.Detail(confine.MemoryLimit), fmt.Sprint(64<<20+ownBytes+2*slots))
 		}
-		out, err := call(t, e, function, "hello")
-		require.NoError(t, err)
-		require.Equal(t, want, out, function)
+		require.Equal(t, want, mustCall(t, e, function, "hello"), function)
 		e.Stop(patience)
 	}
 }
@@ -224,10 +224,7 @@ func TestConfinedFates(t *testing.T) {
 // Without control groups, too, a spare gets the assignment's memory limit.
 func TestConfinedWithoutGroups(t *testing.T) {
 	t.Parallel()
-	policy := confined()
-	policy.Without = []confine.Measure{confine.MemoryLimit, confine.SwapLimit}
-	policy.Require = slices.DeleteFunc(policy.Require, func(m confine.Measure) bool { return m == confine.MemoryLimit })
-	s := supervise(t, Config{Confine: policy, Spares: 1})
+	s := supervise(t, Config{Confine: confined(confine.MemoryLimit, confine.SwapLimit), Spares: 1})
 	awaitSpares(t, s, 1)
 	e := begin(t, s, confinedAssignment("all memory"))
 	report, _ := e.Confinement()
@@ -241,9 +238,7 @@ func TestConfinedWithoutGroups(t *testing.T) {
 // shared memory, threads or temporary files.
 func TestConfinedExcess(t *testing.T) {
 	t.Parallel()
-	policy := confined()
-	policy.Without = []confine.Measure{confine.MemoryLimit, confine.SwapLimit, confine.TaskLimit, confine.Namespaces}
-	policy.Require = slices.DeleteFunc(policy.Require, func(m confine.Measure) bool { return slices.Contains(policy.Without, m) })
+	policy := confined(confine.MemoryLimit, confine.SwapLimit, confine.TaskLimit, confine.Namespaces)
 	policy.Tasks = 50
 	s := supervise(t, Config{Confine: policy})
 	for function, want := range map[string]Fate{

@@ -2,7 +2,7 @@ package executor
 
 import (
 	"context"
-	"sync"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -35,25 +35,13 @@ func TestDialWithToken(t *testing.T) {
 				_, err = invoke.Connect(t.Context(), device, near, invoke.ClientConfig{Token: token})
 				require.ErrorContains(t, err, "the client's token is not that of the assignment")
 			}
-			var clients sync.WaitGroup
-			for range o.Clients {
-				clients.Go(func() {
-					c, err := a.Dial(t.Context(), device, invoke.ClientConfig{})
-					if !assert.NoError(t, err) {
-						return
-					}
-					defer c.Close()
-					echo, err := c.Function(t.Context(), "echo")
-					if !assert.NoError(t, err) {
-						return
-					}
-					out := make([]byte, 5)
-					_, err = c.Call(t.Context(), echo, []byte("hello"), out)
-					assert.NoError(t, err)
-					assert.Equal(t, "hello", string(out))
-				})
-			}
-			clients.Wait()
+			require.NoError(t, together(o.Clients, func() error {
+				out, err := dialAndCall(t.Context(), a, "echo", "hello")
+				if err == nil && out != "hello" {
+					err = errors.New(out)
+				}
+				return err
+			}))
 		})
 	}
 }

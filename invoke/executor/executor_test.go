@@ -41,9 +41,6 @@ func TestMain(m *testing.M) {
 			os.Exit(7)
 		case "silent":
 			c, _, err := inherited()
-			if err != nil {
-				panic(err)
-			}
 			for err == nil {
 				_, err = c.receive(new(command))
 			}
@@ -78,16 +75,8 @@ func TestMain(m *testing.M) {
 			if os.Args[1] != "parent" {
 				cfg.Confine = confined()
 			}
-			s, err := New(cfg)
-			if err != nil {
-				panic(err)
-			}
-			e, err := s.Start(context.Background(), Order{Assignment: assignmentOf("echo")})
-			if err != nil {
-				fmt.Println(err)
-				os.Exit(1)
-			}
-			fmt.Println(e.PID())
+			s := must(New(cfg))
+			fmt.Println(must(s.Start(context.Background(), Order{Assignment: assignmentOf("echo")})).PID())
 			for s.Spares() < 2 {
 				time.Sleep(time.Millisecond)
 			}
@@ -157,12 +146,8 @@ func dieBy(s syscall.Signal) error {
 
 // loadText is a runtime whose code is names of functions, one per line.
 func loadText(_ context.Context, c Code) (runtime.Module, error) {
-	text, err := io.ReadAll(c.File)
-	if err != nil {
-		return nil, err
-	}
 	m := goModule{}
-	for _, name := range strings.Fields(string(text)) {
+	for _, name := range strings.Fields(string(must(io.ReadAll(c.File)))) {
 		f := functions[name]
 		if f == nil {
 			return nil, fmt.Errorf("the code says %q", name)
@@ -189,10 +174,12 @@ func assignmentOf(name string) Assignment {
 	return Assignment{Runtime: runtime.Go, Functions: []Function{{Name: "other", Entry: "echo"}, {Name: name, Entry: name}}, Slots: 2, SlotBytes: 4096, Clients: 4}
 }
 
+// supervise makes a supervisor for the time of the test, of the usual transports if none are given.
 func supervise(t *testing.T, cfg Config) *Supervisor {
-	cfg.Setup = setup
-	s, err := New(cfg)
-	require.NoError(t, err)
+	if cfg.Setup.Transports == nil {
+		cfg.Setup = setup
+	}
+	s := must(New(cfg))
 	t.Cleanup(func() { s.Close(0) })
 	return s
 }
@@ -207,8 +194,7 @@ func begin(t *testing.T, s *Supervisor, a Assignment) *Executor {
 // openDevice opens a device for the time of the test.
 func openDevice(t *testing.T, url string) *transport.Device {
 	t.Helper()
-	device, err := transport.Open(url)
-	require.NoError(t, err)
+	device := must(transport.Open(url))
 	t.Cleanup(func() { device.Close() })
 	return device
 }
@@ -224,17 +210,32 @@ func dial(t *testing.T, e *Executor, url string) *invoke.Client {
 
 // call calls a function of an executor, through a connection of its own.
 func call(t *testing.T, e *Executor, function, in string) (string, error) {
+	return dialAndCall(t.Context(), e, function, in)
+}
+
+// mustCall is the result of a call that succeeds.
+func mustCall(t *testing.T, e *Executor, function, in string) string {
 	t.Helper()
-	device, err := transport.Open("shm:")
+	out, err := dialAndCall(t.Context(), e, function, in)
 	require.NoError(t, err)
+	return out
+}
+
+// dialAndCall is call without a test. An error is that of a call, or says that there was none.
+func dialAndCall(ctx context.Context, e *Executor, function, in string) (string, error) {
+	device := must(transport.Open("shm:"))
 	defer device.Close()
-	c, err := e.Dial(t.Context(), device, invoke.ClientConfig{Slots: 1, SlotBytes: 4096})
-	require.NoError(t, err)
+	c, err := e.Dial(ctx, device, invoke.ClientConfig{Slots: 1, SlotBytes: 4096})
+	if err != nil {
+		return "", fmt.Errorf("dialing: %v", err)
+	}
 	defer c.Close()
-	f, err := c.Function(t.Context(), function)
-	require.NoError(t, err)
+	f, err := c.Function(ctx, function)
+	if err != nil {
+		return "", fmt.Errorf("asking for the function: %v", err)
+	}
 	out := make([]byte, 4096)
-	n, err := c.Call(t.Context(), f, []byte(in), out)
+	n, err := c.Call(ctx, f, []byte(in), out)
 	return string(out[:n]), err
 }
 
@@ -260,9 +261,7 @@ func TestCallsAndStop(t *testing.T) {
 	_, ok := e.Fate()
 	require.False(t, ok)
 	for range 3 { // one client after the other
-		out, err := call(t, e, "other", "hello")
-		require.NoError(t, err)
-		require.Equal(t, "hello", out)
+		require.Equal(t, "hello", mustCall(t, e, "other", "hello"))
 	}
 	e.Stop(patience)
 	require.Equal(t, Fate{Cause: Exited}, requireEnds(t, e))
@@ -329,9 +328,7 @@ func TestTimeLimitIsForOneCall(t *testing.T) {
 	_, err := call(t, e, "panic", "")
 	require.ErrorIs(t, err, invoke.ErrCrashed)
 	for end := time.Now().Add(4 * limit); time.Now().Before(end); {
-		out, err := call(t, e, "other", "x")
-		require.NoError(t, err)
-		require.Equal(t, "x", out)
+		require.Equal(t, "x", mustCall(t, e, "other", "x"))
 	}
 	_, ok := e.Fate()
 	require.False(t, ok)
@@ -353,8 +350,7 @@ func TestOutput(t *testing.T) {
 	var logged records
 	s := supervise(t, Config{Output: said.add, Logger: logged.logger(slog.LevelWarn)})
 	e := begin(t, s, assignmentOf("print"))
-	_, err := call(t, e, "print", "")
-	require.NoError(t, err)
+	mustCall(t, e, "print", "")
 	e.Stop(patience)
 	const shown = maxOutputBytes/(100+lineBytes) + 1 // the last with what is left
 	require.Equal(t, slices.Repeat([]OutputLine{{Process: e.PID(), Function: "other", Text: strings.Repeat("x", 99)}}, shown), said.lines)
@@ -371,10 +367,9 @@ func TestRuntimes(t *testing.T) {
 	order := func(kind, code string, functions ...Function) Order {
 		o := Order{Assignment: Assignment{Runtime: kind, Functions: functions, Slots: 1, SlotBytes: 4096}}
 		if code != "" {
-			f, err := SealedCode("test", strings.NewReader(code))
-			require.NoError(t, err)
+			f := must(SealedCode("test", strings.NewReader(code)))
 			t.Cleanup(func() { f.Close() })
-			_, err = f.WriteAt([]byte("x"), 0)
+			_, err := f.WriteAt([]byte("x"), 0)
 			require.ErrorIs(t, err, unix.EPERM)
 			o.Code = f
 		}
@@ -383,9 +378,7 @@ func TestRuntimes(t *testing.T) {
 	for range 2 { // the file is read again
 		e, err := s.Start(t.Context(), order("text", "echo pid", Function{Name: "who", Entry: "pid", Idempotent: true}))
 		require.NoError(t, err)
-		out, err := call(t, e, "who", "")
-		require.NoError(t, err)
-		require.Equal(t, fmt.Sprint(e.PID()), out)
+		require.Equal(t, fmt.Sprint(e.PID()), mustCall(t, e, "who", ""))
 	}
 	for want, o := range map[string]Order{
 		`the code says "nothing"`: order("text", "nothing"),
@@ -398,27 +391,27 @@ func TestRuntimes(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.ErrorAs(t, err, new(*OrderError))
 	}
+	awaitAlive(t, s, 2) // those that failed have ended
+}
+
+// awaitAlive waits until a supervisor has n executors.
+func awaitAlive(t *testing.T, s *Supervisor, n int) {
+	t.Helper()
 	require.Eventually(t, func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return len(s.alive) == 2
-	}, patience, time.Millisecond, "executors that failed have ended")
+		return len(s.alive) == n
+	}, patience, time.Millisecond)
 }
 
 func TestStartFails(t *testing.T) {
 	t.Parallel()
-	for kind, want := range map[string]string{"exiting": "ended with exit status 7 before it was ready", "nothing of the kind": "no such file"} {
-		s := supervise(t, Config{Command: []string{"/proc/self/exe", kind}})
-		if kind != "exiting" {
-			s.cfg.Command[0] = "/nowhere/" + kind
-		}
+	for command, want := range map[string]string{"/proc/self/exe exiting": "ended with exit status 7 before it was ready", "/nowhere/program": "no such file"} {
+		s := supervise(t, Config{Command: strings.Fields(command)})
 		_, err := s.Start(t.Context(), Order{Assignment: assignmentOf("echo")})
 		require.ErrorContains(t, err, want)
 	}
-	s, err := New(Config{Setup: Setup{Transports: []string{"nothing:"}}})
-	require.NoError(t, err)
-	defer s.Close(0)
-	_, err = s.Start(t.Context(), Order{Assignment: assignmentOf("echo")})
+	_, err := supervise(t, Config{Setup: Setup{Transports: []string{"nothing:"}}}).Start(t.Context(), Order{Assignment: assignmentOf("echo")})
 	require.ErrorContains(t, err, "nothing")
 }
 
@@ -430,11 +423,7 @@ func TestStartIsGivenUp(t *testing.T) {
 	time.AfterFunc(50*time.Millisecond, func() { cancel(errors.New("no longer wanted")) })
 	_, err := s.Start(ctx, Order{Assignment: assignmentOf("echo")})
 	require.ErrorContains(t, err, "no longer wanted")
-	require.Eventually(t, func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.alive) == 0
-	}, patience, time.Millisecond)
+	awaitAlive(t, s, 0)
 }
 
 // Close ends all executors, also those that do not end by themselves.
@@ -462,31 +451,16 @@ func TestSpareFitsOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg.Spares, cfg.Setup = 1, Setup{Transports: []string{"loopback:", "shm:"}}
-			s, err := New(cfg)
-			require.NoError(t, err)
-			defer s.Close(0)
+			s := supervise(t, cfg)
 			spare := awaitSpares(t, s, 1)
-			cores, err := AllowedCores()
-			require.NoError(t, err)
+			cores := must(AllowedCores())
 			o := Order{Assignment: assignmentOf("echo"), Cores: On(cores[len(cores)-1])}
 			o.Assignment.Transport = "shm:"
 			e, err := s.Start(t.Context(), o)
 			require.NoError(t, err)
 			require.Same(t, spare, e)
-			require.Equal(t, o.Cores, e.Cores())
-			tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", e.PID()))
-			require.NoError(t, err)
-			require.Greater(t, len(tasks), 1)
-			for _, task := range tasks {
-				tid, err := strconv.Atoi(task.Name())
-				require.NoError(t, err)
-				var set unix.CPUSet
-				require.NoError(t, unix.SchedGetaffinity(tid, &set))
-				require.True(t, set.IsSet(o.Cores[0]) && set.Count() == 1, "thread %d", tid)
-			}
-			out, err := call(t, e, "echo", "x")
-			require.NoError(t, err)
-			require.Equal(t, "x", out)
+			requirePinned(t, e, o.Cores[0])
+			require.Equal(t, "x", mustCall(t, e, "echo", "x"))
 
 			o.Assignment.Transport = "softroce:"
 			_, err = s.Start(t.Context(), o)
@@ -500,6 +474,20 @@ func TestSpareFitsOrder(t *testing.T) {
 	}
 }
 
+// requirePinned checks that all threads of an executor are pinned to a core.
+func requirePinned(t *testing.T, e *Executor, core int) {
+	t.Helper()
+	require.Equal(t, On(core), e.Cores())
+	tasks := must(os.ReadDir(fmt.Sprintf("/proc/%d/task", e.PID())))
+	require.Greater(t, len(tasks), 1)
+	var set, want unix.CPUSet
+	want.Set(core)
+	for _, task := range tasks {
+		require.NoError(t, unix.SchedGetaffinity(must(strconv.Atoi(task.Name())), &set))
+		require.Equal(t, want, set, "thread %s", task.Name())
+	}
+}
+
 // Spares are replaced when they are taken, and when they die.
 func TestSpares(t *testing.T) {
 	t.Parallel()
@@ -508,9 +496,7 @@ func TestSpares(t *testing.T) {
 		spare := awaitSpares(t, s, 2)
 		e := begin(t, s, assignmentOf("echo"))
 		require.Same(t, spare, e)
-		out, err := call(t, e, "echo", "x")
-		require.NoError(t, err)
-		require.Equal(t, "x", out)
+		require.Equal(t, "x", mustCall(t, e, "echo", "x"))
 	}
 	awaitSpares(t, s, 2)
 	s.mu.Lock()
@@ -520,27 +506,19 @@ func TestSpares(t *testing.T) {
 	}
 	s.mu.Unlock()
 	e := begin(t, s, assignmentOf("echo"))
-	_, err := call(t, e, "echo", "x")
-	require.NoError(t, err)
+	mustCall(t, e, "echo", "x")
 	awaitSpares(t, s, 2)
 }
 
 // An executor uses only its processor.
 func TestStartOnCore(t *testing.T) {
 	t.Parallel()
-	allowed, err := AllowedCores()
-	require.NoError(t, err)
+	allowed := must(AllowedCores())
 	core := allowed[len(allowed)-1]
 	e, err := supervise(t, Config{}).Start(t.Context(), Order{Assignment: assignmentOf("echo"), Cores: On(core)})
 	require.NoError(t, err)
-	require.Equal(t, On(core), e.Cores())
-	var set, want unix.CPUSet
-	want.Set(core)
-	require.NoError(t, unix.SchedGetaffinity(e.PID(), &set))
-	require.Equal(t, want, set)
-	again, err := AllowedCores()
-	require.NoError(t, err)
-	require.Equal(t, allowed, again, "this process was pinned, too")
+	requirePinned(t, e, core)
+	require.Equal(t, allowed, must(AllowedCores()), "this process was pinned, too")
 }
 
 // Executors do not outlive a supervisor that is killed, whatever they do.
@@ -550,12 +528,11 @@ func TestParentKilled(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.Command("/proc/self/exe", kind)
-			out, err := cmd.StdoutPipe()
-			require.NoError(t, err)
+			out := must(cmd.StdoutPipe())
 			require.NoError(t, cmd.Start())
 			var pids [3]int
 			for i := range pids {
-				_, err = fmt.Fscan(out, &pids[i])
+				_, err := fmt.Fscan(out, &pids[i])
 				require.NoError(t, err)
 			}
 			require.NoError(t, cmd.Process.Kill())

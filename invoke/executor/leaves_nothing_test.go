@@ -63,12 +63,10 @@ func (s *Supervisor) traces(t *testing.T) map[string]int {
 		time.Sleep(time.Millisecond)
 	}
 	entries := func(dir string) int {
-		list, err := os.ReadDir(dir)
-		require.NoError(t, err)
+		list := must(os.ReadDir(dir))
 		return len(list)
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
-	require.NoError(t, err)
+	maps := must(os.ReadFile("/proc/self/maps"))
 	groups := 0
 	s.mu.Lock()
 	own, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", s.spares[0].PID()))
@@ -82,8 +80,7 @@ func (s *Supervisor) traces(t *testing.T) map[string]int {
 			return nil // some disappear during the walk
 		})
 	}
-	children, err := filepath.Glob("/proc/self/task/*/children")
-	require.NoError(t, err)
+	children := must(filepath.Glob("/proc/self/task/*/children"))
 	processes := 0
 	for _, file := range children {
 		list, _ := os.ReadFile(file) // the thread may have ended

@@ -23,9 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/internal/effort"
-	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
-	"github.com/rfaas-go/rfaas/transport"
 )
 
 var starts = flag.Int("starts", 24, "how many executors TestParallelStarts starts")
@@ -77,12 +75,10 @@ func TestParallelStarts(t *testing.T) { // not parallel: it keeps the machine bu
 		}
 	}))
 	for _, dir := range groups {
-		inside, err := filepath.Glob(filepath.Join(dir, "*", "cgroup.procs"))
-		require.NoError(t, err)
+		inside := must(filepath.Glob(filepath.Join(dir, "*", "cgroup.procs")))
 		require.Empty(t, inside)
 	}
-	left, err := os.ReadDir(tmp)
-	require.NoError(t, err)
+	left := must(os.ReadDir(tmp))
 	require.Empty(t, left)
 	requireUnlocked(t, locks)
 }
@@ -90,8 +86,7 @@ func TestParallelStarts(t *testing.T) { // not parallel: it keeps the machine bu
 // makeGroups makes a control group in each hierarchy, if this user may.
 func makeGroups(t *testing.T, name string) (made []string) {
 	t.Helper()
-	mounts, err := os.ReadFile("/proc/self/mounts")
-	require.NoError(t, err)
+	mounts := must(os.ReadFile("/proc/self/mounts"))
 	for line := range strings.Lines(string(mounts)) {
 		fields := strings.Fields(line)
 		if len(fields) < 3 || !strings.HasPrefix(fields[2], "cgroup") {
@@ -101,7 +96,8 @@ func makeGroups(t *testing.T, name string) (made []string) {
 			os.WriteFile(filepath.Join(fields[1], "cgroup.subtree_control"), []byte(c), 0)
 		}
 		dir := filepath.Join(fields[1], name)
-		if err := os.Mkdir(dir, 0o755); errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
+		err := os.Mkdir(dir, 0o755)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) {
 			continue
 		}
 		require.NoError(t, err)
@@ -123,8 +119,7 @@ func requireUnlocked(t *testing.T, folder string) {
 	for _, f := range files {
 		_, err := strconv.Atoi(f.Name())
 		require.NoError(t, err, "not a user id")
-		file, err := os.Open(filepath.Join(folder, f.Name()))
-		require.NoError(t, err)
+		file := must(os.Open(filepath.Join(folder, f.Name())))
 		require.NoError(t, unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB), f.Name())
 		file.Close()
 	}
@@ -134,21 +129,15 @@ func requireUnlocked(t *testing.T, folder string) {
 func superviseStarts() error {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	host, err := confine.NewHost(confine.HostConfig{
+	s := must(New(Config{Setup: setup, Logger: logger}))
+	s.host = must(confine.NewHost(confine.HostConfig{
 		Cgroup: os.Getenv(startsCgroup), LockFolder: os.Getenv(startsFolder), FirstUID: 1_960_000_000 + os.Getppid()%900_000*startsUIDs, UIDs: startsUIDs, Logger: logger,
-	})
-	if err != nil {
-		return err
-	}
-	s, err := New(Config{Setup: setup, Logger: logger})
-	if err != nil {
-		return err
-	}
-	s.host, s.cfg.Confine = host, confined()
+	}))
+	s.cfg.Confine = confined()
 	if m := os.Getenv(startsWithout); m != "" {
 		s.cfg.Confine.Without = []confine.Measure{confine.Measure(m)}
 	}
-	err = together(startsOfSupervisor, func() error { return startAndCall(s) })
+	err := together(startsOfSupervisor, func() error { return startAndCall(s) })
 	s.Close(patience)
 	for _, file := range must(filepath.Glob("/proc/self/task/*/children")) {
 		if list, _ := os.ReadFile(file); len(list) > 0 { // an error means that the thread has ended
@@ -173,23 +162,8 @@ func startAndCall(s *Supervisor) error {
 			return fmt.Errorf("no namespaces: %s", detail)
 		}
 	}
-	device, err := transport.Open(setup.Transports[0])
-	if err != nil {
-		return err
-	}
-	defer device.Close()
-	c, err := e.Dial(context.Background(), device, invoke.ClientConfig{Slots: 1, SlotBytes: 4096})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	f, err := c.Function(context.Background(), "echo")
-	if err != nil {
-		return err
-	}
-	out := make([]byte, 4096)
-	if n, err := c.Call(context.Background(), f, []byte("hello"), out); err != nil || string(out[:n]) != "hello" {
-		return fmt.Errorf("the call: %v: %q", err, out[:n])
+	if out, err := dialAndCall(context.Background(), e, "echo", "hello"); err != nil || out != "hello" {
+		return fmt.Errorf("the call: %w: %q", err, out)
 	}
 	e.Stop(patience)
 	if fate, _ := e.Fate(); fate != (Fate{}) || e.remains != nil {

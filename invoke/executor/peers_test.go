@@ -23,11 +23,8 @@ import (
 // A function that sends a datagram from the executor's own socket to the address in its input.
 func init() {
 	functions["datagram"] = func(_ context.Context, in, out []byte) (int, error) {
-		to, err := netip.ParseAddrPort(string(in))
-		if err != nil {
-			return 0, err
-		}
-		err = errors.New("no socket")
+		to := must(netip.ParseAddrPort(string(in)))
+		err := errors.New("no socket")
 		for fd := 3; fd < 256; fd++ {
 			if kind, e := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); e != nil || kind != unix.SOCK_DGRAM {
 				continue
@@ -46,9 +43,7 @@ func init() {
 // filteredExecutor is an executor whose packets are filtered. The test is skipped where that cannot be.
 func filteredExecutor(t *testing.T, url string) *Executor {
 	t.Helper()
-	s, err := New(Config{Confine: confined(), Setup: Setup{Transports: []string{url, "shm:"}}})
-	require.NoError(t, err)
-	t.Cleanup(func() { s.Close(0) })
+	s := supervise(t, Config{Confine: confined(), Setup: Setup{Transports: []string{url, "shm:"}}})
 	o := assignmentOf("datagram")
 	o.Clients = 4
 	e := begin(t, s, o)

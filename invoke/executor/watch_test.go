@@ -60,23 +60,14 @@ func TestGivenUp(t *testing.T) {
 // forge is a function that never returns, and writes to the page that its supervisor watches
 // as if calls came and went.
 func forge(context.Context, []byte, []byte) (int, error) {
-	maps, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		return 0, err
-	}
-	mem, err := os.OpenFile("/proc/self/mem", os.O_RDWR, 0)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(maps)) {
+	mem := must(os.OpenFile("/proc/self/mem", os.O_RDWR, 0))
+	for line := range strings.Lines(string(must(os.ReadFile("/proc/self/maps")))) {
 		var begin int64
 		if _, err := fmt.Sscanf(line, "%x-", &begin); err != nil || !strings.Contains(line, "rfaas-progress") {
 			continue
 		}
 		for n := uint64(1); ; n += 2 {
-			if _, err := mem.WriteAt(binary.NativeEndian.AppendUint64(nil, n), begin); err != nil {
-				return 0, err
-			}
+			must(mem.WriteAt(binary.NativeEndian.AppendUint64(nil, n), begin))
 		}
 	}
 	return 0, errors.New("the page is not found")

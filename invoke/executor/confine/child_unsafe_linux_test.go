@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -103,10 +104,7 @@ func openFor(path string, flags int) string {
 }
 
 func cstring(s string) uintptr {
-	b, err := unix.BytePtrFromString(s)
-	if err != nil {
-		panic(err)
-	}
+	b := must(unix.BytePtrFromString(s))
 	keep = append(keep, b)
 	return uintptr(unsafe.Pointer(b))
 }
@@ -121,26 +119,11 @@ func attempts() error {
 			f.Before = append(f.Before, fmt.Sprint(fd, " ", to))
 		}
 	}
-	socket, err := net.FileConn(os.NewFile(3, "socket"))
-	if err != nil {
-		return err
-	}
-	memory, err := unix.MemfdCreate("memory", unix.MFD_CLOEXEC)
-	if err != nil {
-		return err
-	}
-	supervisor := os.Getppid()
-	if n, err := fmt.Sscan(os.Getenv("CONFINE_TEST_SUPERVISOR"), &supervisor); n != 1 {
-		return err
-	}
+	socket := must(net.FileConn(os.NewFile(3, "socket")))
+	memory := must(unix.MemfdCreate("memory", unix.MFD_CLOEXEC))
+	supervisor := must(strconv.Atoi(os.Getenv("CONFINE_TEST_SUPERVISOR")))
 	threads(8) // they exist before Enter
-	p, err := Inherited()
-	if err != nil {
-		return err
-	}
-	if f.Report, err = Enter(p); err != nil {
-		return err
-	}
+	f.Report = must(Enter(must(Inherited())))
 	f.SID, _ = unix.Getsid(0)
 	pid, tid := uintptr(os.Getpid()), uintptr(unix.Gettid())
 
@@ -359,9 +342,7 @@ func goGoesOn(socket net.Conn, memory int) (broken []string) {
 }
 
 func waitForEnd() error {
-	if _, err := os.Stdout.WriteString("ready\n"); err != nil {
-		return err
-	}
+	must(os.Stdout.WriteString("ready\n"))
 	_, err := os.Stdin.Read(make([]byte, 1))
 	if err != nil && err.Error() == "EOF" {
 		return nil
@@ -369,44 +350,26 @@ func waitForEnd() error {
 	return err
 }
 
-// enterInherited confines this process by the policy of its Host.
-func enterInherited() error {
-	p, err := Inherited()
-	if err == nil {
-		_, err = Enter(p)
-	}
-	return err
-}
-
 func enterAndWait() error {
-	if err := enterInherited(); err != nil {
-		return err
-	}
+	must(Enter(must(Inherited())))
 	return waitForEnd()
 }
 
 // enterAndStay does not notice the end of its supervisor.
 func enterAndStay() error {
-	if err := enterInherited(); err != nil {
-		return err
-	}
+	must(Enter(must(Inherited())))
 	fmt.Println("ready")
 	return outside()
 }
 
 // memoryBomb allocates memory until it is killed.
 func memoryBomb() error {
-	if err := enterInherited(); err != nil {
-		return err
-	}
+	must(Enter(must(Inherited())))
 	if err := waitForEnd(); err != nil { // until the test has set the limit
 		return err
 	}
 	for range 1024 {
-		b, err := unix.Mmap(-1, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
-		if err != nil {
-			return err
-		}
+		b := must(unix.Mmap(-1, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON))
 		for i := 0; i < len(b); i += 4096 {
 			b[i] = 1
 		}
@@ -442,17 +405,12 @@ func outside() error {
 
 // foreignABI calls the kernel as a 32-bit program would.
 func foreignABI() error {
-	if err := enterInherited(); err != nil {
-		return err
-	}
+	must(Enter(must(Inherited())))
 	if os.Getenv("CONFINE_TEST_ABI") == "x32" {
 		fmt.Println(raw(0x4000_0000 | unix.SYS_GETPID))
 		return nil
 	}
-	code, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANON)
-	if err != nil {
-		return err
-	}
+	code := must(unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANON))
 	copy(code, []byte{0xb8, 20, 0, 0, 0, 0xcd, 0x80, 0xc3}) // mov $20 (getpid), %eax; int $0x80; ret
 	entry := &code[0]
 	pointer := &entry
@@ -463,18 +421,12 @@ func foreignABI() error {
 
 // superviseUntilKilled starts processes, prints their ids, and waits to be killed.
 func superviseUntilKilled() error {
-	h, err := NewHost(testHost())
-	if err != nil {
-		return err
-	}
+	h := must(NewHost(testHost()))
 	var pids []string
 	for range 3 {
 		cmd := exec.Command("/proc/self/exe")
 		policy := Policy{Env: []string{scenarioName + "=enter-stay"}, MemoryBytes: 256 << 20, Tasks: 64, Without: unpreparedHere()}
-		p, err := h.Prepare(cmd, policy)
-		if err != nil {
-			return err
-		}
+		p := must(h.Prepare(cmd, policy))
 		in, out := must(cmd.StdinPipe()), must(cmd.StdoutPipe())
 		defer in.Close()
 		started := make(chan error)
@@ -491,7 +443,7 @@ func superviseUntilKilled() error {
 		pids = append(pids, fmt.Sprint(cmd.Process.Pid))
 	}
 	fmt.Println(h.journal.name, strings.Join(pids, " "))
-	_, err = os.Stdin.Read(make([]byte, 1))
+	_, err := os.Stdin.Read(make([]byte, 1))
 	return err
 }
 

@@ -43,8 +43,7 @@ func newHost(t *testing.T) *Host { return startHost(t, testHost()) }
 // startHost makes a Host for the length of the test.
 func startHost(t *testing.T, cfg HostConfig) *Host {
 	t.Helper()
-	h, err := NewHost(cfg)
-	require.NoError(t, err)
+	h := must(NewHost(cfg))
 	t.Cleanup(func() { require.NoError(t, h.Close()) })
 	return h
 }
@@ -67,15 +66,12 @@ func launch(t *testing.T, h *Host, scenario string, p Policy, files ...*os.File)
 	r := &running{cmd: cmd, errs: new(bytes.Buffer), waited: make(chan error, 1)}
 	cmd.Stderr = r.errs
 	cmd.ExtraFiles = files
-	var err error
-	r.in, err = cmd.StdinPipe()
-	require.NoError(t, err)
+	r.in = must(cmd.StdinPipe())
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
 	cmd.Stdout = writer
 	r.out = bufio.NewReader(reader)
-	r.Process, err = h.Prepare(cmd, p)
-	require.NoError(t, err)
+	r.Process = must(h.Prepare(cmd, p))
 	started := make(chan error)
 	go func() {
 		err := r.Start()
@@ -89,8 +85,7 @@ func launch(t *testing.T, h *Host, scenario string, p Policy, files ...*os.File)
 	t.Cleanup(func() {
 		r.in.Close()
 		reader.Close()
-		_, err := r.Close()
-		require.NoError(t, err)
+		must(r.Close())
 	})
 	require.NoError(t, err)
 	return r
@@ -108,10 +103,12 @@ func (r *running) end(t *testing.T) *os.ProcessState {
 	return r.cmd.ProcessState
 }
 
-func (r *running) ready(t *testing.T) {
+// ready waits until the process says that it is.
+func (r *running) ready(t *testing.T) *running {
 	t.Helper()
 	line, err := r.out.ReadString('\n')
 	require.Equal(t, "ready\n", line, "%v %s", err, r.errs)
+	return r
 }
 
 // policyFor is the default policy without what this machine lacks. Tests of limits call
@@ -133,6 +130,14 @@ func lacking(t *testing.T, what string, err error) {
 	t.Skipf("%s: %v", what, err)
 }
 
+// needRoot skips a test of what only root can do.
+func needRoot(t *testing.T, why string) {
+	t.Helper()
+	if !isRoot() {
+		t.Skip("needs root: " + why)
+	}
+}
+
 func needGroup(t *testing.T, h *Host, controller string) {
 	t.Helper()
 	if err := h.lacking[controller]; err != nil {
@@ -144,8 +149,7 @@ func needNamespaces(t *testing.T, h *Host) {
 	t.Helper()
 	uid := 0
 	if h.pool != nil {
-		l, err := h.pool.take()
-		require.NoError(t, err)
+		l := must(h.pool.take())
 		defer l.release()
 		uid = l.uid
 	}
@@ -179,12 +183,10 @@ func ways(t *testing.T, f func(t *testing.T, h *Host, p Policy)) {
 
 // look runs the scenario attempts.
 func look(t *testing.T, h *Host, p Policy) (f findings) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	require.NoError(t, err)
+	fds := must(unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
 	mine, theirs := os.NewFile(uintptr(fds[0]), "mine"), os.NewFile(uintptr(fds[1]), "theirs")
 	defer theirs.Close()
-	peer, err := net.FileConn(mine)
-	require.NoError(t, err)
+	peer := must(net.FileConn(mine))
 	mine.Close()
 	defer peer.Close()
 	go func() {
@@ -194,8 +196,7 @@ func look(t *testing.T, h *Host, p Policy) (f findings) {
 	}()
 	p.Env = append(p.Env, fmt.Sprintf("CONFINE_TEST_SUPERVISOR=%d", os.Getpid()))
 	r := launch(t, h, "attempts", p, theirs)
-	text, err := io.ReadAll(r.out)
-	require.NoError(t, err)
+	text := must(io.ReadAll(r.out))
 	require.True(t, r.end(t).Success(), "%v %s %s", r.cmd.ProcessState, r.errs, text)
 	require.NoError(t, json.Unmarshal(text, &f), "%s", text)
 	return f
@@ -203,21 +204,19 @@ func look(t *testing.T, h *Host, p Policy) (f findings) {
 
 func TestForbidden(t *testing.T) {
 	ways(t, func(t *testing.T, h *Host, p Policy) {
-		dir, err := os.MkdirTemp("", "confine-test")
-		require.NoError(t, err)
+		dir := must(os.MkdirTemp("", "confine-test"))
 		defer os.RemoveAll(dir)
 		require.NoError(t, os.Chmod(dir, 0o755))
 		file, other := filepath.Join(dir, "package"), filepath.Join(dir, "other")
-		require.NoError(t, os.WriteFile(file, []byte("x"), 0o666))
-		require.NoError(t, os.WriteFile(other, []byte("x"), 0o666))
-		require.NoError(t, os.Chmod(file, 0o666))
-		require.NoError(t, os.Chmod(other, 0o666))
+		for _, path := range []string{file, other} {
+			require.NoError(t, os.WriteFile(path, []byte("x"), 0o666))
+			require.NoError(t, os.Chmod(path, 0o666))
+		}
 		p.ReadPaths = []string{file}
 		p.Env = []string{"CONFINE_TEST_FILE=" + file, "CONFINE_TEST_OTHER=" + other}
 
 		// A descriptor that this process could have inherited.
-		stray, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0)
-		require.NoError(t, err)
+		stray := must(unix.Open("/etc/passwd", unix.O_RDONLY, 0))
 		defer unix.Close(stray)
 		t.Setenv("CONFINE_TEST_SECRET", "secret")
 
@@ -230,7 +229,7 @@ func TestForbidden(t *testing.T) {
 		require.Len(t, f.Report.Outcomes, len(prepared)+len(entered), "every measure is reported")
 
 		landlock := f.Report.Applied(Landlock)
-		_, err = landlockVersion()
+		_, err := landlockVersion()
 		require.Equal(t, err == nil, landlock, f.Report.Detail(Landlock))
 		if err != nil {
 			require.Contains(t, f.Report.Detail(Landlock), "CONFIG_SECURITY_LANDLOCK")
@@ -263,14 +262,12 @@ func TestForbidden(t *testing.T) {
 					require.Contains(t, []string{eacces, "EROFS"}, got, name)
 				}
 			case "read " + file, "read library", "dev null", "memory file by name", "write /tmp",
-				"kill self", "tgkill self", "prlimit of self", "fcntl F_GETFL":
+				"kill self", "tgkill self", "prlimit of self", "fcntl F_GETFL", "prctl no_new_privs":
 				require.Equal(t, allowed, got, name)
 			case "dial":
 				require.Contains(t, got, eperm, name)
 			case "clone3", "unknown call":
 				require.Equal(t, "ENOSYS", got, name)
-			case "prctl no_new_privs":
-				require.Equal(t, allowed, got, name)
 			case "core limit", "dumpable":
 				require.Equal(t, "0", got)
 			default:
@@ -309,11 +306,9 @@ func TestMemoryBomb(t *testing.T) {
 	needGroup(t, h, "memory")
 	p := policyFor(h)
 	p.MemoryBytes = 1 << 30
-	r := launch(t, h, "memory-bomb", p)
-	r.ready(t)
+	r := launch(t, h, "memory-bomb", p).ready(t)
 	require.NoError(t, r.SetMemory(64<<20))
-	neighbour := launch(t, h, "enter", p)
-	neighbour.ready(t)
+	neighbour := launch(t, h, "enter", p).ready(t)
 	require.NoError(t, r.in.Close()) // then it allocates
 	status := r.end(t).Sys().(syscall.WaitStatus)
 	require.True(t, status.Signaled() && status.Signal() == unix.SIGKILL, "%v %s", r.cmd.ProcessState, r.errs)
@@ -331,26 +326,21 @@ func TestForkBomb(t *testing.T) {
 		p.Tasks = 40
 		p.Require = []Measure{TaskLimit}
 		p.Without = append(p.Without, CPULimit)
-		neighbour := launch(t, h, "enter", p)
-		neighbour.ready(t)
+		neighbour := launch(t, h, "enter", p).ready(t)
 		r := launch(t, h, "fork-bomb", p)
 		line, err := r.out.ReadString('\n')
 		require.NoError(t, err, r.errs)
 		started, refused := 0, 0
-		_, err = fmt.Sscan(line, &started, &refused)
-		require.NoError(t, err)
+		must(fmt.Sscan(line, &started, &refused))
 		require.Less(t, started, 40)
 		require.Positive(t, refused)
 		require.Positive(t, r.Usage().TasksRefused)
 		require.NoError(t, r.Kill())
 		r.end(t)
 		for _, g := range r.groups {
-			text, err := os.ReadFile(filepath.Join(g.dir, "cgroup.procs"))
-			require.NoError(t, err)
-			require.Empty(t, text)
+			require.Empty(t, must(os.ReadFile(filepath.Join(g.dir, "cgroup.procs"))))
 		}
-		_, err = r.Close()
-		require.NoError(t, err)
+		must(r.Close())
 		require.NoError(t, neighbour.in.Close())
 		require.True(t, neighbour.end(t).Success(), "the neighbour is unharmed")
 	})
@@ -366,8 +356,7 @@ func TestForeignABI(t *testing.T) {
 			p := policyFor(h)
 			p.Env = []string{"CONFINE_TEST_ABI=" + abi}
 			r := launch(t, h, "foreign-abi", p)
-			text, err := io.ReadAll(r.out)
-			require.NoError(t, err)
+			text := must(io.ReadAll(r.out))
 			status := r.end(t).Sys().(syscall.WaitStatus)
 			if abi == "i386" && !status.Signaled() && strings.Contains(r.errs.String(), "SIGSEGV") {
 				t.Skip("the kernel has no interface for 32 bits")
@@ -408,22 +397,18 @@ func TestNotInItsGroups(t *testing.T) {
 	cmd := exec.Command("/proc/self/exe")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
-	prepared, err := h.Prepare(cmd, p)
-	require.NoError(t, err)
+	prepared := must(h.Prepare(cmd, p))
 	prepared.closeFD()
 	require.Error(t, cmd.Run()) // not by Start
 	require.Contains(t, errs.String(), "memory-limit is required: the process is not in its control groups")
-	_, err = prepared.Close()
-	require.NoError(t, err)
+	must(prepared.Close())
 }
 
 func TestWithoutHost(t *testing.T) {
 	run := func(env ...string) (f findings) {
 		cmd := exec.Command("/proc/self/exe")
 		cmd.Env = append(env, scenarioName+"=alone")
-		text, err := cmd.Output()
-		require.NoError(t, err)
-		require.NoError(t, json.Unmarshal(text, &f))
+		require.NoError(t, json.Unmarshal(must(cmd.Output()), &f))
 		return f
 	}
 	f := run()
@@ -439,21 +424,13 @@ func TestWithoutHost(t *testing.T) {
 
 // left lists what a Host with this name has on the machine.
 func left(t *testing.T, name string) (found []string) {
-	list, err := mounts()
-	require.NoError(t, err)
-	own, err := ownGroups()
-	require.NoError(t, err)
-	for _, h := range findHierarchies(list, own) {
+	for _, h := range findHierarchies(must(mounts()), must(ownGroups())) {
 		for _, base := range h.bases {
-			dirs, err := filepath.Glob(filepath.Join(base, name))
-			require.NoError(t, err)
-			found = append(found, dirs...)
+			found = append(found, must(filepath.Glob(filepath.Join(base, name)))...)
 		}
 	}
 	for _, folder := range []string{os.TempDir(), testHost().LockFolder} {
-		files, err := filepath.Glob(filepath.Join(folder, name+"*"))
-		require.NoError(t, err)
-		found = append(found, files...)
+		found = append(found, must(filepath.Glob(filepath.Join(folder, name+"*")))...)
 	}
 	return found
 }
@@ -464,16 +441,12 @@ func TestSupervisorKilled(t *testing.T) {
 			living := newHost(t)
 			cmd := exec.Command("/proc/self/exe")
 			cmd.Env = append(os.Environ(), scenarioName+"=supervisor", "CONFINE_TEST_WITHOUT_NAMESPACES="+without)
-			in, err := cmd.StdinPipe()
-			require.NoError(t, err)
+			in := must(cmd.StdinPipe())
 			defer in.Close()
-			out, err := cmd.StdoutPipe()
-			require.NoError(t, err)
+			out := must(cmd.StdoutPipe())
 			cmd.Stderr = os.Stderr
 			require.NoError(t, cmd.Start())
-			line, err := bufio.NewReader(out).ReadString('\n')
-			require.NoError(t, err)
-			fields := strings.Fields(line)
+			fields := strings.Fields(must(bufio.NewReader(out).ReadString('\n')))
 			require.Len(t, fields, 4)
 			before := left(t, fields[0])
 			if living.lacking["memory"] == nil || without != "" {
@@ -528,8 +501,7 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 		cmd := exec.Command("/proc/self/exe")
 		p.Env = []string{scenarioName + "=wait"}
-		process, err := h.Prepare(cmd, p)
-		require.NoError(t, err)
+		process := must(h.Prepare(cmd, p))
 		started, waited := make(chan error), make(chan struct{})
 		go func() {
 			started <- process.Start()
@@ -540,19 +512,12 @@ func TestNothingIsLeft(t *testing.T) {
 		if i%3 == 0 {
 			require.NoError(t, process.Kill())
 		}
-		_, err = process.Close() // which ends it
-		require.NoError(t, err)
+		must(process.Close()) // which ends it
 		<-waited
 	}
 	round(0)
 	round(1)
-	count := func() (fds, mounted int) {
-		entries, err := os.ReadDir("/proc/self/fd")
-		require.NoError(t, err)
-		list, err := mounts()
-		require.NoError(t, err)
-		return len(entries), len(list)
-	}
+	count := func() (fds, mounted int) { return len(must(os.ReadDir("/proc/self/fd"))), len(must(mounts())) }
 	fds, mounted := count()
 	for i := range rounds {
 		round(i)
@@ -561,17 +526,12 @@ func TestNothingIsLeft(t *testing.T) {
 	require.LessOrEqual(t, fdsAfter, fds)
 	require.Equal(t, mounted, mountedAfter)
 	for _, c := range h.hostGroups {
-		dirs, err := filepath.Glob(filepath.Join(c.dir, "*", "cgroup.procs"))
-		require.NoError(t, err)
-		require.Empty(t, dirs)
+		require.Empty(t, must(filepath.Glob(filepath.Join(c.dir, "*", "cgroup.procs"))))
 	}
-	folders, err := filepath.Glob(filepath.Join(os.TempDir(), h.journal.name+"-*", "*"))
-	require.NoError(t, err)
-	require.Empty(t, folders)
+	require.Empty(t, must(filepath.Glob(filepath.Join(os.TempDir(), h.journal.name+"-*", "*"))))
 	if h.pool != nil {
 		for uid := h.pool.first; uid < h.pool.first+h.pool.count; uid++ {
-			l, err := h.pool.tryTake(uid)
-			require.NoError(t, err)
+			l := must(h.pool.tryTake(uid))
 			require.NotNil(t, l, "%d is still taken", uid)
 			l.release()
 		}
@@ -584,31 +544,20 @@ func TestNothingIsLeft(t *testing.T) {
 	require.NoError(t, h.Close())
 	require.Empty(t, left(t, name))
 	// This thread, and those that started processes, are in their groups again.
-	own, err := ownGroups()
-	require.NoError(t, err)
-	require.NotContains(t, own, hostPrefix)
+	require.NotContains(t, must(ownGroups()), hostPrefix)
 }
 
 func TestUIDsAreNotShared(t *testing.T) {
-	if !isRoot() {
-		t.Skip("needs root: others cannot give ids away")
-	}
+	needRoot(t, "others cannot give ids away")
 	folder := t.TempDir()
-	a, err := newUIDPool(filepath.Join(folder, "a"), 1000, 2)
-	require.NoError(t, err)
-	b, err := newUIDPool(filepath.Join(folder, "a"), 1000, 2)
-	require.NoError(t, err)
-	one, err := a.take()
-	require.NoError(t, err)
-	two, err := b.take()
-	require.NoError(t, err)
+	a := must(newUIDPool(filepath.Join(folder, "a"), 1000, 2))
+	b := must(newUIDPool(filepath.Join(folder, "a"), 1000, 2))
+	one, two := must(a.take()), must(b.take())
 	require.NotEqual(t, one.uid, two.uid)
-	_, err = a.take()
+	_, err := a.take()
 	require.ErrorContains(t, err, "all 2 user ids from 1000 on are in use")
 	one.release()
-	three, err := b.take()
-	require.NoError(t, err)
-	require.Equal(t, one.uid, three.uid)
+	require.Equal(t, one.uid, must(b.take()).uid)
 
 	require.NoError(t, os.Chmod(filepath.Join(folder, "a"), 0o777))
 	_, err = newUIDPool(filepath.Join(folder, "a"), 1000, 2)
@@ -622,8 +571,7 @@ func TestUnprivileged(t *testing.T) {
 	if !isRoot() {
 		t.Skip("the other tests already run without root")
 	}
-	dir, err := os.MkdirTemp("", "confine-unprivileged")
-	require.NoError(t, err)
+	dir := must(os.MkdirTemp("", "confine-unprivileged"))
 	defer os.RemoveAll(dir)
 	require.NoError(t, os.Chown(dir, 65534, 65534))
 	cmd := exec.Command("/proc/self/exe", "-test.run=Forbidden|ForeignABI|Required|WithoutHost|Killed|NothingIsLeft|Bomb", "-test.v", "-test.timeout=120s")
@@ -676,35 +624,26 @@ func TestHierarchies(t *testing.T) {
 func TestFreshPIDs(t *testing.T) {
 	h := newHost(t)
 	needNamespaces(t, h)
-	r := launch(t, h, "enter", policyFor(h))
-	r.ready(t)
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(r.cmd.Process.Pid) + "/status")
-	require.NoError(t, err)
-	status := string(text)
+	r := launch(t, h, "enter", policyFor(h)).ready(t)
+	proc := "/proc/" + strconv.Itoa(r.cmd.Process.Pid) + "/"
+	status := string(must(os.ReadFile(proc + "status")))
 	require.Regexp(t, `NSpid:\t\d+\t1\n`, status)
 	for _, line := range []string{"CapInh", "CapPrm", "CapEff", "CapAmb"} {
 		require.Contains(t, status, line+":\t0000000000000000\n")
 	}
 	require.Contains(t, status, "NoNewPrivs:\t1\n")
-	require.Contains(t, status, "Seccomp:\t2\n")
-	score, err := os.ReadFile("/proc/" + strconv.Itoa(r.cmd.Process.Pid) + "/oom_score_adj")
-	require.NoError(t, err)
-	require.Equal(t, "1000\n", string(score))
-	limits, err := os.ReadFile("/proc/" + strconv.Itoa(r.cmd.Process.Pid) + "/limits")
-	require.NoError(t, err)
-	require.Regexp(t, `Max open files +256 +256 `, string(limits))
-	require.Regexp(t, `Max core file size +0 +0 `, string(limits))
+	require.Equal(t, "1000\n", string(must(os.ReadFile(proc+"oom_score_adj"))))
+	limits := string(must(os.ReadFile(proc + "limits")))
+	require.Regexp(t, `Max open files +256 +256 `, limits)
+	require.Regexp(t, `Max core file size +0 +0 `, limits)
 	if isRoot() {
-		require.Regexp(t, `Max processes +128 +128 `, string(limits))
+		require.Regexp(t, `Max processes +128 +128 `, limits)
 	}
-	// On every thread.
-	tasks, err := filepath.Glob("/proc/" + strconv.Itoa(r.cmd.Process.Pid) + "/task/*/status")
-	require.NoError(t, err)
+	tasks := must(filepath.Glob(proc + "task/*/status"))
 	require.NotEmpty(t, tasks)
 	for _, task := range tasks {
-		text, err := os.ReadFile(task)
-		require.NoError(t, err)
-		require.Contains(t, string(text), "Seccomp:\t2\n")
-		require.Contains(t, string(text), "CapPrm:\t0000000000000000\n")
+		status := string(must(os.ReadFile(task)))
+		require.Contains(t, status, "Seccomp:\t2\n")
+		require.Contains(t, status, "CapPrm:\t0000000000000000\n")
 	}
 }

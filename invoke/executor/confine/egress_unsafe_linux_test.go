@@ -34,10 +34,7 @@ const optionPort = 131<<8 | 7
 // sender reads lines of a way and a destination, and sends a datagram for each, from sockets
 // that it opened before Enter.
 func sender() error {
-	p, err := Inherited()
-	if err != nil {
-		return err
-	}
+	p := must(Inherited())
 	open := func(family, kind int) int {
 		fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
 		if err != nil {
@@ -57,17 +54,13 @@ func sender() error {
 			return err
 		}
 	}
-	if _, err := Enter(p); err != nil {
-		return err
-	}
+	must(Enter(p))
 	fmt.Println("ready")
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		way, text, _ := strings.Cut(lines.Text(), " ")
-		to, err := netip.ParseAddrPort(text)
-		if err != nil {
-			return err
-		}
+		to := must(netip.ParseAddrPort(text))
+		var err error
 		fd := v4
 		if to.Addr().Is6() {
 			fd = v6
@@ -141,17 +134,15 @@ func said(t *testing.T, c *net.UDPConn) string {
 	t.Helper()
 	b := make([]byte, 100)
 	require.NoError(t, c.SetReadDeadline(time.Now().Add(time.Minute)))
-	n, err := c.Read(b)
-	require.NoError(t, err)
-	return string(b[:n])
+	return string(b[:must(c.Read(b))])
 }
 
 // silent requires that nothing has arrived. On the loopback, a datagram arrives before sending
 // returns.
 func silent(t *testing.T, c *net.UDPConn) {
 	t.Helper()
-	socket, err := c.SyscallConn()
-	require.NoError(t, err)
+	socket := must(c.SyscallConn())
+	var err error
 	require.NoError(t, socket.Control(func(fd uintptr) {
 		_, _, err = unix.Recvfrom(int(fd), make([]byte, 100), unix.MSG_DONTWAIT)
 	}))
@@ -161,8 +152,7 @@ func silent(t *testing.T, c *net.UDPConn) {
 // send makes the sender send, and returns the result.
 func (r *running) send(t *testing.T, way string, to netip.AddrPort) string {
 	t.Helper()
-	_, err := fmt.Fprintln(r.in, way, to)
-	require.NoError(t, err)
+	must(fmt.Fprintln(r.in, way, to))
 	line, err := r.out.ReadString('\n')
 	require.NoError(t, err, r.errs)
 	return strings.TrimSpace(line)
@@ -176,8 +166,7 @@ func TestEgress(t *testing.T) {
 			t.Run(family, func(t *testing.T) {
 				peer, stranger := listener(t, loopback), listener(t, loopback)
 				p.Egress, p.Require = true, append(p.Require, Egress)
-				r := launch(t, h, "sender", p)
-				r.ready(t)
+				r := launch(t, h, "sender", p).ready(t)
 				require.Equal(t, "EPERM", r.send(t, plain, addressOf(peer)), "it has no peer yet")
 				require.NoError(t, r.AllowPeer(addressOf(peer)))
 				require.Equal(t, "allowed", r.send(t, plain, addressOf(peer)))
@@ -216,14 +205,14 @@ func TestEgressOfOtherSockets(t *testing.T) {
 	h := newHost(t)
 	needEgress(t, h)
 	peer, stranger := listener(t, "127.0.0.1:0"), listener(t, "127.0.0.1:0")
-	for _, to := range []*net.UDPConn{peer, stranger} {
+	start := func(env string) *running {
 		p := policyFor(h)
-		p.Egress = true
-		p.Require = []Measure{Egress, Seccomp}
-		p.Without = []Measure{UID, Namespaces} // it opens a raw socket
-		p.Env = []string{fmt.Sprint("CONFINE_TEST_CONNECTED=", addressOf(to))}
-		r := launch(t, h, "sender", p)
-		r.ready(t)
+		p.Egress, p.Env = true, []string{env}
+		p.Require, p.Without = []Measure{Egress, Seccomp}, []Measure{UID, Namespaces} // it opens a raw socket
+		return launch(t, h, "sender", p).ready(t)
+	}
+	for _, to := range []*net.UDPConn{peer, stranger} {
+		r := start(fmt.Sprint("CONFINE_TEST_CONNECTED=", addressOf(to)))
 		require.NoError(t, r.AllowPeer(addressOf(peer)))
 		want := "EPERM"
 		if to == peer {
@@ -237,11 +226,7 @@ func TestEgressOfOtherSockets(t *testing.T) {
 	silent(t, stranger)
 
 	hop := netip.MustParseAddr("127.79.0.1")
-	p := policyFor(h)
-	p.Egress, p.Require, p.Without = true, []Measure{Egress, Seccomp}, []Measure{UID, Namespaces}
-	p.Env = []string{fmt.Sprint("CONFINE_TEST_ROUTED=", hop)}
-	r := launch(t, h, "sender", p)
-	r.ready(t)
+	r := start(fmt.Sprint("CONFINE_TEST_ROUTED=", hop))
 	require.NoError(t, r.AllowPeer(netip.AddrPortFrom(hop, optionPort)))
 	require.NotEqual(t, "EPERM", r.send(t, plain, netip.AddrPortFrom(hop, optionPort)))
 	require.Equal(t, "EPERM", r.send(t, routed, addressOf(stranger)), "the hop would forward it")
@@ -253,8 +238,7 @@ func TestEgressLeavesNothing(t *testing.T) {
 	needEgress(t, h)
 	p := policyFor(h)
 	p.Egress, p.Require = true, append(p.Require, Egress)
-	r := launch(t, h, "sender", p)
-	r.ready(t)
+	r := launch(t, h, "sender", p).ready(t)
 	var group string
 	for _, g := range r.groups {
 		if g.v2 {
@@ -265,8 +249,7 @@ func TestEgressLeavesNothing(t *testing.T) {
 	require.True(t, programExists(t, id))
 	r.in.Close()
 	require.True(t, r.end(t).Success(), r.errs)
-	_, err := r.Close()
-	require.NoError(t, err)
+	must(r.Close())
 	require.NoDirExists(t, group)
 	require.Eventually(t, func() bool { return !programExists(t, id) }, time.Minute, time.Millisecond)
 	require.ErrorContains(t, r.AllowPeer(netip.MustParseAddrPort("127.0.0.1:1")), "has ended")
@@ -275,8 +258,7 @@ func TestEgressLeavesNothing(t *testing.T) {
 // attached is the id of the one egress program of a group.
 func attached(t *testing.T, group string) uint32 {
 	t.Helper()
-	fd, err := unix.Open(group, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	require.NoError(t, err)
+	fd := must(unix.Open(group, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0))
 	defer unix.Close(fd)
 	var ids [4]uint32
 	query := struct {
@@ -284,8 +266,7 @@ func attached(t *testing.T, group string) uint32 {
 		ids                           unsafe.Pointer
 		count, _                      uint32
 	}{target: uint32(fd), kind: unix.BPF_CGROUP_INET_EGRESS, ids: unsafe.Pointer(&ids), count: uint32(len(ids))}
-	_, err = bpf(unix.BPF_PROG_QUERY, &query)
-	require.NoError(t, err)
+	must(bpf(unix.BPF_PROG_QUERY, &query))
 	require.EqualValues(t, 1, query.count)
 	return ids[0]
 }
@@ -318,8 +299,7 @@ func TestEgressLacking(t *testing.T) {
 	}
 	p := policyFor(h)
 	p.Egress = true
-	r := launch(t, h, "wait", p)
-	r.ready(t)
+	r := launch(t, h, "wait", p).ready(t)
 	require.False(t, r.Report().Applied(Egress))
 	require.NoError(t, r.AllowPeer(netip.MustParseAddrPort("127.0.0.1:1")))
 	if isRoot() {

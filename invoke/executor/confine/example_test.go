@@ -16,20 +16,14 @@ import (
 // A program starts itself again, isolated. Every kernel can do what this policy requires. For
 // untrusted code, start with DefaultPolicy.
 func Example() {
-	host, err := confine.NewHost(confine.HostConfig{})
-	if err != nil {
-		log.Fatal(err)
-	}
+	host := must(confine.NewHost(confine.HostConfig{}))
 	defer host.Close()
 	policy := confine.Policy{
 		Require: []confine.Measure{confine.Environment, confine.NoPrivileges},
 		Env:     []string{"GREETING=hello"},
 		Tasks:   100,
 	}
-	said, err := run(host, policy)
-	if err != nil {
-		log.Fatal(err)
-	}
+	said := must(run(host, policy))
 	for _, m := range policy.Require {
 		fmt.Println(m, said.Report.Applied(m))
 	}
@@ -50,10 +44,7 @@ type message struct {
 func run(host *confine.Host, policy confine.Policy) (said message, err error) {
 	cmd := exec.Command("/proc/self/exe", "confine-example")
 	cmd.Stderr = os.Stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return said, err
-	}
+	stdout := must(cmd.StdoutPipe())
 	process, err := host.Prepare(cmd, policy)
 	if err != nil {
 		return said, err
@@ -79,19 +70,17 @@ func init() {
 	if len(os.Args) != 2 || os.Args[1] != "confine-example" {
 		return
 	}
-	policy, err := confine.Inherited()
-	if err != nil {
-		log.Fatal(err)
-	}
+	policy := must(confine.Inherited())
 	// Open here what cannot be opened afterwards.
-	report, err := confine.Enter(policy)
-	if err != nil {
-		log.Fatal(err)
-	}
+	report := must(confine.Enter(policy))
 	// Load untrusted code here.
-	err = json.NewEncoder(os.Stdout).Encode(message{report, os.Getenv("GREETING"), os.Getenv("PATH")})
+	os.Stdout.Write(must(json.Marshal(message{report, os.Getenv("GREETING"), os.Getenv("PATH")})))
+	os.Exit(0)
+}
+
+func must[T any](v T, err error) T {
 	if err != nil {
 		log.Fatal(err)
 	}
-	os.Exit(0)
+	return v
 }

@@ -29,10 +29,12 @@ func among(t *testing.T) (cfg HostConfig, said *bytes.Buffer) {
 		require.NoError(t, os.Chmod(dir, 0o711))
 	}
 	said = new(bytes.Buffer)
-	return HostConfig{
+	cfg = HostConfig{
 		FirstUID: 2_060_000_000 + os.Getpid()%4_000_000*20, UIDs: 20, LockFolder: filepath.Join(t.TempDir(), "locks"),
 		Logger: slog.New(slog.NewTextHandler(said, nil)),
-	}, said
+	}
+	require.NoError(t, os.MkdirAll(cfg.journals(), 0o700))
+	return cfg, said
 }
 
 // journals is the folder of the Hosts' journals.
@@ -46,16 +48,14 @@ func (cfg HostConfig) journals() string {
 // meet starts and closes another Host.
 func meet(t *testing.T, cfg HostConfig) {
 	t.Helper()
-	h, err := NewHost(cfg)
-	require.NoError(t, err)
-	require.NoError(t, h.Close())
+	require.NoError(t, must(NewHost(cfg)).Close())
 }
 
 // steps are what a Host does from its start to its end. Each returns the folders that exist.
 func (h *Host) steps(t *testing.T) []func() []string {
 	var made, groups []string
 	tmp := filepath.Join(os.TempDir(), h.journal.name+"-1")
-	steps := []func() []string{
+	return []func() []string{
 		func() []string { return nil },
 		func() []string {
 			require.NoError(t, h.journal.record(tmpKind, tmp))
@@ -68,8 +68,7 @@ func (h *Host) steps(t *testing.T) []func() []string {
 			return made
 		},
 		func() []string {
-			_, err := h.tmpFolder("1", 0)
-			require.NoError(t, err)
+			must(h.tmpFolder("1", 0))
 			return made
 		},
 		func() []string {
@@ -81,41 +80,30 @@ func (h *Host) steps(t *testing.T) []func() []string {
 		},
 		func() []string {
 			for _, c := range h.hostGroups {
-				_, err := c.newGroup("1")
-				require.NoError(t, err)
+				must(c.newGroup("1"))
 			}
 			return made
 		},
 		func() []string {
-			removed, err := h.journal.removeGroups()
-			require.NoError(t, err)
-			require.ElementsMatch(t, groups, removed)
+			require.ElementsMatch(t, groups, must(h.journal.removeGroups()))
 			return []string{tmp}
 		},
 		func() []string {
-			_, err := h.journal.removeTmp()
-			require.NoError(t, err)
+			must(h.journal.removeTmp())
 			return nil
 		},
 	}
-	return steps
 }
 
 // beginHost makes a Host that only has its journal.
-func beginHost(t *testing.T, cfg HostConfig) *Host {
-	list, err := mounts()
-	require.NoError(t, err)
-	h := &Host{cfg: cfg, mounts: list, lacking: map[string]error{}}
-	h.journal, err = newJournal(cfg.journals())
-	require.NoError(t, err)
-	return h
+func beginHost(cfg HostConfig) *Host {
+	return &Host{cfg: cfg, mounts: must(mounts()), lacking: map[string]error{}, journal: must(newJournal(cfg.journals()))}
 }
 
 // At every step of a Host, another one that starts and ends leaves it alone.
 func TestHostsMeet(t *testing.T) {
 	cfg, said := among(t)
-	meet(t, cfg) // makes the folder
-	h := beginHost(t, cfg)
+	h := beginHost(cfg)
 	for _, step := range h.steps(t) {
 		made := step()
 		meet(t, cfg)
@@ -133,11 +121,10 @@ func TestHostsMeet(t *testing.T) {
 // At whatever step a Host is killed, the next one removes what it has left, and logs it.
 func TestHostKilledBetweenSteps(t *testing.T) {
 	cfg, said := among(t)
-	meet(t, cfg)
-	total := len(beginHost(t, cfg).steps(t))
+	total := len(beginHost(cfg).steps(t))
 	meet(t, cfg)
 	for last := range total {
-		h := beginHost(t, cfg)
+		h := beginHost(cfg)
 		var made []string
 		for _, step := range h.steps(t)[:last+1] {
 			made = step()
@@ -160,24 +147,15 @@ func TestHostKilledBetweenSteps(t *testing.T) {
 // A sweep can remove a journal before it is locked. Its Host makes another one.
 func TestJournalIsSwept(t *testing.T) {
 	cfg, said := among(t)
-	meet(t, cfg)
-	f, err := createJournal(cfg.journals())
-	require.NoError(t, err)
+	f := must(createJournal(cfg.journals()))
 	meet(t, cfg)
 	require.NoFileExists(t, f.Name())
-	j, err := lockJournal(f)
-	require.NoError(t, err)
-	require.Nil(t, j, "the file is deleted")
+	require.Nil(t, must(lockJournal(f)), "the file is deleted")
 
-	f, err = createJournal(cfg.journals())
-	require.NoError(t, err)
-	sweeper, err := os.OpenFile(f.Name(), os.O_RDWR, 0)
-	require.NoError(t, err)
-	j, err = lockJournal(f)
-	require.NoError(t, err)
-	none, err := lockJournal(sweeper)
-	require.NoError(t, err)
-	require.Nil(t, none, "its Host is running")
+	f = must(createJournal(cfg.journals()))
+	sweeper := must(os.OpenFile(f.Name(), os.O_RDWR, 0))
+	j := must(lockJournal(f))
+	require.Nil(t, must(lockJournal(sweeper)), "its Host is running")
 	require.NoError(t, j.close())
 	require.Empty(t, said.String())
 }
@@ -185,7 +163,6 @@ func TestJournalIsSwept(t *testing.T) {
 // Among concurrent sweeps, a Host gets its journal.
 func TestJournalsAmongSweeps(t *testing.T) {
 	cfg, _ := among(t)
-	meet(t, cfg)
 	var end atomic.Bool
 	var sweeps, makers sync.WaitGroup
 	for range 2 {
@@ -223,9 +200,7 @@ func TestJournalsAmongSweeps(t *testing.T) {
 // A sweep removes only what the journal's Host may have made.
 func TestJournalNamesNothingElse(t *testing.T) {
 	cfg, said := among(t)
-	meet(t, cfg)
-	j, err := newJournal(cfg.journals())
-	require.NoError(t, err)
+	j := must(newJournal(cfg.journals()))
 	other := filepath.Join(os.TempDir(), "another's")
 	require.NoError(t, os.Mkdir(other, 0o700))
 	require.NoError(t, j.record(tmpKind, other))
@@ -238,15 +213,12 @@ func TestJournalNamesNothingElse(t *testing.T) {
 
 // A sweep does not mistake the probe of namespaces for a leftover process.
 func TestProbeAmongSweeps(t *testing.T) {
-	if !isRoot() {
-		t.Skip("needs root: processes of others have no user ids of their own")
-	}
+	needRoot(t, "processes of others have no user ids of their own")
 	cfg, said := among(t)
 	cfg.Cgroup = "/there is none" // to save time
 	h := startHost(t, cfg)
 	needNamespaces(t, h)
-	sweeper, err := newUIDPool(cfg.LockFolder, cfg.FirstUID, cfg.UIDs)
-	require.NoError(t, err)
+	sweeper := must(newUIDPool(cfg.LockFolder, cfg.FirstUID, cfg.UIDs))
 	// A sweep of the probe only, often enough to coincide with it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -269,12 +241,10 @@ func TestProbeAmongSweeps(t *testing.T) {
 	})
 	for give := time.Now().Add(time.Minute); seen.Load() < 20 && ended.Load() == 0 && time.Now().Before(give); {
 		h.namespacesWork = false // as a new Host
-		p, err := h.Prepare(exec.Command("/proc/self/exe"), Policy{})
-		require.NoError(t, err)
+		p := must(h.Prepare(exec.Command("/proc/self/exe"), Policy{}))
 		report := p.Report()
 		require.True(t, report.Applied(Namespaces), report)
-		_, err = p.Close()
-		require.NoError(t, err)
+		must(p.Close())
 	}
 	end.Store(true)
 	sweeps.Wait()
@@ -285,21 +255,16 @@ func TestProbeAmongSweeps(t *testing.T) {
 
 // A probe uses the user id of the process, so the last free id is enough.
 func TestLastUID(t *testing.T) {
-	if !isRoot() {
-		t.Skip("needs root: others cannot give ids away")
-	}
+	needRoot(t, "others cannot give ids away")
 	cfg, _ := among(t)
 	cfg.UIDs = 1
 	h := startHost(t, cfg)
 	needNamespaces(t, h)
-	p, err := h.Prepare(exec.Command("/proc/self/exe"), Policy{})
-	require.NoError(t, err)
+	p := must(h.Prepare(exec.Command("/proc/self/exe"), Policy{}))
 	defer p.Close()
 	other := startHost(t, cfg) // while no id is free
-	_, err = p.Close()
-	require.NoError(t, err)
-	q, err := other.Prepare(exec.Command("/proc/self/exe"), Policy{})
-	require.NoError(t, err)
+	must(p.Close())
+	q := must(other.Prepare(exec.Command("/proc/self/exe"), Policy{}))
 	defer q.Close()
 	report := q.Report()
 	require.True(t, report.Applied(UID) && report.Applied(Namespaces), report)
@@ -307,21 +272,15 @@ func TestLastUID(t *testing.T) {
 
 // A leftover process that writes is killed before its files are removed.
 func TestWriterIsLeft(t *testing.T) {
-	if !isRoot() {
-		t.Skip("needs root: processes of others end with their supervisor only")
-	}
+	needRoot(t, "processes of others end with their supervisor only")
 	cfg, said := among(t)
-	h, err := NewHost(cfg)
-	require.NoError(t, err)
-	l, err := h.pool.take()
-	require.NoError(t, err)
-	dir, err := h.tmpFolder("1", l.uid)
-	require.NoError(t, err)
+	h := must(NewHost(cfg))
+	l := must(h.pool.take())
+	dir := must(h.tmpFolder("1", l.uid))
 	cmd := exec.Command("/bin/sh", "-c", `i=0; while : > $i; do i=$((i+1)); done`)
 	cmd.Dir, cmd.SysProcAttr = dir, &syscall.SysProcAttr{Credential: credential(l.uid)}
 	require.NoError(t, cmd.Start())
-	defer cmd.Wait()
-	defer cmd.Process.Kill()
+	defer end(cmd)
 	require.Eventually(t, func() bool { _, err := os.Stat(dir + "/1000"); return err == nil }, time.Minute, time.Millisecond)
 	meet(t, cfg)
 	require.Empty(t, said.String(), "its Host is running")
@@ -332,6 +291,20 @@ func TestWriterIsLeft(t *testing.T) {
 	require.Contains(t, said.String(), "processes=1")
 	require.Contains(t, said.String(), "removed temporary files")
 	require.NotContains(t, said.String(), "could not be")
+}
+
+// sleeper is a process that sleeps until the test ends.
+func sleeper(t *testing.T) *exec.Cmd {
+	cmd := exec.Command("/bin/sleep", "1000")
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { end(cmd) })
+	return cmd
+}
+
+// end kills a process, if it has not ended.
+func end(cmd *exec.Cmd) {
+	cmd.Process.Kill()
+	cmd.Wait()
 }
 
 // A process in a Host's own group does not keep the Host from removing it.
@@ -346,10 +319,7 @@ func TestProcessInHostsGroup(t *testing.T) {
 	if len(hostGroups) == 0 {
 		t.Skip("no control groups of version 1, or not the right to make some")
 	}
-	cmd := exec.Command("/bin/sleep", "1000")
-	require.NoError(t, cmd.Start())
-	defer cmd.Wait()
-	defer cmd.Process.Kill()
+	cmd := sleeper(t)
 	for _, c := range hostGroups {
 		g := &group{c, c.dir}
 		require.NoError(t, g.write("cgroup.procs", strconv.Itoa(cmd.Process.Pid)))
@@ -361,8 +331,7 @@ func TestProcessInHostsGroup(t *testing.T) {
 func TestExiting(t *testing.T) {
 	t.Parallel()
 	require.False(t, exiting(os.Getpid()))
-	cmd := exec.Command("/bin/sleep", "1000")
-	require.NoError(t, cmd.Start())
+	cmd := sleeper(t)
 	require.False(t, exiting(cmd.Process.Pid))
 	require.NoError(t, cmd.Process.Kill())
 	require.Eventually(t, func() bool { return ownerOf(cmd.Process.Pid) == -1 }, time.Minute, time.Millisecond)
@@ -377,23 +346,14 @@ func TestIDsAreUsedAgain(t *testing.T) {
 	if _, err := os.Stat(lastPID); err != nil || !isRoot() {
 		t.Skip("needs root and a kernel with CONFIG_CHECKPOINT_RESTORE, to choose the id of the next process")
 	}
-	sleep := func() *exec.Cmd {
-		cmd := exec.Command("/bin/sleep", "1000")
-		require.NoError(t, cmd.Start())
-		return cmd
-	}
-	end := func(cmd *exec.Cmd) {
-		cmd.Process.Kill()
-		cmd.Wait()
-	}
-	first := sleep()
+	first := sleeper(t)
 	pid := first.Process.Pid
 	var second *exec.Cmd
 	killed := killIf(pid, func() bool {
 		end(first)
 		for range 1000 { // others start processes, too
 			require.NoError(t, os.WriteFile(lastPID, []byte(strconv.Itoa(pid-1)), 0))
-			if second = sleep(); second.Process.Pid == pid {
+			if second = sleeper(t); second.Process.Pid == pid {
 				return true
 			}
 			end(second)
@@ -404,7 +364,6 @@ func TestIDsAreUsedAgain(t *testing.T) {
 	if second == nil {
 		t.Skip("the id could not be reused")
 	}
-	defer end(second)
 	require.False(t, killed)
 	require.True(t, exists(strconv.Itoa(pid)))
 }

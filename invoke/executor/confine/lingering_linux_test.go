@@ -15,13 +15,8 @@ const lingeringBytes = 32 << 20
 
 // fillMemory writes to a memory file that its supervisor has open, too.
 func fillMemory() error {
-	if err := enterInherited(); err != nil {
-		return err
-	}
-	mem, err := unix.Mmap(3, 0, lingeringBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return err
-	}
+	must(Enter(must(Inherited())))
+	mem := must(unix.Mmap(3, 0, lingeringBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED))
 	for i := 0; i < len(mem); i += 4096 {
 		mem[i] = 1
 	}
@@ -33,24 +28,16 @@ func fillMemory() error {
 func TestLingering(t *testing.T) {
 	h := newHost(t)
 	needGroup(t, h, "memory")
-	fd, err := unix.MemfdCreate("lingering", unix.MFD_CLOEXEC)
-	require.NoError(t, err)
-	file := os.NewFile(uintptr(fd), "lingering")
+	file := os.NewFile(uintptr(must(unix.MemfdCreate("lingering", unix.MFD_CLOEXEC))), "lingering")
 	defer file.Close()
 	require.NoError(t, file.Truncate(lingeringBytes))
-	lingering := func() int64 {
-		n, err := h.Lingering()
-		require.NoError(t, err)
-		return n
-	}
+	lingering := func() int64 { return must(h.Lingering()) }
 	const little = lingeringBytes / 8 // the kernel counts in batches
-	r := launch(t, h, "fill-memory", policyFor(h), file)
-	r.ready(t)
+	r := launch(t, h, "fill-memory", policyFor(h), file).ready(t)
 	require.Less(t, lingering(), int64(little), "it belongs to a running process")
 	r.in.Close()
 	r.end(t)
-	_, err = r.Close()
-	require.NoError(t, err)
+	must(r.Close())
 	require.Greater(t, lingering(), int64(lingeringBytes-little))
 	require.NoError(t, file.Close())
 	require.Eventually(t, func() bool { return lingering() < little }, time.Minute, time.Millisecond)

@@ -8,7 +8,6 @@
 package atomicfile
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -128,11 +127,7 @@ func createNamed(dir string) (*File, error) {
 }
 
 func tempName(dir string) string {
-	var b [8]byte
-	for i := range b {
-		b[i] = byte(rand.Uint32())
-	}
-	return filepath.Join(dir, TempPrefix+hex.EncodeToString(b[:]))
+	return filepath.Join(dir, fmt.Sprintf("%s%016x", TempPrefix, rand.Uint64()))
 }
 
 func (f *File) commit() error {

@@ -73,7 +73,7 @@ func NewPlan(cfg PlanConfig) (*Plan, error) {
 
 // nameOutputs says where each result goes, and refuses what would lose data.
 func (p *Plan) nameOutputs(extension string) error {
-	owner := map[string]*Input{}
+	owner, files := map[string]*Input{}, map[fileID]*Input{}
 	for _, in := range p.Inputs {
 		in.Output = filepath.Join(p.Directory, in.base(extension))
 		if other := owner[in.Output]; other != nil {
@@ -81,9 +81,6 @@ func (p *Plan) nameOutputs(extension string) error {
 				other.Name, in.Name, in.Output)
 		}
 		owner[in.Output] = in
-	}
-	files := map[fileID]*Input{}
-	for _, in := range p.Inputs {
 		if in.info != nil {
 			files[identify(in.info)] = in
 		}

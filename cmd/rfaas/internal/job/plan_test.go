@@ -82,22 +82,14 @@ func TestLoad(t *testing.T) {
 	path := file(t, filepath.Join(t.TempDir(), "file"), "12345")
 	in := look(path, nil, 100)
 	buf := make([]byte, 8)
-	n, err := in.load(buf)
-	require.NoError(t, err)
-	require.Equal(t, "12345", string(buf[:n]))
-
-	file(t, path, "1234567")
-	n, err = in.load(buf)
-	require.NoError(t, err)
-	require.Equal(t, "1234567", string(buf[:n]))
-
-	file(t, path, "12345678")
-	n, err = in.load(buf)
-	require.NoError(t, err)
-	require.Equal(t, "12345678", string(buf[:n]))
-
+	for _, content := range []string{"12345", "1234567", "12345678"} {
+		file(t, path, content)
+		n, err := in.load(buf)
+		require.NoError(t, err)
+		require.Equal(t, content, string(buf[:n]))
+	}
 	file(t, path, "123456789")
-	_, err = in.load(buf)
+	_, err := in.load(buf)
 	require.EqualError(t, err, "too large: it has grown from 5 to more than 8 bytes since it was looked at; try again")
 
 	require.NoError(t, os.Remove(path))

@@ -20,26 +20,22 @@ func answer(c prometheus.Collector) http.Handler {
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
 }
 
-// gauge and counter are descriptions of a metric with their labels.
-type (
-	gauge   struct{ *prometheus.Desc }
-	counter struct{ *prometheus.Desc }
-)
-
-func newGauge(name, help string, labels ...string) gauge {
-	return gauge{prometheus.NewDesc(name, help, labels, nil)}
+// metric is the description of a metric with its labels.
+type metric struct {
+	*prometheus.Desc
+	kind prometheus.ValueType
 }
 
-func newCounter(name, help string, labels ...string) counter {
-	return counter{prometheus.NewDesc(name, help, labels, nil)}
+func newGauge(name, help string, labels ...string) metric {
+	return metric{prometheus.NewDesc(name, help, labels, nil), prometheus.GaugeValue}
 }
 
-func (g gauge) send(out chan<- prometheus.Metric, value float64, labels ...string) {
-	out <- prometheus.MustNewConstMetric(g.Desc, prometheus.GaugeValue, value, labels...)
+func newCounter(name, help string, labels ...string) metric {
+	return metric{prometheus.NewDesc(name, help, labels, nil), prometheus.CounterValue}
 }
 
-func (c counter) send(out chan<- prometheus.Metric, value float64, labels ...string) {
-	out <- prometheus.MustNewConstMetric(c.Desc, prometheus.CounterValue, value, labels...)
+func (m metric) send(out chan<- prometheus.Metric, value float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(m.Desc, m.kind, value, labels...)
 }
 
 // number is 1 for true.

@@ -36,7 +36,7 @@ var (
 )
 
 // byReason collects a counter for each reason.
-func byReason(out chan<- prometheus.Metric, c counter, labels map[lease.Reason]string, counts map[lease.Reason]uint64) {
+func byReason(out chan<- prometheus.Metric, c metric, labels map[lease.Reason]string, counts map[lease.Reason]uint64) {
 	for reason, label := range labels {
 		c.send(out, float64(counts[reason]), label)
 	}

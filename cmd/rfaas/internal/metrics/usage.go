@@ -31,7 +31,7 @@ var quantities = [accounting.Quantities]quantity{
 
 // usage is a counter for each quantity, with the label source: "measured", or "claimed"
 // for what the code of the tenant says of itself, which can be any number.
-type usage [accounting.Quantities]counter
+type usage [accounting.Quantities]metric
 
 // newUsage makes them; names begin with the prefix, and what the help adds is for all.
 func newUsage(prefix, help string, labels ...string) (u usage) {

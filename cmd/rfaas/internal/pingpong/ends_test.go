@@ -21,8 +21,7 @@ const quick = "?retries=6&min-timeout=5ms&ack-timeout=100ms"
 // open opens a device on loopback, which has to be empty at the end of the test.
 func open(t *testing.T, parameters string) *transport.Device {
 	t.Helper()
-	dev, err := transport.Open("softroce:" + parameters)
-	require.NoError(t, err)
+	dev := must(transport.Open("softroce:" + parameters))
 	t.Cleanup(func() {
 		require.Empty(t, dev.Inventory(), "what was made is closed")
 		require.NoError(t, dev.Close())
@@ -121,4 +120,11 @@ func (m *manual) awaitBoth() {
 		require.NoError(m.t, c[0].Err())
 		seen[c[0].Op] = true
 	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

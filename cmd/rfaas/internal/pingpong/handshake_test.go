@@ -144,19 +144,32 @@ func TestHostileClients(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			port, ended := serve(t, t.Context(), open(t, ""), settings())
-			client, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-			require.NoError(t, err)
-			defer client.Close()
-			_, err = io.WriteString(client, test[0])
-			require.NoError(t, err)
+			client := dialPort(t, port)
+			must(io.WriteString(client, test[0]))
 			client.(*net.TCPConn).CloseWrite() // an error if the server has hung up already
 			require.ErrorContains(t, (<-ended).err, test[1])
-			_, err = io.ReadAll(client) // the server hangs up
+			_, err := io.ReadAll(client) // the server hangs up
 			if err != nil {
 				require.ErrorContains(t, err, "reset by peer")
 			}
 		})
 	}
+}
+
+// dialPort connects to a server of this test.
+func dialPort(t *testing.T, port int) net.Conn {
+	stream := must(net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))))
+	t.Cleanup(func() { stream.Close() })
+	return stream
+}
+
+// listenForClient listens, and returns how a client is to be set.
+func listenForClient(t *testing.T) (net.Listener, Config) {
+	l := must(net.Listen("tcp", "127.0.0.1:0"))
+	t.Cleanup(func() { l.Close() })
+	cfg := settings()
+	cfg.Host, cfg.Port = "127.0.0.1", l.Addr().(*net.TCPAddr).Port
+	return l, cfg
 }
 
 // TestHostileServers: clients, too.
@@ -165,9 +178,7 @@ func TestHostileServers(t *testing.T) {
 	for name, test := range hostile {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			require.NoError(t, err)
-			defer l.Close()
+			l, cfg := listenForClient(t)
 			go func() {
 				stream, err := l.Accept()
 				if err == nil {
@@ -176,9 +187,7 @@ func TestHostileServers(t *testing.T) {
 					stream.Close()
 				}
 			}()
-			cfg := settings()
-			cfg.Host, cfg.Port = "127.0.0.1", l.Addr().(*net.TCPAddr).Port
-			_, err = Run(t.Context(), open(t, ""), cfg)
+			_, err := Run(t.Context(), open(t, ""), cfg)
 			require.ErrorContains(t, err, test.want)
 		})
 	}
@@ -199,29 +208,21 @@ func TestNoPeer(t *testing.T) {
 		cfg := short
 		cfg.Timeout = time.Second // enough for it to come
 		port, ended := serve(t, t.Context(), open(t, ""), cfg)
-		client, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		require.NoError(t, err)
-		defer client.Close()
+		dialPort(t, port)
 		require.EqualError(t, (<-ended).err, "the peer did not tell its address within --timeout 1s: is it ibv_rc_pingpong or 'rfaas roce pingpong'?")
 	})
 	t.Run("a silent server", func(t *testing.T) {
 		t.Parallel()
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer l.Close()
-		cfg := short
-		cfg.Host, cfg.Port = "127.0.0.1", l.Addr().(*net.TCPAddr).Port
-		_, err = Run(t.Context(), open(t, ""), cfg)
+		_, cfg := listenForClient(t)
+		cfg.Timeout = short.Timeout
+		_, err := Run(t.Context(), open(t, ""), cfg)
 		require.ErrorContains(t, err, "the peer did not tell its address within --timeout 50ms")
 	})
 	t.Run("no server", func(t *testing.T) {
 		t.Parallel()
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		cfg := settings()
-		cfg.Host, cfg.Port = "127.0.0.1", l.Addr().(*net.TCPAddr).Port
+		l, cfg := listenForClient(t)
 		l.Close()
-		_, err = Run(t.Context(), open(t, ""), cfg)
+		_, err := Run(t.Context(), open(t, ""), cfg)
 		require.EqualError(t, err, fmt.Sprintf("no server listens at 127.0.0.1:%d: start it there first: 'rfaas roce pingpong' or ibv_rc_pingpong without a host, and with the same --port", cfg.Port))
 	})
 	t.Run("no such host", func(t *testing.T) {
@@ -233,12 +234,11 @@ func TestNoPeer(t *testing.T) {
 	})
 	t.Run("port taken", func(t *testing.T) {
 		t.Parallel()
-		l, err := net.Listen("tcp", ":0")
-		require.NoError(t, err)
+		l := must(net.Listen("tcp", ":0"))
 		defer l.Close()
 		cfg := settings()
 		cfg.Port = l.Addr().(*net.TCPAddr).Port
-		_, err = Run(t.Context(), open(t, ""), cfg)
+		_, err := Run(t.Context(), open(t, ""), cfg)
 		require.EqualError(t, err, fmt.Sprintf("TCP port %d is taken, by another server maybe; choose another --port at both ends", cfg.Port))
 	})
 }
@@ -266,31 +266,24 @@ func TestCancelled(t *testing.T) {
 	t.Run("waiting for its address", func(t *testing.T) {
 		t.Parallel()
 		cancel, port, ended := begin(t)
-		client, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		require.NoError(t, err)
-		defer client.Close()
+		dialPort(t, port)
 		cancel()
 		require.Equal(t, errEnough, (<-ended).err)
 	})
 	t.Run("waiting for the server's address", func(t *testing.T) {
 		t.Parallel()
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer l.Close()
 		ctx, end := context.WithCancelCause(t.Context())
-		cfg := settings()
-		cfg.Host, cfg.Port = "127.0.0.1", l.Addr().(*net.TCPAddr).Port
+		l, cfg := listenForClient(t)
+		cfg.Timeout = time.Hour
 		dev := open(t, "")
 		ended := make(chan error, 1)
 		go func() {
 			_, err := Run(ctx, dev, cfg)
 			ended <- err
 		}()
-		stream, err := l.Accept()
-		require.NoError(t, err)
+		stream := must(l.Accept())
 		defer stream.Close()
-		_, err = io.ReadFull(stream, make([]byte, textBytes))
-		require.NoError(t, err)
+		must(io.ReadFull(stream, make([]byte, textBytes)))
 		end(errEnough)
 		require.Equal(t, errEnough, <-ended)
 	})

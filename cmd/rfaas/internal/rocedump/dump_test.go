@@ -67,6 +67,13 @@ func sealed(p wire.Packet) []byte {
 	return wire.Frame{Src: roceClient, Dst: roceServer, ID: 7, Datagram: p.AppendTo(nil, &f, 7)}.AppendIP(nil)
 }
 
+// sealedV6 is the same over IPv6, of another client and server.
+func sealedV6(payload []byte) []byte {
+	f := wire.NewFlow(v6Client, v6Server)
+	p := wire.Packet{Opcode: wire.SendOnly, PKey: wire.DefaultPKey, Payload: [2][]byte{payload}}
+	return wire.Frame{Src: v6Client, Dst: v6Server, Datagram: p.AppendTo(nil, &f, 0)}.AppendIP(nil)
+}
+
 // someTime is when the packets of tests were captured.
 var someTime = time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.UTC)
 
@@ -115,10 +122,7 @@ func TestDumpFields(t *testing.T) {
 
 func TestDumpIPv6(t *testing.T) {
 	t.Parallel()
-	src, dst := v6Client, v6Server
-	f := wire.NewFlow(src, dst)
-	p := wire.Packet{Opcode: wire.SendOnly, PKey: wire.DefaultPKey, Payload: [2][]byte{make([]byte, 100)}}
-	ip := wire.Frame{Src: src, Dst: dst, Datagram: p.AppendTo(nil, &f, 0)}.AppendIP(nil)
+	ip := sealedV6(make([]byte, 100))
 	stdout := dumped(t, pcap(t, layers.LinkTypeIPv6, ip))
 	require.Contains(t, stdout, " [fd00::1]:50000 > [fd00::2]:4791 SEND ONLY qp=0x0 psn=0 payload=100 icrc=ok\n")
 

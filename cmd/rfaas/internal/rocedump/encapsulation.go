@@ -20,6 +20,14 @@ func (s *search) enter(what string, class uint8) error {
 	return nil
 }
 
+// inside looks at what a packet carries that enter has noted.
+func (s *search) inside(what string, class uint8, b []byte, look func([]byte) error) error {
+	if err := s.enter(what, class); err != nil {
+		return err
+	}
+	return look(b)
+}
+
 // The numbers of protocols over IP.
 const (
 	protocolUDP        = 17
@@ -61,13 +69,10 @@ func (s *search) tunnel(protocol, class uint8, b []byte) error {
 	if protocol == protocolGRE {
 		return s.gre(class, b)
 	}
-	if err := s.enter("IP", class); err != nil {
-		return err
-	}
 	if protocol == protocolMPLS {
-		return s.mpls(b)
+		return s.inside("IP", class, b, s.mpls)
 	}
-	return s.ip(b)
+	return s.inside("IP", class, b, s.ip)
 }
 
 // vxlan looks at what VXLAN carries (RFC 7348).
@@ -79,10 +84,7 @@ func (s *search) vxlan(class uint8, b []byte) error {
 	if b[0]&hasVNI == 0 {
 		return notRead("VXLAN without VNI")
 	}
-	if err := s.enter(fmt.Sprintf("VXLAN vni=%d", number24(b[4:])), class); err != nil {
-		return err
-	}
-	return s.ethernet(b[headerBytes:])
+	return s.inside(fmt.Sprintf("VXLAN vni=%d", number24(b[4:])), class, b[headerBytes:], s.ethernet)
 }
 
 // geneve looks at what Geneve carries (RFC 8926).
@@ -134,7 +136,7 @@ func (s *search) gre(class uint8, b []byte) error {
 	}
 	switch {
 	case carried == erspan && flags&hasSequence == 0:
-		return s.erspan1(class, b[whole:])
+		return s.inside("ERSPAN", class, b[whole:], s.ethernet) // without a header of its own
 	case carried == erspan:
 		return s.erspan2(class, b[whole:])
 	case carried == erspan3:
@@ -154,14 +156,6 @@ func (s *search) gre(class uint8, b []byte) error {
 	return s.network(carried, b[whole:])
 }
 
-// erspan1 looks at a mirrored frame without a header of its own.
-func (s *search) erspan1(class uint8, b []byte) error {
-	if err := s.enter("ERSPAN", class); err != nil {
-		return err
-	}
-	return s.ethernet(b)
-}
-
 // The header of ERSPAN (draft-foschiano-erspan).
 const (
 	erspan2Version = 1
@@ -178,10 +172,7 @@ func (s *search) erspan2(class uint8, b []byte) error {
 	if b[0]>>4 != erspan2Version {
 		return notRead("ERSPAN of an unknown version")
 	}
-	if err := s.enter(fmt.Sprintf("ERSPAN session=%d", binary.BigEndian.Uint16(b[2:])&erspanSession), class); err != nil {
-		return err
-	}
-	return s.ethernet(b[headerBytes:])
+	return s.mirrored(class, b, headerBytes)
 }
 
 // erspan3 looks at a mirrored frame behind a header of type III.
@@ -209,10 +200,12 @@ func (s *search) erspan3(class uint8, b []byte) error {
 	if flags&frameType != typeEthernet {
 		return notRead("ERSPAN of another frame than Ethernet's")
 	}
-	if err := s.enter(fmt.Sprintf("ERSPAN session=%d", binary.BigEndian.Uint16(b[2:])&erspanSession), class); err != nil {
-		return err
-	}
-	return s.ethernet(b[whole:])
+	return s.mirrored(class, b, whole)
+}
+
+// mirrored looks at a frame behind a header of n bytes, which has the session.
+func (s *search) mirrored(class uint8, b []byte, n int) error {
+	return s.inside(fmt.Sprintf("ERSPAN session=%d", binary.BigEndian.Uint16(b[2:])&erspanSession), class, b[n:], s.ethernet)
 }
 
 // mpls looks at what a stack of labels carries (RFC 3032): IP, or Ethernet behind
