@@ -19,6 +19,7 @@ import (
 
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/client"
+	_ "github.com/rfaas-go/rfaas/softroce"
 	"github.com/rfaas-go/rfaas/transport"
 	_ "github.com/rfaas-go/rfaas/transport/faulty"
 	_ "github.com/rfaas-go/rfaas/transport/loopback"

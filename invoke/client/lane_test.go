@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/invoke"
@@ -282,4 +283,35 @@ func TestChurn(t *testing.T) {
 			require.NoError(t, p.Close())
 		}
 	})
+}
+
+// TestSpread: calls of functions that take as long at each worker are spread evenly.
+func TestSpread(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"shm:", "softroce:"} {
+		t.Run(url, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, url)
+			s.register("wait", func(context.Context, []byte, []byte) (int, error) {
+				time.Sleep(time.Millisecond) // the work
+				return 0, nil
+			})
+			p := s.open(client.Config{Lanes: 2})
+			const callers, calls = 50, 20
+			var running sync.WaitGroup
+			for range callers {
+				running.Go(func() {
+					for range calls {
+						_, err := p.Call(soon(t), "wait", nil, nil)
+						assert.NoError(t, err)
+					}
+				})
+			}
+			running.Wait()
+			lanes := p.Stats().Lanes
+			require.EqualValues(t, callers*calls, lanes[0].Calls+lanes[1].Calls)
+			t.Logf("%d and %d calls", lanes[0].Calls, lanes[1].Calls)
+			require.InEpsilon(t, lanes[0].Calls, lanes[1].Calls, 0.1)
+		})
+	}
 }
