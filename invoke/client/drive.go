@@ -322,7 +322,10 @@ func (l *lane) drop(i int) {
 // later while it is not answered: it executes them in order, but for calls beyond the slots.
 func (l *lane) giveUpFlight(f *flight) {
 	c, size := f.call, l.conn.SlotBytes()
-	if !f.sent || c.place != nil || max(len(c.in), c.room) > size || c.metadata != nil {
+	if len(c.metadata) > 0 {
+		size -= invoke.MaxMetadataBytes // at most: they follow the input
+	}
+	if !f.sent || c.place != nil || max(len(c.in), c.room) > size {
 		l.givenUp = math.MaxUint64
 	}
 	l.givenUp = max(l.givenUp, f.number)

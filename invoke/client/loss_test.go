@@ -253,7 +253,12 @@ func TestBehindAGivenUpCall(t *testing.T) {
 			return 0, nil
 		})
 		t.Cleanup(func() { close(release) })
-		p := s.open(client.Config{Mode: mode, Ahead: time.Hour})
+		p := s.open(client.Config{Mode: mode, Ahead: time.Hour, Hooks: []client.Hook{
+			func(_ context.Context, b *client.Beginning) func(client.Result, error) {
+				b.Metadata["trace"] = "1" // which is no reason to know less
+				return nil
+			},
+		}})
 		_, err := p.Call(soon(t), "step", []byte("first"), nil) // so that it is known how long it takes
 		require.NoError(t, err)
 		require.Equal(t, "first", receive(t, executed))
