@@ -122,7 +122,6 @@ func (l *loop) settleExecution(e *execution) {
 	case e.crash != "":
 		l.replyCrash(e.call, e.crash)
 	case t != nil:
-		t.status = StatusOK // the caller may have given up meanwhile; this is the answer all the same
 		l.deliver(t, f, e.n, e.err)
 		if t.phase == phaseWriting && e.slot.rendezvous == t {
 			e.session.rendezvous = slices.Insert(e.session.rendezvous, 0, t)
