@@ -11,10 +11,10 @@ import (
 // call begins, on its caller's goroutine, with the caller's context. The function that it
 // returns, if not nil, is called once when the call has ended, before its caller is
 // notified, from any goroutine of the client: it must not wait, nor keep the Output.
-type Hook func(ctx context.Context, c *Beginning) (ended func(Result, error))
+type Hook func(ctx context.Context, c *CallInfo) (ended func(Result, error))
 
-// Beginning is a call that begins.
-type Beginning struct {
+// CallInfo is what a Hook is given of a call that begins.
+type CallInfo struct {
 	Function   string
 	InputBytes int // at most, for CallInPlace
 	// Metadata is what goes with the call, in all of its attempts. A hook may change it:
@@ -27,7 +27,7 @@ func (cl *Client) begin(ctx context.Context, c *call) {
 	if len(cl.cfg.Hooks) == 0 {
 		return
 	}
-	b := &Beginning{Function: c.function, InputBytes: len(c.in), Metadata: maps.Clone(c.metadata)}
+	b := &CallInfo{Function: c.function, InputBytes: len(c.in), Metadata: maps.Clone(c.metadata)}
 	if c.place != nil {
 		b.InputBytes = c.place.InputBytes
 	}

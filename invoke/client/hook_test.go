@@ -36,7 +36,7 @@ func (d *diary) take() []string {
 
 // hook writes down what it sees, and adds to the metadata.
 func (d *diary) hook(name string) client.Hook {
-	return func(ctx context.Context, b *client.Beginning) func(client.Result, error) {
+	return func(ctx context.Context, b *client.CallInfo) func(client.Result, error) {
 		d.add("%s: %s of %d bytes begins, with %v", name, b.Function, b.InputBytes, b.Metadata)
 		b.Metadata[name] = ctx.Value(asker{}).(string)
 		return func(r client.Result, err error) {
@@ -60,7 +60,7 @@ func TestHooks(t *testing.T) {
 		return copy(out, fmt.Sprint(invoke.MetadataOf(ctx))), nil
 	})
 	var d diary
-	cl := s.open(client.Config{Hooks: []client.Hook{d.hook("a"), func(context.Context, *client.Beginning) func(client.Result, error) { return nil }, d.hook("b")}})
+	cl := s.open(client.Config{Hooks: []client.Hook{d.hook("a"), func(context.Context, *client.CallInfo) func(client.Result, error) { return nil }, d.hook("b")}})
 	ctx := context.WithValue(soon(t), asker{}, "me")
 	own := invoke.CallOptions{Metadata: invoke.Metadata{"own": "1"}}
 	const answer = "map[a:me b:me own:1]"
@@ -137,7 +137,7 @@ func TestHooksOfManyCalls(t *testing.T) {
 		defer mu.Unlock()
 		open[name] += d
 	}
-	cl := s.open(client.Config{Lanes: 2, Hooks: []client.Hook{func(_ context.Context, b *client.Beginning) func(client.Result, error) {
+	cl := s.open(client.Config{Lanes: 2, Hooks: []client.Hook{func(_ context.Context, b *client.CallInfo) func(client.Result, error) {
 		name := b.Function
 		note(name, 1)
 		note("begun", 1)

@@ -254,7 +254,7 @@ func TestBehindAGivenUpCall(t *testing.T) {
 		})
 		t.Cleanup(func() { close(release) })
 		p := s.open(client.Config{Mode: mode, Ahead: time.Hour, Hooks: []client.Hook{
-			func(_ context.Context, b *client.Beginning) func(client.Result, error) {
+			func(_ context.Context, b *client.CallInfo) func(client.Result, error) {
 				b.Metadata["trace"] = "1" // which is no reason to know less
 				return nil
 			},

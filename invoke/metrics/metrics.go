@@ -75,7 +75,7 @@ func Hook(r prometheus.Registerer) (client.Hook, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(_ context.Context, b *client.Beginning) func(client.Result, error) {
+	return func(_ context.Context, b *client.CallInfo) func(client.Result, error) {
 		ended := c.begin(b.Function, b.InputBytes)
 		return func(r client.Result, err error) { ended(statusOf(err), r.Bytes) }
 	}, nil

@@ -39,7 +39,7 @@ const (
 // included: each attempt that failed is an event of it.
 func Hook(p trace.TracerProvider) client.Hook {
 	tracer := p.Tracer(scope)
-	return func(ctx context.Context, b *client.Beginning) func(client.Result, error) {
+	return func(ctx context.Context, b *client.CallInfo) func(client.Result, error) {
 		ctx, span := start(ctx, tracer, trace.SpanKindClient, b.Function, b.InputBytes)
 		propagation.TraceContext{}.Inject(ctx, propagation.MapCarrier(b.Metadata))
 		if !span.IsRecording() {
