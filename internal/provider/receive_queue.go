@@ -43,8 +43,8 @@ func (r *ReceiveQueue) Post(wrs []transport.WorkRequest) (n int, err error) {
 	return n, err
 }
 
-// First is the receive to be taken next, nil if there is none. It is valid until its
-// completion has been polled.
+// First is the receive to be taken next, nil if there is none. It is valid until it or one
+// that is taken later has completed: then its entry may be posted to.
 func (r *ReceiveQueue) First() *transport.WorkRequest {
 	if r.head == r.tail.Load() {
 		return nil
@@ -58,7 +58,7 @@ func (r *ReceiveQueue) Starve() *transport.WorkRequest {
 	return r.First() // one may have been posted before Starved was visible
 }
 
-// Take takes the first receive and returns it, nil if there is none.
+// Take takes First and returns it.
 func (r *ReceiveQueue) Take() *transport.WorkRequest {
 	first := r.First()
 	if first != nil {

@@ -61,28 +61,28 @@ func localFault(f *pages.Fault) outcome {
 }
 
 func (q *queuePair) send(r *request, payload segments, peer *queuePair) outcome {
-	recv := peer.takeReceive(q)
-	if recv == nil {
+	recv, ok := peer.takeReceive(q)
+	if !ok {
 		return outcome{wait: true}
 	}
 	bytes, room, solicited := r.Bytes(), recv.Bytes(), r.Flags&transport.Solicited != 0
 	c := transport.Completion{Op: transport.OpRecv}
-	memory, ok := peer.pd.local(recv)
+	memory, ok := peer.pd.local(&recv)
 	switch {
 	case !ok:
 		c.Status = transport.StatusLocalProtection
-		peer.completeRecv(recv, c, solicited)
+		peer.completeRecv(&recv, c, solicited)
 		return failed(transport.StatusRemoteOperation, errRecvClosed)
 	case bytes > room:
 		c.Status = transport.StatusLocalLength
-		peer.completeRecv(recv, c, solicited)
+		peer.completeRecv(&recv, c, solicited)
 		return failed(transport.StatusRemoteInvalidRequest, fmt.Errorf("%d bytes sent, the receive has room for %d", bytes, room))
 	}
 	if f := transfer(memory, payload); f != nil {
-		return peer.abandonReceive(recv, faulted(f, payload))
+		return peer.abandonReceive(&recv, faulted(f, payload))
 	}
 	c.Bytes = uint32(bytes)
-	peer.completeRecv(recv, c, solicited)
+	peer.completeRecv(&recv, c, solicited)
 	return outcome{}
 }
 
@@ -102,14 +102,14 @@ func (q *queuePair) write(r *request, payload segments, peer *queuePair) outcome
 		}
 		return outcome{}
 	}
-	recv := peer.takeReceive(q)
-	if recv == nil {
+	recv, ok := peer.takeReceive(q)
+	if !ok {
 		return outcome{wait: true}
 	}
 	if f := transfer(memory, payload); f != nil {
-		return peer.abandonReceive(recv, faulted(f, payload))
+		return peer.abandonReceive(&recv, faulted(f, payload))
 	}
-	peer.completeRecv(recv, transport.Completion{
+	peer.completeRecv(&recv, transport.Completion{
 		Op: transport.OpRecvImm, Bytes: uint32(bytes), Imm: r.Imm, HasImm: true,
 	}, r.Flags&transport.Solicited != 0)
 	return outcome{}
@@ -172,11 +172,14 @@ func (q *queuePair) abandonReceive(recv *transport.WorkRequest, o outcome) outco
 	return o
 }
 
-// takeReceive takes q's next receive for a sender; it is valid until it completes.
-// If there is none, it returns nil, and the sender is resumed when one is posted.
-func (q *queuePair) takeReceive(sender *queuePair) *transport.WorkRequest {
+// takeReceive takes q's next receive for a sender. If there is none, the sender is
+// resumed when one is posted.
+func (q *queuePair) takeReceive(sender *queuePair) (recv transport.WorkRequest, ok bool) {
 	if q.srq != nil {
 		return q.srq.take(sender)
 	}
-	return q.recvs.Take()
+	if first := q.recvs.Take(); first != nil {
+		return *first, true
+	}
+	return recv, false
 }

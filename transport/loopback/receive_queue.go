@@ -46,15 +46,18 @@ func (s *sharedReceiveQueue) nextWaiting() *queuePair {
 }
 
 // take takes a receive for a sender. If there is none, the sender is resumed
-// when one is posted.
-func (s *sharedReceiveQueue) take(sender *queuePair) *transport.WorkRequest {
+// when one is posted. It returns a copy: when a receive that another connection takes
+// later completes earlier, the entry of this one is posted to.
+func (s *sharedReceiveQueue) take(sender *queuePair) (recv transport.WorkRequest, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	recv := s.recvs.Take()
-	if recv == nil && !slices.Contains(s.waiting, sender) {
+	if first := s.recvs.Take(); first != nil {
+		return *first, true
+	}
+	if !slices.Contains(s.waiting, sender) {
 		s.waiting = append(s.waiting, sender)
 	}
-	return recv
+	return recv, false
 }
 
 // forget removes a sender that ended from the list.

@@ -42,3 +42,22 @@ func TestClosedSenderIsForgotten(t *testing.T) {
 	require.NoError(t, senders[1].Close())
 	require.Equal(t, []*queuePair{senders[0], senders[2]}, *waiting)
 }
+
+// TestTakenReceive: a receive that was taken stays what it is while one that was taken
+// after it completes, which makes room for another in the queue.
+func TestTakenReceive(t *testing.T) {
+	t.Parallel()
+	srq, err := (&adapter{}).NewSRQ(transport.SRQConfig{Depth: 2})
+	require.NoError(t, err)
+	s := srq.(*sharedReceiveQueue)
+	_, err = s.PostRecv([]transport.WorkRequest{transport.Recv(1, transport.Span{}), transport.Recv(2, transport.Span{})})
+	require.NoError(t, err)
+	slow, ok := s.take(&queuePair{})
+	require.True(t, ok)
+	_, ok = s.take(&queuePair{})
+	require.True(t, ok)
+	s.recvs.Credits.Give(1) // the second one has completed
+	_, err = s.PostRecv([]transport.WorkRequest{transport.Recv(3, transport.Span{})})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, slow.ID)
+}
