@@ -56,7 +56,7 @@ func (s *Supervisor) Compile(ctx context.Context, c Compilation) (*os.File, erro
 		p.MemoryBytes, p.TmpBytes, p.FileBytes = c.CompilerBytes, mostCompiledBytes, mostCompiledBytes
 		policy = &p
 	}
-	e, err := s.spawn(nil, policy)
+	e, err := s.spawn(nil, policy, nil)
 	if err != nil {
 		return nil, err
 	}

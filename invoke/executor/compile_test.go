@@ -68,7 +68,7 @@ func TestCompile(t *testing.T) {
 	}{
 		"mistake":     {want: "line 1: a mistake"},
 		"crash":       {want: "ended with exit status 3"},
-		"/etc/shadow": {want: "permission denied"},
+		"/etc/shadow": {want: "open /etc/shadow"},
 		"memory":      {"memory", Compilation{CompilerBytes: 96 << 20}},
 		"forever":     {"compiling it takes longer than 10ms", Compilation{TimeLimit: 10 * time.Millisecond}},
 	} {

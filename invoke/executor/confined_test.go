@@ -129,7 +129,7 @@ func TestConfinedAttempts(t *testing.T) {
 	t.Parallel()
 	s := supervise(t, Config{Confine: confined(), Spares: 1})
 	for function, want := range map[string]string{
-		"shadow": "EACCES", "connect": "EPERM", "kill": "EPERM", "start": "EPERM", "environment": "", "echo": "hello",
+		"shadow": "EACCES", "connect": "EPERM", "kill": "EPERM", "start": "EPERM", "environment": "/tmp", "echo": "hello",
 	} {
 		e := begin(t, s, confinedAssignment(function))
 		report, ok := e.Confinement()

@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
 // The descriptors that an executor is started with, after the usual three.
@@ -44,7 +46,19 @@ type Assignment struct {
 	TimeLimit    time.Duration // of a call; 0: no limit
 	Clients      int           // at once; 1 if 0
 	Directories  []Directory   // of the node, that the code may use
-	Token        []byte        // what clients have to present; if empty, Start makes one
+	// Folder is a folder of the node with the code and what belongs to it, which it can read.
+	// It is the working directory, and an isolated executor with namespaces sees it as
+	// confine.FolderName. It must not change meanwhile. Empty for none.
+	Folder string
+	// Path is the name of the code on the node, in Folder or one of Directories. If there is
+	// one, native code is loaded by it, and finds what it looks for beside it ($ORIGIN).
+	Path string
+	// Env are variables of the environment for the code, "NAME=value".
+	Env []string
+	// Threads is how many threads libraries should compute with: what they ask for it in the
+	// environment says so, unless Env does. 0: what they choose.
+	Threads int
+	Token   []byte // what clients have to present; if empty, Start makes one
 }
 
 // Function is a function of an assignment.
@@ -54,13 +68,24 @@ type Function struct {
 	Idempotent bool
 }
 
-// Directory is a folder of the node that code may use, if its runtime gives access to
-// files: WebAssembly modules see it under the name Guest. An executor with a user of its
-// own has the rights of "others" there.
+// Directory is a folder of the node, or a file, that code may use. An executor with a user of
+// its own has the rights of "others" there.
 type Directory struct {
-	Guest    string // what the code calls it
+	// Guest is what the code calls it, an absolute path. Native code can call it by another
+	// name than Host only if it is isolated, with namespaces.
+	Guest    string
 	Host     string // an absolute path
 	Writable bool
+}
+
+// path is the directory for an executor that is confined. WebAssembly modules have names of
+// their own for directories, which may be those of the system's.
+func (d *Directory) path(kind string) confine.Path {
+	p := confine.Path{Host: d.Host, Guest: d.Guest, Writable: d.Writable}
+	if kind == runtime.Wasm {
+		p.Guest, p.Anywhere = filepath.Join("/wasi", d.Guest), true
+	}
+	return p
 }
 
 // command is a message to an executor; one of its fields is set.

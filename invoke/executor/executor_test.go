@@ -437,7 +437,7 @@ func TestClose(t *testing.T) {
 	s.Close(patience)
 	require.Equal(t, Fate{Cause: Exited}, requireEnds(t, a))
 	require.Equal(t, Fate{Cause: Exited, ExitStatus: 1, Function: "forever"}, requireEnds(t, b))
-	c, err := (&Supervisor{cfg: Config{Command: []string{ThisProgram, "obstinate"}, Output: func(OutputLine) {}}, log: slog.New(slog.DiscardHandler)}).start(nil, nil)
+	c, err := (&Supervisor{cfg: Config{Command: []string{ThisProgram, "obstinate"}, Output: func(OutputLine) {}}, log: slog.New(slog.DiscardHandler)}).start(nil, nil, nil)
 	require.NoError(t, err)
 	c.Stop(10 * time.Millisecond)
 	require.Equal(t, Fate{Cause: Signaled, Signal: syscall.SIGKILL}, requireEnds(t, c))

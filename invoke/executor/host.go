@@ -47,7 +47,10 @@ type Code struct {
 	Compiled    *os.File // see Order; nil if there is none
 	MemoryBytes int64
 	TimeLimit   time.Duration
-	Directories []Directory
+	Directories []Directory // by the names that the process has for them
+	Folder      string      // see Assignment; likewise
+	Path        string      // see Assignment; likewise
+	Env         []string    // see Assignment; they are in the process's environment, too
 	// Overrun is where the runtime stores, while the process crashes, the size of the
 	// result buffer that a function wrote past. It lies outside the Go heap.
 	Overrun *atomic.Uint64
@@ -275,7 +278,10 @@ func (x *execution) open(ctx context.Context, a *Assignment) (runtime.Module, er
 	if len(x.files) == 0 {
 		return nil, fmt.Errorf("no code came for the runtime %q", a.Runtime)
 	}
-	c := Code{File: x.files[0], MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, Directories: a.Directories, Overrun: x.progress.overrunWord()}
+	c := Code{File: x.files[0], MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, Env: a.Env, Overrun: x.progress.overrunWord()}
+	if err := x.place(&c, a); err != nil {
+		return nil, err
+	}
 	if len(x.files) > 1 {
 		c.Compiled = x.files[1]
 	}

@@ -50,8 +50,9 @@ type Executor struct {
 // another process holds it open.
 const outputDelay = time.Second
 
-// start starts a process, confined by the policy unless that is nil.
-func (s *Supervisor) start(cores []int, policy *confine.Policy) (e *Executor, err error) {
+// start starts a process, confined by the policy unless that is nil: then env is added to its
+// environment.
+func (s *Supervisor) start(cores []int, policy *confine.Policy, env []string) (e *Executor, err error) {
 	e = &Executor{cores: cores, ended: make(chan struct{}), output: newOutput(s.cfg.Output)}
 	control, controlFile, err := controlPair()
 	if err != nil {
@@ -88,6 +89,8 @@ func (s *Supervisor) start(cores []int, policy *confine.Policy) (e *Executor, er
 			return nil, err
 		}
 		e.memoryBytes = policy.MemoryBytes
+	} else if len(env) > 0 {
+		cmd.Env = append(cmd.Environ(), env...)
 	}
 	started := make(chan error)
 	go e.attend(cmd, started)

@@ -26,10 +26,13 @@ func (s *Supervisor) takeSpare(o *Order) *Executor {
 // fits reports whether an executor that was started without an order can take this one.
 // Its isolation cannot be relaxed afterwards, except for a memory limit by control group.
 func (e *Executor) fits(o *Order) bool {
+	if len(o.Assignment.loaderEnv()) > 0 {
+		return false
+	}
 	if e.confined == nil {
 		return true
 	}
-	return len(o.Assignment.Directories) == 0 &&
+	return len(o.Assignment.Directories) == 0 && o.Assignment.Folder == "" &&
 		(e.memoryBytes == 0 || o.Assignment.memoryLimit(e.memoryBytes) <= e.memoryBytes || e.confined.Report().Applied(confine.MemoryLimit))
 }
 
@@ -57,7 +60,7 @@ func (s *Supervisor) keepSpares() {
 		case <-s.keep:
 		}
 		for s.missing() {
-			e, err := s.prepare(s.life, nil, s.cfg.Confine)
+			e, err := s.prepare(s.life, nil, s.cfg.Confine, nil)
 			if err != nil {
 				if s.life.Err() != nil {
 					return

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -26,7 +25,7 @@ type Config struct {
 	// Setup is the first command to every executor.
 	Setup Setup
 	// Spares is how many executors are kept ready for an assignment. Assignments with
-	// Directories do not use them.
+	// Directories or a Folder do not use them.
 	Spares int
 	// Confine isolates executors before they load code. If a required measure cannot be
 	// applied, no executor starts. If nil, executors are not isolated: use that only for
@@ -125,10 +124,8 @@ func (s *Supervisor) Start(ctx context.Context, o Order) (*Executor, error) {
 	if len(o.Assignment.Token) == 0 {
 		o.Assignment.Token = newToken()
 	}
-	for _, d := range o.Assignment.Directories {
-		if !filepath.IsAbs(d.Host) {
-			return nil, &OrderError{fmt.Sprintf("the directory %q: give an absolute path", d.Host)}
-		}
+	if err := o.Assignment.checkPlaces(); err != nil {
+		return nil, err
 	}
 	e, err := s.assigned(ctx, o)
 	if err != nil {
@@ -148,7 +145,7 @@ func (s *Supervisor) assigned(ctx context.Context, o Order) (*Executor, error) {
 		spare := e != nil
 		if !spare {
 			var err error
-			if e, err = s.prepare(ctx, o.Cores, s.policy(&o.Assignment)); err != nil {
+			if e, err = s.prepare(ctx, o.Cores, s.policy(&o.Assignment), o.Assignment.loaderEnv()); err != nil {
 				return nil, err
 			}
 		}
@@ -171,20 +168,18 @@ func (s *Supervisor) policy(a *Assignment) *confine.Policy {
 	}
 	p := *s.cfg.Confine
 	p.MemoryBytes = a.memoryLimit(p.MemoryBytes)
-	p.ReadPaths, p.WritePaths = slices.Clone(p.ReadPaths), slices.Clone(p.WritePaths)
+	p.Paths = slices.Clone(p.Paths)
 	for _, d := range a.Directories {
-		if d.Writable {
-			p.WritePaths = append(p.WritePaths, d.Host)
-		} else {
-			p.ReadPaths = append(p.ReadPaths, d.Host)
-		}
+		p.Paths = append(p.Paths, d.path(a.Runtime))
 	}
+	p.Folder = a.Folder
+	p.Env = slices.Concat(p.Env, a.loaderEnv())
 	return &p
 }
 
 // prepare starts an executor without an assignment.
-func (s *Supervisor) prepare(ctx context.Context, cores []int, policy *confine.Policy) (*Executor, error) {
-	e, err := s.spawn(cores, policy)
+func (s *Supervisor) prepare(ctx context.Context, cores []int, policy *confine.Policy, env []string) (*Executor, error) {
+	e, err := s.spawn(cores, policy, env)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +195,7 @@ func (s *Supervisor) prepare(ctx context.Context, cores []int, policy *confine.P
 func (s *Supervisor) Confinement(ctx context.Context) (confine.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	e, err := s.prepare(ctx, nil, s.cfg.Confine)
+	e, err := s.prepare(ctx, nil, s.cfg.Confine, nil)
 	if err != nil {
 		return confine.Report{}, err
 	}
@@ -219,13 +214,13 @@ func (s *Supervisor) Lingering() (int64, error) {
 }
 
 // spawn starts the process and enters it into alive.
-func (s *Supervisor) spawn(cores []int, policy *confine.Policy) (*Executor, error) {
+func (s *Supervisor) spawn(cores []int, policy *confine.Policy, env []string) (*Executor, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, ErrClosed
 	}
-	e, err := s.start(cores, policy)
+	e, err := s.start(cores, policy, env)
 	if err != nil {
 		return nil, fmt.Errorf("executor: starting one: %w", err)
 	}

@@ -51,11 +51,27 @@ var ownersCalls = []uint32{unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_UTIMENSA
 // cloneNamespaces are the flags of clone that make namespaces.
 const cloneNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
 
+// otherSockets are the bits of the types of sockets beside that of streams.
+const otherSockets = 0xf &^ unix.SOCK_STREAM
+
 // Requests of ioctl that set who gets a descriptor's signals.
 const (
 	fioSetOwn   = 0x8901
 	siocSetPgrp = 0x8902
 )
+
+// enclosedCalls are allowed to a process with namespaces of its own, which name only what is
+// in them.
+var enclosedCalls = []uint32{unix.SYS_SCHED_SETAFFINITY}
+
+// programCalls are allowed to a process with namespaces of its own that may start programs.
+var programCalls = append([]uint32{
+	unix.SYS_EXECVE, unix.SYS_EXECVEAT, unix.SYS_KILL, unix.SYS_TKILL, unix.SYS_TGKILL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO,
+	unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_SETPGID, unix.SYS_SETSID, unix.SYS_PRLIMIT64, unix.SYS_SETRLIMIT,
+}, programsHere...)
+
+// programRules are those of programCalls with conditions: new processes, but no namespaces.
+var programRules = []rule{{unix.SYS_CLONE, []condition{hasNot(0, cloneNamespaces)}}}
 
 // conditionalCalls are allowed only with some arguments.
 func conditionalCalls(pid uint32) []rule {
@@ -75,6 +91,11 @@ func conditionalCalls(pid uint32) []rule {
 		// Devices need it, but no program needs to insert characters into a terminal, or
 		// signals for descriptors, which the kernel sends to any process of the user.
 		{unix.SYS_IOCTL, []condition{differs(1, unix.TIOCSTI), differs(1, unix.TIOCLINUX), differs(1, unix.TIOCSCTTY), differs(1, fioSetOwn), differs(1, siocSetPgrp)}},
+		// Pairs that are connected, which event loops wake themselves with: they have no
+		// address, and take none.
+		{unix.SYS_SOCKETPAIR, []condition{equals(0, unix.AF_UNIX), has(1, unix.SOCK_STREAM), hasNot(1, otherSockets)}},
+		// Named pipes, but no devices.
+		{unix.SYS_MKNODAT, []condition{has(2, unix.S_IFIFO), hasNot(2, unix.S_IFMT&^unix.S_IFIFO)}},
 		{unix.SYS_FCNTL, []condition{
 			differs(1, unix.F_SETOWN), differs(1, unix.F_SETOWN_EX), differs(1, unix.F_SETSIG), differs(1, unix.F_NOTIFY), differs(1, unix.F_SETLEASE),
 		}},
@@ -91,7 +112,7 @@ func conditionalCalls(pid uint32) []rule {
 // refusedCalls fail with EPERM instead of ENOSYS: code may call them on purpose, and should
 // learn that it may not, rather than that it cannot.
 var refusedCalls = []uint32{
-	unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_LISTEN,
+	unix.SYS_SOCKET, unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_LISTEN,
 	unix.SYS_EXECVE, unix.SYS_EXECVEAT, unix.SYS_TKILL, unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_PIDFD_GETFD,
 	unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PROCESS_MADVISE, unix.SYS_PROCESS_MRELEASE, unix.SYS_KCMP,
 	unix.SYS_GET_ROBUST_LIST, unix.SYS_MOVE_PAGES, unix.SYS_MIGRATE_PAGES,
@@ -103,7 +124,7 @@ var refusedCalls = []uint32{
 	unix.SYS_SETUID, unix.SYS_SETGID, unix.SYS_SETREUID, unix.SYS_SETREGID, unix.SYS_SETRESUID, unix.SYS_SETRESGID,
 	unix.SYS_SETFSUID, unix.SYS_SETFSGID, unix.SYS_SETGROUPS, unix.SYS_CAPSET, unix.SYS_SETSID, unix.SYS_SETPGID,
 	unix.SYS_SETRLIMIT, unix.SYS_SETPRIORITY, unix.SYS_SCHED_SETSCHEDULER, unix.SYS_SCHED_SETPARAM, unix.SYS_SCHED_SETATTR, unix.SYS_IOPRIO_SET,
-	unix.SYS_MKNODAT, unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_FSETXATTR,
+	unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_FSETXATTR,
 	unix.SYS_OPEN_BY_HANDLE_AT, unix.SYS_NAME_TO_HANDLE_AT, unix.SYS_FANOTIFY_INIT, unix.SYS_FANOTIFY_MARK,
 	unix.SYS_INOTIFY_INIT1, unix.SYS_QUOTACTL, unix.SYS_ACCT, unix.SYS_SWAPON, unix.SYS_SWAPOFF, unix.SYS_REBOOT, unix.SYS_SYNC, unix.SYS_SYSLOG,
 	unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_DELETE_MODULE, unix.SYS_KEXEC_LOAD, unix.SYS_KEXEC_FILE_LOAD,

@@ -17,6 +17,9 @@ var allowedHere = []uint32{
 // ownersHere are the older forms of ownersCalls.
 var ownersHere = []uint32{unix.SYS_CHMOD, unix.SYS_UTIME, unix.SYS_UTIMES, unix.SYS_FUTIMESAT}
 
+// programsHere are the older forms of programCalls.
+var programsHere = []uint32{unix.SYS_FORK, unix.SYS_VFORK}
+
 var refusedHere = []uint32{
 	unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_MKNOD, unix.SYS_CHOWN, unix.SYS_LCHOWN, unix.SYS_MODIFY_LDT,
 	unix.SYS_IOPL, unix.SYS_IOPERM, unix.SYS_INOTIFY_INIT, unix.SYS_USELIB, unix.SYS_CREATE_MODULE,

@@ -9,4 +9,6 @@ var allowedHere = []uint32{unix.SYS_NEWFSTATAT, unix.SYS_GETRLIMIT}
 
 var ownersHere []uint32
 
+var programsHere []uint32
+
 var refusedHere []uint32

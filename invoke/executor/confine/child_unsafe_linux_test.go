@@ -58,6 +58,8 @@ var scenarios = map[string]func() error{
 	"sender":      sender,
 	"alone":       alone,
 	"outside":     outside,
+	"view":        view,
+	"connect":     connect,
 }
 
 // findings is what a confined process reports about itself.
@@ -143,12 +145,25 @@ func attempts() error {
 	for _, l := range libraries {
 		r["read library"] = openFor(l, unix.O_RDONLY)
 	}
+	for _, path := range []string{"/proc/self/status", "/proc/cpuinfo", "/sys/devices/system/cpu/online", "/usr/share"} {
+		r["read "+path] = openFor(path, unix.O_RDONLY)
+	}
+	r["open /proc/self/net/tcp"] = openFor("/proc/self/net/tcp", unix.O_RDONLY)
+	r["open /proc/self/mountinfo"] = openFor("/proc/self/mountinfo", unix.O_RDONLY)
+	affinity := new(unix.CPUSet)
+	unix.SchedGetaffinity(0, affinity)
+	r["affinity of a thread"] = raw(unix.SYS_SCHED_SETAFFINITY, tid, unsafe.Sizeof(*affinity), uintptr(unsafe.Pointer(affinity)))
+	r["named pipe"] = name(unix.Mkfifo(filepath.Join(os.TempDir(), "pipe"), 0o600))
+	r["device"] = name(unix.Mknod(filepath.Join(os.TempDir(), "device"), unix.S_IFCHR|0o600, 0))
 	r["dev null"] = openFor("/dev/null", unix.O_RDWR)
 	r["memory file by name"] = openFor(fmt.Sprintf("/proc/self/fd/%d", memory), unix.O_RDONLY)
 
 	r["socket inet"] = raw(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM, 0)
 	r["socket unix"] = raw(unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	r["socketpair"] = raw(unix.SYS_SOCKETPAIR, unix.AF_UNIX, unix.SOCK_STREAM, 0, 0)
+	pair := new([2]int32)
+	r["socketpair"] = raw(unix.SYS_SOCKETPAIR, unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0, uintptr(unsafe.Pointer(pair)))
+	r["socketpair of datagrams"] = raw(unix.SYS_SOCKETPAIR, unix.AF_UNIX, unix.SOCK_DGRAM, 0, uintptr(unsafe.Pointer(pair)))
+	r["socketpair inet"] = raw(unix.SYS_SOCKETPAIR, unix.AF_INET, unix.SOCK_STREAM, 0, uintptr(unsafe.Pointer(pair)))
 	r["connect"] = raw(unix.SYS_CONNECT, 3, 0, 0)
 	r["bind"] = raw(unix.SYS_BIND, 3, 0, 0)
 	_, dialErr := net.Dial("tcp", "127.0.0.1:9")
@@ -227,7 +242,7 @@ func attempts() error {
 	var mu sync.Mutex
 	seen := map[string]int{}
 	onThreads(16, func() {
-		s := raw(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM, 0) + " " + openFor("/etc/passwd", unix.O_RDONLY)
+		s := raw(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM, 0) + " " + openFor(os.Getenv("CONFINE_TEST_OTHER"), unix.O_RDONLY)
 		mu.Lock()
 		defer mu.Unlock()
 		seen[s]++

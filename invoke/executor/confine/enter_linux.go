@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -28,11 +29,12 @@ var inheritance = sync.OnceValues(func() (*handover, error) {
 })
 
 // Inherited returns the policy that the Host has passed to this process, and removes it from
-// the environment. If there is none, the error wraps ErrNoHost. With Policy.Verbs it
-// restarts the program: call it first.
+// the environment. If there is none, the error wraps ErrNoHost. With Policy.Verbs,
+// or variables of the environment that are ForLoader, it restarts the program: call it
+// first.
 func Inherited() (Policy, error) {
 	h, err := inheritance()
-	if err == nil && h.Policy.Verbs && !h.Restarted {
+	if err == nil && h.Policy.restarts() && !h.Restarted {
 		err = h.restart()
 	}
 	if err != nil {
@@ -53,16 +55,19 @@ func (h *handover) restart() error {
 	if err != nil {
 		return err
 	}
-	if err := os.Setenv(handoverName, string(text)); err != nil {
-		return err
+	env := []string{handoverName + "=" + string(text)}
+	for _, variable := range h.Policy.Env {
+		if ForLoader(variable) {
+			env = append(env, variable)
+		}
 	}
-	return fmt.Errorf("%w: restarting the program: %w", ErrNotConfined, unix.Exec(ownProgram, os.Args, os.Environ()))
+	return fmt.Errorf("%w: restarting the program: %w", ErrNotConfined, unix.Exec(ownProgram, os.Args, append(os.Environ(), env...)))
 }
 
 var enterOnce sync.Once
 
 // Enter confines this process with all its threads, existing and new. The policy is that of
-// Inherited, perhaps with paths added. A process that no Host has started can call it, too,
+// Inherited. A process that no Host has started can call it, too,
 // and lacks only a Host's measures.
 //
 // What the process needs and could not open afterwards has to be open: devices, sockets,
@@ -92,6 +97,7 @@ func enter(p *Policy) (Report, error) {
 		}
 	default:
 		r = h.Report
+		pin(slices.Concat(ownFigurePaths(), kernelFigures))
 	}
 	r.apply(p, NoCore, func() (string, error) {
 		if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
@@ -99,7 +105,7 @@ func enter(p *Policy) (Report, error) {
 		}
 		return "", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	})
-	r.apply(p, Seccomp, func() (string, error) { return filterSyscalls(p, r.Applied(UID)) })
+	r.apply(p, Seccomp, func() (string, error) { return filterSyscalls(p, r.Applied(UID), h.Namespaces) })
 	return r, r.missing(p, entered)
 }
 
@@ -110,23 +116,28 @@ func (h *handover) restrict(p *Policy) (Report, error) {
 	if err := r.missing(p, prepared); err != nil {
 		return r, err
 	}
-	for _, path := range slices.Concat(p.ReadPaths, p.WritePaths) {
-		if _, err := os.Stat(path); err != nil {
-			return r, fmt.Errorf("%w: a path of the policy (for user %d, who has the rights there that others have): %w", ErrNotConfined, os.Getuid(), err)
-		}
+	if err := h.checkPaths(p); err != nil {
+		return r, fmt.Errorf("%w: %w", ErrNotConfined, err)
 	}
-	if h.Namespaces {
-		// Not optional: everything about threads reads /proc.
-		if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-			return r, fmt.Errorf("%w: a /proc for the namespace: %w: add Namespaces to Policy.Without", ErrNotConfined, err)
-		}
+	if p.Programs && !h.Namespaces {
+		return r, fmt.Errorf("%w: to start programs takes namespaces (%s)", ErrNotConfined, r.Detail(Namespaces))
 	}
 	tmp := h.Tmp
+	if h.Namespaces {
+		if err := h.buildRoot(p); err != nil {
+			return r, fmt.Errorf("%w: a root directory of its own: %w; add Namespaces to Policy.Without", ErrNotConfined, err)
+		}
+		tmp = tmpFolder
+	}
+	if p.Folder != "" {
+		if err := os.Chdir(h.visible(p, len(p.Paths))); err != nil {
+			return r, fmt.Errorf("%w: the folder of the policy: %w", ErrNotConfined, err)
+		}
+	}
 	r.apply(p, PrivateTmp, func() (string, error) {
 		switch {
 		case h.Namespaces:
-			tmp = "/tmp"
-			return fmt.Sprintf("a file system of %d bytes", p.TmpBytes), mountTmp(p)
+			return fmt.Sprintf("a file system of %d bytes", p.TmpBytes), nil
 		case tmp != "":
 			return tmp + ", not limited", nil
 		}
@@ -137,8 +148,67 @@ func (h *handover) restrict(p *Policy) (Report, error) {
 	})
 	r.apply(p, ResourceLimit, func() (string, error) { return setLimits(p, h.UID > 0, r.Applied(MemoryLimit)) })
 	r.apply(p, NoPrivileges, dropPrivileges)
-	r.apply(p, Landlock, func() (string, error) { return restrictFiles(p, tmp) })
+	r.apply(p, Landlock, func() (string, error) { return h.restrictFiles(p, tmp) })
 	return r, nil
+}
+
+// checkPaths says which path of the policy the process cannot have.
+func (h *handover) checkPaths(p *Policy) error {
+	for i, path := range p.paths() {
+		if h.tree(i) > 0 {
+			continue // the supervisor has opened it
+		}
+		if _, err := os.Stat(path.Host); err != nil {
+			return fmt.Errorf("a path of the policy (for user %d, who has the rights there that others have): %w", os.Getuid(), err)
+		}
+		if !h.Namespaces && !path.Anywhere && path.guest() != filepath.Clean(path.Host) {
+			return fmt.Errorf("%s as %s: only a process with namespaces of its own can have another name for a path (%s); leave the name out", path.Host, path.Guest, h.Report.Detail(Namespaces))
+		}
+	}
+	return nil
+}
+
+// tree is the descriptor of what the supervisor has opened for the i-th path of the policy, 0
+// if it has not.
+func (h *handover) tree(i int) int {
+	if i < len(h.Trees) {
+		return h.Trees[i]
+	}
+	return 0
+}
+
+// visible is where the process sees the i-th path of the policy.
+func (h *handover) visible(p *Policy, i int) string {
+	path := p.paths()[i]
+	switch fd := h.tree(i); {
+	case h.Namespaces:
+		return path.guest()
+	case fd > 0:
+		return fmt.Sprintf("/proc/self/fd/%d", fd)
+	}
+	return path.Host
+}
+
+// Where returns where this process, after Enter, sees a path of the policy that it has
+// inherited, or its Folder, by the name on the machine: that name, or another.
+func Where(host string) string {
+	if h, err := inheritance(); err == nil {
+		for i, path := range h.Policy.paths() {
+			if path.Host == host {
+				return h.visible(&h.Policy, i)
+			}
+		}
+	}
+	return host
+}
+
+// ownFigurePaths are those of this process.
+func ownFigurePaths() []string {
+	var paths []string
+	for _, name := range slices.Concat(ownFigures, ownFigureFolders) {
+		paths = append(paths, filepath.Join("/proc/self", name))
+	}
+	return paths
 }
 
 // verify checks that the process is what its Host prepared.

@@ -3,6 +3,7 @@
 package confine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,18 +12,6 @@ import (
 	"github.com/landlock-lsm/go-landlock/landlock"
 	landlocksys "github.com/landlock-lsm/go-landlock/landlock/syscall"
 )
-
-// What loading a shared object needs, on any distribution.
-var (
-	libraryFolders = []string{"/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64", "/nix/store"}
-	libraryFiles   = []string{"/etc/ld.so.cache", "/dev/urandom"}
-	// Where libibverbs looks for devices; links lead from there.
-	verbsFolders = []string{"/etc/libibverbs.d", "/sys/class/infiniband", "/sys/class/infiniband_verbs"}
-	plainDevices = []string{"/dev/null", "/dev/zero", "/dev/full"}
-)
-
-// ownProgram is the program of this process.
-const ownProgram = "/proc/self/exe"
 
 // landlockVersion is the kernel's version of Landlock.
 func landlockVersion() (int, error) {
@@ -33,56 +22,73 @@ func landlockVersion() (int, error) {
 	return v, nil
 }
 
-// restrictFiles leaves the process access to the libraries, its paths and its folder for
-// temporary files, as far as the kernel's version of Landlock can restrict it.
-func restrictFiles(p *Policy, tmp string) (string, error) {
+// restrictFiles leaves the process access to what libraries read, its paths and its folder
+// for temporary files, as far as the kernel's version of Landlock can restrict it.
+func (h *handover) restrictFiles(p *Policy, tmp string) (string, error) {
 	version, err := landlockVersion()
 	if err != nil {
 		return "", err
 	}
-	rules := []landlock.Rule{
-		landlock.RODirs(libraryFolders...).IgnoreIfMissing(),
-		landlock.ROFiles(libraryFiles...).IgnoreIfMissing(),
-		landlock.RWFiles(plainDevices...).IgnoreIfMissing(),
+	own := ownFigurePaths()
+	pin(own)
+	pin(kernelFigures)
+	var rules []landlock.Rule
+	var failed error
+	add := func(path string, writable, must bool) {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil && must:
+			failed = errors.Join(failed, err)
+		case err != nil:
+		case info.IsDir() && writable: // files can be moved between folders, too
+			rules = append(rules, landlock.RWDirs(path).WithRefer())
+		case info.IsDir():
+			rules = append(rules, landlock.RODirs(path))
+		case writable:
+			rules = append(rules, landlock.RWFiles(path))
+		default:
+			rules = append(rules, landlock.ROFiles(path))
+		}
+	}
+	read := slices.Concat(libraryFolders, dataFolders, processors, systemSettings(), kernelFigures, own)
+	if p.Programs {
+		read = append(read, programFolders...)
+	}
+	for _, path := range read {
+		add(path, false, false)
+	}
+	for _, path := range plainDevices {
+		add(path, true, false)
+	}
+	if h.Namespaces { // they are the process's own
+		for path := range ownFiles(0) {
+			add(path, false, false)
+		}
+		add(sharedMemory, true, false)
+	}
+	if p.restarts() {
+		add(ownProgram, false, true)
 	}
 	if p.Verbs {
 		rules = append(rules,
-			landlock.ROFiles(ownProgram),
 			landlock.RODirs(verbsPaths()...).IgnoreIfMissing(),
-			landlock.RWDirs("/dev/infiniband").WithIoctlDev().IgnoreIfMissing())
+			landlock.RWDirs(verbsDevices).WithIoctlDev().IgnoreIfMissing())
 	}
-	add := func(paths []string, folders, files func(...string) landlock.FSRule) error {
-		for _, path := range paths {
-			info, err := os.Stat(path)
-			if err != nil {
-				return err
-			}
-			if info.IsDir() {
-				rules = append(rules, folders(path))
-			} else {
-				rules = append(rules, files(path))
-			}
-		}
-		return nil
-	}
-	if err := add(p.ReadPaths, landlock.RODirs, landlock.ROFiles); err != nil {
-		return "", err
-	}
-	write := p.WritePaths
 	if tmp != "" {
-		write = append([]string{tmp}, write...)
+		add(tmp, true, true)
 	}
-	// Files can be moved between folders, too.
-	folders := func(paths ...string) landlock.FSRule { return landlock.RWDirs(paths...).WithRefer() }
-	if err := add(write, folders, landlock.RWFiles); err != nil {
-		return "", err
+	for i, path := range p.paths() {
+		add(h.visible(p, i), path.Writable, true)
+	}
+	if failed != nil {
+		return "", failed
 	}
 	// The seccomp filter restricts signals. With Landlock, threads that are restricted one
 	// after the other could not signal each other.
 	config := landlock.V11
 	config.Scoped = 0
 	restrict := config.BestEffort().Restrict
-	if p.Verbs {
+	if p.restarts() {
 		restrict = config.BestEffort().RestrictPaths // its sockets are not open yet; the filter allows no others
 	}
 	if err := restrict(rules...); err != nil {

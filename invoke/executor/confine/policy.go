@@ -3,6 +3,7 @@ package confine
 import (
 	"errors"
 	"log/slog"
+	"runtime"
 	"slices"
 )
 
@@ -62,9 +63,16 @@ type Policy struct {
 	OpenFiles   int     // descriptors; 0: as the supervisor
 	LockedBytes int64   // of locked memory, which RDMA devices need; 0: as the supervisor
 
-	Env        []string // the environment, "name=value"; TMPDIR is added
-	ReadPaths  []string // files and folders to read and execute, beyond the system's libraries
-	WritePaths []string // files and folders to read and write
+	Env   []string // the environment, "NAME=value"; TMPDIR and HOME are added
+	Paths []Path   // what the process has beyond the system's libraries
+	// Folder is a folder that the process can read and execute, and is in after Enter. With
+	// Namespaces its name is FolderName there. A process with a user of its own needs rights
+	// only to the folder, not to those that it is in. Empty for none.
+	Folder string
+
+	// Programs lets the process start programs, and these others: what the system has, and
+	// what is in Paths and Folder. It needs Namespaces.
+	Programs bool
 
 	// Verbs is for processes that use InfiniBand's kernel interface. A device accepts
 	// requests only with the very credentials that opened it, and dropping privileges
@@ -82,6 +90,20 @@ type Policy struct {
 	Syscalls []uint32
 }
 
+// Path is a file or folder of the machine that a process has, to read and execute. A process
+// with a user of its own has the rights there that others have.
+type Path struct {
+	Host string // absolute
+	// Guest is where the process sees it; if empty, at Host. Only a process with Namespaces
+	// can see it elsewhere. One without is not confined, unless Anywhere says that it may see
+	// it at Host instead.
+	Guest    string
+	Anywhere bool
+	Writable bool // it can be written, too
+
+	folder bool // it is Policy.Folder
+}
+
 // DefaultPolicy requires the least that untrusted code needs and any usual machine has. For
 // root that includes a uid, and limits of memory and tasks by control groups. Other users
 // rarely may have these; for them it includes Landlock, since nothing else keeps the code
@@ -90,7 +112,7 @@ func DefaultPolicy() Policy {
 	p := Policy{
 		Require:     []Measure{Environment, Descriptors, Session, ParentDeath, OOMScore, ResourceLimit, NoPrivileges, NoCore, Seccomp},
 		MemoryBytes: 1 << 30,
-		Tasks:       128,
+		Tasks:       128 + 8*runtime.NumCPU(), // of libraries with a thread for each processor, and of those that have pools of them
 		TmpBytes:    64 << 20,
 		OpenFiles:   256,
 	}

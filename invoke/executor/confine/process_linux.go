@@ -27,7 +27,8 @@ type Process struct {
 	policy Policy
 	report Report
 	tmp    string
-	egress *egress // nil if packets are not filtered
+	egress *egress    // nil if packets are not filtered
+	opened []*os.File // for the process, until it was started
 
 	mu     sync.Mutex // against Close
 	uid    *uidLease
@@ -45,7 +46,8 @@ type handover struct {
 	UID        int      // 0: as the supervisor
 	Namespaces bool
 	Tmp        string // folder for temporary files; "": a file system of its own at /tmp
-	Restarted  bool   // the program was restarted, see Policy.Verbs, and the Report is final
+	Restarted  bool   // the program was restarted, see Policy.restarts, and the Report is final
+	Trees      []int  // descriptors of the policy's paths; 0 where there is none
 }
 
 // handoverName is the environment variable.
@@ -118,7 +120,10 @@ func (p *Process) prepare() error {
 		return err
 	}
 
-	tmp := "/tmp"
+	if err := p.openPaths(&over); err != nil {
+		return fmt.Errorf("confine: %w", err)
+	}
+	tmp := tmpFolder
 	if !over.Namespaces && !p.policy.skips(PrivateTmp) {
 		var err error
 		if p.tmp, err = p.host.tmpFolder(name, over.UID); err != nil {
@@ -131,15 +136,54 @@ func (p *Process) prepare() error {
 	if err != nil {
 		return fmt.Errorf("confine: policy: %w", err)
 	}
-	env := p.policy.Env
+	// What is for the loader is for code: the program gets it when it is confined.
+	env := slices.DeleteFunc(slices.Clone(p.policy.Env), ForLoader)
 	if p.policy.skips(Environment) {
 		env = append(p.cmd.Environ(), env...)
 	}
-	p.cmd.Env = append(slices.Clone(env), "TMPDIR="+tmp, handoverName+"="+string(text))
+	p.cmd.Env = append(env, "TMPDIR="+tmp, "HOME="+tmp, handoverName+"="+string(text))
 	if p.cmd.Dir == "" {
 		p.cmd.Dir = "/"
 	}
 	return nil
+}
+
+// openPaths opens the policy's paths for a process with a user of its own, which may not
+// reach them by their names.
+func (p *Process) openPaths(over *handover) error {
+	if over.UID == 0 {
+		return nil
+	}
+	for i, path := range p.policy.paths() {
+		fd, err := -1, error(unix.EPERM)
+		if over.Namespaces {
+			fd, err = openTree(path.Host, path.attributes())
+		}
+		if errors.Is(err, unix.EPERM) && path.folder { // the right to mount is missing, or it cannot mount either
+			fd, err = unix.Open(path.Host, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		}
+		if errors.Is(err, unix.EPERM) {
+			continue // perhaps the process can
+		}
+		if err != nil {
+			return fmt.Errorf("a path of the policy: %w", &os.PathError{Op: "open", Path: path.Host, Err: err})
+		}
+		file := os.NewFile(uintptr(fd), path.Host)
+		p.opened = append(p.opened, file)
+		over.Trees = append(over.Trees, make([]int, i+1-len(over.Trees))...)
+		const standard = 3
+		over.Trees[i] = standard + len(p.cmd.ExtraFiles)
+		p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, file)
+	}
+	return nil
+}
+
+// closeOpened closes what openPaths has opened.
+func (p *Process) closeOpened() {
+	for _, f := range p.opened {
+		f.Close()
+	}
+	p.opened = nil
 }
 
 // makeGroups creates the control groups and sets their limits.
@@ -237,6 +281,7 @@ func (p *Process) Start() (err error) {
 		return err
 	}
 	defer p.closeFD()
+	defer p.closeOpened()
 	// With version 1, a process starts in the groups of the thread that starts it. A
 	// thread that moves itself does not have to wait for the whole machine.
 	var entered []*group
@@ -391,6 +436,7 @@ func (p *Process) Close() (Usage, error) {
 		return p.usage, nil
 	}
 	p.closeFD()
+	p.closeOpened()
 	errs := []error{p.kill(), p.count()}
 	for _, g := range p.groups {
 		errs = append(errs, removeGroup(g.dir, g.v2))

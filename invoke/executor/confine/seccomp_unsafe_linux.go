@@ -14,15 +14,22 @@ import (
 )
 
 // filterSyscalls loads the filter for all threads. ownUser says whether the process has a
-// user of its own.
-func filterSyscalls(p *Policy, ownUser bool) (string, error) {
+// user of its own, enclosed whether it has namespaces.
+func filterSyscalls(p *Policy, ownUser, enclosed bool) (string, error) {
 	allowed, refused := slices.Concat(p.Syscalls, allowedCalls, allowedHere), slices.Concat(refusedCalls, refusedHere)
+	rules := conditionalCalls(uint32(os.Getpid()))
+	if enclosed {
+		allowed = append(allowed, enclosedCalls...)
+	}
+	if p.Programs {
+		allowed, rules = append(allowed, programCalls...), append(rules, programRules...)
+	}
 	if owners := slices.Concat(ownersCalls, ownersHere); ownUser {
 		allowed = append(allowed, owners...)
 	} else {
 		refused = append(refused, owners...)
 	}
-	program := assemble(auditArch, allowed, conditionalCalls(uint32(os.Getpid())), refused)
+	program := assemble(auditArch, allowed, rules, refused)
 	if len(program) > maxInstructions {
 		return "", fmt.Errorf("the filter has %d instructions, more than %d: list fewer in Policy.Syscalls", len(program), maxInstructions)
 	}
