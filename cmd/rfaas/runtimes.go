@@ -3,10 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -43,9 +40,6 @@ func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {
 		config.Directories = append(config.Directories, wasm.Directory(d))
 	}
 	m, err := wasm.Load(ctx, code, config)
-	if errors.Is(err, fs.ErrPermission) {
-		err = fmt.Errorf("%w (for user %d; an isolated function has the rights there that others have)", err, os.Getuid())
-	}
 	if err != nil {
 		return nil, err
 	}

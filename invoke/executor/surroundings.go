@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,16 +14,14 @@ import (
 
 // checkPlaces says what is wrong with the paths of an assignment.
 func (a *Assignment) checkPlaces() error {
-	hosts := []string{a.Folder, a.Path}
 	for _, d := range a.Directories {
-		if d.Host == "" {
-			return &OrderError{fmt.Sprintf("the directory for %s: it has no path", d.Guest)}
+		if !filepath.IsAbs(d.Host) {
+			return &OrderError{fmt.Sprintf("the directory %q: give an absolute path", d.Host)}
 		}
-		hosts = append(hosts, d.Host)
 	}
-	for _, host := range hosts {
-		if host != "" && !filepath.IsAbs(host) {
-			return &OrderError{fmt.Sprintf("the path %q: give an absolute one", host)}
+	for _, path := range []string{a.Folder, a.Path} {
+		if path != "" && !filepath.IsAbs(path) {
+			return &OrderError{fmt.Sprintf("the code's path %q: give an absolute one", path)}
 		}
 	}
 	for _, v := range a.Env {
@@ -71,7 +70,13 @@ func (x *execution) place(c *Code, a *Assignment) error {
 		return confine.Where(host)
 	}
 	for _, d := range a.Directories {
-		d.Host = here(d.Host)
+		at := here(d.Host)
+		if f, err := os.Open(at); err == nil {
+			f.Close()
+		} else {
+			return fmt.Errorf("the directory %s: open %s: %w (for user %d; an isolated function has the rights there that others have)", d.Guest, d.Host, errors.Unwrap(err), os.Getuid())
+		}
+		d.Host = at
 		c.Directories = append(c.Directories, d)
 	}
 	if a.Folder != "" {
