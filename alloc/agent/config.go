@@ -141,6 +141,12 @@ type Program struct {
 	MemoryBytes int64
 	TimeLimit   time.Duration
 	Directories []executor.Directory
+	Folder      string // see executor.Assignment; so are Path and Env
+	Path        string
+	Env         []string
+	// Release is called when the agent does not need the program any more, and its Folder can
+	// go. It may be nil.
+	Release func() error
 	// Trusted: as the agent itself. It is not isolated.
 	Trusted bool
 
@@ -152,5 +158,8 @@ func (p *Program) close() {
 		if f != nil {
 			f.Close()
 		}
+	}
+	if p.Release != nil {
+		_ = p.Release() // an error would be about the cache, and none is lost
 	}
 }

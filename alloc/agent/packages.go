@@ -25,15 +25,24 @@ func (a *Agent) find(digest [32]byte) {
 	a.with(func(n *lease.Node, now time.Duration) { n.Found(now, digest, there, refused) })
 }
 
-// take makes a program of a package. The package is done with.
+// take makes a program of a package, and takes the package over.
 func (a *Agent) take(digest [32]byte, installed *pack.Installed) (there bool, refused string) {
-	defer installed.Close()
+	used := false
+	defer func() {
+		if !used {
+			installed.Close()
+		}
+	}()
 	if refused := a.refuseNative(a.life, installed.Package.Manifest().Runtime); refused != "" {
 		return false, refused
 	}
 	p, err := a.load(installed.Package)
 	if err != nil {
 		return false, err.Error()
+	}
+	if len(installed.Files()) > 1 {
+		p.Folder, p.Path, p.Release = installed.Dir(), installed.ModulePath(), installed.Close
+		used = true
 	}
 	if err := a.prepare(a.life, p); err != nil {
 		p.close()

@@ -149,7 +149,8 @@ func (w *worker) order(attempt uint32, url string) (executor.Order, *executor.Su
 		Assignment: executor.Assignment{
 			Transport: url, Mode: modeOf(t.Spin), Runtime: p.Runtime, Functions: p.Functions,
 			Slots: t.Slots, SlotBytes: t.SlotBytes, PayloadBytes: t.PayloadBytes,
-			MemoryBytes: memory, TimeLimit: p.TimeLimit, Directories: p.Directories, Token: token.Encode(),
+			MemoryBytes: memory, TimeLimit: p.TimeLimit, Directories: p.Directories, Folder: p.Folder, Path: p.Path, Env: p.Env,
+			Threads: len(w.lease.WorkerCores(w.number)), Token: token.Encode(),
 		},
 	}
 	for _, core := range w.lease.WorkerCores(w.number) {

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,16 +11,21 @@ import (
 
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/pack"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
 // codeFlags say what code of users may do. Commands that call functions have them.
 type codeFlags struct {
 	trust       bool
+	read        []string
 	directories []string
+	env         []string
 }
 
 func (f *codeFlags) add(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&f.directories, "wasi-directory", nil, "give a WebAssembly module a directory: `NAME=DIR[,writable]`, which it sees as /NAME; repeat it for more")
+	flags.StringArrayVar(&f.read, "read", nil, "let the function read `DIR`, a folder or file, such as one with its libraries; repeat it for more")
+	flags.StringArrayVar(&f.directories, "directory", nil, "give the function `HOST[:GUEST][:rw]`: a folder of this machine, by the name GUEST, to read or (rw) to write, too; repeat it for more")
+	flags.StringArrayVar(&f.env, "env", nil, "set a variable in the function's environment: `NAME=VALUE`, or NAME for its value here; repeat it for more")
 	f.addTrust(flags)
 }
 
@@ -28,66 +33,143 @@ func (f *codeFlags) addTrust(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.trust, "trust-code", false, "run FILEs without isolation, with your rights and files")
 }
 
-// grants are the directories that are given, by the names that packages ask for them.
-func (f *codeFlags) grants() (map[string]pack.Grant, error) {
-	grants := map[string]pack.Grant{}
-	for _, text := range f.directories {
-		spec, writable, err := cutOption("wasi-directory", text, "writable")
-		if err != nil {
-			return nil, err
+// given is the first of the flags that give something, empty if there is none.
+func (f *codeFlags) given() string {
+	for flag, values := range map[string][]string{"--read": f.read, "--directory": f.directories, "--env": f.env} {
+		if len(values) > 0 {
+			return flag
 		}
-		name, dir, ok := strings.Cut(spec, "=")
-		if !ok || name == "" {
-			return nil, usageError("--wasi-directory %q: say which directory, as NAME=DIR", text)
-		}
-		if _, twice := grants[name]; twice {
-			return nil, usageError("--wasi-directory %q: %s is given twice", text, name)
-		}
-		if dir, err = filepath.Abs(dir); err == nil {
-			dir, err = filepath.EvalSymlinks(dir) // what is given is what it is now
-		}
-		if err != nil {
-			return nil, usageError("--wasi-directory %q: %w", text, err)
-		}
-		grants[name] = pack.Grant{Path: dir, Writable: writable}
 	}
-	return grants, nil
+	return ""
 }
 
-// mount gives a function's code the directories that its package asks for. Bare code
-// has no package to ask: it gets all.
-func (f *codeFlags) mount(c *code) error {
-	grants, err := f.grants()
-	if err != nil {
+// give gives a function what the flags say.
+func (f *codeFlags) give(function *function) error {
+	c := function.code
+	if c == nil {
+		if flag := f.given(); flag != "" {
+			return usageError("%s: %s comes with the program, and needs nothing", flag, function.name)
+		}
+		return nil
+	}
+	var err error
+	if c.directories, err = f.places(); err != nil {
 		return err
 	}
-	wanted := c.limits.WASI
-	if c.bare {
-		for _, name := range slices.Sorted(maps.Keys(grants)) {
-			wanted.Directories = append(wanted.Directories, pack.Directory{Name: name, Writable: grants[name].Writable})
+	if c.env, err = f.environment(); err != nil {
+		return err
+	}
+	if c.runtime == runtime.Wasm && !c.bare {
+		return c.mount()
+	}
+	for _, d := range c.directories {
+		if c.runtime != runtime.Wasm && f.trust && d.Guest != d.Host {
+			if at, err := filepath.EvalSymlinks(d.Guest); err != nil || at != d.Host {
+				return usageError("--directory %s:%s: a function that is not isolated sees this machine's names only; leave %[2]s out, or --trust-code", d.Host, d.Guest)
+			}
 		}
 	}
-	mounts, err := wanted.Mounts(grants)
-	if err != nil {
-		return usageError("%w; --wasi-directory NAME=DIR gives one", err)
+	if c.bare && !f.trust && !slices.ContainsFunc(c.directories, func(d executor.Directory) bool { return isIn(c.path, d.Guest) }) {
+		c.path = "" // it does not see its own file, and is loaded from a copy
 	}
+	return nil
+}
+
+// isIn reports whether a path is a folder or in it.
+func isIn(path, folder string) bool {
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// places are the directories that the flags give.
+func (f *codeFlags) places() ([]executor.Directory, error) {
+	var places []executor.Directory
+	add := func(flag, text, host, guest string, writable bool) error {
+		named, err := filepath.Abs(host)
+		at := named
+		if err == nil {
+			at, err = filepath.EvalSymlinks(named) // what is given is what it is now
+		}
+		if err != nil || host == "" {
+			return usageError("%s %q: %w", flag, text, err)
+		}
+		if guest == "" {
+			guest = named
+		}
+		if !filepath.IsAbs(guest) {
+			return usageError("%s %q: the name for the function, %s, must be absolute, such as /data", flag, text, guest)
+		}
+		guest = filepath.Clean(guest)
+		if slices.ContainsFunc(places, func(d executor.Directory) bool { return d.Guest == guest }) {
+			return usageError("%s %q: %s is given twice", flag, text, guest)
+		}
+		places = append(places, executor.Directory{Guest: guest, Host: at, Writable: writable})
+		return nil
+	}
+	for _, text := range f.read {
+		if err := add("--read", text, text, "", false); err != nil {
+			return nil, err
+		}
+	}
+	for _, text := range f.directories {
+		spec, writable := strings.CutSuffix(text, ":rw")
+		host, guest, _ := strings.Cut(spec, ":")
+		if strings.Contains(guest, ":") {
+			return nil, usageError("--directory %q: say it as HOST, HOST:GUEST or HOST:GUEST:rw", text)
+		}
+		if err := add("--directory", text, host, guest, writable); err != nil {
+			return nil, err
+		}
+	}
+	return places, nil
+}
+
+// environment are the variables that the flags give.
+func (f *codeFlags) environment() ([]string, error) {
+	var env []string
+	for _, text := range f.env {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			if value, ok = os.LookupEnv(name); !ok {
+				return nil, usageError("--env %q: it is not set here: give it a value, as NAME=VALUE", text)
+			}
+		}
+		if name == "" {
+			return nil, usageError("--env %q: the name is missing", text)
+		}
+		env = append(env, name+"="+value)
+	}
+	return env, nil
+}
+
+// mount checks what is given against what a package of WebAssembly asks for.
+func (c *code) mount() error {
+	grants := map[string]pack.Grant{}
+	for _, d := range c.directories {
+		name := strings.TrimPrefix(d.Guest, "/")
+		if !slices.ContainsFunc(c.limits.WASI.Directories, func(w pack.Directory) bool { return w.Name == name }) {
+			return usageError("--directory %s:%s: the package does not ask for a directory %q; 'rfaas inspect' shows those that it does", d.Host, d.Guest, name)
+		}
+		grants[name] = pack.Grant{Path: d.Host, Writable: d.Writable}
+	}
+	mounts, err := c.limits.WASI.Mounts(grants)
+	if err != nil {
+		return usageError("%w; --directory HOST:/NAME gives one", err)
+	}
+	c.directories = nil
 	for _, m := range mounts {
 		c.directories = append(c.directories, executor.Directory{Guest: m.Guest, Host: m.Path, Writable: m.Writable})
-		delete(grants, strings.TrimPrefix(m.Guest, "/"))
-	}
-	for _, name := range slices.Sorted(maps.Keys(grants)) {
-		return usageError("--wasi-directory %s=%s: the package does not ask for a directory %q; 'rfaas inspect' shows those that it does", name, grants[name].Path, name)
 	}
 	return nil
 }
 
 // notElsewhere is an error about flags that mean nothing where others' nodes run the code.
 func (f *codeFlags) notElsewhere() error {
-	switch {
-	case f.trust:
+	if f.trust {
 		return usageError("--trust-code: it is for the nodes of a cluster to say whom they trust; leave it out, or --manager")
-	case len(f.directories) > 0:
-		return usageError("--wasi-directory: directories are the nodes' to give; leave it out, or --manager")
+	}
+	if flag := f.given(); flag != "" {
+		return usageError("%s: what functions have besides their package is the nodes' to give; leave it out, or --manager", flag)
 	}
 	return nil
 }

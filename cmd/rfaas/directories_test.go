@@ -38,12 +38,12 @@ func TestDirectories(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "in"), "a", "hello")
 	succeed(t, dir, "pack", "-o", "d.rfaas", "--wasi-directory", "in", "--wasi-directory", "out,writable", "directories.wasm")
-	const give = "--wasi-directory"
-	in, out := "in=in", "out=out,writable"
+	const give = "--directory"
+	in, out := "in:/in", "out:/out:rw"
 
 	for _, command := range [][]string{
 		{"invoke", "d.rfaas", "--data", "a", give, in, give, out},
-		{"invoke", "d.rfaas", "--data", "a", give, "in=in,writable", give, out},
+		{"invoke", "d.rfaas", "--data", "a", give, "in:/in:rw", give, out},
 		{"invoke", "d.rfaas", "--data", "a", give, in, give, out, "--trust-code"},
 		{"invoke", "directories.wasm", "--data", "a", give, in, give, out},
 		{"run", "-f", "d.rfaas", give, in, give, out, "in/name"},
@@ -62,26 +62,27 @@ func TestDirectories(t *testing.T) {
 	}{
 		{exitFailed, "copy: o failed with 63\n", []string{"--data", "../closed/x", give, in, give, out}},
 		{exitFailed, "copy: o failed with " + notFound + "\n", []string{"--data", "b", give, in, give, out}},
-		{exitUsage, `asks for the directory "out" to write, and this node gives it to read only`, []string{give, in, give, "out=out"}},
-		{exitUsage, `asks for the directory "in", which this node does not give; --wasi-directory NAME=DIR gives one`, []string{give, out}},
-		{exitUsage, `the package does not ask for a directory "more"`, []string{give, in, give, out, give, "more=in"}},
-		{exitUsage, `--wasi-directory "in=nowhere": lstat `, []string{give, "in=nowhere", give, out}},
-		{exitUsage, `--wasi-directory "in": say which directory, as NAME=DIR`, []string{give, "in"}},
-		{exitUsage, `--wasi-directory "in=in,all": after the comma there can be "writable" only`, []string{give, "in=in,all"}},
-		{exitUsage, `in is given twice`, []string{give, in, give, in}},
+		{exitUsage, `asks for the directory "out" to write, and this node gives it to read only`, []string{give, in, give, "out:/out"}},
+		{exitUsage, `asks for the directory "in", which this node does not give; --directory HOST:/NAME gives one`, []string{give, out}},
+		{exitUsage, `the package does not ask for a directory "more"`, []string{give, in, give, out, give, "in:/more"}},
+		{exitUsage, `--directory "nowhere:/in": lstat `, []string{give, "nowhere:/in", give, out}},
+		{exitUsage, `--directory "in:in": the name for the function, in, must be absolute`, []string{give, "in:in"}},
+		{exitUsage, `--directory "in:/in:all": say it as HOST, HOST:GUEST or HOST:GUEST:rw`, []string{give, "in:/in:all"}},
+		{exitUsage, `--env "NOT_SET_ANYWHERE": it is not set here`, []string{"--env", "NOT_SET_ANYWHERE"}},
+		{exitUsage, `/in is given twice`, []string{give, in, give, in}},
 	} {
 		status, stdout, stderr := run(t, dir, append([]string{"invoke", "d.rfaas"}, c.args...)...)
 		require.Equal(t, c.status, status, stderr)
 		require.Empty(t, stdout)
 		require.Contains(t, stderr, c.want)
 	}
-	stderr := fails(t, dir, "invoke", "directories.wasm", "--data", "a", give, in, give, "out=out")
+	stderr := fails(t, dir, "invoke", "directories.wasm", "--data", "a", give, in, give, "out:/out")
 	require.Contains(t, stderr, "copy: O failed with "+readOnly+"\n")
 	refuses(t, dir, []string{"invoke"}, map[string][]string{
-		"rfaas invoke: --wasi-directory: echo is no WebAssembly module\n": {"echo", give, in},
+		"rfaas invoke: --directory: echo comes with the program, and needs nothing\n": {"echo", give, in},
 	})
 	if os.Getuid() == 0 {
-		stderr = fails(t, dir, "invoke", "directories.wasm", "--data", "a", give, "in=closed", give, out)
+		stderr = fails(t, dir, "invoke", "directories.wasm", "--data", "a", give, "closed:/in", give, out)
 		require.Regexp(t, `the directory /in: open .*closed: permission denied \(for user \d+; an isolated function has the rights there that others have\)\n$`, stderr)
 	}
 }

@@ -31,6 +31,9 @@ type code struct {
 	release func() error  // closes it
 
 	directories []executor.Directory // what it is given
+	env         []string             // likewise
+	folder      string               // of the package, if it has more than the code
+	path        string               // of the code, if it can be loaded by its name
 	compiled    *os.File             // sealed; nil if there is none
 }
 
@@ -61,12 +64,7 @@ func openFunction(name string, flags *codeFlags) (f *function, close func(), err
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.code != nil && f.code.runtime == runtime.Wasm {
-		err = flags.mount(f.code)
-	} else if len(flags.directories) > 0 {
-		err = usageError("--wasi-directory: %s is no WebAssembly module", name)
-	}
-	if err != nil {
+	if err := flags.give(f); err != nil {
 		close()
 		return nil, nil, err
 	}
@@ -116,9 +114,41 @@ func packagedFunction(path, wanted string) (*function, error) {
 		p.Close()
 		return nil, err
 	}
-	f.code.bare = filepath.Ext(path) == ".wasm"
 	f.code.release = p.Close
+	if len(p.Files()) > 1 {
+		err = f.code.unpack(p)
+	} else if info, statErr := os.Stat(path); statErr == nil && info.Mode().IsRegular() && !slices.Contains([]string{pack.Extension, ".json"}, filepath.Ext(path)) {
+		f.code.bare = true
+		f.code.path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		f.code.close()
+		return nil, err
+	}
 	return f, nil
+}
+
+// unpack puts the files of a package into the cache, which keeps them as long as they are
+// used: what they are cannot change meanwhile.
+func (c *code) unpack(p *pack.Package) error {
+	cache, err := openPackageCache(nil)
+	if err != nil {
+		return err
+	}
+	installed, err := cache.PutPackage(p)
+	if err != nil {
+		return err
+	}
+	c.in(installed)
+	c.release = func() error { return errors.Join(installed.Close(), p.Close()) }
+	return nil
+}
+
+// in makes the code that of a package in the cache.
+func (c *code) in(installed *pack.Installed) {
+	if len(installed.Files()) > 1 {
+		c.folder, c.path = installed.Dir(), installed.ModulePath()
+	}
 }
 
 // cachedFunction takes a function of a package in the cache, which is in use until
@@ -143,6 +173,7 @@ func cachedFunction(digest, wanted string) (*function, error) {
 		p.Close()
 		return nil, err
 	}
+	f.code.in(p)
 	f.code.release = p.Close
 	return f, nil
 }
@@ -199,7 +230,8 @@ func (f *function) describe() *agent.Program {
 	own := executor.Function{Name: f.name, Entry: f.name, Idempotent: f.idempotent}
 	p := &agent.Program{Runtime: runtime.Go}
 	if c := f.code; c != nil {
-		own.Entry, p.Code, p.Compiled, p.Directories = c.entry, c.file, c.compiled, c.directories
+		own.Entry, p.Code, p.Compiled = c.entry, c.file, c.compiled
+		p.Directories, p.Folder, p.Path, p.Env = c.directories, c.folder, c.path, c.env
 		p.Runtime, p.MemoryBytes, p.TimeLimit = c.runtime, c.limits.MemoryBytes, c.limits.TimeLimit.Duration
 	}
 	p.Functions = []executor.Function{own}

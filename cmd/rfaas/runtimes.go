@@ -19,7 +19,11 @@ import (
 var runtimes = map[string]executor.Loader{runtime.Native: loadNative, runtime.Wasm: loadWasm}
 
 func loadNative(_ context.Context, c executor.Code) (runtime.Module, error) {
-	return native.OpenFile(c.File, native.Config{Overrun: c.Overrun})
+	config := native.Config{Overrun: c.Overrun}
+	if c.Path != "" {
+		return native.Open(c.Path, config)
+	}
+	return native.OpenFile(c.File, config)
 }
 
 func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {

@@ -26,13 +26,13 @@ func (s *Supervisor) takeSpare(o *Order) *Executor {
 // fits reports whether an executor that was started without an order can take this one.
 // Its isolation cannot be relaxed afterwards, except for a memory limit by control group.
 func (e *Executor) fits(o *Order) bool {
-	if len(o.Assignment.loaderEnv()) > 0 {
+	if len(o.Assignment.loaderEnv()) > 0 || o.Assignment.Folder != "" {
 		return false
 	}
 	if e.confined == nil {
 		return true
 	}
-	return len(o.Assignment.Directories) == 0 && o.Assignment.Folder == "" &&
+	return len(o.Assignment.Directories) == 0 &&
 		(e.memoryBytes == 0 || o.Assignment.memoryLimit(e.memoryBytes) <= e.memoryBytes || e.confined.Report().Applied(confine.MemoryLimit))
 }
 

@@ -145,7 +145,7 @@ func (s *Supervisor) assigned(ctx context.Context, o Order) (*Executor, error) {
 		spare := e != nil
 		if !spare {
 			var err error
-			if e, err = s.prepare(ctx, o.Cores, s.policy(&o.Assignment), o.Assignment.loaderEnv()); err != nil {
+			if e, err = s.prepare(ctx, o.Cores, s.policy(&o.Assignment), o.Assignment.unconfinedEnv()); err != nil {
 				return nil, err
 			}
 		}

@@ -54,6 +54,23 @@ func (a *Assignment) loaderEnv() []string {
 	return slices.DeleteFunc(slices.Clone(a.Env), func(v string) bool { return !confine.ForLoader(v) })
 }
 
+// unconfinedEnv are the variables for the dynamic loader of an executor that is not confined.
+// It finds the libraries of the folder, as one that is does by its policy.
+func (a *Assignment) unconfinedEnv() []string {
+	env := a.loaderEnv()
+	if a.Folder == "" {
+		return env
+	}
+	const name = "LD_LIBRARY_PATH="
+	value := ""
+	for _, v := range slices.Concat(os.Environ(), env) { // the last one counts
+		if text, ok := strings.CutPrefix(v, name); ok && text != "" {
+			value = text + ":"
+		}
+	}
+	return append(env, name+value+a.Folder+":"+filepath.Join(a.Folder, "lib"))
+}
+
 // place sets the surroundings of the code: its environment, its working directory, and the
 // paths in c, by the names that this process has for them.
 func (x *execution) place(c *Code, a *Assignment) error {

@@ -55,12 +55,7 @@ func (h *handover) restart() error {
 	if err != nil {
 		return err
 	}
-	env := []string{handoverName + "=" + string(text)}
-	for _, variable := range h.Policy.Env {
-		if ForLoader(variable) {
-			env = append(env, variable)
-		}
-	}
+	env := append(h.Policy.loaderEnv(), handoverName+"="+string(text))
 	return fmt.Errorf("%w: restarting the program: %w", ErrNotConfined, unix.Exec(ownProgram, os.Args, append(os.Environ(), env...)))
 }
 
@@ -106,7 +101,13 @@ func enter(p *Policy) (Report, error) {
 		return "", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	})
 	r.apply(p, Seccomp, func() (string, error) { return filterSyscalls(p, r.Applied(UID), h.Namespaces) })
-	return r, r.missing(p, entered)
+	if err := r.missing(p, entered); err != nil || p.Folder == "" {
+		return r, err
+	}
+	if err := os.Chdir(h.visible(p, len(p.Paths))); err != nil {
+		return r, fmt.Errorf("%w: the folder of the policy: %w", ErrNotConfined, err)
+	}
+	return r, nil
 }
 
 // restrict applies the measures that persist when a program is executed.
@@ -128,11 +129,6 @@ func (h *handover) restrict(p *Policy) (Report, error) {
 			return r, fmt.Errorf("%w: a root directory of its own: %w; add Namespaces to Policy.Without", ErrNotConfined, err)
 		}
 		tmp = tmpFolder
-	}
-	if p.Folder != "" {
-		if err := os.Chdir(h.visible(p, len(p.Paths))); err != nil {
-			return r, fmt.Errorf("%w: the folder of the policy: %w", ErrNotConfined, err)
-		}
 	}
 	r.apply(p, PrivateTmp, func() (string, error) {
 		switch {

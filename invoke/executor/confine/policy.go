@@ -65,7 +65,8 @@ type Policy struct {
 
 	Env   []string // the environment, "NAME=value"; TMPDIR and HOME are added
 	Paths []Path   // what the process has beyond the system's libraries
-	// Folder is a folder that the process can read and execute, and is in after Enter. With
+	// Folder is a folder that the process can read and execute, and is in after Enter. Shared
+	// objects that are loaded then find the libraries in it, and in its folder lib. With
 	// Namespaces its name is FolderName there. A process with a user of its own needs rights
 	// only to the folder, not to those that it is in. Empty for none.
 	Folder string

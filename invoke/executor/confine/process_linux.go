@@ -136,8 +136,11 @@ func (p *Process) prepare() error {
 	if err != nil {
 		return fmt.Errorf("confine: policy: %w", err)
 	}
-	// What is for the loader is for code: the program gets it when it is confined.
+	// What is for the loader is for code: the program gets it when it restarts, confined.
 	env := slices.DeleteFunc(slices.Clone(p.policy.Env), ForLoader)
+	if !p.policy.restarts() {
+		env = append(env, p.policy.loaderEnv()...)
+	}
 	if p.policy.skips(Environment) {
 		env = append(p.cmd.Environ(), env...)
 	}

@@ -87,6 +87,28 @@ const FolderName = "/package"
 
 const tmpFolder = "/tmp"
 
+// folderLibraries is where the dynamic loader looks for libraries in a process with a folder:
+// in its working directory, and in lib there. That is the root directory until Enter, since
+// the loader does not look in a folder again that was not there when the program started. So
+// nothing in the folder is loaded before the process is confined.
+const folderLibraries = "/proc/self/cwd:/proc/self/cwd/lib"
+
+// loaderEnv are the variables for the dynamic loader.
+func (p *Policy) loaderEnv() []string {
+	env := slices.DeleteFunc(slices.Clone(p.Env), func(v string) bool { return !ForLoader(v) })
+	if p.Folder == "" {
+		return env
+	}
+	const name = "LD_LIBRARY_PATH="
+	for i, v := range env {
+		if strings.HasPrefix(v, name) {
+			env[i] += ":" + folderLibraries
+			return env
+		}
+	}
+	return append(env, name+folderLibraries)
+}
+
 // reserved are the folders of a root directory that nothing can be mounted over, and those
 // nothing can be mounted in.
 var (
