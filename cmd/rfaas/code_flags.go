@@ -69,6 +69,11 @@ func (f *codeFlags) give(function *function) error {
 			}
 		}
 	}
+	if !f.trust {
+		if err := c.checkLibraries(); err != nil {
+			return err
+		}
+	}
 	if c.bare && !f.trust && !slices.ContainsFunc(c.directories, func(d executor.Directory) bool { return isIn(c.path, d.Guest) }) {
 		c.path = "" // it does not see its own file, and is loaded from a copy
 	}

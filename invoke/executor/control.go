@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -221,9 +222,19 @@ func receivedFiles(oob []byte) ([]*os.File, error) {
 	files := make([]*os.File, len(fds))
 	for i, fd := range fds {
 		unix.CloseOnExec(fd)
-		files[i] = os.NewFile(uintptr(fd), "from the supervisor")
+		files[i] = os.NewFile(uintptr(fd), nameOf(fd))
 	}
 	return files, nil
+}
+
+// nameOf is the name that a memory file was made with.
+func nameOf(fd int) string {
+	link, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+	name, isMemory := strings.CutPrefix(link, "/memfd:")
+	if err != nil || !isMemory {
+		return "from the supervisor"
+	}
+	return strings.TrimSuffix(name, " (deleted)")
 }
 
 func (c *control) close() error { return c.conn.Close() }

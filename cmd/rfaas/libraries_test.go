@@ -1,0 +1,87 @@
+//go:build cgo
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sharedObject compiles C code in dir.
+func sharedObject(t *testing.T, dir, out, source string, flags ...string) {
+	t.Helper()
+	file := filepath.Join(dir, "source.c")
+	require.NoError(t, os.WriteFile(file, []byte(source), 0o644))
+	require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, out)), 0o755))
+	if _, err := exec.LookPath("gcc"); err != nil {
+		require.Empty(t, os.Getenv("CI"), "gcc is missing")
+		t.Skip("gcc is missing")
+	}
+	text, err := exec.Command("gcc", append([]string{"-shared", "-fPIC", "-o", filepath.Join(dir, out), file}, flags...)...).CombinedOutput()
+	require.NoError(t, err, "%s", text)
+}
+
+// TestLibrariesAreFound: code with a library in a folder of its own, as conda, spack and
+// modules have them, isolated and not; and what is said when it is not found.
+func TestLibrariesAreFound(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) // executors of root have users of their own
+	const (
+		library = "int answer(void) { return 42; }"
+		user    = `#include <stdio.h>
+int answer(void);
+unsigned f(void *in, unsigned n, char *out) {
+	FILE *data = fopen("data.txt", "r"); char text[16] = "nothing";
+	if (data) { if (fscanf(data, "%15s", text) != 1) text[0] = 0; fclose(data); }
+	return sprintf(out, "%d %s", answer(), text);
+}`
+	)
+	env := filepath.Join(dir, "conda")
+	sharedObject(t, dir, "conda/lib/libanswer.so", library) // without a soname, as a simple Makefile makes it
+	link := []string{"-L", filepath.Join(env, "lib"), "-lanswer"}
+	sharedObject(t, dir, "rpath.so", user, append(link, "-Wl,-rpath,"+filepath.Join(env, "lib"))...)
+	sharedObject(t, dir, "conda/lib/origin.so", user, append(link, "-Wl,-rpath,$ORIGIN")...)
+	sharedObject(t, dir, "plain.so", user, link...)
+	sharedObject(t, dir, "folder/plain.so", user, link...)
+	write(t, filepath.Join(dir, "folder"), "data.txt", "data")
+	write(t, filepath.Join(dir, "folder"), "manifest.json", `{"module": "plain.so"}`)
+	text := read(t, filepath.Join(env, "lib"), "libanswer.so")
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder", "lib"), 0o755))
+	write(t, filepath.Join(dir, "folder", "lib"), "libanswer.so", text)
+	succeed(t, dir, "pack", "-o", "packed.rfaas", "folder")
+
+	path := "LD_LIBRARY_PATH=" + filepath.Join(env, "lib")
+	for _, c := range []struct {
+		what, want string
+		args       []string
+	}{
+		{"RPATH", "42 nothing", []string{"rpath.so", "--read", "conda"}},
+		{"$ORIGIN", "42 nothing", []string{"conda/lib/origin.so", "--read", "conda"}},
+		{"LD_LIBRARY_PATH", "42 nothing", []string{"plain.so", "--read", "conda", "--env", path}},
+		{"another name", "42 nothing", []string{"plain.so", "--directory", "conda:/env", "--env", "LD_LIBRARY_PATH=/env/lib"}},
+		{"RPATH, found by another name", "42 nothing", []string{"rpath.so", "--directory", "conda:/env", "--env", "LD_LIBRARY_PATH=/env/lib"}},
+		{"folder", "42 data", []string{"folder"}},
+		{"package", "42 data", []string{"packed.rfaas"}},
+		{"RPATH, trusted", "42 nothing", []string{"rpath.so", "--trust-code"}},
+		{"$ORIGIN, trusted", "42 nothing", []string{"conda/lib/origin.so", "--trust-code"}},
+		{"LD_LIBRARY_PATH, trusted", "42 nothing", []string{"plain.so", "--trust-code", "--env", path}},
+		{"package, trusted", "42 data", []string{"packed.rfaas", "--trust-code"}},
+	} {
+		require.Equal(t, c.want, succeed(t, dir, append([]string{"invoke"}, c.args...)...), c.what)
+	}
+
+	lib := filepath.Join(env, "lib")
+	refuses(t, dir, []string{"invoke"}, map[string][]string{
+		"rpath.so needs libanswer.so, which is in " + lib + ": isolated functions do not see that folder; let it read the folder with --read " + lib: {"rpath.so"},
+		"origin.so needs libanswer.so, which is in " + lib: {"conda/lib/origin.so"},
+	})
+	s := startWith(t, dir, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, path) }, "invoke", "plain.so")
+	require.Equal(t, exitUsage, s.wait())
+	require.Contains(t, s.stderr.String(), "plain.so needs libanswer.so, which your LD_LIBRARY_PATH finds in "+lib+": isolated functions do not get your environment; add --env LD_LIBRARY_PATH --read "+lib)
+	require.Contains(t, fails(t, dir, "invoke", "plain.so"), "native: plain.so: libanswer.so: cannot open shared object file")
+}
