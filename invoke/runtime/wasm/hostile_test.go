@@ -226,7 +226,8 @@ func TestModulesThatCannotBeLoaded(t *testing.T) {
 		"alloc gives nothing": {with(func(p *program) {
 			p.noAlloc, p.functions = true, append(p.functions, function{wasmfile.AllocExport, typeAlloc, i32(0)})
 		}), "no room"},
-		"a program": {with(func(p *program) { p.functions = append(p.functions, function{"_start", typeNone, nil}) }), "reactor"},
+		"start with a parameter": {with(func(p *program) { p.functions = append(p.functions, function{"_start", typeAlloc, get(0)}) }),
+			"_start must have no parameters"},
 		"start traps": {with(func(p *program) {
 			p.functions, p.start = append(p.functions, function{"", typeNone, op["unreachable"]}), 1
 		}), "unreachable"},
