@@ -214,21 +214,29 @@ func TestStreamsOfACommandThatWasEnded(t *testing.T) {
 	require.Zero(t, i.execution.length)
 }
 
-// BenchmarkUpper is 64 bytes in upper case: a run of a command, and a call of a reactor.
+// BenchmarkUpper is 64 bytes in upper case: a call of a reactor, runs of a command one after
+// the other, and a run whose instance was made ready in time.
 func BenchmarkUpper(b *testing.B) {
 	reactor := entries(entry("upper", each(get(1), raise(cat(get(0), op["get count"], op["add"]), cat(get(2), op["get count"], op["add"]))), get(1)))
-	for name, f := range map[string]invoke.Function{
-		"command": entryPoint(b, load(b, upper, Config{}), "_start"),
-		"reactor": entryPoint(b, load(b, reactor, Config{}), "upper"),
-	} {
+	bench := func(name string, m *Module, entry string, between func()) {
+		f := entryPoint(b, m, entry)
 		b.Run(name, func(b *testing.B) {
-			in, out, ctx := bytes.Repeat([]byte("word"), 16), make([]byte, 64), context.Background()
+			in, out, ctx, spent := bytes.Repeat([]byte("word"), 16), make([]byte, 64), context.Background(), time.Duration(0)
 			b.ReportAllocs()
 			for b.Loop() {
-				if n, err := f(ctx, in, out); err != nil || string(out[:n]) != strings.Repeat("WORD", 16) {
+				from := time.Now()
+				n, err := f(ctx, in, out)
+				spent += time.Since(from)
+				if err != nil || string(out[:n]) != strings.Repeat("WORD", 16) {
 					b.Fatal(n, err)
 				}
+				between()
 			}
+			b.ReportMetric(float64(spent.Nanoseconds())/float64(b.N), "ns/call")
 		})
 	}
+	m := load(b, upper, Config{})
+	bench("reactor", load(b, reactor, Config{}), "upper", func() {})
+	bench("command", m, "_start", func() {})
+	bench("ready", m, "_start", m.work.Wait)
 }
