@@ -208,7 +208,7 @@ func TestModulesThatCannotBeLoaded(t *testing.T) {
 	}{
 		"empty":         {nil, "not a WebAssembly module"},
 		"text":          {[]byte("#!/bin/sh\necho"), "not a WebAssembly module"},
-		"component":     {[]byte("\x00asm\x0d\x00\x01\x00"), "not a WebAssembly module"},
+		"component":     {[]byte("\x00asm\x0d\x00\x01\x00"), "it is a component"},
 		"nothing in it": {good[:8], "exports no functions"},
 		"unknown import": {with(func(p *program) { p.imports = []imported{{"env", "puts", typeAlloc}} }),
 			"it imports env.puts"},
