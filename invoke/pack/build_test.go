@@ -107,7 +107,8 @@ func TestWasmModule(t *testing.T) {
 	for want, data := range map[string][]byte{
 		`exports "echo" twice`:              plumbed(export{"echo", 0, 1}, export{"echo", 0, 1}),
 		`a function that does not exist`:    plumbed(export{"echo", 0, 4}),
-		"must export its memory":            module(export{"echo", 0, 1}),
+		"it imports env.f: it is made for":  module(export{"echo", 0, 1}),
+		"must export its memory":            program(export{"echo", 0, 1}),
 		"the code has no entry points":      plumbed(),
 		"components are not supported":      []byte("\x00asm\x0d\x00\x01\x00"),
 		"is damaged or cut off":             good[:len(good)-3],

@@ -21,6 +21,7 @@ type wasmModule struct {
 	functions []uint32 // the type of each function, imported ones first
 	exports   []wasmfile.Export
 	imported  map[string]bool // modules
+	needs     wasmfile.Needs
 }
 
 // wasmType is what is kept of a type: whether it is that of entry points, or of a command's start.
@@ -28,8 +29,11 @@ type wasmType struct{ entry, start bool }
 
 // readWasm reads a WebAssembly module.
 func readWasm(r io.ReaderAt, size int64) (*Code, error) {
-	if !hasMagic(r, wasmfile.Header) {
-		return nil, errors.New("is not a core WebAssembly module of version 1; components are not supported: build a module")
+	switch {
+	case hasMagic(r, wasmfile.ComponentHeader):
+		return nil, wasmfile.ErrComponent
+	case !hasMagic(r, wasmfile.Header):
+		return nil, errors.New("is not a core WebAssembly module of version 1: build a module")
 	}
 	m := wasmModule{imported: map[string]bool{}}
 	for s, err := range wasmfile.Sections(r, size) {
@@ -86,6 +90,7 @@ func (m *wasmModule) readImport(body *wasmfile.Reader) {
 		m.functions = append(m.functions, typeOf)
 	}
 	m.imported[i.Module] = true
+	m.needs.Add(i)
 	if len(m.imported) > maxNeeded {
 		body.Fail(fmt.Errorf("imports from more than %d modules", maxNeeded))
 	}
@@ -122,7 +127,11 @@ func (m *wasmModule) code() (*Code, error) {
 	slices.Sort(code.EntryPoints)
 	code.Needed = slices.AppendSeq([]string{}, maps.Keys(m.imported))
 	slices.Sort(code.Needed)
-	if !memory || !alloc && !command {
+	switch follows := memory && (alloc || command); {
+	case follows: // what loads it says what its imports lack
+	case m.needs.Err() != nil: // this explains the rest
+		code.obstacle = fmt.Errorf("pack: the module cannot be run: %w", m.needs.Err())
+	default:
 		code.obstacle = errors.New("pack: the module does not follow the convention of rfaas: it must export its memory as \"" + wasmfile.MemoryExport +
 			"\", and a function \"" + wasmfile.AllocExport + "\" or, as a program, \"" + wasmfile.CommandExport + "\", see the documentation of invoke/runtime/wasm")
 	}
