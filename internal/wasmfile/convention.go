@@ -4,12 +4,16 @@ import "strings"
 
 // The convention of rFaaS, see the documentation of invoke/runtime/wasm: a module exports its
 // memory and a function that allocates areas of it. Its entry points are exported functions
-// of one type. Other exports are ignored.
+// of one type. Other exports are ignored. A command, which is a whole program, exports its
+// memory and its start.
 
 // Names of exports.
 const (
 	MemoryExport = "memory"
 	AllocExport  = "rfaas_alloc"
+
+	CommandExport    = "_start"      // of a command; its type is FuncType{}
+	InitializeExport = "_initialize" // a module that has it is no command
 )
 
 // Types of exported functions.

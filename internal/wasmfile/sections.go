@@ -48,7 +48,12 @@ const maxHeadBytes = 1 + 5 // of a section: its number, and its size
 func Sections(r io.ReaderAt, size int64) iter.Seq2[Section, error] {
 	return func(yield func(Section, error) bool) {
 		header := make([]byte, len(Header))
-		if n, _ := r.ReadAt(header, 0); string(header[:n]) != Header {
+		n, _ := r.ReadAt(header, 0)
+		if string(header[:n]) == ComponentHeader {
+			yield(Section{}, ErrComponent)
+			return
+		}
+		if string(header[:n]) != Header {
 			yield(Section{}, errors.New(`it does not begin with "\0asm" and version 1: not a WebAssembly module`))
 			return
 		}

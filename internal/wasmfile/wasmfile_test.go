@@ -132,7 +132,7 @@ func TestSections(t *testing.T) {
 	for data, want := range map[string]string{
 		"":                               "not a WebAssembly module",
 		Header[:7]:                       "not a WebAssembly module",
-		"\x00asm\x0d\x00\x01\x00":        "not a WebAssembly module",
+		ComponentHeader:                  "it is a component",
 		Header + "\x01":                  "section 1 at byte 8 does not end within the module",
 		Header + "\x01\x02a":             "section 1 at byte 8 does not end within the module",
 		Header + "\x01\xff\xff":          "section 1 at byte 8 does not end within the module",

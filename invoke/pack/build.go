@@ -13,6 +13,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/internal/wasmfile"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
 // Extension is the suffix of the file names of packages.
@@ -286,7 +289,7 @@ func complete(path string, m Manifest, files []file) (_ *Package, err error) {
 		return nil, err
 	}
 	if m.Functions == nil {
-		if m.Functions, err = allFunctions(code); err != nil {
+		if m.Functions, err = allFunctions(code, m.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -313,8 +316,11 @@ func folderName(path string) (string, error) {
 }
 
 // allFunctions offers every entry point under its own name, if that can be the name of a
-// function.
-func allFunctions(code *Code) ([]Function, error) {
+// function. The start of a program gets the package's name.
+func allFunctions(code *Code, name string) ([]Function, error) {
+	if code.Runtime == runtime.Wasm && slices.Equal(code.EntryPoints, []string{wasmfile.CommandExport}) {
+		return []Function{{Name: name, Entry: wasmfile.CommandExport}}, nil
+	}
 	var functions []Function
 	for _, entry := range code.EntryPoints {
 		if printable(entry, maxFunctionBytes) {

@@ -107,7 +107,8 @@ func TestWasmModule(t *testing.T) {
 	for want, data := range map[string][]byte{
 		`exports "echo" twice`:              plumbed(export{"echo", 0, 1}, export{"echo", 0, 1}),
 		`a function that does not exist`:    plumbed(export{"echo", 0, 4}),
-		"must export its memory":            module(export{"echo", 0, 1}),
+		"it imports env.f: it is made for":  module(export{"echo", 0, 1}),
+		"must export its memory":            program(export{"echo", 0, 1}),
 		"the code has no entry points":      plumbed(),
 		"components are not supported":      []byte("\x00asm\x0d\x00\x01\x00"),
 		"is damaged or cut off":             good[:len(good)-3],
@@ -129,6 +130,37 @@ func TestWasmModule(t *testing.T) {
 			require.Contains(t, string(good[n:]), "\x41\x00\x0b", "cut off at %d", n)
 			p.Close()
 		}
+	}
+}
+
+// program assembles a module with the memory 0, and the functions 0 to 2: () -> (), an entry
+// point, (i32) -> i32.
+func program(exports ...export) []byte {
+	b := append([]byte(wasmfile.Header), wasmSection(1, []byte{3, 0x60, 0, 0, 0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 1, 0x7f, 0x60, 1, 0x7f, 1, 0x7f})...)
+	b = append(append(b, wasmSection(3, []byte{3, 0, 1, 2})...), wasmSection(5, []byte{1, 0, 1})...)
+	body := leb(len(exports))
+	for _, e := range exports {
+		body = append(append(body, text(e.name)...), e.kind, e.of)
+	}
+	b = append(b, wasmSection(7, body)...)
+	return append(b, wasmSection(10, []byte{3, 2, 0, 0x0b, 4, 0, 0x41, 0, 0x0b, 4, 0, 0x41, 0, 0x0b})...)
+}
+
+// A program has one function, under the package's name, unless it is a reactor or its start is of
+// another type.
+func TestWasmProgram(t *testing.T) {
+	t.Parallel()
+	dir, memory, start, echo := t.TempDir(), export{"memory", 2, 0}, export{"_start", 0, 0}, export{"echo", 0, 1}
+	code := program(memory, start, echo)
+	require.Equal(t, []Function{{"upper_1", "_start", false}}, build(t, write(t, dir, "upper 1.wasm", code)).Manifest().Functions)
+	write(t, dir, "folder/upper.wasm", code)
+	write(t, dir, "folder/manifest.json", []byte(`{"name": "mine"}`))
+	require.Equal(t, []Function{{"mine", "_start", false}}, build(t, filepath.Join(dir, "folder")).Manifest().Functions)
+	p := build(t, write(t, dir, "reactor.wasm", program(memory, start, echo, export{"_initialize", 0, 0}, export{"rfaas_alloc", 0, 2})))
+	require.Equal(t, []Function{{"echo", "echo", false}}, p.Manifest().Functions)
+	for _, code := range [][]byte{program(start), program(memory, export{"_start", 0, 2})} {
+		_, err := Build(write(t, dir, "x.wasm", code), nil)
+		require.ErrorContains(t, err, "must export its memory")
 	}
 }
 

@@ -77,7 +77,7 @@ func readCode(f file) (*Code, error) {
 // hint says how code gets entry points.
 func (c *Code) hint() string {
 	if c.Runtime == runtime.Wasm {
-		return "a module exports functions of the type (i32, i32, i32, i32) -> i32 with names that begin neither with _ nor with rfaas_"
+		return "a module exports functions of the type (i32, i32, i32, i32) -> i32 with names that begin neither with _ nor with rfaas_, or, as a program, _start"
 	}
 	return "functions must be global, of default visibility, and extern \"C\" in C++"
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 	"time"
 )
 
@@ -32,7 +33,7 @@ type Config struct {
 	// function and _initialize); 0 is 10 s.
 	LoadTimeLimit time.Duration
 	// Fresh uses a new instance for each call, so that no call sees state of another.
-	// Otherwise an instance is used again until it traps.
+	// Otherwise an instance is used again until it traps. A command has a new one anyway.
 	Fresh bool
 	// Instances is how many there may be at a time, not counting those that are ready
 	// ahead; 0 is 64. If all are in use, the error of a call is invoke.ErrBusy.
@@ -49,13 +50,15 @@ type Config struct {
 	// machine code, and runs in this process: it must come from a trusted source. It is
 	// ignored if it is damaged, or for another machine.
 	Compiled []byte
-	// Output gets what the module writes to its standard output and error: whole
-	// lines, one per Write. Instances do not call it concurrently. If nil, output is
+	// Output gets what the module writes to its standard output and error (of a command
+	// only its standard error): whole lines, one per Write. Instances do not call it concurrently. If nil, output is
 	// discarded.
 	Output io.Writer
 	// OutputBytes is how much of it a call may write; 0 is 64 KiB. The rest is
 	// dropped, and counted: Module.OutputLost.
 	OutputBytes int
+	// Env is the environment, "NAME=value" each.
+	Env []string
 	// Directories are the folders that the module may access. Load opens them.
 	Directories []Directory
 	// Interpreter uses no machine code, which is about 50 times slower. It is used
@@ -97,6 +100,8 @@ func (c Config) withDefaults() (Config, error) {
 		c.OutputBytes = 64 << 10
 	}
 	switch {
+	case strings.ContainsRune(c.Name, 0):
+		return c, fmt.Errorf("wasm: the name %q: give one without zero bytes", c.Name)
 	case c.MemoryBytes < pageBytes || c.MemoryBytes > maxPages*pageBytes:
 		return c, fmt.Errorf("wasm: %s: a memory limit of %d bytes: give 64 KiB to 4 GiB", c.Name, c.MemoryBytes)
 	case c.TimeLimit < 0 || c.LoadTimeLimit < 0:
@@ -105,6 +110,11 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("wasm: %s: %d instances: give 1 or more", c.Name, c.Instances)
 	case c.OutputBytes < 0:
 		return c, fmt.Errorf("wasm: %s: an output limit of %d bytes: give 1 or more", c.Name, c.OutputBytes)
+	}
+	for _, v := range c.Env {
+		if name, _, ok := strings.Cut(v, "="); !ok || name == "" || strings.ContainsRune(v, 0) {
+			return c, fmt.Errorf("wasm: %s: an environment variable %q: give NAME=value, without zero bytes", c.Name, v)
+		}
 	}
 	taken := map[string]bool{}
 	for _, d := range c.Directories {

@@ -235,16 +235,13 @@ func (f *file) Pwrite(p []byte, at int64) (int, wasi.Errno) {
 	return f.transfer(func() (int, error) { return f.f.WriteAt(p, at) })
 }
 
-// transfer reads or writes, unless the call was ended: one list of buffers can name the same
-// memory millions of times.
+// transfer reads or writes, unless the call was ended.
 func (f *file) transfer(do func() (int, error)) (int, wasi.Errno) {
 	if f.isDir {
 		return 0, wasi.EISDIR
 	}
-	select {
-	case <-f.d.i.stopped:
+	if f.d.i.isStopped() {
 		return 0, wasi.EINTR
-	default:
 	}
 	n, err := do()
 	return n, errnoOf(err)

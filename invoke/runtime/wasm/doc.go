@@ -26,4 +26,13 @@
 // whose name begins neither with "_" nor with "rfaas_". Other exports (malloc,
 // __heap_base, cabi_realloc) are ignored. The export rfaas_alloc stands for this version
 // of the convention; another version would have another name for it.
+//
+// # Commands
+//
+// A module that exports _start of the type () -> (), and no _initialize, is a whole program. It
+// exports its memory, and needs no rfaas_alloc. Its only entry point is _start. Each call is a run
+// in a new instance: the standard input is the input, the standard output the result (what has no
+// room is counted, and the call answered with "too large"), the only argument is Config.Name. The
+// standard error goes to Config.Output. An exit status other than 0 is an invoke.FunctionError
+// with this code; its message is the last of the standard error, at most 1024 bytes.
 package wasm

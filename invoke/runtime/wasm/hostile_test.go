@@ -208,7 +208,7 @@ func TestModulesThatCannotBeLoaded(t *testing.T) {
 	}{
 		"empty":         {nil, "not a WebAssembly module"},
 		"text":          {[]byte("#!/bin/sh\necho"), "not a WebAssembly module"},
-		"component":     {[]byte("\x00asm\x0d\x00\x01\x00"), "not a WebAssembly module"},
+		"component":     {[]byte("\x00asm\x0d\x00\x01\x00"), "it is a component"},
 		"nothing in it": {good[:8], "exports no functions"},
 		"unknown import": {with(func(p *program) { p.imports = []imported{{"env", "puts", typeAlloc}} }),
 			"it imports env.puts"},
@@ -226,7 +226,8 @@ func TestModulesThatCannotBeLoaded(t *testing.T) {
 		"alloc gives nothing": {with(func(p *program) {
 			p.noAlloc, p.functions = true, append(p.functions, function{wasmfile.AllocExport, typeAlloc, i32(0)})
 		}), "no room"},
-		"a program": {with(func(p *program) { p.functions = append(p.functions, function{"_start", typeNone, nil}) }), "reactor"},
+		"start with a parameter": {with(func(p *program) { p.functions = append(p.functions, function{"_start", typeAlloc, get(0)}) }),
+			"_start must have no parameters"},
 		"start traps": {with(func(p *program) {
 			p.functions, p.start = append(p.functions, function{"", typeNone, op["unreachable"]}), 1
 		}), "unreachable"},

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -62,6 +61,7 @@ type instance struct {
 	within        context.Context // for calls of wazero
 	openFiles     atomic.Int32
 	output        output
+	execution     execution // of a command
 	stack         [4]uint64
 	stopped       chan struct{} // closed when it is killed
 	instantiated  api.Module
@@ -74,6 +74,7 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 	i := &instance{m: m, entries: make([]api.Function, len(m.entries)), stopped: make(chan struct{})}
 	i.output = output{to: &m.outputLck, w: m.config.Output, lost: &m.lost, limit: m.config.OutputBytes}
 	i.output.reset()
+	i.execution.i = i
 	i.within = i.engineContext()
 	i.state.Store(phaseOwned)
 	memory, err := m.newMemory()
@@ -97,9 +98,14 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 func (i *instance) settings() wazero.ModuleConfig {
 	c := wazero.NewModuleConfig().WithName("").WithStartFunctions().
 		WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep).WithRandSource(rand.Reader)
-	var out io.Writer = &i.output
-	c = c.WithStdout(out).WithStderr(out)
-	return i.mount(c)
+	for _, v := range i.m.config.Env {
+		name, value, _ := strings.Cut(v, "=")
+		c = c.WithEnv(name, value)
+	}
+	if i.m.isCommand {
+		return i.mount(i.execution.connect(c))
+	}
+	return i.mount(c.WithStdout(&i.output).WithStderr(&i.output))
 }
 
 // sleep is the module's sleep, which ends early when the instance is killed.
@@ -121,7 +127,7 @@ func (i *instance) prepare(ctx context.Context) error {
 	i.alloc = i.instantiated.ExportedFunction(wasmfile.AllocExport)
 	i.stop = i.instantiated.ExportedGlobal(stopExport).(api.MutableGlobal)
 	i.m.dog.watch(i)
-	for _, name := range []string{startExport, initializeExport} {
+	for _, name := range []string{startExport, wasmfile.InitializeExport} {
 		f := i.instantiated.ExportedFunction(name)
 		if f == nil {
 			continue
@@ -129,6 +135,9 @@ func (i *instance) prepare(ctx context.Context) error {
 		if err := i.run(ctx, name, f); err != nil {
 			return err
 		}
+	}
+	if i.m.isCommand {
+		return nil
 	}
 	return i.reserve(ctx, minAreaBytes, minAreaBytes)
 }
@@ -193,6 +202,17 @@ func (i *instance) area(ctx context.Context, least int) (at uint32, size int, er
 			Message: fmt.Sprintf("%s(%d) returned %#x: must be a multiple of %d and the area within the memory, %d bytes", wasmfile.AllocExport, size, at, areaAlignment, total)}
 	}
 	return at, size, nil
+}
+
+// isStopped reports whether the call was ended. One system call can name the same memory
+// millions of times, and has to end as well.
+func (i *instance) isStopped() bool {
+	select {
+	case <-i.stopped:
+		return true
+	default:
+		return false
+	}
 }
 
 // close releases the instance, which is dead.

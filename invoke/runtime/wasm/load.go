@@ -18,11 +18,6 @@ import (
 	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
-const (
-	initializeExport = "_initialize"
-	commandExport    = "_start"
-)
-
 // Load compiles a module, or takes its code from the cache, and prepares the first instance.
 // ctx bounds the preparation. The code may be changed afterwards.
 func Load(ctx context.Context, code []byte, config Config) (*Module, error) {
@@ -107,18 +102,9 @@ func (m *Module) build(ctx context.Context, code []byte) ([]byte, error) {
 	return instrumented, nil
 }
 
-// imports provides the module's imports, which can only be WASI.
+// imports provides the module's imports: instrument has accepted none but WASI's.
 func (m *Module) imports(ctx context.Context) error {
-	needed := false
-	for _, f := range m.compiled.ImportedFunctions() {
-		module, name, _ := f.Import()
-		if module != wasi_snapshot_preview1.ModuleName {
-			return fmt.Errorf("wasm: %s: it imports %s.%s, which does not exist: a module may import functions of %s and nothing else",
-				m.config.Name, module, name, wasi_snapshot_preview1.ModuleName)
-		}
-		needed = true
-	}
-	if !needed {
+	if len(m.compiled.ImportedFunctions()) == 0 {
 		return nil
 	}
 	host := m.runtime.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
@@ -137,23 +123,27 @@ func refuseRenumber(context.Context, uint32, uint32) uint32 { return 58 }
 // inspect finds the entry points and checks the rest of the convention.
 func (m *Module) inspect() error {
 	exports := m.compiled.ExportedFunctions()
-	alloc := exports[wasmfile.AllocExport]
+	alloc, start := exports[wasmfile.AllocExport], exports[wasmfile.CommandExport]
+	isCommand := start != nil && exports[wasmfile.InitializeExport] == nil
 	switch {
 	case m.compiled.ExportedMemories()[wasmfile.MemoryExport] == nil:
 		return fmt.Errorf("it exports no memory as %q", wasmfile.MemoryExport)
+	case isCommand && !hasType(start, wasmfile.FuncType{}):
+		return fmt.Errorf("its function %s must have no parameters and no results", wasmfile.CommandExport)
+	case isCommand:
 	case alloc == nil:
 		return fmt.Errorf("it exports no function %s: see the package's documentation for what a module exports", wasmfile.AllocExport)
 	case !hasType(alloc, wasmfile.AllocType):
 		return fmt.Errorf("its function %s must be of the type (i32) -> i32", wasmfile.AllocExport)
 	}
-	for _, name := range []string{initializeExport, startExport} {
+	for _, name := range []string{wasmfile.InitializeExport, startExport} {
 		if f := exports[name]; f != nil && !hasType(f, wasmfile.FuncType{}) {
 			return fmt.Errorf("its function %s must have no parameters and no results", name)
 		}
 	}
-	if exports[commandExport] != nil && exports[initializeExport] == nil {
-		return errors.New("it is a program (it exports _start and no _initialize): build it as a reactor, " +
-			"with -mexec-model=reactor (clang with wasi-libc), -buildmode=c-shared (Go, TinyGo) or as a cdylib (Rust)")
+	if isCommand { // its state ends with its run
+		m.isCommand, m.config.Fresh, m.entries = true, true, []string{wasmfile.CommandExport}
+		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(exports)) {
 		if wasmfile.IsEntry(name) && hasType(exports[name], wasmfile.EntryType) {

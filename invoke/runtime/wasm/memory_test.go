@@ -78,6 +78,14 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	}
 	require.NoError(t, m.Close())
 	require.Zero(t, reserved())
+	m, err = Load(t.Context(), upper, Config{MemoryBytes: most, Spares: -1})
+	require.NoError(t, err)
+	for range 3 {
+		_, err := entryPoint(t, m, "_start")(context.Background(), nil, nil)
+		require.NoError(t, err)
+		require.Zero(t, reserved(), "a command has none after its run")
+	}
+	require.NoError(t, m.Close())
 	_, err = Load(t.Context(), assemble(program{functions: []function{{"", typeNone, op["unreachable"]}, entry("echo", echo)}, start: 0, data: strings.Repeat("x", 1<<17)}), Config{MemoryBytes: most})
 	require.ErrorContains(t, err, "out of bounds")
 	require.Zero(t, reserved())

@@ -34,6 +34,7 @@ type Module struct {
 	roots    []*os.Root // of config.Directories
 
 	interpreted bool
+	isCommand   bool // a program: entries has only its start
 
 	current atomic.Pointer[instance] // calls try it first
 	dog     watchdog
@@ -84,6 +85,9 @@ func (m *Module) Function(entry string) (invoke.Function, error) {
 	index, ok := slices.BinarySearch(m.entries, entry)
 	if !ok {
 		return nil, fmt.Errorf("wasm: %s: there is no entry point %q; there are: %s", m.config.Name, entry, strings.Join(m.entries, ", "))
+	}
+	if m.isCommand {
+		return m.command, nil
 	}
 	return func(ctx context.Context, in, out []byte) (int, error) {
 		i := m.current.Load()

@@ -66,6 +66,7 @@ type plan struct {
 	tableEntries              uint64
 	start                     uint32
 	started                   bool
+	needs                     wasmfile.Needs
 	locals                    uint64 // that functions may still declare
 }
 
@@ -86,6 +87,10 @@ func (p *plan) count(s section) error {
 			p.element(s.id, r)
 		}
 		switch s.id {
+		case wasmfile.Imports:
+			if err := p.needs.Err(); err != nil && r.Err == nil {
+				return err
+			}
 		case wasmfile.Types:
 			p.types = n
 		case wasmfile.Functions:
@@ -106,11 +111,9 @@ func (p *plan) element(section byte, r *reader) {
 	case wasmfile.Types:
 		r.FuncType()
 	case wasmfile.Imports:
-		if i, _ := r.Import(); r.Err == nil && i.Kind != wasmfile.Function {
-			// Nothing else can be imported.
-			r.Fail(fmt.Errorf("it imports %s.%s, which is not a function: memories, tables and globals have to be its own", i.Module, i.Name))
-		}
-		p.functions++
+		i, _ := r.Import()
+		p.needs.Add(i)
+		p.functions++ // nothing else can be imported
 	case wasmfile.Functions:
 		r.U32()
 	case wasmfile.Tables:
