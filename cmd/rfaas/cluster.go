@@ -46,19 +46,23 @@ const (
 	freeAgain = 50 * time.Millisecond
 )
 
-// freeCores is how many workers of one core there can be in a cluster.
-func freeCores(ctx context.Context, m *manager.Client, s manager.Snapshot) (free int, err error) {
+// freeCores is how many workers of so many cores there can be in a cluster.
+func freeCores(ctx context.Context, m *manager.Client, s manager.Snapshot, each int) (free int, err error) {
 	for begun := time.Now(); ; {
 		for _, n := range s.Nodes {
 			if !n.Draining {
-				free += n.FreeCores
+				free += n.FreeCores / each
 			}
 		}
 		if free > 0 {
 			return free, nil
 		}
 		if time.Since(begun) > freeSoon {
-			return 0, fmt.Errorf("no core of the cluster is free ('rfaas nodes' shows it); say with --workers for how many to wait")
+			what := "no core of the cluster is free"
+			if each > 1 {
+				what = fmt.Sprintf("no node of the cluster has %d free cores", each)
+			}
+			return 0, fmt.Errorf("%s ('rfaas nodes' shows it); say with --workers for how many to wait", what)
 		}
 		select {
 		case <-ctx.Done():

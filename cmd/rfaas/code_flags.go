@@ -20,16 +20,19 @@ type codeFlags struct {
 	read        []string
 	directories []string
 	env         []string
+	threads     int
 }
 
 func (f *codeFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.read, "read", nil, "let the function read `DIR`, a folder or file, such as one with its libraries; repeat it for more")
 	flags.StringArrayVar(&f.directories, "directory", nil, "give the function `HOST[:GUEST][:rw]`: a folder of this machine, by the name GUEST, to read or (rw) to write, too; repeat it for more")
 	flags.StringArrayVar(&f.env, "env", nil, "set a variable in the function's environment: `NAME=VALUE`, or NAME for its value here; repeat it for more")
+	flags.IntVar(&f.threads, "threads", 1, "give each worker `N` cores; OpenMP, OpenBLAS and others use as many threads")
 	f.addTrust(flags)
 }
 
 func (f *codeFlags) addTrust(flags *pflag.FlagSet) {
+	f.threads = 1 // unless add's flag says otherwise
 	flags.BoolVar(&f.trust, "trust-code", false, "run FILEs without isolation, with your rights and files")
 }
 
@@ -45,6 +48,9 @@ func (f *codeFlags) given() string {
 
 // give gives a function what the flags say.
 func (f *codeFlags) give(function *function) error {
+	if f.threads < 1 || f.threads > maxWorkers {
+		return usageError("--threads %d: must be 1 to %d", f.threads, maxWorkers)
+	}
 	c := function.code
 	if c == nil {
 		if flag := f.given(); flag != "" {

@@ -36,10 +36,14 @@ func (c *invocation) start(ctx context.Context, function *function) (err error) 
 		return err
 	}
 	source := &runFlags{workers: 1, mode: f.mode, cluster: f.cluster, trust: f.trust, transport: f.transport, code: f.code}
-	if c.from, _, _, err = source.source(ctx, c.program, function, c.device, 1); err != nil {
+	note := ""
+	if c.from, _, note, err = source.source(ctx, c.program, function, c.device, 1); err != nil {
 		return err
 	}
-	o := alloc.Order{Slots: 1, Mode: f.mode, Calls: client.Config{Mode: f.mode, MaxDials: 1, Attempts: 1}}
+	if note != "" && f.code.threads > 1 { // of one thread it is said by run, which has a summary
+		fmt.Fprintln(c.program.meter, note)
+	}
+	o := alloc.Order{Slots: 1, Cores: f.code.threads, Mode: f.mode, Calls: client.Config{Mode: f.mode, MaxDials: 1, Attempts: 1}}
 	o.SlotBytes, o.PayloadBytes = local.Room(c.length, c.room(function))
 	c.pool, err = c.from.lease(ctx, o)
 	return err

@@ -131,7 +131,7 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	report := f.carryOut(cmd, p, plan, job.Config{
 		Function: function.name, Lease: from.lease, Process: from.process,
 		InputBytes: max(int(plan.LargestBytes), leastInput), ResultBytes: function.room(plan.LargestBytes, f.slotBytes), MoreRoom: function.moreRoom(),
-		Workers: workers, Mode: f.mode, Timeout: f.timeout,
+		Workers: workers, Threads: f.code.threads, Mode: f.mode, Timeout: f.timeout,
 		Stdout: cmd.OutOrStdout(), Log: p.logging.log,
 	})
 	if note != "" {
@@ -162,7 +162,7 @@ func (f *runFlags) source(ctx context.Context, p *program, function *function, d
 			return nil, 0, "", err
 		}
 		from, err = p.startNode(ctx, function, f.code.trust, device, f.transport, cores)
-		return from, len(cores), note, err
+		return from, len(cores) / f.code.threads, note, err
 	}
 	if err := f.code.notElsewhere(); err != nil {
 		return nil, 0, "", err
@@ -179,7 +179,7 @@ func (f *runFlags) source(ctx context.Context, p *program, function *function, d
 		return nil, 0, "", err
 	}
 	if workers = f.workers; workers == 0 {
-		if workers, err = freeCores(ctx, m, s); err != nil {
+		if workers, err = freeCores(ctx, m, s, f.code.threads); err != nil {
 			return nil, 0, "", err
 		}
 	}

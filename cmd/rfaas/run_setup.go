@@ -73,9 +73,10 @@ func (f *runFlags) place(inputs int) (cores []int, note string, err error) {
 		return nil, "", err
 	}
 	workers := f.workers
+	threads := f.code.threads
 	usable := min(len(allowed), runtime.GOMAXPROCS(0)) // which knows the limits of a container
 	if workers == 0 {
-		workers = usable
+		workers = max(usable/threads, 1)
 		if f.mode == invoke.Hot {
 			workers = max(usable/2, 1)
 		}
@@ -84,7 +85,7 @@ func (f *runFlags) place(inputs int) (cores []int, note string, err error) {
 	if f.mode == invoke.Hot && 2*workers > usable {
 		return nil, "", usageError("--mode hot: keeps two cores busy for each worker, %d in all, and %d can be used here; start fewer workers, or use --mode adaptive", 2*workers, usable)
 	}
-	cores, note = executor.Place(workers, allowed)
+	cores, note = executor.Place(workers, threads, allowed)
 	return cores, note, nil
 }
 

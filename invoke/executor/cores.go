@@ -54,14 +54,19 @@ func siblingsLast(sys fs.FS, processors []int) []int {
 	return ordered
 }
 
-// Place chooses a processor for each of n workers, and leaves one for the client.
-// If there are too few, no worker is pinned: a pinned worker would wait for the
-// client, or for another worker, while a processor is idle. note says why.
-func Place(n int, allowed []int) (cores []int, note string) {
-	cores = slices.Repeat([]int{AnyCore}, n)
-	if len(allowed) > n {
+// Place chooses processors for n workers with so many threads each, one for a thread, those
+// of the first worker first. One is left for the client, unless workers have several threads:
+// they compute while it waits. If there are too few, no worker is pinned: a pinned worker would
+// wait for the client, or for another worker, while a processor is idle. note says why.
+func Place(n, threads int, allowed []int) (cores []int, note string) {
+	all := n * threads
+	cores = slices.Repeat([]int{AnyCore}, all)
+	if len(allowed) > all || len(allowed) == all && threads > 1 {
 		copy(cores, allowed)
 		return cores, ""
+	}
+	if threads > 1 {
+		return cores, fmt.Sprintf("workers are not pinned: %s for %s of %d threads", count(len(allowed), "core"), count(n, "worker"), threads)
 	}
 	return cores, fmt.Sprintf("workers are not pinned: %s for %s and the client", count(len(allowed), "core"), count(n, "worker"))
 }

@@ -24,17 +24,21 @@ func TestPlace(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		workers int
+		threads int
 		allowed []int
 		want    []int
 		note    string
 	}{
-		{1, []int{4, 5}, []int{4}, ""},
-		{2, []int{0, 2, 1, 3}, []int{0, 2}, ""},
-		{3, []int{0, 2, 1, 3}, []int{0, 2, 1}, ""},
-		{2, []int{0, 1}, []int{AnyCore, AnyCore}, "workers are not pinned: 2 cores for 2 workers and the client"},
-		{1, []int{3}, []int{AnyCore}, "workers are not pinned: 1 core for 1 worker and the client"},
+		{1, 1, []int{4, 5}, []int{4}, ""},
+		{2, 1, []int{0, 2, 1, 3}, []int{0, 2}, ""},
+		{3, 1, []int{0, 2, 1, 3}, []int{0, 2, 1}, ""},
+		{1, 2, []int{4, 5}, []int{4, 5}, ""},
+		{2, 2, []int{0, 2, 1, 3, 5}, []int{0, 2, 1, 3}, ""},
+		{2, 2, []int{0, 2, 1}, []int{AnyCore, AnyCore, AnyCore, AnyCore}, "workers are not pinned: 3 cores for 2 workers of 2 threads"},
+		{2, 1, []int{0, 1}, []int{AnyCore, AnyCore}, "workers are not pinned: 2 cores for 2 workers and the client"},
+		{1, 1, []int{3}, []int{AnyCore}, "workers are not pinned: 1 core for 1 worker and the client"},
 	} {
-		cores, note := Place(c.workers, c.allowed)
+		cores, note := Place(c.workers, c.threads, c.allowed)
 		require.Equal(t, c.want, cores)
 		require.Equal(t, c.note, note)
 	}

@@ -39,7 +39,7 @@ func hire(ctx context.Context, cfg *Config, workers int) (*crew, error) {
 		c.members[i] = WorkerReport{Number: i + 1, Core: executor.AnyCore}
 	}
 	o := alloc.Order{
-		Workers: workers, AtLeast: 1, Slots: 1, Mode: cfg.Mode,
+		Workers: workers, AtLeast: 1, Cores: cfg.Threads, Slots: 1, Mode: cfg.Mode,
 		Calls: client.Config{
 			Mode: cfg.Mode, MaxDials: maxStarts, BackoffMin: startPause, Attempts: maxAttempts, Logger: cfg.Log,
 			Overtime: time.Nanosecond, // a worker that overruns a timeout is replaced

@@ -26,6 +26,7 @@ type Config struct {
 	MoreRoom                string // how the user gives a result more room
 
 	Workers int
+	Threads int // of each worker, and its cores: 1 if 0
 	Mode    invoke.Mode
 	Timeout time.Duration // of a call; 0 for none
 	Stdout  io.Writer     // gets the results of a plan without a directory
