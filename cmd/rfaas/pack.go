@@ -41,8 +41,9 @@ digest. PATH is one of these:
 
 What neither the manifest nor a flag says has a default: all entry points of the
 code are functions. For shared objects these are all functions that they export,
-because nothing tells their signatures: choose with --function if there are
-others among them. 'rfaas inspect' shows what came of it.
+because nothing tells their signatures, but for mangled names of C++ and Rust:
+choose with --function if there are others among them. 'rfaas inspect' shows what
+came of it.
 
 The same content makes the same bytes, and so the same digest, anywhere.
 
@@ -71,11 +72,25 @@ The same content makes the same bytes, and so the same digest, anywhere.
 }
 
 func (f *packFlags) run(cmd *cobra.Command, path string) error {
-	p, err := pack.Build(path, func(m *pack.Manifest) error { return f.edit(cmd, m) })
+	chosen := false
+	p, err := pack.Build(path, func(m *pack.Manifest) error {
+		err := f.edit(cmd, m)
+		chosen = m.Functions != nil
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer p.Close()
+	if !chosen {
+		code, err := p.Code()
+		if err != nil {
+			return err
+		}
+		if n := code.Mangled(); n > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s: left out: %d mangled names of C++ or Rust; --function offers what is chosen\n", cmd.CommandPath(), n)
+		}
+	}
 	if f.output == "" {
 		f.output = p.Manifest().Name + pack.Extension
 	}

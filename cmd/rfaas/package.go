@@ -107,7 +107,11 @@ func exists(path string) bool {
 
 // packagedFunction takes a function of a file.
 func packagedFunction(path, wanted string) (*function, error) {
-	p, err := pack.Open(path)
+	bare := false
+	p, err := pack.OpenFunction(path, wanted, func(*pack.Manifest) error {
+		bare = true
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +120,7 @@ func packagedFunction(path, wanted string) (*function, error) {
 		p.Close()
 		return nil, err
 	}
-	f.code.bare = filepath.Ext(path) == ".wasm"
+	f.code.bare = bare
 	f.code.release = p.Close
 	return f, nil
 }

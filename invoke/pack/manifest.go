@@ -29,7 +29,8 @@ type Manifest struct {
 	// .so or .wasm.
 	Module string `json:"module"`
 	// Functions are the functions of the package, 1 to 1023, in the order of their
-	// registration. By default they are all entry points whose names are valid.
+	// registration. By default they are all entry points whose names are valid, but for
+	// those that a compiler or the runtime of a language has named: _Z..., __cxa_throw.
 	Functions []Function `json:"functions"`
 	// SlotBytes is the size of slots that the functions need, in bytes: the longest
 	// input and result without rendezvous. 256 to 1 GiB; 64 KiB by default.
