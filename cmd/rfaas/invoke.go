@@ -128,6 +128,7 @@ func (f *invokeFlags) run(cmd *cobra.Command, p *program, name string) error {
 		return err
 	}
 	if f.repeat > 1 {
+		c.end() // what the function has printed comes before
 		fmt.Fprintln(p.meter, c.summary())
 	}
 	return nil

@@ -106,7 +106,7 @@ func (c *invocation) explain(err error) error {
 	return fmt.Errorf("%s: %v: %s", c.name, e.Status, e.Message)
 }
 
-// end closes the connection and ends what was started.
+// end closes the connection and ends what was started. It may be called twice.
 func (c *invocation) end() {
 	if c.pool != nil {
 		c.pool.Close()
@@ -119,6 +119,7 @@ func (c *invocation) end() {
 			c.program.logging.log.Warn("the transport cannot be closed", "reason", err)
 		}
 	}
+	c.pool, c.from, c.device = nil, nil, nil
 }
 
 // summary says how long calls took.

@@ -32,7 +32,8 @@ func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {
 	}
 	config := wasm.Config{
 		Name: c.File.Name(), MemoryBytes: uint64(c.MemoryBytes), TimeLimit: c.TimeLimit,
-		Instances: 1, CacheDir: wasmCache(), Output: os.Stderr,
+		Instances: 1, CacheDir: wasmCache(),
+		Output: os.Stdout, // that of both streams of the module
 	}
 	if c.Compiled != nil {
 		if config.Compiled, err = readAll(c.Compiled); err != nil {

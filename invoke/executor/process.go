@@ -76,7 +76,7 @@ func (s *Supervisor) start(cores []int, policy *confine.Policy) (e *Executor, er
 	if cmd.Path == ThisProgram {
 		cmd.Args[0] = os.Args[0] // for lists of processes
 	}
-	cmd.Stdout, cmd.Stderr = e.output, e.output
+	cmd.Stdout, cmd.Stderr = e.output.stream(Stdout), e.output.stream(Stderr)
 	cmd.ExtraFiles = []*os.File{controlFD - 3: controlFile, progressFD - 3: progressFile, logFD - 3: logFile}
 	cmd.WaitDelay = outputDelay
 	// In a process group of its own, a Ctrl-C on the terminal does not reach it:
