@@ -149,7 +149,7 @@ func (w *worker) order(attempt uint32, url string) (executor.Order, *executor.Su
 		Assignment: executor.Assignment{
 			Transport: url, Mode: modeOf(t.Spin), Runtime: p.Runtime, Functions: p.Functions,
 			Slots: t.Slots, SlotBytes: t.SlotBytes, PayloadBytes: t.PayloadBytes,
-			MemoryBytes: memory, TimeLimit: p.TimeLimit, Directories: p.Directories, Token: token.Encode(),
+			MemoryBytes: memory, TimeLimit: p.TimeLimit, StackBytes: p.StackBytes, Directories: p.Directories, Token: token.Encode(),
 		},
 	}
 	for _, core := range w.lease.WorkerCores(w.number) {
@@ -213,6 +213,8 @@ func causeOf(f executor.Fate) lease.Reason {
 	switch {
 	case f.ResultBytes > 0:
 		return lease.WorkerOverran
+	case f.StackBytes > 0:
+		return lease.WorkerOverflowed
 	case f.Cause == executor.OutOfMemory:
 		return lease.WorkerOutOfMemory
 	case f.Cause == executor.TimedOut:

@@ -22,7 +22,7 @@ import (
 var runtimes = map[string]executor.Loader{runtime.Native: loadNative, runtime.Wasm: loadWasm}
 
 func loadNative(_ context.Context, c executor.Code) (runtime.Module, error) {
-	return native.OpenFile(c.File, native.Config{Overrun: c.Overrun})
+	return native.OpenFile(c.File, native.Config{StackBytes: int(c.StackBytes), Overrun: c.Overrun, Overflow: c.Overflow})
 }
 
 func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {

@@ -163,7 +163,7 @@ func (e *Executor) judge(status syscall.WaitStatus, usage confine.Usage) Fate {
 	}
 	switch {
 	case f.Signal == syscall.SIGSEGV && f.Function != "":
-		f.ResultBytes = e.progress.overrun()
+		f.ResultBytes, f.StackBytes = e.progress.noted(overrunAt), e.progress.noted(overflowAt)
 	case f.Cause == Exited && f.ExitStatus == exitTimedOut && e.assignment.TimeLimit > 0:
 		f.Cause, f.TimeLimit = TimedOut, e.assignment.TimeLimit
 	case f.Cause == Exited && f.ExitStatus == exitAbandoned && f.Function != "":

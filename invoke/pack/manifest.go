@@ -42,6 +42,9 @@ type Manifest struct {
 	// TimeLimit bounds a call. It is a duration of Go as a string, such as "1.5s",
 	// 1 ms to 24 h; 1 minute by default.
 	TimeLimit Duration `json:"time_limit"`
+	// StackBytes is the stack of a call of native code, in bytes. 16 KiB to 1 TiB; by default
+	// it is not in the manifest, and is 8 MiB.
+	StackBytes int64 `json:"stack_bytes,omitempty"`
 	// WASI is what a WebAssembly module requests of the node: nothing by default. The
 	// node decides what it gives.
 	WASI WASI `json:"wasi"`
@@ -110,6 +113,8 @@ const (
 	maxMemoryBytes     = 1 << 40
 	maxWasmMemoryBytes = 4 << 30
 	defaultTimeLimit   = time.Minute
+	minStackBytes      = 16 << 10
+	maxStackBytes      = 1 << 40
 	minTimeLimit       = time.Millisecond
 	maxTimeLimit       = 24 * time.Hour
 )
@@ -151,6 +156,13 @@ func (m *Manifest) Validate() error {
 	}
 	if limit := m.TimeLimit.Duration; limit < minTimeLimit || limit > maxTimeLimit {
 		wrong("time_limit", "%v: must be %v to %v", limit, minTimeLimit, maxTimeLimit)
+	}
+	switch {
+	case m.StackBytes == 0:
+	case m.Runtime != runtime.Native:
+		wrong("stack_bytes", "is for the runtime %s: leave it out", runtime.Native)
+	case m.StackBytes < minStackBytes || m.StackBytes > maxStackBytes:
+		wrong("stack_bytes", "%d: must be %d to %d", m.StackBytes, minStackBytes, maxStackBytes)
 	}
 	m.validateWASI(wrong)
 	return errors.Join(problems...)

@@ -13,7 +13,8 @@ struct native_object;
 typedef uint32_t (*native_function)(void *args, uint32_t size, void *res);
 
 // native_install makes faults inside native code end the process by their signal, and has
-// the standard output of C written at the end of each line. 0 or an errno. Call it once, when Go's own handlers are in place.
+// the standard output of C written at the end of each line. 0 or an errno. Call it once, when
+// Go's own handlers are in place.
 int native_install(void);
 
 struct native_sizes {
