@@ -17,6 +17,7 @@ import (
 type codeFlags struct {
 	trust       bool
 	directories []string
+	limits      limitFlags
 }
 
 func (f *codeFlags) add(flags *pflag.FlagSet) {

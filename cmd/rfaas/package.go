@@ -57,8 +57,17 @@ const digestPrefix = "sha256:"
 // FILE, FILE:NAME, DIGEST or DIGEST:NAME, a function of a package. close is to be
 // called when it is not needed any more.
 func openFunction(name string, flags *codeFlags) (f *function, close func(), err error) {
-	f, close, err = lookUpFunction(name)
+	f, close, err = lookUpFunction(name, &flags.limits)
 	if err != nil {
+		return nil, nil, err
+	}
+	if f.code == nil || !f.code.bare {
+		err = flags.limits.refuse(name, f.code != nil)
+	} else if flags.trust && flags.limits.time == 0 {
+		f.code.limits.TimeLimit.Duration = 0 // none
+	}
+	if err != nil {
+		close()
 		return nil, nil, err
 	}
 	if f.code != nil && f.code.runtime == runtime.Wasm {
@@ -73,7 +82,7 @@ func openFunction(name string, flags *codeFlags) (f *function, close func(), err
 	return f, close, nil
 }
 
-func lookUpFunction(name string) (f *function, close func(), err error) {
+func lookUpFunction(name string, limits *limitFlags) (f *function, close func(), err error) {
 	f, err = findFunction(name)
 	if err == nil {
 		return f, func() {}, nil
@@ -89,7 +98,7 @@ func lookUpFunction(name string) (f *function, close func(), err error) {
 	if !exists(path) && !slices.Contains(packageExtensions, filepath.Ext(path)) {
 		return nil, nil, err // says which there are
 	}
-	return opened(packagedFunction(path, wanted))
+	return opened(packagedFunction(path, wanted, limits))
 }
 
 // opened is what openFunction returns for a function of a package.
@@ -106,11 +115,11 @@ func exists(path string) bool {
 }
 
 // packagedFunction takes a function of a file.
-func packagedFunction(path, wanted string) (*function, error) {
+func packagedFunction(path, wanted string, limits *limitFlags) (*function, error) {
 	bare := false
-	p, err := pack.OpenFunction(path, wanted, func(*pack.Manifest) error {
+	p, err := pack.OpenFunction(path, wanted, func(m *pack.Manifest) error {
 		bare = true
-		return nil
+		return limits.limit(m)
 	})
 	if err != nil {
 		return nil, err
@@ -204,7 +213,7 @@ func (f *function) describe() *agent.Program {
 	p := &agent.Program{Runtime: runtime.Go}
 	if c := f.code; c != nil {
 		own.Entry, p.Code, p.Compiled, p.Directories = c.entry, c.file, c.compiled, c.directories
-		p.Runtime, p.MemoryBytes, p.TimeLimit = c.runtime, c.limits.MemoryBytes, c.limits.TimeLimit.Duration
+		p.Runtime, p.MemoryBytes, p.TimeLimit, p.StackBytes = c.runtime, c.limits.MemoryBytes, c.limits.TimeLimit.Duration, c.limits.StackBytes
 	}
 	p.Functions = []executor.Function{own}
 	return p

@@ -42,8 +42,9 @@ type Manifest struct {
 	// TimeLimit bounds a call. It is a duration of Go as a string, such as "1.5s",
 	// 1 ms to 24 h; 1 minute by default.
 	TimeLimit Duration `json:"time_limit"`
-	// StackBytes is the stack of a call of native code, in bytes. 16 KiB to 1 TiB; by default
-	// it is not in the manifest, and is 8 MiB.
+	// StackBytes is the stack of a call of native code, in bytes. 16 KiB to
+	// MemoryBytes, to which it counts as far as it was ever used; by default it is not in
+	// the manifest, and is 8 MiB.
 	StackBytes int64 `json:"stack_bytes,omitempty"`
 	// WASI is what a WebAssembly module requests of the node: nothing by default. The
 	// node decides what it gives.
@@ -163,6 +164,8 @@ func (m *Manifest) Validate() error {
 		wrong("stack_bytes", "is for the runtime %s: leave it out", runtime.Native)
 	case m.StackBytes < minStackBytes || m.StackBytes > maxStackBytes:
 		wrong("stack_bytes", "%d: must be %d to %d", m.StackBytes, minStackBytes, maxStackBytes)
+	case m.StackBytes > m.MemoryBytes:
+		wrong("stack_bytes", "%d: is more than the memory that it counts to: memory_bytes is %d", m.StackBytes, m.MemoryBytes)
 	}
 	m.validateWASI(wrong)
 	return errors.Join(problems...)

@@ -136,6 +136,8 @@ func TestManifestRefuses(t *testing.T) {
 	native := m
 	native.Runtime, native.StackBytes = "native", 1
 	require.ErrorContains(t, native.Validate(), "stack_bytes: 1: must be 16384 to 1099511627776")
+	native.StackBytes = native.MemoryBytes + 1
+	require.ErrorContains(t, native.Validate(), "stack_bytes: 1048577: is more than the memory that it counts to: memory_bytes is 1048576")
 	m.WASI.Directories = append(m.WASI.Directories, m.WASI.Directories[0])
 	require.ErrorContains(t, m.Validate(), `wasi.directories[1].name: "models" appears twice`)
 	m.WASI.Directories = make([]Directory, maxDirectories+1)
