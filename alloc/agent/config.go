@@ -140,6 +140,7 @@ type Program struct {
 	// MemoryBytes and TimeLimit bound it, beside what the lease says. 0: they do not.
 	MemoryBytes int64
 	TimeLimit   time.Duration
+	StackBytes  int64 // see executor.Assignment
 	Directories []executor.Directory
 	Folder      string // see executor.Assignment; so are Path and Env
 	Path        string

@@ -103,7 +103,7 @@ func (a *Agent) load(p *pack.Package) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	program := &Program{Runtime: m.Runtime, Code: code, MemoryBytes: m.MemoryBytes, TimeLimit: m.TimeLimit.Duration}
+	program := &Program{Runtime: m.Runtime, Code: code, MemoryBytes: m.MemoryBytes, TimeLimit: m.TimeLimit.Duration, StackBytes: m.StackBytes}
 	for _, f := range m.Functions {
 		program.Functions = append(program.Functions, executor.Function{Name: f.Name, Entry: f.Entry, Idempotent: f.Idempotent})
 	}

@@ -149,7 +149,7 @@ func (w *worker) order(attempt uint32, url string) (executor.Order, *executor.Su
 		Assignment: executor.Assignment{
 			Transport: url, Mode: modeOf(t.Spin), Runtime: p.Runtime, Functions: p.Functions,
 			Slots: t.Slots, SlotBytes: t.SlotBytes, PayloadBytes: t.PayloadBytes,
-			MemoryBytes: memory, TimeLimit: p.TimeLimit, Directories: p.Directories, Folder: p.Folder, Path: p.Path, Env: p.Env,
+			MemoryBytes: memory, TimeLimit: p.TimeLimit, StackBytes: p.StackBytes, Directories: p.Directories, Folder: p.Folder, Path: p.Path, Env: p.Env,
 			Threads: len(w.lease.WorkerCores(w.number)), Token: token.Encode(),
 		},
 	}
@@ -214,6 +214,8 @@ func causeOf(f executor.Fate) lease.Reason {
 	switch {
 	case f.ResultBytes > 0:
 		return lease.WorkerOverran
+	case f.StackBytes > 0:
+		return lease.WorkerOverflowed
 	case f.Cause == executor.OutOfMemory:
 		return lease.WorkerOutOfMemory
 	case f.Cause == executor.TimedOut:

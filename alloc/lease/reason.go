@@ -33,6 +33,10 @@ const (
 	// Stranger is the code of the rejection of a peer that is not authenticated.
 	Stranger
 
+	// WorkerOverflowed is another of those why the process of a worker ended: a function used
+	// up its stack.
+	WorkerOverflowed
+
 	reasonCount
 )
 
@@ -40,7 +44,7 @@ var reasonNames = [reasonCount]string{
 	"none", "no free cores", "no free memory", "over the tenant's quota", "the node is draining", "more than the node has",
 	"malformed request", "the code cannot be run", "the code is on its way", "no such lease",
 	"released", "expired", "revoked by the node's owner", "the agent ends", "the worker's process ended", "a function went past the room for its result", "the worker used up its memory", "a call took too long",
-	"the tenant is not authenticated",
+	"the tenant is not authenticated", "a function used up its stack",
 }
 
 // String is the reason for people.

@@ -21,6 +21,7 @@ type codeFlags struct {
 	directories []string
 	env         []string
 	threads     int
+	limits      limitFlags
 }
 
 func (f *codeFlags) add(flags *pflag.FlagSet) {

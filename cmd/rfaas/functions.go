@@ -28,6 +28,9 @@ type function struct {
 	code        *code // nil: it comes with the program
 }
 
+// bare reports whether the function's code is a file that is no package.
+func (f *function) bare() bool { return f.code != nil && f.code.bare }
+
 // functions are all, in the order of the help texts.
 var functions = []function{
 	{

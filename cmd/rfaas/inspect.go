@@ -77,7 +77,11 @@ func (i *inspected) write(w io.Writer, path string, asJSON bool) error {
 	fmt.Fprintf(&b, "  size        %d bytes\n", i.SizeBytes)
 	fmt.Fprintf(&b, "  runtime     %s\n", m.Runtime)
 	fmt.Fprintf(&b, "  module      %s\n", m.Module)
-	fmt.Fprintf(&b, "  limits      slot %s, memory %s, time %v\n", slot.String(), memory.String(), m.TimeLimit)
+	fmt.Fprintf(&b, "  limits      slot %s, memory %s, time %v", slot.String(), memory.String(), m.TimeLimit)
+	if stack := byteSize(m.StackBytes); stack > 0 {
+		fmt.Fprintf(&b, ", stack %s", stack.String())
+	}
+	b.WriteString("\n")
 	for _, f := range m.Functions {
 		fmt.Fprintf(&b, "  function    %s%s\n", f.Name, functionNotes(f))
 	}

@@ -59,6 +59,8 @@ The call is not repeated, whatever happens. For many inputs there is
 'rfaas run'. FILEs run isolated from your files and other processes, unless
 --trust-code says otherwise.
 
+` + limitsHelp + `
+
 ` + exitHelp,
 		Example: `  One call, and what it says:
     rfaas invoke echo --data hello
@@ -91,6 +93,7 @@ The call is not repeated, whatever happens. For many inputs there is
 	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
 	flags.Var(&f.slotBytes, "slot-bytes", slotBytesUsage)
+	f.code.limits.add(flags)
 	f.code.add(flags)
 	flags.IntVar(&f.repeat, "repeat", 1, "call `N` times, say how long it took, and write the last result")
 	return cmd
@@ -118,7 +121,7 @@ func (f *invokeFlags) run(cmd *cobra.Command, p *program, name string) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
 	defer stop()
-	c := &invocation{flags: f, name: function.name, moreRoom: function.moreRoom(), program: p, length: int(in.bytes)}
+	c := &invocation{flags: f, name: function.name, moreRoom: function.moreRoom(), bare: function.bare(), program: p, length: int(in.bytes)}
 	defer c.end()
 	err = c.carryOut(ctx, function, in, func(result []byte) error { return f.write(cmd.OutOrStdout(), result) })
 	if ctx.Err() != nil {
@@ -128,6 +131,7 @@ func (f *invokeFlags) run(cmd *cobra.Command, p *program, name string) error {
 		return err
 	}
 	if f.repeat > 1 {
+		c.end() // what the function has printed comes before
 		fmt.Fprintln(p.meter, c.summary())
 	}
 	return nil

@@ -19,6 +19,7 @@ type invocation struct {
 	flags    *invokeFlags
 	name     string // the function's
 	moreRoom string // see function.moreRoom
+	bare     bool   // see function.bare
 	program  *program
 	device   *transport.Device
 	from     *leaser
@@ -93,7 +94,7 @@ func (c *invocation) explain(err error) error {
 		return why
 	}
 	if lost, ok := errors.AsType[*alloc.LostError](err); ok {
-		return fmt.Errorf("executor (process %d): %s", lost.Process, local.How(lost))
+		return fmt.Errorf("executor (process %d): %s", lost.Process, local.How(lost, c.bare))
 	}
 	e, ok := errors.AsType[*invoke.Error](err)
 	if !ok {
@@ -105,12 +106,20 @@ func (c *invocation) explain(err error) error {
 	case invoke.StatusTooLarge:
 		return fmt.Errorf("%s: %s", c.name, local.TooLarge(e, c.moreRoom))
 	case invoke.StatusDeadlineExceeded:
-		return fmt.Errorf("%s: not done in time: %s; allow more with --timeout (%v), or more to the package (rfaas pack --time-limit)", c.name, e.Message, c.flags.timeout)
+		return fmt.Errorf("%s: not done in time: %s; allow more with --timeout (%v), or %s", c.name, e.Message, c.flags.timeout, c.moreTime())
 	}
 	return fmt.Errorf("%s: %v: %s", c.name, e.Status, e.Message)
 }
 
-// end closes the connection and ends what was started.
+// moreTime is how the user gives the function more time than its limit.
+func (c *invocation) moreTime() string {
+	if c.bare {
+		return "--time-limit"
+	}
+	return "more to the package (rfaas pack --time-limit)"
+}
+
+// end closes the connection and ends what was started. It may be called twice.
 func (c *invocation) end() {
 	if c.pool != nil {
 		c.pool.Close()
@@ -123,6 +132,7 @@ func (c *invocation) end() {
 			c.program.logging.log.Warn("the transport cannot be closed", "reason", err)
 		}
 	}
+	c.pool, c.from, c.device = nil, nil, nil
 }
 
 // summary says how long calls took.

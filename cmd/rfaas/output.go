@@ -12,16 +12,21 @@ import (
 )
 
 // outputTo shows what functions print, whatever the level of the log: in lines of their
-// own, which they cannot make look like the program's.
+// own, which they cannot make look like the program's. A | is before what went to a
+// function's standard output, a ! before what went to its standard error.
 func (l *logging) outputTo(w io.Writer) func(executor.OutputLine) {
 	if l.format == "json" {
 		log := slog.New(slog.NewJSONHandler(w, nil))
 		return func(o executor.OutputLine) {
-			log.Info("function output", "process", o.Process, "function", o.Function, "text", o.Text)
+			log.Info("function output", "process", o.Process, "function", o.Function, "stream", o.Stream.String(), "text", o.Text)
 		}
 	}
 	return func(o executor.OutputLine) {
-		fmt.Fprintf(w, "%s[%d] | %s\n", outputLabel(o.Function), o.Process, o.Text)
+		mark := '|'
+		if o.Stream == executor.Stderr {
+			mark = '!'
+		}
+		fmt.Fprintf(w, "%s[%d] %c %s\n", outputLabel(o.Function), o.Process, mark, o.Text)
 	}
 }
 

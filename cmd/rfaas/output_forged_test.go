@@ -35,21 +35,21 @@ func invokeForger(t *testing.T, flags ...string) (lines []string) {
 // writing to where its executor logs.
 func TestForgedLines(t *testing.T) {
 	t.Parallel()
-	output := regexp.MustCompile(`^forge\[(\d+)\] \| (.*)$`)
+	output := regexp.MustCompile(`^forge\[(\d+)\] ([|!]) (.*)$`)
 	logged := regexp.MustCompile(`^time=\S+ level=(\w+) msg=("[^"]*"|\S+)( .*)?$`)
-	var printed []string
+	printed := map[string][]string{}
 	var pid string
 	msgs := map[string]string{}
 	for _, line := range invokeForger(t, "--log-level", "info") {
 		if m := output.FindStringSubmatch(line); m != nil {
-			pid, printed = m[1], append(printed, m[2])
+			pid, printed[m[2]] = m[1], append(printed[m[2]], m[3])
 			continue
 		}
 		m := logged.FindStringSubmatch(line)
 		require.NotNil(t, m, line)
 		msgs[m[2]] = line
 	}
-	require.Equal(t, forged, printed)
+	require.Equal(t, map[string][]string{"|": forged, "!": forged}, printed)
 	require.NotContains(t, msgs, `"manager lost"`)
 	require.Regexp(t, ` level=ERROR msg="executor: manager lost" process=`+pid+` executor\.process=1$`, msgs[`"executor: manager lost"`])
 	require.Regexp(t, ` level=INFO msg="executor: client connected" process=`+pid+` executor\.peer=`, msgs[`"executor: client connected"`])
@@ -58,7 +58,7 @@ func TestForgedLines(t *testing.T) {
 
 func TestForgedLinesAsJSON(t *testing.T) {
 	t.Parallel()
-	var printed []string
+	printed := map[any][]string{}
 	var pid any
 	msgs := map[any]map[string]any{}
 	for _, line := range invokeForger(t, "--log-level", "warn", "--log-format", "json") {
@@ -66,13 +66,13 @@ func TestForgedLinesAsJSON(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(line), &r), line)
 		delete(r, "time")
 		if r["msg"] == "function output" {
-			pid, printed = r["process"], append(printed, r["text"].(string))
-			require.Equal(t, map[string]any{"level": "INFO", "msg": "function output", "process": pid, "function": "forge", "text": r["text"]}, r)
+			pid, printed[r["stream"]] = r["process"], append(printed[r["stream"]], r["text"].(string))
+			require.Equal(t, map[string]any{"level": "INFO", "msg": "function output", "process": pid, "function": "forge", "stream": r["stream"], "text": r["text"]}, r)
 			continue
 		}
 		msgs[r["msg"]] = r
 	}
-	require.Equal(t, forged, printed)
+	require.Equal(t, map[any][]string{"stdout": forged, "stderr": forged}, printed)
 	lost := "not all that an executor has logged are records"
 	require.Equal(t, map[any]map[string]any{
 		"executor: manager lost": {"level": "ERROR", "msg": "executor: manager lost", "process": pid, "executor": map[string]any{"process": 1.0}},

@@ -18,6 +18,7 @@ type packFlags struct {
 	functions     []string
 	slotBytes     byteSize
 	memory        byteSize
+	stack         byteSize
 	timeLimit     time.Duration
 	directories   []string
 }
@@ -41,8 +42,9 @@ digest. PATH is one of these:
 
 What neither the manifest nor a flag says has a default: all entry points of the
 code are functions. For shared objects these are all functions that they export,
-because nothing tells their signatures: choose with --function if there are
-others among them. 'rfaas inspect' shows what came of it.
+because nothing tells their signatures, but for mangled names of C++ and Rust:
+choose with --function if there are others among them. 'rfaas inspect' shows
+what came of it.
 
 The same content makes the same bytes, and so the same digest, anywhere.
 
@@ -65,17 +67,32 @@ The same content makes the same bytes, and so the same digest, anywhere.
 	flags.StringArrayVar(&f.functions, "function", nil, "offer a function: `NAME[=ENTRY][,idempotent]`; repeat it for more (default: all)")
 	flags.Var(&f.slotBytes, "slot-bytes", "longest input and result to expect: a `SIZE` (default 64KiB)")
 	flags.Var(&f.memory, "memory", "memory limit: a `SIZE` (default 256MiB)")
+	flags.Var(&f.stack, "stack", "stack of a call of native code: a `SIZE` (default 8MiB)")
 	flags.DurationVar(&f.timeLimit, "time-limit", 0, "longest `TIME` of a call (default 1m)")
 	flags.StringArrayVar(&f.directories, "wasi-directory", nil, "ask the node for a directory: `NAME[,writable]`; repeat it for more")
 	return cmd
 }
 
 func (f *packFlags) run(cmd *cobra.Command, path string) error {
-	p, err := pack.Build(path, func(m *pack.Manifest) error { return f.edit(cmd, m) })
+	chosen := false
+	p, err := pack.Build(path, func(m *pack.Manifest) error {
+		err := f.edit(cmd, m)
+		chosen = m.Functions != nil
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer p.Close()
+	if !chosen {
+		code, err := p.Code()
+		if err != nil {
+			return err
+		}
+		if n := code.Mangled(); n > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s: left out: %d mangled names of C++ or Rust; --function offers what is chosen\n", cmd.CommandPath(), n)
+		}
+	}
 	if f.output == "" {
 		f.output = p.Manifest().Name + pack.Extension
 	}
@@ -121,14 +138,17 @@ func (f *packFlags) edit(cmd *cobra.Command, m *pack.Manifest) error {
 	if given("memory") {
 		m.MemoryBytes = int64(f.memory)
 	}
+	if given("stack") {
+		m.StackBytes = int64(f.stack)
+	}
 	if given("time-limit") {
 		m.TimeLimit.Duration = f.timeLimit
 	}
 	for name, zero := range map[string]bool{
-		"name": f.name == "", "version": f.version == "", "slot-bytes": f.slotBytes == 0, "memory": f.memory == 0, "time-limit": f.timeLimit == 0,
+		"name": f.name == "", "version": f.version == "", "slot-bytes": f.slotBytes == 0, "memory": f.memory == 0, "stack": f.stack == 0, "time-limit": f.timeLimit == 0,
 	} {
 		if given(name) && zero {
-			return usageError("--%s: needs a value; leave it out for the default", name)
+			return needsValue(name)
 		}
 	}
 	if given("function") {

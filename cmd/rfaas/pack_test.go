@@ -68,6 +68,23 @@ func TestPackAndInspect(t *testing.T) {
 	require.Contains(t, stdout, "  function    hi, entry point greet, idempotent\n")
 }
 
+// Names that a compiler has made are left out, which is said, unless they are asked for.
+func TestPackMangled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	compile(t, filepath.Join(dir, "mixed.so"), greetings+` unsigned _Z4wavePvjS_(void *a, unsigned n, void *r) { return 0; }`)
+	for function, said := range map[string]string{"": "rfaas pack: left out: 1 mangled names of C++ or Rust; --function offers what is chosen\n", "wave=_Z4wavePvjS_": ""} {
+		args := []string{"pack", "mixed.so"}
+		if function != "" {
+			args = append(args, "--function", function)
+		}
+		status, _, stderr := run(t, dir, args...)
+		require.Equal(t, exitOK, status)
+		require.Equal(t, said, stderr)
+	}
+	require.Empty(t, succeed(t, dir, "invoke", "mixed.so:_Z4wavePvjS_"))
+}
+
 // What a package asks for is shown, and what this build cannot run, too.
 func TestInspectText(t *testing.T) {
 	t.Parallel()

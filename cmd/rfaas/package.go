@@ -60,18 +60,26 @@ const digestPrefix = "sha256:"
 // FILE, FILE:NAME, DIGEST or DIGEST:NAME, a function of a package. close is to be
 // called when it is not needed any more.
 func openFunction(name string, flags *codeFlags) (f *function, close func(), err error) {
-	f, close, err = lookUpFunction(name)
+	f, close, err = lookUpFunction(name, &flags.limits)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := flags.give(f); err != nil {
+	if f.code == nil || !f.code.bare {
+		err = flags.limits.refuse(name, f.code != nil)
+	} else if flags.trust && flags.limits.time == 0 {
+		f.code.limits.TimeLimit.Duration = 0 // none
+	}
+	if err == nil {
+		err = flags.give(f)
+	}
+	if err != nil {
 		close()
 		return nil, nil, err
 	}
 	return f, close, nil
 }
 
-func lookUpFunction(name string) (f *function, close func(), err error) {
+func lookUpFunction(name string, limits *limitFlags) (f *function, close func(), err error) {
 	f, err = findFunction(name)
 	if err == nil {
 		return f, func() {}, nil
@@ -87,7 +95,7 @@ func lookUpFunction(name string) (f *function, close func(), err error) {
 	if !exists(path) && !slices.Contains(packageExtensions, filepath.Ext(path)) {
 		return nil, nil, err // says which there are
 	}
-	return opened(packagedFunction(path, wanted))
+	return opened(packagedFunction(path, wanted, limits))
 }
 
 // opened is what openFunction returns for a function of a package.
@@ -104,8 +112,12 @@ func exists(path string) bool {
 }
 
 // packagedFunction takes a function of a file.
-func packagedFunction(path, wanted string) (*function, error) {
-	p, err := pack.Open(path)
+func packagedFunction(path, wanted string, limits *limitFlags) (*function, error) {
+	bare := false
+	p, err := pack.OpenFunction(path, wanted, func(m *pack.Manifest) error {
+		bare = true
+		return limits.limit(m)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -114,11 +126,11 @@ func packagedFunction(path, wanted string) (*function, error) {
 		p.Close()
 		return nil, err
 	}
+	f.code.bare = bare
 	f.code.release = p.Close
 	if len(p.Files()) > 1 {
 		err = f.code.unpack(p)
-	} else if info, statErr := os.Stat(path); statErr == nil && info.Mode().IsRegular() && !slices.Contains([]string{pack.Extension, ".json"}, filepath.Ext(path)) {
-		f.code.bare = true
+	} else if bare {
 		f.code.path, err = filepath.Abs(path)
 	}
 	if err != nil {
@@ -232,7 +244,7 @@ func (f *function) describe() *agent.Program {
 	if c := f.code; c != nil {
 		own.Entry, p.Code, p.Compiled = c.entry, c.file, c.compiled
 		p.Directories, p.Folder, p.Path, p.Env = c.directories, c.folder, c.path, c.env
-		p.Runtime, p.MemoryBytes, p.TimeLimit = c.runtime, c.limits.MemoryBytes, c.limits.TimeLimit.Duration
+		p.Runtime, p.MemoryBytes, p.TimeLimit, p.StackBytes = c.runtime, c.limits.MemoryBytes, c.limits.TimeLimit.Duration, c.limits.StackBytes
 	}
 	p.Functions = []executor.Function{own}
 	return p

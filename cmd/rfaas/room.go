@@ -56,7 +56,10 @@ func (f *function) room(n int64, asked byteSize) int {
 
 // moreRoom is how the user gives a result more room.
 func (f *function) moreRoom() string {
-	if f.code != nil && f.code.runtime == runtime.Wasm {
+	switch {
+	case f.bare() && f.code.runtime == runtime.Wasm:
+		return "--slot-bytes, and the memory that it takes with --memory"
+	case f.code != nil && f.code.runtime == runtime.Wasm:
 		return "--slot-bytes, and the package the memory that it takes with rfaas pack --memory"
 	}
 	return "--slot-bytes"

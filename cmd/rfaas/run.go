@@ -50,8 +50,13 @@ Or FILE or FILE:NAME, a function of a package (.rfaas, see 'rfaas pack'), of a
 shared object with the ABI of rFaaS (.so) or of a WebAssembly module (.wasm); or
 DIGEST or DIGEST:NAME of a package in the cache (see 'rfaas cache').
 Such code is isolated: of files it sees the system's libraries and an empty
-/tmp, it makes no connections and starts no programs, and it has the memory and
-the time that its manifest says. --log-level info lists what was applied.
+/tmp, and it makes no connections and starts no programs. --log-level info lists
+what was applied.
+
+` + limitsHelp + `
+
+What functions print goes to the standard error, in lines: "NAME[PID] | text" of
+their standard output, "NAME[PID] ! text" of their standard error.
 
 Results go to files in DIR that are named like the input, with the function's
 extension. They replace what has that name; a file appears when it is complete.
@@ -92,6 +97,7 @@ second one ends at once. There is a summary in both cases.
 	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
 	flags.Var(&f.slotBytes, "slot-bytes", slotBytesUsage)
+	f.code.limits.add(flags)
 	f.code.add(flags)
 	cmd.RegisterFlagCompletionFunc("function", cobra.FixedCompletions(functionNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -127,13 +133,13 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	if err != nil {
 		return err
 	}
-	defer from.close()
 	report := f.carryOut(cmd, p, plan, job.Config{
 		Function: function.name, Lease: from.lease, Process: from.process,
-		InputBytes: max(int(plan.LargestBytes), leastInput), ResultBytes: function.room(plan.LargestBytes, f.slotBytes), MoreRoom: function.moreRoom(),
+		InputBytes: max(int(plan.LargestBytes), leastInput), ResultBytes: function.room(plan.LargestBytes, f.slotBytes), MoreRoom: function.moreRoom(), Bare: function.bare(),
 		Workers: workers, Threads: f.code.threads, Mode: f.mode, Timeout: f.timeout,
 		Stdout: cmd.OutOrStdout(), Log: p.logging.log,
 	})
+	from.close() // before the summary: what functions have printed comes until then
 	if note != "" {
 		report.Notes = append(report.Notes, note)
 	}

@@ -19,7 +19,7 @@ import (
 var runtimes = map[string]executor.Loader{runtime.Native: loadNative, runtime.Wasm: loadWasm}
 
 func loadNative(_ context.Context, c executor.Code) (runtime.Module, error) {
-	config := native.Config{Overrun: c.Overrun}
+	config := native.Config{StackBytes: int(c.StackBytes), Overrun: c.Overrun, Overflow: c.Overflow}
 	if c.Path != "" {
 		return native.Open(c.Path, config)
 	}
@@ -33,7 +33,8 @@ func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {
 	}
 	config := wasm.Config{
 		Name: c.File.Name(), MemoryBytes: uint64(c.MemoryBytes), TimeLimit: c.TimeLimit,
-		Instances: 1, CacheDir: wasmCache(), Output: os.Stderr, Env: c.Env,
+		Instances: 1, CacheDir: wasmCache(), Env: c.Env,
+		Output: os.Stdout, // that of both streams of the module
 	}
 	if c.Compiled != nil {
 		if config.Compiled, err = readAll(c.Compiled); err != nil {

@@ -45,6 +45,7 @@ type Assignment struct {
 	PayloadBytes int64
 	MemoryBytes  int64         // of the code; 0: see Config.Confine
 	TimeLimit    time.Duration // of a call; 0: no limit
+	StackBytes   int64         // of a call, if the runtime is native; 0: its default
 	Clients      int           // at once; 1 if 0
 	Directories  []Directory   // of the node, that the code may use
 	// Folder is a folder of the node with the code and what belongs to it, which it can read.

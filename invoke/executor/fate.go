@@ -45,6 +45,9 @@ type Fate struct {
 	// ResultBytes is the size of the result buffer that the function wrote past, of
 	// Signaled; 0 if that is not the reason.
 	ResultBytes int64
+	// StackBytes is the size of the stack that the function used up, of Signaled; 0 if
+	// that is not the reason.
+	StackBytes int64
 	// MemoryBytes is what OutOfMemory's assignment allows; 0 if it sets no limit.
 	MemoryBytes int64
 	// Excess is what LimitExceeded was about.
@@ -80,6 +83,9 @@ func (f Fate) String() string {
 	}
 	if f.ResultBytes > 0 {
 		s += fmt.Sprintf(", which went past the room for its result (%d bytes)", f.ResultBytes)
+	}
+	if f.StackBytes > 0 {
+		s += fmt.Sprintf(": a stack overflow (its stack has %d bytes)", f.StackBytes)
 	}
 	return s
 }

@@ -47,6 +47,7 @@ type Code struct {
 	Compiled    *os.File // see Order; nil if there is none
 	MemoryBytes int64
 	TimeLimit   time.Duration
+	StackBytes  int64
 	Directories []Directory // by the names that the process has for them
 	Folder      string      // see Assignment; likewise
 	Path        string      // see Assignment; likewise
@@ -54,6 +55,8 @@ type Code struct {
 	// Overrun is where the runtime stores, while the process crashes, the size of the
 	// result buffer that a function wrote past. It lies outside the Go heap.
 	Overrun *atomic.Uint64
+	// Overflow is the same for the size of the stack that a function used up.
+	Overflow *atomic.Uint64
 }
 
 // grace is how long a function may continue when its executor was asked to end.
@@ -278,7 +281,10 @@ func (x *execution) open(ctx context.Context, a *Assignment) (runtime.Module, er
 	if len(x.files) == 0 {
 		return nil, fmt.Errorf("no code came for the runtime %q", a.Runtime)
 	}
-	c := Code{File: x.files[0], MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, Env: a.Env, Overrun: x.progress.overrunWord()}
+	c := Code{
+		File: x.files[0], MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, StackBytes: a.StackBytes, Env: a.Env,
+		Overrun: x.progress.word(overrunAt), Overflow: x.progress.word(overflowAt),
+	}
 	if err := x.place(&c, a); err != nil {
 		return nil, err
 	}

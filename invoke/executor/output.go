@@ -2,6 +2,7 @@ package executor
 
 import (
 	"bytes"
+	"io"
 	"sync"
 
 	"github.com/rfaas-go/rfaas/internal/visible"
@@ -9,10 +10,33 @@ import (
 
 // OutputLine is a line that an executor has printed. The function chooses the text: show it
 // so that it cannot be mistaken for a line of your own program.
+//
+// Lines of one stream come in the order in which they were printed. So do those of both
+// streams, but for lines that are printed at nearly the same time: each stream is a pipe, and
+// nothing tells which of two was written first. Whatever a process has written comes before
+// Executor.Ended, however it ended.
 type OutputLine struct {
 	Process  int    // the executor
 	Function string // the first that the executor offers; empty before its assignment
+	Stream   Stream
 	Text     string // visible characters and tabs, without the line's end
+}
+
+// Stream is one of the two that a process prints to.
+type Stream uint8
+
+// The streams.
+const (
+	Stdout Stream = iota
+	Stderr
+)
+
+// String is the name of the stream.
+func (s Stream) String() string {
+	if s == Stderr {
+		return "stderr"
+	}
+	return "stdout"
 }
 
 // maxOutputBytes is how much of what an executor prints is passed on. Each line counts
@@ -22,7 +46,7 @@ const (
 	lineBytes      = 64
 )
 
-// output passes on what an executor prints, up to a limit: whole lines of visible
+// output passes on what an executor prints, up to a limit for both streams together: whole lines of visible
 // characters, so that a function cannot send commands to a terminal. The rest is read and
 // dropped, so that the function does not block.
 type output struct {
@@ -30,7 +54,7 @@ type output struct {
 
 	mu    sync.Mutex
 	label OutputLine // without a text
-	line  []byte     // the unfinished one
+	lines [2][]byte  // the unfinished ones, by stream
 	left  int
 	extra int64 // bytes lost
 }
@@ -56,11 +80,20 @@ func (o *output) offer(functions []Function) {
 	}
 }
 
+// stream is the writer of a stream.
+func (o *output) stream(s Stream) io.Writer { return &outputStream{o, s} }
+
+type outputStream struct {
+	output *output
+	stream Stream
+}
+
 // Write implements io.Writer. It never fails: what is beyond the limit is dropped.
-func (o *output) Write(p []byte) (int, error) {
+func (s *outputStream) Write(p []byte) (int, error) {
+	o, n := s.output, len(p)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	n := len(p)
+	line := &o.lines[s.stream]
 	for len(p) > 0 {
 		if o.left <= 0 {
 			o.extra += int64(len(p))
@@ -70,32 +103,35 @@ func (o *output) Write(p []byte) (int, error) {
 		if end == 0 {
 			end = len(p)
 		}
-		end = min(end, maxLineBytes-len(o.line), o.left)
+		end = min(end, maxLineBytes-len(*line), o.left)
 		o.left -= end
-		o.line = append(o.line, p[:end]...)
+		*line = append(*line, p[:end]...)
 		p = p[end:]
-		if o.line[len(o.line)-1] == '\n' || len(o.line) == maxLineBytes {
-			o.flush()
+		if (*line)[len(*line)-1] == '\n' || len(*line) == maxLineBytes {
+			o.flush(s.stream)
 		}
 	}
 	return n, nil
 }
 
-// flush passes the line on. mu is held.
-func (o *output) flush() {
-	line := o.label
-	line.Text = string(visible.Append(nil, bytes.TrimSuffix(bytes.TrimSuffix(o.line, []byte{'\n'}), []byte{'\r'})))
+// flush passes the stream's line on. mu is held.
+func (o *output) flush(s Stream) {
+	line, said := o.label, o.lines[s]
+	line.Stream = s
+	line.Text = string(visible.Append(nil, bytes.TrimSuffix(bytes.TrimSuffix(said, []byte{'\n'}), []byte{'\r'})))
 	o.to(line)
-	o.line = o.line[:0]
+	o.lines[s] = said[:0]
 	o.left -= lineBytes
 }
 
-// end passes the unfinished line on, and returns how many bytes were dropped.
+// end passes the unfinished lines on, and returns how many bytes were dropped.
 func (o *output) end() (lost int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.line) > 0 {
-		o.flush()
+	for s, line := range o.lines {
+		if len(line) > 0 {
+			o.flush(Stream(s))
+		}
 	}
 	return o.extra
 }

@@ -1,6 +1,9 @@
 package executor
 
 import (
+	"bytes"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -15,7 +18,7 @@ func TestOutputIsVisible(t *testing.T) {
 	o.start(func() int { return 7 })
 	o.offer([]Function{{Name: "a\n\x1b[2J"}, {Name: "b"}})
 	for _, s := range []string{"gr\u00fc\u00dfe\t1\r\nlevel=ERROR\n\n", "\x1b]0;title\x07\x1b[2J", "a\rb\x9b31m\u009b\u202ec\x7f\x00", strings.Repeat("y", maxLineBytes)} {
-		n, err := o.Write([]byte(s))
+		n, err := o.stream(Stdout).Write([]byte(s))
 		require.NoError(t, err)
 		require.Equal(t, len(s), n)
 	}
@@ -37,7 +40,29 @@ func TestOutputOfEmptyLines(t *testing.T) {
 	var said printed
 	o := newOutput(said.add)
 	const more = 1000
-	o.Write([]byte(strings.Repeat("\n", maxOutputBytes/(1+lineBytes)+1+more)))
+	o.stream(Stderr).Write([]byte(strings.Repeat("\n", maxOutputBytes/(1+lineBytes)+1+more)))
 	require.Len(t, said.lines, maxOutputBytes/(1+lineBytes)+1)
 	require.EqualValues(t, more, o.end())
+}
+
+// Each stream has lines of its own; they share the limit.
+func TestOutputOfTwoStreams(t *testing.T) {
+	t.Parallel()
+	var said printed
+	o := newOutput(said.add)
+	out, err := o.stream(Stdout), o.stream(Stderr)
+	for _, w := range []struct {
+		to   io.Writer
+		text string
+	}{{out, "on"}, {err, "first\nsec"}, {out, "e\ntw"}, {err, "ond\nthi"}} {
+		fmt.Fprint(w.to, w.text)
+	}
+	require.Zero(t, o.end())
+	require.Equal(t, []OutputLine{{Stream: Stderr, Text: "first"}, {Text: "one"}, {Stream: Stderr, Text: "second"}, {Text: "tw"}, {Stream: Stderr, Text: "thi"}}, said.lines)
+
+	o = newOutput(said.add)
+	all := bytes.Repeat([]byte("x"), maxOutputBytes)
+	o.stream(Stdout).Write(all)
+	o.stream(Stderr).Write([]byte("more"))
+	require.Greater(t, o.end(), int64(len("more")))
 }

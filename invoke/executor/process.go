@@ -77,7 +77,7 @@ func (s *Supervisor) start(cores []int, policy *confine.Policy, env []string) (e
 	if cmd.Path == ThisProgram {
 		cmd.Args[0] = os.Args[0] // for lists of processes
 	}
-	cmd.Stdout, cmd.Stderr = e.output, e.output
+	cmd.Stdout, cmd.Stderr = e.output.stream(Stdout), e.output.stream(Stderr)
 	cmd.ExtraFiles = []*os.File{controlFD - 3: controlFile, progressFD - 3: progressFile, logFD - 3: logFile}
 	cmd.WaitDelay = outputDelay
 	// In a process group of its own, a Ctrl-C on the terminal does not reach it:
@@ -166,7 +166,7 @@ func (e *Executor) judge(status syscall.WaitStatus, usage confine.Usage) Fate {
 	}
 	switch {
 	case f.Signal == syscall.SIGSEGV && f.Function != "":
-		f.ResultBytes = e.progress.overrun()
+		f.ResultBytes, f.StackBytes = e.progress.noted(overrunAt), e.progress.noted(overflowAt)
 	case f.Cause == Exited && f.ExitStatus == exitTimedOut && e.assignment.TimeLimit > 0:
 		f.Cause, f.TimeLimit = TimedOut, e.assignment.TimeLimit
 	case f.Cause == Exited && f.ExitStatus == exitAbandoned && f.Function != "":

@@ -98,16 +98,22 @@ func (p *progress) look() (count uint64, running bool, number uint64) {
 	return count, count%2 == 1, p.number.Load()
 }
 
-// overrunWord is the executor's word of the progress page for Code.Overrun.
-func (p *progress) overrunWord() *atomic.Uint64 { return pages.Word(p.mem[16:]) }
+// Where the progress page has the words of Code.Overrun and Code.Overflow.
+const (
+	overrunAt  = 16
+	overflowAt = 24
+)
 
-// overrun is what the supervisor sees there: how much room for its result the function
-// had that went past it and crashed, or 0. After close there is none.
-func (p *progress) overrun() int64 {
+// word is a word of the progress page, for the executor.
+func (p *progress) word(at int) *atomic.Uint64 { return pages.Word(p.mem[at:]) }
+
+// noted is what the supervisor sees in such a word: how much a function had of what it had
+// too little of, and crashed; or 0. After close there is none.
+func (p *progress) noted(at int) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.mem == nil {
 		return 0
 	}
-	return int64(p.overrunWord().Load())
+	return int64(p.word(at).Load())
 }

@@ -23,7 +23,7 @@ const Extension = ".rfaas"
 
 // Build makes a package of the file or folder at a path:
 //
-//   - a shared object or a WebAssembly module: of that file alone;
+//   - a shared object or a WebAssembly module, bare code: of that file alone;
 //   - a folder: of all its files, manifest.json included if there is one;
 //   - a manifest, in a file *.json: of it and the module that it names, by a path
 //     relative to the manifest's folder.
@@ -39,6 +39,12 @@ func Build(path string, edit func(*Manifest) error) (*Package, error) {
 	if err != nil {
 		return nil, err
 	}
+	return buildOf(path, kind, edit, allFunctions)
+}
+
+// buildOf is Build for what is at the path. functions are those of a package whose manifest
+// does not say them.
+func buildOf(path string, kind kind, edit func(*Manifest) error, functions func(*Code) ([]Function, error)) (_ *Package, err error) {
 	var m Manifest
 	var files []file
 	switch kind {
@@ -59,7 +65,7 @@ func Build(path string, edit func(*Manifest) error) (*Package, error) {
 			return nil, err
 		}
 	}
-	p, err := complete(path, m, files)
+	p, err := complete(path, m, files, functions)
 	if err != nil {
 		return nil, fmt.Errorf("%w (%s)", err, path)
 	}
@@ -265,7 +271,7 @@ func onlyCode(dir string, files []file) (string, error) {
 }
 
 // complete fills in defaults, and checks the manifest against the code.
-func complete(path string, m Manifest, files []file) (_ *Package, err error) {
+func complete(path string, m Manifest, files []file, functions func(*Code) ([]Function, error)) (_ *Package, err error) {
 	if m.Name == "" {
 		if m.Name, err = folderName(path); err != nil {
 			return nil, err
@@ -288,8 +294,11 @@ func complete(path string, m Manifest, files []file) (_ *Package, err error) {
 	if err := code.checkRuntime(m); err != nil {
 		return nil, err
 	}
+	if m.Functions == nil && code.isProgram() {
+		m.Functions = []Function{{Name: m.Name, Entry: wasmfile.CommandExport}}
+	}
 	if m.Functions == nil {
-		if m.Functions, err = allFunctions(code, m.Name); err != nil {
+		if m.Functions, err = functions(code); err != nil {
 			return nil, err
 		}
 	}
@@ -315,25 +324,50 @@ func folderName(path string) (string, error) {
 	return nameFor(absolute), nil
 }
 
-// allFunctions offers every entry point under its own name, if that can be the name of a
-// function. The start of a program gets the package's name.
-func allFunctions(code *Code, name string) ([]Function, error) {
-	if code.Runtime == runtime.Wasm && slices.Equal(code.EntryPoints, []string{wasmfile.CommandExport}) {
-		return []Function{{Name: name, Entry: wasmfile.CommandExport}}, nil
-	}
-	var functions []Function
-	for _, entry := range code.EntryPoints {
-		if printable(entry, maxFunctionBytes) {
-			functions = append(functions, Function{Name: entry, Entry: entry})
-		}
-	}
+// isProgram reports whether the code is a program of WebAssembly, whose start gets the
+// package's name.
+func (c *Code) isProgram() bool {
+	return c.Runtime == runtime.Wasm && slices.Equal(c.EntryPoints, []string{wasmfile.CommandExport})
+}
+
+// allFunctions offers every entry point that somebody has named, under its own name, if that
+// can be the name of a function.
+func allFunctions(code *Code) ([]Function, error) {
+	functions := offered(code)
 	if n := len(functions); n > maxFunctions {
 		return nil, fmt.Errorf("pack: the code has %d entry points, a package offers at most %d functions: choose those that are to be called", n, maxFunctions)
 	}
 	if len(functions) == 0 {
-		return nil, fmt.Errorf("pack: the code has no entry points: %s", code.hint())
+		return nil, fmt.Errorf("pack: the code has no entry point that can be called by its name; %s", code.there())
 	}
 	return functions, nil
+}
+
+func offered(code *Code) []Function {
+	var functions []Function
+	for _, entry := range code.named() {
+		if printable(entry, maxFunctionBytes) {
+			functions = append(functions, Function{Name: entry, Entry: entry})
+		}
+	}
+	return functions
+}
+
+// one offers the function with a name, or if that is empty the only one.
+func one(name, path string) func(*Code) ([]Function, error) {
+	return func(code *Code) ([]Function, error) {
+		if name == "" {
+			if functions := offered(code); len(functions) > 1 {
+				return nil, fmt.Errorf("pack: the code has %d functions: choose one with %s:NAME; %s", len(functions), path, code.there())
+			}
+			return allFunctions(code)
+		}
+		functions := []Function{{Name: name, Entry: name}}
+		if err := code.lacks(functions); err != nil {
+			return nil, fmt.Errorf("pack: %w", err)
+		}
+		return functions, nil
+	}
 }
 
 // fewOf lists names, the first of them if there are many.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -85,7 +86,7 @@ func TestForeignSharedObjects(t *testing.T) {
 	_, err = Open(compile(t, "x.o", main, "-c"))
 	require.ErrorContains(t, err, "the code is an object file")
 	_, err = Open(compile(t, "none.so", "static int x;", "-shared", "-fPIC"))
-	require.ErrorContains(t, err, "the code has no entry points: functions must be global")
+	require.ErrorContains(t, err, "the code has no entry point that can be called by its name; it has none at all: functions must be global")
 }
 
 func TestWasmModule(t *testing.T) {
@@ -109,7 +110,7 @@ func TestWasmModule(t *testing.T) {
 		`a function that does not exist`:    plumbed(export{"echo", 0, 4}),
 		"it imports env.f: it is made for":  module(export{"echo", 0, 1}),
 		"must export its memory":            program(export{"echo", 0, 1}),
-		"the code has no entry points":      plumbed(),
+		"the code has no entry point that":  plumbed(),
 		"components are not supported":      []byte("\x00asm\x0d\x00\x01\x00"),
 		"is damaged or cut off":             good[:len(good)-3],
 		"it is longer than its content":     alone(wasmSection(1, []byte{0, 0})),
@@ -246,6 +247,89 @@ func TestAllFunctions(t *testing.T) {
 	}
 	_, err := Open(write(t, dir, "many.wasm", plumbed(exports...)))
 	require.ErrorContains(t, err, "1024 entry points, a package offers at most 1023 functions: choose")
+}
+
+// assembly is the source of a shared object that exports functions.
+func assembly(names ...string) string {
+	var b strings.Builder
+	for _, name := range names {
+		fmt.Fprintf(&b, ".globl %s\n.type %s, %%function\n%s:\n.text\n.long 0\n", name, name, name)
+	}
+	return "__asm__(" + strconv.Quote(b.String()) + ");"
+}
+
+func numbered(name string, n int) (names []string) {
+	for i := range n {
+		names = append(names, fmt.Sprint(name, i))
+	}
+	return names
+}
+
+// One function of code can be had however many others it has, under whatever name. Those of
+// compilers are not in the way.
+func TestOpenFunction(t *testing.T) {
+	t.Parallel()
+	big := compile(t, "big.so", assembly(append(numbered("f", maxFunctions+1), numbered("_ZN1a", maxFunctions+1)...)...), "-shared", "-fPIC")
+	for _, name := range []string{"f7", "_ZN1a7"} {
+		edited := false
+		p, err := OpenFunction(big, name, func(m *Manifest) error { edited = true; m.Version = "2"; return nil })
+		require.NoError(t, err)
+		require.True(t, edited)
+		require.Equal(t, []Function{{name, name, false}}, p.Manifest().Functions)
+		require.Equal(t, "2", p.Manifest().Version)
+	}
+	_, err := OpenFunction(big, "", nil)
+	require.ErrorContains(t, err, "pack: the code has 1024 functions: choose one with "+big+":NAME; there are: f0, f1, f10, ")
+	require.ErrorContains(t, err, " and 1008 more, and 1024 mangled names of C++ or Rust (")
+	_, err = OpenFunction(big, "g", nil)
+	require.ErrorContains(t, err, `pack: the code has no entry point "g"; there are: f0, `)
+
+	cpp := compile(t, "cpp.so", assembly("_Z3addPvjS_", "_ZN1b3subE", "__cxa_throw", "_RNvCs1234_1b3mul"), "-shared", "-fPIC")
+	_, err = OpenFunction(cpp, "", nil)
+	require.ErrorContains(t, err, `all that it has are 3 mangled names of C++ or Rust; for a function to have its own, declare it extern "C"`)
+	for name, symbol := range map[string]string{"add": "_Z3addPvjS_", "sub": "_ZN1b3subE", "mul": "_RNvCs1234_1b3mul"} {
+		_, err = OpenFunction(cpp, name, nil)
+		require.ErrorContains(t, err, fmt.Sprintf("no entry point %q, but %q, which looks like its name in C++ or Rust: declare it extern \"C\"", name, symbol))
+	}
+
+	// What a manifest says stands.
+	dir := t.TempDir()
+	write(t, dir, "code.wasm", plumbed(export{"a", 0, 1}, export{"b", 0, 1}))
+	never := func(*Manifest) error { return os.ErrInvalid }
+	p, err := OpenFunction(dir, "b", never)
+	require.NoError(t, err)
+	require.Equal(t, []Function{{"b", "b", false}}, p.Manifest().Functions)
+	write(t, dir, "manifest.json", []byte(`{"functions": [{"name": "f", "entry": "a"}]}`))
+	p, err = OpenFunction(dir, "b", never)
+	require.NoError(t, err)
+	require.Equal(t, []Function{{"f", "a", false}}, p.Manifest().Functions)
+	packed := write(t, t.TempDir(), "x.rfaas", archive(t, p))
+	p, err = OpenFunction(packed, "b", never)
+	require.NoError(t, err)
+	require.NoError(t, p.Close())
+}
+
+// A library of C++ has the functions that are extern "C", whatever else it is made of, or is
+// linked into it.
+func TestCPlusPlus(t *testing.T) {
+	t.Parallel()
+	const source = `#include <string>
+#include <vector>
+extern "C" unsigned sum(void *args, unsigned size, void *res)
+{
+	std::vector<std::string> all(size, "x");
+	try { throw all.at(0); } catch (const std::string &) {}
+	return all.size();
+}
+struct Shape { virtual ~Shape() {} };
+Shape *make() { return new Shape; }`
+	for _, flags := range [][]string{nil, {"-static-libstdc++", "-static-libgcc"}} {
+		p := build(t, compileAs(t, "g++", "c++", "sum.so", source, append(flags, "-shared", "-fPIC")...))
+		require.Equal(t, []Function{{"sum", "sum", false}}, p.Manifest().Functions)
+		code, err := p.Code()
+		require.NoError(t, err)
+		require.Greater(t, code.Mangled(), 10)
+	}
 }
 
 func FuzzWasm(f *testing.F) {

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
+	"github.com/rfaas-go/rfaas/internal/elffile"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
@@ -82,6 +84,29 @@ func (c *Code) hint() string {
 	return "functions must be global, of default visibility, and extern \"C\" in C++"
 }
 
+// Mangled is how many entry points have names that a compiler of C++ or Rust has made. They
+// can be called, but are functions of a package only if it names them.
+func (c *Code) Mangled() (n int) {
+	for _, entry := range c.EntryPoints {
+		if elffile.Mangled(entry) {
+			n++
+		}
+	}
+	return n
+}
+
+// named are the entry points that people have named: neither those that are mangled nor
+// those of the runtime of a language, such as __cxa_throw of C++.
+func (c *Code) named() []string {
+	var names []string
+	for _, entry := range c.EntryPoints {
+		if !elffile.Mangled(entry) && !strings.HasPrefix(entry, "__") {
+			names = append(names, entry)
+		}
+	}
+	return names
+}
+
 func (c *Code) checkRuntime(m Manifest) error {
 	if c.obstacle != nil {
 		return c.obstacle
@@ -98,22 +123,41 @@ func (c *Code) Check(m Manifest) error {
 	if err := c.checkRuntime(m); err != nil {
 		return err
 	}
+	if err := c.lacks(m.Functions); err != nil {
+		return fmt.Errorf("pack: manifest: functions: %w", err)
+	}
+	return nil
+}
+
+// lacks returns an error if entry points are missing.
+func (c *Code) lacks(functions []Function) error {
 	var missing []string
-	for _, f := range m.Functions {
+	wanted := ""
+	for _, f := range functions {
 		if _, ok := slices.BinarySearch(c.EntryPoints, f.Entry); !ok {
-			missing = append(missing, shown(f.Entry))
+			missing, wanted = append(missing, shown(f.Entry)), f.Entry
 		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("pack: manifest: functions: the code has no entry point %s; %s", fewOf(missing), c.there())
+	said := "; " + c.there()
+	if mangled := elffile.MangledAs(wanted, c.EntryPoints); mangled != "" {
+		said = fmt.Sprintf(", but %s, which looks like its name in C++ or Rust: %s", shown(mangled), elffile.Unmangle)
+	}
+	return fmt.Errorf("the code has no entry point %s%s", fewOf(missing), said)
 }
 
 // there lists the entry points of the code.
 func (c *Code) there() string {
-	if len(c.EntryPoints) == 0 {
+	names, mangled := c.named(), c.Mangled()
+	switch {
+	case len(names) == 0 && mangled > 0:
+		return fmt.Sprintf("all that it has are %d mangled names of C++ or Rust; for a function to have its own, %s", mangled, elffile.Unmangle)
+	case len(names) == 0:
 		return "it has none at all: " + c.hint()
+	case mangled > 0:
+		return fmt.Sprintf("there are: %s, and %d mangled names of C++ or Rust", fewOf(names), mangled)
 	}
-	return "there are: " + fewOf(c.EntryPoints)
+	return "there are: " + fewOf(names)
 }

@@ -12,17 +12,23 @@ import (
 	"github.com/rfaas-go/rfaas/internal/wasmfile"
 )
 
-// compile compiles C with gcc.
+// compile compiles C.
 func compile(t *testing.T, name, source string, flags ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath("gcc"); err != nil {
+	return compileAs(t, "gcc", "c", name, source, flags...)
+}
+
+// compileAs compiles a language.
+func compileAs(t *testing.T, compiler, language, name, source string, flags ...string) string {
+	t.Helper()
+	if _, err := exec.LookPath(compiler); err != nil {
 		if os.Getenv("CI") != "" {
-			t.Fatal("gcc is missing in CI")
+			t.Fatal(compiler + " is missing in CI")
 		}
-		t.Skip("needs gcc")
+		t.Skip("needs " + compiler)
 	}
 	path := filepath.Join(t.TempDir(), name)
-	cmd := exec.Command("gcc", append(flags, "-x", "c", "-", "-o", path)...)
+	cmd := exec.Command(compiler, append(flags, "-x", language, "-", "-o", path)...)
 	cmd.Stdin = bytes.NewReader([]byte(source))
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))

@@ -29,7 +29,8 @@ type Manifest struct {
 	// .so or .wasm.
 	Module string `json:"module"`
 	// Functions are the functions of the package, 1 to 1023, in the order of their
-	// registration. By default they are all entry points whose names are valid.
+	// registration. By default they are all entry points whose names are valid, but for
+	// those that a compiler or the runtime of a language has named: _Z..., __cxa_throw.
 	Functions []Function `json:"functions"`
 	// SlotBytes is the size of slots that the functions need, in bytes: the longest
 	// input and result without rendezvous. 256 to 1 GiB; 64 KiB by default.
@@ -41,6 +42,10 @@ type Manifest struct {
 	// TimeLimit bounds a call. It is a duration of Go as a string, such as "1.5s",
 	// 1 ms to 24 h; 1 minute by default.
 	TimeLimit Duration `json:"time_limit"`
+	// StackBytes is the stack of a call of native code, in bytes. 16 KiB to
+	// MemoryBytes, to which it counts as far as it was ever used; by default it is not in
+	// the manifest, and is 8 MiB.
+	StackBytes int64 `json:"stack_bytes,omitempty"`
 	// WASI is what a WebAssembly module requests of the node: nothing by default. The
 	// node decides what it gives.
 	WASI WASI `json:"wasi"`
@@ -109,6 +114,8 @@ const (
 	maxMemoryBytes     = 1 << 40
 	maxWasmMemoryBytes = 4 << 30
 	defaultTimeLimit   = time.Minute
+	minStackBytes      = 16 << 10
+	maxStackBytes      = 1 << 40
 	minTimeLimit       = time.Millisecond
 	maxTimeLimit       = 24 * time.Hour
 )
@@ -150,6 +157,15 @@ func (m *Manifest) Validate() error {
 	}
 	if limit := m.TimeLimit.Duration; limit < minTimeLimit || limit > maxTimeLimit {
 		wrong("time_limit", "%v: must be %v to %v", limit, minTimeLimit, maxTimeLimit)
+	}
+	switch {
+	case m.StackBytes == 0:
+	case m.Runtime != runtime.Native:
+		wrong("stack_bytes", "is for the runtime %s: leave it out", runtime.Native)
+	case m.StackBytes < minStackBytes || m.StackBytes > maxStackBytes:
+		wrong("stack_bytes", "%d: must be %d to %d", m.StackBytes, minStackBytes, maxStackBytes)
+	case m.StackBytes > m.MemoryBytes:
+		wrong("stack_bytes", "%d: is more than the memory that it counts to: memory_bytes is %d", m.StackBytes, m.MemoryBytes)
 	}
 	m.validateWASI(wrong)
 	return errors.Join(problems...)

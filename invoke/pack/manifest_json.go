@@ -26,8 +26,8 @@ func ParseManifest(data []byte) (Manifest, error) {
 	return m, m.Validate()
 }
 
-// JSON returns the manifest in its canonical form: all fields, indented, with a line feed
-// at the end.
+// JSON returns the manifest in its canonical form: all fields, but for a StackBytes of 0,
+// indented, with a line feed at the end.
 func (m *Manifest) JSON() []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -142,8 +142,9 @@ func (w *walker) object(t reflect.Type, path string) error {
 	fields := map[string]reflect.Type{}
 	var known []string
 	for f := range t.Fields() {
-		fields[f.Tag.Get("json")] = f.Type
-		known = append(known, f.Tag.Get("json"))
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",") // without its options
+		fields[name] = f.Type
+		known = append(known, name)
 	}
 	for w.dec.More() {
 		token, err := w.token()

@@ -66,6 +66,12 @@ func TestManifest(t *testing.T) {
 		SlotBytes: 64 << 10, MemoryBytes: 256 << 20, TimeLimit: Duration{time.Minute}, WASI: WASI{Directories: []Directory{}},
 	}
 	require.Empty(t, cmp.Diff(want, m))
+	require.NotContains(t, string(m.JSON()), "stack_bytes", "packages from before that field have the same digest")
+
+	m.StackBytes = 64 << 20
+	again, err := parseCanonical(m.JSON())
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(m, again))
 }
 
 func TestManifestRefuses(t *testing.T) {
@@ -101,6 +107,8 @@ func TestManifestRefuses(t *testing.T) {
 		{`"memory_bytes": 1048576`, `"memory_bytes": 1048575`, "memory_bytes: 1048575: must be"},
 		{`"memory_bytes": 1048576`, `"memory_bytes": 4294967297`, "memory_bytes: 4294967297: must be 1048576 to 4294967296"},
 		{`"memory_bytes": 1048576`, `"memory_bytes": 0`, `memory_bytes: "0" is not a value`},
+		{`"time_limit"`, `"stack_bytes": 1048576, "time_limit"`, "stack_bytes: is for the runtime native"},
+		{`"time_limit"`, `"stack_bytes": 0, "time_limit"`, `stack_bytes: "0" is not a value`},
 		{`"1.5s"`, `"999us"`, "time_limit: 999µs: must be 1ms to 24h0m0s"},
 		{`"1.5s"`, `"24h1ns"`, "time_limit: 24h0m0.000000001s: must be"},
 		{`"1.5s"`, `"0s"`, "time_limit: 0s: must be"},
@@ -125,6 +133,11 @@ func TestManifestRefuses(t *testing.T) {
 
 	m, err := ParseManifest([]byte(fullManifest))
 	require.NoError(t, err)
+	native := m
+	native.Runtime, native.StackBytes = "native", 1
+	require.ErrorContains(t, native.Validate(), "stack_bytes: 1: must be 16384 to 1099511627776")
+	native.StackBytes = native.MemoryBytes + 1
+	require.ErrorContains(t, native.Validate(), "stack_bytes: 1048577: is more than the memory that it counts to: memory_bytes is 1048576")
 	m.WASI.Directories = append(m.WASI.Directories, m.WASI.Directories[0])
 	require.ErrorContains(t, m.Validate(), `wasi.directories[1].name: "models" appears twice`)
 	m.WASI.Directories = make([]Directory, maxDirectories+1)

@@ -44,6 +44,23 @@ func Open(path string) (*Package, error) {
 	return p, nil
 }
 
+// OpenFunction is Open for who calls one function. A package that is made of code, and whose
+// manifest says no functions, has only the one with this name, or with no name the only one
+// that there is; so it does not matter how many others the code has. edit, unless nil, may
+// change the manifest of bare code; it is not called for others.
+func OpenFunction(path, name string, edit func(*Manifest) error) (*Package, error) {
+	kind, err := kindOf(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case kind == kindArchive:
+		return Open(path)
+	case kind != kindCode:
+		edit = nil
+	}
+	return buildOf(path, kind, edit, one(name, path))
+}
+
 // openArchive reads an archive and records the positions of its files.
 func openArchive(f *os.File) (*Package, error) {
 	r, err := newReader(f, maxArchiveBytes)

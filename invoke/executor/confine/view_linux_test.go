@@ -118,7 +118,7 @@ func TestView(t *testing.T) {
 		}
 		require.Equal(t, "allowed", s.Written[out+"/new"])
 		require.FileExists(t, filepath.Join(out, "new"))
-		require.Equal(t, data, s.Loader)
+		require.Equal(t, data+":"+folderLibraries, s.Loader)
 	})
 }
 

@@ -23,6 +23,9 @@ type Config struct {
 	// memory for its result, which ends the process. It must lie outside the Go heap, and
 	// outlive the module.
 	Overrun *atomic.Uint64
+	// Overflow, if set, gets StackBytes when a function needs more stack than that, which
+	// ends the process. It is like Overrun.
+	Overflow *atomic.Uint64
 }
 
 const (

@@ -34,13 +34,18 @@ const (
 	childSteps  = "RFAAS_NATIVE_TEST_STEPS"
 	// A file whose first word is Config.Overrun; none if it is empty.
 	childOverrun = "RFAAS_NATIVE_TEST_OVERRUN"
+	// The same for Config.Overflow.
+	childOverflow = "RFAAS_NATIVE_TEST_OVERFLOW"
 )
+
+// childStack is the stack of the child's functions.
+const childStack = 1 << 20
 
 // child is the program that crashes. It prints how far it got.
 func child() {
 	// No core dump.
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-	m, err := native.Open(os.Getenv(childObject), native.Config{Overrun: overrunWord(os.Getenv(childOverrun))})
+	m, err := native.Open(os.Getenv(childObject), native.Config{Overrun: wordOf(os.Getenv(childOverrun)), Overflow: wordOf(os.Getenv(childOverflow)), StackBytes: childStack})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(100)
@@ -238,8 +243,8 @@ func TestFaultsOfGo(t *testing.T) {
 	require.Panics(t, func() { hole[1] = 1 })
 }
 
-// overrunWord maps the first word of a file; it is nil for no path.
-func overrunWord(path string) *atomic.Uint64 {
+// wordOf maps the first word of a file; it is nil for no path.
+func wordOf(path string) *atomic.Uint64 {
 	if path == "" {
 		return nil
 	}
@@ -255,25 +260,50 @@ func overrunWord(path string) *atomic.Uint64 {
 	return pages.Word(mem)
 }
 
-// Config.Overrun tells a function that writes past the memory for its result from one that
-// crashes elsewhere, by the length of its output.
+// Config.Overrun and Overflow tell a function that writes past the memory for its result, or
+// needs more stack than there is, from one that crashes elsewhere.
 func TestOverrun(t *testing.T) {
 	t.Parallel()
 	crashes := build(t, "crashes.c")
 	const out = 64 // the output of the child's calls
-	for steps, want := range map[string]uint64{
-		"write_on": out, "write_behind": out, "write_far": out,
-		"write_before": 0, "null_read": 0, "overflow": 0, "give_up": 0, "thread_null": 0,
+	for steps, want := range map[string]struct{ overrun, overflow uint64 }{
+		"write_on": {overrun: out}, "write_behind": {overrun: out}, "write_far": {overrun: out},
+		"overflow": {overflow: childStack}, "overflow_far": {overflow: childStack},
+		"write_before": {}, "null_read": {}, "give_up": {}, "thread_null": {}, "thread_overflow": {},
 	} {
 		t.Run(steps, func(t *testing.T) {
 			t.Parallel()
-			path := filepath.Join(t.TempDir(), "word")
-			require.NoError(t, os.WriteFile(path, make([]byte, 8), 0o600))
-			_, stderr, status := run(t, crashes, steps, childOverrun+"="+path)
+			dir := t.TempDir()
+			word := func(name string) (path string, read func() uint64) {
+				path = filepath.Join(dir, name)
+				require.NoError(t, os.WriteFile(path, make([]byte, 8), 0o600))
+				return path, func() uint64 {
+					word, err := os.ReadFile(path)
+					require.NoError(t, err)
+					return binary.NativeEndian.Uint64(word)
+				}
+			}
+			overrun, overrunIs := word("overrun")
+			overflow, overflowIs := word("overflow")
+			_, stderr, status := run(t, crashes, steps, childOverrun+"="+overrun, childOverflow+"="+overflow)
 			require.True(t, status.Signaled(), stderr)
-			word, err := os.ReadFile(path)
-			require.NoError(t, err)
-			require.Equal(t, want, binary.NativeEndian.Uint64(word))
+			require.Equal(t, want.overrun, overrunIs())
+			require.Equal(t, want.overflow, overflowIs())
 		})
+	}
+}
+
+// What a function prints to a pipe is written line by line, so a crash loses only what has
+// no end of its line, and Close writes that, too.
+func TestOutput(t *testing.T) {
+	t.Parallel()
+	crashes := build(t, "crashes.c")
+	for steps, want := range map[string]string{
+		"say_null":        "opened\nsaid\n",
+		"say close":       "opened\nreturned say 0 <nil>\nto the endclose <nil>\n",
+		"say_environment": "opened\ny 1\nreturned say_environment 0 <nil>\n",
+	} {
+		stdout, _, _ := run(t, crashes, steps)
+		require.Equal(t, want, stdout)
 	}
 }

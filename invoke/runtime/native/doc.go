@@ -28,7 +28,8 @@
 // that are trusted not to write past the end.
 //
 // A function runs on a stack of the module's own, of Config.StackBytes whatever the
-// limits of the process are, with a guard as large below. Constructors and destructors
+// limits of the process are, with 64 MiB of inaccessible addresses below; Config.Overflow
+// records that it was too small. Constructors and destructors
 // run on the stack of the thread.
 //
 // # Crashes
@@ -42,6 +43,18 @@
 // exit and _exit end the process with that status, exit after the destructors and the
 // functions registered with atexit. A function that ends its thread with pthread_exit
 // ends the process by SIGABRT.
+//
+// # Output
+//
+// From the first Open on, the standard output of C is written at the end of each line, also
+// to a pipe, and that of Fortran and Python at once, by environment variables that Open sets
+// if they are not set (GFORTRAN_UNBUFFERED_PRECONNECTED, PYTHONUNBUFFERED). So whatever ended
+// with a line feed is written before a crash or a kill. Close writes the rest of it, and of
+// all streams of C.
+//
+// A process that ends with os.Exit does not run the exit handlers of libraries, and this
+// package does not either: they expect that nothing else runs, and the threads of Go do.
+// Those of the object itself, destructors included, run when Close unloads it.
 //
 // # What is left of a call
 //

@@ -49,13 +49,26 @@ const (
 	closed
 )
 
-// install puts this package's signal handlers before Go's.
+// install puts this package's signal handlers before Go's, and has what functions print
+// written line by line, so that a crash loses no more than the last of it.
 var install = sync.OnceValue(func() error {
+	for name, value := range unbuffered {
+		if _, set := os.LookupEnv(name); set {
+			continue
+		}
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("native: %w", err)
+		}
+	}
 	if errno := syscall.Errno(C.native_install()); errno != 0 {
 		return fmt.Errorf("native: installing signal handlers: %w", errno)
 	}
 	return nil
 })
+
+// unbuffered are the environment variables that say the same to libraries with streams of
+// their own, when they are loaded: those of Fortran and Python.
+var unbuffered = map[string]string{"GFORTRAN_UNBUFFERED_PRECONNECTED": "y", "PYTHONUNBUFFERED": "1"}
 
 // Open loads the shared object in a file, with the libraries that it needs, and runs its
 // constructors. The file must not change during that.
@@ -119,7 +132,7 @@ func load(f *os.File, name, path string, config Config) (*Module, error) {
 	var why [1024]C.char
 	cpath := C.CString(path)
 	defer C.free(unsafe.Pointer(cpath))
-	sizes := C.struct_native_sizes{C.size_t(config.StackBytes), C.size_t(config.ResultBytes), C.uint64_t(config.DirectBytes), (*C.uint64_t)(unsafe.Pointer(config.Overrun))}
+	sizes := C.struct_native_sizes{C.size_t(config.StackBytes), C.size_t(config.ResultBytes), C.uint64_t(config.DirectBytes), (*C.uint64_t)(unsafe.Pointer(config.Overrun)), (*C.uint64_t)(unsafe.Pointer(config.Overflow))}
 	object := C.native_open(cpath, sizes, &why[0], C.size_t(len(why)))
 	if object == nil {
 		said := C.GoString(&why[0])
@@ -180,7 +193,7 @@ func (m *Module) unavailable() error {
 }
 
 // Close unloads the object, after its destructors have run, unless another module or library
-// uses it. Threads that it created must have ended. Close fails while a function runs; a
+// uses it, and writes what the streams of C still hold. Threads that it created must have ended. Close fails while a function runs; a
 // second Close does nothing.
 func (m *Module) Close() error {
 	if !m.state.CompareAndSwap(idle, closed) {

@@ -384,7 +384,7 @@ func TestNoSuchFunction(t *testing.T) {
 		require.ErrorContains(t, err, strings.TrimPrefix(says, "functions.c "), entry)
 	}
 	_, err := open(t, build(t, "throws.cpp"), native.Config{}).Function("mangled")
-	require.ErrorContains(t, err, `_Z7mangledPvjS_, which is its name in C++: declare it extern "C"`)
+	require.ErrorContains(t, err, `_Z7mangledPvjS_, which looks like its name in C++ or Rust: declare it extern "C"`)
 	_, err = open(t, build(t, "functions.c", "-fvisibility=hidden"), native.Config{}).Function("echo")
 	require.ErrorContains(t, err, "it has none at all")
 }

@@ -95,12 +95,8 @@ func noEntry(object, entry string, names []string, known bool) error {
 	case len(names) == 0:
 		return errors.New(s + "; it has none at all that others can call (-fvisibility=hidden?)")
 	}
-	mangled := slices.IndexFunc(names, func(name string) bool {
-		rest := strings.TrimLeft(strings.TrimPrefix(name, "_Z"), "0123456789")
-		return strings.HasPrefix(name, "_Z") && entry != "" && strings.HasPrefix(rest, entry) && strings.HasPrefix(name, fmt.Sprintf("_Z%d", len(entry)))
-	})
-	if mangled >= 0 {
-		return fmt.Errorf("%s, but %s, which is its name in C++: declare it extern \"C\"", s, names[mangled])
+	if mangled := elffile.MangledAs(entry, names); mangled != "" {
+		return fmt.Errorf("%s, but %s, which looks like its name in C++ or Rust: %s", s, mangled, elffile.Unmangle)
 	}
 	s += "; there are: " + strings.Join(names[:min(len(names), most)], ", ")
 	if len(names) > most {

@@ -12,8 +12,9 @@ struct native_object;
 // The ABI of rFaaS.
 typedef uint32_t (*native_function)(void *args, uint32_t size, void *res);
 
-// native_install makes faults inside native code end the process by their signal.
-// 0 or an errno. Call it once, when Go's own handlers are in place.
+// native_install makes faults inside native code end the process by their signal, and has
+// the standard output of C written at the end of each line. 0 or an errno. Call it once, when
+// Go's own handlers are in place.
 int native_install(void);
 
 struct native_sizes {
@@ -21,13 +22,15 @@ struct native_sizes {
 	size_t result;
 	uint64_t direct; // outputs of this length and more are not copied
 	uint64_t *overrun; // see Config.Overrun; may be NULL
+	uint64_t *overflow; // see Config.Overflow; may be NULL
 };
 
 // native_open loads an object, which runs its constructors, or returns NULL and the
 // loader's message in why.
 struct native_object *native_open(const char *path, struct native_sizes sizes, char *why, size_t why_bytes);
 
-// native_close unloads an object, which runs its destructors, and frees the rest. It
+// native_close unloads an object, which runs its destructors, writes what the streams of C
+// still hold, and frees the rest. It
 // returns whether the loader keeps the object loaded.
 int native_close(struct native_object *o, const char *path);
 

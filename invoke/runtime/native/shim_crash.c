@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -52,16 +53,20 @@ static int is_native(const ucontext_t *context)
 	return native_thread == NATIVE_INSIDE || context->uc_stack.ss_size == 0 || (context->uc_stack.ss_flags & SS_DISABLE);
 }
 
-// note_overrun records that a function wrote past the memory for its result.
-static void note_overrun(int sig, const siginfo_t *info)
+static int within_guard(const uint8_t *at, const uint8_t *guard) { return at >= guard && at < guard + GUARD_BYTES; }
+
+// note records that a function wrote past the memory for its result, or used up its stack.
+static void note(int sig, const siginfo_t *info)
 {
 	const struct native_object *o = native_running;
 	const uint8_t *at = info->si_addr;
 
-	if (sig != SIGSEGV || info->si_code <= 0 || !o || !o->overrun) // with a code of 0 or less, a process sent it
+	if (sig != SIGSEGV || info->si_code <= 0 || !o) // with a code of 0 or less, a process sent it
 		return;
-	if (at >= area_end(&o->result) && at < area_end(&o->result) + GUARD_BYTES)
+	if (o->overrun && within_guard(at, area_end(&o->result)))
 		__atomic_store_n(o->overrun, o->capacity, __ATOMIC_RELEASE);
+	if (o->overflow && within_guard(at, o->stack.base))
+		__atomic_store_n(o->overflow, o->stack.bytes, __ATOMIC_RELEASE);
 }
 
 static void on_crash(int sig, siginfo_t *info, void *context)
@@ -69,7 +74,7 @@ static void on_crash(int sig, siginfo_t *info, void *context)
 	const struct sigaction *go = &previous[sig];
 
 	if (is_native(context) || go->sa_handler == SIG_DFL || go->sa_handler == SIG_IGN) {
-		note_overrun(sig, info);
+		note(sig, info);
 		die(sig);
 	}
 	if (go->sa_flags & SA_SIGINFO)
@@ -98,6 +103,7 @@ int native_install(void)
 {
 	int error = pthread_key_create(&ending, on_thread_end);
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (size_t i = 0; !error && i < CRASHES; i++) {
 		int sig = crashes[i];
 		struct sigaction ours;

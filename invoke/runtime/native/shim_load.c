@@ -70,6 +70,7 @@ struct native_object *native_open(const char *path, struct native_sizes sizes, c
 	}
 	o->direct_bytes = sizes.direct;
 	o->overrun = sizes.overrun;
+	o->overflow = sizes.overflow;
 	float_save(&mode); // constructors of -ffast-math change it
 	native_enter();
 	o->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -94,6 +95,7 @@ int native_close(struct native_object *o, const char *path)
 	still = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
 	if (still)
 		dlclose(still);
+	fflush(NULL);
 	native_leave();
 	float_restore(&mode);
 	discard(o);

@@ -25,7 +25,8 @@ struct native_object {
 	struct area result;
 	uint64_t direct_bytes;
 	uint64_t capacity; // of the output of the running call
-	uint64_t *overrun; // gets the capacity if the call crashes past its result
+	uint64_t *overrun;  // gets the capacity if the call crashes past its result
+	uint64_t *overflow; // gets the size of the stack if the call crashes past that
 };
 
 #endif

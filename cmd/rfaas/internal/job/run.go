@@ -24,6 +24,7 @@ type Config struct {
 	// InputBytes and ResultBytes are what there is room for.
 	InputBytes, ResultBytes int
 	MoreRoom                string // how the user gives a result more room
+	Bare                    bool   // see local.How
 
 	Workers int
 	Threads int // of each worker, and its cores: 1 if 0

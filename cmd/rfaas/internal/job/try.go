@@ -59,9 +59,9 @@ func (r *run) reason(err error) string {
 	case r.abort.Err() != nil:
 		return "interrupted"
 	case lost && len(tries) < maxAttempts:
-		return fmt.Sprintf("%s; not tried again, because %s is not declared idempotent", lossOf(loss), r.cfg.Function)
+		return fmt.Sprintf("%s; not tried again, because %s is not declared idempotent", r.cfg.lossOf(loss), r.cfg.Function)
 	case lost:
-		return fmt.Sprintf("tried %d times, and its worker was lost each time: %s", len(tries), lossOf(loss))
+		return fmt.Sprintf("tried %d times, and its worker was lost each time: %s", len(tries), r.cfg.lossOf(loss))
 	case answered && e.Status == invoke.StatusRevoked && e.Started == invoke.StartedYes && len(tries) < maxAttempts:
 		return fmt.Sprintf("%s; not tried again, because %s is not declared idempotent", e.Message, r.cfg.Function)
 	case answered:
@@ -71,8 +71,8 @@ func (r *run) reason(err error) string {
 }
 
 // lossOf is a lost worker in words for the summary.
-func lossOf(e *alloc.LostError) string {
-	return fmt.Sprintf("worker process %d was lost: %s", e.Process, local.How(e))
+func (c *Config) lossOf(e *alloc.LostError) string {
+	return fmt.Sprintf("worker process %d was lost: %s", e.Process, local.How(e, c.Bare))
 }
 
 // describe is a failed call in words for the summary.

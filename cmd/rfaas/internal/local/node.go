@@ -84,17 +84,26 @@ func (n *Node) Process(w alloc.Worker) (pid int, cores []int) {
 func (n *Node) Close() error { return errors.Join(n.Client.Close(), n.agent.Close()) }
 
 // How says how a worker was lost, in words for the user, and how its function gets more
-// of what it had too little of.
-func How(e *alloc.LostError) string {
+// of what it had too little of: by flags of the command, or for a package, which has limits
+// of its own, by those of rfaas pack.
+func How(e *alloc.LostError, bare bool) string {
+	more := ""
 	switch e.Reason {
 	case lease.WorkerOverran:
 		return e.How + "; allow more with --slot-bytes"
 	case lease.WorkerOutOfMemory:
-		return e.How + "; allow its package more with rfaas pack --memory"
+		more = "--memory"
 	case lease.WorkerOverstayed:
-		return e.How + "; allow its package more with rfaas pack --time-limit"
+		more = "--time-limit"
+	case lease.WorkerOverflowed:
+		more = "--stack"
+	default:
+		return e.How
 	}
-	return e.How
+	if bare {
+		return e.How + "; allow more with " + more
+	}
+	return e.How + "; allow its package more with rfaas pack " + more
 }
 
 // TooLarge is the error of a call that was too large, in words for the user. moreRoom says

@@ -89,7 +89,7 @@ func TestAgent(t *testing.T) {
 		"leases_ended_total{reason=released}", "leases_ended_total{reason=revoked}", "leases_ended_total{reason=agent_ends}",
 		"refusals_total{reason=no_memory}", "refusals_total{reason=over_quota}", "refusals_total{reason=draining}", "refusals_total{reason=too_much}",
 		"refusals_total{reason=malformed}", "refusals_total{reason=code_refused}", "refusals_total{reason=code_coming}",
-		"worker_processes_ended_total{cause=died}", "worker_processes_ended_total{cause=overran}", "worker_processes_ended_total{cause=overstayed}",
+		"worker_processes_ended_total{cause=died}", "worker_processes_ended_total{cause=overflowed}", "worker_processes_ended_total{cause=overran}", "worker_processes_ended_total{cause=overstayed}",
 	} {
 		value, there := all["rfaas_agent_"+zero]
 		require.True(t, there, zero)

@@ -32,6 +32,7 @@ var (
 		lease.WorkerOverran:     "overran",
 		lease.WorkerOutOfMemory: "out_of_memory",
 		lease.WorkerOverstayed:  "overstayed",
+		lease.WorkerOverflowed:  "overflowed",
 	}
 )
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +17,28 @@ FUNCTION(null_read)
 {
 	UNUSED;
 	return *(volatile uint32_t *)NULL;
+}
+
+FUNCTION(say_null)
+{
+	UNUSED;
+	printf("said\nnot to the end");
+	return *(volatile uint32_t *)NULL;
+}
+
+FUNCTION(say)
+{
+	UNUSED;
+	printf("to the end");
+	return 0;
+}
+
+// Whether libraries that look at the environment write at once.
+FUNCTION(say_environment)
+{
+	UNUSED;
+	printf("%s %s\n", getenv("GFORTRAN_UNBUFFERED_PRECONNECTED"), getenv("PYTHONUNBUFFERED"));
+	return 0;
 }
 
 FUNCTION(null_call)
