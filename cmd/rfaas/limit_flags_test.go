@@ -109,7 +109,7 @@ func TestPrintedBeforeSummary(t *testing.T) {
 	write(t, dir, "in", "")
 	for summary, args := range map[string][]string{
 		"loud: 1 of 1 input done": {"run", "-f", "limited.so:loud", "in"},
-		"2 calls: ":                {"invoke", "limited.so:loud", "--repeat", "2"},
+		"2 calls: ":               {"invoke", "limited.so:loud", "--repeat", "2"},
 	} {
 		status, _, stderr := run(t, dir, args...)
 		require.Equal(t, exitOK, status)
