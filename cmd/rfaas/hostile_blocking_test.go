@@ -18,7 +18,7 @@ func TestRunBlockingFunction(t *testing.T) {
 	for name, ending := range map[string]func(s *started){
 		"timeout": func(s *started) {
 			require.Equal(t, exitFailed, s.wait())
-			require.Contains(t, s.stdout.String(), "in: not done within 1s; allow more time with --timeout")
+			require.Contains(t, s.stdout.String(), "in: not done in time: ")
 		},
 		"signal": func(s *started) {
 			require.True(t, eventually(programTimeout, func() bool { return strings.Contains(s.stderr.String(), "all is blocking") }))

@@ -106,17 +106,9 @@ func (c *invocation) explain(err error) error {
 	case invoke.StatusTooLarge:
 		return fmt.Errorf("%s: %s", c.name, local.TooLarge(e, c.moreRoom))
 	case invoke.StatusDeadlineExceeded:
-		return fmt.Errorf("%s: not done in time: %s; allow more with --timeout (%v), or %s", c.name, e.Message, c.flags.timeout, c.moreTime())
+		return fmt.Errorf("%s: %s", c.name, local.Late(e, c.flags.timeout, c.bare))
 	}
 	return fmt.Errorf("%s: %v: %s", c.name, e.Status, e.Message)
-}
-
-// moreTime is how the user gives the function more time than its limit.
-func (c *invocation) moreTime() string {
-	if c.bare {
-		return "--time-limit"
-	}
-	return "more to the package (rfaas pack --time-limit)"
 }
 
 // end closes the connection and ends what was started. It may be called twice.

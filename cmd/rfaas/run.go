@@ -133,13 +133,13 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	if err != nil {
 		return err
 	}
+	defer from.close()
 	report := f.carryOut(cmd, p, plan, job.Config{
 		Function: function.name, Lease: from.lease, Process: from.process,
 		InputBytes: max(int(plan.LargestBytes), leastInput), ResultBytes: function.room(plan.LargestBytes, f.slotBytes), MoreRoom: function.moreRoom(), Bare: function.bare(),
 		Workers: workers, Threads: f.code.threads, Mode: f.mode, Timeout: f.timeout,
 		Stdout: cmd.OutOrStdout(), Log: p.logging.log,
 	})
-	from.close() // before the summary: what functions have printed comes until then
 	if note != "" {
 		report.Notes = append(report.Notes, note)
 	}

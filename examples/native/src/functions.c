@@ -1,5 +1,6 @@
 /* Functions in C for the native runtime, with the ABI of rFaaS: read size bytes at
- * args, write the result to res, return its length in bytes. */
+ * args, write the result to res, return its length in bytes. res is not zeroed: what
+ * a function does not write there is left from earlier calls. See docs/FUNCTIONS.md. */
 
 #include <stdint.h>
 #include <string.h>

@@ -83,7 +83,7 @@ func (c *Config) describe(e *invoke.Error) string {
 	case invoke.StatusTooLarge:
 		return local.TooLarge(e, c.MoreRoom)
 	case invoke.StatusDeadlineExceeded:
-		return fmt.Sprintf("not done within %v; allow more time with --timeout", c.Timeout)
+		return local.Late(e, c.Timeout, c.Bare)
 	}
 	return fmt.Sprintf("%v: %s", e.Status, e.Message)
 }

@@ -106,6 +106,16 @@ func How(e *alloc.LostError, bare bool) string {
 	return e.How + "; allow its package more with rfaas pack " + more
 }
 
+// Late is the error of a call that took too long, in words for the user: longer than the
+// timeout, or than the limit of its code. bare is that of How.
+func Late(e *invoke.Error, timeout time.Duration, bare bool) string {
+	limit := "more to the package (rfaas pack --time-limit)"
+	if bare {
+		limit = "--time-limit"
+	}
+	return fmt.Sprintf("not done in time: %s; allow more with --timeout (%v), or %s", e.Message, timeout, limit)
+}
+
 // TooLarge is the error of a call that was too large, in words for the user. moreRoom says
 // how a result gets more room.
 func TooLarge(e *invoke.Error, moreRoom string) string {
