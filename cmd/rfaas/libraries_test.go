@@ -55,6 +55,9 @@ unsigned f(void *in, unsigned n, char *out) {
 	write(t, filepath.Join(dir, "folder", "lib"), "libanswer.so", text)
 	succeed(t, dir, "pack", "-o", "packed.rfaas", "folder")
 
+	succeed(t, dir, "pack", "-o", "with.rfaas", "--with-libraries", "rpath.so")
+	require.NotContains(t, succeed(t, dir, "inspect", "with.rfaas"), "libc.so.6, ", "that is the system's")
+
 	path := "LD_LIBRARY_PATH=" + filepath.Join(env, "lib")
 	for _, c := range []struct {
 		what, want string
@@ -67,6 +70,7 @@ unsigned f(void *in, unsigned n, char *out) {
 		{"RPATH, found by another name", "42 nothing", []string{"rpath.so", "--directory", "conda:/env", "--env", "LD_LIBRARY_PATH=/env/lib"}},
 		{"folder", "42 data", []string{"folder"}},
 		{"package", "42 data", []string{"packed.rfaas"}},
+		{"with libraries", "42 nothing", []string{"with.rfaas"}},
 		{"RPATH, trusted", "42 nothing", []string{"rpath.so", "--trust-code"}},
 		{"$ORIGIN, trusted", "42 nothing", []string{"conda/lib/origin.so", "--trust-code"}},
 		{"LD_LIBRARY_PATH, trusted", "42 nothing", []string{"plain.so", "--trust-code", "--env", path}},
@@ -83,5 +87,6 @@ unsigned f(void *in, unsigned n, char *out) {
 	s := startWith(t, dir, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, path) }, "invoke", "plain.so")
 	require.Equal(t, exitUsage, s.wait())
 	require.Contains(t, s.stderr.String(), "plain.so needs libanswer.so, which your LD_LIBRARY_PATH finds in "+lib+": isolated functions do not get your environment; add --env LD_LIBRARY_PATH --read "+lib)
+	require.Contains(t, fails(t, dir, "pack", "--with-libraries", "plain.so"), "needs libraries that are not found: libanswer.so; say where they are with LD_LIBRARY_PATH")
 	require.Contains(t, fails(t, dir, "invoke", "plain.so"), "native: plain.so: libanswer.so: cannot open shared object file")
 }

@@ -97,8 +97,8 @@ func TestLimitsOfTrustedCode(t *testing.T) {
 		t.Cleanup(closeFunction)
 		return f
 	}
-	require.NotZero(t, open(false, &codeFlags{}).describe().TimeLimit)
-	require.Zero(t, open(true, &codeFlags{}).describe().TimeLimit)
+	require.NotZero(t, open(false, &codeFlags{threads: 1}).describe().TimeLimit)
+	require.Zero(t, open(true, &codeFlags{threads: 1}).describe().TimeLimit)
 	stderr := fails(t, dir, "invoke", "limited.so:spin", "--trust-code", "--time-limit", "100ms")
 	require.Contains(t, stderr, "took longer than its time limit of 100ms; allow more with --time-limit")
 }

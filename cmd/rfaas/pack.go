@@ -21,6 +21,7 @@ type packFlags struct {
 	stack         byteSize
 	timeLimit     time.Duration
 	directories   []string
+	libraries     bool
 }
 
 func (p *program) packCommand() *cobra.Command {
@@ -70,12 +71,17 @@ The same content makes the same bytes, and so the same digest, anywhere.
 	flags.Var(&f.stack, "stack", "stack of a call of native code: a `SIZE` (default 8MiB)")
 	flags.DurationVar(&f.timeLimit, "time-limit", 0, "longest `TIME` of a call (default 1m)")
 	flags.StringArrayVar(&f.directories, "wasi-directory", nil, "ask the node for a directory: `NAME[,writable]`; repeat it for more")
+	flags.BoolVar(&f.libraries, "with-libraries", false, "take the libraries along that the code needs, but for the system's")
 	return cmd
 }
 
 func (f *packFlags) run(cmd *cobra.Command, path string) error {
 	chosen := false
-	p, err := pack.Build(path, func(m *pack.Manifest) error {
+	build := pack.Build
+	if f.libraries {
+		build = pack.BuildWithLibraries
+	}
+	p, err := build(path, func(m *pack.Manifest) error {
 		err := f.edit(cmd, m)
 		chosen = m.Functions != nil
 		return err

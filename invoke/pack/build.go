@@ -35,16 +35,27 @@ const Extension = ".rfaas"
 // Build reads the files for the digest, and WriteTo reads them again; they must not
 // change in between.
 func Build(path string, edit func(*Manifest) error) (*Package, error) {
+	return buildAny(path, edit, false)
+}
+
+// BuildWithLibraries is Build with the libraries that native code needs and the system does
+// not have: they become files of the package, in lib, where executors find them. See
+// Libraries; LD_LIBRARY_PATH is this process's. Those of the package itself stay.
+func BuildWithLibraries(path string, edit func(*Manifest) error) (*Package, error) {
+	return buildAny(path, edit, true)
+}
+
+func buildAny(path string, edit func(*Manifest) error, libraries bool) (*Package, error) {
 	kind, err := kindOf(path)
 	if err != nil {
 		return nil, err
 	}
-	return buildOf(path, kind, edit, allFunctions)
+	return buildOf(path, kind, libraries, edit, allFunctions)
 }
 
 // buildOf is Build for what is at the path. functions are those of a package whose manifest
 // does not say them.
-func buildOf(path string, kind kind, edit func(*Manifest) error, functions func(*Code) ([]Function, error)) (_ *Package, err error) {
+func buildOf(path string, kind kind, libraries bool, edit func(*Manifest) error, functions func(*Code) ([]Function, error)) (_ *Package, err error) {
 	var m Manifest
 	var files []file
 	switch kind {
@@ -62,6 +73,11 @@ func buildOf(path string, kind kind, edit func(*Manifest) error, functions func(
 	}
 	if edit != nil {
 		if err := edit(&m); err != nil {
+			return nil, err
+		}
+	}
+	if libraries {
+		if files, err = withLibraries(path, kind, m.Module, files); err != nil {
 			return nil, err
 		}
 	}

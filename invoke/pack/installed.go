@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -68,7 +70,7 @@ func (c *Cache) extract(in io.Reader, dir string, wanted Digest) (*Package, erro
 	}
 	if err := r.each(func(name string, size int64) error {
 		path := filepath.Join(dir, filepath.FromSlash(name))
-		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		err := makeFolders(dir, filepath.Dir(filepath.FromSlash(name)))
 		if err == nil {
 			err = writeFile(path, r, buf)
 		}
@@ -84,6 +86,21 @@ func (c *Cache) extract(in io.Reader, dir string, wanted Digest) (*Package, erro
 	return p, p.digest.check(wanted)
 }
 
+// makeFolders makes a folder below dir. Users that cannot enter the cache can be given what is
+// in it, so others may read it, whatever the umask says.
+func makeFolders(dir, name string) error {
+	for _, part := range strings.Split(name, string(filepath.Separator)) {
+		dir = filepath.Join(dir, part)
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // writeFile makes a read-only file.
 func writeFile(path string, r io.Reader, buf []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o444)
@@ -91,7 +108,7 @@ func writeFile(path string, r io.Reader, buf []byte) error {
 		return err
 	}
 	_, err = io.CopyBuffer(struct{ io.Writer }{f}, r, buf)
-	return errors.Join(err, f.Close())
+	return errors.Join(err, f.Chmod(0o444), f.Close())
 }
 
 // in makes the files of a package those in a folder.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"debug/elf"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -200,31 +199,40 @@ func configuredFolders(file string, depth int) []string {
 	return folders
 }
 
-// libraryFiles are the libraries of code, to be files of its package: all in lib.
-func libraryFiles(path string) ([]file, error) {
-	libraries, err := Libraries(path, os.Getenv("LD_LIBRARY_PATH"))
+// withLibraries adds the libraries of the module to the files of a package.
+func withLibraries(path string, kind kind, module string, files []file) ([]file, error) {
+	searchPath := os.Getenv("LD_LIBRARY_PATH")
+	switch kind {
+	case kindFolder: // what the package has, executors find first
+		searchPath = strings.Join([]string{path, filepath.Join(path, "lib"), searchPath}, string(filepath.ListSeparator))
+		path = filepath.Join(path, filepath.FromSlash(module))
+	case kindManifest:
+		path = filepath.Join(filepath.Dir(path), filepath.FromSlash(module))
+	}
+	libraries, err := Libraries(path, searchPath)
 	if err != nil {
 		return nil, err
 	}
-	var files []file
 	var missing []string
 	for _, l := range libraries {
-		if l.Path == "" {
+		switch name := "lib/" + filepath.Base(l.Name); {
+		case l.Path == "":
 			missing = append(missing, l.Name)
-			continue
+		case slices.ContainsFunc(files, func(f file) bool { return f.name == name || f.name == filepath.Base(l.Name) }): // the package has it
+		default:
+			if err := checkPath(name); err != nil {
+				return nil, fmt.Errorf("pack: the library %s: %w", l.Path, err)
+			}
+			f, err := diskFile(name, l.Path, 0)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, f)
 		}
-		name := "lib/" + filepath.Base(l.Name)
-		if err := checkPath(name); err != nil {
-			return nil, fmt.Errorf("pack: the library %s: %w", l.Path, err)
-		}
-		f, err := diskFile(name, l.Path, 0)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, f)
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("pack: %s needs libraries that are not found: %s; say where they are with LD_LIBRARY_PATH: %w", path, fewOf(missing), fs.ErrNotExist)
+		return nil, fmt.Errorf("pack: %s needs libraries that are not found: %s; say where they are with LD_LIBRARY_PATH", path, fewOf(missing))
 	}
+	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })
 	return files, nil
 }

@@ -58,7 +58,7 @@ func OpenFunction(path, name string, edit func(*Manifest) error) (*Package, erro
 	case kind != kindCode:
 		edit = nil
 	}
-	return buildOf(path, kind, edit, one(name, path))
+	return buildOf(path, kind, false, edit, one(name, path))
 }
 
 // openArchive reads an archive and records the positions of its files.
