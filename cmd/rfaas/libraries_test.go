@@ -90,3 +90,28 @@ unsigned f(void *in, unsigned n, char *out) {
 	require.Contains(t, fails(t, dir, "pack", "--with-libraries", "plain.so"), "needs libraries that are not found: libanswer.so; say where they are with LD_LIBRARY_PATH")
 	require.Contains(t, fails(t, dir, "invoke", "plain.so"), "native: plain.so: libanswer.so: cannot open shared object file")
 }
+
+// TestPackageOfTenant: a node gives executors all of a tenant's package, and a lease's cores
+// are the threads.
+func TestPackageOfTenant(t *testing.T) {
+	t.Parallel()
+	c, dir := newCluster(t), t.TempDir()
+	sharedObject(t, dir, "folder/lib/libcity.so", `const char *city(void) { return "Zürich"; }`)
+	sharedObject(t, dir, "folder/f.so", `#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+const char *city(void);
+unsigned f(void *in, unsigned n, char *out) {
+	char at[99], text[16] = ""; FILE *data = fopen("data.txt", "r");
+	if (data) { if (!fgets(text, sizeof text, data)) text[0] = 0; fclose(data); }
+	return sprintf(out, "%s %s %s %d %s", city(), text, getcwd(at, sizeof at) ? at : "?", access("data.txt", W_OK), getenv("OMP_NUM_THREADS"));
+}`, "-L", filepath.Join(dir, "folder/lib"), "-lcity")
+	write(t, filepath.Join(dir, "folder"), "data.txt", "data")
+	write(t, filepath.Join(dir, "folder"), "manifest.json", `{"module": "f.so"}`)
+	c.agent("node", "--cores", "2", "--partial-isolation") // other users have no control groups
+	require.Equal(t, "Zürich data /package -1 2", succeed(t, dir, "invoke", "--manager", c.url, "--threads", "2", "folder"))
+	refuses(t, dir, []string{"invoke", "folder", "--manager", c.url}, map[string][]string{
+		"--read: what functions have besides their package is the nodes' to give": {"--read", "/usr/share"},
+	})
+	c.end()
+}
