@@ -20,7 +20,7 @@ const Extension = ".rfaas"
 
 // Build makes a package of the file or folder at a path:
 //
-//   - a shared object or a WebAssembly module: of that file alone;
+//   - a shared object, a WebAssembly module, a script or an executable: of that file alone;
 //   - a folder: of all its files, manifest.json included if there is one;
 //   - a manifest, in a file *.json: of it and the module that it names, by a path
 //     relative to the manifest's folder.
@@ -40,7 +40,7 @@ func Build(path string, edit func(*Manifest) error) (*Package, error) {
 	var files []file
 	switch kind {
 	case kindArchive:
-		return nil, fmt.Errorf("pack: %s is a package already, or no code: a package is made of a shared object, a WebAssembly module, a folder or a manifest (*.json)", path)
+		return nil, fmt.Errorf("pack: %s is a package already, or no code: a package is made of a shared object, a WebAssembly module, a script, an executable, a folder or a manifest (*.json)", path)
 	case kindCode:
 		m, files, err = fromCode(path)
 	case kindFolder:
@@ -85,7 +85,7 @@ func kindOf(path string) (kind, error) {
 	if strings.HasSuffix(path, ".json") {
 		return kindManifest, nil
 	}
-	if _, err := codeKind(f); err == nil {
+	if _, err := codeReader(f); err == nil {
 		return kindCode, nil
 	}
 	return kindArchive, nil
@@ -286,7 +286,7 @@ func complete(path string, m Manifest, files []file) (_ *Package, err error) {
 		return nil, err
 	}
 	if m.Functions == nil {
-		if m.Functions, err = allFunctions(code); err != nil {
+		if m.Functions, err = allFunctions(code, m); err != nil {
 			return nil, err
 		}
 	}
@@ -314,9 +314,9 @@ func folderName(path string) (string, error) {
 
 // allFunctions offers every entry point under its own name, if that can be the name of a
 // function.
-func allFunctions(code *Code) ([]Function, error) {
+func allFunctions(code *Code, m Manifest) ([]Function, error) {
 	var functions []Function
-	for _, entry := range code.EntryPoints {
+	for _, entry := range code.entries(m) {
 		if printable(entry, maxFunctionBytes) {
 			functions = append(functions, Function{Name: entry, Entry: entry})
 		}

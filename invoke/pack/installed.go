@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +22,7 @@ type Installed struct {
 }
 
 // Dir is the absolute path of the folder with the package's files and manifest.json. All
-// are read-only and must not be changed.
+// are read-only and must not be changed. Scripts and ELF files are executable.
 func (i *Installed) Dir() string { return i.dir }
 
 // ModulePath is the absolute path of the code. It is valid until Close.
@@ -84,13 +85,22 @@ func (c *Cache) extract(in io.Reader, dir string, wanted Digest) (*Package, erro
 	return p, p.digest.check(wanted)
 }
 
-// writeFile makes a read-only file.
+// writeFile makes a read-only file, which can be executed if it looks like a program.
 func writeFile(path string, r io.Reader, buf []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o444)
+	var head [max(len(magicELF), len(magicScript))]byte
+	n, err := io.ReadFull(r, head[:])
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	mode := os.FileMode(0o444)
+	if start := string(head[:n]); strings.HasPrefix(start, magicELF) || strings.HasPrefix(start, magicScript) {
+		mode = 0o555
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
-	_, err = io.CopyBuffer(struct{ io.Writer }{f}, r, buf)
+	_, err = io.CopyBuffer(struct{ io.Writer }{f}, io.MultiReader(bytes.NewReader(head[:n]), r), buf)
 	return errors.Join(err, f.Close())
 }
 

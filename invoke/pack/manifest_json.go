@@ -26,7 +26,7 @@ func ParseManifest(data []byte) (Manifest, error) {
 	return m, m.Validate()
 }
 
-// JSON returns the manifest in its canonical form: all fields, indented, with a line feed
+// JSON returns the manifest in its canonical form: all fields that archives have, indented, with a line feed
 // at the end.
 func (m *Manifest) JSON() []byte {
 	var b bytes.Buffer
@@ -123,7 +123,8 @@ func (w *walker) value(t reflect.Type, path string) error {
 // scalar refuses values that a Manifest cannot tell from a missing field.
 func (w *walker) scalar(token json.Token, path string) error {
 	text := fmt.Sprint(token)
-	if n, ok := token.(json.Number); ok && n == "0" || text == "" {
+	empty := text == "" && !strings.HasPrefix(path, "arguments[")
+	if n, ok := token.(json.Number); ok && n == "0" || empty {
 		return fmt.Errorf("%s: %q is not a value; leave it out for the default", path, text)
 	}
 	if path == "time_limit" {
@@ -142,8 +143,9 @@ func (w *walker) object(t reflect.Type, path string) error {
 	fields := map[string]reflect.Type{}
 	var known []string
 	for f := range t.Fields() {
-		fields[f.Tag.Get("json")] = f.Type
-		known = append(known, f.Tag.Get("json"))
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		fields[name] = f.Type
+		known = append(known, name)
 	}
 	for w.dec.More() {
 		token, err := w.token()
