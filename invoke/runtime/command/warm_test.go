@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,7 +29,48 @@ func TestMain(m *testing.M) {
 		serve()
 		return
 	}
+	if path := os.Getenv(holding); path != "" {
+		hold(path)
+		return
+	}
 	os.Exit(m.Run())
+}
+
+// holding makes this test program one that calls programs, which hold a fifo open.
+const holding = "RFAAS_COMMAND_TEST_HOLDING"
+
+func hold(fifo string) {
+	for _, warm := range []bool{true, false} {
+		m, err := command.Open(command.Config{
+			Name: "f", Program: "/bin/sh", Warm: warm, Stderr: os.Stdout,
+			Arguments: []string{"-c", `exec 9>"$0"; echo holds >&2; exec sleep 1000`, fifo},
+		})
+		if err != nil {
+			panic(err)
+		}
+		f, err := m.Function("f")
+		if err != nil {
+			panic(err)
+		}
+		go func() { _, _ = f(context.Background(), nil, nil) }()
+	}
+	time.Sleep(time.Hour)
+}
+
+// No program survives the process that has started it, however that ends.
+func TestParentKilled(t *testing.T) {
+	t.Parallel()
+	path, fifo := held(t)
+	parent := exec.Command("/proc/self/exe")
+	parent.Env = []string{holding + "=" + path}
+	stdout, err := parent.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, parent.Start())
+	_, err = io.ReadFull(stdout, make([]byte, len("holds\nholds\n")))
+	require.NoError(t, err)
+	require.NoError(t, parent.Process.Kill())
+	require.Error(t, parent.Wait())
+	gone(t, fifo)
 }
 
 func answer(status uint32, length uint64, body string) {
@@ -142,6 +185,19 @@ func TestWarmStartsAgain(t *testing.T) {
 			require.Equal(t, "1", says(t, f, "count", 10))
 		})
 	}
+}
+
+// The kernel kills a program with the thread that has started it: that is none of the caller's.
+func TestWarmOutlivesThread(t *testing.T) {
+	t.Parallel()
+	done := make(chan invoke.Function)
+	go func() {
+		runtime.LockOSThread() // the thread ends with this goroutine
+		_, f := warm(t, "on", nil)
+		_, _ = f(t.Context(), nil, nil)
+		done <- f
+	}()
+	require.Equal(t, "2", says(t, <-done, "count", 10))
 }
 
 // A call that could not end normally is told from one that was not sent.
