@@ -107,7 +107,7 @@ func TestErrors(t *testing.T) {
 		`echo half a result; echo first >&2; echo last >&2; exit 255`: {Code: 255, Message: "first\nlast"},
 		`printf 'a\377b' >&2; exit 1`:                                 {Code: 1, Message: "a?b"},
 		// 1025 bytes: the first character is cut in two.
-		`printf 'ä%01023d\n' 0 >&2; exit 2`: {Code: 2, Message: strings.Repeat("0", 1023)},
+		`printf 'ä%01022d\n' 0 >&2; exit 2`: {Code: 2, Message: strings.Repeat("0", 1022)},
 	} {
 		_, err := shell(t, script, command.Config{})(t.Context(), nil, make([]byte, 100))
 		var got *invoke.FunctionError
@@ -195,7 +195,8 @@ func TestLeftBehind(t *testing.T) {
 func TestOtherSession(t *testing.T) {
 	t.Parallel()
 	path, fifo := held(t)
-	ready, _ := held(t)
+	ready := filepath.Join(t.TempDir(), "ready")
+	require.NoError(t, unix.Mkfifo(ready, 0o600))
 	l := &lines{to: make(chan string, 1)}
 	f := shell(t, `exec 9>"$1"; setsid sh -c 'echo $$ >&2; echo >"$0"; exec sleep 1000' "$2" & read x <"$2"; echo done`,
 		command.Config{Arguments: []string{path, ready}, Stderr: l})
@@ -204,6 +205,47 @@ func TestOtherSession(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, unix.Kill(pid, unix.SIGKILL))
 	gone(t, fifo)
+}
+
+// ended waits until a process has, which this one need not have reaped.
+func ended(t testing.TB, pid string) {
+	t.Helper()
+	number, err := strconv.Atoi(strings.TrimSpace(pid))
+	require.NoError(t, err)
+	fd, err := unix.PidfdOpen(number, 0)
+	require.NoError(t, err)
+	for n := 0; n == 0 || err == unix.EINTR; {
+		n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+	}
+	require.NoError(t, err)
+	require.NoError(t, unix.Close(fd))
+}
+
+// waiting is told the number of a process, and waits for its end.
+type waiting struct{ t *testing.T }
+
+func (w waiting) Write(pid []byte) (int, error) {
+	ended(w.t, string(pid))
+	return len(pid), nil
+}
+
+// What a program wrote counts whole, also if it is read when the program has ended.
+func TestTooLargeAtEnd(t *testing.T) {
+	t.Parallel()
+	_, err := shell(t, `echo $$ >&2; echo hello`, command.Config{Stderr: waiting{t}})(t.Context(), nil, make([]byte, 3))
+	require.ErrorIs(t, err, invoke.ErrTooLarge)
+}
+
+// askedContext says when its end is waited for.
+type askedContext struct {
+	context.Context
+	once  sync.Once
+	asked chan struct{}
+}
+
+func (c *askedContext) Done() <-chan struct{} {
+	c.once.Do(func() { close(c.asked) })
+	return c.Context.Done()
 }
 
 // A call that is given up, and one whose module is closed, kill the whole group.
@@ -224,13 +266,15 @@ func TestGivenUp(t *testing.T) {
 			require.NoError(t, err)
 			f, err := m.Function("f")
 			require.NoError(t, err)
-			ctx, cancel := context.WithCancelCause(t.Context())
+			inner, cancel := context.WithCancelCause(t.Context())
+			ctx := &askedContext{Context: inner, asked: make(chan struct{})}
 			done := make(chan error)
 			go func() {
 				_, err := f(ctx, nil, nil)
 				done <- err
 			}()
 			<-l.to
+			<-ctx.asked
 			_, err = f(t.Context(), nil, nil)
 			require.ErrorIs(t, err, invoke.ErrBusy)
 			c.end(m, cancel)

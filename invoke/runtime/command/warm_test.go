@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -204,7 +203,10 @@ func TestWarmOutlivesThread(t *testing.T) {
 func TestWarmCrash(t *testing.T) {
 	t.Parallel()
 	_, f := warm(t, "on", nil)
-	_, err := f(t.Context(), []byte("exit "), nil)
+	_, err := f(t.Context(), []byte("exit former"), nil)
+	require.ErrorContains(t, err, "former")
+	_, err = f(t.Context(), []byte("exit "), nil)
+	require.NotContains(t, err.Error(), "former")
 	var e *invoke.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, invoke.StatusCrashed, e.Status)
@@ -216,16 +218,7 @@ func TestWarmLastWords(t *testing.T) {
 	t.Parallel()
 	_, f := warm(t, "on", nil)
 	for range 3 {
-		pid, err := strconv.Atoi(says(t, f, "answer,exit", 10))
-		require.NoError(t, err)
-		fd, err := unix.PidfdOpen(pid, 0)
-		require.NoError(t, err)
-		n := 0
-		for n == 0 || err == unix.EINTR {
-			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1) // until it has ended
-		}
-		require.NoError(t, err)
-		require.NoError(t, unix.Close(fd))
+		ended(t, says(t, f, "answer,exit", 10))
 	}
 }
 
