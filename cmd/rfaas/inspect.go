@@ -17,16 +17,16 @@ func (p *program) inspectCommand() *cobra.Command {
 		Use:                   "inspect FILE",
 		Short:                 "Show what is in a function package",
 		Long: `inspect checks a function package and shows its digest, its manifest, its files,
-and what the code says: its entry points and the libraries it needs. Of a shared
-object, a WebAssembly module or a folder it shows the package that would be made
-of it.
+and what the code says: its entry points and the libraries it needs, or a
+script's interpreter. Of a shared object, a WebAssembly module, a program or a
+folder it shows the package that would be made of it.
 
 ` + exitHelp,
 		Example: `  rfaas inspect hello.rfaas
 
   Which functions does it have?
     rfaas inspect --json hello.so | jq -r '.manifest.functions[].name'`,
-		Args: needArgs(1, 1, "which FILE? one package, shared object, WebAssembly module or folder"),
+		Args: needArgs(1, 1, "which FILE? one package, shared object, WebAssembly module, program or folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			i, err := inspect(args[0])
 			if err != nil {
@@ -84,6 +84,12 @@ func (i *inspected) write(w io.Writer, path string, asJSON bool) error {
 	b.WriteString("\n")
 	for _, f := range m.Functions {
 		fmt.Fprintf(&b, "  function    %s%s\n", f.Name, functionNotes(f))
+	}
+	for _, argument := range m.Arguments {
+		fmt.Fprintf(&b, "  argument    %s\n", printableName(argument))
+	}
+	if m.Warm {
+		fmt.Fprint(&b, "  warm        started once, serves calls\n")
 	}
 	for _, d := range m.WASI.Directories {
 		access := "read-only"

@@ -22,6 +22,8 @@ type packFlags struct {
 	timeLimit     time.Duration
 	directories   []string
 	libraries     bool
+	arguments     []string
+	warm          bool
 }
 
 func (p *program) packCommand() *cobra.Command {
@@ -36,6 +38,11 @@ digest. PATH is one of these:
   a shared object (.so) with functions of rFaaS's signature, or a WebAssembly
   module (.wasm) that follows the convention of rfaas;
 
+  a program: an executable, or a script whose first line names its interpreter
+  (#!), by any name; it reads its input from the standard input, or from the
+  file whose name takes the place of {} in an --argument, and writes its result
+  to the standard output;
+
   a folder with such code and all that it needs; its manifest.json, if there is
   one, says what the package is;
 
@@ -44,8 +51,8 @@ digest. PATH is one of these:
 What neither the manifest nor a flag says has a default: all entry points of the
 code are functions. For shared objects these are all functions that they export,
 because nothing tells their signatures, but for mangled names of C++ and Rust:
-choose with --function if there are others among them. 'rfaas inspect' shows
-what came of it.
+choose with --function if there are others among them. A program is one
+function, of the package's name. 'rfaas inspect' shows what came of it.
 
 The same content makes the same bytes, and so the same digest, anywhere.
 
@@ -56,8 +63,12 @@ The same content makes the same bytes, and so the same digest, anywhere.
     rfaas pack -o hello.rfaas --function greet=hello_impl,idempotent hello.so
 
   Limits, and a directory of the node that the module sees as /models:
-    rfaas pack --memory 1GiB --time-limit 5s --wasi-directory models infer.wasm`,
-		Args: needArgs(1, 1, "of what? one PATH: a shared object, a WebAssembly module, a folder or a manifest (*.json)"),
+    rfaas pack --memory 1GiB --time-limit 5s --wasi-directory models infer.wasm
+
+  A program that reads a file, and one that is started once and serves calls:
+    rfaas pack --argument --input={} --argument -v simulate
+    rfaas pack --warm words.py`,
+		Args: needArgs(1, 1, "of what? one PATH: a shared object, a WebAssembly module, a program, a folder or a manifest (*.json)"),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	flags := cmd.Flags()
@@ -72,6 +83,8 @@ The same content makes the same bytes, and so the same digest, anywhere.
 	flags.DurationVar(&f.timeLimit, "time-limit", 0, "longest `TIME` of a call (default 1m)")
 	flags.StringArrayVar(&f.directories, "wasi-directory", nil, "ask the node for a directory: `NAME[,writable]`; repeat it for more")
 	flags.BoolVar(&f.libraries, "with-libraries", false, "take the libraries along that the code needs, but for the system's")
+	flags.StringArrayVar(&f.arguments, "argument", nil, "`ARGUMENT` of a program, {} for the file with the input; repeat it for more")
+	flags.BoolVar(&f.warm, "warm", false, "start a program once: it serves calls (see examples/python)")
 	return cmd
 }
 
@@ -167,6 +180,12 @@ func (f *packFlags) edit(cmd *cobra.Command, m *pack.Manifest) error {
 		}
 		name, entry, _ := strings.Cut(spec, "=")
 		m.Functions = append(m.Functions, pack.Function{Name: name, Entry: entry, Idempotent: idempotent})
+	}
+	if given("argument") {
+		m.Arguments = f.arguments
+	}
+	if given("warm") {
+		m.Warm = f.warm
 	}
 	if given("wasi-directory") {
 		m.WASI.Directories = nil

@@ -85,6 +85,21 @@ func TestPackMangled(t *testing.T) {
 	require.Empty(t, succeed(t, dir, "invoke", "mixed.so:_Z4wavePvjS_"))
 }
 
+func TestPackProgram(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "words.py", "#!/usr/bin/env python3\n")
+	succeed(t, dir, "pack", "--warm", "--argument", "-v", "--argument", "a,\x1b b", "words.py")
+	stdout := succeed(t, dir, "inspect", "words.rfaas")
+	require.Contains(t, stdout, "  runtime     command\n  module      words.py\n")
+	require.Contains(t, stdout, "  function    words\n  argument    -v\n  argument    \"a,\\x1b b\"\n  warm        started once, serves calls\n")
+	require.Contains(t, stdout, "  code        linux\n  needs       /usr/bin/env\n  needs       python3\n")
+	require.NotContains(t, stdout, "problem")
+	status, _, stderr := run(t, dir, "pack", "--warm", "--argument", "{}", "words.py")
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, stderr, "a program that is warm reads its calls")
+}
+
 // What a package asks for is shown, and what this build cannot run, too.
 func TestInspectText(t *testing.T) {
 	t.Parallel()

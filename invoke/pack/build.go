@@ -23,7 +23,8 @@ const Extension = ".rfaas"
 
 // Build makes a package of the file or folder at a path:
 //
-//   - a shared object or a WebAssembly module, bare code: of that file alone;
+//   - bare code, which is a shared object, a WebAssembly module, a script or an executable: of
+//     that file alone;
 //   - a folder: of all its files, manifest.json included if there is one;
 //   - a manifest, in a file *.json: of it and the module that it names, by a path
 //     relative to the manifest's folder.
@@ -60,7 +61,7 @@ func buildOf(path string, kind kind, libraries bool, edit func(*Manifest) error,
 	var files []file
 	switch kind {
 	case kindArchive:
-		return nil, fmt.Errorf("pack: %s is a package already, or no code: a package is made of a shared object, a WebAssembly module, a folder or a manifest (*.json)", path)
+		return nil, fmt.Errorf("pack: %s is a package already, or no code: a package is made of a shared object, a WebAssembly module, a script, an executable, a folder or a manifest (*.json)", path)
 	case kindCode:
 		m, files, err = fromCode(path)
 	case kindFolder:
@@ -110,7 +111,7 @@ func kindOf(path string) (kind, error) {
 	if strings.HasSuffix(path, ".json") {
 		return kindManifest, nil
 	}
-	if _, err := codeKind(f); err == nil {
+	if _, err := codeReader(f); err == nil {
 		return kindCode, nil
 	}
 	return kindArchive, nil
@@ -311,7 +312,7 @@ func complete(path string, m Manifest, files []file, functions func(*Code) ([]Fu
 		return nil, err
 	}
 	if m.Functions == nil && code.isProgram() {
-		m.Functions = []Function{{Name: m.Name, Entry: wasmfile.CommandExport}}
+		m.Functions = []Function{{Name: m.Name, Entry: code.entries(m)[0]}}
 	}
 	if m.Functions == nil {
 		if m.Functions, err = functions(code); err != nil {
@@ -340,10 +341,10 @@ func folderName(path string) (string, error) {
 	return nameFor(absolute), nil
 }
 
-// isProgram reports whether the code is a program of WebAssembly, whose start gets the
-// package's name.
+// isProgram reports whether the code is a program, whose only function gets the package's
+// name.
 func (c *Code) isProgram() bool {
-	return c.Runtime == runtime.Wasm && slices.Equal(c.EntryPoints, []string{wasmfile.CommandExport})
+	return c.Runtime == runtime.Command || c.Runtime == runtime.Wasm && slices.Equal(c.EntryPoints, []string{wasmfile.CommandExport})
 }
 
 // allFunctions offers every entry point that somebody has named, under its own name, if that

@@ -72,8 +72,7 @@ func TestForeignSharedObjects(t *testing.T) {
 		return func(b []byte) []byte { binary.LittleEndian.PutUint16(b[offset:], value); return b }
 	}
 	refused("this build is for linux/"+goruntime.GOARCH, field(18, 243)) // RISC-V
-	refused("the code is an object file, must be a shared object", field(16, 1))
-	refused("the code is a program, must be a shared object", field(16, 2))
+	refused("the code is an object file, must be a shared object or an executable", field(16, 1))
 	refused("this build is for linux", func(b []byte) []byte { b[7] = 9; return b }) // FreeBSD
 	refused("is damaged, or no ELF file", func(b []byte) []byte { b[4] = 7; return b })
 	refused("is damaged, or no ELF file", func(b []byte) []byte { return b[:20] })
@@ -81,12 +80,83 @@ func TestForeignSharedObjects(t *testing.T) {
 	refused("this is not a package", func([]byte) []byte { return bytes.Repeat([]byte("no code"), 100) })
 
 	main := "int main(void) { return 0; }"
-	_, err = Open(compile(t, "program", main, "-pie", "-fPIE"))
-	require.ErrorContains(t, err, "the code is a program (position-independent), must be a shared object")
 	_, err = Open(compile(t, "x.o", main, "-c"))
 	require.ErrorContains(t, err, "the code is an object file")
 	_, err = Open(compile(t, "none.so", "static int x;", "-shared", "-fPIC"))
 	require.ErrorContains(t, err, "the code has no entry point that can be called by its name; it has none at all: functions must be global")
+}
+
+func TestExecutable(t *testing.T) {
+	t.Parallel()
+	const main = "void function(void) {} int main(void) { return 0; }"
+	for name, flags := range map[string][]string{"pie": {"-pie", "-fPIE", "-rdynamic"}, "fixed": {"-no-pie"}, "static": {"-static", "-nostdlib", "-Wl,-emain"}} {
+		path := compile(t, name+".so", main, flags...) // its name does not matter
+		p := build(t, path)
+		require.Equal(t, "command", p.Manifest().Runtime)
+		require.Equal(t, []Function{{name, name, false}}, p.Manifest().Functions)
+		code, err := p.Code()
+		require.NoError(t, err)
+		require.Empty(t, code.EntryPoints)
+		require.Equal(t, "linux/"+goruntime.GOARCH, code.Target)
+		require.Equal(t, name != "static", slices.Contains(code.Needed, "libc.so.6"))
+
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		binary.LittleEndian.PutUint16(data[18:], 243) // RISC-V
+		_, err = Open(write(t, t.TempDir(), name, data))
+		require.ErrorContains(t, err, "this build is for linux/"+goruntime.GOARCH)
+	}
+}
+
+func TestScript(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := write(t, dir, "count words.py", []byte("#! /usr/bin/env -S LANG=C python3 -u\nimport rfaas\n"))
+	p := build(t, path)
+	m := p.Manifest()
+	require.Equal(t, []any{"count_words", "command", "count words.py", 0, false}, []any{m.Name, m.Runtime, m.Module, len(m.Arguments), m.Warm})
+	require.Equal(t, []Function{{"count_words", "count_words", false}}, m.Functions)
+	code, err := p.Code()
+	require.NoError(t, err)
+	require.Equal(t, &Code{Runtime: "command", Target: "linux", EntryPoints: []string{}, Needed: []string{"/usr/bin/env", "python3"}}, code)
+
+	p, err = Build(path, func(m *Manifest) error {
+		m.Name, m.Warm, m.Arguments = "words", true, []string{"", "-x"}
+		m.Functions = []Function{{"count", "words", true}}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, []Function{{"count", "words", true}}, p.Manifest().Functions)
+	m = p.Manifest()
+	again, err := parseCanonical(m.JSON())
+	require.NoError(t, err)
+	require.Equal(t, p.Manifest(), again)
+
+	write(t, dir, "run", []byte("#!/bin/sh"))
+	write(t, dir, "manifest.json", []byte(`{"name": "n", "module": "run", "arguments": ["--in", "{}"]}`))
+	m = build(t, dir).Manifest()
+	require.Equal(t, []Function{{"n", "n", false}}, m.Functions)
+	require.Equal(t, []string{"--in", "{}"}, m.Arguments)
+	for want, content := range map[string]string{
+		`the code has no entry point "main"; there are: run`:  `{"name": "run", "module": "run", "functions": [{"name": "main"}]}`,
+		`runtime: is "native", but run is code for "command"`: `{"runtime": "native", "module": "run"}`,
+	} {
+		write(t, dir, "manifest.json", []byte(content))
+		_, err := Build(dir, nil)
+		require.ErrorContains(t, err, want)
+	}
+	for text, want := range map[string]string{
+		"#!\n":                                  "must name an interpreter by its absolute path",
+		"#!python3\n":                           "must name an interpreter by its absolute path",
+		"#!/usr/bin/env -S A=b\n":               "does not say which interpreter",
+		"#!/bin/sh\r\necho\r\n":                 "carriage returns",
+		"#!/bin/\x1b[31m\n":                     "must be printable UTF-8",
+		"#!/" + strings.Repeat("x", 253) + "\n": "must be named in 255 bytes",
+	} {
+		_, err := Open(write(t, dir, "x.py", []byte(text)))
+		require.ErrorContains(t, err, want, text)
+	}
+	build(t, write(t, dir, "x.py", []byte("#!/"+strings.Repeat("x", 252)+"\n")))
 }
 
 func TestWasmModule(t *testing.T) {
@@ -191,13 +261,13 @@ func TestFolder(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(dir, "small.json")))
 
 	for want, content := range map[string]string{
-		`functions: the code has no entry point "g"; there are: echo`:  `{"functions": [{"name": "g"}]}`,
-		`runtime: is "native", but code.wasm is code for "wasm"`:       `{"runtime": "native"}`,
-		"compiled into the program":                                    `{"runtime": "go"}`,
-		`there is no file "other.wasm"`:                                `{"module": "other.wasm"}`,
-		`"data/a": is neither a shared object (ELF) nor a WebAssembly`: `{"module": "data/a"}`,
-		"functions: 0 of them":                                         `{"functions": []}`,
-		"manifest, line 1":                                             `{"x": 1}`,
+		`functions: the code has no entry point "g"; there are: echo`:               `{"functions": [{"name": "g"}]}`,
+		`runtime: is "native", but code.wasm is code for "wasm"`:                    `{"runtime": "native"}`,
+		"compiled into the program":                                                 `{"runtime": "go"}`,
+		`there is no file "other.wasm"`:                                             `{"module": "other.wasm"}`,
+		`"data/a": is neither a shared object or an executable (ELF), nor a script`: `{"module": "data/a"}`,
+		"functions: 0 of them":                                                      `{"functions": []}`,
+		"manifest, line 1":                                                          `{"x": 1}`,
 	} {
 		write(t, dir, "manifest.json", []byte(content))
 		_, err := Build(dir, nil)

@@ -445,3 +445,32 @@ func TestDelete(t *testing.T) {
 	require.NoDirExists(t, c.entry(p.Digest()))
 	require.Empty(t, temporaries(t, c))
 }
+
+// Programs can be executed from a cache; other files cannot, and none can be written.
+func TestInstalledModes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "run.py", []byte("#!/bin/sh"))
+	write(t, dir, "bin/tool", []byte(magicELF+"..."))
+	write(t, dir, "short", []byte("#"))
+	write(t, dir, "text", []byte("a text"))
+	write(t, dir, "manifest.json", []byte(`{"name": "n", "module": "run.py"}`))
+	c, err := OpenCache(t.TempDir(), CacheConfig{})
+	require.NoError(t, err)
+	i, err := c.PutPackage(build(t, dir))
+	require.NoError(t, err)
+	defer i.Close()
+	for name, want := range map[string]fs.FileMode{"run.py": 0o555, "bin/tool": 0o555, "short": 0o444, "text": 0o444, "manifest.json": 0o444} {
+		path := filepath.Join(i.Dir(), name)
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, want, info.Mode(), name)
+		installed, err := os.ReadFile(path)
+		require.NoError(t, err)
+		packed, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		if name != "manifest.json" {
+			require.Equal(t, packed, installed)
+		}
+	}
+}

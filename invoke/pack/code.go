@@ -13,17 +13,18 @@ import (
 
 // Code is what the code of a package declares.
 type Code struct {
-	// Runtime is the runtime that it is for: native or wasm.
+	// Runtime is the runtime that it is for: native, wasm or command.
 	Runtime string `json:"runtime"`
-	// Target is the platform: "linux/amd64", "wasm32".
+	// Target is the platform: "linux/amd64", "wasm32"; "linux" for a script.
 	Target string `json:"target"`
 	// EntryPoints are the functions that can be called by name, sorted. Of a shared object
 	// they are those that it defines and exports. It does not declare their signatures, so
 	// some may not be functions of rFaaS. Of a WebAssembly module they are the exports with
-	// the name and type of invoke/runtime/wasm's convention.
+	// the name and type of invoke/runtime/wasm's convention. A program has none: it is one
+	// function, whose entry is the package's name.
 	EntryPoints []string `json:"entry_points"`
-	// Needed are the libraries that native code loads, or the modules that a WebAssembly
-	// module imports from.
+	// Needed are the libraries that native code and executables load, the modules that a
+	// WebAssembly module imports from, or the interpreter of a script.
 	Needed []string `json:"needed"`
 
 	obstacle error // why this build cannot run it
@@ -37,21 +38,24 @@ const (
 
 // The first bytes of code.
 const (
-	magicELF  = "\x7fELF"
-	magicWasm = "\x00asm"
+	magicELF    = "\x7fELF"
+	magicWasm   = "\x00asm"
+	magicScript = "#!"
 )
 
-var errNoCode = errors.New("is neither a shared object (ELF) nor a WebAssembly module")
+var errNoCode = errors.New("is neither a shared object or an executable (ELF), nor a script (#!), nor a WebAssembly module")
 
-// codeKind determines the runtime of code by its first bytes.
-func codeKind(r io.ReaderAt) (string, error) {
+// codeReader determines by the first bytes of code what reads its declarations.
+func codeReader(r io.ReaderAt) (func(r io.ReaderAt, size int64) (*Code, error), error) {
 	switch {
 	case hasMagic(r, magicELF):
-		return runtime.Native, nil
+		return readELF, nil
 	case hasMagic(r, magicWasm):
-		return runtime.Wasm, nil
+		return readWasm, nil
+	case hasMagic(r, magicScript):
+		return readScript, nil
 	}
-	return "", errNoCode
+	return nil, errNoCode
 }
 
 // readCode reads the declarations of code.
@@ -61,13 +65,9 @@ func readCode(f file) (*Code, error) {
 		return nil, fmt.Errorf("pack: %w", err)
 	}
 	defer c.Close()
-	name, err := codeKind(c)
+	read, err := codeReader(c)
 	if err != nil {
 		return nil, fmt.Errorf("pack: module %s: %w", shown(f.name), err)
-	}
-	read := readELF
-	if name == runtime.Wasm {
-		read = readWasm
 	}
 	code, err := read(c, f.size)
 	if err != nil {
@@ -107,6 +107,14 @@ func (c *Code) named() []string {
 	return names
 }
 
+// entries are the entry points of the code in a package.
+func (c *Code) entries(m Manifest) []string {
+	if c.Runtime == runtime.Command {
+		return []string{m.Name}
+	}
+	return c.EntryPoints
+}
+
 func (c *Code) checkRuntime(m Manifest) error {
 	if c.obstacle != nil {
 		return c.obstacle
@@ -123,7 +131,7 @@ func (c *Code) Check(m Manifest) error {
 	if err := c.checkRuntime(m); err != nil {
 		return err
 	}
-	if err := c.lacks(m.Functions); err != nil {
+	if err := (&Code{Runtime: c.Runtime, EntryPoints: c.entries(m)}).lacks(m.Functions); err != nil {
 		return fmt.Errorf("pack: manifest: functions: %w", err)
 	}
 	return nil

@@ -25,8 +25,8 @@
 // one is accepted. So content and digest determine each other, and nothing can hide in parts
 // that readers skip.
 //
-//   - First manifest.json, in the form of Manifest.JSON: every field, in its order;
-//     stack_bytes only if it is not the default.
+//   - First manifest.json, in the form of Manifest.JSON: its fields, in their order;
+//     some only if they are not the default.
 //   - Then the other files, sorted by the bytes of their names.
 //   - A name is relative, of printable ASCII without a backslash, 100 bytes at
 //     most; no part of it begins with a dot.

@@ -15,8 +15,8 @@ import (
 // elfPlumbing are functions that the linker or start-up code adds to shared objects.
 var elfPlumbing = []string{"_init", "_fini", "_start", "__libc_csu_init", "__libc_csu_fini"}
 
-// readELF reads a shared object. Its entry points are the functions that its dynamic symbol
-// table defines as global or weak, and visible.
+// readELF reads a shared object or an executable. The entry points of a shared object are
+// the functions that its dynamic symbol table defines as global or weak, and visible.
 func readELF(r io.ReaderAt, _ int64) (code *Code, err error) {
 	defer func() {
 		// debug/elf does not promise to withstand hostile files.
@@ -29,7 +29,11 @@ func readELF(r io.ReaderAt, _ int64) (code *Code, err error) {
 		return nil, fmt.Errorf("is damaged, or no ELF file: %w", err)
 	}
 	code = &Code{Runtime: runtime.Native, Target: elfTarget(f), EntryPoints: []string{}, Needed: []string{}}
-	if code.obstacle = elfObstacle(f); code.obstacle != nil && f.Type != elf.ET_DYN {
+	program := elfProgram(f)
+	if program {
+		code.Runtime = runtime.Command
+	}
+	if code.obstacle = elfObstacle(f, program); code.obstacle != nil && f.Type != elf.ET_DYN {
 		return code, nil // it has no dynamic symbols
 	}
 	symbols, err := f.DynamicSymbols()
@@ -40,7 +44,7 @@ func readELF(r io.ReaderAt, _ int64) (code *Code, err error) {
 		return nil, fmt.Errorf("%d dynamic symbols: must be at most %d", len(symbols), maxEntryPoints)
 	}
 	for _, s := range symbols {
-		if elffile.Exports(s) && !slices.Contains(elfPlumbing, s.Name) {
+		if !program && elffile.Exports(s) && !slices.Contains(elfPlumbing, s.Name) {
 			code.EntryPoints = append(code.EntryPoints, s.Name)
 		}
 	}
@@ -72,8 +76,15 @@ func elfTarget(f *elf.File) string {
 	return f.OSABI.String() + "/" + machine
 }
 
-// elfObstacle returns why this build cannot load the file.
-func elfObstacle(f *elf.File) error {
+// elfProgram reports whether the file is an executable.
+func elfProgram(f *elf.File) bool {
+	flags, err := f.DynValue(elf.DT_FLAGS_1)
+	pie := err == nil && len(flags) > 0 && elf.DynFlag1(flags[0])&elf.DF_1_PIE != 0
+	return f.Type == elf.ET_EXEC || f.Type == elf.ET_DYN && pie
+}
+
+// elfObstacle returns why this build cannot load or start the file.
+func elfObstacle(f *elf.File, program bool) error {
 	want := "linux/" + goruntime.GOARCH
 	if _, ok := elffile.Machines[goruntime.GOARCH]; !ok {
 		return fmt.Errorf("pack: this build is for %s, which has no native runtime: compile the function to WebAssembly", want)
@@ -81,11 +92,8 @@ func elfObstacle(f *elf.File) error {
 	if got := elfTarget(f); got != want {
 		return fmt.Errorf("pack: the code is for %s (%v, %v), this build is for %s: compile it for that, or to WebAssembly", got, f.Class, f.Data, want)
 	}
-	if f.Type != elf.ET_DYN {
-		return fmt.Errorf("pack: the code is %s, must be a shared object: link it with -shared -fPIC", elfKind(f.Type))
-	}
-	if flags, err := f.DynValue(elf.DT_FLAGS_1); err == nil && len(flags) > 0 && elf.DynFlag1(flags[0])&elf.DF_1_PIE != 0 {
-		return errors.New("pack: the code is a program (position-independent), must be a shared object: link it with -shared -fPIC")
+	if f.Type != elf.ET_DYN && !program {
+		return fmt.Errorf("pack: the code is %s, must be a shared object or an executable: link it, with -shared -fPIC for a shared object", elfKind(f.Type))
 	}
 	return nil
 }
@@ -94,8 +102,6 @@ func elfKind(t elf.Type) string {
 	switch t {
 	case elf.ET_REL:
 		return "an object file"
-	case elf.ET_EXEC:
-		return "a program"
 	case elf.ET_CORE:
 		return "a core dump"
 	}

@@ -23,7 +23,7 @@ type Installed struct {
 }
 
 // Dir is the absolute path of the folder with the package's files and manifest.json. All
-// are read-only and must not be changed.
+// are read-only and must not be changed. Scripts and ELF files are executable.
 func (i *Installed) Dir() string { return i.dir }
 
 // ModulePath is the absolute path of the code. It is valid until Close.
@@ -101,14 +101,23 @@ func makeFolders(dir, name string) error {
 	return nil
 }
 
-// writeFile makes a read-only file.
+// writeFile makes a read-only file, which can be executed if it looks like a program.
 func writeFile(path string, r io.Reader, buf []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o444)
+	var head [max(len(magicELF), len(magicScript))]byte
+	n, err := io.ReadFull(r, head[:])
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	mode := os.FileMode(0o444)
+	if start := string(head[:n]); strings.HasPrefix(start, magicELF) || strings.HasPrefix(start, magicScript) {
+		mode = 0o555
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
-	_, err = io.CopyBuffer(struct{ io.Writer }{f}, r, buf)
-	return errors.Join(err, f.Chmod(0o444), f.Close())
+	_, err = io.CopyBuffer(struct{ io.Writer }{f}, io.MultiReader(bytes.NewReader(head[:n]), r), buf)
+	return errors.Join(err, f.Chmod(mode), f.Close())
 }
 
 // in makes the files of a package those in a folder.

@@ -3,6 +3,7 @@ package pack
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -12,7 +13,7 @@ import (
 
 // Manifest describes a package and how to run it. As JSON it is the file manifest.json of a
 // package. In a hand-written one, fields may be missing, which get the default given here;
-// one in an archive has all fields.
+// one in an archive has all fields, but those of programs only where they say something.
 type Manifest struct {
 	// Format is the version of this format: 1.
 	Format int `json:"format"`
@@ -22,8 +23,8 @@ type Manifest struct {
 	// default.
 	Name    string `json:"name"`
 	Version string `json:"version"`
-	// Runtime is "native", a shared object with the ABI of rFaaS, or "wasm"; by
-	// default that of the code.
+	// Runtime is "native", a shared object with the ABI of rFaaS, "wasm", or "command",
+	// a script or an executable; by default that of the code.
 	Runtime string `json:"runtime"`
 	// Module is the file of the code. By default it is the only file whose name ends in
 	// .so or .wasm.
@@ -31,6 +32,7 @@ type Manifest struct {
 	// Functions are the functions of the package, 1 to 1023, in the order of their
 	// registration. By default they are all entry points whose names are valid, but for
 	// those that a compiler or the runtime of a language has named: _Z..., __cxa_throw.
+	// The entry point of a program is the package's name.
 	Functions []Function `json:"functions"`
 	// SlotBytes is the size of slots that the functions need, in bytes: the longest
 	// input and result without rendezvous. 256 to 1 GiB; 64 KiB by default.
@@ -46,6 +48,13 @@ type Manifest struct {
 	// MemoryBytes, to which it counts as far as it was ever used; by default it is not in
 	// the manifest, and is 8 MiB.
 	StackBytes int64 `json:"stack_bytes,omitempty"`
+	// Arguments are those of a program, 256 and 64 KiB at most; none by default. In them "{}" stands
+	// for the name of a file with the input, which is the standard input otherwise. Without
+	// arguments this field is not in archives, nor is Warm if it is false.
+	Arguments []string `json:"arguments,omitempty"`
+	// Warm says that a program is started once, and serves calls by the protocol of
+	// invoke/runtime/command; false by default.
+	Warm bool `json:"warm,omitempty"`
 	// WASI is what a WebAssembly module requests of the node: nothing by default. The
 	// node decides what it gives.
 	WASI WASI `json:"wasi"`
@@ -104,6 +113,8 @@ const (
 	maxNameBytes     = 128
 	maxVersionBytes  = 64
 	maxDirectories   = 16
+	maxArguments     = 256
+	maxArgumentBytes = 64 << 10 // of all together
 
 	defaultVersion     = "0.0.0"
 	defaultSlotBytes   = 64 << 10
@@ -167,6 +178,7 @@ func (m *Manifest) Validate() error {
 	case m.StackBytes > m.MemoryBytes:
 		wrong("stack_bytes", "%d: is more than the memory that it counts to: memory_bytes is %d", m.StackBytes, m.MemoryBytes)
 	}
+	m.validateCommand(wrong)
 	m.validateWASI(wrong)
 	return errors.Join(problems...)
 }
@@ -190,6 +202,36 @@ func (m *Manifest) validateFunctions(wrong func(where, format string, args ...an
 			wrong(where+".name", "%q is functions[%d], too: give one of them another name", f.Name, first)
 		}
 		taken[f.Name] = i
+	}
+}
+
+func (m *Manifest) validateCommand(wrong func(where, format string, args ...any)) {
+	if m.Runtime != runtime.Command {
+		if len(m.Arguments) > 0 {
+			wrong("arguments", "is for the runtime %s: leave it out", runtime.Command)
+		}
+		if m.Warm {
+			wrong("warm", "is for the runtime %s: leave it out", runtime.Command)
+		}
+		return
+	}
+	if n := len(m.Arguments); n > maxArguments {
+		wrong("arguments", "%d of them: must be at most %d", n, maxArguments)
+		return
+	}
+	total := 0
+	for i, argument := range m.Arguments {
+		where := fmt.Sprintf("arguments[%d]", i)
+		if !utf8.ValidString(argument) || strings.Contains(argument, "\x00") {
+			wrong(where, "%s: must be UTF-8 without zero bytes", shown(argument))
+		}
+		if m.Warm && strings.Contains(argument, "{}") {
+			wrong(where, "%s: a program that is warm reads its calls, so there is no file for {}: leave it or warm out", shown(argument))
+		}
+		total += len(argument)
+	}
+	if total > maxArgumentBytes {
+		wrong("arguments", "%d bytes: must be at most %d", total, maxArgumentBytes)
 	}
 }
 
@@ -227,6 +269,9 @@ func (m *Manifest) fillIn() {
 	for i := range m.Functions {
 		setDefault(&m.Functions[i].Entry, m.Functions[i].Name)
 	}
+	if len(m.Arguments) == 0 {
+		m.Arguments = nil // as it is read from archives
+	}
 	if m.WASI.Directories == nil {
 		m.WASI.Directories = []Directory{} // [] and not null in JSON
 	}
@@ -241,12 +286,12 @@ func setDefault[T comparable](field *T, value T) {
 
 func checkRuntime(name string) error {
 	switch name {
-	case runtime.Native, runtime.Wasm:
+	case runtime.Native, runtime.Wasm, runtime.Command:
 		return nil
 	case runtime.Go:
 		return fmt.Errorf("%q functions are compiled into the program that offers them, so there is no file to pack: register them with its worker, or compile them to WebAssembly", name)
 	}
-	return fmt.Errorf("%q: must be %q or %q", name, runtime.Native, runtime.Wasm)
+	return fmt.Errorf("%q: must be %q, %q or %q", name, runtime.Native, runtime.Wasm, runtime.Command)
 }
 
 func checkName(name string) error {

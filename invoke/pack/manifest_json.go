@@ -26,8 +26,8 @@ func ParseManifest(data []byte) (Manifest, error) {
 	return m, m.Validate()
 }
 
-// JSON returns the manifest in its canonical form: all fields, but for a StackBytes of 0,
-// indented, with a line feed at the end.
+// JSON returns the manifest in its canonical form: all fields that archives have, indented,
+// with a line feed at the end.
 func (m *Manifest) JSON() []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -123,7 +123,8 @@ func (w *walker) value(t reflect.Type, path string) error {
 // scalar refuses values that a Manifest cannot tell from a missing field.
 func (w *walker) scalar(token json.Token, path string) error {
 	text := fmt.Sprint(token)
-	if n, ok := token.(json.Number); ok && n == "0" || text == "" {
+	empty := text == "" && !strings.HasPrefix(path, "arguments[")
+	if n, ok := token.(json.Number); ok && n == "0" || empty {
 		return fmt.Errorf("%s: %q is not a value; leave it out for the default", path, text)
 	}
 	if path == "time_limit" {

@@ -90,7 +90,7 @@ func TestManifestRefuses(t *testing.T) {
 		{`"name": "full"`, `"name": {}`, "name: a list or an object where there should be a string"},
 		{`"version": "1.2.3-rc.1+x"`, `"version": "1 2"`, `version: "1 2": must be`},
 		{`"runtime": "wasm"`, `"runtime": "go"`, "compiled into the program that offers them"},
-		{`"runtime": "wasm"`, `"runtime": "jvm"`, `runtime: "jvm": must be "native" or "wasm"`},
+		{`"runtime": "wasm"`, `"runtime": "jvm"`, `runtime: "jvm": must be "native", "wasm" or "command"`},
 		{`"runtime": "wasm"`, `"runtime": "native"`, "wasi: is for the runtime wasm"},
 		{`lib/full.wasm`, `../full.wasm`, "module: file name"},
 		{`lib/full.wasm`, `manifest.json`, "module: manifest.json is the manifest"},
@@ -114,6 +114,10 @@ func TestManifestRefuses(t *testing.T) {
 		{`"1.5s"`, `"0s"`, "time_limit: 0s: must be"},
 		{`"1.5s"`, `"soon"`, `"soon" is not a duration`},
 		{`"1.5s"`, `1.5`, "time_limit"},
+		{`"wasi": {`, `"arguments": ["x"], "wasi": {`, "arguments: is for the runtime command"},
+		{`"wasi": {`, `"arguments": "x", "wasi": {`, "arguments: should be a list"},
+		{`"wasi": {`, `"arguments": [null], "wasi": {`, "arguments[0]: null is not a value"},
+		{`"wasi": {`, `"warm": true, "wasi": {`, "warm: is for the runtime command"},
 		{`"name": "models"`, `"name": "a/b"`, `wasi.directories[0].name: "a/b"`},
 		{`"network": false`, `"network": true`, "wasi.network: there is no network for WebAssembly functions"},
 		{`"writable": true`, `"mode": 1`, `wasi.directories[0]."mode": is not a field`},
@@ -144,6 +148,31 @@ func TestManifestRefuses(t *testing.T) {
 	require.ErrorContains(t, m.Validate(), "wasi.directories: 17 of them")
 	m.Name, m.Version = "", ""
 	require.Len(t, strings.Split(m.Validate().Error(), "\n"), 3, "every problem is reported")
+}
+
+func TestManifestOfProgram(t *testing.T) {
+	t.Parallel()
+	m, err := ParseManifest([]byte(`{"name":"x","runtime":"command","module":"x.py","functions":[{"name":"x"}],"warm":true,"arguments":["","0","-x"]}`))
+	require.NoError(t, err)
+	require.True(t, m.Warm)
+	require.Equal(t, []string{"", "0", "-x"}, m.Arguments)
+	again, err := parseCanonical(m.JSON())
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(m, again))
+	m.Arguments = []string{strings.Repeat("\x01", maxArgumentBytes)}
+	require.NoError(t, m.Validate())
+	for want, arguments := range map[string][]string{
+		"arguments: 65537 bytes: must be at most 65536": {strings.Repeat("x", maxArgumentBytes), "x"},
+		"arguments: 257 of them: must be at most 256":   make([]string, maxArguments+1),
+		`arguments[1]: "a\x00b": must be UTF-8 without`: {"", "a\x00b"},
+		`arguments[0]: "\xff": must be UTF-8 without`:   {"\xff"},
+		`arguments[0]: "-{}": a program that is warm`:   {"-{}"},
+	} {
+		m.Arguments = arguments
+		require.ErrorContains(t, m.Validate(), want)
+	}
+	m.Arguments, m.Warm = []string{"{}"}, false
+	require.NoError(t, m.Validate())
 }
 
 // The functions of the largest valid manifest can be registered with a worker, and its JSON
@@ -191,6 +220,7 @@ func TestDigest(t *testing.T) {
 func FuzzManifest(f *testing.F) {
 	f.Add([]byte(fullManifest))
 	f.Add([]byte(`{"name":"x","runtime":"native","module":"x.so","functions":[{"name":"f"}]}`))
+	f.Add([]byte(`{"name":"x","runtime":"command","module":"x","functions":[{"name":"x"}],"arguments":[],"warm":false}`))
 	f.Add([]byte(`{"wasi":{"directories":[null]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := ParseManifest(data)

@@ -1,15 +1,16 @@
 // Package runtime defines what the code of a function can be. The kinds are native (shared
-// objects with the ABI of rFaaS) and wasm (WebAssembly modules), which its sub-packages
-// load, and Go functions, which a program registers with its worker itself.
+// objects with the ABI of rFaaS), wasm (WebAssembly modules) and command (programs), which its
+// sub-packages load, and Go functions, which a program registers with its worker itself.
 package runtime
 
 import "github.com/rfaas-go/rfaas/invoke"
 
 // The names of the runtimes in manifests.
 const (
-	Native = "native"
-	Wasm   = "wasm"
-	Go     = "go"
+	Native  = "native"
+	Wasm    = "wasm"
+	Command = "command"
+	Go      = "go"
 )
 
 // Module is loaded code. One worker calls one of its functions at a time. Several workers
