@@ -142,9 +142,11 @@ type Program struct {
 	TimeLimit   time.Duration
 	StackBytes  int64 // see executor.Assignment
 	Directories []executor.Directory
-	Folder      string // see executor.Assignment; so are Path and Env
+	Folder      string // see executor.Assignment, as for those up to Warm
 	Path        string
 	Env         []string
+	Arguments   []string
+	Warm        bool
 	// Release is called when the agent does not need the program any more, and its Folder can
 	// go. It may be nil.
 	Release func() error

@@ -44,11 +44,11 @@ type isolation struct {
 	missing []confine.Outcome
 }
 
-// refuseNative is why a tenant's code of a runtime is not run here, "" if it is. Other code
-// than native is contained by its own runtime, and there may be less around it. What is
+// refuseNative is why a tenant's code of a runtime is not run here, "" if it is. WebAssembly is
+// contained by its own runtime, and there may be less around it. What is
 // missing is found out with an executor, once.
 func (a *Agent) refuseNative(ctx context.Context, kind string) string {
-	if kind != runtime.Native || a.cfg.PartialIsolation {
+	if kind != runtime.Native && kind != runtime.Command || a.cfg.PartialIsolation {
 		return ""
 	}
 	a.isolation.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/pack"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -40,7 +41,7 @@ func (a *Agent) take(digest [32]byte, installed *pack.Installed) (there bool, re
 	if err != nil {
 		return false, err.Error()
 	}
-	if len(installed.Files()) > 1 {
+	if len(installed.Files()) > 1 || p.Runtime == runtime.Command {
 		p.Folder, p.Path, p.Release = installed.Dir(), installed.ModulePath(), installed.Close
 		used = true
 	}
@@ -103,7 +104,7 @@ func (a *Agent) load(p *pack.Package) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	program := &Program{Runtime: m.Runtime, Code: code, MemoryBytes: m.MemoryBytes, TimeLimit: m.TimeLimit.Duration, StackBytes: m.StackBytes}
+	program := &Program{Runtime: m.Runtime, Code: code, MemoryBytes: m.MemoryBytes, Arguments: m.Arguments, Warm: m.Warm, TimeLimit: m.TimeLimit.Duration, StackBytes: m.StackBytes}
 	for _, f := range m.Functions {
 		program.Functions = append(program.Functions, executor.Function{Name: f.Name, Entry: f.Entry, Idempotent: f.Idempotent})
 	}

@@ -150,6 +150,7 @@ func (w *worker) order(attempt uint32, url string) (executor.Order, *executor.Su
 			Transport: url, Mode: modeOf(t.Spin), Runtime: p.Runtime, Functions: p.Functions,
 			Slots: t.Slots, SlotBytes: t.SlotBytes, PayloadBytes: t.PayloadBytes,
 			MemoryBytes: memory, TimeLimit: p.TimeLimit, StackBytes: p.StackBytes, Directories: p.Directories, Folder: p.Folder, Path: p.Path, Env: p.Env,
+			Arguments: p.Arguments, Warm: p.Warm,
 			Threads: len(w.lease.WorkerCores(w.number)), Token: token.Encode(),
 		},
 	}

@@ -88,7 +88,7 @@ func (f *function) order() executor.Order {
 	p := f.describe()
 	return executor.Order{Code: p.Code, Compiled: p.Compiled, Assignment: executor.Assignment{
 		Runtime: p.Runtime, Functions: p.Functions, MemoryBytes: p.MemoryBytes, TimeLimit: p.TimeLimit, Directories: p.Directories,
-		Folder: p.Folder, Path: p.Path, Env: p.Env,
+		Folder: p.Folder, Path: p.Path, Env: p.Env, Arguments: p.Arguments, Warm: p.Warm,
 	}}
 }
 

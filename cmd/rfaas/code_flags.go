@@ -82,6 +82,9 @@ func (f *codeFlags) give(function *function) error {
 		}
 	}
 	if c.bare && !f.trust && !slices.ContainsFunc(c.directories, func(d executor.Directory) bool { return isIn(c.path, d.Guest) }) {
+		if c.runtime == runtime.Command {
+			return c.unpack(c.archive)
+		}
 		c.path = "" // it does not see its own file, and is loaded from a copy
 	}
 	return nil

@@ -8,12 +8,15 @@ import (
 	"github.com/rfaas-go/rfaas/invoke/pack"
 )
 
-// limitFlags are the limits of bare code: a package has those of its manifest.
+// limitFlags are limits, arguments and form of bare code: a package has those of its
+// manifest.
 type limitFlags struct {
-	time   time.Duration
-	memory byteSize
-	stack  byteSize
-	given  func(flag string) bool // nil: the command has no such flags
+	arguments []string
+	warm      bool
+	time      time.Duration
+	memory    byteSize
+	stack     byteSize
+	given     func(flag string) bool // nil: the command has no such flags
 }
 
 // limitsHelp says where code gets its limits from, for help texts.
@@ -26,6 +29,8 @@ func (l *limitFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&l.time, "time-limit", 0, "longest `TIME` of a call of a .so or .wasm FILE (default 1m)")
 	flags.Var(&l.memory, "memory", "memory of a .so or .wasm FILE: a `SIZE` (default 256MiB)")
 	flags.Var(&l.stack, "stack", "stack of a call of a .so FILE: a `SIZE` (default 8MiB)")
+	flags.StringArrayVar(&l.arguments, "argument", nil, "`ARGUMENT` of a program, {} for the file with the input; repeat it for more")
+	flags.BoolVar(&l.warm, "warm", false, "start a program once: it serves calls (see examples/python)")
 	l.given = flags.Changed
 }
 
@@ -39,13 +44,14 @@ func (l *limitFlags) limit(m *pack.Manifest) error {
 			return needsValue(name)
 		}
 	}
+	m.Arguments, m.Warm = l.arguments, l.warm
 	m.TimeLimit.Duration, m.MemoryBytes, m.StackBytes = l.time, int64(l.memory), int64(l.stack)
 	return nil
 }
 
 // refuse is an error if limits are given to what has its own.
 func (l *limitFlags) refuse(function string, packaged bool) error {
-	for _, name := range []string{"time-limit", "memory", "stack"} {
+	for _, name := range []string{"time-limit", "memory", "stack", "argument", "warm"} {
 		switch {
 		case l.given == nil || !l.given(name):
 		case packaged:

@@ -158,7 +158,7 @@ func (c *code) unpack(p *pack.Package) error {
 
 // in makes the code that of a package in the cache.
 func (c *code) in(installed *pack.Installed) {
-	if len(installed.Files()) > 1 {
+	if len(installed.Files()) > 1 || c.runtime == runtime.Command {
 		c.folder, c.path = installed.Dir(), installed.ModulePath()
 	}
 }
@@ -243,6 +243,7 @@ func (f *function) describe() *agent.Program {
 	p := &agent.Program{Runtime: runtime.Go}
 	if c := f.code; c != nil {
 		own.Entry, p.Code, p.Compiled = c.entry, c.file, c.compiled
+		p.Arguments, p.Warm = c.limits.Arguments, c.limits.Warm
 		p.Directories, p.Folder, p.Path, p.Env = c.directories, c.folder, c.path, c.env
 		p.Runtime, p.MemoryBytes, p.TimeLimit, p.StackBytes = c.runtime, c.limits.MemoryBytes, c.limits.TimeLimit.Duration, c.limits.StackBytes
 	}

@@ -5,18 +5,22 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/rfaas-go/rfaas/alloc/agent"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
+	"github.com/rfaas-go/rfaas/invoke/runtime/command"
 	"github.com/rfaas-go/rfaas/invoke/runtime/native"
 	"github.com/rfaas-go/rfaas/invoke/runtime/wasm"
 )
 
 // runtimes are the kinds of code that executors of this program load.
-var runtimes = map[string]executor.Loader{runtime.Native: loadNative, runtime.Wasm: loadWasm}
+var runtimes = map[string]executor.Loader{runtime.Native: loadNative, runtime.Wasm: loadWasm, runtime.Command: loadCommand}
 
 func loadNative(_ context.Context, c executor.Code) (runtime.Module, error) {
 	config := native.Config{StackBytes: int(c.StackBytes), Overrun: c.Overrun, Overflow: c.Overflow}
@@ -24,6 +28,36 @@ func loadNative(_ context.Context, c executor.Code) (runtime.Module, error) {
 		return native.Open(c.Path, config)
 	}
 	return native.OpenFile(c.File, config)
+}
+
+func loadCommand(_ context.Context, c executor.Code) (runtime.Module, error) {
+	return command.Open(command.Config{
+		Name: c.Entry, Program: c.Path, Arguments: c.Arguments, Environment: programEnvironment(c.Folder), Directory: c.Folder,
+		TempDirectory: os.TempDir(), Warm: c.Warm, Stderr: os.Stderr,
+	})
+}
+
+// programEnvironment is the environment of programs: this process's, and what it lacks. In
+// a package, Python must not write what it compiles, and libraries are found.
+func programEnvironment(folder string) []string {
+	env := os.Environ()
+	missing := map[string]string{"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+	for _, v := range env {
+		name, _, _ := strings.Cut(v, "=")
+		delete(missing, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		env = append(env, name+"="+missing[name])
+	}
+	if folder == "" {
+		return env
+	}
+	for i, v := range env { // that of this process is by its working directory, and programs may change theirs
+		if text, ok := strings.CutPrefix(v, loaderPath+"="); ok {
+			env[i] = loaderPath + "=" + strings.ReplaceAll(text, "/proc/self/cwd", folder)
+		}
+	}
+	return env
 }
 
 func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {

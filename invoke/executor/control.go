@@ -55,6 +55,9 @@ type Assignment struct {
 	// Path is the name of the code on the node, in Folder or one of Directories. If there is
 	// one, native code is loaded by it, and finds what it looks for beside it ($ORIGIN).
 	Path string
+	// Arguments and Warm are those of a program, see invoke/runtime/command.
+	Arguments []string
+	Warm      bool
 	// Env are variables of the environment for the code, "NAME=value".
 	Env []string
 	// Threads is how many threads libraries should compute with: what they ask for it in the

@@ -44,6 +44,7 @@ type Loader func(ctx context.Context, c Code) (runtime.Module, error)
 // until the module is closed; they have paths in /proc/self/fd.
 type Code struct {
 	File        *os.File
+	Entry       string   // of the first function
 	Compiled    *os.File // see Order; nil if there is none
 	MemoryBytes int64
 	TimeLimit   time.Duration
@@ -52,6 +53,8 @@ type Code struct {
 	Folder      string      // see Assignment; likewise
 	Path        string      // see Assignment; likewise
 	Env         []string    // see Assignment; they are in the process's environment, too
+	Arguments   []string    // see Assignment
+	Warm        bool        // see Assignment
 	// Overrun is where the runtime stores, while the process crashes, the size of the
 	// result buffer that a function wrote past. It lies outside the Go heap.
 	Overrun *atomic.Uint64
@@ -282,7 +285,7 @@ func (x *execution) open(ctx context.Context, a *Assignment) (runtime.Module, er
 		return nil, fmt.Errorf("no code came for the runtime %q", a.Runtime)
 	}
 	c := Code{
-		File: x.files[0], MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, StackBytes: a.StackBytes, Env: a.Env,
+		File: x.files[0], Entry: a.Functions[0].Entry, MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, StackBytes: a.StackBytes, Env: a.Env, Arguments: a.Arguments, Warm: a.Warm,
 		Overrun: x.progress.word(overrunAt), Overflow: x.progress.word(overflowAt),
 	}
 	if err := x.place(&c, a); err != nil {

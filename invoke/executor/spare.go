@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
 // takeSpare returns a spare executor that can take the order, nil if there is none.
@@ -32,7 +33,7 @@ func (e *Executor) fits(o *Order) bool {
 	if e.confined == nil {
 		return true
 	}
-	return len(o.Assignment.Directories) == 0 &&
+	return len(o.Assignment.Directories) == 0 && o.Assignment.Runtime != runtime.Command &&
 		(e.memoryBytes == 0 || o.Assignment.memoryLimit(e.memoryBytes) <= e.memoryBytes || e.confined.Report().Applied(confine.MemoryLimit))
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rfaas-go/rfaas/invoke/executor/confine"
+	"github.com/rfaas-go/rfaas/invoke/runtime"
 )
 
 // ThisProgram names the running program in Config.Command, even if its file was
@@ -173,6 +174,7 @@ func (s *Supervisor) policy(a *Assignment) *confine.Policy {
 		p.Paths = append(p.Paths, d.path(a.Runtime))
 	}
 	p.Folder = a.Folder
+	p.Programs = p.Programs || a.Runtime == runtime.Command
 	p.Env = slices.Concat(p.Env, a.loaderEnv())
 	return &p
 }

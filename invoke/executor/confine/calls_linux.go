@@ -70,8 +70,12 @@ var programCalls = append([]uint32{
 	unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_SETPGID, unix.SYS_SETSID, unix.SYS_PRLIMIT64, unix.SYS_SETRLIMIT,
 }, programsHere...)
 
-// programRules are those of programCalls with conditions: new processes, but no namespaces.
-var programRules = []rule{{unix.SYS_CLONE, []condition{hasNot(0, cloneNamespaces)}}}
+// programRules are those of programCalls with conditions: new processes, but no namespaces;
+// a signal for them when their parent ends.
+var programRules = []rule{
+	{unix.SYS_CLONE, []condition{hasNot(0, cloneNamespaces)}},
+	{unix.SYS_PRCTL, []condition{equals(0, unix.PR_SET_PDEATHSIG)}},
+}
 
 // conditionalCalls are allowed only with some arguments.
 func conditionalCalls(pid uint32) []rule {
