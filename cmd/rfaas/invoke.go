@@ -44,7 +44,7 @@ func (p *program) invokeCommand() *cobra.Command {
 		Long: `invoke starts a process that executes functions, calls one of them, and writes
 the result. The function is one that comes with the program, or one of a FILE: a
 package, a shared object (.so) or a WebAssembly module (.wasm); of several in it
-NAME says which.
+NAME says which. Or FILE is a program, from standard input to standard output.
 
 Functions:
 ` + list.String() + `
@@ -56,8 +56,9 @@ have up to a gigabyte.
 ` + roomHelp + `
 
 The call is not repeated, whatever happens. For many inputs there is
-'rfaas run'. FILEs run isolated from your files and other processes, unless
---trust-code says otherwise.
+'rfaas run'. FILEs run isolated from your files and other processes, but for
+what --read, --directory and --env give them, unless --trust-code says
+otherwise.
 
 ` + limitsHelp + `
 

@@ -48,10 +48,13 @@ Functions:
 ` + list.String() + `
 Or FILE or FILE:NAME, a function of a package (.rfaas, see 'rfaas pack'), of a
 shared object with the ABI of rFaaS (.so) or of a WebAssembly module (.wasm); or
-DIGEST or DIGEST:NAME of a package in the cache (see 'rfaas cache').
-Such code is isolated: of files it sees the system's libraries and an empty
-/tmp, and it makes no connections and starts no programs. --log-level info lists
-what was applied.
+FILE, a program that reads its standard input and writes its standard output, or
+a FOLDER with one of these and what belongs to it; or DIGEST or DIGEST:NAME of a
+package in the cache (see 'rfaas cache').
+Such code is isolated: of files it sees the system's libraries, its package (as
+its working directory), an empty /tmp, and what --read and --directory name; it
+gets no environment but --env, and it makes no connections. Only programs start
+others. --log-level info lists what was applied.
 
 ` + limitsHelp + `
 
@@ -76,6 +79,9 @@ second one ends at once. There is a summary in both cases.
 ` + exitHelp,
 		Example: `  Make thumbnails of all photographs, on all cores:
     rfaas run -f thumbnailer -o thumbnails photos/*.jpg
+
+  Run a script of your own for each of many files, with two cores for each:
+    rfaas run -f ./simulate.py --threads 2 -o results *.csv
 
   Price options, from and to a pipe:
     generate-options | rfaas run -f black-scholes - | sort
