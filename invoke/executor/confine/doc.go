@@ -30,23 +30,26 @@
 //   - As root: a uid of the Host's pool, which no other process has at the same
 //     time. Limits do not bind root. Without root, the process keeps the uid.
 //   - Namespaces for users, mounts, processes and SysV IPC, where the kernel allows
-//     them: the process cannot see or signal others, its end ends all it started, its
-//     /tmp is a bounded file system in memory, and its /var/tmp and /dev/shm are empty.
-//     Not for the network: an abstract socket's address would be another one.
+//     them: the process cannot see or signal others, its end ends all it started, and
+//     its root directory is its own: the system's programs, libraries and data, settings
+//     that libraries read, Policy.Paths and Policy.Folder, and a bounded file system in
+//     memory for /tmp and /dev/shm. docs/SECURITY.md lists what is there. Not for the
+//     network: an abstract socket's address would be another one.
 //   - Control groups, version 2 or 1, or both: memory without swap, number of
 //     tasks, processor time.
 //   - With Policy.Egress, for root, a packet filter of the process's control group of
 //     version 2: its sockets send UDP datagrams to the addresses and ports that the
 //     supervisor has allowed (Process.AllowPeer), and nothing else. Sockets that the
 //     process did not create, such as streams that it was passed, are not filtered.
-//   - Landlock: the process can read and execute the system's libraries and
-//     Policy.ReadPaths, and write the private /tmp and Policy.WritePaths. Open files
-//     stay accessible, and memory files by their name in /proc/self/fd.
+//   - Landlock: of what there is, the process can read and execute the same, without
+//     the programs unless Policy.Programs, and write the private /tmp and /dev/shm and
+//     what of Policy.Paths is Writable. Open files stay accessible, and memory files by
+//     their name in /proc/self/fd.
 //   - A seccomp filter on all threads: a list of allowed calls, as in container
 //     engines. Known but refused calls fail with EPERM, the rest with ENOSYS, so that
 //     libraries fall back. Calls of another architecture's kernel interface end the
-//     process. It cannot create sockets, processes, namespaces or mounts, start
-//     programs, or signal others. Open sockets keep working.
+//     process. It cannot create sockets with addresses, namespaces or mounts; nor start
+//     programs or signal others, unless Policy.Programs. Open sockets keep working.
 //
 // A process with Policy.Verbs opens its devices under Landlock, so it keeps the right to
 // open InfiniBand's: its code can create queue pairs of its own and reach whatever the
