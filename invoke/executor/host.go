@@ -44,7 +44,7 @@ type Loader func(ctx context.Context, c Code) (runtime.Module, error)
 // until the module is closed; they have paths in /proc/self/fd.
 type Code struct {
 	File        *os.File
-	Entry       string   // of the first function
+	Entry       string   // of the first function, if there is one
 	Compiled    *os.File // see Order; nil if there is none
 	MemoryBytes int64
 	TimeLimit   time.Duration
@@ -285,8 +285,11 @@ func (x *execution) open(ctx context.Context, a *Assignment) (runtime.Module, er
 		return nil, fmt.Errorf("no code came for the runtime %q", a.Runtime)
 	}
 	c := Code{
-		File: x.files[0], Entry: a.Functions[0].Entry, MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, StackBytes: a.StackBytes, Env: a.Env, Arguments: a.Arguments, Warm: a.Warm,
+		File: x.files[0], MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, StackBytes: a.StackBytes, Env: a.Env, Arguments: a.Arguments, Warm: a.Warm,
 		Overrun: x.progress.word(overrunAt), Overflow: x.progress.word(overflowAt),
+	}
+	if len(a.Functions) > 0 {
+		c.Entry = a.Functions[0].Entry
 	}
 	if err := x.place(&c, a); err != nil {
 		return nil, err
