@@ -80,6 +80,9 @@ func (f *codeFlags) give(function *function) error {
 		if err := c.checkLibraries(); err != nil {
 			return err
 		}
+		if err := c.checkInterpreter(); err != nil {
+			return err
+		}
 	}
 	if c.bare && !f.trust && !slices.ContainsFunc(c.directories, func(d executor.Directory) bool { return isIn(c.path, d.Guest) }) {
 		if c.runtime == runtime.Command {

@@ -35,6 +35,7 @@ type code struct {
 	folder      string               // of the package, if it has more than the code
 	path        string               // of the code, if it can be loaded by its name
 	compiled    *os.File             // sealed; nil if there is none
+	note        string               // what its user may not expect
 }
 
 func (c *code) close() {
@@ -253,6 +254,9 @@ func (f *function) describe() *agent.Program {
 
 // startNode starts an agent in this process that has the function, and its client.
 func (p *program) startNode(ctx context.Context, f *function, trust bool, device *transport.Device, url string, cores []int) (*leaser, error) {
+	if f.code != nil && f.code.note != "" {
+		p.logging.log.Warn(f.code.note)
+	}
 	n, err := local.Start(ctx, local.Config{
 		Program: f.program(trust), Transport: url, Device: device, Cores: cores,
 		Confine: f.confinement(trust), Compile: compileProgram, Output: p.logging.outputTo(p.meter), Logger: p.logging.log,

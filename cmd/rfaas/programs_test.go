@@ -65,6 +65,39 @@ true
 	require.Equal(t, "x\nx\n", succeed(t, dir, "invoke", "attempts.sh"))
 }
 
+// TestInterpreters: of an installation of the user's, and of a virtual environment, which has
+// a link to it.
+func TestInterpreters(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) // executors of root have users of their own
+	shell, err := filepath.EvalSymlinks("/bin/sh")
+	require.NoError(t, err)
+	text, err := os.ReadFile(shell)
+	require.NoError(t, err)
+	script(t, dir, "base/bin/myshell", string(text))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "venv/bin"), 0o755))
+	require.NoError(t, os.Symlink(filepath.Join(dir, "base/bin/myshell"), filepath.Join(dir, "venv/bin/myshell")))
+	base, venv := filepath.Join(dir, "base"), filepath.Join(dir, "venv")
+	script(t, dir, "named", "#!"+venv+"/bin/myshell\nprintf works\n")
+	script(t, dir, "searched", "#!/usr/bin/env myshell\nprintf works\n")
+	refuses(t, dir, []string{"invoke"}, map[string][]string{
+		"is where isolated functions do not see it; let it read the installation with --read " + venv + " --read " + base + "\n": {"named"},
+		"is where isolated functions do not see it; let it read the installation with --read " + base + "\n":                     {"named", "--read", venv},
+	})
+	require.Equal(t, "works", succeed(t, dir, "invoke", "named", "--read", base, "--read", venv))
+	require.Equal(t, "works", succeed(t, dir, "invoke", "named", "--trust-code"))
+
+	path := func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "PATH="+venv+"/bin:"+os.Getenv("PATH")) }
+	s := startWith(t, dir, path, "invoke", "searched")
+	require.Equal(t, exitFailed, s.wait())
+	require.Contains(t, s.stderr.String(), "myshell is "+venv+"/bin/myshell in your PATH; isolated functions have the system's; for yours, add --env PATH --read "+venv+" --read "+base)
+	s = startWith(t, dir, path, "invoke", "searched", "--env", "PATH", "--read", base, "--read", venv)
+	require.Equal(t, exitOK, s.wait(), s.stderr.String())
+	require.Equal(t, "works", s.stdout.String())
+	require.Empty(t, s.stderr.String())
+}
+
 // TestProgramIsEnded: of a program that takes too long, or that nobody waits for, nothing
 // remains; run and start look for that.
 func TestProgramIsEnded(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 )
 
 // Package is an open function package. All methods but Close may be called concurrently.
@@ -37,6 +38,9 @@ func Open(path string) (*Package, error) {
 		return nil, fmt.Errorf("pack: %w", err)
 	}
 	p, err := openArchive(f)
+	if err != nil && filepath.Ext(path) != Extension {
+		err = fmt.Errorf("%w, and no code either, such as a script, which begins with #! and the path of its interpreter", err)
+	}
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%w (%s)", err, path)

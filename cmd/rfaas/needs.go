@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,7 +20,7 @@ const loaderPath = "LD_LIBRARY_PATH"
 // checkLibraries says which libraries native code would find here, and does not when it is
 // isolated. About those that it would not find here either, the loader says enough.
 func (c *code) checkLibraries() error {
-	if c.runtime != runtime.Native || c.path == "" {
+	if c.runtime == runtime.Wasm || c.path == "" {
 		return nil
 	}
 	given := c.searchPath()
@@ -44,6 +46,64 @@ func (c *code) checkLibraries() error {
 		}
 	}
 	return nil
+}
+
+// checkInterpreter says whether the interpreter of a script is one that the script does not
+// see when it is isolated, or sees another one of that name: of a virtual environment, say.
+func (c *code) checkInterpreter() error {
+	if c.runtime != runtime.Command {
+		return nil
+	}
+	declared, err := c.archive.Code()
+	if err != nil || len(declared.Needed) == 0 || !filepath.IsAbs(declared.Needed[0]) { // an executable: see checkLibraries
+		return nil
+	}
+	interpreter := declared.Needed[0]
+	if folders := c.unseen(interpreter); exists(interpreter) && len(folders) > 0 {
+		return usageError("the interpreter of %s, %s, is where isolated functions do not see it; let it read the installation with --read %s", c.limits.Module, interpreter, strings.Join(folders, " --read "))
+	}
+	if len(declared.Needed) == 1 || slices.ContainsFunc(c.env, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) {
+		return nil
+	}
+	name := declared.Needed[1]
+	if here, err := exec.LookPath(name); err == nil && !ofSystem(here) {
+		c.note = fmt.Sprintf("%s is %s in your PATH; isolated functions have the system's; for yours, add --env PATH", name, here)
+		for _, folder := range c.unseen(here) {
+			c.note += " --read " + folder
+		}
+	}
+	return nil
+}
+
+// unseen are the folders that the code would have to see for a program: of it, and of what
+// it is a link to, as in virtual environments.
+func (c *code) unseen(program string) []string {
+	at, err := filepath.EvalSymlinks(program)
+	if err != nil {
+		at = program
+	}
+	var folders []string
+	for _, path := range []string{program, at} {
+		seen := func(d executor.Directory) bool { return isIn(path, d.Guest) }
+		if folder := installation(path); !ofSystem(path) && !slices.ContainsFunc(c.directories, seen) && !slices.Contains(folders, folder) {
+			folders = append(folders, folder)
+		}
+	}
+	return folders
+}
+
+// installation is the folder that a program was installed in, with what belongs to it.
+func installation(path string) string {
+	dir := filepath.Dir(path)
+	if filepath.Base(dir) == "bin" {
+		return filepath.Dir(dir)
+	}
+	return dir
+}
+
+// ofSystem reports whether isolated programs see a program by its name.
+func ofSystem(path string) bool {
+	return slices.ContainsFunc([]string{"/bin", "/sbin", "/usr", "/nix/store", "/gnu/store"}, func(folder string) bool { return isIn(path, folder) })
 }
 
 // searchPath is where the loader looks by the code's environment, by this machine's names.
