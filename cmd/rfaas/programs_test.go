@@ -1,12 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 )
 
 // script writes a script that can be executed.
@@ -106,6 +109,15 @@ func TestProgramIsEnded(t *testing.T) {
 	script(t, dir, "forever.sh", "#!/bin/sh\n(setsid sleep 1000) &\necho begun >&2\nsleep 1000 | sleep 1000\n")
 	require.Contains(t, fails(t, dir, "invoke", "forever.sh", "--time-limit", "200ms"), "--time-limit")
 	require.Contains(t, fails(t, dir, "invoke", "forever.sh", "--timeout", "200ms"), "200ms")
+
+	// What calls leave behind is gone before the next one: together it would be more than
+	// the limit of processes.
+	script(t, dir, "leaves.sh", "#!/bin/sh\nsleep 1000 &\n(sleep 1000 &)\nsetsid sleep 1000 &\necho done\n")
+	calls := fmt.Sprint(confine.DefaultPolicy().Tasks)
+	status, stdout, stderr := run(t, dir, "invoke", "leaves.sh", "--repeat", calls)
+	require.Equal(t, exitOK, status, stderr)
+	require.Equal(t, "done\n", stdout)
+	require.Regexp(t, "^"+calls+" calls: .*\n$", stderr)
 }
 
 // TestWarmProgram: a script in Python that is started once, as a package.

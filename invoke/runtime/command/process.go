@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"syscall"
 	"time"
 
@@ -150,7 +151,24 @@ func (p *process) reap() unix.WaitStatus {
 	if p.ended != nil {
 		close(p.ended)
 	}
+	sweep()
 	return status
+}
+
+// sweep ends and reaps what programs have left behind, in sessions of their own or without a
+// parent, where it comes to this process: the first of a PID namespace, as an isolated
+// executor is. It would count to the limit of processes.
+func sweep() {
+	const first = 1
+	if os.Getpid() != first {
+		return
+	}
+	for {
+		_ = unix.Kill(-1, unix.SIGKILL) // all others of the namespace; an error means that there is none
+		if _, err := unix.Wait4(-1, nil, 0, nil); err != nil && err != unix.EINTR {
+			return
+		}
+	}
 }
 
 func (p *process) close() {
