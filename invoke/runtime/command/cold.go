@@ -48,6 +48,7 @@ func (m *Module) run(ctx context.Context, in, out []byte) (int, error) {
 	if err := p.start(&m.config, arguments, child); err != nil {
 		return 0, m.wrong(err)
 	}
+	m.guard.watch(p.pid)
 	shut(&stdin)
 	result := &stream{out: out}
 	err := m.converse(ctx, p, result)

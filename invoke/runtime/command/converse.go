@@ -117,6 +117,7 @@ func (m *Module) end(p *process, a answer) (unix.WaitStatus, error) {
 	if err == io.EOF || err == unix.EAGAIN {
 		err = nil
 	}
+	m.guard.watch(0) // first: the number of the group may be another's afterwards
 	return p.reap(), err
 }
 

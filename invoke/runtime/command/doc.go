@@ -30,8 +30,9 @@
 //
 // The program leads a process group of its own. When it ends, or its call is given up, the
 // whole group is killed by SIGKILL: also what it has left behind, unless that has made a
-// group or session of its own. The program is killed when this process ends, however that
-// happens; what it has started is not.
+// group or session of its own. So it is when this process ends, however that happens: the
+// kernel kills the program, and a shell that waits for that the rest of the group. Where this
+// process is the first of a PID namespace, nothing at all outlives a call.
 //
 // This package does not confine programs: they can do what this process can.
 package command

@@ -19,6 +19,7 @@ type Module struct {
 	config   Config
 	bell     *bell // rings when a call may have to end
 	null     int   // /dev/null
+	guard    guard
 	stderr   stderr
 	warm     *process // nil: not started, or it has ended
 }
@@ -41,12 +42,14 @@ func Open(config Config) (*Module, error) {
 	if m.null, err = unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("command: /dev/null: %w", err)
 	}
+	m.guard = newGuard(m.null)
 	if m.bell, err = newBell(); err == nil && config.Warm {
 		if err = m.startWarm(); err != nil {
 			m.bell.close()
 		}
 	}
 	if err != nil {
+		m.guard.close()
 		shut(&m.null)
 		return nil, err
 	}
@@ -130,6 +133,7 @@ func (m *Module) release() {
 		m.endWarm()
 	}
 	m.bell.close()
+	m.guard.close()
 	shut(&m.null)
 	close(m.released)
 }

@@ -155,12 +155,14 @@ func (p *process) reap() unix.WaitStatus {
 	return status
 }
 
+// firstProcess is the id of the first process of a namespace.
+const firstProcess = 1
+
 // sweep ends and reaps what programs have left behind, in sessions of their own or without a
 // parent, where it comes to this process: the first of a PID namespace, as an isolated
 // executor is. It would count to the limit of processes.
 func sweep() {
-	const first = 1
-	if os.Getpid() != first {
+	if os.Getpid() != firstProcess {
 		return
 	}
 	for {

@@ -39,6 +39,7 @@ func (m *Module) startWarm() error {
 	if err := <-started; err != nil {
 		return m.wrong(err)
 	}
+	m.guard.watch(p.pid)
 	m.warm = p
 	return nil
 }

@@ -42,7 +42,7 @@ func hold(fifo string) {
 	for _, warm := range []bool{true, false} {
 		m, err := command.Open(command.Config{
 			Name: "f", Program: "/bin/sh", Warm: warm, Stderr: os.Stdout,
-			Arguments: []string{"-c", `exec 9>"$0"; echo holds >&2; exec sleep 1000`, fifo},
+			Arguments: []string{"-c", `exec 9>"$0"; sleep 1000 & echo holds >&2; exec sleep 1000`, fifo},
 		})
 		if err != nil {
 			panic(err)
@@ -56,7 +56,8 @@ func hold(fifo string) {
 	time.Sleep(time.Hour)
 }
 
-// No program survives the process that has started it, however that ends.
+// No program survives the process that has started it, however that ends, nor what the
+// program has started.
 func TestParentKilled(t *testing.T) {
 	t.Parallel()
 	path, fifo := held(t)
