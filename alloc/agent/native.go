@@ -74,5 +74,5 @@ func (a *Agent) refuseNative(ctx context.Context, kind string) string {
 	for _, o := range a.isolation.missing {
 		names = append(names, string(o.Measure))
 	}
-	return fmt.Sprintf("native code is run only where its isolation is complete, and this node lacks %s; take another node, or WebAssembly", strings.Join(names, ", "))
+	return fmt.Sprintf("native code and programs are run only where their isolation is complete, and this node lacks %s; take another node, or WebAssembly", strings.Join(names, ", "))
 }

@@ -67,6 +67,7 @@ func TestNativeNeedsCompleteIsolation(t *testing.T) {
 	require.NotContains(t, refused, "seccomp")
 	require.Equal(t, refused, a.refuseNative(t.Context(), runtime.Native))
 	require.Equal(t, 1, bytes.Count([]byte(log.String()), []byte("missing=landlock")), "the owner is warned once: %s", log)
+	require.Equal(t, refused, a.refuseNative(t.Context(), runtime.Command), "programs are native code")
 	require.Empty(t, a.refuseNative(t.Context(), runtime.Wasm))
 
 	broken, _ := isolated(t, "shm:", confine.Seccomp) // which is required: no executor starts
@@ -136,4 +137,29 @@ func TestNativePackage(t *testing.T) {
 	if !there { // a machine that lacks something
 		require.Contains(t, refused, "this node lacks", log)
 	}
+}
+
+// The files of a package stay in the cache as long as the agent runs its code.
+func TestPackageIsKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"f.sh": "#!/bin/sh\n", "data": "data", "manifest.json": `{"module": "f.sh"}`} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	p, err := pack.Open(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { p.Close() })
+	a, _ := isolated(t, "shm:")
+	a.cfg.PartialIsolation = true
+	for range 2 { // the second time it is there
+		installed, err := a.cfg.Packages.PutPackage(p)
+		require.NoError(t, err)
+		there, refused := a.take(p.Digest(), installed)
+		require.True(t, there, refused)
+		require.ErrorIs(t, a.cfg.Packages.Delete(p.Digest()), pack.ErrInUse)
+	}
+	program := a.programs[p.Digest()]
+	require.FileExists(t, filepath.Join(program.Folder, "data"))
+	require.NoError(t, a.Close())
+	require.NoError(t, a.cfg.Packages.Delete(p.Digest()))
 }

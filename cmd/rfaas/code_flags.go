@@ -21,7 +21,7 @@ type codeFlags struct {
 	directories []string
 	env         []string
 	threads     int
-	limits      limitFlags
+	manifest    manifestFlags
 }
 
 func (f *codeFlags) add(flags *pflag.FlagSet) {

@@ -94,7 +94,7 @@ otherwise.
 	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
 	flags.Var(&f.slotBytes, "slot-bytes", slotBytesUsage)
-	f.code.limits.add(flags)
+	f.code.manifest.add(flags)
 	f.code.add(flags)
 	flags.IntVar(&f.repeat, "repeat", 1, "call `N` times, say how long it took, and write the last result")
 	return cmd

@@ -61,13 +61,13 @@ const digestPrefix = "sha256:"
 // FILE, FILE:NAME, DIGEST or DIGEST:NAME, a function of a package. close is to be
 // called when it is not needed any more.
 func openFunction(name string, flags *codeFlags) (f *function, close func(), err error) {
-	f, close, err = lookUpFunction(name, &flags.limits)
+	f, close, err = lookUpFunction(name, &flags.manifest)
 	if err != nil {
 		return nil, nil, err
 	}
 	if f.code == nil || !f.code.bare {
-		err = flags.limits.refuse(name, f.code != nil)
-	} else if flags.trust && flags.limits.time == 0 {
+		err = flags.manifest.refuse(name, f.code != nil)
+	} else if flags.trust && flags.manifest.time == 0 {
 		f.code.limits.TimeLimit.Duration = 0 // none
 	}
 	if err == nil {
@@ -80,7 +80,7 @@ func openFunction(name string, flags *codeFlags) (f *function, close func(), err
 	return f, close, nil
 }
 
-func lookUpFunction(name string, limits *limitFlags) (f *function, close func(), err error) {
+func lookUpFunction(name string, said *manifestFlags) (f *function, close func(), err error) {
 	f, err = findFunction(name)
 	if err == nil {
 		return f, func() {}, nil
@@ -96,7 +96,7 @@ func lookUpFunction(name string, limits *limitFlags) (f *function, close func(),
 	if !exists(path) && !slices.Contains(packageExtensions, filepath.Ext(path)) {
 		return nil, nil, err // says which there are
 	}
-	return opened(packagedFunction(path, wanted, limits))
+	return opened(packagedFunction(path, wanted, said))
 }
 
 // opened is what openFunction returns for a function of a package.
@@ -113,11 +113,11 @@ func exists(path string) bool {
 }
 
 // packagedFunction takes a function of a file.
-func packagedFunction(path, wanted string, limits *limitFlags) (*function, error) {
+func packagedFunction(path, wanted string, said *manifestFlags) (*function, error) {
 	bare := false
 	p, err := pack.OpenFunction(path, wanted, func(m *pack.Manifest) error {
 		bare = true
-		return limits.limit(m)
+		return said.edit(m)
 	})
 	if err != nil {
 		return nil, err

@@ -103,7 +103,7 @@ second one ends at once. There is a summary in both cases.
 	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
 	flags.Var(&f.slotBytes, "slot-bytes", slotBytesUsage)
-	f.code.limits.add(flags)
+	f.code.manifest.add(flags)
 	f.code.add(flags)
 	cmd.RegisterFlagCompletionFunc("function", cobra.FixedCompletions(functionNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
