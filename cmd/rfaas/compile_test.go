@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/invoke/executor"
 )
 
 // WebAssembly is compiled by a process that is isolated, once, and kept for others.
@@ -45,4 +47,20 @@ func TestCompiledOnce(t *testing.T) {
 	require.NoError(t, os.RemoveAll(cache))
 	write(t, dir, "cache", "no folder")
 	require.Equal(t, 1, compiledBy(), "it cannot be kept")
+}
+
+// TestIsolatedHasNoCache: who is isolated keeps no compiled code, although it has a home.
+func TestIsolatedHasNoCache(t *testing.T) {
+	dir := t.TempDir()
+	wasmModule(t, dir, "directories")
+	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
+	code, err := os.Open(filepath.Join(dir, "directories.wasm"))
+	require.NoError(t, err)
+	defer code.Close()
+	for _, isolated := range []bool{true, false} {
+		m, err := loadWasm(t.Context(), executor.Code{File: code, MemoryBytes: 64 << 20, Isolated: isolated})
+		require.NoError(t, err)
+		require.NoError(t, m.Close())
+		require.Equal(t, !isolated, exists(filepath.Join(dir, "cache")))
+	}
 }

@@ -67,8 +67,11 @@ func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {
 	}
 	config := wasm.Config{
 		Name: c.File.Name(), MemoryBytes: uint64(c.MemoryBytes), TimeLimit: c.TimeLimit,
-		Instances: 1, CacheDir: wasmCache(), Env: c.Env,
+		Instances: 1, Env: c.Env,
 		Output: os.Stdout, // that of both streams of the module
+	}
+	if !c.Isolated {
+		config.CacheDir = wasmCache()
 	}
 	if c.Compiled != nil {
 		if config.Compiled, err = readAll(c.Compiled); err != nil {

@@ -55,6 +55,7 @@ type Code struct {
 	Env         []string    // see Assignment; they are in the process's environment, too
 	Arguments   []string    // see Assignment
 	Warm        bool        // see Assignment
+	Isolated    bool        // this process is confined, and can share no cache with others
 	// Overrun is where the runtime stores, while the process crashes, the size of the
 	// result buffer that a function wrote past. It lies outside the Go heap.
 	Overrun *atomic.Uint64
@@ -285,7 +286,7 @@ func (x *execution) open(ctx context.Context, a *Assignment) (runtime.Module, er
 		return nil, fmt.Errorf("no code came for the runtime %q", a.Runtime)
 	}
 	c := Code{
-		File: x.files[0], MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, StackBytes: a.StackBytes, Env: a.Env, Arguments: a.Arguments, Warm: a.Warm,
+		File: x.files[0], MemoryBytes: a.MemoryBytes, TimeLimit: a.TimeLimit, StackBytes: a.StackBytes, Env: a.Env, Arguments: a.Arguments, Warm: a.Warm, Isolated: x.policy != nil,
 		Overrun: x.progress.word(overrunAt), Overflow: x.progress.word(overflowAt),
 	}
 	if len(a.Functions) > 0 {
