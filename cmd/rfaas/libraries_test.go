@@ -54,6 +54,15 @@ unsigned f(void *in, unsigned n, char *out) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder", "lib"), 0o755))
 	write(t, filepath.Join(dir, "folder", "lib"), "libanswer.so", text)
 	succeed(t, dir, "pack", "-o", "packed.rfaas", "folder")
+	// A library that the executor itself needs: it is not loaded before the process is
+	// confined, and then the system's is there.
+	const intruder = `__attribute__((constructor)) static void begin(void) { __builtin_trap(); }`
+	for _, name := range []string{"intruder/libc.so.6", "intruder/lib/libc.so.6"} {
+		sharedObject(t, dir, name, intruder, "-nostdlib")
+	}
+	for _, name := range []string{"plain.so", "data.txt", "manifest.json", "lib/libanswer.so"} {
+		write(t, filepath.Join(dir, "intruder", filepath.Dir(name)), filepath.Base(name), read(t, dir, "folder", name))
+	}
 
 	succeed(t, dir, "pack", "-o", "with.rfaas", "--with-libraries", "rpath.so")
 	require.NotContains(t, succeed(t, dir, "inspect", "with.rfaas"), "libc.so.6, ", "that is the system's")
@@ -70,6 +79,8 @@ unsigned f(void *in, unsigned n, char *out) {
 		{"RPATH, found by another name", "42 nothing", []string{"rpath.so", "--directory", "conda:/env", "--env", "LD_LIBRARY_PATH=/env/lib"}},
 		{"folder", "42 data", []string{"folder"}},
 		{"package", "42 data", []string{"packed.rfaas"}},
+		{"a libc", "42 data", []string{"intruder"}},
+		{"a libc, when the program starts anew", "42 data", []string{"intruder", "--env", "LD_BIND_NOW=1"}},
 		{"with libraries", "42 nothing", []string{"with.rfaas"}},
 		{"RPATH, trusted", "42 nothing", []string{"rpath.so", "--trust-code"}},
 		{"$ORIGIN, trusted", "42 nothing", []string{"conda/lib/origin.so", "--trust-code"}},
