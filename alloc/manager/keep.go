@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// leaveTimeout bounds the deregistration of an agent that ends.
+// leaveTimeout bounds the deregistration of an agent that ends, and the registration before
+// it that is under way.
 const leaveTimeout = 2 * time.Second
 
 // Keep keeps a node registered until the context ends, and then deregisters it, as
@@ -23,12 +24,14 @@ const leaveTimeout = 2 * time.Second
 func (c *Client) Keep(ctx context.Context, node func() Node, changed <-chan struct{}) error {
 	var b backoff
 	manager := presence{client: c}
+	asking, cancel := outlasting(ctx, leaveTimeout)
+	defer cancel()
 	for {
 		n := node()
 		if err := n.Check(); err != nil {
 			return fmt.Errorf("manager: node %q: %w", clip(n.ID), err)
 		}
-		wait, err := c.Register(ctx, n)
+		wait, err := c.Register(asking, n)
 		if ctx.Err() != nil {
 			c.leave(ctx, n)
 			return nil
@@ -51,6 +54,17 @@ func (c *Client) Keep(ctx context.Context, node func() Node, changed <-chan stru
 		if err == nil {
 			changed = news
 		}
+	}
+}
+
+// outlasting is a context that ends a time after another has. A request that is given up may
+// still be on its way: a registration would undo the deregistration that is sent after it.
+func outlasting(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
 	}
 }
 

@@ -153,3 +153,37 @@ func TestKeepEndsWhileItAsks(t *testing.T) {
 		require.Equal(t, []string{http.MethodPut, http.MethodDelete}, asked)
 	})
 }
+
+// The end of a node is told when its last registration has been: one that was given up on its
+// way could arrive after it.
+func TestKeepEndsInOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var p pipes
+		var mu sync.Mutex
+		var done []string
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.ReadAll(r.Body)
+			if r.Method == http.MethodPut {
+				time.Sleep(leaveTimeout / 2) // of the fake clock: it is busy
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done = append(done, r.Method)
+			io.WriteString(w, "{}")
+		})}
+		l, closed := p.listen(), make(chan struct{})
+		go func() { defer close(closed); server.Serve(l) }()
+		t.Cleanup(func() { server.Close(); <-closed })
+		c := p.client(t)
+		end := background(t, func(ctx context.Context) error {
+			return c.Keep(ctx, func() Node { return testNode("a", 1) }, nil)
+		})
+		synctest.Wait() // it has asked
+		require.NoError(t, end())
+		time.Sleep(leaveTimeout)
+		mu.Lock()
+		defer mu.Unlock()
+		require.Equal(t, []string{http.MethodPut, http.MethodDelete}, done)
+	})
+}
