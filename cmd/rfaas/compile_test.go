@@ -49,8 +49,8 @@ func TestCompiledOnce(t *testing.T) {
 	require.Equal(t, 1, compiledBy(), "it cannot be kept")
 }
 
-// TestIsolatedHasNoCache: who is isolated keeps no compiled code, although it has a home.
-func TestIsolatedHasNoCache(t *testing.T) {
+// TestNoCompiledCodeIsKept: who is isolated keeps no compiled code, although it has a home.
+func TestNoCompiledCodeIsKept(t *testing.T) {
 	dir := t.TempDir()
 	wasmModule(t, dir, "directories")
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
