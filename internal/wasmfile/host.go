@@ -16,17 +16,17 @@ const ComponentHeader = "\x00asm\x0d\x00\x01\x00"
 var ErrComponent = errors.New("it is a component, not a core module; components are not supported: build for wasm32-wasip1 instead of " +
 	"wasm32-wasip2 and without 'wasm-tools component new', or take the module out of it with 'wasm-tools component unbundle'")
 
-// foreign are the imports that tools make for hosts that are not here, the most telling first: the module, the
-// beginning of the name, what it is, and how to build it without.
+// foreign are the imports that tools make for hosts that are not here, the most telling first: the module (none stands
+// for any), the beginning of the name, what it is, and how to build it without.
 var foreign = []struct{ module, prefix, what, instead string }{
 	{"wasi_unstable", "", "made for the old WASI, preview 0", "build it with a compiler of today, for wasm32-wasip1 (wasm32-wasi)"},
 	{"asyncify", "", "made with Binaryen's asyncify, and needs a JavaScript host that resumes it", "build it without --asyncify"},
 	{"gojs", "", "Go code for a browser (GOOS=js), and needs a JavaScript host", "build it with GOOS=wasip1 GOARCH=wasm"},
 	{"go", "", "Go code for a browser (GOOS=js), and needs a JavaScript host", "build it with GOOS=wasip1 GOARCH=wasm"},
-	{"__wbindgen", "", "made for wasm-bindgen, and needs a JavaScript host", rustInstead},
+	{"", "__wbindgen", "made for wasm-bindgen, and needs a JavaScript host", rustInstead},
+	{"", "__wbg_", "made by wasm-bindgen, and needs a JavaScript host", rustInstead},
 	{"wbindgen", "", "made by wasm-bindgen, and needs a JavaScript host", rustInstead},
 	{"wbg", "", "made by wasm-bindgen, and needs a JavaScript host", rustInstead},
-	{"env", "__wbindgen", "made for wasm-bindgen, and needs a JavaScript host", rustInstead},
 	{"env", "emscripten_", "made by Emscripten, and needs a JavaScript host", emscriptenInstead},
 	{"env", "_emscripten_", "made by Emscripten, and needs a JavaScript host", emscriptenInstead},
 	{"a", "", "made by Emscripten, and needs a JavaScript host", emscriptenInstead},
@@ -55,7 +55,7 @@ func (n *Needs) Add(i Import) {
 	}
 	rank := len(foreign)
 	for at, f := range foreign {
-		if (i.Module == f.module || strings.HasPrefix(f.module, "__") && strings.HasPrefix(i.Module, f.module)) && strings.HasPrefix(i.Name, f.prefix) {
+		if (f.module == "" || i.Module == f.module) && strings.HasPrefix(i.Name, f.prefix) {
 			rank = at
 			break
 		}

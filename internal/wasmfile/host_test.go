@@ -15,6 +15,8 @@ func TestNeeds(t *testing.T) {
 		{"env", "__wbindgen_throw", "wasm-bindgen", "wasm32-wasip1"},
 		{"wbindgen", "x", "wasm-bindgen", "wasm32-wasip1"},
 		{"__wbindgen_placeholder__", "__wbindgen_describe", "wasm-bindgen", "wasm32-wasip1"},
+		{"./lz4_wasm_bg.js", "__wbindgen_string_new", "wasm-bindgen", "wasm32-wasip1"},
+		{"wbg", "__wbg_new_28c511d9baebfa89", "wasm-bindgen", "wasm32-wasip1"},
 		{"gojs", "runtime.wasmExit", "GOOS=js", "GOOS=wasip1"},
 		{"go", "debug", "GOOS=js", "GOOS=wasip1"},
 		{"a", "a", "Emscripten", "-sSTANDALONE_WASM"},

@@ -362,11 +362,17 @@ func TestOpenFunction(t *testing.T) {
 		require.ErrorContains(t, err, fmt.Sprintf("no entry point %q, but %q, which looks like its name in C++ or Rust: declare it extern \"C\"", name, symbol))
 	}
 
+	// Of what Go exports only the program's functions are offered.
+	golang := compile(t, "go.so", assembly("_cgo_panic", "_cgoexp_dd54953b3274_to_upper", "crosscall2", "to_upper", "x_cgo_init"), "-shared", "-fPIC")
+	p, err := OpenFunction(golang, "", nil)
+	require.NoError(t, err)
+	require.Equal(t, []Function{{"to_upper", "to_upper", false}}, p.Manifest().Functions)
+
 	// What a manifest says stands.
 	dir := t.TempDir()
 	write(t, dir, "code.wasm", plumbed(export{"a", 0, 1}, export{"b", 0, 1}))
 	never := func(*Manifest) error { return os.ErrInvalid }
-	p, err := OpenFunction(dir, "b", never)
+	p, err = OpenFunction(dir, "b", never)
 	require.NoError(t, err)
 	require.Equal(t, []Function{{"b", "b", false}}, p.Manifest().Functions)
 	write(t, dir, "manifest.json", []byte(`{"functions": [{"name": "f", "entry": "a"}]}`))

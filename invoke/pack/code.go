@@ -96,11 +96,18 @@ func (c *Code) Mangled() (n int) {
 }
 
 // named are the entry points that people have named: neither those that are mangled nor
-// those of the runtime of a language, such as __cxa_throw of C++.
-func (c *Code) named() []string {
-	var names []string
+// those of the runtime of a language, such as __cxa_throw of C++. Go's runtime exports dozens
+// of all kinds, but also which are the program's: _cgoexp_HASH_upper stands for upper.
+func (c *Code) named() (names []string) {
+	ofGo := map[string]bool{}
 	for _, entry := range c.EntryPoints {
-		if !elffile.Mangled(entry) && !strings.HasPrefix(entry, "__") {
+		if rest, ok := strings.CutPrefix(entry, "_cgoexp_"); ok {
+			_, name, _ := strings.Cut(rest, "_")
+			ofGo[name] = true
+		}
+	}
+	for _, entry := range c.EntryPoints {
+		if !elffile.Mangled(entry) && !strings.HasPrefix(entry, "__") && (len(ofGo) == 0 || ofGo[entry]) {
 			names = append(names, entry)
 		}
 	}

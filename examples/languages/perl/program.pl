@@ -1,0 +1,4 @@
+#!/usr/bin/env perl
+# The function upper.
+use strict;
+print uc while <STDIN>;

@@ -1,0 +1,3 @@
+#!/usr/bin/env Rscript
+# The function upper.
+cat(toupper(readLines(file("stdin"), warn = FALSE)), sep = "\n")

@@ -1,0 +1,3 @@
+#!/bin/sh
+# The function upper.
+tr a-z A-Z
