@@ -25,6 +25,18 @@ func sharedObject(t *testing.T, dir, out, source string, flags ...string) {
 	require.NoError(t, err, "%s", text)
 }
 
+// condaFolder is a folder for an environment as conda's: under /opt, if it may be made there.
+func condaFolder(t *testing.T, otherwise string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/opt", "rfaas-test-")
+	if err != nil {
+		return filepath.Join(otherwise, "conda")
+	}
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	require.NoError(t, os.Chmod(dir, 0o755))
+	return dir
+}
+
 // TestLibrariesAreFound: code with a library in a folder of its own, as conda, spack and
 // modules have them, isolated and not; and what is said when it is not found.
 func TestLibrariesAreFound(t *testing.T) {
@@ -41,11 +53,11 @@ unsigned f(void *in, unsigned n, char *out) {
 	return sprintf(out, "%d %s", answer(), text);
 }`
 	)
-	env := filepath.Join(dir, "conda")
-	sharedObject(t, dir, "conda/lib/libanswer.so", library) // without a soname, as a simple Makefile makes it
+	env := condaFolder(t, dir)
+	sharedObject(t, env, "lib/libanswer.so", library) // without a soname, as a simple Makefile makes it
 	link := []string{"-L", filepath.Join(env, "lib"), "-lanswer"}
 	sharedObject(t, dir, "rpath.so", user, append(link, "-Wl,-rpath,"+filepath.Join(env, "lib"))...)
-	sharedObject(t, dir, "conda/lib/origin.so", user, append(link, "-Wl,-rpath,$ORIGIN")...)
+	sharedObject(t, env, "lib/origin.so", user, append(link, "-Wl,-rpath,$ORIGIN")...)
 	sharedObject(t, dir, "plain.so", user, link...)
 	sharedObject(t, dir, "folder/plain.so", user, link...)
 	write(t, filepath.Join(dir, "folder"), "data.txt", "data")
@@ -72,18 +84,18 @@ unsigned f(void *in, unsigned n, char *out) {
 		what, want string
 		args       []string
 	}{
-		{"RPATH", "42 nothing", []string{"rpath.so", "--read", "conda"}},
-		{"$ORIGIN", "42 nothing", []string{"conda/lib/origin.so", "--read", "conda"}},
-		{"LD_LIBRARY_PATH", "42 nothing", []string{"plain.so", "--read", "conda", "--env", path}},
-		{"another name", "42 nothing", []string{"plain.so", "--directory", "conda:/env", "--env", "LD_LIBRARY_PATH=/env/lib"}},
-		{"RPATH, found by another name", "42 nothing", []string{"rpath.so", "--directory", "conda:/env", "--env", "LD_LIBRARY_PATH=/env/lib"}},
+		{"RPATH", "42 nothing", []string{"rpath.so", "--read", env}},
+		{"$ORIGIN", "42 nothing", []string{env + "/lib/origin.so", "--read", env}},
+		{"LD_LIBRARY_PATH", "42 nothing", []string{"plain.so", "--read", env, "--env", path}},
+		{"another name", "42 nothing", []string{"plain.so", "--directory", env + ":/env", "--env", "LD_LIBRARY_PATH=/env/lib"}},
+		{"RPATH, found by another name", "42 nothing", []string{"rpath.so", "--directory", env + ":/env", "--env", "LD_LIBRARY_PATH=/env/lib"}},
 		{"folder", "42 data", []string{"folder"}},
 		{"package", "42 data", []string{"packed.rfaas"}},
 		{"a libc", "42 data", []string{"intruder"}},
 		{"a libc, when the program starts anew", "42 data", []string{"intruder", "--env", "LD_BIND_NOW=1"}},
 		{"with libraries", "42 nothing", []string{"with.rfaas"}},
 		{"RPATH, trusted", "42 nothing", []string{"rpath.so", "--trust-code"}},
-		{"$ORIGIN, trusted", "42 nothing", []string{"conda/lib/origin.so", "--trust-code"}},
+		{"$ORIGIN, trusted", "42 nothing", []string{env + "/lib/origin.so", "--trust-code"}},
 		{"LD_LIBRARY_PATH, trusted", "42 nothing", []string{"plain.so", "--trust-code", "--env", path}},
 		{"package, trusted", "42 data", []string{"packed.rfaas", "--trust-code"}},
 	} {
@@ -93,7 +105,7 @@ unsigned f(void *in, unsigned n, char *out) {
 	lib := filepath.Join(env, "lib")
 	refuses(t, dir, []string{"invoke"}, map[string][]string{
 		"rpath.so needs libanswer.so, which is in " + lib + ": isolated functions do not see that folder; let it read the folder with --read " + lib: {"rpath.so"},
-		"origin.so needs libanswer.so, which is in " + lib: {"conda/lib/origin.so"},
+		"origin.so needs libanswer.so, which is in " + lib: {env + "/lib/origin.so"},
 	})
 	s := startWith(t, dir, func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, path) }, "invoke", "plain.so")
 	require.Equal(t, exitUsage, s.wait())

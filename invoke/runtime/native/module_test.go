@@ -456,6 +456,7 @@ func TestOpenErrors(t *testing.T) {
 		"big-endian":    {patched(5, swapped()...), native.Config{}, []string{"another machine", "ELFDATA2MSB"}},
 		"program":       {patched(16, 2, 0), native.Config{}, []string{"no shared object (ET_EXEC)"}},
 		"undefined":     {build(t, "undefined.c"), native.Config{}, []string{"undefined symbol: nobody_defines_this", "link the library"}},
+		"undefined C++": {build(t, "undefined_cxx.c"), native.Config{}, []string{"undefined symbol: _ZN6nobody12defines_thisEv", "build it with g++"}},
 		"library gone":  {needs(), native.Config{}, []string{"libgone.so", "cannot open shared object file", "ldd"}},
 		"small stack":   {good, native.Config{StackBytes: 1}, []string{"a stack of 1 bytes"}},
 		"no result":     {good, native.Config{ResultBytes: -1}, []string{"results of up to -1 bytes"}},

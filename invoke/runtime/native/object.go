@@ -71,6 +71,8 @@ func advice(loader string) string {
 	switch {
 	case strings.Contains(loader, "Cannot allocate memory"):
 		return "allow the process more memory (RLIMIT_AS, vm.max_map_count)"
+	case strings.Contains(loader, "undefined symbol: _Z"):
+		return "build it with g++ or clang++ in place of gcc or clang, which leave out the library of C++, or link what else defines it"
 	case strings.Contains(loader, "undefined symbol"):
 		return "link the library that defines it into the object, or statically (gcc -shared ... -lNAME); `nm -D --undefined-only` lists what it needs"
 	case strings.Contains(loader, "version `"):
