@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/rfaas-go/rfaas/invoke"
+	"github.com/rfaas-go/rfaas/invoke/executor/confine"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 	"github.com/rfaas-go/rfaas/transport"
 	_ "github.com/rfaas-go/rfaas/transport/loopback"
@@ -474,16 +475,25 @@ func TestSpareFitsOrder(t *testing.T) {
 	}
 }
 
-// requirePinned checks that all threads of an executor are pinned to a core.
+// requirePinned checks that all threads of an executor are pinned to a core, and that those of
+// one that is confined stay there, whatever they ask for.
 func requirePinned(t *testing.T, e *Executor, core int) {
 	t.Helper()
 	require.Equal(t, On(core), e.Cores())
 	tasks := must(os.ReadDir(fmt.Sprintf("/proc/%d/task", e.PID())))
 	require.Greater(t, len(tasks), 1)
+	report, isConfined := e.Confinement()
+	if isConfined && os.Getenv("CI") != "" && os.Geteuid() == 0 {
+		require.True(t, report.Applied(confine.CoreLimit), report.Detail(confine.CoreLimit))
+	}
 	var set, want unix.CPUSet
 	want.Set(core)
 	for _, task := range tasks {
-		require.NoError(t, unix.SchedGetaffinity(must(strconv.Atoi(task.Name())), &set))
+		thread := must(strconv.Atoi(task.Name()))
+		if isConfined && report.Applied(confine.CoreLimit) {
+			require.NoError(t, unix.SchedSetaffinity(thread, setOf(must(AllowedCores()))))
+		}
+		require.NoError(t, unix.SchedGetaffinity(thread, &set))
 		require.Equal(t, want, set, "thread %s", task.Name())
 	}
 }
@@ -515,10 +525,12 @@ func TestStartOnCore(t *testing.T) {
 	t.Parallel()
 	allowed := must(AllowedCores())
 	core := allowed[len(allowed)-1]
-	e, err := supervise(t, Config{}).Start(t.Context(), Order{Assignment: assignmentOf("echo"), Cores: On(core)})
-	require.NoError(t, err)
-	requirePinned(t, e, core)
-	require.Equal(t, allowed, must(AllowedCores()), "this process was pinned, too")
+	for _, cfg := range []Config{{}, {Confine: confined()}} {
+		e, err := supervise(t, cfg).Start(t.Context(), Order{Assignment: assignmentOf("echo"), Cores: On(core)})
+		require.NoError(t, err)
+		requirePinned(t, e, core)
+		require.Equal(t, allowed, must(AllowedCores()), "this process was pinned, too")
+	}
 }
 
 // Executors do not outlive a supervisor that is killed, whatever they do.

@@ -84,7 +84,9 @@ func (s *Supervisor) start(cores []int, policy *confine.Policy, env []string) (e
 	// this process handles that.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if policy != nil {
-		if e.confined, err = s.host.Prepare(cmd, *policy); err != nil {
+		confined := *policy
+		confined.Cores = cores
+		if e.confined, err = s.host.Prepare(cmd, confined); err != nil {
 			e.abandon()
 			return nil, err
 		}
@@ -263,6 +265,11 @@ func (e *Executor) assign(ctx context.Context, o Order) error {
 		}
 	}
 	if len(o.Cores) > 0 && len(e.cores) == 0 { // a spare
+		if e.confined != nil {
+			if err := e.confined.SetCores(o.Cores); err != nil {
+				return err
+			}
+		}
 		if err := pinProcess(e.PID(), o.Cores); err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // controllers are the controllers of the limits.
-var controllers = []string{"memory", "pids", "cpu"}
+var controllers = []string{"memory", "pids", "cpu", "cpuset"}
 
 // hierarchy is a mounted tree of control groups.
 type hierarchy struct {
@@ -123,7 +123,31 @@ func hostGroupAt(h hierarchy, base string, j *journal) (*hostGroup, error) {
 			return nil, err
 		}
 	}
+	if !h.v2 && slices.Contains(h.controllers, "cpuset") {
+		if err := inheritCores(base, dir); err != nil {
+			os.Remove(dir)
+			return nil, err
+		}
+	}
 	return &hostGroup{h, dir}, nil
+}
+
+// inheritCores gives a group the processors and the memory of the one that it is in, and
+// so those below it: with version 1 they have none until they are given some.
+func inheritCores(base, dir string) error {
+	for _, what := range []string{"cpus", "mems"} {
+		text, err := os.ReadFile(filepath.Join(base, "cpuset.effective_"+what))
+		if err != nil {
+			return err
+		}
+		if strings.TrimSpace(string(text)) == "" {
+			return fmt.Errorf("the group %s has no processors for those below it: fill its cpuset.cpus and cpuset.mems", base)
+		}
+		if err := writeFile(filepath.Join(dir, "cpuset."+what), string(text)); err != nil {
+			return err
+		}
+	}
+	return writeFile(filepath.Join(dir, "cgroup.clone_children"), "1")
 }
 
 // delegate enables controllers for the groups below dir.

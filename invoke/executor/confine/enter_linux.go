@@ -217,7 +217,7 @@ func (h *handover) verify(r *Report) {
 		err = fmt.Errorf("the process is not in its control groups %v, but in %q", h.Groups, own)
 	}
 	if err != nil {
-		for _, m := range []Measure{MemoryLimit, SwapLimit, TaskLimit, CPULimit, Egress} {
+		for _, m := range []Measure{MemoryLimit, SwapLimit, TaskLimit, CPULimit, CoreLimit, Egress} {
 			if r.Applied(m) {
 				r.note(m, "", err)
 			}

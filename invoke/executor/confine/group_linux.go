@@ -100,6 +100,15 @@ func (g *group) setCPUs(n float64) error {
 	return g.write("cpu.cfs_quota_us", quota)
 }
 
+// setCores limits the processors; it may be called again.
+func (g *group) setCores(cores []int) error {
+	list := make([]string, len(cores))
+	for i, core := range cores {
+		list[i] = strconv.Itoa(core)
+	}
+	return g.write("cpuset.cpus", strings.Join(list, ","))
+}
+
 // usage adds the group's counts.
 func (g *group) usage(u *Usage) error {
 	var errs []error

@@ -25,6 +25,7 @@ const (
 	SwapLimit     Measure = "swap-limit"     // no swap, by control group
 	TaskLimit     Measure = "task-limit"     // processes and threads, by control group
 	CPULimit      Measure = "cpu-limit"      // by control group
+	CoreLimit     Measure = "core-limit"     // processors, which its threads cannot leave, by control group
 	Egress        Measure = "egress"         // packets to peers only, see Policy.Egress
 	Environment   Measure = "environment"    // only what Policy.Env has
 	Descriptors   Measure = "descriptors"    // only those of exec.Cmd
@@ -42,7 +43,7 @@ const (
 // prepared are the measures of the supervisor, entered those of the process
 // itself, in the order in which they are applied.
 var (
-	prepared = []Measure{UID, Namespaces, MemoryLimit, SwapLimit, TaskLimit, CPULimit, Egress, Environment, Descriptors, Session, ParentDeath}
+	prepared = []Measure{UID, Namespaces, MemoryLimit, SwapLimit, TaskLimit, CPULimit, CoreLimit, Egress, Environment, Descriptors, Session, ParentDeath}
 	entered  = []Measure{PrivateTmp, OOMScore, ResourceLimit, NoPrivileges, Landlock, NoCore, Seccomp}
 )
 
@@ -58,6 +59,7 @@ type Policy struct {
 	MemoryBytes int64   // of the control group; 0: no limit
 	Tasks       int     // threads and processes; a Go program has 10 to 30 threads; 0: no limit
 	CPUs        float64 // processors' worth of time, such as 1.5; 0: no limit
+	Cores       []int   // the processors that it may use, by number; nil: all
 	TmpBytes    int64   // size of the private /tmp; 0: half of the machine's memory
 	FileBytes   int64   // size of a written file, also of memory files, which transports have; 0: no limit
 	OpenFiles   int     // descriptors; 0: as the supervisor

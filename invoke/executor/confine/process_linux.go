@@ -207,6 +207,9 @@ func (p *Process) makeGroups(name string, over *handover) error {
 		{CPULimit, "cpu", p.policy.CPUs > 0, func(g *group) (string, error) {
 			return fmt.Sprint(p.policy.CPUs), g.setCPUs(p.policy.CPUs)
 		}},
+		{CoreLimit, "cpuset", len(p.policy.Cores) > 0, func(g *group) (string, error) {
+			return fmt.Sprint(p.policy.Cores), g.setCores(p.policy.Cores)
+		}},
 	}
 	byController := map[string]*group{}
 	lacking := map[string]error{}
@@ -402,6 +405,26 @@ func (p *Process) SetMemory(bytes int64) error {
 	p.memory = bytes
 	others, _, _ := strings.Cut(p.report.Detail(ResourceLimit), dataName)
 	p.report.note(ResourceLimit, fmt.Sprintf("%s%s%d", others, dataName, limit), nil)
+	return nil
+}
+
+// SetCores is Policy.Cores for a process that was started without an assignment. Without a
+// control group it does nothing. The Report says which it was.
+func (p *Process) SetCores(cores []int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.policy.skips(CoreLimit) {
+		return nil
+	}
+	for _, g := range p.groups {
+		if !g.has("cpuset") {
+			continue
+		}
+		if err := g.setCores(cores); err != nil {
+			return fmt.Errorf("confine: processors %v: %w", cores, err)
+		}
+		p.report.note(CoreLimit, fmt.Sprint(cores), nil)
+	}
 	return nil
 }
 

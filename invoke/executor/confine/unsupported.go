@@ -47,6 +47,9 @@ func (*Process) Usage() Usage { return Usage{} }
 // SetMemory fails on this system.
 func (*Process) SetMemory(int64) error { return errSystem }
 
+// SetCores does nothing.
+func (*Process) SetCores([]int) error { return nil }
+
 // Bounded is true.
 func (*Process) Bounded() bool { return true }
 
