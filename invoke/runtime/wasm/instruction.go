@@ -11,6 +11,7 @@ import (
 const (
 	opLoop         = 0x03
 	opEnd          = 0x0b
+	opI32Const     = 0x41
 	opCall         = 0x10
 	opCallIndirect = 0x11
 	opGlobalGet    = 0x23
@@ -61,7 +62,7 @@ func (r *reader) instruction() (op byte, index uint32) {
 		r.address()
 	case op == 0x3f, op == 0x40:
 		r.Fixed(0)
-	case op == 0x41:
+	case op == opI32Const:
 		r.leb(5)
 	case op == 0x42:
 		r.leb(10)

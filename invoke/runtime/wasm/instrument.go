@@ -91,6 +91,10 @@ func (p *plan) rewrite(s section) ([]byte, error) {
 		return extend(s.data, n, more)
 	case wasmfile.Code:
 		return p.code(s.data, fuel, stop, check)
+	case wasmfile.Data:
+		if !p.numbered {
+			return joinData(s.data), nil
+		}
 	}
 	return s.data, nil
 }

@@ -66,6 +66,7 @@ type plan struct {
 	tableEntries              uint64
 	start                     uint32
 	started                   bool
+	numbered                  bool // it refers to segments of data by their numbers
 	needs                     wasmfile.Needs
 	locals                    uint64 // that functions may still declare
 }
@@ -81,6 +82,7 @@ func (p *plan) count(s section) error {
 		p.start, p.started = r.U32(), true
 	case wasmfile.DataCount:
 		r.U32()
+		p.numbered = true
 	default:
 		n := r.Count()
 		for i := uint32(0); i < n && r.Err == nil; i++ {
