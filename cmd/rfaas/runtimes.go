@@ -68,7 +68,7 @@ func loadWasm(ctx context.Context, c executor.Code) (runtime.Module, error) {
 	config := wasm.Config{
 		Name: c.File.Name(), MemoryBytes: uint64(c.MemoryBytes), TimeLimit: c.TimeLimit,
 		Instances: 1, Env: c.Env,
-		Output: os.Stdout, // that of both streams of the module
+		Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 	if !c.Isolated {
 		config.CacheDir = wasmCache()

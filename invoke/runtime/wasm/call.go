@@ -51,7 +51,7 @@ func (i *instance) call(ctx context.Context, entry int, in, out []byte) (int, er
 		}
 	}
 	i.memory.Write(i.inAt, in)
-	i.output.left = i.output.limit
+	i.output.reset()
 	i.limit = i.m.config.TimeLimit
 	i.stack = [4]uint64{uint64(i.inAt), uint64(len(in)), uint64(i.outAt), uint64(len(out))}
 	i.enter(ctx)
@@ -66,7 +66,7 @@ func (i *instance) call(ctx context.Context, entry int, in, out []byte) (int, er
 		result, _ := i.memory.Read(i.outAt, uint32(n)) // memory never shrinks
 		copy(out, result)
 	}
-	if len(i.output.line) > 0 {
+	if len(i.output.out.line)+len(i.output.err.line) > 0 {
 		i.output.flush()
 	}
 	return n, i.release()

@@ -38,7 +38,7 @@ func (m *Module) command(ctx context.Context, in, out []byte) (int, error) {
 func (i *instance) execute(ctx context.Context, in, out []byte) (int, error) {
 	e := &i.execution
 	e.in, e.out = in, out
-	i.output.left = i.output.limit
+	i.output.reset()
 	i.limit = i.m.config.TimeLimit
 	start := i.instantiated.ExportedFunction(wasmfile.CommandExport)
 	i.enter(ctx)
@@ -122,5 +122,5 @@ func (c complaint) Write(p []byte) (int, error) {
 		c.tail = c.tail[:copy(c.tail, c.tail[more:])]
 	}
 	c.tail = append(c.tail, last...)
-	return c.i.output.Write(p)
+	return c.i.output.err.Write(p)
 }

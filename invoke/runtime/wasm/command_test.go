@@ -106,7 +106,7 @@ func TestCommand(t *testing.T) {
 func TestCommandThatFails(t *testing.T) {
 	t.Parallel()
 	var output bytes.Buffer
-	m := load(t, failing, Config{Output: &output})
+	m := load(t, failing, Config{Stderr: &output})
 	f := entryPoint(t, m, "_start")
 	run := func(in string) error {
 		n, err := f(t.Context(), []byte(in), make([]byte, 64))

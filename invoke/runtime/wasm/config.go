@@ -50,11 +50,11 @@ type Config struct {
 	// machine code, and runs in this process: it must come from a trusted source. It is
 	// ignored if it is damaged, or for another machine.
 	Compiled []byte
-	// Output gets what the module writes to its standard output and error (of a command
-	// only its standard error): whole lines, one per Write. Instances do not call it concurrently. If nil, output is
-	// discarded.
-	Output io.Writer
-	// OutputBytes is how much of it a call may write; 0 is 64 KiB. The rest is
+	// Stdout and Stderr get what the module writes to its standard output (of a command that is
+	// the result instead) and error: whole lines, one per Write. Neither is called while one
+	// of them is. If nil, it is discarded.
+	Stdout, Stderr io.Writer
+	// OutputBytes is how much of both a call may write; 0 is 64 KiB. The rest is
 	// dropped, and counted: Module.OutputLost.
 	OutputBytes int
 	// Env is the environment, "NAME=value" each.

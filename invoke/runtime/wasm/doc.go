@@ -33,6 +33,6 @@
 // exports its memory, and needs no rfaas_alloc. Its only entry point is _start. Each call is a run
 // in a new instance: the standard input is the input, the standard output the result (what has no
 // room is counted, and the call answered with "too large"), the only argument is Config.Name. The
-// standard error goes to Config.Output. An exit status other than 0 is an invoke.FunctionError
+// standard error goes to Config.Stderr. An exit status other than 0 is an invoke.FunctionError
 // with this code; its message is the last of the standard error, at most 1024 bytes.
 package wasm

@@ -277,20 +277,22 @@ func (l *lines) Write(p []byte) (int, error) {
 
 func TestOutputIsBounded(t *testing.T) {
 	t.Parallel()
-	// An element at 8: 12 bytes at 16.
-	m, got := program{
+	// An element at 8: 12 bytes at 16. Once for each byte of the input.
+	writes := func(fd int32) []byte {
+		return loop(i32(fd), i32(8), i32(1), i32(64), call(0), op["drop"],
+			op["get count"], i32(1), op["sub"], op["set count"], op["get count"], op["br_if 0"])
+	}
+	m, got, complaints := program{
 		imports: []imported{{"wasi_snapshot_preview1", "fd_write", typeEntry}, {"wasi_snapshot_preview1", "proc_exit", typeExit}},
 		functions: []function{
-			// Once for each byte of the input.
-			entry("print", op["get count"], get(1), op["add"], op["set count"],
-				loop(i32(1), i32(8), i32(1), i32(64), call(0), op["drop"],
-					op["get count"], i32(1), op["sub"], op["set count"], op["get count"], op["br_if 0"]), i32(0)),
+			entry("print", op["get count"], get(1), op["add"], op["set count"], writes(1), i32(0)),
+			entry("complain", op["get count"], get(1), op["add"], op["set count"], writes(2), i32(0)),
 			entry("exit", i32(3), call(1), i32(0)),
 			entry("echo", echo),
 		},
 		data: "\x10\x00\x00\x00\x0c\x00\x00\x00" + "hello\nworld\nrest",
-	}, &lines{}
-	module := load(t, assemble(m), Config{Output: got, OutputBytes: 18})
+	}, &lines{}, &lines{}
+	module := load(t, assemble(m), Config{Stdout: got, Stderr: complaints, OutputBytes: 18})
 	print := entryPoint(t, module, "print")
 	_, err := print(t.Context(), make([]byte, 200_000), nil)
 	require.NoError(t, err)
@@ -299,6 +301,10 @@ func TestOutputIsBounded(t *testing.T) {
 	_, err = print(t.Context(), make([]byte, 1), nil)
 	require.NoError(t, err)
 	require.Len(t, got.all, 5, "the limit is for each call")
+	_, err = entryPoint(t, module, "complain")(t.Context(), make([]byte, 1), nil)
+	require.NoError(t, err)
+	require.Len(t, got.all, 5)
+	require.Equal(t, []string{"hello\n", "world\n"}, complaints.all)
 
 	_, err = entryPoint(t, module, "exit")(t.Context(), nil, nil)
 	require.ErrorIs(t, err, invoke.ErrCrashed)

@@ -72,8 +72,7 @@ type instance struct {
 // instantiate makes an instance that is ready and owned by the caller.
 func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 	i := &instance{m: m, entries: make([]api.Function, len(m.entries)), stopped: make(chan struct{})}
-	i.output = output{to: &m.outputLck, w: m.config.Output, lost: &m.lost, limit: m.config.OutputBytes}
-	i.output.reset()
+	i.output.init(m)
 	i.execution.i = i
 	i.within = i.engineContext()
 	i.state.Store(phaseOwned)
@@ -105,7 +104,7 @@ func (i *instance) settings() wazero.ModuleConfig {
 	if i.m.isCommand {
 		return i.mount(i.execution.connect(c))
 	}
-	return i.mount(c.WithStdout(&i.output).WithStderr(&i.output))
+	return i.mount(c.WithStdout(&i.output.out).WithStderr(&i.output.err))
 }
 
 // sleep is the module's sleep, which ends early when the instance is killed.
