@@ -141,8 +141,8 @@ func (m *Module) inspect() error {
 			return fmt.Errorf("its function %s must have no parameters and no results", name)
 		}
 	}
-	if isCommand { // its state ends with its run
-		m.isCommand, m.config.Fresh, m.entries = true, true, []string{wasmfile.CommandExport}
+	if isCommand { // each run has an instance of its own: Module.command
+		m.isCommand, m.entries = true, []string{wasmfile.CommandExport}
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(exports)) {
