@@ -138,3 +138,23 @@ unsigned f(void *in, unsigned n, char *out) {
 	})
 	c.end()
 }
+
+// TestPlugIn: a library that code loads uses the symbols of those that the code needs, as in a
+// program; Python's extensions do.
+func TestPlugIn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) // executors of root have users of their own
+	sharedObject(t, dir, "folder/libpython.so", `const char *answer(void) { return "42"; }`)
+	sharedObject(t, dir, "folder/extension.so", `const char *answer(void); const char *extension(void) { return answer(); }`)
+	sharedObject(t, dir, "folder/f.so", `#include <dlfcn.h>
+#include <stdio.h>
+const char *answer(void);
+unsigned f(void *in, unsigned n, char *out) {
+	void *library = dlopen("./extension.so", RTLD_NOW);
+	const char *(*extension)(void) = library ? dlsym(library, "extension") : answer;
+	return sprintf(out, "%s%s", extension(), library ? "" : dlerror());
+}`, "-L", filepath.Join(dir, "folder"), "-lpython", "-ldl")
+	write(t, filepath.Join(dir, "folder"), "manifest.json", `{"module": "f.so"}`)
+	require.Equal(t, "42", succeed(t, dir, "invoke", "folder"))
+}

@@ -23,7 +23,7 @@ import (
 var runtimes = map[string]executor.Loader{runtime.Native: loadNative, runtime.Wasm: loadWasm, runtime.Command: loadCommand}
 
 func loadNative(_ context.Context, c executor.Code) (runtime.Module, error) {
-	config := native.Config{StackBytes: int(c.StackBytes), Overrun: c.Overrun, Overflow: c.Overflow}
+	config := native.Config{StackBytes: int(c.StackBytes), Global: true, Overrun: c.Overrun, Overflow: c.Overflow}
 	if c.Path != "" {
 		return native.Open(c.Path, config)
 	}

@@ -19,6 +19,10 @@ type Config struct {
 	// copy of the result and without a guard: a function that writes past the end
 	// overwrites other memory. 0 means never.
 	DirectBytes int
+	// Global lets libraries that are loaded later use the symbols of the object and of the
+	// libraries that it needs, as if it were a program: an embedded Python's extensions and
+	// other plug-ins need that. It is for a process with one module.
+	Global bool
 	// Overrun, if set, gets the length of the call's output when a function writes past the
 	// memory for its result, which ends the process. It must lie outside the Go heap, and
 	// outlive the module.

@@ -132,7 +132,10 @@ func load(f *os.File, name, path string, config Config) (*Module, error) {
 	var why [1024]C.char
 	cpath := C.CString(path)
 	defer C.free(unsafe.Pointer(cpath))
-	sizes := C.struct_native_sizes{C.size_t(config.StackBytes), C.size_t(config.ResultBytes), C.uint64_t(config.DirectBytes), (*C.uint64_t)(unsafe.Pointer(config.Overrun)), (*C.uint64_t)(unsafe.Pointer(config.Overflow))}
+	sizes := C.struct_native_sizes{
+		stack: C.size_t(config.StackBytes), result: C.size_t(config.ResultBytes), direct: C.uint64_t(config.DirectBytes), global: C.bool(config.Global),
+		overrun: (*C.uint64_t)(unsafe.Pointer(config.Overrun)), overflow: (*C.uint64_t)(unsafe.Pointer(config.Overflow)),
+	}
 	object := C.native_open(cpath, sizes, &why[0], C.size_t(len(why)))
 	if object == nil {
 		said := C.GoString(&why[0])

@@ -2,6 +2,7 @@
 #ifndef NATIVE_SHIM_H
 #define NATIVE_SHIM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ struct native_sizes {
 	uint64_t direct; // outputs of this length and more are not copied
 	uint64_t *overrun; // see Config.Overrun; may be NULL
 	uint64_t *overflow; // see Config.Overflow; may be NULL
+	bool global; // see Config.Global
 };
 
 // native_open loads an object, which runs its constructors, or returns NULL and the

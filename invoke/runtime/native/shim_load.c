@@ -73,7 +73,7 @@ struct native_object *native_open(const char *path, struct native_sizes sizes, c
 	o->overflow = sizes.overflow;
 	float_save(&mode); // constructors of -ffast-math change it
 	native_enter();
-	o->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	o->handle = dlopen(path, RTLD_NOW | (sizes.global ? RTLD_GLOBAL : RTLD_LOCAL));
 	native_leave();
 	float_restore(&mode);
 	if (!o->handle) {
