@@ -29,6 +29,7 @@ type call struct {
 	// One of them tells that the call is done.
 	sink    chan *call
 	done    chan struct{}
+	notify  func(Result, error)
 	cleanup func() // called before
 
 	// Of the client's lock.
@@ -92,9 +93,12 @@ func (c *call) finish(err error) {
 	if c.cleanup != nil {
 		c.cleanup()
 	}
-	if c.sink != nil {
+	switch {
+	case c.notify != nil:
+		c.notify(c.outcome())
+	case c.sink != nil:
 		c.sink <- c
-	} else {
+	default:
 		close(c.done)
 	}
 }

@@ -11,6 +11,7 @@
 //	lane    a connection to a worker, and the goroutine that drives it
 //	Worker  what Config.Dial returns: the connection, and who knows its fate
 //	Future  a call under way
+//	Start   a call whose end a function is told
 //	InPlace input and result of a call in registered memory, which copies neither
 //	Map     a function over a sequence of inputs, with bounded memory
 //	Error   a call that failed: what was tried, and where
