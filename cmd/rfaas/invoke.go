@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -116,7 +115,7 @@ func (f *invokeFlags) run(cmd *cobra.Command, p *program, name string) error {
 	}
 	defer in.close()
 	if file := outputPath(f.output); file != "" {
-		if err := atomicfile.Probe(filepath.Dir(file)); err != nil {
+		if err := atomicfile.ProbeFile(file); err != nil {
 			return fmt.Errorf("the result cannot be written to %s: %w; choose another file (-o)", file, err)
 		}
 	}

@@ -5,6 +5,8 @@
 // if the process is killed. File systems that cannot do that (NFS, vfat) get a
 // file with a temporary name, which remains after a kill -9 in the middle of a
 // write; it begins with TempPrefix.
+//
+// Devices and pipes, such as /dev/null and /dev/stdout, are not replaced, but written to.
 package atomicfile
 
 import (
@@ -48,17 +50,42 @@ func Probe(dir string) error {
 	return nil
 }
 
+// ProbeFile checks whether a path can be written to.
+func ProbeFile(path string) error {
+	if !isSpecial(path) {
+		return Probe(filepath.Dir(path))
+	}
+	if err := unix.Access(path, unix.W_OK); err != nil {
+		return &fs.PathError{Op: "write to", Path: path, Err: err}
+	}
+	return nil
+}
+
+// isSpecial reports whether a path is that of a device, a pipe or a socket.
+func isSpecial(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
+}
+
 // File is a file that is written piece by piece and gets its name at the end.
 // One goroutine at a time may use it.
 type File struct {
-	file *os.File
-	temp string // its name until then; empty if it has none
-	path string
+	file    *os.File
+	temp    string // its name until then; empty if it has none
+	path    string
+	special bool // it has its name already
 }
 
 // Create begins a file that Commit gives the path. Either Commit or Discard is
 // to be called.
 func Create(path string) (*File, error) {
+	if isSpecial(path) {
+		file, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return nil, err
+		}
+		return &File{file: file, path: path, special: true}, nil
+	}
 	f, err := create(filepath.Dir(path))
 	if err != nil {
 		return nil, err
@@ -131,6 +158,9 @@ func tempName(dir string) string {
 }
 
 func (f *File) commit() error {
+	if f.special {
+		return f.file.Close()
+	}
 	if f.temp != "" {
 		if err := f.file.Close(); err != nil {
 			return err

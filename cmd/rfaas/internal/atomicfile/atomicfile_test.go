@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"bytes"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -116,6 +117,37 @@ func TestWriteIsCutOff(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "former", string(got))
 		require.Equal(t, []string{"file"}, list(t, dir))
+	})
+}
+
+// A pipe, or a device such as /dev/null, is written to, and stays what it is.
+func TestWriteToPipe(t *testing.T) {
+	ways(t, func(t *testing.T) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "pipe")
+		require.NoError(t, unix.Mkfifo(path, 0o600))
+		link := filepath.Join(dir, "link")
+		require.NoError(t, os.Symlink(path, link))
+		for _, name := range []string{path, link} {
+			require.NoError(t, ProbeFile(name))
+			reader, err := os.OpenFile(path, os.O_RDWR, 0) // so that no end waits for the other
+			require.NoError(t, err)
+			require.NoError(t, Write(name, []byte("content")))
+			got := make([]byte, 7)
+			_, err = io.ReadFull(reader, got)
+			require.NoError(t, err)
+			require.Equal(t, "content", string(got))
+			f, err := Create(name)
+			require.NoError(t, err)
+			f.Discard()
+			require.NoError(t, reader.Close())
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			require.Equal(t, fs.ModeNamedPipe, info.Mode().Type())
+		}
+		require.Equal(t, []string{"link", "pipe"}, list(t, dir))
+		require.ErrorIs(t, ProbeFile(filepath.Join(dir, "none", "file")), fs.ErrNotExist)
+		require.NoError(t, ProbeFile(filepath.Join(dir, "file")))
 	})
 }
 
