@@ -211,9 +211,10 @@ func readInt(file, key string) (int64, error) {
 	return 0, fmt.Errorf("%s has no %q", file, key)
 }
 
-// ownGroups is the text of /proc/self/cgroup.
+// ownGroups are the groups of this thread. Those of the process, in /proc/self, are those of
+// its first thread, which may just be starting a process, and be in the groups of that.
 func ownGroups() (string, error) {
-	text, err := os.ReadFile("/proc/self/cgroup")
+	text, err := os.ReadFile("/proc/thread-self/cgroup")
 	if err != nil {
 		return "", fmt.Errorf("reading this process's groups: %w", err)
 	}

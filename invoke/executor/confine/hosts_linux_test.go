@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -366,4 +367,45 @@ func TestIDsAreUsedAgain(t *testing.T) {
 	}
 	require.False(t, killed)
 	require.True(t, exists(strconv.Itoa(pid)))
+}
+
+// A Host that is made while the process's first thread starts another one's process, and is in
+// its groups, does not take these for its own: it would make its groups there, put threads there
+// afterwards, and these would be killed with what is in them.
+func TestFirstThreadIsElsewhere(t *testing.T) {
+	needRoot(t, "it moves a thread to another control group")
+	h := newHost(t)
+	needGroup(t, h, "pids")
+	at := slices.IndexFunc(h.hostGroups, func(c *hostGroup) bool { return !c.v2 })
+	if at < 0 {
+		t.Skip("needs control groups of version 1: those of version 2 have no single threads")
+	}
+	home := h.hostGroups[at].home
+	g := must(h.hostGroups[at].newGroup("elsewhere"))
+	onAnotherThread(func() {
+		require.NoError(t, g.write("tasks", strconv.Itoa(os.Getpid())))
+		other, err := NewHost(h.cfg)
+		// All threads: those that the first one has made meanwhile are there, too.
+		require.NoError(t, writeFile(filepath.Join(home, "cgroup.procs"), strconv.Itoa(os.Getpid())))
+		require.NoError(t, err)
+		require.Equal(t, home, other.hostGroups[at].home)
+		require.NoError(t, other.Close())
+	})
+	require.NoError(t, removeGroup(g.dir, false))
+}
+
+// onAnotherThread calls a function on another thread than the process's first.
+func onAnotherThread(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if unix.Gettid() == os.Getpid() {
+			onAnotherThread(f) // this one is taken
+			return
+		}
+		f()
+	}()
+	<-done
 }
