@@ -20,6 +20,7 @@ type call struct {
 	in, out  []byte
 	room     int           // for the result, if a slot's is not enough
 	fresh    bool          // the result is made, instead of copied to out
+	drives   bool          // its caller waits, and drives a lane meanwhile if it may: see borrow
 	timeout  time.Duration // of an attempt, 0 for none
 	metadata invoke.Metadata
 	ended    []func(Result, error) // of hooks

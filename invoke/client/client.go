@@ -31,7 +31,8 @@ type Client struct {
 	queue    list // at most cfg.Queue
 	overflow list // calls whose callers wait for room in queue
 	count    [laneStates]int
-	sleepers []*lane // those whose state sleeps, the last to fall asleep at the end
+	sleepers []*lane   // those whose state sleeps, the last to fall asleep at the end
+	returned sync.Cond // a lane that was borrowed is not any more
 }
 
 // New makes a client, whose lanes begin to dial at once. It does not wait for
@@ -43,6 +44,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	cl := &Client{cfg: cfg, spin: cfg.Mode.Spin()}
 	cl.life, cl.end = context.WithCancel(context.Background())
+	cl.returned.L = &cl.mu
 	cl.idlers.New = func() any { return &call{sink: make(chan *call, 1)} }
 	for i := range cfg.Lanes {
 		cl.lanes = append(cl.lanes, newLane(cl, i))
@@ -87,10 +89,12 @@ func (cl *Client) Close() error {
 // call that found no worker before its deadline says why there was none.
 func (cl *Client) Call(ctx context.Context, function string, in, out []byte, options ...invoke.CallOptions) (int, error) {
 	c := cl.idlers.Get().(*call)
-	c.ctx, c.function, c.in, c.out, c.room = ctx, function, in, out, len(out)
+	c.ctx, c.function, c.in, c.out, c.room, c.drives = ctx, function, in, out, len(out), cl.spin > 0
 	o := c.apply(options)
 	cl.begin(ctx, c)
-	if err := cl.enter(c, o.NoWait); err != nil {
+	if l := cl.borrow(c); l != nil {
+		l.carry(c)
+	} else if err := cl.enter(c, o.NoWait); err != nil {
 		return 0, err
 	}
 	select {

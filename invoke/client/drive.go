@@ -64,7 +64,7 @@ func (l *lane) drive() error {
 		if err := l.conn.Err(); err != nil {
 			return l.gone(err)
 		}
-		if time.Since(since) < l.client.spin && !l.withCallers() {
+		if time.Since(since) < l.client.spin && !l.withCallers() && !l.mayBeBorrowed() {
 			continue
 		}
 		if answered, err = l.sleep(); err != nil {
@@ -126,7 +126,7 @@ func (l *lane) show(looks bool) {
 	case looks:
 		s = laneIdle
 	}
-	if l.state != s { // it is changed by this goroutine only, but when it sleeps
+	if l.state != s && l.state != laneBorrowed { // it is changed by this goroutine only, but when it sleeps
 		l.client.mu.Lock()
 		l.client.become(l, s)
 		l.client.mu.Unlock()
@@ -224,6 +224,7 @@ func (l *lane) settle(i int) error {
 	}
 	l.remove(i)
 	l.calls.Add(1)
+	l.borrowable = c.drives
 	if len(l.client.lanes) > 1 && l.state != laneDown {
 		l.show(l.looks()) // first: the caller's next call is not to go behind one of another lane
 	}

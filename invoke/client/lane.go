@@ -46,6 +46,7 @@ type lane struct {
 	busies         int              // in a row
 	retiring       bool             // the worker starts nothing any more
 	used           bool             // the worker was sent a call
+	borrowable     bool             // the last call's caller could have driven it
 	lent           []*placed        // whose callers have the result
 	limbo          []*invoke.Buffer // of calls that were given up
 	overtime       *time.Timer
@@ -182,7 +183,7 @@ func (l *lane) start(c *invoke.Client) {
 		l.depth = min(l.depth, cl.cfg.Depth)
 	}
 	l.pending, l.quarantined, l.busies = 0, 0, 0
-	l.retiring, l.used = false, false
+	l.retiring, l.used, l.borrowable = false, false, false
 	l.sends, l.givenUp = 0, 0
 	l.lent, l.limbo = nil, nil
 	l.declined.Store(nil)

@@ -43,14 +43,15 @@ func (q *list) remove(c *call) {
 type laneState uint8
 
 const (
-	laneDown    laneState = iota // it has no worker
-	laneEngaged                  // it has no room
-	laneRoomy                    // it polls the queue, and has calls in flight
-	laneIdle                     // it polls the queue, and has none
-	laneDozing                   // it sleeps, has calls in flight, and room
-	laneParked                   // it sleeps, and has none
-	laneVacant                   // it has let its worker go, and sleeps
-	laneGone                     // given up
+	laneDown     laneState = iota // it has no worker
+	laneEngaged                   // it has no room
+	laneRoomy                     // it polls the queue, and has calls in flight
+	laneIdle                      // it polls the queue, and has none
+	laneDozing                    // it sleeps, has calls in flight, and room
+	laneParked                    // it sleeps, and has none
+	laneBorrowed                  // a caller drives it
+	laneVacant                    // it has let its worker go, and sleeps
+	laneGone                      // given up
 	laneStates
 )
 

@@ -59,6 +59,9 @@ func (l *lane) getUp() {
 	cl := l.client
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
+	for l.state == laneBorrowed {
+		cl.returned.Wait()
+	}
 	switch l.state {
 	case laneDozing:
 		cl.become(l, laneRoomy)
