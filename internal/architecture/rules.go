@@ -139,6 +139,12 @@ var arrows = []rule{
 	{"examples/quickstart", "invoke/client", "what the README shows"},
 	{"examples/quickstart", "transport/...", "what the README shows"},
 	{"examples/quickstart/worker", "transport/...", "what the README shows"},
+	{"librfaas", "alloc", "C leases and calls as Go does"},
+	{"librfaas", "alloc/lease", "why workers are lost"},
+	{"librfaas", "invoke", "statuses and modes"},
+	{"librfaas", "invoke/client", "results of calls"},
+	{"librfaas", "invoke/pack", "code is leased with workers"},
+	{"librfaas", "transport/...", "opens a device, and brings all providers"},
 	{"cmd/rfaas/...", "transport/...", "programs wire everything"},
 	{"cmd/rfaas/...", "softroce/...", "programs wire everything: rfaas roce dump decodes captures"},
 	{"cmd/rfaas/internal/pingpong", "internal/roceaddr", "translates set-up messages for a tool that has its own"},
@@ -185,4 +191,4 @@ var sole = []rule{
 
 // unbounded are the packages for programs, free to use what they need, and those that
 // join the library to another one.
-var unbounded = []string{"benchmarks/...", "cmd/...", "examples/...", "invoke/metrics", "invoke/tracing"}
+var unbounded = []string{"benchmarks/...", "cmd/...", "examples/...", "librfaas", "invoke/metrics", "invoke/tracing"}

@@ -1,0 +1,171 @@
+// What rfaas.h promises, tried with the functions of functions.c, of which argv[1] has the file.
+#include <pthread.h>
+#include <rfaas.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MS INT64_C(1000000)
+#define CHECK(condition)                                                                              \
+  do                                                                                                  \
+    if (!(condition)) {                                                                               \
+      fprintf(stderr, "%s:%d: not so: %s; the last error: %s\n", __FILE__, __LINE__, #condition, rfaas_error()); \
+      exit(1);                                                                                        \
+    }                                                                                                 \
+  while (0)
+#define SAYS(text) CHECK(strstr(rfaas_error(), text))
+
+static rfaas *cluster;
+static rfaas_pool *pool;
+static size_t n;
+
+static rfaas_call *begin_pause(uint32_t *ms, uint32_t *out, int64_t timeout) {
+  rfaas_call *call;
+  CHECK(rfaas_begin(pool, "pause_ms", ms, sizeof *ms, out, sizeof *out, timeout, &call) == RFAAS_OK);
+  return call;
+}
+
+static void mistakes(void) {
+  char out[8];
+  rfaas_config two = {.manager = "http://127.0.0.1:1", .agents = "unix:@x"}, unknown = {.agents = "unix:@x", .transport = "smoke:"};
+  rfaas *none;
+  CHECK(rfaas_connect(&two, &none) == RFAAS_FAILED && none == NULL);
+  SAYS("both a manager and agents");
+  CHECK(rfaas_connect(&unknown, &none) == RFAAS_FAILED);
+  SAYS("smoke");
+  CHECK(rfaas_connect(NULL, NULL) == RFAAS_INVALID);
+  rfaas_order negative = {.workers = -1}, missing = {.code = "/nowhere/f.so"}, strange = {.mode = "cold"};
+  rfaas_pool *no;
+  CHECK(rfaas_lease(cluster, &negative, &no) == RFAAS_INVALID && no == NULL);
+  SAYS("workers: -1: must not be negative");
+  CHECK(rfaas_lease(cluster, &missing, &no) == RFAAS_FAILED);
+  SAYS("/nowhere/f.so");
+  CHECK(rfaas_lease(cluster, &strange, &no) == RFAAS_FAILED);
+  SAYS("cold");
+  rfaas_order many = {.workers = 1000, .timeout = 200 * MS};
+  CHECK(rfaas_lease(cluster, &many, &no) != RFAAS_OK);
+  CHECK(rfaas_invoke(NULL, "echo", NULL, 0, NULL, 0, NULL, RFAAS_FOREVER) == RFAAS_INVALID);
+  CHECK(rfaas_invoke(pool, "echo", NULL, 1, out, 8, NULL, RFAAS_FOREVER) == RFAAS_INVALID);
+  CHECK(rfaas_wait_any(NULL, 0, &n, 0) == RFAAS_INVALID);
+  CHECK(rfaas_invoke(pool, "nothing", "", 0, out, 8, &n, RFAAS_FOREVER) == RFAAS_NOT_FOUND);
+  SAYS("nothing");
+  rfaas_release(NULL);
+  rfaas_close(NULL);
+  rfaas_free(NULL);
+}
+
+static void calls(void) {
+  char in[8] = "input", out[8] = "";
+  CHECK(rfaas_invoke(pool, "echo", in, 5, out, sizeof out, &n, RFAAS_FOREVER) == RFAAS_OK && n == 5 && !memcmp(out, "input", 5));
+  CHECK(rfaas_invoke(pool, "echo", in, 0, NULL, 0, NULL, 60000 * MS) == RFAAS_OK);
+  CHECK(rfaas_invoke(pool, "echo", in, 5, out, 4, &n, RFAAS_FOREVER) == RFAAS_TOO_LARGE);
+  size_t large = 3 << 20;
+  char *big = malloc(large), *copy = malloc(large);
+  for (size_t i = 0; i < large; i++)
+    big[i] = (char)(i * 7);
+  CHECK(rfaas_invoke(pool, "echo", big, large, copy, large, &n, RFAAS_FOREVER) == RFAAS_OK && n == large && !memcmp(big, copy, n));
+  free(big);
+  free(copy);
+  uint32_t ms = 60000;
+  CHECK(rfaas_invoke(pool, "pause_ms", &ms, sizeof ms, out, sizeof out, &n, 20 * MS) == RFAAS_DEADLINE);
+  CHECK(rfaas_invoke(pool, "crash", in, 1, out, sizeof out, &n, RFAAS_FOREVER) == RFAAS_CRASHED);
+  SAYS("signal");
+  CHECK(rfaas_invoke(pool, "echo", in, 5, out, sizeof out, &n, RFAAS_FOREVER) == RFAAS_OK); // by another worker
+}
+
+static void calls_under_way(void) {
+  uint32_t longer = 60000, ms[3] = {300, 1, 300}, out[3];
+  rfaas_call *calls[4] = {NULL};
+  for (int i = 0; i < 3; i++)
+    calls[i] = begin_pause(&ms[i], &out[i], RFAAS_FOREVER);
+  size_t at;
+  for (int ended = 0; ended < 3; ended++) {
+    CHECK(rfaas_wait_any(calls, 4, &at, RFAAS_FOREVER) == RFAAS_OK && at < 3);
+    CHECK(rfaas_test(calls[at], &n) == RFAAS_OK && n == 4 && out[at] == ms[at]);
+    rfaas_free(calls[at]);
+    calls[at] = NULL;
+  }
+  rfaas_call *call = begin_pause(&longer, out, RFAAS_FOREVER);
+  CHECK(rfaas_test(call, NULL) == RFAAS_UNFINISHED);
+  CHECK(rfaas_wait(call, NULL, 5 * MS) == RFAAS_UNFINISHED);
+  CHECK(rfaas_wait_any(&call, 1, &at, 5 * MS) == RFAAS_UNFINISHED);
+  rfaas_cancel(call);
+  CHECK(rfaas_wait(call, &n, RFAAS_FOREVER) == RFAAS_CANCELED && n == 0 && rfaas_call_error(call)[0]);
+  rfaas_cancel(call);
+  rfaas_free(call);
+  rfaas_free(begin_pause(&longer, out, RFAAS_FOREVER)); // which ends it
+  call = begin_pause(&longer, out, 20 * MS);
+  CHECK(rfaas_wait(call, &n, RFAAS_FOREVER) == RFAAS_DEADLINE);
+  rfaas_free(call);
+}
+
+static void many(void) {
+  enum { COUNT = 3000 };
+  static uint32_t in[COUNT], out[COUNT];
+  static rfaas_item items[COUNT];
+  for (uint32_t i = 0; i < COUNT; i++) {
+    in[i] = i;
+    items[i] = (rfaas_item){.in = &in[i], .in_bytes = 4, .out = &out[i], .room = i == 1000 ? 3 : 4};
+  }
+  CHECK(rfaas_invoke_many(pool, "echo", items, COUNT, RFAAS_FOREVER) == RFAAS_TOO_LARGE);
+  for (uint32_t i = 0; i < COUNT; i++)
+    CHECK(i == 1000 ? items[i].status == RFAAS_TOO_LARGE : items[i].status == RFAAS_OK && items[i].result_bytes == 4 && out[i] == i);
+  CHECK(rfaas_invoke_many(pool, "echo", items, 10, 0) == RFAAS_DEADLINE);
+  CHECK(rfaas_invoke_many(pool, "echo", NULL, 0, RFAAS_FOREVER) == RFAAS_OK);
+}
+
+static void *in_a_thread(void *number) {
+  for (uint32_t i = 0; i < 500; i++) {
+    uint32_t in = i ^ (uint32_t)(uintptr_t)number << 16, out = 0;
+    size_t bytes;
+    CHECK(rfaas_invoke(pool, "echo", &in, 4, &out, 4, &bytes, RFAAS_FOREVER) == RFAAS_OK && bytes == 4 && in == out);
+  }
+  CHECK(rfaas_invoke(NULL, "", NULL, 0, NULL, 0, NULL, 0) == RFAAS_INVALID);
+  SAYS("rfaas_invoke"); // of this thread
+  return NULL;
+}
+
+static void threads(void) {
+  pthread_t all[4];
+  for (uintptr_t i = 0; i < 4; i++)
+    CHECK(pthread_create(&all[i], NULL, in_a_thread, (void *)i) == 0);
+  for (int i = 0; i < 4; i++)
+    CHECK(pthread_join(all[i], NULL) == 0);
+}
+
+static void forks(void) {
+  pid_t child = fork();
+  if (child == 0) {
+    rfaas *none;
+    int right = rfaas_connect(NULL, &none) == RFAAS_FORKED && strstr(rfaas_error(), "forked") &&
+                rfaas_invoke(pool, "echo", "", 0, NULL, 0, NULL, RFAAS_FOREVER) == RFAAS_FORKED;
+    rfaas_release(pool);
+    rfaas_close(cluster);
+    _exit(right ? 0 : 1);
+  }
+  int status;
+  CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+  CHECK(rfaas_invoke(pool, "echo", "", 0, NULL, 0, NULL, RFAAS_FOREVER) == RFAAS_OK);
+}
+
+int main(int argc, char **argv) {
+  rfaas_order order = {.code = argv[argc - 1], .workers = 2, .payload_bytes = 16 << 20};
+  CHECK(rfaas_connect(NULL, &cluster) == RFAAS_OK);
+  CHECK(rfaas_lease(cluster, &order, &pool) == RFAAS_OK);
+  mistakes();
+  calls();
+  calls_under_way();
+  many();
+  threads();
+  forks();
+  uint32_t longer = 60000, out;
+  rfaas_call *call = begin_pause(&longer, &out, RFAAS_FOREVER);
+  rfaas_release(pool);
+  CHECK(rfaas_wait(call, NULL, RFAAS_FOREVER) == RFAAS_CLOSED);
+  rfaas_cancel(call);
+  rfaas_free(call);
+  rfaas_close(cluster);
+  puts("all is as rfaas.h says");
+}
