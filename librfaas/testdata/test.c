@@ -1,4 +1,5 @@
 // What rfaas.h promises, tried with the functions of functions.c, of which argv[1] has the file.
+#include <malloc.h>
 #include <pthread.h>
 #include <rfaas.h>
 #include <stdio.h>
@@ -116,6 +117,29 @@ static void many(void) {
   CHECK(rfaas_invoke_many(pool, "echo", NULL, 0, RFAAS_FOREVER) == RFAAS_OK);
 }
 
+// fail_often makes calls that fail, in both ways.
+static void fail_often(void) {
+  for (int i = 0; i < 1000; i++) {
+    rfaas_call *call;
+    CHECK(rfaas_begin(pool, "nothing", "", 0, NULL, 0, RFAAS_FOREVER, &call) == RFAAS_OK);
+    CHECK(rfaas_wait(call, NULL, RFAAS_FOREVER) == RFAAS_NOT_FOUND);
+    rfaas_free(call);
+    CHECK(rfaas_invoke(pool, "nothing", "", 0, NULL, 0, NULL, RFAAS_FOREVER) == RFAAS_NOT_FOUND);
+  }
+}
+
+// leaks counts what malloc has given: AddressSanitizer sees pointers that Go has not collected yet.
+static void leaks(void) {
+  fail_often();
+  size_t before = mallinfo2().uordblks;
+  fail_often();
+  size_t after = mallinfo2().uordblks;
+  if (after > before + 16 * 1024) {
+    fprintf(stderr, "malloc had given %zu bytes, and %zu after 2000 calls more\n", before, after);
+    exit(1);
+  }
+}
+
 static void *in_a_thread(void *number) {
   for (uint32_t i = 0; i < 500; i++) {
     uint32_t in = i ^ (uint32_t)(uintptr_t)number << 16, out = 0;
@@ -158,6 +182,7 @@ int main(int argc, char **argv) {
   calls();
   calls_under_way();
   many();
+  leaks();
   threads();
   forks();
   uint32_t longer = 60000, out;
