@@ -16,6 +16,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,8 +62,12 @@ func ProbeFile(path string) error {
 	return nil
 }
 
-// isSpecial reports whether a path is that of a device, a pipe or a socket.
+// isSpecial reports whether a path is that of a device, a pipe or a socket, or of something
+// that is open, whatever that is: /dev/stdout.
 func isSpecial(path string) bool {
+	if target, err := os.Readlink(path); err == nil && (strings.HasPrefix(target, "/proc/") || strings.HasPrefix(path, "/proc/")) {
+		return true
+	}
 	info, err := os.Stat(path)
 	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }
@@ -80,7 +85,7 @@ type File struct {
 // to be called.
 func Create(path string) (*File, error) {
 	if isSpecial(path) {
-		file, err := os.OpenFile(path, os.O_WRONLY, 0)
+		file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 		if err != nil {
 			return nil, err
 		}

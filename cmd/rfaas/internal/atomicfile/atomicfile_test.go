@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -148,6 +149,28 @@ func TestWriteToPipe(t *testing.T) {
 		require.Equal(t, []string{"link", "pipe"}, list(t, dir))
 		require.ErrorIs(t, ProbeFile(filepath.Join(dir, "none", "file")), fs.ErrNotExist)
 		require.NoError(t, ProbeFile(filepath.Join(dir, "file")))
+	})
+}
+
+// What is open is written to by its name, as /dev/stdout is, after what is there.
+func TestWriteToDescriptor(t *testing.T) {
+	ways(t, func(t *testing.T) {
+		dir := t.TempDir()
+		file, err := os.Create(filepath.Join(dir, "file"))
+		require.NoError(t, err)
+		defer file.Close()
+		_, err = file.WriteString("one, ")
+		require.NoError(t, err)
+		name := fmt.Sprintf("/proc/self/fd/%d", file.Fd())
+		link := filepath.Join(dir, "stdout")
+		require.NoError(t, os.Symlink(name, link))
+		require.NoError(t, ProbeFile(link))
+		require.NoError(t, Write(link, []byte("two, ")))
+		require.NoError(t, Write(name, []byte("three")))
+		text, err := os.ReadFile(file.Name())
+		require.NoError(t, err)
+		require.Equal(t, "one, two, three", string(text))
+		require.Equal(t, []string{"file", "stdout"}, list(t, dir))
 	})
 }
 
