@@ -16,7 +16,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
+	"regexp"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,10 +63,45 @@ func ProbeFile(path string) error {
 	return nil
 }
 
+// ofDescriptor are names of what this process has open, whatever that is; /dev/stdout is a link
+// to one.
+var ofDescriptor = regexp.MustCompile(`^(?:/proc/self/fd|/dev/fd)/(\d+)$`)
+
+// descriptor is the one that a path names, -1 if it names none.
+func descriptor(path string) int {
+	for _, name := range []string{path, readLink(path)} {
+		if m := ofDescriptor.FindStringSubmatch(name); m != nil {
+			if fd, err := strconv.Atoi(m[1]); err == nil {
+				return fd
+			}
+		}
+	}
+	return -1
+}
+
+func readLink(path string) string {
+	target, _ := os.Readlink(path) // none is as good as another
+	return target
+}
+
+// openSpecial opens what is not replaced. A descriptor is duplicated, so that who else writes
+// there goes on behind it.
+func openSpecial(path string) (*os.File, error) {
+	fd := descriptor(path)
+	if fd < 0 {
+		return os.OpenFile(path, os.O_WRONLY, 0)
+	}
+	fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
 // isSpecial reports whether a path is that of a device, a pipe or a socket, or of something
-// that is open, whatever that is: /dev/stdout.
+// that is open.
 func isSpecial(path string) bool {
-	if target, err := os.Readlink(path); err == nil && (strings.HasPrefix(target, "/proc/") || strings.HasPrefix(path, "/proc/")) {
+	if descriptor(path) >= 0 {
 		return true
 	}
 	info, err := os.Stat(path)
@@ -85,7 +121,7 @@ type File struct {
 // to be called.
 func Create(path string) (*File, error) {
 	if isSpecial(path) {
-		file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		file, err := openSpecial(path)
 		if err != nil {
 			return nil, err
 		}

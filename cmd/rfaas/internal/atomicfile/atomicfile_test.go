@@ -167,9 +167,11 @@ func TestWriteToDescriptor(t *testing.T) {
 		require.NoError(t, ProbeFile(link))
 		require.NoError(t, Write(link, []byte("two, ")))
 		require.NoError(t, Write(name, []byte("three")))
+		_, err = file.WriteString(", four")
+		require.NoError(t, err)
 		text, err := os.ReadFile(file.Name())
 		require.NoError(t, err)
-		require.Equal(t, "one, two, three", string(text))
+		require.Equal(t, "one, two, three, four", string(text))
 		require.Equal(t, []string{"file", "stdout"}, list(t, dir))
 	})
 }
