@@ -135,6 +135,7 @@ var arrows = []rule{
 	{"examples/album", "invoke/...", "an embedder's service"},
 	{"examples/album", "transport", "an embedder's service"},
 	{"examples/lease", "alloc", "an embedder's program"},
+	{"examples/transport", "transport/...", "a program over every transport"},
 	{"examples/lease", "transport/...", "an embedder's program"},
 	{"examples/quickstart", "invoke/client", "what the README shows"},
 	{"examples/quickstart", "transport/...", "what the README shows"},
