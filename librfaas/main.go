@@ -11,14 +11,18 @@ import "C"
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"runtime/cgo"
 	"strings"
 	"time"
 
 	"github.com/rfaas-go/rfaas/alloc"
+	"github.com/rfaas-go/rfaas/alloc/manager"
+	"github.com/rfaas-go/rfaas/internal/tokens"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/pack"
 	"github.com/rfaas-go/rfaas/transport"
@@ -46,11 +50,7 @@ func choose(given *C.char, variable, otherwise string) string {
 
 //export goConnect
 func goConnect(config *C.rfaas_config, handle *C.uintptr_t, why **C.char) C.int {
-	c, err := connect(alloc.Config{
-		Manager: choose(config.manager, "RFAAS_MANAGER", ""),
-		Agents:  strings.FieldsFunc(choose(config.agents, "RFAAS_AGENTS", ""), func(r rune) bool { return r == ',' }),
-		Tenant:  choose(config.tenant, "RFAAS_TENANT", ""),
-	}, choose(config.transport, "RFAAS_TRANSPORT", "shm:"))
+	c, err := connect(config)
 	if err != nil {
 		return fail(fmt.Errorf("rfaas_connect: %w", err), why)
 	}
@@ -58,12 +58,40 @@ func goConnect(config *C.rfaas_config, handle *C.uintptr_t, why **C.char) C.int 
 	return C.RFAAS_OK
 }
 
-func connect(cfg alloc.Config, url string) (*cluster, error) {
+func connect(config *C.rfaas_config) (*cluster, error) {
+	cfg := alloc.Config{
+		Manager: choose(config.manager, "RFAAS_MANAGER", ""),
+		Agents:  strings.FieldsFunc(choose(config.agents, "RFAAS_AGENTS", ""), func(r rune) bool { return r == ',' }),
+		Tenant:  choose(config.tenant, "RFAAS_TENANT", ""),
+		TLS:     &tls.Config{MinVersion: tls.VersionTLS13},
+	}
 	switch {
 	case cfg.Manager == "" && len(cfg.Agents) == 0:
-		return nil, errors.New("neither a manager nor agents are given: set RFAAS_MANAGER or RFAAS_AGENTS, such as unix:@rfaas-agent-NAME for that of `rfaas agent --name NAME` on this machine")
+		return nil, invalid("neither a manager nor agents are given: set RFAAS_MANAGER or RFAAS_AGENTS, such as unix:@rfaas-agent-NAME for that of `rfaas agent --name NAME` on this machine")
 	case cfg.Manager != "" && len(cfg.Agents) > 0:
-		return nil, errors.New("both a manager and agents are given: there is one way to find agents")
+		return nil, invalid("both a manager and agents are given: there is one way to find agents")
+	}
+	var err error
+	if file := choose(config.tls_ca, "RFAAS_TLS_CA", ""); file != "" {
+		if cfg.TLS.RootCAs, err = tokens.Authorities(file); err != nil {
+			return nil, fmt.Errorf("tls_ca: %w", err)
+		}
+	}
+	token := ""
+	if file := choose(config.token_file, "RFAAS_TOKEN_FILE", ""); file != "" {
+		if token, err = tokens.ReadToken(file); err != nil {
+			return nil, fmt.Errorf("token_file: %w", err)
+		}
+	}
+	cfg.Token, cfg.HTTP = []byte(token), tokens.Client(token, cfg.TLS)
+	if cfg.Manager != "" {
+		if err := ask(cfg.Manager, cfg.HTTP); err != nil {
+			return nil, err
+		}
+	}
+	url := choose(config.transport, "RFAAS_TRANSPORT", "shm:")
+	if trusted := config.trust_network != 0 || os.Getenv("RFAAS_TRUST_NETWORK") == "1"; !trusted && isDevice(url) {
+		return nil, invalid("transport %s: RoCE packets are neither encrypted nor authenticated: whoever can send and read packets on the device's network can read and write the memory that is registered here; if you trust that network, set trust_network or RFAAS_TRUST_NETWORK=1", url)
 	}
 	device, err := transport.Open(url)
 	if err != nil {
@@ -75,6 +103,28 @@ func connect(cfg alloc.Config, url string) (*cluster, error) {
 		return nil, errors.Join(err, device.Close())
 	}
 	return &cluster{client, device}, nil
+}
+
+// askTimeout is how long a manager may take to answer.
+const askTimeout = 10 * time.Second
+
+// ask asks a manager which nodes there are, so that a mistake is told at once: whoever leases goes
+// on asking, since managers come back.
+func ask(url string, with *http.Client) error {
+	m, err := manager.NewClient(url, with)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	_, err = m.Nodes(ctx)
+	return err
+}
+
+// isDevice reports whether a transport is an RDMA device, with decorators or without.
+func isDevice(url string) bool {
+	scheme, _, _ := strings.Cut(url, ":")
+	return scheme[strings.LastIndexByte(scheme, '+')+1:] == "verbs"
 }
 
 //export goClose

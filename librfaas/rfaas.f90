@@ -27,6 +27,9 @@ module rfaas
     type(c_ptr) :: manager = c_null_ptr
     type(c_ptr) :: agents = c_null_ptr
     type(c_ptr) :: tenant = c_null_ptr
+    type(c_ptr) :: token_file = c_null_ptr
+    type(c_ptr) :: tls_ca = c_null_ptr
+    integer(c_int) :: trust_network = 0
   end type
 
   type, bind(C) :: rfaas_order

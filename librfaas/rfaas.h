@@ -57,10 +57,13 @@ enum {
 
 /* Where to lease; what is NULL has a default. */
 typedef struct rfaas_config {
-  const char *transport; /* URL, as `rfaas devices` lists them: $RFAAS_TRANSPORT, or "shm:" */
-  const char *manager;   /* URL of a manager, which knows agents: $RFAAS_MANAGER */
-  const char *agents;    /* addresses of agents instead, separated by commas: $RFAAS_AGENTS */
-  const char *tenant;    /* who leases: the user's name */
+  const char *transport;  /* URL, as `rfaas devices` lists them: $RFAAS_TRANSPORT, or "shm:" */
+  const char *manager;    /* URL of a manager, which knows agents: $RFAAS_MANAGER */
+  const char *agents;     /* addresses of agents instead, separated by commas: $RFAAS_AGENTS */
+  const char *tenant;     /* who leases: $RFAAS_TENANT, or the user's name */
+  const char *token_file; /* file with the token of this client: $RFAAS_TOKEN_FILE */
+  const char *tls_ca;     /* file with the certificates of the authorities that sign servers', PEM: $RFAAS_TLS_CA, or the system's */
+  int trust_network;      /* use RDMA devices although packets are neither encrypted nor authenticated: $RFAAS_TRUST_NETWORK=1 */
 } rfaas_config;
 
 /* What to lease; what is 0 has a default. */
@@ -75,7 +78,7 @@ typedef struct rfaas_order {
   int64_t timeout;       /* how long to wait for workers: a minute */
 } rfaas_order;
 
-/* Connects to agents, or to a manager. config may be NULL. */
+/* Connects to a manager, which has to answer, or to agents, which need not be there yet. config may be NULL. */
 int rfaas_connect(const rfaas_config *config, rfaas **cluster);
 
 /* Closes a connection. Its pools are to be released before. NULL does nothing. */

@@ -20,7 +20,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/alloc/manager"
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/metrics"
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/tokens"
+	"github.com/rfaas-go/rfaas/internal/tokens"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
 	"github.com/rfaas-go/rfaas/transport"
@@ -369,7 +369,7 @@ func isStale(path string) bool {
 func reaches(transport, address string) bool {
 	host, _, _ := net.SplitHostPort(address)
 	u, err := url.Parse(transport)
-	return isLoopback(host) || schemeOf(transport) != "softroce" || err == nil && u.Host != "" && !isLoopback(u.Hostname())
+	return tokens.IsLoopback(host) || schemeOf(transport) != "softroce" || err == nil && u.Host != "" && !tokens.IsLoopback(u.Hostname())
 }
 
 // announce says that the agent is ready.

@@ -2,21 +2,17 @@ package main
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/rfaas-go/rfaas/alloc/manager"
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/tokens"
+	"github.com/rfaas-go/rfaas/internal/tokens"
 )
 
 // serverFlags name the files that authenticate a server, and its clients.
@@ -75,16 +71,10 @@ func (c *serverCredentials) permit(flag, address string) error {
 	if c.tokens == nil {
 		missing = append(missing, "--tokens")
 	}
-	if isLoopback(host) || len(missing) == 0 {
+	if tokens.IsLoopback(host) || len(missing) == 0 {
 		return nil
 	}
 	return usageError("%s %s: is beyond the loopback, where others can reach it: give %s as well, or an address as %s", flag, address, strings.Join(missing, " and "), defaultManagerAddress)
-}
-
-// isLoopback reports whether a host is the loopback for certain.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // isAny says whether a host stands for all addresses of the machine.
@@ -136,13 +126,9 @@ type clientCredentials struct {
 func (f *clientFlags) open() (*clientCredentials, error) {
 	c := &clientCredentials{tls: &tls.Config{MinVersion: tls.VersionTLS13}}
 	if f.tlsCA != "" {
-		text, err := os.ReadFile(f.tlsCA)
-		if err != nil {
+		var err error
+		if c.tls.RootCAs, err = tokens.Authorities(f.tlsCA); err != nil {
 			return nil, fmt.Errorf("--tls-ca: %w", err)
-		}
-		c.tls.RootCAs = x509.NewCertPool()
-		if !c.tls.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("--tls-ca %s: there is no certificate in it, PEM as in -----BEGIN CERTIFICATE-----", f.tlsCA)
 		}
 	}
 	if f.tokenFile != "" {
@@ -151,53 +137,8 @@ func (f *clientFlags) open() (*clientCredentials, error) {
 			return nil, fmt.Errorf("--token-file: %w", err)
 		}
 	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig = c.tls
-	c.http = &http.Client{
-		Transport: &bearer{token: c.token, inner: t},
-		// Managers and agents do not redirect, and a token must not follow a redirect.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	c.http = tokens.Client(c.token, c.tls)
 	return c, nil
-}
-
-// bearer adds a token to requests. Nothing goes beyond the loopback without TLS.
-type bearer struct {
-	token string
-	inner http.RoundTripper
-}
-
-// speaksTLS is what net/http's server says to plain HTTP on a TLS connection.
-const speaksTLS = "Client sent an HTTP request to an HTTPS server."
-
-func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	plain := r.URL.Scheme != "https"
-	if plain && !isLoopback(r.URL.Hostname()) {
-		closeBody(r)
-		return nil, errors.New("it is beyond the loopback, where others can listen: write https://")
-	}
-	if b.token != "" {
-		r = r.Clone(r.Context())
-		r.Header.Set("Authorization", "Bearer "+b.token)
-	}
-	answer, err := b.inner.RoundTrip(r)
-	if err != nil || !plain || answer.StatusCode != http.StatusBadRequest || answer.Header.Get("Content-Type") != "" {
-		return answer, err
-	}
-	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
-	answer.Body.Close()
-	if err == nil && strings.TrimSpace(string(text)) == speaksTLS {
-		err = errors.New("it speaks TLS: write https://")
-	} else if err == nil {
-		err = fmt.Errorf("%s, and %.200q", answer.Status, text)
-	}
-	return nil, err
-}
-
-func closeBody(r *http.Request) {
-	if r.Body != nil {
-		r.Body.Close()
-	}
 }
 
 // managerFlags name a manager, and what to ask it with.

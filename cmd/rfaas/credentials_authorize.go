@@ -8,7 +8,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/agent"
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/alloc/manager"
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/tokens"
+	"github.com/rfaas-go/rfaas/internal/tokens"
 	"github.com/rfaas-go/rfaas/transport"
 )
 

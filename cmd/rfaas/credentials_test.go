@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rfaas-go/rfaas/alloc/manager"
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/tokens"
+	"github.com/rfaas-go/rfaas/internal/tokens"
 )
 
 // authority signs the certificates of a test.
@@ -136,10 +136,10 @@ func TestCredentialFiles(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	for want, f := range map[string]clientFlags{
-		"--token-file: open nothing: no such file or directory": {tokenFile: "nothing"},
-		"--token-file: " + known + ": the token is neither":     {tokenFile: known},
-		"--tls-ca: open nothing: no such file or directory":     {tlsCA: "nothing"},
-		"--tls-ca " + known + ": there is no certificate in it": {tlsCA: known},
+		"--token-file: open nothing: no such file or directory":  {tokenFile: "nothing"},
+		"--token-file: " + known + ": the token is neither":      {tokenFile: known},
+		"--tls-ca: open nothing: no such file or directory":      {tlsCA: "nothing"},
+		"--tls-ca: " + known + ": there is no certificate in it": {tlsCA: known},
 	} {
 		_, err := f.open()
 		require.ErrorContains(t, err, want)

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rfaas-go/rfaas/alloc/manager"
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/tokens"
+	"github.com/rfaas-go/rfaas/internal/tokens"
 )
 
 // defaultManagerAddress is where a manager listens that is not told otherwise.

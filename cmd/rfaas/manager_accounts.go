@@ -17,6 +17,7 @@ import (
 	"github.com/rfaas-go/rfaas/accounting/words"
 	"github.com/rfaas-go/rfaas/alloc/manager"
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/metrics"
+	"github.com/rfaas-go/rfaas/internal/tokens"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -171,7 +172,7 @@ func (c *clientCredentials) dialAccounts(ctx context.Context, at manager.Address
 	if at.TLS {
 		return (&tls.Dialer{Config: c.tls}).DialContext(ctx, at.Network, at.Address)
 	}
-	if host, _, _ := net.SplitHostPort(at.Address); at.Network == "tcp" && !isLoopback(host) {
+	if host, _, _ := net.SplitHostPort(at.Address); at.Network == "tcp" && !tokens.IsLoopback(host) {
 		return nil, fmt.Errorf("%s: it is beyond the loopback, and has no TLS", at.Address)
 	}
 	return transport.DialStream(ctx, at.Network, at.Address)

@@ -3,7 +3,7 @@ package main
 import (
 	"net/http"
 
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/tokens"
+	"github.com/rfaas-go/rfaas/internal/tokens"
 )
 
 // metricsPath is where agents and managers answer Prometheus.

@@ -32,8 +32,13 @@ static void mistakes(void) {
   char out[8];
   rfaas_config two = {.manager = "http://127.0.0.1:1", .agents = "unix:@x"}, unknown = {.agents = "unix:@x", .transport = "smoke:"};
   rfaas *none;
-  CHECK(rfaas_connect(&two, &none) == RFAAS_FAILED && none == NULL);
+  CHECK(rfaas_connect(&two, &none) == RFAAS_INVALID && none == NULL);
   SAYS("both a manager and agents");
+  rfaas_config device = {.agents = "unix:@x", .transport = "verbs:"}, token = {.agents = "unix:@x", .token_file = "/nowhere"};
+  CHECK(rfaas_connect(&device, &none) == RFAAS_INVALID);
+  SAYS("RFAAS_TRUST_NETWORK=1");
+  CHECK(rfaas_connect(&token, &none) == RFAAS_FAILED);
+  SAYS("token_file: open /nowhere");
   CHECK(rfaas_connect(&unknown, &none) == RFAAS_FAILED);
   SAYS("smoke");
   CHECK(rfaas_connect(NULL, NULL) == RFAAS_INVALID);
