@@ -5,12 +5,14 @@ import "C"
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/client"
 )
 
@@ -20,16 +22,29 @@ type started struct {
 	cancel func()
 }
 
+// memory is that of C, as far as a call can use it: C may say that there is more.
+func memory(at unsafe.Pointer, bytes C.size_t) []byte {
+	return unsafe.Slice((*byte)(at), min(bytes, invoke.MaxPayloadBytes))
+}
+
+func tooLong(inBytes C.size_t) error {
+	return &invoke.Error{Status: invoke.StatusTooLarge, Started: invoke.StartedNo,
+		Message: fmt.Sprintf("the input has %d bytes, and a call takes %d at most", inBytes, invoke.MaxPayloadBytes)}
+}
+
 //export goInvoke
 func goInvoke(handle C.uintptr_t, function *C.char, in unsafe.Pointer, inBytes C.size_t, out unsafe.Pointer, room C.size_t, resultBytes *C.size_t, timeout C.int64_t, why **C.char) C.int {
-	p := pools.get(int(handle))
+	if inBytes > invoke.MaxPayloadBytes {
+		return fail(tooLong(inBytes), why)
+	}
+	p, input := pools.get(int(handle)), memory(in, inBytes)
 	ctx := context.Background()
 	if timeout >= 0 {
 		limited, cancel := context.WithTimeout(ctx, time.Duration(timeout))
 		defer cancel()
 		ctx = limited
 	}
-	n, err := p.Call(ctx, p.names.of(function), unsafe.Slice((*byte)(in), inBytes), unsafe.Slice((*byte)(out), room))
+	n, err := p.Call(ctx, p.names.of(function), input, memory(out, room))
 	*resultBytes = C.size_t(n)
 	if err != nil {
 		return fail(err, why)
@@ -39,13 +54,16 @@ func goInvoke(handle C.uintptr_t, function *C.char, in unsafe.Pointer, inBytes C
 
 //export goBegin
 func goBegin(handle C.uintptr_t, function *C.char, in unsafe.Pointer, inBytes C.size_t, out unsafe.Pointer, room C.size_t, timeout C.int64_t, call *C.rfaas_call, why **C.char) C.int {
-	p := pools.get(int(handle))
+	if inBytes > invoke.MaxPayloadBytes {
+		return fail(tooLong(inBytes), why)
+	}
+	p, input := pools.get(int(handle)), memory(in, inBytes)
 	ctx, free := context.Background(), func() {}
 	if timeout >= 0 {
 		ctx, free = context.WithTimeout(ctx, time.Duration(timeout))
 	}
 	call.slot = C.uint32_t(p.enter(call))
-	cancel, err := p.Start(ctx, p.names.of(function), unsafe.Slice((*byte)(in), inBytes), unsafe.Slice((*byte)(out), room), func(r client.Result, err error) {
+	cancel, err := p.Start(ctx, p.names.of(function), input, memory(out, room), func(r client.Result, err error) {
 		free()
 		p.leave(uint32(call.slot))
 		end(call, r, err)
@@ -103,7 +121,7 @@ func goCancel(handle C.uintptr_t, call *C.rfaas_call) {
 func end(call *C.rfaas_call, r client.Result, err error) {
 	call.bytes = C.size_t(r.Bytes)
 	if err != nil {
-		call.bytes, call.status, call.code, call.message = 0, status(err), code(err), C.CString(err.Error())
+		call.bytes, call.status, call.code, call.message = 0, status(err), code(err), C.CString(text(err))
 	}
 	state := (*uint32)(unsafe.Pointer(&call.state))
 	if atomic.SwapUint32(state, C.CALL_HAS_ENDED) == C.CALL_IS_AWAITED {

@@ -21,8 +21,16 @@ func invalid(format string, args ...any) error { return mistake{fmt.Errorf(forma
 
 // fail hands an error to C: its text, which is C's to free, and its status.
 func fail(err error, why **C.char) C.int {
-	*why = C.CString(err.Error())
+	*why = C.CString(text(err))
 	return status(err)
+}
+
+// text is what C is told of an error, with what C can do about it.
+func text(err error) string {
+	if errors.Is(err, invoke.ErrTooLarge) {
+		return err.Error() + "; rfaas_order.payload_bytes allows more than 64 KiB"
+	}
+	return err.Error()
 }
 
 // status is what C is told of an error.

@@ -67,6 +67,14 @@ static void calls(void) {
   CHECK(rfaas_invoke(pool, "echo", in, 5, out, sizeof out, &n, RFAAS_FOREVER) == RFAAS_OK && n == 5 && !memcmp(out, "input", 5));
   CHECK(rfaas_invoke(pool, "echo", in, 0, NULL, 0, NULL, 60000 * MS) == RFAAS_OK);
   CHECK(rfaas_invoke(pool, "echo", in, 5, out, 4, &n, RFAAS_FOREVER) == RFAAS_TOO_LARGE);
+  CHECK(rfaas_invoke(pool, "echo", in, 5, out, SIZE_MAX, &n, RFAAS_FOREVER) == RFAAS_OK && n == 5); // room enough
+  CHECK(rfaas_invoke(pool, "echo", in, SIZE_MAX, out, sizeof out, &n, RFAAS_FOREVER) == RFAAS_TOO_LARGE);
+  SAYS("payload_bytes");
+  rfaas_call *call;
+  CHECK(rfaas_begin(pool, "echo", in, SIZE_MAX, out, sizeof out, RFAAS_FOREVER, &call) == RFAAS_TOO_LARGE && call == NULL);
+  CHECK(rfaas_begin(pool, "echo", in, 5, out, SIZE_MAX, RFAAS_FOREVER, &call) == RFAAS_OK);
+  CHECK(rfaas_wait(call, &n, RFAAS_FOREVER) == RFAAS_OK && n == 5);
+  rfaas_free(call);
   size_t large = 3 << 20;
   char *big = malloc(large), *copy = malloc(large);
   for (size_t i = 0; i < large; i++)
