@@ -1,5 +1,5 @@
 // Package tokens authenticates clients over TCP: a server's file says whose each token is,
-// and a client has its own in a file.
+// and a client has its own in a file, and one with the certificates that it checks servers by.
 package tokens
 
 import (

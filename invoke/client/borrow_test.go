@@ -42,6 +42,18 @@ func TestCallersDriveLanes(t *testing.T) { // not parallel: it looks at all goro
 	require.NoError(t, p.Close())
 }
 
+// goroutine is the number of the one that calls it, and stackOf what it does now.
+func goroutine() string {
+	text := make([]byte, 64)
+	return strings.Fields(string(text[:runtime.Stack(text, false)]))[1]
+}
+
+func stackOf(goroutine string) string {
+	_, stack, _ := strings.Cut(goroutines(), "goroutine "+goroutine+" ")
+	stack, _, _ = strings.Cut(stack, "\n\n")
+	return stack
+}
+
 func goroutines() string {
 	text := make([]byte, 1<<20)
 	return string(text[:runtime.Stack(text, true)])
@@ -60,14 +72,17 @@ func TestBorrowedLane(t *testing.T) {
 		receive(t, entered)
 
 		// The call takes longer than its caller polls.
-		done := make(chan error, 1)
+		done, id := make(chan error, 1), make(chan string, 4)
 		call := func(ctx context.Context) {
+			id <- goroutine()
 			_, err := p.Call(ctx, "gate", nil, nil)
 			done <- err
 		}
 		go call(soon(t))
 		receive(t, entered)
-		time.Sleep(2 * time.Millisecond) // most likely; it does not matter if not
+		if caller := receive(t, id); mode != invoke.Hot { // which polls for ever
+			eventually(t, "the caller to leave the lane", func() bool { return !strings.Contains(stackOf(caller), "(*lane).await") })
+		}
 		release <- struct{}{}
 		require.NoError(t, receive(t, done))
 

@@ -69,7 +69,8 @@ var ofDescriptor = regexp.MustCompile(`^(?:/proc/self/fd|/dev/fd)/(\d+)$`)
 
 // descriptor is the one that a path names, -1 if it names none.
 func descriptor(path string) int {
-	for _, name := range []string{path, readLink(path)} {
+	target, _ := os.Readlink(path) // empty if it is no link
+	for _, name := range []string{path, target} {
 		if m := ofDescriptor.FindStringSubmatch(name); m != nil {
 			if fd, err := strconv.Atoi(m[1]); err == nil {
 				return fd
@@ -77,11 +78,6 @@ func descriptor(path string) int {
 		}
 	}
 	return -1
-}
-
-func readLink(path string) string {
-	target, _ := os.Readlink(path) // none is as good as another
-	return target
 }
 
 // openSpecial opens what is not replaced. A descriptor is duplicated, so that who else writes
@@ -114,7 +110,7 @@ type File struct {
 	file    *os.File
 	temp    string // its name until then; empty if it has none
 	path    string
-	special bool // it has its name already
+	special bool // it is not replaced, and has its name already
 }
 
 // Create begins a file that Commit gives the path. Either Commit or Discard is
