@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,12 +29,18 @@ func (d *Device) Dial(ctx context.Context, network, address string, cfg ConnConf
 func DialStream(ctx context.Context, network, address string) (net.Conn, error) {
 	const least, most = time.Millisecond, 50 * time.Millisecond
 	var full error // the last time that it was
+	timeUp := func() error {
+		// The dialer may notice before the context does.
+		return fmt.Errorf("%w: its backlog is full: %w", cmp.Or(context.Cause(ctx), context.DeadlineExceeded), full)
+	}
 	for pause := least; ; pause = min(2*pause, most) {
 		stream, err := new(net.Dialer).DialContext(ctx, network, address)
+		// The dialer's own deadline is the context's; it has two errors for that.
+		late := errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
 		switch {
-		case full != nil && ctx.Err() != nil && err != nil:
-			return nil, fmt.Errorf("%w: its backlog is full: %w", context.Cause(ctx), full)
-		case errors.Is(err, os.ErrDeadlineExceeded): // the dialer's own deadline is the context's
+		case full != nil && err != nil && (late || ctx.Err() != nil):
+			return nil, timeUp()
+		case late:
 			return nil, fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 		case !errors.Is(err, syscall.EAGAIN):
 			return stream, err
@@ -42,7 +49,7 @@ func DialStream(ctx context.Context, network, address string) (net.Conn, error) 
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: its backlog is full: %w", context.Cause(ctx), err)
+			return nil, timeUp()
 		}
 	}
 }
