@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,6 +57,7 @@ func TestLibrary(t *testing.T) {
 		t.Helper()
 		cmd := exec.Command("sh", "-ec", "cd $DIR && exec ./rfaas "+arguments)
 		cmd.Env, cmd.Stderr = append(os.Environ(), "DIR="+dir), t.Output()
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also if this test is ended at its time limit
 		out, err := cmd.StdoutPipe()
 		require.NoError(t, err)
 		require.NoError(t, cmd.Start())
