@@ -67,6 +67,47 @@ func (p *ProtectionDomain) Register(mem []byte, access Access) (*Region, error) 
 	return p.newRegion(op, access, func() (MR, error) { return r.Register(mem, access) })
 }
 
+// Share makes a region of the memory of another region of the device, whose domain may be
+// another one: so several peers can be given the same memory, and each of them nothing else.
+// It grants RemoteRead or LocalOnly: a peer that was stopped in the middle of a write would go
+// on in memory that others use. Closing r closes what was shared of it, too. After Close
+// of a shared one alone, its peer may read on for a moment.
+func (p *ProtectionDomain) Share(r *Region, access Access) (*Region, error) {
+	op := fmt.Sprintf("share a region of %d bytes", len(r.mem))
+	sharer, shares := p.pd.(Sharer)
+	registrar, registers := p.pd.(Registrar)
+	switch {
+	case access&^RemoteRead != 0:
+		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: access %v: memory is shared for reading only", ErrInvalid, access))
+	case r.pd.dev != p.dev:
+		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: it is of another device", ErrInvalid))
+	case !shares && !(registers && p.dev.caps.Features.Has(FeatureRegister)):
+		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: this provider has memory in one domain only", ErrNotSupported))
+	}
+	r.sharing.Lock()
+	defer r.sharing.Unlock()
+	if r.ending {
+		return nil, p.dev.opError(op, ScopeRequest, ErrClosed)
+	}
+	r.holds.Add(oneHold)
+	same, err := p.newRegion(op, access, func() (MR, error) {
+		if shares {
+			return sharer.Share(r.mr, access)
+		}
+		return registrar.Register(r.mem, access)
+	})
+	if err != nil {
+		r.Release()
+		return nil, err
+	}
+	same.of = r
+	if r.shares == nil {
+		r.shares = map[*Region]struct{}{}
+	}
+	r.shares[same] = struct{}{}
+	return same, nil
+}
+
 // newRegion makes a region of the MR that make returns, and gives it a handle.
 func (p *ProtectionDomain) newRegion(op string, access Access, make func() (MR, error)) (*Region, error) {
 	p.mu.RLock()

@@ -49,6 +49,14 @@ type Registrar interface {
 	Register(mem []byte, access Access) (MR, error)
 }
 
+// Sharer is implemented by protection domains whose provider has memory of its own kind,
+// and so no Registrar for it.
+type Sharer interface {
+	// Share registers the memory of an open region of the same adapter, for RemoteRead
+	// at most. The front keeps that region's memory until the new one is closed.
+	Share(of MR, access Access) (MR, error)
+}
+
 // MR is a registered memory region.
 type MR interface {
 	// Bytes is the memory, at the address that spans and remote spans name.

@@ -2,6 +2,8 @@ package transport
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -16,6 +18,11 @@ type Region struct {
 	handle uint32 // Span.lkey
 	mrKey  uint32 // the provider's name for it
 	access Access
+	of     *Region // whose memory it is, held, if it is shared
+
+	sharing sync.Mutex
+	shares  map[*Region]struct{} // of its memory
+	ending  bool                 // there will be no more
 
 	closing sync.Once
 	holds   atomic.Uint64 // two for each Hold, and closedRegion
@@ -91,6 +98,7 @@ func (r *Region) Release() {
 // package comment.
 func (r *Region) Close() (err error) {
 	r.closing.Do(func() {
+		r.unshare()
 		r.pd.regions.Remove(r.handle)
 		r.mr.Revoke()
 		r.pd.granted.Done()
@@ -102,9 +110,28 @@ func (r *Region) Close() (err error) {
 	return err
 }
 
+// unshare closes what was shared of the region, and forgets it if it is such a one.
+func (r *Region) unshare() {
+	r.sharing.Lock()
+	r.ending = true
+	shares := slices.Collect(maps.Keys(r.shares))
+	r.sharing.Unlock()
+	for _, s := range shares {
+		s.Close()
+	}
+	if r.of != nil {
+		r.of.sharing.Lock()
+		delete(r.of.shares, r)
+		r.of.sharing.Unlock()
+	}
+}
+
 func (r *Region) free() error {
 	err := r.mr.Close()
 	r.pd.dev.untrack(r)
+	if r.of != nil {
+		r.of.Release()
+	}
 	return err
 }
 

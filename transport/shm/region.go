@@ -28,6 +28,7 @@ type domain struct {
 // and one page more for the revocation word.
 type region struct {
 	domain *domain
+	shared bool // the segment, and so the revocation word, is another region's
 	seg    *segment
 	mem    []byte
 	base   uint64
@@ -51,23 +52,41 @@ func (d *domain) Alloc(size int, access transport.Access) (transport.MR, error) 
 		return nil, err
 	}
 	r := &region{domain: d, seg: seg, mem: seg.mem[:size:size], base: pages.Address(seg.mem), access: access}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.count == maxRegions || uint64(size) > maxRegionBytes-d.bytes { // peers accept no more
-		seg.close()
-		return nil, fmt.Errorf("%w: a protection domain holds at most %d regions of %d bytes, and has %d of %d", transport.ErrOutOfRange, maxRegions, maxRegionBytes, d.count, d.bytes)
-	}
-	if r.key, err = d.regions.Add(r, d.first); err != nil {
+	if err := d.add(r); err != nil {
 		seg.close()
 		return nil, err
 	}
+	return r, nil
+}
+
+// Share implements transport.Sharer. Peers map the same segment.
+func (d *domain) Share(of transport.MR, access transport.Access) (transport.MR, error) {
+	o := of.(*region)
+	r := &region{domain: d, shared: true, seg: o.seg, mem: o.mem, base: o.base, access: access}
+	if err := d.add(r); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// add gives a region its key, and tells peers.
+func (d *domain) add(r *region) (err error) {
+	size := uint64(len(r.mem))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.count == maxRegions || size > maxRegionBytes-d.bytes { // peers accept no more
+		return fmt.Errorf("%w: a protection domain holds at most %d regions of %d bytes, and has %d of %d", transport.ErrOutOfRange, maxRegions, maxRegionBytes, d.count, d.bytes)
+	}
+	if r.key, err = d.regions.Add(r, d.first); err != nil {
+		return err
+	}
 	d.count++
-	d.bytes += uint64(size)
+	d.bytes += size
 	for qp := range d.peers {
 		qp.announce(r)
 	}
 	d.adapter.open.Opened("memory region")
-	return r, nil
+	return nil
 }
 
 func (r *region) Bytes() []byte        { return r.mem }
@@ -75,7 +94,9 @@ func (r *region) LKey() uint32         { return r.key }
 func (r *region) RKey() transport.RKey { return transport.RKey(r.key) }
 
 func (r *region) Revoke() {
-	revocation(r.seg.mem).Store(1)
+	if !r.shared {
+		revocation(r.seg.mem).Store(1)
+	}
 	r.domain.mu.Lock()
 	defer r.domain.mu.Unlock()
 	r.domain.regions.Remove(r.key)
@@ -87,7 +108,12 @@ func (r *region) Revoke() {
 	r.domain.adapter.open.Closed("memory region")
 }
 
-func (r *region) Close() error { return r.seg.close() }
+func (r *region) Close() error {
+	if r.shared {
+		return nil
+	}
+	return r.seg.close()
+}
 
 // join has the domain's regions announced to a queue pair, those that exist and
 // those to come.

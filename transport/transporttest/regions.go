@@ -17,6 +17,7 @@ var regionTests = []test{
 	{"region/one allocated after connecting works at once", needs{ops: transport.Ops(transport.OpWrite, transport.OpSend)}, lateRegions},
 	{"region/spans of closed regions and other domains are refused", needs{}, foreignSpans},
 	{"region/registered memory is the program's own", needs{}, registeredMemory},
+	{"region/several peers read the same memory, each by a right of its own", needs{ops: transport.Ops(transport.OpRead)}, sharedMemory},
 }
 
 func allocSizes(p *pair) {
@@ -181,4 +182,65 @@ func registeredMemory(p *pair) {
 			e.fatalf("register, which is not among the capabilities: %v", err)
 		}
 	}
+}
+
+type shareArgs struct {
+	Domain, Region handle
+	Access         transport.Access
+}
+
+// shareRegion makes a region of another one's memory.
+var shareRegion = define("share", func(a *agent, args shareArgs) (allocReply, error) {
+	r, err := get[*transport.ProtectionDomain](a, args.Domain).Share(get[*transport.Region](a, args.Region), args.Access)
+	if err != nil {
+		return allocReply{}, err
+	}
+	return a.putRegion(r), nil
+})
+
+// sharedMemory has two peers read memory of a domain that is neither one's. What one of them
+// may read ends without the other's noticing.
+func sharedMemory(p *pair) {
+	const size = 3000
+	links := []link{p.connect(shape{}), p.connect(shape{})}
+	owner := links[0].b.end
+	memory := owner.alloc(owner.domain(), size, transport.LocalOnly)
+	if _, err := shareRegion.on(owner, shareArgs{links[0].b.domain, memory.id, transport.RemoteWrite}); !errors.Is(err, transport.ErrInvalid) {
+		owner.fatalf("memory shared for writing: %v", err)
+	}
+	var shares [2]region
+	for i, l := range links {
+		reply := shareRegion.must(owner, shareArgs{l.b.domain, memory.id, transport.RemoteRead})
+		shares[i] = region{owner, reply.Region, size, reply.Remote}
+	}
+	fetch := func(i int, want pattern) {
+		l := links[i]
+		into := l.a.alloc(size, transport.LocalOnly)
+		l.a.do(read(1, into.all(), shares[i].remote(0, size)))
+		into.expect("what was read", 0, size, want)
+		into.close()
+	}
+	memory.fill(0, size, 5)
+	fetch(0, 5)
+	fetch(1, 5)
+	memory.fill(0, size, 6)
+	fetch(0, 6)
+	shares[0].close()
+	links[0].expectWorking("after its memory was closed")
+	fetch(1, 6)
+	// The owner's own requests may write it.
+	from := links[1].a.alloc(size, transport.RemoteRead)
+	from.fill(0, size, 7)
+	links[1].b.do(read(1, shares[1].all(), from.remote(0, size)))
+	fetch(1, 7)
+	memory.expect("what the owner has read", 0, size, 7)
+	memory.close() // with it the second one
+	l := links[1]
+	if _, err := l.b.tryPost(send(1, shares[1].all())); !errors.Is(err, transport.ErrInvalid) {
+		owner.fatalf("post with memory whose owner has closed it: %v", err)
+	}
+	into := l.a.alloc(size, transport.LocalOnly)
+	late := read(1, into.all(), shares[1].remote(0, size))
+	l.a.post(late)
+	l.a.expectSent(ended(late, transport.StatusRemoteAccess))
 }
