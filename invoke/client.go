@@ -26,6 +26,9 @@ type ClientConfig struct {
 	// calls beyond SlotBytes, is kept for those to come: 1 GiB if 0, none if
 	// negative. Memory that is unused for 5 s is freed.
 	SpareBytes int64
+	// Memory, if set, is where inputs and results can be that are not to be copied. It is of
+	// the same device, and closed after the client.
+	Memory *Memory
 	// Mode is how the client waits for replies.
 	Mode Mode
 	// Name is what errors and logs call the worker; as its peer if empty.
@@ -53,6 +56,7 @@ type Client struct {
 	layout          layout
 	rendezvousBytes int         // bytes that the input and the result of a call beyond the slots may have together
 	memory          *memoryPool // of Buffers and of calls beyond the slots
+	program         *Memory     // the program's own, or nil
 	worker          string      // for errors
 	spin            time.Duration
 	closing         atomic.Bool
@@ -85,6 +89,7 @@ type Client struct {
 	collected   *[headerBytes]byte // header of the last reply that was handed out
 	copied      [headerBytes]byte  // of it, if its memory can be freed
 	completions [clientBatch]transport.Completion
+	single      [1]transport.WorkRequest
 }
 
 // clientBatch is how many requests a client posts, and how many completions it
@@ -101,6 +106,7 @@ type clientSlot struct {
 	status   Status
 	gone     bool   // the connection ended before the reply
 	attached bool   // the header tells of metadata
+	owed     bool   // the worker is to be told that a result it may offer is not needed
 	bytes    uint32 // of the reply's payload
 	room     uint32 // for it
 	index    uint32
@@ -156,7 +162,7 @@ func newClient(dev *transport.Device, cfg ClientConfig, connect func(transport.C
 	if len(cfg.Token) > MaxTokenBytes {
 		return nil, fmt.Errorf("invoke: a token of %d bytes; at most %d", len(cfg.Token), MaxTokenBytes)
 	}
-	c := &Client{dev: dev, spin: cfg.Mode.Spin(), draining: make(chan struct{})}
+	c := &Client{dev: dev, program: cfg.Memory, spin: cfg.Mode.Spin(), draining: make(chan struct{})}
 	if err := c.connect(wish, cfg, connect); err != nil {
 		c.Close()
 		return nil, refused(err)
@@ -180,7 +186,7 @@ func (c *Client) connect(wish layout, cfg ClientConfig, connect func(transport.C
 	if c.replyQueue, err = c.dev.NewQueue(depth); err != nil {
 		return err
 	}
-	if c.sendQueue, err = c.dev.NewQueue(depth); err != nil {
+	if c.sendQueue, err = c.dev.NewQueue(depth + partsInFlight); err != nil {
 		return err
 	}
 	mine := hello{version: Version, layout: wish, firstID: firstID(cfg), token: cfg.Token}
@@ -189,7 +195,7 @@ func (c *Client) connect(wish layout, cfg ClientConfig, connect func(transport.C
 	var theirs hello
 	c.conn, err = connect(transport.ConnConfig{
 		Domain: c.domain, SendQueue: c.sendQueue, RecvQueue: c.replyQueue,
-		SendDepth: depth, RecvDepth: depth, InlineBytes: c.inlineBytes,
+		SendDepth: depth + partsInFlight, RecvDepth: depth, InlineBytes: c.inlineBytes,
 		PrivateData: mine.encode(),
 		Authorize:   cfg.Authorize, Notified: c.notified,
 	})
@@ -306,6 +312,7 @@ func (c *Client) Close() error {
 	if c.domain != nil {
 		errs = append(errs, c.domain.Close())
 	}
+	c.program.forget(c)
 	for _, r := range []*transport.Region{c.replies, c.requests} {
 		if r != nil {
 			r.Release()

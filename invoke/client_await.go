@@ -121,6 +121,12 @@ func (c *Client) late(s *clientSlot) {
 	if s.buffer != nil {
 		s.buffer.slot = nil
 	}
+	if s.owed { // the cancel could not be sent
+		s.owed = false
+		if !s.gone && c.finished(s) != nil {
+			c.conn.Close() // or the worker would keep the result
+		}
+	}
 	c.release(s)
 }
 
@@ -160,7 +166,8 @@ func (c *Client) abandon(s *clientSlot) {
 	c.setFlags(cancel)
 	// If it cannot be sent, the worker executes a call whose result is dropped. The one is seen when the
 	// worker looks at its requests, the other while the function runs.
-	_, _ = c.conn.Post(c.staged[:1]...)
+	_, err := c.conn.Post(c.staged[:1]...)
+	s.owed = err != nil && s.buffer != nil && s.buffer.target != nil
 	kind := byte(noticeCancel)
 	if s.deadline != 0 && now()+int64(deadlineSlack) >= s.deadline {
 		kind = noticeExpired

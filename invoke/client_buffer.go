@@ -25,8 +25,10 @@ type Buffer struct {
 	message  transport.Span       // header and in
 	source   transport.RemoteSpan // in
 	returned transport.RemoteSpan
-	slot     *clientSlot // of the call under way
-	lent     bool        // by the client to a call with slices: its region goes back with the slot
+	into     transport.Span // where the result goes instead, in the program's memory, if it is longer than a slot
+	target   []byte         // these bytes; nil: there is no such memory
+	slot     *clientSlot    // of the call under way
+	lent     bool           // by the client to a call with slices: its region goes back with the slot
 	closed   bool
 }
 

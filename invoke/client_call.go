@@ -30,6 +30,7 @@ func (c *Client) Call(ctx context.Context, f *Handle, in, out []byte, options ..
 
 func (c *Client) call(ctx context.Context, f *Handle, in, out []byte, options []CallOptions) (int, error) {
 	o := CombineOptions(options...)
+	o.Out = out
 	o.Room = max(o.Room, len(out))
 	s, err := c.begin(ctx, f, in, &o)
 	if err != nil {
@@ -57,7 +58,7 @@ func (c *Client) begin(ctx context.Context, f *Handle, in []byte, o *CallOptions
 		return nil, err
 	}
 	if len(in)+metadata > c.layout.slotBytes || o.Room > c.layout.slotBytes {
-		err = c.load(s, f, in, metadata, o.Room)
+		err = c.load(s, f, in, metadata, o.Room, o.Out)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,9 @@ type CallOptions struct {
 	// Room is how long the result can be, in bytes: as Client.SlotBytes if it is
 	// less. A Buffer has the room that it was made with.
 	Room int
+	// Out is the slice that Future.Wait will be given, if that is known: a long result
+	// goes straight there if it is in ClientConfig.Memory. It belongs to the call until then.
+	Out []byte
 	// Timeout is how long the call may take: it travels with the call, as the
 	// deadline of the context does, and the sooner one counts. It ends the function,
 	// and not the wait for its answer. 0 is for no limit.
@@ -29,6 +32,9 @@ func CombineOptions(options ...CallOptions) (o CallOptions) {
 		given := &options[i]
 		if given.Room != 0 {
 			o.Room = given.Room
+		}
+		if given.Out != nil {
+			o.Out = given.Out
 		}
 		if given.Timeout != 0 {
 			o.Timeout = given.Timeout

@@ -61,7 +61,7 @@ func (c *Client) beginAll(ctx context.Context, f *Handle, inputs [][]byte, futur
 			break
 		}
 		if len(in) > c.layout.slotBytes {
-			if err = c.load(s, f, in, 0, 0); err != nil {
+			if err = c.load(s, f, in, 0, 0, nil); err != nil {
 				break
 			}
 		} else {
@@ -177,6 +177,9 @@ func (f Future) Abandon() error {
 	case s == nil:
 		return ErrCollected
 	case s.state != slotInFlight:
+		if c.isOffered(s) && c.finished(s) != nil {
+			c.conn.Close() // or the worker would keep the result
+		}
 		c.release(s)
 	default:
 		c.abandon(s)

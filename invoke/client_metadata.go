@@ -37,6 +37,7 @@ func (c *Client) attach(wr *transport.WorkRequest, s *clientSlot, bytes int, m M
 		}
 	} else {
 		putSource(s.header, transport.RemoteSpan{})
+		takeOffer(s.header)
 		behind = bytes
 	}
 	m.appendTo(s.input[:behind])

@@ -26,8 +26,9 @@ func newClientMemory(domain *transport.ProtectionDomain, cfg ClientConfig) *memo
 }
 
 // load lends a buffer to the call that is to be made from slot s, and copies the
-// input there. So much metadata goes with it.
-func (c *Client) load(s *clientSlot, f *Handle, in []byte, metadata, room int) error {
+// input there, unless it is in registered memory of the program. So much metadata goes with
+// it. out is where the result will go, if that is known.
+func (c *Client) load(s *clientSlot, f *Handle, in []byte, metadata, room int, out []byte) error {
 	apart := 0
 	if len(in)+metadata > c.layout.slotBytes {
 		apart = roundUp(len(in), 64)
@@ -42,15 +43,54 @@ func (c *Client) load(s *clientSlot, f *Handle, in []byte, metadata, room int) e
 		copy(s.input, in)
 		return nil
 	}
-	b, err := c.newBuffer(len(in), max(room, c.layout.slotBytes))
+	b, err := c.lend(in, max(room, c.layout.slotBytes), out)
 	if err != nil {
 		return &Error{Status: StatusBusy, Function: f.name, Worker: c.worker, Started: StartedNo, Err: err,
 			Message: fmt.Sprintf("no registered memory for %d bytes of input and %d of result: %v", len(in), room, err)}
 	}
-	b.lent = true
-	copy(b.in, in)
 	s.buffer = b
 	return nil
+}
+
+// lend makes a buffer for a call, for what is not in the program's memory.
+func (c *Client) lend(in []byte, room int, out []byte) (*Buffer, error) {
+	var source, target *transport.Region
+	var inputAt, outputAt int
+	var err error
+	copied := len(in)
+	if len(in) > c.layout.slotBytes {
+		if source, inputAt, err = c.program.within(c, in); err != nil {
+			return nil, err
+		}
+		if source != nil {
+			copied = 0
+		}
+	}
+	out = out[:min(room, len(out))]
+	if room == len(out) && room > c.layout.slotBytes {
+		if target, outputAt, err = c.program.within(c, out); err != nil {
+			return nil, err
+		}
+		if target != nil {
+			room = c.layout.slotBytes
+		}
+	}
+	b, err := c.newBuffer(copied, room)
+	if err != nil {
+		return nil, err
+	}
+	b.lent = true
+	if source != nil {
+		b.source = source.Remote(inputAt, len(in))
+	} else {
+		copy(b.in, in)
+	}
+	if target != nil {
+		b.into, b.target = target.Span(outputAt, len(out)), out
+		b.returned.Len = uint32(headerBytes + len(out))
+		putOffer(b.header)
+	}
+	return b, nil
 }
 
 // announce writes into the buffer's header where the first bytes of its input
@@ -74,14 +114,23 @@ func (c *Client) collectSlowly(s *clientSlot, out []byte) (int, error) {
 		c.release(s)
 		return 0, err
 	}
+	result, reply := s.result, s.reply
+	if b := s.buffer; b != nil {
+		result, reply = b.out, b.reply
+		if b.target != nil && n > c.layout.slotBytes {
+			if err := c.fetch(s, n); err != nil {
+				c.release(s)
+				return 0, err
+			}
+			result = b.target
+		}
+	}
 	if s.bytes = uint32(n); n > len(out) {
 		return 0, c.collectFailure(s, len(out))
 	}
-	result, reply := s.result, s.reply
-	if s.buffer != nil {
-		result, reply = s.buffer.out, s.buffer.reply
+	if n > 0 && &out[0] != &result[0] {
+		copy(out, result[:n])
 	}
-	copy(out, result[:n])
 	c.keep(reply)
 	c.release(s)
 	return n, nil
@@ -90,12 +139,16 @@ func (c *Client) collectSlowly(s *clientSlot, out []byte) (int, error) {
 // resultBytes is the length of the result of a call that succeeded. One that is
 // longer than a slot did not come with the reply: its header says how long it is.
 func (c *Client) resultBytes(s *clientSlot) (int, error) {
-	if s.buffer == nil || int(s.room) <= c.layout.slotBytes {
+	if s.buffer == nil {
+		return int(s.bytes), nil
+	}
+	room := max(s.room, uint32(len(s.buffer.target)))
+	if int(room) <= c.layout.slotBytes {
 		return int(s.bytes), nil
 	}
 	n := decodeReply(s.buffer.reply).bytes
-	if n > s.room || s.bytes != n && (s.bytes != 0 || int(n) <= c.layout.slotBytes) {
-		c.fail(fmt.Errorf("the worker broke the protocol: a result of %d bytes where there is room for %d, %d of them with the reply", n, s.room, s.bytes))
+	if n > room || s.bytes != n && (s.bytes != 0 || int(n) <= c.layout.slotBytes) {
+		c.fail(fmt.Errorf("the worker broke the protocol: a result of %d bytes where there is room for %d, %d of them with the reply", n, room, s.bytes))
 		c.conn.Close()
 		return 0, c.gone(StartedUnknown)
 	}

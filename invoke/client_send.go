@@ -38,9 +38,10 @@ func (c *Client) admit(ctx context.Context, f *Handle, allowed time.Duration) (t
 // of its buffer's. The slot is the last on the list of free ones, and taken off.
 func (c *Client) stage(s *clientSlot, f *Handle, bytes int, timeout time.Duration) *transport.WorkRequest {
 	kind, header, message, returned, length := kindPlain, s.header, s.local, s.returned, bytes
+	room := s.returned.Len - headerBytes // for what comes with the reply
 	if b := s.buffer; b != nil {
 		kind, header, message, returned = kindFull, b.header, b.message, b.returned
-		length = c.announce(b, bytes)
+		length, room = c.announce(b, bytes), uint32(len(b.out))
 	}
 	s.deadline = 0
 	if timeout > 0 {
@@ -49,11 +50,12 @@ func (c *Client) stage(s *clientSlot, f *Handle, bytes int, timeout time.Duratio
 			s.attached = false
 			putSource(s.header, transport.RemoteSpan{})
 			putMetadataBytes(s.header, 0)
+			takeOffer(s.header)
 		}
 	}
 	c.free = c.free[:len(c.free)-1]
 	s.id += uint64(len(c.slots))
-	s.handle, s.state, s.room = f, slotInFlight, returned.Len-headerBytes
+	s.handle, s.state, s.room = f, slotInFlight, room
 	putRequest(header, s.id, f.index, uint32(bytes), timeout, returned)
 	wr := &c.staged[c.length]
 	setWriteImm(wr, uint64(s.index), message.Slice(0, headerBytes+length), s.worker, requestImm(s.index, kind, f.index))

@@ -10,6 +10,7 @@
 //	Handle    a function of a client's worker
 //	Future    a call in flight
 //	Buffer    registered memory for calls that copy nothing
+//	Memory    registered memory for calls of several clients, wherever they want it
 //	Mode      how either end waits: hot, warm or adaptive
 //
 // # Slots and credits
@@ -56,7 +57,11 @@
 //	| header | <----------------------------------- | header | slot 0
 //	+--------+              header only                 +--------+
 //
-// A result that fits into a slot comes with the header. Such calls wait in a queue
+// A result that fits into a slot comes with the header. One that is to go into a Memory is not
+// written by the worker: it says where it has it, the client reads it, and says so. For a
+// worker that was given up could still write when the memory is the caller's again.
+//
+// Such calls wait in a queue
 // for each client, the first two of which have memory; the worker moves a part of
 // 256 KiB at a time, and looks at requests in between. So they do not keep others
 // waiting, and small calls overtake them. A worker bounds what it sets aside, see
@@ -80,6 +85,8 @@
 //	out of Call and Wait         the caller; the result is copied there
 //	Buffer, input and result     the caller until Buffer.Go or Call; then the call,
 //	                             until its reply has come, even if it was abandoned
+//	Memory                       the caller, who leaves alone what a call is reading
+//	                             or will answer into, until it has ended
 //	what a call is lent          this package; until the result was copied to the caller,
 //	                             or the reply of an abandoned call has come
 //	in and out of a Function     the function, until it returns

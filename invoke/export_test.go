@@ -30,3 +30,10 @@ func NewCancels(slots int, running uint64, canceled func(func() bool)) (notified
 	c.slots[1].running.Store(callMark(running))
 	return c.notified
 }
+
+// HeldBytes is how much memory the client has for Buffers and for calls beyond the slots.
+func (c *Client) HeldBytes() int64 {
+	c.memory.mu.Lock()
+	defer c.memory.mu.Unlock()
+	return c.memory.held
+}

@@ -10,7 +10,7 @@ import (
 
 // Version is the version of the protocol between client and worker. Ends of
 // different versions refuse each other.
-const Version = 3
+const Version = 4
 
 // hello is the private data that the two ends swap when they connect. Numbers
 // are little-endian; the span is encoded as transport.RemoteSpan is.

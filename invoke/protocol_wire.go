@@ -22,7 +22,9 @@ import (
 //	36  4  payload bytes there is room for behind that header
 //	40  8  address } of the input, in the client's memory, if it does not follow
 //	48  4  key     } the header
-//	52  4  1 if it does not, else 0
+//	52  1  1 if it does not, else 0
+//	53  1  1 if a result that is longer than a slot is to be offered, else 0
+//	54  2  zero
 //	56  4  bytes of metadata, which follow the input, or the header if that does not
 //	60  4  zero
 //
@@ -34,11 +36,13 @@ import (
 //	10  2  zero
 //	12  4  payload bytes: the result, or the message of a status that is not ok. A
 //	       result that is longer than a slot does not come with the header: it was
-//	       written behind it before
+//	       written behind it before, or is offered
 //	16  8  execution time in ns
 //	24  8  queue time in ns, from the worker's noticing the request to its start
 //	32  4  code of the function's error
-//	36 28  zero
+//	36  4  key     } of an offered result, in the worker's memory: until the
+//	40  8  address } client sends a cancel of the call
+//	48 16  zero
 //
 // The immediate data of a request holds, from the low bits up, 10 bits of slot,
 // 2 bits of kind and 20 bits of function index (of a cancel: the low bits of the
@@ -82,6 +86,7 @@ type requestHeader struct {
 	reply      transport.RemoteSpan // the header and the room behind it
 	rendezvous bool                 // the input does not follow the header
 	source     transport.RemoteSpan // but is there
+	offer      bool                 // a result that is longer than a slot is to be offered
 	metadata   uint32               // bytes of it
 }
 
@@ -100,14 +105,20 @@ func putRequest(b *[headerBytes]byte, id uint64, function, bytes uint32, timeout
 // putSource completes a header written by putRequest: the input is at source, or
 // follows the header if that is empty.
 func putSource(b *[headerBytes]byte, source transport.RemoteSpan) {
-	apart := uint32(0)
+	apart := byte(0)
 	if source.Len > 0 {
 		apart = 1
 	}
 	binary.LittleEndian.PutUint64(b[40:], source.Addr)
 	binary.LittleEndian.PutUint32(b[48:], uint32(source.Key))
-	binary.LittleEndian.PutUint32(b[52:], apart)
+	b[52] = apart
 }
+
+// putOffer completes a header written by putRequest: a long result is to be offered.
+func putOffer(b *[headerBytes]byte) { b[53] = 1 }
+
+// takeOffer undoes putOffer.
+func takeOffer(b *[headerBytes]byte) { b[53] = 0 }
 
 // putMetadataBytes completes a header written by putRequest: so much metadata follows.
 func putMetadataBytes(b *[headerBytes]byte, n uint32) { binary.LittleEndian.PutUint32(b[56:], n) }
@@ -128,7 +139,8 @@ func decodeRequest(b *[headerBytes]byte) requestHeader {
 		},
 	}
 	h.metadata = binary.LittleEndian.Uint32(b[56:])
-	if binary.LittleEndian.Uint32(b[52:]) != 0 {
+	h.offer = b[53] != 0
+	if b[52] != 0 {
 		h.rendezvous = true
 		h.source = transport.RemoteSpan{
 			Addr: binary.LittleEndian.Uint64(b[40:]),
@@ -155,6 +167,7 @@ type replyHeader struct {
 	execution time.Duration
 	queue     time.Duration
 	code      uint32
+	source    transport.RemoteSpan // of an offered result
 }
 
 func (h *replyHeader) encode(b *[headerBytes]byte) {
@@ -167,6 +180,8 @@ func (h *replyHeader) encode(b *[headerBytes]byte) {
 	binary.LittleEndian.PutUint64(b[16:], uint64(h.execution))
 	binary.LittleEndian.PutUint64(b[24:], uint64(h.queue))
 	binary.LittleEndian.PutUint32(b[32:], h.code)
+	binary.LittleEndian.PutUint32(b[36:], uint32(h.source.Key))
+	binary.LittleEndian.PutUint64(b[40:], h.source.Addr)
 }
 
 func decodeReply(b *[headerBytes]byte) replyHeader {
@@ -178,6 +193,10 @@ func decodeReply(b *[headerBytes]byte) replyHeader {
 		execution: time.Duration(min(binary.LittleEndian.Uint64(b[16:]), uint64(maxTimeout))),
 		queue:     time.Duration(min(binary.LittleEndian.Uint64(b[24:]), uint64(maxTimeout))),
 		code:      binary.LittleEndian.Uint32(b[32:]),
+		source: transport.RemoteSpan{
+			Key:  transport.RKey(binary.LittleEndian.Uint32(b[36:])),
+			Addr: binary.LittleEndian.Uint64(b[40:]),
+		},
 	}
 }
 

@@ -35,6 +35,11 @@ func TestRequestHeaderLayout(t *testing.T) {
 	require.Equal(t, h, decodeRequest(&b))
 	putSource(&b, transport.RemoteSpan{})
 	require.Equal(t, strings.Repeat("00", 24), hex.EncodeToString(b[40:]))
+	putOffer(&b)
+	require.Equal(t, "00000000"+"00010000", hex.EncodeToString(b[48:56]))
+	require.True(t, decodeRequest(&b).offer)
+	takeOffer(&b)
+	require.Equal(t, strings.Repeat("00", 24), hex.EncodeToString(b[40:]))
 }
 
 func TestReplyHeaderLayout(t *testing.T) {
@@ -43,6 +48,10 @@ func TestReplyHeaderLayout(t *testing.T) {
 	var b [headerBytes]byte
 	h.encode(&b)
 	require.Equal(t, "8877665544332211"+"04010000"+"04030201"+"0c0b0a0000000000"+"0e0d000000000000"+strings.Repeat("00", 32), hex.EncodeToString(b[:]))
+	require.Equal(t, h, decodeReply(&b))
+	h.source = transport.RemoteSpan{Addr: 0x1020304050607080, Key: 0xAABBCCDD}
+	h.encode(&b)
+	require.Equal(t, "ddccbbaa"+"8070605040302010"+strings.Repeat("00", 16), hex.EncodeToString(b[36:]))
 	require.Equal(t, h, decodeReply(&b))
 }
 
@@ -82,6 +91,9 @@ func FuzzRequestHeader(f *testing.F) {
 		}
 		putRequest(&again, h.id, h.function, h.bytes, h.timeout, h.reply)
 		putMetadataBytes(&again, h.metadata)
+		if h.offer {
+			putOffer(&again)
+		}
 		if putSource(&again, h.source); h.rendezvous && h.bytes == 0 {
 			return // nothing is not away
 		}

@@ -64,6 +64,9 @@ func (l *loop) prepare(k *call, kind requestKind) bool {
 func (l *loop) misfit(s *session, index uint32, kind requestKind, function uint32, c *transport.Completion) {
 	if kind == kindCancel && index < uint32(len(s.slots)) && c.Bytes == 0 {
 		if t := s.slots[index].rendezvous; t != nil && cancelTag(t.slot.id) == function {
+			if t.phase == phaseOffered {
+				l.remove(t)
+			}
 			t.stop(StatusCanceled, "the caller gave up")
 		}
 		return // otherwise it came too late: the call was answered, or is not far from it

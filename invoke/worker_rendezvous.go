@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rfaas-go/rfaas/transport"
@@ -25,6 +26,7 @@ type rendezvous struct {
 	moved  uint32 // bytes posted in this phase
 	flying int    // parts posted and not completed
 
+	offer   bool   // a result beyond the slot is to be offered
 	status  Status // what to answer, if not the result
 	message string
 	entered bool
@@ -40,6 +42,7 @@ const (
 	phaseWaiting phase = iota // has no memory yet
 	phaseReading
 	phaseWriting
+	phaseOffered // the client has the answer, and reads the result
 )
 
 const (
@@ -61,6 +64,7 @@ func (l *loop) begin(k *call) {
 	s, most := k.session, l.w.rendezvous.call
 	t := &rendezvous{call: *k, room: h.reply.Len - headerBytes}
 	t.rendezvous = t
+	t.offer = h.offer
 	if h.rendezvous {
 		t.source, t.length = h.source, h.bytes
 	}
@@ -172,8 +176,8 @@ func (l *loop) provide(t *rendezvous) bool {
 			}
 			region, err = s.memory.take(need)
 		}
-		if errors.Is(err, errPoolFull) && len(s.rendezvous) > 0 && s.rendezvous[0] != t {
-			return false // until the one before is answered
+		if errors.Is(err, errPoolFull) && (s.rendezvous[0] != t || s.offered > 0) {
+			return false // until the one before is answered, or its result was read
 		}
 		if err != nil {
 			total := l.w.rendezvous.total
@@ -288,7 +292,26 @@ func (l *loop) deliver(t *rendezvous, f *registered, n int, err error) {
 		h := &replyHeader{status: StatusOK, bytes: t.bytes, execution: t.execution, queue: t.queue}
 		l.meter(&t.call, f, h)
 		l.account(&t.call, h)
+		if t.offer {
+			l.offerResult(t, h)
+		}
 	}
+}
+
+// offerResult answers a call whose result the client reads itself, from memory that is kept
+// until it says so.
+func (l *loop) offerResult(t *rendezvous, h *replyHeader) {
+	h.id, h.entered, h.source = t.slot.id, true, t.region.Remote(t.start, int(t.bytes))
+	h.encode(t.slot.reply)
+	t.phase = phaseOffered
+	s := t.session
+	s.offered++
+	s.rendezvous = slices.DeleteFunc(s.rendezvous, func(other *rendezvous) bool { return other == t })
+	if len(s.rendezvous) == 0 {
+		l.settle(s)
+	}
+	l.stage(&t.call, StatusOK, 0)
+	l.flush()
 }
 
 // conclude answers a call whose result has been written, or that was stopped.
@@ -319,6 +342,9 @@ func (l *loop) remove(t *rendezvous) {
 		return // the session has ended
 	}
 	t.slot.rendezvous = nil
+	if t.phase == phaseOffered {
+		s.offered--
+	}
 	if t.region != nil {
 		s.memory.put(t.region)
 		t.region = nil
@@ -371,8 +397,14 @@ func (l *loop) pause() {
 	}
 }
 
-// writing reports whether there are calls that were executed and not answered.
+// writing reports whether there are calls that were executed, and whose clients do not have the
+// result.
 func (l *loop) writing() bool {
+	for _, s := range l.sessions {
+		if s != nil && s.offered > 0 {
+			return true
+		}
+	}
 	for _, s := range l.rendezvousSessions {
 		for _, t := range s.rendezvous {
 			if t.phase == phaseWriting {
@@ -389,5 +421,23 @@ func (l *loop) finish() {
 	l.awaitExecutions()
 	for until := now() + int64(backlogPatience); l.writing() && now() < until; {
 		l.advance()
+		n, _ := l.w.requestQueue.Poll(l.completions[:])
+		for i := range l.completions[:n] {
+			l.takeBack(&l.completions[i])
+		}
+	}
+}
+
+// takeBack takes a completion that comes while the worker ends: only what clients have read
+// matters.
+func (l *loop) takeBack(c *transport.Completion) {
+	switch s := l.sessions[indexOf(c.ID)]; {
+	case s == nil || s.id != c.ID:
+	case c.Op != transport.OpRecvImm || c.Status != transport.StatusOK:
+		l.failed(c)
+	default:
+		if index, kind, function := decodeRequestImm(c.Imm); kind == kindCancel && c.Bytes == 0 {
+			l.misfit(s, index, kind, function, c)
+		}
 	}
 }

@@ -49,5 +49,5 @@ func newRendezvousLimits(dev *transport.Device, cfg WorkerConfig) (rendezvousLim
 // newMemory makes the pool of one client.
 func (l rendezvousLimits) newMemory(domain *transport.ProtectionDomain) *memoryPool {
 	most := int64(roundUp(int(l.client), pageBytes))
-	return &memoryPool{domain: domain, access: transport.LocalOnly, given: map[*transport.Region]struct{}{}, keep: most, most: most, budget: l.total, idle: l.idle}
+	return &memoryPool{domain: domain, access: transport.RemoteRead, given: map[*transport.Region]struct{}{}, keep: most, most: most, budget: l.total, idle: l.idle}
 }

@@ -33,6 +33,7 @@ type session struct {
 
 	memory     *memoryPool   // for calls beyond the slots
 	rendezvous []*rendezvous // such calls, the oldest first
+	offered    int           // those whose results the client reads
 
 	backlog      []transport.WorkRequest // replies that could not be posted yet
 	backlogSince int64                   // by now()
