@@ -23,6 +23,9 @@ import (
 type Config struct {
 	// Device is what agents and workers are reached over. It remains the caller's.
 	Device *transport.Device
+	// Memory, if set, is where inputs and results can be that calls are not to copy: of Device,
+	// and closed before it, after the client. See invoke.Memory.
+	Memory *invoke.Memory
 	// Agents are addresses: "unix:/path", "unix:@name", "tcp:host:port" of the loopback,
 	// "tls:host:port".
 	Agents []string

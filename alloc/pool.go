@@ -175,7 +175,7 @@ func (p *Pool) dial(ctx context.Context, lane int) (client.Worker, error) {
 	}
 	name := fmt.Sprintf("worker %d of lease %v at node %s", s.worker, s.grant.id, n.name())
 	conn, err := invoke.Connect(ctx, p.owner.cfg.Device, stream, invoke.ClientConfig{
-		Slots: p.order.Slots, SlotBytes: p.order.SlotBytes, Mode: invoke.Warm, Token: token.Encode(), Name: name,
+		Slots: p.order.Slots, SlotBytes: p.order.SlotBytes, Mode: invoke.Warm, Memory: p.owner.cfg.Memory, Token: token.Encode(), Name: name,
 	})
 	if err != nil {
 		if p.owner.life.Err() != nil || ctx.Err() != nil {

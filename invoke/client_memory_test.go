@@ -158,9 +158,9 @@ func TestMemoryOfCallsGivenUp(t *testing.T) {
 	})
 }
 
-// TestWorkerEndsWithResults: a worker that ends waits until its clients have what they
-// were offered.
-func TestWorkerEndsWithResults(t *testing.T) {
+// TestDrainWaitsForResults: a worker has not drained before its clients have what they were
+// offered.
+func TestDrainWaitsForResults(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		const n = 200 << 10
 		s := serve(t, url, invoke.WorkerConfig{})
@@ -175,12 +175,19 @@ func TestWorkerEndsWithResults(t *testing.T) {
 			require.NoError(t, err)
 			return ready
 		})
-		closed := make(chan error, 1)
-		go func() { closed <- s.worker.Close() }()
+		drained := make(chan error, 1)
+		go func() { drained <- s.worker.Drain(soon(t)) }()
+		receive(t, c.Draining())
+		_, err = c.Call(soon(t), f, resizing(8, 8), nil)
+		require.ErrorIs(t, err, invoke.ErrRevoked)
+		select {
+		case err := <-drained:
+			t.Fatalf("the worker has drained: %v", err)
+		case <-time.After(20 * time.Millisecond):
+		}
 		got, err := future.Wait(soon(t), mem)
 		require.NoError(t, err)
 		require.True(t, got == n && bytes.Equal(mem, pattern(n, 2)))
-		require.NoError(t, receive(t, closed))
-		s.ended(t)
+		require.NoError(t, receive(t, drained))
 	})
 }

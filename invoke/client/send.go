@@ -22,7 +22,7 @@ func (l *lane) send(c *call) error {
 	if c.place != nil {
 		return l.offer(c, f)
 	}
-	future, err := l.conn.Go(c.ctx, f.Handle, c.in, invoke.CallOptions{Room: c.room, Timeout: c.timeout, NoWait: true, Metadata: c.metadata})
+	future, err := l.conn.Go(c.ctx, f.Handle, c.in, invoke.CallOptions{Room: c.room, Out: c.out, Timeout: c.timeout, NoWait: true, Metadata: c.metadata})
 	if err != nil {
 		return l.unsent(c, err)
 	}
