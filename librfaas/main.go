@@ -35,6 +35,8 @@ func main() {} // is not called
 type cluster struct {
 	*alloc.Client
 	device *transport.Device
+	memory *invoke.Memory
+	blocks blocks
 }
 
 // choose is the text that was given, or else that of a variable, or else a default.
@@ -98,11 +100,14 @@ func connect(config *C.rfaas_config) (*cluster, error) {
 		return nil, err
 	}
 	cfg.Device = device
-	client, err := alloc.Open(context.Background(), cfg)
-	if err != nil {
+	if cfg.Memory, err = invoke.NewMemory(device); err != nil {
 		return nil, errors.Join(err, device.Close())
 	}
-	return &cluster{client, device}, nil
+	client, err := alloc.Open(context.Background(), cfg)
+	if err != nil {
+		return nil, errors.Join(err, cfg.Memory.Close(), device.Close())
+	}
+	return &cluster{Client: client, device: device, memory: cfg.Memory}, nil
 }
 
 // askTimeout is how long a manager may take to answer.
@@ -132,6 +137,7 @@ func goClose(handle C.uintptr_t) {
 	c := cgo.Handle(handle).Value().(*cluster)
 	cgo.Handle(handle).Delete()
 	c.Close()
+	c.memory.Close()
 	c.device.Close()
 }
 

@@ -73,6 +73,19 @@ module rfaas
       integer(c_int) :: status
     end function
 
+    function rfaas_alloc(cluster, bytes, memory) bind(C) result(status)
+      import
+      type(c_ptr), value :: cluster
+      integer(c_size_t), value :: bytes
+      type(c_ptr), intent(out) :: memory
+      integer(c_int) :: status
+    end function
+
+    subroutine rfaas_dealloc(cluster, memory) bind(C)
+      import
+      type(c_ptr), value :: cluster, memory
+    end subroutine
+
     subroutine rfaas_release(pool) bind(C)
       import
       type(c_ptr), value :: pool

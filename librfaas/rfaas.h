@@ -91,6 +91,17 @@ int rfaas_lease(rfaas *cluster, const rfaas_order *order, rfaas_pool **pool);
 void rfaas_release(rfaas_pool *pool);
 
 /*
+ * Allocates registered memory, zeroed and page-aligned, for inputs and results of calls through all
+ * pools of the connection. What lies anywhere in it and is longer than 64 KiB is not copied: workers read
+ * inputs from there, and results arrive there. Workers that were sent a part can read all of it. It is
+ * freed by rfaas_dealloc, or with the connection.
+ */
+int rfaas_alloc(rfaas *cluster, size_t bytes, void **memory);
+
+/* Frees what rfaas_alloc has allocated. No call may be using it. NULL does nothing. */
+void rfaas_dealloc(rfaas *cluster, void *memory);
+
+/*
  * Calls a function with in_bytes at in and waits for the result, of which there is room for room bytes at
  * out; result_bytes, unless NULL, gets its length. A call whose worker was lost is repeated if the code's
  * package says that it may be, and if it was not begun.

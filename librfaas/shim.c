@@ -97,6 +97,22 @@ void rfaas_release(rfaas_pool *pool) {
   free(pool);
 }
 
+int rfaas_alloc(rfaas *cluster, size_t bytes, void **memory) {
+  char *why = NULL;
+  if (is_forked())
+    return RFAAS_FORKED;
+  if (!cluster || !memory)
+    return mistake("rfaas_alloc: cluster or memory is NULL");
+  *memory = NULL;
+  int status = goAlloc(cluster->handle, bytes, memory, &why);
+  return fail(status, why);
+}
+
+void rfaas_dealloc(rfaas *cluster, void *memory) {
+  if (cluster && memory && !forked)
+    goDealloc(cluster->handle, memory);
+}
+
 int rfaas_invoke(rfaas_pool *pool, const char *function, const void *in, size_t in_bytes, void *out, size_t room,
                  size_t *result_bytes, int64_t timeout) {
   char *why = NULL;

@@ -89,6 +89,42 @@ static void calls(void) {
   CHECK(rfaas_invoke(pool, "echo", in, 5, out, sizeof out, &n, RFAAS_FOREVER) == RFAAS_OK); // by another worker
 }
 
+// registered_memory: calls from and to the middle of it, and after one that was given up.
+static void registered_memory(void) {
+  enum { LARGE = 1 << 20 };
+  void *memory, *none;
+  CHECK(rfaas_alloc(NULL, 1, &memory) == RFAAS_INVALID && rfaas_alloc(cluster, 1, NULL) == RFAAS_INVALID);
+  CHECK(rfaas_alloc(cluster, 0, &none) == RFAAS_INVALID && none == NULL && rfaas_alloc(cluster, SIZE_MAX, &none) == RFAAS_INVALID);
+  CHECK(rfaas_alloc(cluster, SIZE_MAX / 4, &none) == RFAAS_FAILED);
+  SAYS("rfaas_alloc");
+  CHECK(rfaas_alloc(cluster, 4 * LARGE, &memory) == RFAAS_OK && (uintptr_t)memory % 4096 == 0);
+  unsigned char *in = (unsigned char *)memory + 77, *out = in + 2 * LARGE;
+  for (int i = 0; i < LARGE; i++) {
+    CHECK(out[i] == 0);
+    in[i] = (unsigned char)(i * 7);
+  }
+  CHECK(rfaas_invoke(pool, "echo", in, LARGE, out, LARGE, &n, RFAAS_FOREVER) == RFAAS_OK && n == LARGE && !memcmp(in, out, LARGE));
+  CHECK(out[-1] == 0 && out[LARGE] == 0);
+  CHECK(rfaas_invoke(pool, "echo", in, 10, out + LARGE, 10, &n, RFAAS_FOREVER) == RFAAS_OK && n == 10 && !memcmp(in, out + LARGE, 10));
+  CHECK(rfaas_invoke(pool, "echo", in, LARGE, out, LARGE / 2, &n, RFAAS_FOREVER) == RFAAS_TOO_LARGE);
+  memset(out, 0, LARGE);
+  rfaas_call *calls[2];
+  for (int i = 0; i < 2; i++)
+    CHECK(rfaas_begin(pool, "echo", in, LARGE / 2, out + i * LARGE / 2, LARGE / 2, RFAAS_FOREVER, &calls[i]) == RFAAS_OK);
+  for (int i = 0; i < 2; i++) {
+    CHECK(rfaas_wait(calls[i], &n, RFAAS_FOREVER) == RFAAS_OK && n == LARGE / 2 && !memcmp(in, out + i * LARGE / 2, LARGE / 2));
+    rfaas_free(calls[i]);
+  }
+  uint32_t *ms = memory;
+  *ms = 60000;
+  CHECK(rfaas_invoke(pool, "pause_ms", ms, LARGE, out, LARGE, &n, 20 * MS) == RFAAS_DEADLINE);
+  CHECK(rfaas_invoke(pool, "echo", in, LARGE, out, LARGE, &n, RFAAS_FOREVER) == RFAAS_OK && !memcmp(in, out, LARGE));
+  rfaas_dealloc(cluster, memory);
+  rfaas_dealloc(cluster, NULL);
+  CHECK(rfaas_invoke(pool, "echo", "x", 1, &ms, sizeof ms, &n, RFAAS_FOREVER) == RFAAS_OK);
+  CHECK(rfaas_alloc(cluster, LARGE, &memory) == RFAAS_OK); // freed with the connection
+}
+
 static void calls_under_way(void) {
   uint32_t longer = 60000, ms[3] = {300, 1, 300}, out[3];
   rfaas_call *calls[4] = {NULL};
@@ -193,6 +229,7 @@ int main(int argc, char **argv) {
   CHECK(rfaas_lease(cluster, &order, &pool) == RFAAS_OK);
   mistakes();
   calls();
+  registered_memory();
   calls_under_way();
   many();
   leaks();

@@ -2,15 +2,16 @@
 program test
   use rfaas
   implicit none
-  integer, parameter :: count = 100
+  integer, parameter :: count = 100, large = 200000
   character(*, c_char), parameter :: echo = "echo" // c_null_char
   integer(c_size_t), parameter :: none = 0
   character(:, c_char), allocatable, target :: code
   character(1000) :: argument
-  type(c_ptr) :: cluster, pool, calls(2)
+  type(c_ptr) :: cluster, pool, calls(2), memory
   type(rfaas_order) :: order
   type(rfaas_item) :: items(count)
   real(c_double), target :: in(count), out(count)
+  real(c_double), pointer :: registered(:)
   integer(c_size_t) :: n, at
   integer :: i, status
 
@@ -19,6 +20,7 @@ program test
   call check(rfaas_connect(cluster=cluster) == rfaas_ok)
   order%code = c_loc(code)
   order%workers = 2
+  order%payload_bytes = 16 * 1024**2
   call check(rfaas_lease(cluster, order, pool) == rfaas_ok)
   in = [(i / 7d0, i = 1, count)]
   out = 0
@@ -48,6 +50,16 @@ program test
   end do
   call check(rfaas_invoke_many(pool, echo, items, int(count, c_size_t), rfaas_forever) == rfaas_ok)
   call check(all(in == out) .and. all(items%status == rfaas_ok) .and. all(items%result_bytes == 8))
+
+  ! Registered memory is an array like others.
+  call check(rfaas_alloc(cluster, 8_c_size_t * large, memory) == rfaas_ok)
+  call c_f_pointer(memory, registered, [large])
+  registered(:large / 2) = [(i / 7d0, i = 1, large / 2)]
+  status = rfaas_invoke(pool, echo, c_loc(registered(1)), 4_c_size_t * large, c_loc(registered(large / 2 + 1)), &
+    4_c_size_t * large, n, rfaas_forever)
+  call check(status == rfaas_ok .and. n == 4 * large)
+  call check(all(registered(:large / 2) == registered(large / 2 + 1:)))
+  call rfaas_dealloc(cluster, memory)
   call rfaas_release(pool)
   call rfaas_close(cluster)
   print "(a)", "all is as rfaas.f90 says"
