@@ -91,6 +91,7 @@ func TestBorrowedLane(t *testing.T) {
 		receive(t, entered)
 		s.dialed()[0].stream.Close()
 		receive(t, entered)
+		s.dialed()[0].end() // or its function could take what is meant for the other one
 		release <- struct{}{}
 		require.NoError(t, receive(t, done))
 
