@@ -140,6 +140,8 @@ var arrows = []rule{
 	{"examples/transport", "transport/...", "a program over every transport"},
 	{"examples/embed", "transport/...", "an embedder of one-sided operations"},
 	{"examples/embed", "softroce", "an embedder of one-sided operations"},
+	{"examples/jacobi", "invoke/...", "a program and its workers"},
+	{"examples/jacobi", "transport/...", "a program and its workers"},
 	{"examples/quickstart", "invoke/client", "what the README shows"},
 	{"examples/quickstart", "transport/...", "what the README shows"},
 	{"examples/quickstart/worker", "transport/...", "what the README shows"},

@@ -68,6 +68,9 @@ type Config struct {
 	// calls wait that other lanes do not take. A lane notices up to a quarter later. 0 for
 	// never.
 	Idle time.Duration
+	// Memory, if set, is where inputs and results can be that calls are not to copy: DialWith
+	// hands it to the connections that it makes, as a Dial of one's own has to. See invoke.Memory.
+	Memory *invoke.Memory
 	// Hooks are called for each call.
 	Hooks []Hook
 	// Logger gets a record of each lane that connects or ends. It may be nil.

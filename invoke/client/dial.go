@@ -35,7 +35,7 @@ func DialWith(ctx context.Context, dev *transport.Device, cfg Config, addresses 
 	first := make([]bool, len(workers)) // by its lane
 	cfg.Lanes = len(workers)
 	cfg.Dial = func(ctx context.Context, lane int) (Worker, error) {
-		conn, err := invoke.Dial(ctx, dev, workers[lane].network, workers[lane].address, invoke.ClientConfig{Mode: invoke.Warm})
+		conn, err := invoke.Dial(ctx, dev, workers[lane].network, workers[lane].address, invoke.ClientConfig{Mode: invoke.Warm, Memory: cfg.Memory})
 		if !first[lane] {
 			first[lane] = true
 			tried <- err
