@@ -28,6 +28,15 @@ func (g grid) heat() {
 	}
 }
 
+// mean is the mean temperature.
+func (g grid) mean() float64 {
+	sum := 0.0
+	for i := range g.n * g.n {
+		sum += load(g.bytes, i)
+	}
+	return sum / float64(g.n*g.n)
+}
+
 // block is rows of a grid that are to be computed, several sweeps at once.
 type block struct {
 	n, sweeps int

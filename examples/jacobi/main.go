@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string) error {
 	if err := plate.solve(ctx, sweeps); err != nil {
 		return err
 	}
-	fmt.Printf("the middle has %.9f degrees after %d sweeps: %v; workers computed %d blocks, this process %d\n",
-		plate.now.at(n/2, n/2), sweeps, time.Since(begun).Round(time.Millisecond), plate.offloaded, plate.own)
+	fmt.Printf("the plate has %.9f degrees on average after %d sweeps: %v; workers computed %d blocks, this process %d\n",
+		plate.now.mean(), sweeps, time.Since(begun).Round(time.Millisecond), plate.offloaded, plate.own)
 	return nil
 }
