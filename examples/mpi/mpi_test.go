@@ -17,7 +17,7 @@ import (
 
 // The programs, with sizes that take some tenths of a second, and several items of each rank.
 var programs = []struct{ name, size string }{
-	{"blackscholes", "200000"},
+	{"blackscholes", "400000"}, {"matmul", "512"}, {"transport", "400000"}, {"jacobi", "1024"},
 }
 
 // site is a folder with the library, the command rfaas and the programs' functions.
@@ -115,7 +115,7 @@ func (s *site) run(mpi, program, arguments string, env ...string) (string, map[s
 // build builds the programs with an MPI.
 func (s *site) build(mpi string) {
 	s.t.Helper()
-	s.do(fmt.Sprintf("mkdir -p $DIR/%s && make CC=mpicc.%[1]s BUILD=$DIR/%[1]s CFLAGS='-std=gnu11 -O2 -ffp-contract=off -Wall -Wextra -Werror'", mpi))
+	s.do(fmt.Sprintf("mkdir -p $DIR/%s && make CC=mpicc.%[1]s BUILD=$DIR/%[1]s CFLAGS='-std=gnu11 -O3 -ffp-contract=off -Wall -Wextra -Werror'", mpi))
 }
 
 // Each program gets right results with each MPI, alone and with an executor for each rank.

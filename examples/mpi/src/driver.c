@@ -108,6 +108,9 @@ static options parse(int argc, char **argv) {
     }
   if (optind < argc)
     stop("%s: want options only", argv[optind]);
+  for (int i = 0; i < o.ranks.count; i++)
+    if (o.size < o.ranks.values[i])
+      stop("--size: %ld: want %d at least, one for each rank", o.size, o.ranks.values[i]);
   if (access(o.functions, R_OK) != 0)
     stop("--functions: %s cannot be read: it is what `make` builds of src/functions.c", o.functions);
   return o;
@@ -134,7 +137,7 @@ static void do_at_half(offload *o) {
   at_half = NULL;
   int status = system(command);
   if (status != 0) {
-    fprintf(stderr, "%s: --at-half: %s: exit status %d\n", the->name, command, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+    fprintf(stderr, "%s: --at-half: %s: exit status %d\n", the->name, command, status != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1);
     MPI_Abort(MPI_COMM_WORLD, 1);
   }
 }
