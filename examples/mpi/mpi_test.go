@@ -17,7 +17,7 @@ import (
 
 // The programs, with sizes that take some tenths of a second, and several items of each rank.
 var programs = []struct{ name, size string }{
-	{"blackscholes", "400000"}, {"matmul", "512"}, {"transport", "400000"}, {"jacobi", "1024"},
+	{"blackscholes", "400000"}, {"matmul", "512"}, {"transport", "400000"}, {"jacobi", "512"},
 }
 
 // site is a folder with the library, the command rfaas and the programs' functions.
@@ -105,7 +105,7 @@ func table(t *testing.T, output string) map[string]row {
 	return rows
 }
 
-// run runs a program with two ranks.
+// run runs a program with two ranks, which has to succeed.
 func (s *site) run(mpi, program, arguments string, env ...string) (string, map[string]row) {
 	s.t.Helper()
 	out := s.do(fmt.Sprintf("mpirun.%s -np 2 $DIR/%[1]s/%s %s", mpi, program, arguments), env...)
@@ -115,29 +115,118 @@ func (s *site) run(mpi, program, arguments string, env ...string) (string, map[s
 // build builds the programs with an MPI.
 func (s *site) build(mpi string) {
 	s.t.Helper()
-	s.do(fmt.Sprintf("mkdir -p $DIR/%s && make CC=mpicc.%[1]s BUILD=$DIR/%[1]s CFLAGS='-std=gnu11 -O3 -ffp-contract=off -Wall -Wextra -Werror'", mpi))
+	s.do(fmt.Sprintf("mkdir -p $DIR/%s && make CC=mpicc.%[1]s BUILD=$DIR/%[1]s CFLAGS='-std=gnu11 -pthread -O3 -ffp-contract=off -Wall -Wextra -Werror'", mpi))
 }
 
-// Each program gets right results with each MPI, alone and with an executor for each rank.
-func TestPrograms(t *testing.T) {
-	s := newSite(t)
-	_, agent := s.agent("c", "")
-	for _, mpi := range []string{"openmpi"} {
+// Programs get right results with each MPI, whatever becomes of the executors.
+func TestMPI(t *testing.T) {
+	t.Parallel()
+	all := newSite(t)
+	for _, mpi := range []string{"openmpi", "mpich"} {
 		t.Run(mpi, func(t *testing.T) {
-			s := &site{t, s.dir, s.env}
 			need(t, "mpicc."+mpi, "mpirun."+mpi)
+			s := all.of(t)
 			s.build(mpi)
-			for _, p := range programs {
-				out, rows := s.run(mpi, p.name, "--executors 0,1 --size "+p.size, agent)
-				require.Len(t, rows, 4, out)
-				for _, alone := range []string{"1x0", "2x0"} {
-					require.Zero(t, rows[alone].byExecutors, out)
-				}
-				for _, helped := range []string{"1x1", "2x1"} {
-					require.Positive(t, rows[helped].byExecutors, out)
-					require.Positive(t, rows[helped].byRanks, out)
-				}
+			for name, test := range map[string]func(*testing.T, *site, string){
+				"programs": testPrograms, "alone": testAlone, "executors are killed": testKilled, "node is drained": testDrained,
+				"agent is interrupted": testInterrupted, "agent is killed": testAgentKilled, "mistakes": testMistakes,
+			} {
+				t.Run(name, func(t *testing.T) { test(t, s.of(t), mpi) })
 			}
 		})
+	}
+}
+
+// of is the site for a part of the test.
+func (s *site) of(t *testing.T) *site { return &site{t, s.dir, s.env} }
+
+func testPrograms(t *testing.T, s *site, mpi string) {
+	_, agent := s.agent(mpi+"-p", "")
+	for _, p := range programs {
+		out, rows := s.run(mpi, p.name, "--executors 0,1 --size "+p.size, agent)
+		require.Len(t, rows, 4, out)
+		for _, alone := range []string{"1x0", "2x0"} {
+			require.Zero(t, rows[alone].byExecutors, out)
+		}
+		for _, helped := range []string{"1x1", "2x1"} {
+			require.Positive(t, rows[helped].byExecutors, out)
+		}
+	}
+}
+
+// Where nobody leases, ranks say so and go on alone.
+func testAlone(t *testing.T, s *site, mpi string) {
+	for env, why := range map[string]string{
+		"RFAAS_AGENTS=unix:" + s.dir + "/nobody": "no such file or directory",
+		"RFAAS_AGENTS=":                          "neither a manager nor agents are given",
+	} {
+		out, rows := s.run(mpi, "transport", "--ranks 2 --executors 1 --size 100000", env)
+		require.Contains(t, out, "transport: rank 0 has no executors and goes on alone: rfaas_")
+		require.Contains(t, out, "transport: rank 1 has no executors and goes on alone: rfaas_")
+		require.Contains(t, out, why)
+		require.Equal(t, row{0, 10, 0}, rows["2x1"])
+	}
+}
+
+// atHalf runs jacobi with a command at half of it.
+func (s *site) atHalf(mpi, command string, env ...string) {
+	s.t.Helper()
+	out, rows := s.run(mpi, "jacobi", fmt.Sprintf("--ranks 2 --executors 1 --size 1024 --at-half '%s && touch $DIR/was-half'", command), env...)
+	require.Positive(s.t, rows["2x1"].byExecutors, out)
+	require.Equal(s.t, 128, rows["2x1"].byExecutors+rows["2x1"].byRanks, out)
+	require.NoError(s.t, os.Remove(filepath.Join(s.dir, "was-half")))
+}
+
+func testKilled(_ *testing.T, s *site, mpi string) {
+	p, agent := s.agent(mpi+"-k", "")
+	s.atHalf(mpi, fmt.Sprintf("kill -9 $(pgrep -P %d)", p.Pid), agent)
+}
+
+func testDrained(t *testing.T, s *site, mpi string) {
+	_, line := s.start("manager --listen 127.0.0.1:0 --state " + mpi + ".manager")
+	url := strings.TrimPrefix(line, "manager at ")
+	s.agent(mpi+"-d", "--notice 50ms --manager "+url)
+	at := " --manager " + url
+	leases := "$DIR/rfaas lease list --json" + at
+	s.atHalf(mpi, fmt.Sprintf("test -n \"$(%s)\" && $DIR/rfaas drain %s-d%s && while test -n \"$(%[1]s)\"; do :; done", leases, mpi, at), "RFAAS_MANAGER="+url)
+	require.Contains(t, s.do("$DIR/rfaas nodes"+at), "draining")
+}
+
+func testInterrupted(_ *testing.T, s *site, mpi string) {
+	p, agent := s.agent(mpi+"-i", "--notice 50ms")
+	s.atHalf(mpi, fmt.Sprintf("kill -INT %d", p.Pid), agent)
+}
+
+func testAgentKilled(_ *testing.T, s *site, mpi string) {
+	p, agent := s.agent(mpi+"-9", "")
+	s.atHalf(mpi, fmt.Sprintf("kill -9 %d", p.Pid), agent)
+}
+
+// What the user got wrong is said, and not computed around.
+func testMistakes(t *testing.T, s *site, mpi string) {
+	_, agent := s.agent(mpi+"-m", "")
+	s.do("echo 'int nothing(void) { return 0; }' > $DIR/none.c && gcc -shared -o $DIR/none.so $DIR/none.c")
+	s.do("sed 's/\\* 0.25/* 0.2500001/' src/kernels.c > $DIR/kernels.c && gcc -O2 -fPIC -shared -Isrc -o $DIR/wrong.so src/functions.c $DIR/kernels.c -lm")
+	for arguments, why := range map[string]string{
+		"--size 1e3":              `--size: "1e3": want a number from`,
+		"--ranks 2":               `--ranks: "2": want a number from 1 to 1`,
+		"--executors 0,,1":        `--executors: "": want a number from`,
+		"--functions /nowhere.so": "/nowhere.so cannot be read",
+		"--frobnicate":            "--frobnicate: want --size N",
+		"now":                     "now: want options only",
+		"--size 100 --at-half true --executors 0": "rank 0 had no calls under way",
+	} {
+		out := s.do(fmt.Sprintf("! $DIR/%s/jacobi %s 2>&1", mpi, arguments), agent)
+		require.Contains(t, out, "jacobi: ")
+		require.Contains(t, out, why)
+	}
+	for arguments, why := range map[string]string{
+		"--size 1":                             "--size: 1: want 2 at least, one for each rank",
+		"--size 512 --at-half \"exit 3\"":      "exit status 3",
+		"--size 512 --functions $DIR/none.so":  "offload: ready: ",
+		"--size 512 --functions $DIR/wrong.so": "WRONG",
+	} {
+		out := s.do(fmt.Sprintf("! mpirun.%s -np 2 $DIR/%[1]s/jacobi --executors 1 %s 2>&1", mpi, arguments), agent)
+		require.Contains(t, out, why)
 	}
 }

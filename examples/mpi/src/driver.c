@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,19 +128,37 @@ static void meet(void) {
   }
 }
 
-static const char *at_half; // to be done yet, by this rank
-static size_t half;         // the number of items after which
+// What --at-half asks for, at rank 0.
+static struct {
+  const char *command; // NULL: nothing, or it was begun
+  size_t items;        // after so many of the rank's
+  pthread_t thread;
+  int begun, status;
+} at_half;
 
-static void do_at_half(offload *o) {
-  if (!at_half || o->by_executors + o->by_rank < half)
+static void *carry_out(void *command) {
+  at_half.status = system(command);
+  return NULL;
+}
+
+// begin_at_half has another thread carry the command out, so that there are calls under way all the time.
+static void begin_at_half(offload *o) {
+  if (!at_half.command || o->by_executors + o->by_rank < at_half.items)
     return;
-  const char *command = at_half;
-  at_half = NULL;
-  int status = system(command);
-  if (status != 0) {
-    fprintf(stderr, "%s: --at-half: %s: exit status %d\n", the->name, command, status != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-    MPI_Abort(MPI_COMM_WORLD, 1);
-  }
+  at_half.begun = pthread_create(&at_half.thread, NULL, carry_out, (void *)at_half.command) == 0;
+  at_half.command = NULL;
+}
+
+// end_at_half waits for the command, and says whether it succeeded.
+static int end_at_half(void) {
+  if (!at_half.begun)
+    return 1;
+  at_half.begun = 0;
+  pthread_join(at_half.thread, NULL);
+  if (at_half.status != 0)
+    fprintf(stderr, "%s: --at-half: the command failed: exit status %d\n", the->name,
+            at_half.status != -1 && WIFEXITED(at_half.status) ? WEXITSTATUS(at_half.status) : -1);
+  return at_half.status == 0;
 }
 
 // gather collects at rank 0 the numbers of all ranks: those of rank 0 are there.
@@ -183,8 +202,8 @@ static int measure(const part *me, const options *o, rfaas *cluster, int executo
   if (executors > 0 && cluster && offload_open(&workers, cluster, o->functions, executors, the->in_bytes(me->size), the->room(me->size)) != RFAAS_OK)
     fprintf(stderr, "%s: rank %d has no executors and goes on alone: %s\n", the->name, me->rank, rfaas_error());
   void *context = the->begin(me);
-  workers.watch = do_at_half;
-  half = the->items(context) / 2;
+  workers.watch = begin_at_half;
+  at_half.items = the->items(context) / 2;
 
   MPI_Barrier(me->comm);
   double begin = MPI_Wtime();
@@ -192,18 +211,19 @@ static int measure(const part *me, const options *o, rfaas *cluster, int executo
   gather(me, results);
   double seconds = MPI_Wtime() - begin;
 
+  int succeeded = end_at_half();
   the->end(context);
   offload_close(&workers);
   unsigned long mine[] = {workers.by_executors, workers.by_rank, workers.lost}, sum[3];
   MPI_Reduce(mine, sum, 3, MPI_UNSIGNED_LONG, MPI_SUM, 0, me->comm);
   if (me->rank > 0) {
     offload_free(results);
-    return 1;
+    return succeeded;
   }
   double d = difference(results, expected, the->results(&(part){.size = me->size, .ranks = 1}));
   printf("%5d  %9d  %8.3f  %5.2f  %12lu  %8lu  %5lu  %g%s\n", me->ranks, executors, seconds, serial_seconds / seconds, sum[0], sum[1], sum[2], d, d == 0 ? "" : "  WRONG");
   fflush(stdout);
-  return d == 0;
+  return succeeded && d == 0;
 }
 
 // serial solves the problem without MPI, and returns the time that it took.
@@ -241,7 +261,7 @@ int driver_main(int argc, char **argv, const program *p) {
   options o = parse(argc, argv);
   rfaas *cluster = connect_if(&o);
   if (world == 0)
-    at_half = o.at_half;
+    at_half.command = o.at_half;
 
   int right = 1;
   double seconds = 0, *expected = NULL, *results = NULL;
@@ -270,7 +290,7 @@ int driver_main(int argc, char **argv, const program *p) {
   offload_free(expected);
   offload_free(results);
   rfaas_close(cluster);
-  if (at_half) {
+  if (at_half.command) {
     fprintf(stderr, "%s: --at-half: rank 0 had no calls under way after a half of its items\n", the->name);
     right = 0;
   }

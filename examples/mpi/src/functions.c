@@ -4,6 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+uint32_t ready(void *args, uint32_t size, void *res) {
+  (void)args, (void)size, (void)res;
+  return 0;
+}
+
 uint32_t price(void *args, uint32_t size, void *res) {
   size_t count = size / sizeof(terms);
   price_options(args, count, res);

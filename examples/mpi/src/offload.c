@@ -3,6 +3,7 @@
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SECOND INT64_C(1000000000)
 
@@ -11,6 +12,7 @@ enum {
 };
 
 static const int64_t lease_timeout = 5 * SECOND;
+static const double pause_seconds = 1; // after which executors are tried again that did not answer
 
 void *offload_alloc(size_t bytes) {
   void *memory = malloc(bytes ? bytes : 1);
@@ -22,6 +24,19 @@ void *offload_alloc(size_t bytes) {
 }
 
 void offload_free(void *memory) { free(memory); }
+
+// end_if_mistake ends the program if a call failed by its caller's doing: it would fail everywhere.
+static void end_if_mistake(int status, const char *function) {
+  switch (status) {
+  case RFAAS_FUNCTION:
+  case RFAAS_NOT_FOUND:
+  case RFAAS_TOO_LARGE:
+  case RFAAS_INVALID:
+  case RFAAS_FORKED:
+    fprintf(stderr, "offload: %s: %s\n", function, rfaas_error());
+    MPI_Abort(MPI_COMM_WORLD, 1);
+  }
+}
 
 int offload_open(offload *o, rfaas *cluster, const char *functions, int workers, size_t in_bytes, size_t room) {
   *o = (offload){.in_bytes = in_bytes, .room = room};
@@ -35,7 +50,10 @@ int offload_open(offload *o, rfaas *cluster, const char *functions, int workers,
   int status = rfaas_lease(cluster, &order, &o->pool);
   if (status != RFAAS_OK)
     return status;
-  o->slot_count = o->window = (size_t)workers * CALLS_PER_WORKER;
+  rfaas_item ready[workers];
+  memset(ready, 0, sizeof ready);
+  end_if_mistake(rfaas_invoke_many(o->pool, "ready", ready, workers, lease_timeout), "ready");
+  o->slot_count = (size_t)workers * CALLS_PER_WORKER;
   o->calls = offload_alloc(o->slot_count * sizeof *o->calls);
   o->slots = offload_alloc(o->slot_count * sizeof *o->slots);
   for (size_t i = 0; i < o->slot_count; i++) {
@@ -54,20 +72,7 @@ void offload_close(offload *o) {
   offload_free(o->calls);
   offload_free(o->slots);
   o->pool = NULL, o->calls = NULL, o->slots = NULL;
-  o->slot_count = o->window = 0;
-}
-
-// end_if_mistake ends the program if a call failed by its caller's doing: it would fail everywhere.
-static void end_if_mistake(int status, const char *function) {
-  switch (status) {
-  case RFAAS_FUNCTION:
-  case RFAAS_NOT_FOUND:
-  case RFAAS_TOO_LARGE:
-  case RFAAS_INVALID:
-  case RFAAS_FORKED:
-    fprintf(stderr, "offload: %s: %s\n", function, rfaas_error());
-    MPI_Abort(MPI_COMM_WORLD, 1);
-  }
+  o->slot_count = 0;
 }
 
 static void compute(offload *o, const offload_loop *loop, size_t item) {
@@ -83,7 +88,7 @@ static int begin(offload *o, const offload_loop *loop, size_t item) {
   while (o->calls[i])
     i++;
   offload_slot *s = &o->slots[i];
-  s->item = item, s->begun = o->begun++;
+  s->item = item;
   size_t bytes = loop->pack(loop->context, item, s->in);
   int status = rfaas_begin(o->pool, loop->function, s->in, bytes, s->out, o->room, RFAAS_FOREVER, &o->calls[i]);
   end_if_mistake(status, loop->function);
@@ -104,8 +109,6 @@ static void end(offload *o, const offload_loop *loop, size_t i, int status) {
   o->in_flight--;
   if (status == RFAAS_OK) {
     o->by_executors++;
-    if (o->window < o->slot_count)
-      o->window++;
     return;
   }
   o->lost++;
@@ -121,16 +124,15 @@ static int take(offload *o, const offload_loop *loop, int64_t timeout) {
   return 1;
 }
 
-// take_back gives up the call that was begun last, which is the one to wait longest for. The window
-// becomes one call: it finds out when there is an executor again, and costs little while there is none.
+// take_back gives all calls up, and executors for a time: maybe there are none.
 static void take_back(offload *o, const offload_loop *loop) {
-  size_t last = o->slot_count;
   for (size_t i = 0; i < o->slot_count; i++)
-    if (o->calls[i] && (last == o->slot_count || o->slots[i].begun > o->slots[last].begun))
-      last = i;
-  rfaas_cancel(o->calls[last]);
-  o->window = 1;
-  end(o, loop, last, rfaas_wait(o->calls[last], NULL, RFAAS_FOREVER));
+    if (o->calls[i])
+      rfaas_cancel(o->calls[i]);
+  for (size_t i = 0; i < o->slot_count; i++)
+    if (o->calls[i])
+      end(o, loop, i, rfaas_wait(o->calls[i], NULL, RFAAS_FOREVER));
+  o->again = MPI_Wtime() + pause_seconds;
 }
 
 // patience is how long to wait for a call when there is nothing else to do: long against what the rank itself
@@ -138,13 +140,13 @@ static void take_back(offload *o, const offload_loop *loop) {
 static int64_t patience(const offload *o) {
   if (o->by_rank == 0)
     return SECOND;
-  return SECOND / 50 + (int64_t)(4e9 * o->own_seconds / (double)o->by_rank);
+  return SECOND / 10 + (int64_t)(4e9 * o->own_seconds / (double)o->by_rank);
 }
 
 void offload_run(offload *o, const offload_loop *loop) {
   size_t front = 0, back = loop->items;
   while (front < back || o->in_flight > 0) {
-    while (o->in_flight < o->window && front < back && begin(o, loop, front))
+    while (o->in_flight < o->slot_count && front < back && MPI_Wtime() >= o->again && begin(o, loop, front))
       front++;
     if (o->in_flight > 0 && o->watch)
       o->watch(o);

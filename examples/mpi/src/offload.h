@@ -20,7 +20,7 @@ typedef struct offload_loop {
 /* A call under way, or room for one. */
 typedef struct offload_slot {
   void *in, *out;
-  size_t item, begun; // begun: how many calls were begun before
+  size_t item;
 } offload_slot;
 
 /* A rank's executors. Zero is a rank without any. */
@@ -29,7 +29,8 @@ typedef struct offload {
   size_t in_bytes, room;
   rfaas_call **calls; // by slot, NULL: free
   offload_slot *slots;
-  size_t slot_count, window, in_flight, begun;
+  size_t slot_count, in_flight;
+  double again; // when calls may be begun again (MPI_Wtime)
 
   size_t by_executors, by_rank, lost; // items so far; lost: those of by_rank that executors had and did not do
   double own_seconds;                 // that by_rank took
@@ -39,7 +40,7 @@ typedef struct offload {
 
 /*
  * Leases workers that execute the functions of a shared object, one at least, for items of at most so
- * many bytes in and out. Returns what rfaas_lease does. If it fails, o is that of a rank without any.
+ * many bytes in and out, and waits until they have started: until they answer the function "ready". Returns what rfaas_lease does. If it fails, o is that of a rank without any.
  */
 int offload_open(offload *o, rfaas *cluster, const char *functions, int workers, size_t in_bytes, size_t room);
 
