@@ -121,17 +121,24 @@ func (s *site) build(mpi string) {
 // Programs get right results with each MPI, whatever becomes of the executors.
 func TestMPI(t *testing.T) {
 	t.Parallel()
-	all := newSite(t)
+	all, mistaken := newSite(t), false
 	for _, mpi := range []string{"openmpi", "mpich"} {
 		t.Run(mpi, func(t *testing.T) {
 			need(t, "mpicc."+mpi, "mpirun."+mpi)
 			s := all.of(t)
 			s.build(mpi)
-			for name, test := range map[string]func(*testing.T, *site, string){
-				"programs": testPrograms, "alone": testAlone, "executors are killed": testKilled, "node is drained": testDrained,
-				"agent is interrupted": testInterrupted, "agent is killed": testAgentKilled, "mistakes": testMistakes,
+			for _, part := range []struct {
+				name string
+				test func(*testing.T, *site, string)
+			}{
+				{"programs", testPrograms}, {"alone", testAlone}, {"executors are killed", testKilled}, {"node is drained", testDrained},
+				{"agent is interrupted", testInterrupted}, {"agent is killed", testAgentKilled}, {"mistakes", testMistakes},
 			} {
-				t.Run(name, func(t *testing.T) { test(t, s.of(t), mpi) })
+				if part.name == "mistakes" && mistaken {
+					continue // they do not depend on the MPI
+				}
+				mistaken = mistaken || part.name == "mistakes"
+				t.Run(part.name, func(t *testing.T) { part.test(t, s.of(t), mpi) })
 			}
 		})
 	}
@@ -173,7 +180,7 @@ func (s *site) atHalf(mpi, command string, env ...string) {
 	s.t.Helper()
 	out, rows := s.run(mpi, "jacobi", fmt.Sprintf("--ranks 2 --executors 1 --size 1024 --at-half '%s && touch $DIR/was-half'", command), env...)
 	require.Positive(s.t, rows["2x1"].byExecutors, out)
-	require.Equal(s.t, 128, rows["2x1"].byExecutors+rows["2x1"].byRanks, out)
+	require.Equal(s.t, 512, rows["2x1"].byExecutors+rows["2x1"].byRanks, out)
 	require.NoError(s.t, os.Remove(filepath.Join(s.dir, "was-half")))
 }
 
@@ -208,25 +215,23 @@ func testMistakes(t *testing.T, s *site, mpi string) {
 	s.do("echo 'int nothing(void) { return 0; }' > $DIR/none.c && gcc -shared -o $DIR/none.so $DIR/none.c")
 	s.do("sed 's/\\* 0.25/* 0.2500001/' src/kernels.c > $DIR/kernels.c && gcc -O2 -fPIC -shared -Isrc -o $DIR/wrong.so src/functions.c $DIR/kernels.c -lm")
 	for arguments, why := range map[string]string{
-		"--size 1e3":              `--size: "1e3": want a number from`,
-		"--ranks 2":               `--ranks: "2": want a number from 1 to 1`,
-		"--executors 0,,1":        `--executors: "": want a number from`,
-		"--functions /nowhere.so": "/nowhere.so cannot be read",
-		"--frobnicate":            "--frobnicate: want --size N",
-		"now":                     "now: want options only",
+		"--size 1e3":                              `--size: "1e3": want a number from`,
+		"--executors 0,,1":                        `--executors: "": want a number from`,
+		"--functions /nowhere.so":                 "/nowhere.so cannot be read",
+		"--frobnicate":                            "--frobnicate: want --size N",
 		"--size 100 --at-half true --executors 0": "rank 0 had no calls under way",
 	} {
 		out := s.do(fmt.Sprintf("! $DIR/%s/jacobi %s 2>&1", mpi, arguments), agent)
 		require.Contains(t, out, "jacobi: ")
 		require.Contains(t, out, why)
 	}
-	for arguments, why := range map[string]string{
-		"--size 1":                             "--size: 1: want 2 at least, one for each rank",
-		"--size 512 --at-half \"exit 3\"":      "exit status 3",
-		"--size 512 --functions $DIR/none.so":  "offload: ready: ",
-		"--size 512 --functions $DIR/wrong.so": "WRONG",
+	for _, mistake := range []struct{ arguments, why string }{
+		{"--size 1", "--size: 1: want 2 at least, one for each rank"},
+		{"--ranks 2 --size 512 --at-half \"exit 3\"", "exit status 3"},
+		{"--ranks 2 --size 512 --functions $DIR/wrong.so", "WRONG"},
+		{"--ranks 2 --size 512 --functions $DIR/none.so", `offload: ready: `}, // the last: leases of a program that aborts remain for some seconds
 	} {
-		out := s.do(fmt.Sprintf("! mpirun.%s -np 2 $DIR/%[1]s/jacobi --executors 1 %s 2>&1", mpi, arguments), agent)
-		require.Contains(t, out, why)
+		out := s.do(fmt.Sprintf("! mpirun.%s -np 2 $DIR/%[1]s/jacobi --executors 1 %s 2>&1", mpi, mistake.arguments), agent)
+		require.Contains(t, out, mistake.why)
 	}
 }

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SWEEPS = 512, DEPTH = 32, BLOCK = 128 };
+enum { SWEEPS = 512, DEPTH = 16, BLOCK = 64 };
 
 static const double hot = 100;
 
