@@ -12,7 +12,7 @@ enum {
 };
 
 static const int64_t lease_timeout = 5 * SECOND;
-static const double pause_seconds = 1; // after which executors are tried again that did not answer
+static const double pause_seconds = 10; // after which executors are tried again that did not answer
 
 void *offload_alloc(size_t bytes) {
   void *memory = malloc(bytes ? bytes : 1);
@@ -140,7 +140,7 @@ static void take_back(offload *o, const offload_loop *loop) {
 static int64_t patience(const offload *o) {
   if (o->by_rank == 0)
     return SECOND;
-  return SECOND / 10 + (int64_t)(4e9 * o->own_seconds / (double)o->by_rank);
+  return SECOND + (int64_t)(4e9 * o->own_seconds / (double)o->by_rank);
 }
 
 void offload_run(offload *o, const offload_loop *loop) {
