@@ -58,8 +58,8 @@ static void *begin(const part *p) {
 
 static void end(void *context) {
   portfolio *mine = context;
-  offload_free(mine->options);
-  offload_free(mine);
+  free(mine->options);
+  free(mine);
 }
 
 static size_t items(const void *context) { return (((const portfolio *)context)->count + BLOCK - 1) / BLOCK; }

@@ -217,7 +217,7 @@ static int measure(const part *me, const options *o, rfaas *cluster, int executo
   unsigned long mine[] = {workers.by_executors, workers.by_rank, workers.lost}, sum[3];
   MPI_Reduce(mine, sum, 3, MPI_UNSIGNED_LONG, MPI_SUM, 0, me->comm);
   if (me->rank > 0) {
-    offload_free(results);
+    free(results);
     return succeeded;
   }
   double d = difference(results, expected, the->results(&(part){.size = me->size, .ranks = 1}));
@@ -287,8 +287,8 @@ int driver_main(int argc, char **argv, const program *p) {
       MPI_Comm_free(&me.comm);
   }
   meet();
-  offload_free(expected);
-  offload_free(results);
+  free(expected);
+  free(results);
   rfaas_close(cluster);
   if (at_half.command) {
     fprintf(stderr, "%s: --at-half: rank 0 had no calls under way after a half of its items\n", the->name);

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SWEEPS = 512, DEPTH = 16, BLOCK = 64 };
@@ -48,11 +49,11 @@ static void *begin(const part *p) {
 
 static void end(void *context) {
   plate *mine = context;
-  offload_free(mine->old);
-  offload_free(mine->next);
-  offload_free(mine->scratch);
-  offload_free(mine->other);
-  offload_free(mine);
+  free(mine->old);
+  free(mine->next);
+  free(mine->scratch);
+  free(mine->other);
+  free(mine);
 }
 
 static size_t blocks(const plate *mine) { return (mine->rows + BLOCK - 1) / BLOCK; }
@@ -127,7 +128,7 @@ static void serial(void *context, const part *p, double *out) {
     now = next, next = old;
   }
   memcpy(out, now + mine->columns, bytes);
-  offload_free(now == mine->old ? next : now);
+  free(now == mine->old ? next : now);
 }
 
 // check looks whether it is as warm on the left as on the right, and gets colder from row to row.

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ROWS = 64, COLUMNS = 128 }; // of a block
@@ -41,9 +42,9 @@ static void *begin(const part *p) {
 
 static void end(void *context) {
   matrices *mine = context;
-  offload_free(mine->a);
-  offload_free(mine->b);
-  offload_free(mine);
+  free(mine->a);
+  free(mine->b);
+  free(mine);
 }
 
 static size_t items(const void *context) {

@@ -23,8 +23,6 @@ void *offload_alloc(size_t bytes) {
   return memory;
 }
 
-void offload_free(void *memory) { free(memory); }
-
 // end_if_mistake ends the program if a call failed by its caller's doing: it would fail everywhere.
 static void end_if_mistake(int status, const char *function) {
   switch (status) {
@@ -38,8 +36,18 @@ static void end_if_mistake(int status, const char *function) {
   }
 }
 
+// registered is memory that calls do not copy from, nor to.
+static void *registered(rfaas *cluster, size_t bytes) {
+  void *memory;
+  if (rfaas_alloc(cluster, bytes, &memory) != RFAAS_OK) {
+    fprintf(stderr, "offload: %s\n", rfaas_error());
+    MPI_Abort(MPI_COMM_WORLD, 1);
+  }
+  return memory;
+}
+
 int offload_open(offload *o, rfaas *cluster, const char *functions, int workers, size_t in_bytes, size_t room) {
-  *o = (offload){.in_bytes = in_bytes, .room = room};
+  *o = (offload){.cluster = cluster, .in_bytes = in_bytes, .room = room};
   rfaas_order order = {
       .code = functions,
       .workers = workers,
@@ -58,7 +66,7 @@ int offload_open(offload *o, rfaas *cluster, const char *functions, int workers,
   o->slots = offload_alloc(o->slot_count * sizeof *o->slots);
   for (size_t i = 0; i < o->slot_count; i++) {
     o->calls[i] = NULL;
-    o->slots[i] = (offload_slot){.in = offload_alloc(in_bytes), .out = offload_alloc(room)};
+    o->slots[i] = (offload_slot){.in = registered(cluster, in_bytes), .out = registered(cluster, room)};
   }
   return RFAAS_OK;
 }
@@ -66,11 +74,11 @@ int offload_open(offload *o, rfaas *cluster, const char *functions, int workers,
 void offload_close(offload *o) {
   rfaas_release(o->pool);
   for (size_t i = 0; i < o->slot_count; i++) {
-    offload_free(o->slots[i].in);
-    offload_free(o->slots[i].out);
+    rfaas_dealloc(o->cluster, o->slots[i].in);
+    rfaas_dealloc(o->cluster, o->slots[i].out);
   }
-  offload_free(o->calls);
-  offload_free(o->slots);
+  free(o->calls);
+  free(o->slots);
   o->pool = NULL, o->calls = NULL, o->slots = NULL;
   o->slot_count = 0;
 }

@@ -25,6 +25,7 @@ typedef struct offload_slot {
 
 /* A rank's executors. Zero is a rank without any. */
 typedef struct offload {
+  rfaas *cluster;
   rfaas_pool *pool;
   size_t in_bytes, room;
   rfaas_call **calls; // by slot, NULL: free
@@ -50,8 +51,7 @@ void offload_run(offload *o, const offload_loop *loop);
 /* Gives the workers back. The counts remain. */
 void offload_close(offload *o);
 
-/* Memory for inputs and results of calls. Ends the program if there is none. */
+/* Memory. Ends the program if there is none. */
 void *offload_alloc(size_t bytes);
-void offload_free(void *memory);
 
 #endif

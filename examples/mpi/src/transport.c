@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { BATCH = 20000, SEED = 1949, SLABS = 2 };
@@ -42,7 +43,7 @@ static void *begin(const part *p) {
   return mine;
 }
 
-static void end(void *context) { offload_free(context); }
+static void end(void *context) { free(context); }
 
 static size_t items(const void *context) { return ((const batches *)context)->count; }
 
