@@ -7,14 +7,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/spf13/pflag"
-
-	"github.com/rfaas-go/rfaas/benchmarks"
 )
 
 // endName is the first argument of a process that is an end of a peer's measurement.
@@ -43,6 +40,9 @@ type caller interface {
 	calls(n, depth int) error
 }
 
+// streamDepth is how many calls are in flight when bytes count: as in invoke-bw.
+const streamDepth = 16
+
 // streamer is a caller that can send without answers.
 type streamer interface {
 	// stream sends n messages, and returns when the server has them all.
@@ -51,6 +51,8 @@ type streamer interface {
 
 var protocols = map[string]protocol{
 	"socket": socketProtocol,
+	"netrpc": rpcProtocol,
+	"grpc":   grpcProtocol,
 }
 
 // endConfig is what the arguments of an end say.
@@ -131,7 +133,7 @@ func measureEnd(p protocol, e *endConfig) (o outcome, err error) {
 		if s, ok := c.(streamer); ok {
 			return timeAll(s.stream, warmup, e.iterations)
 		}
-		return timeAll(func(n int) error { return c.calls(n, e.depth) }, warmup, e.iterations)
+		return timeAll(func(n int) error { return c.calls(n, streamDepth) }, warmup, e.iterations)
 	}
 	return o, fmt.Errorf("--test %q: there is no such test", e.test)
 }
@@ -180,9 +182,16 @@ func timeCalls(c caller, warmup, n int) (o outcome, err error) {
 		}
 		o.NS += int64(last)
 	}
-	for _, b := range h.Distribution() {
-		o.Bars = append(o.Bars, benchmarks.Bar{From: b.From, To: b.To, Count: b.Count})
-	}
-	o.Bars = slices.DeleteFunc(o.Bars, func(b benchmarks.Bar) bool { return b.Count == 0 })
+	o.Bars = barsOf(h)
 	return o, nil
+}
+
+// barsOf lists what was recorded, in ascending order.
+func barsOf(h *hdrhistogram.Histogram) (bars []bar) {
+	for _, b := range h.Distribution() {
+		if b.Count > 0 {
+			bars = append(bars, bar{From: b.From, To: b.To, Count: b.Count})
+		}
+	}
+	return bars
 }

@@ -32,6 +32,13 @@ func newOurs(m *machine, label string, of func(benchmarks.Result) figure, c benc
 	return &ours{about: about{label: label, of: own}, machine: m, config: c, of: of}
 }
 
+// newBaseline is the medium under a transport, without any code of one.
+func newBaseline(m *machine, label, test string) *ours {
+	o := newOurs(m, label, roundTrips, benchmarks.Config{Test: test})
+	o.about.of = medium
+	return o
+}
+
 // withNote adds what to know about it.
 func (o *ours) withNote(text string) *ours {
 	o.remarks = text
@@ -99,6 +106,9 @@ func (o *ours) configured(s setting) benchmarks.Config {
 
 func (o *ours) measure(ctx context.Context, s setting) (figure, error) {
 	results, err := benchmarks.Run(ctx, o.configured(s))
+	if _, size := errors.AsType[*benchmarks.FlagError](err); size && strings.HasPrefix(o.config.Test, "baseline-") {
+		return figure{}, errNotMeasured // baselines do not have all sizes
+	}
 	if err != nil {
 		return figure{}, err
 	}

@@ -101,11 +101,14 @@ func (m *machine) placement() string {
 	if m.measuring == m.peer {
 		return fmt.Sprintf("there is one only, %d: both ends share it, and the figures are those of the scheduler", m.peer)
 	}
-	text := fmt.Sprintf("the measuring end on %d, the other one on %d, for this project's tests (which pin their threads)", m.measuring, m.peer)
+	text := fmt.Sprintf("what polls has a core for each end, %d (measuring) and %d; this project pins its threads", m.measuring, m.peer)
 	if m.taskset == "" {
-		return text + "; peers are not pinned: taskset is missing"
+		text += ", peers are not pinned, as taskset is missing"
+	} else {
+		text += ", peers that poll are pinned by taskset"
 	}
-	return text + " and for peers (by taskset)"
+	return text + ". What sleeps in the kernel (sockets, net/rpc, gRPC) is where the kernel puts it, as in ordinary use, " +
+		"which may be one core for both ends: to wake another core can take much longer. Series called pinned have a core for each end"
 }
 
 func (p *page) addParticipants(r *measurement) {

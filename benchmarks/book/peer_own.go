@@ -23,7 +23,7 @@ type ownPeer struct {
 	network string // tcp or unix
 	test    string
 	file    string // where it is
-	spread  bool   // the server is not pinned: it serves several connections
+	pinned  bool   // to two cores; otherwise its ends are where the kernel puts them
 }
 
 func (p *ownPeer) find(context.Context) (string, error) {
@@ -37,12 +37,12 @@ func (p *ownPeer) find(context.Context) (string, error) {
 func (p *ownPeer) words(s setting, program, address string) (server, client []string) {
 	flags := []string{"--over", p.over, "--test", p.test, "--size", strconv.Itoa(s.size), "--iterations", strconv.Itoa(s.iterations),
 		"--depth", strconv.Itoa(max(s.depth, 1)), "--workers", strconv.Itoa(max(s.workers, 1))}
-	core := p.machine.peer
-	if p.spread {
-		core = anyCore
+	servers, clients := anyCore, anyCore
+	if p.pinned {
+		servers, clients = p.machine.peer, p.machine.measuring
 	}
-	server = p.machine.on(core, append([]string{program, endName, "serve"}, flags...)...)
-	client = p.machine.on(p.machine.measuring, append([]string{program, endName, "measure", "--network", p.network, "--address", address}, flags...)...)
+	server = p.machine.on(servers, append([]string{program, endName, "serve"}, flags...)...)
+	client = p.machine.on(clients, append([]string{program, endName, "measure", "--network", p.network, "--address", address}, flags...)...)
 	return server, client
 }
 

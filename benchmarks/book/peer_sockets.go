@@ -7,14 +7,16 @@ import (
 	"net"
 )
 
-const blockingSockets = "package net of Go, blocking; TCP without Nagle's delay, as Go has it"
+// unixSocket is the base of most sections: it is there on every machine.
+const unixSocket = "Unix socket"
 
 // socketPeers are plain sockets.
 func socketPeers(m *machine, test string) []series {
-	return []series{
-		&ownPeer{about: about{"Unix socket", peer, blockingSockets}, machine: m, over: "socket", network: "unix", test: test, file: "peer_sockets.go"},
-		&ownPeer{about: about{"TCP loopback", peer, blockingSockets}, machine: m, over: "socket", network: "tcp", test: test, file: "peer_sockets.go"},
-	}
+	base := ownPeer{about: about{unixSocket, peer, "package net of Go, blocking reads and writes"}, machine: m, over: "socket", network: "unix", test: test, file: "peer_sockets.go"}
+	tcp, pinned := base, base
+	tcp.label, tcp.remarks, tcp.network = "TCP loopback", "", "tcp"
+	pinned.label, pinned.remarks, pinned.pinned = "Unix socket, pinned", "the same, each end on a core of its own", true
+	return []series{&base, &tcp, &pinned}
 }
 
 var socketProtocol = protocol{serve: serveSockets, dial: dialSocket}

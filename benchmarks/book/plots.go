@@ -62,7 +62,7 @@ var (
 const (
 	plotWidth     = 15 * vg.Centimeter
 	plotHeight    = 9.5 * vg.Centimeter
-	legendLine    = 0.48 * vg.Centimeter
+	legendLine    = 0.43 * vg.Centimeter
 	legendColumns = 2
 	plotMargin    = 0.3 * vg.Centimeter
 )

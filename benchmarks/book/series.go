@@ -25,8 +25,9 @@ type series interface {
 type kind string
 
 const (
-	own  kind = "this project"
-	peer kind = "peer"
+	own    kind = "this project"
+	medium kind = "bare medium"
+	peer   kind = "peer"
 )
 
 // missing is why a series cannot be measured here.
