@@ -107,7 +107,7 @@ func tableRow(b *strings.Builder, cells ...string) {
 
 // escape keeps what others said from being Markdown.
 func escape(text string) string {
-	return strings.NewReplacer("<", "&lt;", "*", `\*`, "_", `\_`, "[", `\[`, "`", "\\`").Replace(text)
+	return strings.NewReplacer("<", "&lt;", ">", "&gt;", "*", `\*`, "_", `\_`, "[", `\[`, "`", "\\`").Replace(text)
 }
 
 // code is text as it is.

@@ -62,7 +62,7 @@ var (
 const (
 	plotWidth     = 15 * vg.Centimeter
 	plotHeight    = 9.5 * vg.Centimeter
-	legendLine    = 0.43 * vg.Centimeter
+	legendLine    = 0.4 * vg.Centimeter
 	legendColumns = 2
 	plotMargin    = 0.3 * vg.Centimeter
 )
@@ -126,7 +126,7 @@ func drawLines(p *plot.Plot, m *measurement) (legend []legendEntry, err error) {
 		if len(points) == 0 {
 			continue
 		}
-		entry, err := addLine(p, x.name(), points, i, true)
+		entry, err := addLine(p, x, points, i, true)
 		if err != nil {
 			return nil, err
 		}
@@ -154,7 +154,7 @@ func drawDistribution(p *plot.Plot, m *measurement) (legend []legendEntry, err e
 			continue
 		}
 		slices.SortFunc(all.bars, func(a, b bar) int { return int(a.To - b.To) })
-		entry, err := addLine(p, x.name(), tailPoints(all.bars), i, false)
+		entry, err := addLine(p, x, tailPoints(all.bars), i, false)
 		if err != nil {
 			return nil, err
 		}
@@ -207,17 +207,20 @@ func tailPoints(bars []bar) plotter.XYs {
 	return points
 }
 
-// addLine draws points in the colours of a series.
-func addLine(p *plot.Plot, name string, points plotter.XYs, series int, marked bool) (legendEntry, error) {
+// addLine draws points in the colours of a series. Lines of this project are thicker.
+func addLine(p *plot.Plot, x series, points plotter.XYs, number int, marked bool) (legendEntry, error) {
 	l, err := plotter.NewLine(points)
 	if err != nil {
 		return legendEntry{}, err
 	}
-	style := series / len(palette)
-	l.Color, l.Width, l.Dashes = palette[series%len(palette)], vg.Points(1.6), dashes[style%len(dashes)]
+	style := number / len(palette)
+	l.Color, l.Width, l.Dashes = palette[number%len(palette)], vg.Points(1.2), dashes[style%len(dashes)]
+	if x.kind() == own {
+		l.Width *= 2
+	}
 	p.Add(l)
 	if !marked {
-		return legendEntry{name, []plot.Thumbnailer{l}}, nil
+		return legendEntry{x.name(), []plot.Thumbnailer{l}}, nil
 	}
 	s, err := plotter.NewScatter(points)
 	if err != nil {
@@ -225,7 +228,7 @@ func addLine(p *plot.Plot, name string, points plotter.XYs, series int, marked b
 	}
 	s.Color, s.Shape, s.Radius = l.Color, marks[style%len(marks)], vg.Points(2.5)
 	p.Add(s)
-	return legendEntry{name, []plot.Thumbnailer{l, s}}, nil
+	return legendEntry{x.name(), []plot.Thumbnailer{l, s}}, nil
 }
 
 // drawBars draws the only column, one bar under the other.

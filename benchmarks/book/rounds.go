@@ -110,8 +110,8 @@ func ratios(values, base []float64) []float64 {
 }
 
 // values are what a column takes from the figures of a series, by round.
-func (m *measurement) values(i int, c column) []float64 {
-	figures := m.figures[i][c.setting]
+func (r *measurement) values(i int, c column) []float64 {
+	figures := r.figures[i][c.setting]
 	values := make([]float64, len(figures))
 	for k, f := range figures {
 		values[k] = c.of(f)

@@ -56,8 +56,8 @@ var (
 		sizes:     []int{8, 64, 512, 4 << 10, 32 << 10, 256 << 10, 1 << 20},
 		depths:    []int{1, 4, 16, 64},
 		bulkSizes: []int{4 << 10, 32 << 10, 256 << 10, 1 << 20, 4 << 20},
-		latency:   func(size int) int { return bounded(256<<20/size, 300, 20_000) },
-		samples:   200_000, rate: 100_000, bytes: 1 << 30, starts: 20,
+		latency:   func(size int) int { return bounded(64<<20/size, 100, 10_000) },
+		samples:   100_000, rate: 100_000, bytes: 512 << 20, starts: 20,
 	}
 	quick = effort{
 		sizes:     []int{8, 64, 4 << 10, 64 << 10, 1 << 20},
@@ -67,9 +67,9 @@ var (
 		samples:   20_000, rate: 10_000, bytes: 64 << 20, starts: 5,
 	}
 	tiny = effort{
-		sizes: []int{8, 4 << 10}, depths: []int{1, 4}, bulkSizes: []int{4 << 10, 64 << 10},
-		latency: func(int) int { return 20 },
-		samples: 200, rate: 200, bytes: 1 << 20, starts: 1,
+		sizes: []int{64}, depths: []int{1, 4}, bulkSizes: []int{4 << 10, 64 << 10},
+		latency: func(int) int { return 5 },
+		samples: 50, rate: 50, bytes: 1 << 20, starts: 1,
 	}
 )
 
