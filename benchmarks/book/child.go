@@ -117,11 +117,14 @@ func (e ends) run(ctx context.Context) (string, error) {
 		return "", err
 	}
 	out, err := client.wait(ctx)
-	if err != nil && server.stderr.Len() > 0 {
-		server.end() // then nobody writes to what it said
+	if err == nil {
+		return out, nil
+	}
+	server.end() // then nobody writes to what it said
+	if server.stderr.Len() > 0 {
 		err = fmt.Errorf("%w (the server: %s)", err, lastLines(server.stderr.String()))
 	}
-	return out, err
+	return "", err
 }
 
 // listens returns when somebody listens on a TCP port. It looks at the kernel's table: a

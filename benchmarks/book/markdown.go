@@ -62,7 +62,7 @@ func (s *pageSection) writeMarkdown(b *strings.Builder) {
 	}
 	list(b, "### Failed", s.Failures)
 	list(b, "", s.Notes)
-	fmt.Fprintf(b, "\nWhat was run (%s; other columns differ in numbers only):\n\n", s.CommandsAt)
+	fmt.Fprintf(b, "\nWhat was run (%s):\n\n", s.CommandsAt)
 	for _, c := range s.Commands {
 		fmt.Fprintf(b, "- %s: %s\n", c.Name, code(c.Value))
 	}

@@ -125,7 +125,10 @@ func (p *page) addParticipants(r *measurement) {
 func newPageSection(r *measurement) (*pageSection, error) {
 	s := r.section
 	p := &pageSection{Name: s.name, Title: s.title, About: s.about, Base: s.base, CommandsAt: s.settings[0].label}
-	p.Reading = fmt.Sprintf("%s, %s; in brackets least and greatest of the rounds. Ratios (×) are to %s.", strings.ToUpper(s.unit.name[:1])+s.unit.name[1:], s.unit.better, s.base)
+	if len(s.settings) > 1 {
+		p.CommandsAt += "; other columns differ in numbers only"
+	}
+	p.Reading = fmt.Sprintf("%s, %s. Ratios (×) are to %s.", strings.ToUpper(s.unit.name[:1])+s.unit.name[1:], s.unit.better, s.base)
 	columns := s.columns()
 	for _, c := range columns {
 		p.Columns = append(p.Columns, c.label)

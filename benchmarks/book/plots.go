@@ -6,6 +6,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -60,11 +61,11 @@ var (
 
 // Size of a plot; below it is its legend.
 const (
-	plotWidth     = 15 * vg.Centimeter
-	plotHeight    = 9.5 * vg.Centimeter
-	legendLine    = 0.4 * vg.Centimeter
+	plotWidth     = 12.5 * vg.Centimeter // as it is on a telephone
+	plotHeight    = 8.5 * vg.Centimeter
+	legendLine    = 0.37 * vg.Centimeter
 	legendColumns = 2
-	plotMargin    = 0.3 * vg.Centimeter
+	plotMargin    = 0.2 * vg.Centimeter
 )
 
 // drawPlot draws a section.
@@ -94,13 +95,13 @@ type legendEntry struct {
 func newPlot() *plot.Plot {
 	p := plot.New()
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
-		a.Label.TextStyle.Font.Size, a.Tick.Label.Font.Size = vg.Points(11), vg.Points(10)
+		a.Label.TextStyle.Font.Size, a.Tick.Label.Font.Size = vg.Points(10), vg.Points(9)
 		a.Label.Padding = vg.Points(3)
 	}
 	for _, f := range []*font.Font{&p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font, &p.X.Tick.Label.Font, &p.Y.Tick.Label.Font, &p.Legend.TextStyle.Font} {
 		f.Variant = "Sans"
 	}
-	p.Legend.TextStyle.Font.Size = vg.Points(10)
+	p.Legend.TextStyle.Font.Size = vg.Points(9)
 	return p
 }
 
@@ -226,7 +227,7 @@ func addLine(p *plot.Plot, x series, points plotter.XYs, number int, marked bool
 	if err != nil {
 		return legendEntry{}, err
 	}
-	s.Color, s.Shape, s.Radius = l.Color, marks[style%len(marks)], vg.Points(2.5)
+	s.Color, s.Shape, s.Radius = l.Color, marks[style%len(marks)], vg.Points(2.2)
 	p.Add(s)
 	return legendEntry{x.name(), []plot.Thumbnailer{l, s}}, nil
 }
@@ -266,7 +267,7 @@ func drawBars(p *plot.Plot, m *measurement) (plotFile, error) {
 		if err != nil {
 			return plotFile{}, err
 		}
-		label.TextStyle[0].Font.Variant, label.TextStyle[0].Font.Size, label.TextStyle[0].YAlign = "Sans", vg.Points(10), draw.YCenter
+		label.TextStyle[0].Font.Variant, label.TextStyle[0].Font.Size, label.TextStyle[0].YAlign = "Sans", vg.Points(9), draw.YCenter
 		p.Add(bar, label)
 	}
 	p.X.Label.Text = s.unit.name
@@ -319,12 +320,12 @@ func widen(a *plot.Axis) {
 	}
 }
 
-// settingTicks are the settings by their names, without units of bytes where these would
-// be too long.
+// settingTicks are the settings by their names, of sizes without the unit: 64, 4Ki.
 func settingTicks(settings []setting) plot.ConstantTicks {
+	short := strings.NewReplacer(" B", "", " KiB", "Ki", " MiB", "Mi")
 	var ticks plot.ConstantTicks
 	for _, s := range settings {
-		ticks = append(ticks, plot.Tick{Value: s.x, Label: s.label})
+		ticks = append(ticks, plot.Tick{Value: s.x, Label: short.Replace(s.label)})
 	}
 	return ticks
 }

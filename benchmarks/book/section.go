@@ -106,7 +106,7 @@ func latencySection(m *machine, e effort) *section {
 	s := &section{
 		name: "latency", title: "Round trip over message size",
 		about: "Time from sending until the answer is there, one at a time: the median of all round trips of a round. " + messagesAndCalls,
-		unit:  nanoseconds, kind: lines, axis: "message size", base: unixSocket,
+		unit:  nanoseconds, kind: lines, axis: "message size (bytes)", base: unixSocket,
 	}
 	for _, size := range e.sizes {
 		s.settings = append(s.settings, setting{label: formatBytes(size), x: float64(size), size: size, iterations: e.latency(size)})
@@ -169,7 +169,7 @@ func bandwidthSection(m *machine, e effort) *section {
 		name: "bandwidth", title: "Bandwidth over message size",
 		about: "Payload in one direction, until the other end has confirmed that all of it is there. invoke, net/rpc and gRPC have 16 calls in flight with their input, " +
 			"write and UCX what their programs choose, sockets what their buffers hold. fi_pingpong measures no stream.",
-		unit: bytesPerSecond, kind: lines, axis: "message size", base: unixSocket,
+		unit: bytesPerSecond, kind: lines, axis: "message size (bytes)", base: unixSocket,
 	}
 	for _, size := range e.bulkSizes {
 		s.settings = append(s.settings, setting{label: formatBytes(size), x: float64(size), size: size, iterations: bounded(e.bytes/size, 16, 50_000)})
