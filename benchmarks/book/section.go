@@ -57,7 +57,7 @@ var (
 		depths:    []int{1, 4, 16, 64},
 		bulkSizes: []int{4 << 10, 32 << 10, 256 << 10, 1 << 20, 4 << 20},
 		latency:   func(size int) int { return bounded(64<<20/size, 100, 10_000) },
-		samples:   100_000, rate: 100_000, bytes: 512 << 20, starts: 20,
+		samples:   100_000, rate: 50_000, bytes: 512 << 20, starts: 20,
 	}
 	quick = effort{
 		sizes:     []int{8, 64, 4 << 10, 64 << 10, 1 << 20},
