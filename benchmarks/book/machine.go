@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// machine is where and with what is measured.
+type machine struct {
+	cpu, kernel, golang, commit, load string
+	cores                             int // allowed to this process
+	started                           time.Time
+
+	// The two ends of a measurement are on these cores, unless a section says otherwise;
+	// on the same one if there is no other.
+	measuring, peer int
+	taskset         string // the program, empty if there is none: peers are not pinned then
+	program         string // this one, to be started as an end of a measurement
+
+	notes []string // remarks of package benchmarks on the conditions
+}
+
+func lookAtMachine(ctx context.Context) (*machine, error) {
+	m := &machine{golang: runtime.Version(), commit: commit(ctx), started: time.Now(), cpu: runtime.GOARCH}
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		m.cpu = cpuModel(string(text), m.cpu)
+	}
+	var u unix.Utsname
+	if err := unix.Uname(&u); err == nil {
+		m.kernel = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
+	}
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		if fields := strings.Fields(string(text)); len(fields) > 2 {
+			m.load = strings.Join(fields[:3], ", ")
+		}
+	}
+	allowed, err := allowedCores()
+	if err != nil {
+		return nil, err
+	}
+	m.cores = len(allowed)
+	m.measuring, m.peer = pair(allowed, coreOf)
+	if m.program, err = os.Executable(); err != nil {
+		return nil, err
+	}
+	if m.taskset, err = exec.LookPath("taskset"); err != nil {
+		m.note("taskset is not installed (package util-linux): peers run on any core")
+	}
+	return m, nil
+}
+
+// changing is what differs between two remarks that say the same: ports, chosen freely.
+var changing = regexp.MustCompile(`(127\.0\.0\.1:)[0-9]+`)
+
+// note adds a remark, once.
+func (m *machine) note(text string) {
+	text = changing.ReplaceAllString(text, "${1}PORT")
+	for _, n := range m.notes {
+		if n == text {
+			return
+		}
+	}
+	m.notes = append(m.notes, text)
+}
+
+// cpuModel is the name of the first processor in /proc/cpuinfo.
+func cpuModel(cpuinfo, otherwise string) string {
+	for line := range strings.Lines(cpuinfo) {
+		key, value, _ := strings.Cut(line, ":")
+		if key = strings.TrimSpace(key); key == "model name" || key == "Model" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return otherwise
+}
+
+// commit is what this program was built from.
+func commit(ctx context.Context) string {
+	revision, dirty := "", false
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				revision = s.Value
+			case "vcs.modified":
+				dirty = s.Value == "true"
+			}
+		}
+	}
+	if revision == "" { // go run does not say
+		out, err := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output()
+		if err != nil {
+			return "unknown"
+		}
+		revision = strings.TrimSpace(string(out))
+		out, err = exec.CommandContext(ctx, "git", "status", "--porcelain").Output()
+		dirty = err == nil && len(out) > 0
+	}
+	if dirty {
+		revision += ", with changes"
+	}
+	return revision
+}
+
+// allowedCores lists the processors that this process may run on.
+func allowedCores() ([]int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil, fmt.Errorf("which cores are allowed: %w", err)
+	}
+	var numbers []int
+	for n := range len(set) * 64 {
+		if set.IsSet(n) {
+			numbers = append(numbers, n)
+		}
+	}
+	if len(numbers) == 0 {
+		return nil, errors.New("which cores are allowed: none")
+	}
+	return numbers, nil
+}
+
+// pair chooses two processors as package benchmarks does: two cores of one package if
+// there are, with high numbers.
+func pair(allowed []int, coreOf func(int) (socket, core string)) (measuring, peer int) {
+	last := len(allowed) - 1
+	measuring, peer = allowed[max(last-1, 0)], allowed[last]
+	least := 3
+	for i := last; i > 0; i-- {
+		for j := i - 1; j >= 0; j-- {
+			socket, core := coreOf(allowed[i])
+			otherSocket, otherCore := coreOf(allowed[j])
+			distance := 0
+			switch {
+			case core == "" || socket != otherSocket:
+				distance = 1
+			case core == otherCore:
+				distance = 2
+			}
+			if distance < least {
+				least, measuring, peer = distance, allowed[j], allowed[i]
+			}
+		}
+	}
+	return measuring, peer
+}
+
+// coreOf is where a processor sits.
+func coreOf(number int) (socket, core string) {
+	read := func(name string) string {
+		text, _ := os.ReadFile(filepath.Join("/sys/devices/system/cpu", "cpu"+strconv.Itoa(number), "topology", name))
+		return strings.TrimSpace(string(text))
+	}
+	return read("physical_package_id"), read("core_id")
+}
+
+const anyCore = -1
+
+// on is the command that runs args on a core.
+func (m *machine) on(core int, args ...string) []string {
+	if core == anyCore || m.taskset == "" {
+		return args
+	}
+	return append([]string{"taskset", "-c", strconv.Itoa(core)}, args...)
+}
