@@ -8,7 +8,7 @@
 #define SECOND INT64_C(1000000000)
 
 enum {
-  CALLS_PER_WORKER = 2, // one that it executes, and one that waits there while the rank computes
+  CALLS_PER_WORKER = 4, // one that it executes, and others that wait while the rank computes
 };
 
 static const int64_t lease_timeout = 5 * SECOND;

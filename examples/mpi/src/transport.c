@@ -23,9 +23,9 @@ typedef struct batches {
 
 static long per_slab(long size) { return (size + BATCH - 1) / BATCH; }
 
-// batch_of is one of the batches: first those of the one slab, then those of the other.
+// batch_of is one of the batches. Those of the slabs take turns: all parts of the list are as much work.
 static batch batch_of(long size, size_t i) {
-  size_t each = per_slab(size), slab = i / each, number = i % each;
+  size_t slab = i % SLABS, number = i / SLABS;
   long rest = size - (long)number * BATCH;
   return (batch){slabs[slab].thickness, slabs[slab].scattering, SEED + i, rest < BATCH ? rest : BATCH};
 }
@@ -81,7 +81,7 @@ static int check(long size, const double *out) {
   for (int s = 0; s < SLABS; s++) {
     tally sum = {0};
     for (long i = 0; i < per_slab(size); i++) {
-      const tally *t = &all[s * per_slab(size) + i];
+      const tally *t = &all[i * SLABS + s];
       sum.transmitted += t->transmitted, sum.reflected += t->reflected, sum.absorbed += t->absorbed, sum.path += t->path;
     }
     double passed = sum.transmitted / size;
@@ -101,7 +101,7 @@ static int check(long size, const double *out) {
 
 int main(int argc, char **argv) {
   static const program p = {
-      .name = "transport", .unit = "neutrons into each slab", .size = 4000000, .least = 1, .most = 1000000000000,
+      .name = "transport", .unit = "neutrons into each slab", .size = 12000000, .least = 1, .most = 1000000000000,
       .in_bytes = in_bytes, .room = room, .results = results,
       .begin = begin, .items = items, .run = run, .serial = serial, .end = end, .check = check,
   };
