@@ -39,7 +39,7 @@ func TestMemory(t *testing.T) {
 		c := s.dial(t, invoke.ClientConfig{Memory: m})
 		f := s.register(t, c, "resize", resize)
 		most := 3 << 20
-		if effort.Race() || lossy(url) {
+		if effort.Race() || slow(url) {
 			most = 300 << 10
 		}
 		ins, outs := allocate(t, m, 2*most), allocate(t, m, 2*most)
@@ -65,7 +65,7 @@ func TestMemory(t *testing.T) {
 				require.True(t, got == size && bytes.Equal(outs[:size], pattern(size, 2)))
 			}
 		}
-		if effort.Race() || lossy(url) {
+		if effort.Race() || slow(url) {
 			return
 		}
 		require.NoError(t, c.Close())

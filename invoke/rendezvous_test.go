@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -54,10 +55,14 @@ func resizing(n, m int) []byte {
 func everyNetwork(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
 	t.Parallel()
-	for _, url := range []string{
+	urls := []string{
 		"loopback:", "shm:", "softroce:", "softroce:?loss=0.02&reorder=0.02",
 		"faulty+shm:?seed=3&queue-full=0.2&delay=0.2&wake=0.2", "faulty+loopback:?seed=4&queue-full=0.2&delay=0.2&wake=0.2",
-	} {
+	}
+	if device := os.Getenv("RXE_DEVICE"); device != "" { // see ci/rxe/run
+		urls = append(urls, "verbs://"+device)
+	}
+	for _, url := range urls {
 		t.Run(strings.NewReplacer(":", " ", "?", "").Replace(url), func(t *testing.T) {
 			t.Parallel()
 			test(t, url)
@@ -73,7 +78,8 @@ func scaled(n int) int {
 	return n
 }
 
-func lossy(url string) bool { return strings.Contains(url, "loss") }
+// slow reports whether a network loses packets, or is emulated.
+func slow(url string) bool { return strings.Contains(url, "loss") || strings.Contains(url, "verbs") }
 
 // TestRendezvousCalls: whatever the lengths, a call with slices, a future and a buffer
 // give the same bytes.
@@ -86,7 +92,7 @@ func TestRendezvousCalls(t *testing.T) {
 		sizes := []int{8, slot - 1, slot, slot + 1, 1<<20 + 3}
 		if effort.Race() {
 			sizes = []int{8, slot, slot + 1, 300 << 10}
-		} else if !lossy(url) {
+		} else if !slow(url) {
 			sizes = append(sizes, 256<<10, 256<<10+1, 3<<20)
 		}
 		for _, n := range sizes {

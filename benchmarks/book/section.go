@@ -115,6 +115,7 @@ func latencySection(m *machine, e effort) *section {
 		newOurs(m, "invoke loopback", roundTrips, benchmarks.Config{Test: "invoke-lat", Transport: "loopback:"}).
 			withNote("loopback does not leave the process: both sides are in one")).
 		with(roundTripsOfOurs(m)...).
+		with(writesOfOurs(m)...).
 		with(newBaseline(m, "bare shared memory", "baseline-shm-lat").withNote("two processes poll one cache line, or as many as the size needs"),
 			newBaseline(m, "bare UDP, polled", "baseline-udp-lat").withNote("two processes poll a UDP socket each; up to a datagram's size")).
 		with(socketPeers(m, testLatency)...).
@@ -142,6 +143,15 @@ func roundTripsOfOurs(m *machine) (all []series) {
 		all = append(all,
 			newOurs(m, "write-imm "+t.name, roundTrips, benchmarks.Config{Test: "write-imm-lat", Transport: t.url}),
 			newOurs(m, "invoke "+t.name, roundTrips, benchmarks.Config{Test: "invoke-lat", Transport: t.url}))
+	}
+	return all
+}
+
+// writesOfOurs are writes without a message: each end looks at its memory.
+func writesOfOurs(m *machine) (all []series) {
+	for _, t := range transports {
+		all = append(all, newOurs(m, "write "+t.name, roundTrips, benchmarks.Config{Test: "write-lat", Transport: t.url}).
+			withNote("nothing tells the peer of a write: it watches its memory, as that of ucp_put_lat does"))
 	}
 	return all
 }

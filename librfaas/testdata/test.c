@@ -1,10 +1,14 @@
 // What rfaas.h promises, tried with the functions of functions.c, of which argv[1] has the file.
+#define _GNU_SOURCE
+#include <dirent.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <rfaas.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -208,6 +212,32 @@ static void threads(void) {
     CHECK(pthread_join(all[i], NULL) == 0);
 }
 
+// slices: threads of the library have shorter ones than the program's, where that can be told.
+static void slices(void) {
+  struct {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+  } attributes;
+  int id, shorter = 0;
+  struct utsname kernel;
+  int major = 0, minor = 0;
+  CHECK(uname(&kernel) == 0 && sscanf(kernel.release, "%d.%d", &major, &minor) == 2);
+  if (major < 6 || (major == 6 && minor < 12))
+    return;
+  DIR *tasks = opendir("/proc/self/task");
+  CHECK(tasks != NULL);
+  for (struct dirent *task; (task = readdir(tasks));)
+    if ((id = atoi(task->d_name)) > 0 && syscall(SYS_sched_getattr, id, &attributes, sizeof attributes, 0) == 0) {
+      CHECK(id != getpid() || attributes.runtime != 100000);
+      shorter += attributes.runtime == 100000;
+    }
+  closedir(tasks);
+  CHECK(shorter >= 3);
+}
+
 static void forks(void) {
   pid_t child = fork();
   if (child == 0) {
@@ -233,6 +263,7 @@ int main(int argc, char **argv) {
   calls_under_way();
   many();
   leaks();
+  slices();
   threads();
   forks();
   uint32_t longer = 60000, out;
