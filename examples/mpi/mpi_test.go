@@ -186,7 +186,7 @@ func testAlone(t *testing.T, s *site, mpi string) {
 func (s *site) atHalf(mpi, program, size, command string, env ...string) {
 	s.t.Helper()
 	out, rows := s.run(mpi, program, fmt.Sprintf("--ranks 2 --executors 1 --size %s --at-half '%s && touch $DIR/was-half'", size, command), env...)
-	require.Positive(s.t, rows["2x1"].byExecutors, out)
+	require.Positive(s.t, rows["2x1"].byExecutors+rows["2x1"].lost, out) // they had some, on a busy machine without doing any
 	require.NoError(s.t, os.Remove(filepath.Join(s.dir, "was-half")))
 }
 
