@@ -123,7 +123,7 @@ func (c *Client) late(s *clientSlot) {
 	}
 	if s.owed { // the cancel could not be sent
 		s.owed = false
-		if !s.gone && c.finished(s) != nil {
+		if !s.gone && c.tryFinished(s) != nil {
 			c.conn.Close() // or the worker would keep the result
 		}
 	}

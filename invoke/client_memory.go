@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rfaas-go/rfaas/internal/pages"
 	"github.com/rfaas-go/rfaas/transport"
@@ -192,7 +193,7 @@ func (c *Client) transfer(into transport.Span, from transport.RemoteSpan) error 
 			posted += n
 			flying++
 		}
-		n, err := c.sendQueue.Wait(context.Background(), c.completions[:], c.spin)
+		n, err := c.sendQueue.Wait(context.Background(), c.completions[:], max(c.spin, fetchSpin))
 		if err == nil {
 			err = firstFailure(c.completions[:n])
 		}
@@ -208,8 +209,13 @@ func (c *Client) transfer(into transport.Span, from transport.RemoteSpan) error 
 	return nil
 }
 
-// fetchID is the id of reads, which no slot has.
-const fetchID = maxSlots + 1
+const (
+	// fetchID is the id of reads, which no slot has.
+	fetchID = maxSlots + 1
+	// fetchSpin is how long a read is polled for at least: it is under way, and to sleep takes longer than
+	// most do.
+	fetchSpin = 50 * time.Microsecond
+)
 
 // isOffered reports whether the worker keeps the result of a call that was answered.
 func (c *Client) isOffered(s *clientSlot) bool {
@@ -217,19 +223,26 @@ func (c *Client) isOffered(s *clientSlot) bool {
 	return b != nil && b.target != nil && !s.gone && s.status == StatusOK && s.bytes == 0 && int(decodeReply(b.reply).bytes) > c.layout.slotBytes
 }
 
-// finished tells the worker that the result it has offered is not needed any more.
+// finished tells the worker that the result it has offered is not needed any more. It waits for
+// room in the send queue.
 func (c *Client) finished(s *clientSlot) error {
-	c.single[0] = transport.WriteImm(maxSlots, transport.Span{}, s.worker, requestImm(s.index, kindCancel, cancelTag(s.id)))
-	c.setFlags(&c.single[0])
-	_, err := c.conn.Post(c.single[:]...)
+	err := c.tryFinished(s)
 	for errors.Is(err, transport.ErrQueueFull) {
 		var acks int
 		if acks, err = c.sendQueue.Wait(context.Background(), c.completions[:], c.spin); err == nil {
 			err = firstFailure(c.completions[:acks])
 		}
 		if err == nil {
-			_, err = c.conn.Post(c.single[:]...)
+			err = c.tryFinished(s)
 		}
 	}
+	return err
+}
+
+// tryFinished is finished that does not wait.
+func (c *Client) tryFinished(s *clientSlot) error {
+	c.single[0] = transport.WriteImm(maxSlots, transport.Span{}, s.worker, requestImm(s.index, kindCancel, cancelTag(s.id)))
+	c.setFlags(&c.single[0])
+	_, err := c.conn.Post(c.single[:]...)
 	return err
 }
