@@ -3,6 +3,7 @@ package benchmarks
 import (
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"runtime"
 	"strconv"
@@ -81,6 +82,17 @@ func choosePair(allowed []cpu) (measuring, peer int, note string) {
 		note += ": two threads of one core, the only ones allowed to this process; they slow each other down"
 	}
 	return measuring, peer, note
+}
+
+// Cores are those that measurements of this process use: what measures, and its peer. They are the same
+// if there is one only.
+func Cores() (measuring, peer int, err error) {
+	allowed, err := allowedCPUs()
+	if err != nil {
+		return 0, 0, err
+	}
+	measuring, peer, _ = choosePair(readTopology(os.DirFS("/sys"), allowed))
+	return measuring, peer, nil
 }
 
 // allowedCPUs lists the processors that this process may run on, in ascending

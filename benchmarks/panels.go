@@ -13,18 +13,9 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-)
 
-// palette is Okabe and Ito's, which the colour-blind can tell apart.
-var palette = []color.Color{
-	color.RGBA{0x00, 0x72, 0xb2, 0xff}, // blue
-	color.RGBA{0xd5, 0x5e, 0x00, 0xff}, // vermilion
-	color.RGBA{0x00, 0x9e, 0x73, 0xff}, // green
-	color.RGBA{0xcc, 0x79, 0xa7, 0xff}, // purple
-	color.RGBA{0xe6, 0x9f, 0x00, 0xff}, // orange
-	color.RGBA{0x56, 0xb4, 0xe9, 0xff}, // sky
-	color.RGBA{0x40, 0x40, 0x40, 0xff}, // dark grey
-}
+	"github.com/rfaas-go/rfaas/benchmarks/internal/chart"
+)
 
 var dashes = []vg.Length{vg.Points(5), vg.Points(3)}
 
@@ -156,7 +147,7 @@ func distributionPanel(results []Result) (*plot.Plot, error) {
 		if len(tests) > 1 {
 			colour = i
 		}
-		name := fmt.Sprintf("%s, %s", r.name(), formatBytes(r.SizeBytes))
+		name := fmt.Sprintf("%s, %s", r.name(), chart.Bytes(r.SizeBytes))
 		if err := addLine(p, name, stepsOf(r.distribution), colour, isBaseline(r), false); err != nil {
 			return nil, err
 		}
@@ -191,27 +182,9 @@ func spread(values []int, n int) []int {
 	return picked
 }
 
-// stepsOf is a distribution as the points of its cumulative function, without
-// steps too close to each other to be seen.
+// stepsOf is a distribution as the points of its cumulative function.
 func stepsOf(bars []Bar) plotter.XYs {
-	const visible = 1.002
-	var total, below int64
-	for _, b := range bars {
-		total += b.Count
-	}
-	var points plotter.XYs
-	last := 0.0
-	for i, b := range bars {
-		share := float64(below) / float64(total)
-		below += b.Count
-		x := float64(max(b.To, 1))
-		if x < last*visible && i < len(bars)-1 {
-			continue
-		}
-		last = x
-		points = append(points, plotter.XY{X: x, Y: share}, plotter.XY{X: x, Y: float64(below) / float64(total)})
-	}
-	return points
+	return chart.Steps(len(bars), func(i int) (to, count int64) { return bars[i].To, bars[i].Count }, 1.002)
 }
 
 // addLine draws points in the colour of a series, with markers where the points
@@ -221,7 +194,7 @@ func addLine(p *plot.Plot, name string, points plotter.XYs, series int, dashed, 
 	if err != nil {
 		return err
 	}
-	l.Color, l.Width = palette[series%len(palette)], vg.Points(1.6)
+	l.Color, l.Width = chart.Palette[series%len(chart.Palette)], vg.Points(1.6)
 	if dashed {
 		l.Dashes = dashes
 	}
@@ -278,37 +251,22 @@ func sizeTicks(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
 	for e := first; e <= last; e += step {
 		v := math.Exp2(float64(e))
-		ticks = append(ticks, plot.Tick{Value: v, Label: formatBinary(int(v))})
+		ticks = append(ticks, plot.Tick{Value: v, Label: chart.Binary(int(v))})
 	}
 	return ticks
 }
 
+// labelledDecades is for how wide a range there is room for 2 and 5 times powers of ten.
+const labelledDecades = 3.5
+
 // timeTicks are 1, 2 and 5 times powers of ten of nanoseconds: 200 ns, 1 us.
-func timeTicks(low, high float64) []plot.Tick { return decimalTicks(low, high, formatTime) }
+func timeTicks(low, high float64) []plot.Tick {
+	return chart.Ticks(low, high, labelledDecades, formatTime)
+}
 
 // rateTicks are 1, 2 and 5 times powers of ten of bytes a second.
-func rateTicks(low, high float64) []plot.Tick { return decimalTicks(low, high, formatRate) }
-
-// decimalTicks labels the multiples 1, 2 and 5 of powers of ten, or only the
-// powers when the range is wide, and marks the other multiples.
-func decimalTicks(low, high float64, format func(float64) string) []plot.Tick {
-	decades := math.Log10(high / low)
-	labelled := map[int]bool{1: true, 2: decades < 3.5, 5: decades < 3.5}
-	var ticks []plot.Tick
-	for e := math.Floor(math.Log10(low)); e <= math.Ceil(math.Log10(high)); e++ {
-		for m := 1; m <= 9; m++ {
-			v := float64(m) * math.Pow(10, e)
-			if v < low || v > high {
-				continue
-			}
-			t := plot.Tick{Value: v}
-			if labelled[m] || decades < 0.7 {
-				t.Label = format(v)
-			}
-			ticks = append(ticks, t)
-		}
-	}
-	return ticks
+func rateTicks(low, high float64) []plot.Tick {
+	return chart.Ticks(low, high, labelledDecades, formatRate)
 }
 
 // shareTicks are tenths, every other one labelled.

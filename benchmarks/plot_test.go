@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"gonum.org/v1/plot/plotter"
 )
 
 // latencies makes up results of a test at several sizes.
@@ -81,22 +80,6 @@ func svgText(t *testing.T, file string) string {
 		if data, ok := token.(xml.CharData); ok {
 			text.Write(data)
 		}
-	}
-}
-
-func TestStepsOf(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, plotter.XYs{{X: 100, Y: 0}, {X: 100, Y: 0.1}, {X: 200, Y: 0.1}, {X: 200, Y: 1}},
-		stepsOf([]Bar{{100, 100, 1}, {200, 200, 9}}))
-	var bars []Bar
-	for ns := range int64(100_000) {
-		bars = append(bars, Bar{ns, ns, 1})
-	}
-	points := stepsOf(bars)
-	require.Less(t, len(points), 10_000)
-	require.Equal(t, plotter.XY{X: 99_999, Y: 1}, points[len(points)-1])
-	for i, p := range points[1:] {
-		require.False(t, p.X < points[i].X || p.Y < points[i].Y, "%v after %v", p, points[i])
 	}
 }
 

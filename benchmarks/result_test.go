@@ -49,33 +49,3 @@ func TestTable(t *testing.T) {
 send-bw on shm, hot, 1 KiB: naks_received 1, retransmissions 3
 `, b.String())
 }
-
-func TestUnits(t *testing.T) {
-	t.Parallel()
-	for want, got := range map[string]string{
-		"0 ns":      formatTime(0),
-		"151 ns":    formatTime(151),
-		"999 ns":    formatTime(999),
-		"1 us":      formatTime(999.6),
-		"1.53 us":   formatTime(1534),
-		"15.3 us":   formatTime(15340),
-		"20 ms":     formatTime(20e6),
-		"9.99 B/s":  formatRate(9.994),
-		"10 B/s":    formatRate(9.996),
-		"33.1 GB/s": formatRate(33.1e9),
-		"1230 TB/s": formatRate(1230e12),
-		"1 B":       formatBytes(1),
-		"1023 B":    formatBytes(1023),
-		"1 KiB":     formatBytes(1024),
-		"1000000 B": formatBytes(1000000),
-		"1536 KiB":  formatBytes(3 << 19),
-		"2 GiB":     formatBytes(2 << 30),
-		"0.3/s":     trimSpace(formatCount(0.3)),
-	} {
-		require.Equal(t, want, got)
-	}
-}
-
-func trimSpace(s string) string {
-	return string(bytes.ReplaceAll([]byte(s), []byte(" "), nil))
-}

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"runtime/debug"
@@ -15,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rfaas-go/rfaas/benchmarks"
 )
 
 // machine is where and with what is measured.
@@ -33,7 +32,7 @@ type machine struct {
 }
 
 func lookAtMachine(ctx context.Context) (*machine, error) {
-	m := &machine{golang: runtime.Version(), commit: commit(ctx), started: time.Now(), cpu: runtime.GOARCH}
+	m := &machine{golang: runtime.Version(), commit: commit(ctx), cores: runtime.NumCPU(), started: time.Now(), cpu: runtime.GOARCH}
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		m.cpu = cpuModel(string(text), m.cpu)
 	}
@@ -46,12 +45,10 @@ func lookAtMachine(ctx context.Context) (*machine, error) {
 			m.load = strings.Join(fields[:3], ", ")
 		}
 	}
-	allowed, err := allowedCores()
-	if err != nil {
+	var err error
+	if m.measuring, m.peer, err = benchmarks.Cores(); err != nil {
 		return nil, err
 	}
-	m.cores = len(allowed)
-	m.measuring, m.peer = pair(allowed, coreOf)
 	if m.program, err = os.Executable(); err != nil {
 		return nil, err
 	}
@@ -112,58 +109,6 @@ func commit(ctx context.Context) string {
 		revision += ", with changes"
 	}
 	return revision
-}
-
-// allowedCores lists the processors that this process may run on.
-func allowedCores() ([]int, error) {
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return nil, fmt.Errorf("which cores are allowed: %w", err)
-	}
-	var numbers []int
-	for n := range len(set) * 64 {
-		if set.IsSet(n) {
-			numbers = append(numbers, n)
-		}
-	}
-	if len(numbers) == 0 {
-		return nil, errors.New("which cores are allowed: none")
-	}
-	return numbers, nil
-}
-
-// pair chooses two processors as package benchmarks does: two cores of one package if
-// there are, with high numbers.
-func pair(allowed []int, coreOf func(int) (socket, core string)) (measuring, peer int) {
-	last := len(allowed) - 1
-	measuring, peer = allowed[max(last-1, 0)], allowed[last]
-	least := 3
-	for i := last; i > 0; i-- {
-		for j := i - 1; j >= 0; j-- {
-			socket, core := coreOf(allowed[i])
-			otherSocket, otherCore := coreOf(allowed[j])
-			distance := 0
-			switch {
-			case core == "" || socket != otherSocket:
-				distance = 1
-			case core == otherCore:
-				distance = 2
-			}
-			if distance < least {
-				least, measuring, peer = distance, allowed[j], allowed[i]
-			}
-		}
-	}
-	return measuring, peer
-}
-
-// coreOf is where a processor sits.
-func coreOf(number int) (socket, core string) {
-	read := func(name string) string {
-		text, _ := os.ReadFile(filepath.Join("/sys/devices/system/cpu", "cpu"+strconv.Itoa(number), "topology", name))
-		return strings.TrimSpace(string(text))
-	}
-	return read("physical_package_id"), read("core_id")
 }
 
 const anyCore = -1

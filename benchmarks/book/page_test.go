@@ -35,7 +35,7 @@ func TestPages(t *testing.T) {
 	require.NoError(t, p.writeMarkdown(&markdown))
 	for name, text := range map[string]string{"HTML": html.String(), "Markdown": markdown.String()} {
 		for _, want := range []string{
-			"2 µs", "1 µs … 3 µs", // the base
+			"2 us", "1 us … 3 us", // the base
 			"250 ns", "100 ns … 900 ns", "0.125×", "0.1× … 0.3×", // by round, not of the medians
 			"missing: install absent-tools", "a remark on it", "failing, 8 B: no luck &lt;today&gt;", "Failed",
 			"A &lt;Processor&gt;, 4 cores", "Linux 7", "abcdef", "1970-01-01", "quicker --size 8 B", "127.0.0.1:PORT",

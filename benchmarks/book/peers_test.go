@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/benchmarks/internal/chart"
 )
 
 func sample(t *testing.T, name string) string {
@@ -72,7 +74,7 @@ func TestOwnPeers(t *testing.T) {
 				if test == testRate && s.size > socketBuffer {
 					continue // so large messages are not kept in flight
 				}
-				t.Run(test+" "+x.name()+" "+formatBytes(s.size), func(t *testing.T) {
+				t.Run(test+" "+x.name()+" "+chart.Bytes(s.size), func(t *testing.T) {
 					f, err := x.measure(t.Context(), s)
 					require.NoError(t, err)
 					require.Positive(t, f.value)
@@ -112,24 +114,5 @@ func TestEndsThatFail(t *testing.T) {
 			_, err := c.ends.run(t.Context())
 			require.ErrorContains(t, err, c.want)
 		})
-	}
-}
-
-func TestPair(t *testing.T) {
-	t.Parallel()
-	threads := func(n int) (socket, core string) { return "0", []string{"0", "1", "0", "1"}[n] } // 0 and 2 are one core
-	for name, c := range map[string]struct {
-		allowed         []int
-		coreOf          func(int) (string, string)
-		measuring, peer int
-	}{
-		"one":              {[]int{3}, threads, 3, 3},
-		"two cores":        {[]int{0, 1, 2, 3}, threads, 2, 3},
-		"threads of cores": {[]int{0, 1, 2}, threads, 1, 2},
-		"nothing else":     {[]int{0, 2}, threads, 0, 2},
-		"unknown":          {[]int{0, 1}, func(int) (string, string) { return "", "" }, 0, 1},
-	} {
-		measuring, peer := pair(c.allowed, c.coreOf)
-		require.Equal(t, []int{c.measuring, c.peer}, []int{measuring, peer}, name)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/rfaas-go/rfaas/benchmarks/internal/chart"
 )
 
 // plotKind is what a section's plot shows.
@@ -41,17 +43,6 @@ func (f plotFile) inline() []byte {
 }
 
 var widthAndHeight = regexp.MustCompile(`^<svg width="[^"]*" height="[^"]*"`)
-
-// palette is Okabe and Ito's, which the colour-blind can tell apart, without yellow.
-var palette = []color.Color{
-	color.RGBA{0x00, 0x72, 0xb2, 0xff}, // blue
-	color.RGBA{0xd5, 0x5e, 0x00, 0xff}, // vermilion
-	color.RGBA{0x00, 0x9e, 0x73, 0xff}, // green
-	color.RGBA{0xcc, 0x79, 0xa7, 0xff}, // purple
-	color.RGBA{0xe6, 0x9f, 0x00, 0xff}, // orange
-	color.RGBA{0x56, 0xb4, 0xe9, 0xff}, // sky
-	color.RGBA{0x40, 0x40, 0x40, 0xff}, // dark grey
-}
 
 // Series that have a colour in common differ in the dashes and the mark.
 var (
@@ -136,7 +127,7 @@ func drawLines(p *plot.Plot, m *measurement) (legend []legendEntry, err error) {
 	widen(&p.X)
 	widen(&p.Y)
 	p.X.Tick.Marker = settingTicks(s.settings)
-	p.Y.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick { return decimalTicks(low, high, s.unit.format) })
+	p.Y.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick { return chart.Ticks(low, high, labelledDecades, s.unit.format) })
 	return legend, nil
 }
 
@@ -162,7 +153,7 @@ func drawDistribution(p *plot.Plot, m *measurement) (legend []legendEntry, err e
 		legend = append(legend, entry)
 	}
 	widen(&p.X)
-	p.X.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick { return decimalTicks(low, high, s.unit.format) })
+	p.X.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick { return chart.Ticks(low, high, labelledDecades, s.unit.format) })
 	p.Y.Min, p.Y.Max = 0, nines(mostShare)
 	p.Y.Tick.Marker = plot.TickerFunc(func(_, _ float64) []plot.Tick {
 		var ticks []plot.Tick
@@ -177,33 +168,22 @@ func drawDistribution(p *plot.Plot, m *measurement) (legend []legendEntry, err e
 	return legend, nil
 }
 
+// labelledDecades is for how wide a range there is room for 2 and 5 times powers of ten.
+const labelledDecades = 2.5
+
 // mostShare is where the plot of a distribution ends.
 const mostShare = 0.9999
 
 // nines is the place of a share on an axis on which each nine is as long as the one before.
 func nines(share float64) float64 { return -math.Log10(1 - share) }
 
-// tailPoints is a distribution as a line, without points too close to be seen.
+// tailPoints is a distribution as a line, up to where the plot ends.
 func tailPoints(bars []bar) plotter.XYs {
-	const visible = 1.004
-	var total, below int64
-	for _, b := range bars {
-		total += b.Count
-	}
-	var points plotter.XYs
-	last := 0.0
-	for i, b := range bars {
-		share := float64(below) / float64(total)
-		if share > mostShare {
-			break
-		}
-		below += b.Count
-		x, next := float64(max(b.To, 1)), min(float64(below)/float64(total), mostShare)
-		if x < last*visible && next < mostShare && i < len(bars)-1 {
-			continue
-		}
-		last = x
-		points = append(points, plotter.XY{X: x, Y: nines(share)}, plotter.XY{X: x, Y: nines(next)})
+	steps := chart.Steps(len(bars), func(i int) (to, count int64) { return bars[i].To, bars[i].Count }, 1.004)
+	end := slices.IndexFunc(steps, func(p plotter.XY) bool { return p.Y >= mostShare })
+	points := steps[:end+1] // the last one has all samples
+	for i := range points {
+		points[i].Y = nines(min(points[i].Y, mostShare))
 	}
 	return points
 }
@@ -214,8 +194,8 @@ func addLine(p *plot.Plot, x series, points plotter.XYs, number int, marked bool
 	if err != nil {
 		return legendEntry{}, err
 	}
-	style := number / len(palette)
-	l.Color, l.Width, l.Dashes = palette[number%len(palette)], vg.Points(1.2), dashes[style%len(dashes)]
+	style := number / len(chart.Palette)
+	l.Color, l.Width, l.Dashes = chart.Palette[number%len(chart.Palette)], vg.Points(1.2), dashes[style%len(dashes)]
 	if x.kind() == own {
 		l.Width *= 2
 	}
@@ -262,7 +242,7 @@ func drawBars(p *plot.Plot, m *measurement) (plotFile, error) {
 		if err != nil {
 			return plotFile{}, err
 		}
-		bar.Color, bar.LineStyle.Width = palette[0], 0
+		bar.Color, bar.LineStyle.Width = chart.Palette[0], 0
 		label, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: e.median, Y: y}}, Labels: []string{" " + s.unit.format(e.median)}})
 		if err != nil {
 			return plotFile{}, err
@@ -272,7 +252,7 @@ func drawBars(p *plot.Plot, m *measurement) (plotFile, error) {
 	}
 	p.X.Label.Text = s.unit.name
 	p.X.Scale, p.X.Min, p.X.Max = plot.LogScale{}, low, high
-	p.X.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick { return decimalTicks(low, high, s.unit.format) })
+	p.X.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick { return chart.Ticks(low, high, labelledDecades, s.unit.format) })
 	p.NominalY(names...)
 	p.Y.Min, p.Y.Max = -0.6, float64(len(all))-0.4
 	return render(s.name, p, nil)
@@ -326,27 +306,6 @@ func settingTicks(settings []setting) plot.ConstantTicks {
 	var ticks plot.ConstantTicks
 	for _, s := range settings {
 		ticks = append(ticks, plot.Tick{Value: s.x, Label: short.Replace(s.label)})
-	}
-	return ticks
-}
-
-// decimalTicks labels the multiples 1, 2 and 5 of powers of ten, or only the powers when
-// the range is wide, and marks the others.
-func decimalTicks(low, high float64, format func(float64) string) []plot.Tick {
-	decades := math.Log10(high / low)
-	var ticks []plot.Tick
-	for e := math.Floor(math.Log10(low)); e <= math.Ceil(math.Log10(high)); e++ {
-		for m := 1; m <= 9; m++ {
-			v := float64(m) * math.Pow(10, e)
-			if v < low || v > high {
-				continue
-			}
-			t := plot.Tick{Value: v}
-			if m == 1 || decades < 2.5 && (m == 2 || m == 5) || decades < 0.8 {
-				t.Label = format(v)
-			}
-			ticks = append(ticks, t)
-		}
 	}
 	return ticks
 }

@@ -149,26 +149,3 @@ func TestPercentile(t *testing.T) {
 	}
 	require.True(t, math.IsNaN(figure{}.percentile(0.5)))
 }
-
-func TestFormat(t *testing.T) {
-	t.Parallel()
-	for want, got := range map[string]string{
-		"480 ns":    nanoseconds.format(480),
-		"1.25 µs":   nanoseconds.format(1249.6),
-		"12 µs":     nanoseconds.format(12_000),
-		"1 ms":      nanoseconds.format(999_600),
-		"3.1 s":     nanoseconds.format(3.1e9),
-		"7.5 M/s":   perSecond.format(7.5e6),
-		"16.7 GB/s": bytesPerSecond.format(16.7e9),
-		"0.00708×":  formatRatio(0.007084),
-		"0.5×":      formatRatio(0.5),
-		"1×":        formatRatio(1),
-		"12.3×":     formatRatio(12.34),
-		"1234×":     formatRatio(1234.4),
-		"4 KiB":     formatBytes(4096),
-		"1 MiB":     formatBytes(1 << 20),
-		"1000 B":    formatBytes(1000),
-	} {
-		require.Equal(t, want, got)
-	}
-}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/rfaas-go/rfaas/benchmarks"
+	"github.com/rfaas-go/rfaas/benchmarks/internal/chart"
 )
 
 // section is one question, asked of several series.
@@ -109,7 +110,7 @@ func latencySection(m *machine, e effort) *section {
 		unit:  nanoseconds, kind: lines, axis: "message size (bytes)", base: unixSocket,
 	}
 	for _, size := range e.sizes {
-		s.settings = append(s.settings, setting{label: formatBytes(size), x: float64(size), size: size, iterations: e.latency(size)})
+		s.settings = append(s.settings, setting{label: chart.Bytes(size), x: float64(size), size: size, iterations: e.latency(size)})
 	}
 	return s.with(
 		newOurs(m, "invoke loopback", roundTrips, benchmarks.Config{Test: "invoke-lat", Transport: "loopback:"}).
@@ -182,7 +183,7 @@ func bandwidthSection(m *machine, e effort) *section {
 		unit: bytesPerSecond, kind: lines, axis: "message size (bytes)", base: unixSocket,
 	}
 	for _, size := range e.bulkSizes {
-		s.settings = append(s.settings, setting{label: formatBytes(size), x: float64(size), size: size, iterations: bounded(e.bytes/size, 16, 50_000)})
+		s.settings = append(s.settings, setting{label: chart.Bytes(size), x: float64(size), size: size, iterations: bounded(e.bytes/size, 16, 50_000)})
 	}
 	for _, t := range transports {
 		s.series = append(s.series,
@@ -196,7 +197,7 @@ func workersSection(m *machine, e effort) *section {
 	s := &section{
 		name: "workers", title: "Calls a second over workers",
 		about: "One client process with so many workers (this project) or connections to a server (peers), with 16 calls of 64 B in flight at each. " +
-			"Workers poll for 50 µs and then sleep, as there may be fewer cores than workers and client together.",
+			"Workers poll for 50 us and then sleep, as there may be fewer cores than workers and client together.",
 		unit: perSecond, kind: lines, axis: "workers", base: unixSocket,
 	}
 	for n := 1; n <= m.cores; n *= 2 {
@@ -240,7 +241,7 @@ func coldSection(m *machine, e effort) *section {
 func waitingSection(m *machine, e effort) *section {
 	s := &section{
 		name: "waiting", title: "Ways to wait",
-		about: "Round trip of a call with 64 B: hot polls, warm sleeps at once, adaptive polls for 50 µs and then sleeps, on both sides alike. " +
+		about: "Round trip of a call with 64 B: hot polls, warm sleeps at once, adaptive polls for 50 us and then sleeps, on both sides alike. " +
 			"What polls keeps a core busy. All but the Unix socket are pinned to two cores.",
 		unit: nanoseconds, kind: bars, base: "invoke shm, hot",
 		settings: []setting{{label: "round trip", size: smallBytes, iterations: e.latency(smallBytes)}},

@@ -131,6 +131,8 @@ var arrows = []rule{
 	{"benchmarks", "alloc/agent", "the peer of lease-lat is an agent, and leases are used at one"},
 	{"benchmarks", "alloc/lease", "measures the protocol of leases itself, on one goroutine"},
 	{"benchmarks", "internal/link", "messages to that agent"},
+	{"benchmarks", "benchmarks/internal/chart", "writes and draws figures"},
+	{"benchmarks/book", "benchmarks/internal/chart", "writes and draws figures"},
 	{"benchmarks/book", "benchmarks", "measures this project beside its peers"},
 	{"benchmarks/book", "transport/...", "brings all providers, and says which work here"},
 	{"benchmarks/book", "invoke", "functions of its executors"},
