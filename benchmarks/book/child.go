@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -125,6 +126,25 @@ func (e ends) run(ctx context.Context) (string, error) {
 		err = fmt.Errorf("%w (the server: %s)", err, lastLines(server.stderr.String()))
 	}
 	return "", err
+}
+
+// words are the commands of a peer's two ends, of which the server listens on a port.
+type words func(port string) (server, client []string)
+
+// run returns what the client printed.
+func (w words) run(ctx context.Context, env ...string) (string, error) {
+	port, err := freePort()
+	if err != nil {
+		return "", err
+	}
+	server, client := w(strconv.Itoa(port))
+	return ends{server: server, client: client, env: env, port: port}.run(ctx)
+}
+
+// text is the commands as they would be typed.
+func (w words) text(env ...string) string {
+	server, client := w("PORT")
+	return commandLine(append(env, server...)) + "  and  " + commandLine(append(env, client...))
 }
 
 // listens returns when somebody listens on a TCP port. It looks at the kernel's table: a

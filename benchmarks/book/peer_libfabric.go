@@ -50,25 +50,19 @@ func libfabricVersion(text string) string {
 	return "libfabric, of unknown version"
 }
 
-func (l *libfabric) words(s setting, port string) (server, client []string) {
-	options := []string{"-p", l.provider, "-e", l.endpoint, "-I", strconv.Itoa(s.iterations), "-S", strconv.Itoa(s.size)}
-	server = l.machine.on(l.machine.peer, append([]string{"fi_pingpong", "-B", port}, options...)...)
-	client = l.machine.on(l.machine.measuring, append(append([]string{"fi_pingpong", "-P", port}, options...), "127.0.0.1")...)
-	return server, client
+func (l *libfabric) words(s setting) words {
+	return func(port string) (server, client []string) {
+		options := []string{"-p", l.provider, "-e", l.endpoint, "-I", strconv.Itoa(s.iterations), "-S", strconv.Itoa(s.size)}
+		server = l.machine.on(l.machine.peer, append([]string{"fi_pingpong", "-B", port}, options...)...)
+		client = l.machine.on(l.machine.measuring, append(append([]string{"fi_pingpong", "-P", port}, options...), "127.0.0.1")...)
+		return server, client
+	}
 }
 
-func (l *libfabric) command(s setting) string {
-	server, client := l.words(s, "PORT")
-	return fmt.Sprintf("%s  and  %s", commandLine(server), commandLine(client))
-}
+func (l *libfabric) command(s setting) string { return l.words(s).text() }
 
 func (l *libfabric) measure(ctx context.Context, s setting) (figure, error) {
-	port, err := freePort()
-	if err != nil {
-		return figure{}, err
-	}
-	server, client := l.words(s, strconv.Itoa(port))
-	out, err := ends{server: server, client: client, port: port}.run(ctx)
+	out, err := l.words(s).run(ctx)
 	if err != nil {
 		return figure{}, err
 	}

@@ -44,25 +44,19 @@ func listsDevice(text string) bool {
 	return found && err == nil && n > 0
 }
 
-func (p *perftest) words(s setting, port string) (server, client []string) {
-	options := []string{"-p", port, "-s", strconv.Itoa(s.size), "-n", strconv.Itoa(max(s.iterations, 5)), "-F"}
-	server = p.machine.on(p.machine.peer, append([]string{p.program}, options...)...)
-	client = p.machine.on(p.machine.measuring, append(append([]string{p.program}, options...), "127.0.0.1")...)
-	return server, client
+func (p *perftest) words(s setting) words {
+	return func(port string) (server, client []string) {
+		options := []string{"-p", port, "-s", strconv.Itoa(s.size), "-n", strconv.Itoa(max(s.iterations, 5)), "-F"}
+		server = p.machine.on(p.machine.peer, append([]string{p.program}, options...)...)
+		client = p.machine.on(p.machine.measuring, append(append([]string{p.program}, options...), "127.0.0.1")...)
+		return server, client
+	}
 }
 
-func (p *perftest) command(s setting) string {
-	server, client := p.words(s, "PORT")
-	return fmt.Sprintf("%s  and  %s", commandLine(server), commandLine(client))
-}
+func (p *perftest) command(s setting) string { return p.words(s).text() }
 
 func (p *perftest) measure(ctx context.Context, s setting) (figure, error) {
-	port, err := freePort()
-	if err != nil {
-		return figure{}, err
-	}
-	server, client := p.words(s, strconv.Itoa(port))
-	out, err := ends{server: server, client: client, port: port}.run(ctx)
+	out, err := p.words(s).run(ctx)
 	if err != nil {
 		return figure{}, err
 	}

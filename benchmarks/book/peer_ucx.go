@@ -86,29 +86,22 @@ func (u *ucx) environment() []string {
 	return append([]string{"UCX_TLS=" + u.over + ",self", "UCX_LOG_LEVEL=error", "UCX_WARN_UNUSED_ENV_VARS=n"}, u.env...)
 }
 
-func (u *ucx) words(s setting, port string) (server, client []string) {
-	server = u.machine.on(u.machine.peer, "ucx_perftest", "-p", port, "-f", "-v")
-	client = u.machine.on(u.machine.measuring, "ucx_perftest", "127.0.0.1", "-p", port, "-f", "-v", "-t", u.test,
-		"-s", strconv.Itoa(s.size), "-n", strconv.Itoa(s.iterations), "-w", strconv.Itoa(s.warmup()))
-	if u.depth {
-		client = append(client, "-O", strconv.Itoa(s.depth))
+func (u *ucx) words(s setting) words {
+	return func(port string) (server, client []string) {
+		server = u.machine.on(u.machine.peer, "ucx_perftest", "-p", port, "-f", "-v")
+		client = u.machine.on(u.machine.measuring, "ucx_perftest", "127.0.0.1", "-p", port, "-f", "-v", "-t", u.test,
+			"-s", strconv.Itoa(s.size), "-n", strconv.Itoa(s.iterations), "-w", strconv.Itoa(s.warmup()))
+		if u.depth {
+			client = append(client, "-O", strconv.Itoa(s.depth))
+		}
+		return server, client
 	}
-	return server, client
 }
 
-func (u *ucx) command(s setting) string {
-	server, client := u.words(s, "PORT")
-	env := strings.Join(u.environment(), " ")
-	return fmt.Sprintf("%s %s  and  %s %s", env, commandLine(server), env, commandLine(client))
-}
+func (u *ucx) command(s setting) string { return u.words(s).text(u.environment()...) }
 
 func (u *ucx) measure(ctx context.Context, s setting) (figure, error) {
-	port, err := freePort()
-	if err != nil {
-		return figure{}, err
-	}
-	server, client := u.words(s, strconv.Itoa(port))
-	out, err := ends{server: server, client: client, env: u.environment(), port: port}.run(ctx)
+	out, err := u.words(s).run(ctx, u.environment()...)
 	if err != nil {
 		return figure{}, err
 	}
