@@ -155,7 +155,10 @@ func openDevice(t *testing.T) *transport.Device {
 // openClient makes a client over shared memory.
 func openClient(t *testing.T, cfg alloc.Config) *alloc.Client {
 	t.Helper()
-	cfg.Device, cfg.Tenant = openDevice(t), "tenant"
+	cfg.Tenant = "tenant"
+	if cfg.Device == nil {
+		cfg.Device = openDevice(t)
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = log(t)
 	}

@@ -53,6 +53,9 @@ func (c *Config) complete() error {
 	if (len(c.Agents) == 0) == (c.Manager == "") {
 		return errors.New("alloc: name either the addresses of agents, or a manager's URL")
 	}
+	if c.Memory != nil && c.Memory.Device() != c.Device {
+		return errors.New("alloc: Config.Memory is of another device than Config.Device")
+	}
 	for _, a := range c.Agents {
 		if err := checkAddress(a); err != nil {
 			return err

@@ -162,6 +162,9 @@ func newClient(dev *transport.Device, cfg ClientConfig, connect func(transport.C
 	if len(cfg.Token) > MaxTokenBytes {
 		return nil, fmt.Errorf("invoke: a token of %d bytes; at most %d", len(cfg.Token), MaxTokenBytes)
 	}
+	if cfg.Memory != nil && cfg.Memory.Device() != dev {
+		return nil, errors.New("invoke: ClientConfig.Memory is of another device")
+	}
 	c := &Client{dev: dev, program: cfg.Memory, spin: cfg.Mode.Spin(), draining: make(chan struct{})}
 	if err := c.connect(wish, cfg, connect); err != nil {
 		c.Close()

@@ -47,6 +47,9 @@ func NewMemory(dev *transport.Device) (*Memory, error) {
 	return m, nil
 }
 
+// Device is what clients that use the memory have to be of.
+func (m *Memory) Device() *transport.Device { return m.domain.Device() }
+
 // Alloc returns n bytes, zeroed and page-aligned, outside the Go heap. They are the
 // caller's until Free.
 func (m *Memory) Alloc(n int) ([]byte, error) {

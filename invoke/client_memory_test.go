@@ -105,6 +105,8 @@ func TestMemoryOfClients(t *testing.T) {
 		require.NoError(t, c.Close())
 		_, err = other.Call(soon(t), theirs, mem[:n], mem[n:][:n])
 		require.NoError(t, err)
+		_, err = invoke.Dial(soon(t), openDevice(t, url), "unix", s.address, invoke.ClientConfig{Memory: m})
+		require.ErrorContains(t, err, "Memory is of another device")
 		require.ErrorContains(t, m.Free(mem[:n]), "are not what Alloc returned")
 		require.NoError(t, m.Free(mem))
 		require.ErrorContains(t, m.Free(mem), "or were freed before")

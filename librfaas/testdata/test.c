@@ -93,6 +93,19 @@ static void calls(void) {
   CHECK(rfaas_invoke(pool, "echo", in, 5, out, sizeof out, &n, RFAAS_FOREVER) == RFAAS_OK); // by another worker
 }
 
+// regions is how many pieces of registered memory of a size are mapped here.
+static int regions(size_t size) {
+  FILE *maps = fopen("/proc/self/maps", "r");
+  char line[512];
+  unsigned long from, to;
+  int count = 0;
+  CHECK(maps != NULL);
+  while (fgets(line, sizeof line, maps))
+    count += strstr(line, "rfaas-region") && sscanf(line, "%lx-%lx", &from, &to) == 2 && to - from >= size && to - from < 2 * size;
+  fclose(maps);
+  return count;
+}
+
 // registered_memory: calls from and to the middle of it, and after one that was given up.
 static void registered_memory(void) {
   enum { LARGE = 1 << 20 };
@@ -123,7 +136,9 @@ static void registered_memory(void) {
   *ms = 60000;
   CHECK(rfaas_invoke(pool, "pause_ms", ms, LARGE, out, LARGE, &n, 20 * MS) == RFAAS_DEADLINE);
   CHECK(rfaas_invoke(pool, "echo", in, LARGE, out, LARGE, &n, RFAAS_FOREVER) == RFAAS_OK && !memcmp(in, out, LARGE));
+  CHECK(regions(4 * LARGE) == 1);
   rfaas_dealloc(cluster, memory);
+  CHECK(regions(4 * LARGE) == 0);
   rfaas_dealloc(cluster, NULL);
   CHECK(rfaas_invoke(pool, "echo", "x", 1, &ms, sizeof ms, &n, RFAAS_FOREVER) == RFAAS_OK);
   CHECK(rfaas_alloc(cluster, LARGE, &memory) == RFAAS_OK); // freed with the connection
