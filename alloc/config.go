@@ -113,7 +113,8 @@ type Order struct {
 	// Idle is after how long without calls workers are given back, and leased again when
 	// calls wait: a lease ends when none of its workers is in use. 0 for never.
 	Idle time.Duration
-	// Calls says how calls are made over the workers; its Lanes, Dial and Idle are set here.
+	// Calls says how calls are made over the workers; its Lanes, Dial, Idle and Memory
+	// are set here.
 	Calls client.Config
 	// OnWorker is called with each worker that a lane gets, the first and those in its
 	// place, on the lane's goroutine. It may be nil.

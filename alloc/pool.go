@@ -65,7 +65,7 @@ func (c *Client) Lease(ctx context.Context, o Order) (*Pool, error) {
 	}
 	p.seats = make([]*seat, len(p.spare))
 	cfg := o.Calls
-	cfg.Lanes, cfg.Dial, cfg.Idle = len(p.seats), p.dial, o.Idle
+	cfg.Lanes, cfg.Dial, cfg.Idle, cfg.Memory = len(p.seats), p.dial, o.Idle, c.cfg.Memory
 	var err error
 	if p.Client, err = client.New(cfg); err != nil {
 		p.giveBack()
