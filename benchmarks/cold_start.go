@@ -43,7 +43,7 @@ func coldStart(ctx context.Context, r *runner, p params) ([]Result, error) {
 			}
 			defer supervisor.Close(0)
 			for _, cache := range f.caches() {
-				x := &firstResult{newTally(newSubject(f, device, p), steps.sum), supervisor, spares}
+				x := &firstResult{newTally(newSubject(r, f, device, p), steps.sum), supervisor, spares}
 				x.result.Start, x.result.Cache = start, cache
 				all = append(all, x)
 			}
@@ -178,7 +178,7 @@ func (t *tally) summary() Result {
 	for _, took := range t.took {
 		ns += t.of(took)
 	}
-	r.sum(t.out, len(t.took), ns, 0)
+	r.sum(t.out, len(t.took), outcome{ns: ns})
 	r.Steps = &Steps{
 		Lease:   t.median(func(s steps) int64 { return s.lease }),
 		Start:   t.median(func(s steps) int64 { return s.start }),

@@ -20,6 +20,10 @@ type Config struct {
 	// has to be built in. PeerTransport is the peer's, if it needs another one, on
 	// the same wire protocol.
 	Transport, PeerTransport string
+	// Others are the URLs of devices that are measured beside Transport: each has a part of
+	// the iterations in every round, and the rounds are taken in turns, so that what the
+	// machine does meanwhile happens to all. Each has a result of its own, with its Ratio.
+	Others []string
 
 	Sizes      []int  // bytes of a message; default the test's own
 	Iterations int    // measured operations of each size; default by test and size
@@ -44,12 +48,11 @@ type Config struct {
 	// left in ProfileDir (default the current directory) as cpu.pprof, mem.pprof
 	// or trace.out.
 	Profile, ProfileDir string
-	// Plot is the file for a plot of the results; its extension, .svg or .png,
-	// says of what kind.
-	Plot string
 
 	// OnResult, if set, gets each result as soon as it is there.
 	OnResult func(Result)
+	// OnBegin, if set, is told what is measured next.
+	OnBegin func(what string)
 	// OnNote, if set, gets remarks on the conditions of the measurement, a
 	// sentence each: the cores chosen, what the device chose.
 	OnNote func(string)
@@ -90,11 +93,16 @@ func plan(c Config) ([]params, error) {
 	if err := checkProfile(c.Profile, c.ProfileDir); err != nil {
 		return nil, err
 	}
-	if err := checkPlot(c.Plot); err != nil {
-		return nil, err
-	}
 	if err := t.checkFunctions(c); err != nil {
 		return nil, err
+	}
+	for i, url := range c.Others {
+		if url == c.Transport || slices.Contains(c.Others[:i], url) {
+			return nil, flagErrorf("--transport: %s is given twice", url)
+		}
+	}
+	if len(c.Others) > 0 && (c.Connect != "" || c.PeerTransport != c.Transport) {
+		return nil, flagErrorf("--transport: several are compared on this machine, with the same one at both ends; give one with --connect and --peer-transport")
 	}
 	if c.Connect != "" && t.bare {
 		return nil, flagErrorf("--connect: %s measures this machine and has no peer on another one", t.name)

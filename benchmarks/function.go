@@ -92,8 +92,8 @@ type subject struct {
 	result Result
 }
 
-func newSubject(f *Function, d *transport.Device, p params) subject {
-	result := p.result(d.Name())
+func newSubject(r *runner, f *Function, d *transport.Device, p params) subject {
+	result := p.result(r.name())
 	result.Function, result.Runtime = f.Label, f.runtime()
 	return subject{f, d, p, result}
 }

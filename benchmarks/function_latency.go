@@ -32,9 +32,16 @@ func functionLatencies(ctx context.Context, r *runner, p params) ([]Result, erro
 			return nil, err
 		}
 		defer supervisor.Close(0)
-		latencies = append(latencies, &functionLatency{subject: newSubject(f, device, p), supervisor: supervisor, out: newSamples()})
+		latencies = append(latencies, &functionLatency{subject: newSubject(r, f, device, p), supervisor: supervisor, out: newSamples()})
 	}
-	err = onCore(core, func() error { return inTurns(ctx, latencies, p.Iterations) })
+	err = onCore(core, func() error {
+		return takeTurns(min(functionRounds, p.Iterations), len(latencies), p.Iterations, func(_, i, n int) error {
+			if err := latencies[i].turn(ctx, n); err != nil {
+				return latencies[i].failed(ctx, err)
+			}
+			return nil
+		})
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -43,24 +50,6 @@ func functionLatencies(ctx context.Context, r *runner, p params) ([]Result, erro
 		results[i] = l.summary(&latencies[0].result)
 	}
 	return results, nil
-}
-
-// inTurns spreads the iterations over the rounds. The order is reversed in every
-// second one.
-func inTurns(ctx context.Context, latencies []*functionLatency, iterations int) error {
-	rounds := min(functionRounds, iterations)
-	for round := range rounds {
-		n := iterations*(round+1)/rounds - iterations*round/rounds
-		for i := range latencies {
-			if round%2 == 1 {
-				i = len(latencies) - 1 - i
-			}
-			if err := latencies[i].turn(ctx, n); err != nil {
-				return latencies[i].failed(ctx, err)
-			}
-		}
-	}
-	return nil
 }
 
 // functionLatency is a function being measured.
@@ -106,7 +95,7 @@ func (l *functionLatency) turn(ctx context.Context, n int) (err error) {
 // with.
 func (l *functionLatency) summary(first *Result) Result {
 	r := l.result
-	r.sum(l.out, l.params.Iterations, l.ns, l.allocations)
+	r.sum(l.out, l.params.Iterations, outcome{ns: l.ns, allocations: l.allocations})
 	if first != &l.result {
 		r.Beside = compare(first, &r)
 	}

@@ -323,7 +323,7 @@ func TestWithSection(t *testing.T) {
 func TestTableOfFunctions(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	rtt := RoundTrips{100, 200, 300, 400, 500}
+	rtt := RoundTrips{100, 200, 300, 400, 500, 500}
 	require.NoError(t, WriteTable(&b,
 		Result{Test: "invoke-lat", Transport: "shm", Mode: Hot, SizeBytes: 64, Iterations: 5, RTT: rtt, Function: "echo", Runtime: "go"},
 		Result{Test: "invoke-lat", Transport: "shm", Mode: Hot, SizeBytes: 64, Iterations: 5, RTT: rtt, Function: "f.so:echo", Runtime: "native",

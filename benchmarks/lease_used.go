@@ -37,7 +37,7 @@ func useLeases(ctx context.Context, r *runner, p params, of func(steps) int64, s
 	for i := range r.config.Functions {
 		f := &r.config.Functions[i]
 		for _, start := range starts {
-			u := &usedLeases{tally: newTally(newSubject(f, device, p), of)}
+			u := &usedLeases{tally: newTally(newSubject(r, f, device, p), of)}
 			u.result.Start = start
 			if err := u.measure(ctx); err != nil {
 				return nil, f.failed(ctx, err)

@@ -3,35 +3,22 @@ package benchmarks
 import (
 	"bytes"
 	"errors"
-	"io"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
-	"gonum.org/v1/plot/vg/vgsvg"
+	"github.com/rfaas-go/rfaas/benchmarks/internal/chart"
+	"github.com/rfaas-go/rfaas/benchmarks/internal/origin"
 )
 
-var plotKinds = []string{".svg", ".png"}
-
-// Size of one panel.
-const (
-	panelWidth  = 18 * vg.Centimeter
-	panelHeight = 12 * vg.Centimeter
-	margin      = 0.4 * vg.Centimeter
-)
-
-// checkPlot makes sure, before anything is measured, that a plot can be written.
-func checkPlot(file string) error {
-	if file == "" {
-		return nil
-	}
-	if ext := strings.ToLower(filepath.Ext(file)); !slices.Contains(plotKinds, ext) {
-		return flagErrorf("--plot %q: the file name must end in one of %s", file, strings.Join(plotKinds, ", "))
+// CheckPlot makes sure, before anything is measured, that WritePlot can write a file.
+// Errors: *FlagError.
+func CheckPlot(file string) error {
+	if ext := strings.ToLower(filepath.Ext(file)); !slices.Contains(chart.Kinds, ext) {
+		return flagErrorf("--plot %q: the file name must end in one of %s", file, strings.Join(chart.Kinds, ", "))
 	}
 	if info, err := os.Stat(filepath.Dir(file)); err != nil {
 		return flagErrorf("--plot: %w", err)
@@ -44,12 +31,14 @@ func checkPlot(file string) error {
 // errNothingToPlot means that there are no results, or none with figures.
 var errNothingToPlot = errors.New("--plot: there is nothing to plot")
 
-// WritePlot draws results into a file, an SVG or PNG by its extension: round
-// trips over the message size when there are several sizes, their cumulative
-// distribution, and bandwidth over the size. The file appears complete or not
-// at all, in the place of any of the same name.
-func WritePlot(file string, results []Result) error {
-	if err := checkPlot(file); err != nil {
+// WritePlot draws results into a file, an SVG or PNG by its extension: percentiles of
+// round trips over the message size when there are several sizes, their cumulative
+// distribution up to p99.99, and bandwidth. Lines are named by what differs between
+// the results. Below stand the machine, the commit, the time and the command, which
+// may be empty. The file appears complete or not at all, in the place of any of the
+// same name.
+func WritePlot(file, command string, results []Result) error {
+	if err := CheckPlot(file); err != nil {
 		return err
 	}
 	panels, err := newPanels(results)
@@ -57,14 +46,30 @@ func WritePlot(file string, results []Result) error {
 		return err
 	}
 	var picture bytes.Buffer
-	if err := render(&picture, strings.ToLower(filepath.Ext(file)), panels); err != nil {
+	if err := chart.Write(&picture, strings.ToLower(filepath.Ext(file)), provenance(origin.Look(), time.Now(), command), panels...); err != nil {
 		return err
 	}
 	return replaceFile(file, picture.Bytes())
 }
 
+// provenance is what one has to know of a picture years later.
+func provenance(o origin.Info, at time.Time, command string) []string {
+	commit := o.Commit
+	if commit == "" {
+		commit = "unknown"
+	}
+	lines := []string{
+		fmt.Sprintf("%s: %s, %d cores, %s, %s", o.Host, o.CPU, o.Cores, o.Kernel, o.Go),
+		fmt.Sprintf("commit %s, %s", commit, at.UTC().Format("2006-01-02 15:04 UTC")),
+	}
+	if command != "" {
+		lines = append(lines, command)
+	}
+	return lines
+}
+
 // newPanels decides what there is to draw.
-func newPanels(results []Result) ([]*plot.Plot, error) {
+func newPanels(results []Result) ([]*chart.Panel, error) {
 	var latencies, bandwidths []Result
 	for _, r := range results {
 		if r.RTT.Max > 0 {
@@ -73,10 +78,10 @@ func newPanels(results []Result) ([]*plot.Plot, error) {
 			bandwidths = append(bandwidths, r)
 		}
 	}
-	var panels []*plot.Plot
+	var panels []*chart.Panel
 	for _, p := range []struct {
 		wanted bool
-		make   func([]Result) (*plot.Plot, error)
+		make   func([]Result) (*chart.Panel, error)
 		of     []Result
 	}{
 		{severalSizes(latencies), latencyPanel, latencies},
@@ -100,27 +105,8 @@ func newPanels(results []Result) ([]*plot.Plot, error) {
 
 // severalSizes reports whether some test was measured at more than one size.
 func severalSizes(results []Result) bool {
-	return slices.ContainsFunc(linesOf(results), func(l line) bool { return len(l.results) > 1 })
-}
-
-// render draws the panels beside each other.
-func render(w io.Writer, ext string, panels []*plot.Plot) error {
-	width, height := panelWidth*vg.Length(len(panels)), panelHeight
-	var canvas interface {
-		vg.CanvasSizer
-		io.WriterTo
-	}
-	if ext == ".svg" {
-		canvas = vgsvg.New(width, height)
-	} else {
-		canvas = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(144))}
-	}
-	tiles := draw.Tiles{Rows: 1, Cols: len(panels), PadX: 2 * margin, PadTop: margin, PadBottom: margin, PadLeft: margin, PadRight: 2 * margin}
-	for i, c := range plot.Align([][]*plot.Plot{panels}, tiles, draw.New(canvas))[0] {
-		panels[i].Draw(c)
-	}
-	_, err := canvas.WriteTo(w)
-	return err
+	subject := withoutBaselines(results)
+	return slices.ContainsFunc(subject, func(r Result) bool { return r.Test == subject[0].Test && r.SizeBytes != subject[0].SizeBytes })
 }
 
 // replaceFile writes a file beside its place and moves it there.

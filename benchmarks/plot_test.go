@@ -35,33 +35,54 @@ func bandwidths(sizes ...int) (results []Result) {
 
 func TestPlotSVG(t *testing.T) {
 	t.Parallel()
+	over := func(transport string, results []Result) []Result {
+		for i := range results {
+			results[i].Transport = transport
+		}
+		return results
+	}
 	several := append(latencies("send-lat", 8, 64, 4096), latencies("baseline-shm-lat", 8, 64, 4096)...)
+	compared := append(append(latencies("send-lat", 8, 64), over("softroce:?loss=0.01", latencies("send-lat", 8, 64))...), over("verbs", latencies("send-lat", 8, 64))...)
 	for name, c := range map[string]struct {
 		results []Result
 		want    []string
 		not     []string
 	}{
 		"latency": {several,
-			[]string{"Round trip over message size", "message size (bytes)", "round trip", "send-lat on shm, hot, p50", "send-lat on shm, hot, p99",
-				"baseline-shm-lat, hot, p50", "Cumulative distribution of all samples", "send-lat, 8 B", "baseline-shm-lat, 4 KiB", "share of samples at or below", "200 ns", "100 %", "1 Ki"},
-			[]string{"Bandwidth"}},
-		"one size": {latencies("send-lat", 64), []string{"Cumulative distribution", "send-lat, 64 B"}, []string{"over message size"}},
-		"many sizes": {latencies("send-lat", 1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
-			[]string{"(6 of 10 sizes)", "send-lat, 1 B", "send-lat, 512 B"}, []string{"send-lat, 256 B"}},
-		"bandwidth":       {bandwidths(64, 1<<20), []string{"Bandwidth over message size", "write-bw on shm, hot", "1 GB/s"}, []string{"Round trip"}},
-		"one bandwidth":   {bandwidths(64), []string{"Bandwidth over message size"}, nil},
-		"the least":       {append(bandwidths(1), latencies("send-lat", 1)...), []string{"Bandwidth over message size", "send-lat, 1 B"}, nil},
-		"all of one time": {[]Result{{Test: "x", RTT: RoundTrips{1, 1, 1, 1, 1}, distribution: []Bar{{1, 1, 5}}}}, []string{"Cumulative"}, nil},
+			[]string{"Round trip over size: send-lat, shm, hot", "message size (bytes)", "round trip", "send-lat, p50", "send-lat, p99",
+				"baseline-shm-lat, p50", "Distribution of round trips: send-lat, shm, hot", "8 B", "baseline-shm-lat, 4 KiB", "share of samples at or below", "200 ns", "99.99 %", "1 Ki"},
+			[]string{"Bandwidth", "p99.99,"}},
+		"transports": {compared,
+			[]string{"Round trip over size: send-lat, hot", "shm, p50", "softroce:?loss=0.01, p50", "verbs, p99", "Distribution of round trips: send-lat, hot", "softroce:?loss=0.01, 64 B"}, []string{"send-lat, p50"}},
+		"one size":               {latencies("send-lat", 64), []string{"Distribution of round trips: send-lat, shm, hot, 64 B"}, []string{"over size"}},
+		"many sizes":             {latencies("send-lat", 1, 2, 4, 8, 16, 32, 64, 128, 256, 512), []string{"(8 of 10 sizes)", "1 B", "512 B"}, []string{"256 B"}},
+		"bandwidth":              {bandwidths(64, 1<<20), []string{"Bandwidth over size: write-bw, shm, hot", "write-bw", "1 GB/s"}, []string{"Round trip"}},
+		"bandwidths of one size": {append(bandwidths(64), over("softroce", bandwidths(64))...), []string{"Bandwidth: write-bw, hot, 64 B", "softroce", "1 GB/s"}, nil},
+		"the least":              {append(bandwidths(1), latencies("send-lat", 1)...), []string{"Bandwidth: write-bw, shm, hot, 1 B", "send-lat"}, nil},
+		"all of one time":        {[]Result{{Test: "x", RTT: RoundTrips{1, 1, 1, 1, 1, 1}, distribution: []Bar{{1, 1, 5}}}}, []string{"Distribution"}, nil},
+		"baselines":              {latencies("baseline-shm-lat", 8, 64), []string{"Round trip over size", "baseline-shm-lat, p50", "baseline-shm-lat, 8 B"}, nil},
 	} {
 		file := filepath.Join(t.TempDir(), "out.svg")
-		require.NoError(t, WritePlot(file, c.results), name)
+		require.NoError(t, WritePlot(file, "rfaas bench 'this'", c.results), name)
 		text := svgText(t, file)
-		for _, w := range c.want {
+		for _, w := range append(c.want, "rfaas bench 'this'", "commit ", " cores, Linux ") {
 			require.Contains(t, text, w, name)
 		}
 		for _, n := range c.not {
 			require.NotContains(t, text, n, name)
 		}
+	}
+}
+
+// A baseline that stands beside several transports is one line, and lines go from left to right.
+func TestLines(t *testing.T) {
+	t.Parallel()
+	results := append(latencies("send-lat", 64, 8), latencies("baseline-shm-lat", 64, 8, 64)...)
+	lines := linesOf(results, tellApart(results, false))
+	require.Len(t, lines, 2)
+	for _, l := range lines {
+		require.Len(t, l.results, 2)
+		require.Equal(t, 8, l.results[0].SizeBytes)
 	}
 }
 
@@ -88,7 +109,7 @@ func TestPlotPNG(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "out.PNG")
 	require.NoError(t, os.WriteFile(file, []byte("what was there before"), 0o600))
-	require.NoError(t, WritePlot(file, latencies("send-lat", 8, 64)))
+	require.NoError(t, WritePlot(file, "", latencies("send-lat", 8, 64)))
 	f, err := os.Open(file)
 	require.NoError(t, err)
 	defer f.Close()
@@ -104,17 +125,11 @@ func TestPlotPNG(t *testing.T) {
 func TestPlotErrors(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	require.ErrorIs(t, WritePlot(filepath.Join(dir, "out.svg"), nil), errNothingToPlot)
-	require.ErrorContains(t, WritePlot(filepath.Join(dir, "out.gif"), bandwidths(1)), "must end in one of .svg, .png")
+	require.ErrorIs(t, WritePlot(filepath.Join(dir, "out.svg"), "", nil), errNothingToPlot)
+	require.ErrorContains(t, WritePlot(filepath.Join(dir, "out.gif"), "", bandwidths(1)), "must end in one of .svg, .png")
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "taken.svg"), 0o700))
-	require.Error(t, WritePlot(filepath.Join(dir, "taken.svg"), bandwidths(1)))
+	require.Error(t, WritePlot(filepath.Join(dir, "taken.svg"), "", bandwidths(1)))
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "no temporary file is left")
-}
-
-func TestRunPlots(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "out.svg")
-	runOne(t, Config{Test: "baseline-memcpy-bw", Iterations: 100, Sizes: []int{64, 4096}, Plot: file})
-	require.Contains(t, svgText(t, file), "baseline-memcpy-bw, hot")
 }

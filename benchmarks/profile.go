@@ -10,7 +10,9 @@ import (
 
 var profileKinds = []string{"cpu", "mem", "trace"}
 
-// profileFile is where a kind of profile goes.
+// ProfileFile is where a profile of a kind goes: see Config.Profile.
+func ProfileFile(kind, dir string) string { return filepath.Join(dir, profileFile[kind]) }
+
 var profileFile = map[string]string{"cpu": "cpu.pprof", "mem": "mem.pprof", "trace": "trace.out"}
 
 // checkProfile makes sure that the profile can be written: the library ends the
@@ -27,7 +29,7 @@ func checkProfile(kind, dir string) error {
 			return flagErrorf("--profile: %w", err)
 		}
 	}
-	f, err := os.OpenFile(filepath.Join(dir, profileFile[kind]), os.O_WRONLY|os.O_CREATE, 0o666)
+	f, err := os.OpenFile(ProfileFile(kind, dir), os.O_WRONLY|os.O_CREATE, 0o666)
 	if err != nil {
 		return flagErrorf("--profile: %w", err)
 	}

@@ -11,11 +11,11 @@ import (
 // command-line contract of rfaas bench.
 type Result struct {
 	Test       string     `json:"test"`
-	Transport  string     `json:"transport"` // Device.Name; "none" for baselines
+	Transport  string     `json:"transport"` // its URL, without a colon at the end; "none" for baselines
 	Mode       string     `json:"mode"`
 	SizeBytes  int        `json:"size_bytes"` // of one message
 	Iterations int        `json:"iterations"`
-	RTT        RoundTrips `json:"rtt_ns"`
+	RTT        RoundTrips `json:"rtt_ns,omitzero"` // of tests that measure any
 	// OpsPerSecond counts round trips (-lat) or messages.
 	OpsPerSecond   float64 `json:"ops_per_s"`
 	BytesPerSecond float64 `json:"bytes_per_s"` // payload in one direction
@@ -32,10 +32,14 @@ type Result struct {
 	// the executor's.
 	Function string `json:"function,omitempty"`
 	Runtime  string `json:"runtime,omitempty"`
-	// RoundP50 are the medians of the rounds in which functions took turns, in
-	// nanoseconds, and Beside what they are beside those of the first function.
-	RoundP50 []int64     `json:"round_p50_ns,omitempty"`
-	Beside   *Difference `json:"beside_ns,omitempty"`
+	// RoundP50 are the medians of the rounds in which functions or transports took turns, in
+	// nanoseconds; RoundRates their bytes a second, of tests of bandwidth.
+	RoundP50   []int64   `json:"round_p50_ns,omitempty"`
+	RoundRates []float64 `json:"round_bytes_per_s,omitempty"`
+	// Beside is what the rounds are beside those of the first function, and Ratio beside those
+	// of the first transport.
+	Beside *Difference `json:"beside_ns,omitempty"`
+	Ratio  *Ratio      `json:"ratio,omitempty"`
 	// Of first results and used leases: how the executor was started (StartCold, StartSpare), what
 	// was in the cache of compiled code (CacheFilled, CacheEmpty; empty for what
 	// needs none), and the parts of the time.
@@ -54,6 +58,16 @@ type Difference struct {
 	Min int64  `json:"min"`
 	P50 int64  `json:"p50"`
 	Max int64  `json:"max"`
+}
+
+// Ratio is how many times as long round trips take as those over another transport, or as much
+// as it moves in a second: P50 is the median over the rounds of the quotients of the two medians,
+// or rates, in each.
+type Ratio struct {
+	To  string  `json:"to"` // its Transport
+	Min float64 `json:"min"`
+	P50 float64 `json:"p50"`
+	Max float64 `json:"max"`
 }
 
 // Steps are the parts of the time to a first result, and of a lease that is used, the
@@ -82,13 +96,14 @@ func (r *Result) name() string {
 }
 
 // RoundTrips sums up the samples of a latency test, in nanoseconds. All are 0
-// when a test measures none.
+// when a test measures none, and are not in its JSON.
 type RoundTrips struct {
-	Min  int64 `json:"min"`
-	P50  int64 `json:"p50"`
-	P99  int64 `json:"p99"`
-	P999 int64 `json:"p999"`
-	Max  int64 `json:"max"`
+	Min   int64 `json:"min"`
+	P50   int64 `json:"p50"`
+	P99   int64 `json:"p99"`
+	P999  int64 `json:"p999"`
+	P9999 int64 `json:"p9999"`
+	Max   int64 `json:"max"`
 }
 
 // Distribution is every sample of a latency test, in ascending order; empty for
@@ -112,11 +127,12 @@ func (p *params) result(transport string) Result {
 	return Result{Test: p.Test, Transport: transport, Mode: p.Mode, SizeBytes: p.SizeBytes, Iterations: p.Iterations}
 }
 
-// sum fills in what n operations come to that took so many nanoseconds together.
-func (r *Result) sum(out *samples, n int, ns int64, allocations uint64) {
+// sum fills in what n operations come to.
+func (r *Result) sum(out *samples, n int, o outcome) {
 	r.RTT, r.distribution = out.roundTrips(), out.bars()
-	r.OpsPerSecond, r.BytesPerSecond = rate(float64(n), ns), rate(float64(n)*float64(r.SizeBytes), ns)
-	r.AllocsPerOp = thousandths(float64(allocations) / float64(n))
+	r.OpsPerSecond, r.BytesPerSecond = rate(float64(n), o.ns), rate(float64(n)*float64(r.SizeBytes), o.ns)
+	r.AllocsPerOp = thousandths(float64(o.allocations) / float64(n))
+	r.Counters = o.counters
 }
 
 // rate is n per second over a duration in nanoseconds, rounded to 0.001.

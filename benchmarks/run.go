@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
+	"github.com/rfaas-go/rfaas/benchmarks/internal/chart"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -28,16 +30,16 @@ func Run(ctx context.Context, c Config) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{config: c, out: newSamples()}
+	r := &runner{config: c, out: newSamples(), url: c.Transport}
+	if err := r.tryOthers(); err != nil {
+		return nil, err
+	}
 	if r.cores, err = allowedCPUs(); err != nil {
 		return nil, err
 	}
 	stopProfile := startProfile(c.Profile, c.ProfileDir)
 	err = r.all(ctx, plan)
 	stopProfile()
-	if err == nil && c.Plot != "" {
-		err = WritePlot(c.Plot, r.results)
-	}
 	return r.results, err
 }
 
@@ -47,7 +49,8 @@ type runner struct {
 	cores   []int
 	out     *samples // used again for each measurement
 	said    []string // notes, so as not to repeat them
-	medium  medium   // of the device that was measured last
+	url     string   // of the device that is measured
+	media   []medium // of the devices that were measured last
 	results []Result
 }
 
@@ -56,7 +59,7 @@ func (r *runner) all(ctx context.Context, plan []params) error {
 		if err := r.add(ctx, p); err != nil {
 			return err
 		}
-		if b, ok := baselineParams(p, r.medium); ok && r.config.Baseline {
+		for _, b := range r.baselines(p) {
 			if err := r.add(ctx, b); err != nil {
 				return err
 			}
@@ -68,6 +71,19 @@ func (r *runner) all(ctx context.Context, plan []params) error {
 		}
 	}
 	return nil
+}
+
+// baselines are the measurements of the bare media that belong to p, if they are asked for.
+func (r *runner) baselines(p params) (all []params) {
+	if !r.config.Baseline {
+		return nil
+	}
+	for _, m := range r.media {
+		if b, ok := baselineParams(p, m); ok && !slices.ContainsFunc(all, func(o params) bool { return o.Test == b.Test }) {
+			all = append(all, b)
+		}
+	}
+	return all
 }
 
 // add measures p, with each of the functions if there are any, and adds the
@@ -91,45 +107,68 @@ func (r *runner) add(ctx context.Context, p params) error {
 
 func (r *runner) measure(ctx context.Context, p params) ([]Result, error) {
 	t := lookup(p.Test)
-	if t.functions != nil && len(r.config.Functions) > 0 {
-		return t.functions(ctx, r, p)
+	if !t.bare {
+		r.media = nil
 	}
-	result, err := r.one(ctx, t, p)
+	switch {
+	case t.functions != nil && len(r.config.Functions) > 0:
+		return r.overEach(ctx, t, p)
+	case len(r.config.Others) > 0 && !t.bare:
+		return r.inTurns(ctx, t, p)
+	}
+	r.begin(p, "")
+	result, o, err := r.one(ctx, t, p)
+	result.sum(r.out, p.Iterations, o)
 	return []Result{result}, err
 }
 
-// one measures p.
-func (r *runner) one(ctx context.Context, t *test, p params) (result Result, err error) {
+// begin tells what is measured now; more is empty, or says in which round.
+func (r *runner) begin(p params, more string) {
+	if r.config.OnBegin == nil {
+		return
+	}
+	what := p.Test
+	if !lookup(p.Test).bare {
+		what += " on " + r.name()
+	}
+	r.config.OnBegin(what + ", " + chart.Bytes(p.SizeBytes) + more)
+}
+
+// name is that of the device that is measured, in results.
+func (r *runner) name() string { return strings.TrimSuffix(r.url, ":") }
+
+// one measures p. The samples are in r.out.
+func (r *runner) one(ctx context.Context, t *test, p params) (result Result, o outcome, err error) {
 	core, err := r.place(&p, t.serve != nil)
 	if err != nil {
-		return result, err
+		return result, o, err
 	}
 	result = p.result("none")
 	s := &session{test: t, params: p}
 	if !t.bare {
 		if s.device, err = r.open(); err != nil {
-			return result, err
+			return result, o, err
 		}
 		defer s.device.Close()
-		result.Transport = s.device.Name()
+		result.Transport = r.name()
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if t.inherit != nil {
 		if s.files, err = t.inherit(p); err != nil {
-			return result, err
+			return result, o, err
 		}
 		defer closeFiles(s.files)
 	}
 	if t.serve != nil {
 		if s.peer, err = r.findPeer(ctx, s); err != nil {
-			return result, err
+			return result, o, err
 		}
 		defer func() { s.peer.stop(err != nil) }()
 		var hello message
 		s.control, hello, err = s.peer.begin(ctx, s.params, cancel)
 		if err != nil {
-			return result, err
+			return result, o, err
 		}
 		defer s.control.close()
 		result.PeerPID, s.key = hello.PID, hello.Key
@@ -137,13 +176,8 @@ func (r *runner) one(ctx context.Context, t *test, p params) (result Result, err
 			r.config.peerReady(hello.PID)
 		}
 	}
-	var o outcome
-	if err = onCore(core, func() (err error) { o, err = s.conduct(ctx, r.out); return err }); err != nil {
-		return result, err
-	}
-	result.sum(r.out, p.Iterations, o.ns, o.allocations)
-	result.Counters = o.counters
-	return result, nil
+	err = onCore(core, func() (err error) { o, err = s.conduct(ctx, r.out); return err })
+	return result, o, err
 }
 
 // place chooses the cores, that of the peer if there is one here.
@@ -165,18 +199,20 @@ func (r *runner) place(p *params, hasPeer bool) (measuring int, err error) {
 
 // open opens the device to measure.
 func (r *runner) open() (*transport.Device, error) {
-	d, err := transport.Open(r.config.Transport)
+	d, err := transport.Open(r.url)
 	if err != nil {
 		return nil, err
 	}
 	caps := d.Capabilities()
-	r.medium = mediumOf(caps.Features)
+	if m := mediumOf(caps.Features); !slices.Contains(r.media, m) {
+		r.media = append(r.media, m)
+	}
 	if r.config.Connect != "" && !caps.Features.Has(transport.FeatureCrossHost) {
 		d.Close()
 		return nil, flagErrorf("--connect: %s connects processes of one machine only; drop --connect, or choose another --transport", d.Name())
 	}
 	for _, n := range caps.Notes {
-		r.note(d.Name() + ": " + n)
+		r.note(r.name() + ": " + n)
 	}
 	return d, nil
 }
@@ -189,7 +225,7 @@ func (r *runner) findPeer(ctx context.Context, s *session) (*peer, error) {
 	}
 	here := s.device != nil && !s.device.Capabilities().Features.Has(transport.FeatureCrossProcess)
 	if here {
-		r.note(s.device.Name() + " does not leave the process: both sides run in this one")
+		r.note(r.name() + " does not leave the process: both sides run in this one")
 	}
 	return startPeer(ctx, s.files, here)
 }

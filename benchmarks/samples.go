@@ -61,11 +61,12 @@ func (s *samples) roundTrips() RoundTrips {
 		return RoundTrips{}
 	}
 	return RoundTrips{
-		Min:  h.Min(),
-		P50:  h.ValueAtPercentile(50),
-		P99:  h.ValueAtPercentile(99),
-		P999: h.ValueAtPercentile(99.9),
-		Max:  h.Max(),
+		Min:   h.Min(),
+		P50:   h.ValueAtPercentile(50),
+		P99:   h.ValueAtPercentile(99),
+		P999:  h.ValueAtPercentile(99.9),
+		P9999: h.ValueAtPercentile(99.99),
+		Max:   h.Max(),
 	}
 }
 

@@ -44,6 +44,7 @@ func WriteTable(w io.Writer, results ...Result) error {
 			fmt.Fprintf(&below, "%s on %s, %s, %s: %s\n", r.Test, r.Transport, r.Mode, chart.Bytes(r.SizeBytes), list)
 		}
 	}
+	writeTransports(&below, results)
 	writeRatios(&below, results)
 	writeFunctions(&below, results)
 	_, err := io.WriteString(w, below.String())
@@ -102,6 +103,20 @@ func (s *Steps) text() string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// writeTransports writes how results compare with those over the first transport.
+func writeTransports(b *strings.Builder, results []Result) {
+	for _, r := range results {
+		if q := r.Ratio; q != nil {
+			what, rounds := "p50", len(r.RoundP50)
+			if rounds == 0 {
+				what, rounds = "bandwidth", len(r.RoundRates)
+			}
+			fmt.Fprintf(b, "%s, %s: %s over %s is %s x that over %s (median of %d rounds; %s to %s)\n", r.Test, chart.Bytes(r.SizeBytes), what, r.Transport,
+				chart.Digits(q.P50), q.To, rounds, chart.Digits(q.Min), chart.Digits(q.Max))
+		}
+	}
 }
 
 // writeRatios writes how long leases take beside messages, of the same size.

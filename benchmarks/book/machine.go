@@ -5,22 +5,19 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/rfaas-go/rfaas/benchmarks"
+	"github.com/rfaas-go/rfaas/benchmarks/internal/origin"
 )
 
 // machine is where and with what is measured.
 type machine struct {
-	cpu, kernel, golang, commit, load string
-	cores                             int // allowed to this process
-	started                           time.Time
+	origin.Info
+	load    string
+	started time.Time
 
 	// The two ends of a measurement are on these cores, unless a section says otherwise;
 	// on the same one if there is no other.
@@ -32,13 +29,9 @@ type machine struct {
 }
 
 func lookAtMachine(ctx context.Context) (*machine, error) {
-	m := &machine{golang: runtime.Version(), commit: commit(ctx), cores: runtime.NumCPU(), started: time.Now(), cpu: runtime.GOARCH}
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		m.cpu = cpuModel(string(text), m.cpu)
-	}
-	var u unix.Utsname
-	if err := unix.Uname(&u); err == nil {
-		m.kernel = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
+	m := &machine{Info: origin.Look(), started: time.Now()}
+	if m.Commit == "" { // go run does not say
+		m.Commit = commit(ctx)
 	}
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
 		if fields := strings.Fields(string(text)); len(fields) > 2 {
@@ -72,40 +65,14 @@ func (m *machine) note(text string) {
 	m.notes = append(m.notes, text)
 }
 
-// cpuModel is the name of the first processor in /proc/cpuinfo.
-func cpuModel(cpuinfo, otherwise string) string {
-	for line := range strings.Lines(cpuinfo) {
-		key, value, _ := strings.Cut(line, ":")
-		if key = strings.TrimSpace(key); key == "model name" || key == "Model" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return otherwise
-}
-
-// commit is what this program was built from.
+// commit is that of the folder that the program runs in.
 func commit(ctx context.Context) string {
-	revision, dirty := "", false
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			switch s.Key {
-			case "vcs.revision":
-				revision = s.Value
-			case "vcs.modified":
-				dirty = s.Value == "true"
-			}
-		}
+	out, err := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output()
+	if err != nil {
+		return "unknown"
 	}
-	if revision == "" { // go run does not say
-		out, err := exec.CommandContext(ctx, "git", "rev-parse", "HEAD").Output()
-		if err != nil {
-			return "unknown"
-		}
-		revision = strings.TrimSpace(string(out))
-		out, err = exec.CommandContext(ctx, "git", "status", "--porcelain").Output()
-		dirty = err == nil && len(out) > 0
-	}
-	if dirty {
+	revision := strings.TrimSpace(string(out))
+	if out, err = exec.CommandContext(ctx, "git", "status", "--porcelain").Output(); err == nil && len(out) > 0 {
 		revision += ", with changes"
 	}
 	return revision

@@ -74,10 +74,10 @@ func newPage(m *machine, o *options, measured []*measurement) (*page, error) {
 		rounds += ", of a quick run: few iterations, and figures that say little"
 	}
 	p.Facts = []fact{
-		{"Processor", fmt.Sprintf("%s, %d cores for this program", m.cpu, m.cores)},
-		{"Kernel", m.kernel},
-		{"Go", m.golang + " " + runtime.GOOS + "/" + runtime.GOARCH},
-		{"Commit", m.commit},
+		{"Processor", fmt.Sprintf("%s, %d cores for this program", m.CPU, m.Cores)},
+		{"Kernel", m.Kernel},
+		{"Go", m.Go + " " + runtime.GOOS + "/" + runtime.GOARCH},
+		{"Commit", m.Commit},
 		{"Date", m.started.UTC().Format("2006-01-02 15:04 UTC")},
 		{"Load before", m.load + " (runnable processes over 1, 5 and 15 minutes; other work disturbs the figures)"},
 		{"Cores", m.placement()},

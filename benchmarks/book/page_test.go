@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/benchmarks/internal/origin"
 )
 
 func fakePage(t *testing.T, rounds int) *page {
@@ -19,7 +21,7 @@ func fakePage(t *testing.T, rounds int) *page {
 	s, _ := fakeSection()
 	m, err := s.measure(t.Context(), rounds, io.Discard)
 	require.NoError(t, err)
-	where := &machine{cpu: "A <Processor>", kernel: "Linux 7", golang: "go1.26", commit: "abcdef", cores: 4, measuring: 2, peer: 3, taskset: "taskset", started: time.Unix(0, 0)}
+	where := &machine{Info: origin.Info{CPU: "A <Processor>", Kernel: "Linux 7", Go: "go1.26", Commit: "abcdef", Cores: 4}, measuring: 2, peer: 3, taskset: "taskset", started: time.Unix(0, 0)}
 	where.note("softroce: on 127.0.0.1:4711, and so on")
 	where.note("softroce: on 127.0.0.1:4712, and so on")
 	p, err := newPage(where, &options{rounds: rounds, command: "go run ./benchmarks/book --out 'a b'"}, []*measurement{m})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rfaas-go/rfaas/benchmarks"
 	"github.com/rfaas-go/rfaas/benchmarks/internal/chart"
+	"github.com/rfaas-go/rfaas/benchmarks/internal/origin"
 )
 
 // section is one question, asked of several series.
@@ -78,7 +79,7 @@ func bounded(n, least, most int) int { return min(max(n, least), most) }
 
 func sectionNames() []string {
 	var names []string
-	for _, s := range newSections(&machine{cores: 1}, tiny) {
+	for _, s := range newSections(&machine{Info: origin.Info{Cores: 1}}, tiny) {
 		names = append(names, s.name)
 	}
 	return names
@@ -200,10 +201,10 @@ func workersSection(m *machine, e effort) *section {
 			"Workers poll for 50 us and then sleep, as there may be fewer cores than workers and client together.",
 		unit: perSecond, kind: lines, axis: "workers", base: unixSocket,
 	}
-	for n := 1; n <= m.cores; n *= 2 {
+	for n := 1; n <= m.Cores; n *= 2 {
 		s.settings = append(s.settings, workers(n, e))
-		if n < m.cores && 2*n > m.cores {
-			s.settings = append(s.settings, workers(m.cores, e))
+		if n < m.Cores && 2*n > m.Cores {
+			s.settings = append(s.settings, workers(m.Cores, e))
 		}
 	}
 	for _, t := range transports {

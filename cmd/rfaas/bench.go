@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/signal"
 	"slices"
 	"strings"
@@ -12,17 +13,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rfaas-go/rfaas/benchmarks"
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/atomicfile"
 )
 
 // benchFlags are the flags of bench.
 type benchFlags struct {
-	config    benchmarks.Config
-	sizes     byteSizes
-	functions []string
-	code      codeFlags
-	listen    string
-	asJSON    bool
-	results   []benchmarks.Result
+	config     benchmarks.Config
+	transports []string
+	plot       string
+	sizes      byteSizes
+	functions  []string
+	code       codeFlags
+	listen     string
+	asJSON     bool
+	results    []benchmarks.Result
+	unwritten  error // why the results could not be written
 }
 
 func (p *program) benchCommand() *cobra.Command {
@@ -35,7 +40,8 @@ func (p *program) benchCommand() *cobra.Command {
 to a core of its own. Latencies are round trips, with percentiles over every one
 of them. The baseline tests measure the bare medium without any code of a
 transport: compare with them in the same run, and not with figures of another
-machine.
+machine. Several transports are measured in turns, a part of the operations in
+each of five rounds, and compared with the first one.
 
 Tests:
 ` + benchTests() + `
@@ -44,8 +50,8 @@ Tests:
 		Example: `  How long does a call of an empty function take, and the medium below it?
     rfaas bench invoke-lat --baseline
 
-  Latency over size, as a plot:
-    rfaas bench write-imm-lat --size 8,64,512,4KiB,64KiB --plot latency.svg
+  Latency over size of two transports, as a plot:
+    rfaas bench write-imm-lat --transport shm:,softroce: --size 8,64,4KiB --plot lat.svg
 
   What does a call of C, or of WebAssembly, cost beside one of Go, and how soon
   is there a first result?
@@ -71,7 +77,7 @@ Tests:
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.config.Transport, "transport", benchmarks.DefaultTransport, "`URL` of the transport; see 'rfaas devices'")
+	flags.StringSliceVar(&f.transports, "transport", []string{benchmarks.DefaultTransport}, "`URL` of the transport, several separated by commas; see 'rfaas devices'")
 	flags.StringVar(&f.config.PeerTransport, "peer-transport", "", "`URL` of the transport at the other end, if it is another one")
 	flags.Var(&f.sizes, "size", "`BYTES` of a message, several separated by commas (default: the test's)")
 	flags.IntVar(&f.config.Iterations, "iterations", 0, "measure `N` operations of each size (default: by test and size)")
@@ -82,7 +88,7 @@ Tests:
 	f.code.addTrust(flags)
 	flags.BoolVar(&f.config.Baseline, "baseline", false, "measure the bare medium after each size")
 	flags.BoolVar(&f.asJSON, "json", false, "one JSON object a line instead of a table")
-	flags.StringVar(&f.config.Plot, "plot", "", "write a plot to this `FILE` (.svg or .png)")
+	flags.StringVar(&f.plot, "plot", "", "write a plot to this `FILE` (.svg or .png)")
 	flags.StringVar(&f.config.Profile, "profile", "", "make a profile of this `KIND` of the measuring process: cpu, mem or trace")
 	flags.StringVar(&f.config.ProfileDir, "profile-dir", "", "`DIR` for the profile (default: this one)")
 	flags.StringVar(&f.listen, "listen", "", "be the other end for measurements from another machine, at this `ADDRESS` (host:port)")
@@ -92,17 +98,22 @@ Tests:
 
 // measure runs the tests and prints their results.
 func (f *benchFlags) measure(cmd *cobra.Command, p *program, tests []string) error {
-	if err := f.check(tests); err != nil {
+	if err := f.check(cmd, tests); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
+	signals, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
 	defer stop()
+	ctx, cancel := context.WithCancel(signals)
+	defer cancel()
 	f.config.Sizes = f.sizes
+	f.config.Transport, f.config.Others = f.transports[0], f.transports[1:]
 	f.config.OnNote = func(note string) { p.logging.log.Info(note) }
 	f.config.OnResult = func(r benchmarks.Result) {
 		f.results = append(f.results, r)
 		if f.asJSON {
-			benchmarks.WriteJSON(cmd.OutOrStdout(), r)
+			if f.unwritten = benchmarks.WriteJSON(cmd.OutOrStdout(), r); f.unwritten != nil {
+				cancel()
+			}
 		}
 	}
 	functions, closeFunctions, err := f.openFunctions(ctx, p)
@@ -120,28 +131,55 @@ func (f *benchFlags) measure(cmd *cobra.Command, p *program, tests []string) err
 			break
 		}
 	}
+	return f.finish(signals, cmd, p, err)
+}
+
+// finish writes what there is, also when measuring has ended early.
+func (f *benchFlags) finish(signals context.Context, cmd *cobra.Command, p *program, err error) error {
 	if !f.asJSON && len(f.results) > 0 {
-		benchmarks.WriteTable(cmd.OutOrStdout(), f.results...)
+		f.unwritten = benchmarks.WriteTable(cmd.OutOrStdout(), f.results...)
 	}
 	switch {
-	case ctx.Err() != nil:
+	case f.unwritten != nil:
+		return fmt.Errorf("writing the results: %w", atomicfile.WithoutPath(f.unwritten))
+	case signals.Err() != nil:
 		return &exitError{exitInterrupted, errInterrupted}
 	case err != nil:
 		return asUsage[*benchmarks.FlagError](err)
-	case f.config.Plot != "" && len(tests) > 1: // one plot of all
-		return benchmarks.WritePlot(f.config.Plot, f.results)
+	}
+	if f.plot != "" {
+		if err := benchmarks.WritePlot(f.plot, shellWords(os.Args), f.results); err != nil {
+			return err
+		}
+		fmt.Fprintf(p.meter, "wrote %s\n", f.plot)
+	}
+	if f.config.Profile != "" {
+		fmt.Fprintf(p.meter, "wrote %s\n", benchmarks.ProfileFile(f.config.Profile, f.config.ProfileDir))
 	}
 	return nil
 }
 
 // check refuses what can be seen to be wrong before anything is measured.
-func (f *benchFlags) check(tests []string) error {
+func (f *benchFlags) check(cmd *cobra.Command, tests []string) error {
 	if len(tests) == 0 {
 		return usageError("which test? there are: %s", strings.Join(benchTestNames(), ", "))
 	}
-	for _, test := range tests {
+	for i, test := range tests {
 		if !slices.Contains(benchTestNames(), test) {
 			return usageError("unknown test %q; there are: %s", test, strings.Join(benchTestNames(), ", "))
+		}
+		if slices.Contains(tests[:i], test) {
+			return usageError("%s: is given twice", test)
+		}
+	}
+	for name, n := range map[string]int{"iterations": f.config.Iterations, "depth": f.config.Depth, "workers": f.config.Workers} {
+		if n == 0 && cmd.Flags().Changed(name) {
+			return usageError("--%s 0: must be 1 or more; without it the test's own number is taken", name)
+		}
+	}
+	if f.plot != "" {
+		if err := benchmarks.CheckPlot(f.plot); err != nil {
+			return &exitError{exitUsage, err}
 		}
 	}
 	for _, test := range tests {
@@ -157,13 +195,16 @@ func (f *benchFlags) check(tests []string) error {
 
 // serve is the other end for measurements from another machine.
 func (f *benchFlags) serve(cmd *cobra.Command, p *program, tests []string) error {
+	if len(f.transports) > 1 {
+		return usageError("--transport: --listen serves one transport, and %d are given", len(f.transports))
+	}
 	if len(tests) > 0 || f.config.Connect != "" {
 		return usageError("--listen: waits for the other machine, which says what to measure; give it no tests and no --connect")
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
 	defer stop()
 	err := benchmarks.Serve(ctx, benchmarks.ServeConfig{
-		Listen: f.listen, Transport: f.config.Transport,
+		Listen: f.listen, Transport: f.transports[0],
 		OnNote: func(note string) { fmt.Fprintln(p.meter, note) },
 	})
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {

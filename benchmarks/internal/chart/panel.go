@@ -110,7 +110,9 @@ func LogAxis(a *plot.Axis, ticks plot.Ticker) {
 }
 
 // SizeTicks are powers of two of bytes, without the unit: 64, 1 Ki.
-func SizeTicks(low, high float64) []plot.Tick {
+var SizeTicks = plot.TickerFunc(sizeTicks)
+
+func sizeTicks(low, high float64) []plot.Tick {
 	const most = 10 // that fit
 	first, last := int(math.Ceil(math.Log2(low))), int(math.Floor(math.Log2(high)))
 	step := max(1, (last-first+most)/most)

@@ -55,9 +55,15 @@ func Write(w io.Writer, kind string, foot []string, panels ...*Panel) error {
 		canvas = vgsvg.New(width, height)
 	}
 	all := draw.New(canvas)
+	plots := make([]*plot.Plot, len(panels))
 	for i, p := range panels {
+		plots[i] = p.Plot
 		left := panelWidth * vg.Length(i)
-		p.draw(draw.Crop(all, left+margin, left+panelWidth-2*margin-width, below+margin, -margin), legend)
+		p.drawLegend(draw.Crop(all, left+margin, left+panelWidth-2*margin-width, below+margin, below+legend-height))
+	}
+	tiles := draw.Tiles{Rows: 1, Cols: len(panels), PadX: 2 * margin, PadTop: margin, PadBottom: margin, PadLeft: margin, PadRight: 2 * margin}
+	for i, c := range plot.Align([][]*plot.Plot{plots}, tiles, draw.Crop(all, 0, 0, below+legend, 0))[0] {
+		plots[i].Draw(c)
 	}
 	for i, line := range lines {
 		all.FillText(footStyle, vg.Point{X: margin, Y: footLine*vg.Length(len(lines)-1-i) + margin/2}, line)
@@ -74,11 +80,11 @@ func Write(w io.Writer, kind string, foot []string, panels ...*Panel) error {
 	return err
 }
 
-// draw draws a panel above room for its legend.
-func (p *Panel) draw(c draw.Canvas, legend vg.Length) {
-	p.Plot.Draw(draw.Crop(c, 0, 0, legend, 0))
+// drawLegend fills columns from the top.
+func (p *Panel) drawLegend(c draw.Canvas) {
 	columns, rows := p.legendColumns(), p.legendRows()
-	width := (c.Max.X - c.Min.X) / vg.Length(columns)
+	size := c.Size()
+	width := size.X / vg.Length(columns)
 	for column := range columns {
 		l := plot.NewLegend()
 		l.TextStyle = p.Legend.TextStyle
@@ -88,7 +94,7 @@ func (p *Panel) draw(c draw.Canvas, legend vg.Length) {
 			l.Add(" "+e.name, e.thumbs...)
 		}
 		left := width * vg.Length(column)
-		l.Draw(draw.Crop(c, left, left+width-(c.Max.X-c.Min.X), 0, legend-(c.Max.Y-c.Min.Y)))
+		l.Draw(draw.Crop(c, left, left+width-size.X, 0, 0))
 	}
 }
 
