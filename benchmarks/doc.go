@@ -14,13 +14,22 @@
 //     print half of it. The end of one round trip is the beginning of the next
 //     one: one reading of the clock each, the same in the baselines.
 //   - Bandwidths (-bw) count payload from the first post until the peer confirmed
-//     that the last byte is there. They measure no round trips; their rtt_ns is 0.
+//     that the last byte is there. They measure no round trips, and have no rtt_ns.
 //   - Percentiles come from every sample. They are exact to the nanosecond up to
 //     32 us and to 1 in 10000 beyond. The clock itself may step more coarsely,
 //     by about 10 ns on many AMD processors.
 //   - bytes_per_s counts the payload in one direction.
 //   - allocs_per_op is the heap allocations of both processes during the measured
-//     loop, divided by the operations and rounded to 0.001.
+//     loop, divided by the operations and rounded to 0.001 (0.1 in the table). The
+//     Go runtime's own count, too: a few for each thread that it starts meanwhile.
+//
+// # Several transports
+//
+// Config.Others are measured in the same run: each transport has a part of the
+// iterations in each of five rounds, in turns, with processes of its own every time.
+// A result has the samples of all its rounds, and compares the rounds' medians with
+// those of the first transport: Result.Ratio. Functions take turns with each other,
+// over one transport after the other.
 //
 // # How a completion is waited for
 //

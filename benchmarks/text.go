@@ -3,6 +3,7 @@ package benchmarks
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -33,7 +34,7 @@ func WriteTable(w io.Writer, results ...Result) error {
 				fmt.Fprintf(t, "%s\t", formatTime(float64(ns)))
 			}
 		}
-		fmt.Fprintf(t, "%s\t%s\t%g\t\n", formatCount(r.OpsPerSecond), formatRate(r.BytesPerSecond), r.AllocsPerOp)
+		fmt.Fprintf(t, "%s\t%s\t%g\t\n", formatCount(r.OpsPerSecond), formatRate(r.BytesPerSecond), math.Round(10*r.AllocsPerOp)/10)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -133,6 +133,8 @@ var arrows = []rule{
 	{"benchmarks", "internal/link", "messages to that agent"},
 	{"benchmarks", "benchmarks/internal/chart", "writes and draws figures"},
 	{"benchmarks/book", "benchmarks/internal/chart", "writes and draws figures"},
+	{"benchmarks", "benchmarks/internal/origin", "plots say where they come from"},
+	{"benchmarks/book", "benchmarks/internal/origin", "the page says where it comes from"},
 	{"benchmarks/book", "benchmarks", "measures this project beside its peers"},
 	{"benchmarks/book", "transport/...", "brings all providers, and says which work here"},
 	{"benchmarks/book", "invoke", "functions of its executors"},

@@ -44,6 +44,9 @@ func Write(w io.Writer, kind string, foot []string, panels ...*Panel) error {
 		legend = max(legend, legendLine*vg.Length(p.legendRows()))
 	}
 	below := footLine * vg.Length(len(lines))
+	if below > 0 {
+		below += margin
+	}
 	height := panelHeight + legend + below
 	var canvas interface {
 		vg.CanvasSizer
