@@ -18,22 +18,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The README shows these programs, to the letter; what it shows of each has at most 30
-// lines without the helper at the end.
-func TestReadmeShowsThis(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	require.NoError(t, err)
+// The page shows these programs, to the letter; each has at most 30 lines without the
+// helper at the end.
+func TestPageShowsThis(t *testing.T) {
+	shown := pageFiles(t, "EMBED.md")
 	for _, file := range []string{"main.go", "worker/main.go"} {
 		source, err := os.ReadFile(file)
 		require.NoError(t, err)
-		_, after, found := strings.Cut(string(readme), "<!-- examples/quickstart/"+file+" -->\n```go\n")
-		require.True(t, found)
-		shown, _, found := strings.Cut(after, "```")
-		require.True(t, found)
+		require.Equal(t, string(source), shown[file])
 		program, _, found := strings.Cut(string(source), "\nfunc must[")
 		require.True(t, found)
-		require.Equal(t, program, shown)
-		require.LessOrEqual(t, strings.Count(shown, "\n"), 30)
+		require.LessOrEqual(t, strings.Count(program, "\n"), 30)
 	}
 }
 
