@@ -15,7 +15,7 @@ import (
 )
 
 func init() {
-	transport.Register("softroce", func(u *url.URL) (transport.Adapter, error) { return Open(u) })
+	transport.Register("softroce", func(u *url.URL) (transport.Adapter, error) { return Open(u) }, parameterNames...)
 }
 
 // Adapter is a RoCEv2 engine on a UDP socket. Programs open it with transport.Open;

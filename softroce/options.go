@@ -29,6 +29,12 @@ type options struct {
 	faults       faultConfig
 }
 
+// parameterNames are those that parseOptions reads.
+var parameterNames = []string{
+	"trust-network", "mtu", "segmentation", "icrc", "resources", "rnr-timer", "rnr-retries", "retries",
+	"min-timeout", "ack-timeout", "psn", "loss", "duplicate", "reorder", "corrupt", "seed",
+}
+
 // Defaults, and the reasons for them.
 const (
 	// defaultResources is what adapters usually offer.

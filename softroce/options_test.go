@@ -1,8 +1,10 @@
 package softroce
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -89,4 +91,11 @@ func TestOpenRefuses(t *testing.T) {
 	require.NoError(t, err)
 	defer first.Close()
 	require.ErrorContains(t, open("softroce://"+first.Address().String()), "is in use: another process has an engine there")
+}
+
+// TestDeclaredParameters: what the URL's layers are told is known is what is read.
+func TestDeclaredParameters(t *testing.T) {
+	t.Parallel()
+	_, err := parse(t, "softroce:?colour=blue")
+	require.ErrorContains(t, err, fmt.Sprintf("it has %v", slices.Sorted(slices.Values(parameterNames))))
 }

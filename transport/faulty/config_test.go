@@ -32,7 +32,7 @@ func TestBadParameters(t *testing.T) {
 		"status=":              `faulty: parameter status is ""; it takes a chance from 0 to 1`,
 		"delay-polls=0":        `faulty: parameter delay-polls is "0"; it takes a number from 1 to 1048576`,
 		"delay-polls=99999999": `faulty: parameter delay-polls is "99999999"; it takes a number from 1 to 1048576`,
-		"queuefull=0.1":        `says more than loopback understands`,
+		"queuefull=0.1":        `parameter queuefull is known to no layer of the URL: faulty has delay, `,
 	} {
 		_, err := transport.Open("faulty+loopback:?" + query)
 		require.ErrorIs(t, err, transport.ErrInvalid, query)
