@@ -23,7 +23,7 @@ var faultySeeds = effort.Of(8, 20)
 func TestBenignFaults(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		for seed := range faultySeeds {
-			faulty := fmt.Sprintf("faulty+%s?seed=%d&queue-full=0.2&delay=0.2&wake=0.2", url, seed)
+			faulty := fmt.Sprintf("faulty+%s?seed=%d&queue-full=0.2&hold=0.2&wake=0.2", url, seed)
 			s := serve(t, faulty, invoke.WorkerConfig{})
 			c := s.dial(t, invoke.ClientConfig{Slots: 5})
 			load(t, c, seed, 300, func(err error) { t.Fatalf("seed %d: %v", seed, err) })
@@ -44,7 +44,7 @@ func TestBenignFaults(t *testing.T) {
 func TestFatalFaults(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		for seed := range faultySeeds {
-			faulty := fmt.Sprintf("faulty+%s?seed=%d&status=0.003&loss=0.003&queue-full=0.1&delay=0.1&wake=0.1", url, seed)
+			faulty := fmt.Sprintf("faulty+%s?seed=%d&status=0.003&disconnect=0.003&queue-full=0.1&hold=0.1&wake=0.1", url, seed)
 			s := serve(t, faulty, invoke.WorkerConfig{})
 			lost := 0
 			for range 10 {

@@ -57,7 +57,7 @@ func everyNetwork(t *testing.T, test func(t *testing.T, url string)) {
 	t.Parallel()
 	urls := []string{
 		"loopback:", "shm:", "softroce:", "softroce:?loss=0.02&reorder=0.02",
-		"faulty+shm:?seed=3&queue-full=0.2&delay=0.2&wake=0.2", "faulty+loopback:?seed=4&queue-full=0.2&delay=0.2&wake=0.2",
+		"faulty+shm:?seed=3&queue-full=0.2&hold=0.2&wake=0.2", "faulty+loopback:?seed=4&queue-full=0.2&hold=0.2&wake=0.2",
 	}
 	if device := os.Getenv("RXE_DEVICE"); device != "" { // see ci/rxe/run
 		urls = append(urls, "verbs://"+device)
@@ -457,7 +457,7 @@ func TestRendezvousFatalFaults(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		lost := 0
 		for seed := range scaled(12) {
-			s := serve(t, fmt.Sprintf("faulty+%s?seed=%d&status=0.01&loss=0.01&queue-full=0.1&delay=0.1&wake=0.1", url, seed), invoke.WorkerConfig{})
+			s := serve(t, fmt.Sprintf("faulty+%s?seed=%d&status=0.01&disconnect=0.01&queue-full=0.1&hold=0.1&wake=0.1", url, seed), invoke.WorkerConfig{})
 			for range 5 {
 				c, err := invoke.Dial(soon(t), s.dev, "unix", s.address, invoke.ClientConfig{Slots: 3})
 				require.NoError(t, err)

@@ -15,7 +15,7 @@ import (
 )
 
 func init() {
-	transport.Register("softroce", func(u *url.URL) (transport.Adapter, error) { return Open(u) })
+	transport.Register("softroce", func(u *url.URL) (transport.Adapter, error) { return Open(u) }, parameterNames...)
 }
 
 // Adapter is a RoCEv2 engine on a UDP socket. Programs open it with transport.Open;
@@ -50,13 +50,14 @@ func Open(u *url.URL) (*Adapter, error) {
 	if !o.segmentation {
 		s.segments = false
 	}
-	e := &engine{adapter: a, socket: s, start: time.Now(), pairs: map[uint32]*queuePair{}}
+	e := &engine{adapter: a, socket: s, start: time.Now(), due: never, pairs: map[uint32]*queuePair{}}
 	a.engine = e
 	e.in.open(e)
 	e.out.open(e)
 	e.receiver = &e.in
 	if o.faults.any() {
-		e.receiver = newFaults(e, o.faults)
+		e.faults = newFaults(e, o.faults)
+		e.receiver = e.faults
 	}
 	if e.background, err = newBackground(e); err != nil {
 		s.close()

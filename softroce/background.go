@@ -215,7 +215,7 @@ func (b *background) serve() bool {
 }
 
 // driveAll drives the engine until nothing arrives. It reports whether anything
-// did, and the moment of the earliest timer.
+// did, and the moment at which it has to be driven again.
 func (b *background) driveAll() (arrived bool, until time.Duration) {
 	e := b.engine
 	for {
@@ -229,7 +229,7 @@ func (b *background) driveAll() (arrived bool, until time.Duration) {
 		more := e.drive(true)
 		arrived = arrived || more
 		more = more || e.ready.first != nil
-		until = e.timers.first()
+		until = e.first()
 		e.Unlock()
 		if !more {
 			return arrived, until
@@ -246,7 +246,7 @@ func (b *background) arm(until time.Duration) bool {
 	e.Lock()
 	e.readClock()
 	arrived := e.drive(true)
-	quiet := !arrived && e.ready.first == nil && e.timers.first() >= until && e.now < until
+	quiet := !arrived && e.ready.first == nil && e.first() >= until && e.now < until
 	if !quiet {
 		b.parked.Store(awake)
 	}

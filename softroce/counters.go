@@ -24,6 +24,8 @@ type counters struct {
 	FaultsDuplicated uint64 `counter:"faults_duplicated"`
 	FaultsReordered  uint64 `counter:"faults_reordered"`
 	FaultsCorrupted  uint64 `counter:"faults_corrupted"`
+	FaultsDelayed    uint64 `counter:"faults_delayed"`    // held back by the parameters delay, jitter, rate
+	FaultsOverflowed uint64 `counter:"faults_overflowed"` // lost, as there was no room for more of these
 }
 
 // Counters returns what the engine has counted since it was opened, by name;

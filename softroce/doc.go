@@ -28,6 +28,14 @@
 //	psn=0xfffff0      first packet sequence number, for tests; default random
 //	loss=0.01 duplicate=0.01 reorder=0.01 corrupt=0.01 seed=1
 //	                  faults injected into what is received: probabilities per packet
+//	delay=200us       what is received comes this much later: one way, so both ends have it;
+//	jitter=50us       that varies by up to so much, uniformly, never below 0, and the order is kept;
+//	rate=10Gbit       and follows each other at this rate: bits a second of IP packets, headers included
+//
+// Of these, loss, reorder, corrupt and duplicate are decided first; what comes through then
+// crosses a link of the rate, and then the delay with its jitter. All connections of an engine
+// share the link. It holds 4096 packets back, in memory that is allocated with the engine; what
+// does not fit is lost, as in a router. The end of a connection waits for what was sent before.
 //
 // # Structure
 //

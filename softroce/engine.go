@@ -20,6 +20,7 @@ type engine struct {
 	background *background
 	start      time.Time
 	receiver   receiver // &in, or faults around it
+	faults     *faults  // nil: none
 
 	_ [64]byte
 	engineLock
@@ -36,6 +37,7 @@ type engine struct {
 	ready    readyList
 	lazy     []*queuePair // with delayed acknowledgements
 	timers   timers
+	due      time.Duration // when the first packet that faults hold back is; never if there is none
 	packet   wire.Packet
 	in       intake
 	out      batch
@@ -144,8 +146,11 @@ func (e *engine) next() time.Duration {
 	if e.ready.first != nil {
 		return 0
 	}
-	return e.timers.first()
+	return e.first()
 }
+
+// first is when the engine has to be driven although nothing arrives.
+func (e *engine) first() time.Duration { return min(e.timers.first(), e.due) }
 
 // drive receives and sends once, and reports whether anything arrived. If eager
 // is set, acknowledgements are sent at once; otherwise they wait until nothing
@@ -254,6 +259,7 @@ func (e *engine) drainSocket(q *queuePair) {
 			e.readClock()
 			e.in.bulk = true
 			if !e.drive(true) {
+				e.drainSlow(q)
 				return
 			}
 		}
@@ -262,6 +268,23 @@ func (e *engine) drainSocket(q *queuePair) {
 		if q.closed.Load() {
 			return
 		}
+	}
+}
+
+// drainSlow waits for the packets that are held back: the peer sent them before the
+// event.
+func (e *engine) drainSlow(q *queuePair) {
+	if e.due == never {
+		return
+	}
+	const look = time.Millisecond // whether the queue pair is closed meanwhile
+	for last := e.faults.slow.last(); e.due <= last && !q.closed.Load(); {
+		pause := min(e.due-e.now, look)
+		e.Unlock()
+		time.Sleep(pause)
+		e.Lock()
+		e.readClock()
+		e.drive(true)
 	}
 }
 

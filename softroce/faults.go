@@ -2,10 +2,12 @@ package softroce
 
 import (
 	"math/rand/v2"
+
+	"github.com/rfaas-go/rfaas/internal/slowlink"
 )
 
 // faults is a receiver around an intake that loses, duplicates, reorders and
-// corrupts packets, for tests.
+// corrupts packets, and then hands them over late, for tests and experiments.
 type faults struct {
 	engine *engine
 	in     *intake
@@ -13,11 +15,14 @@ type faults struct {
 	config faultConfig
 	held   []heldPacket // to come later
 	spare  [][]byte
+	slow   *slowNetwork // nil: packets that come through are handed over at once
 }
 
-// faultConfig is the probability of each fault, per packet.
+// faultConfig is the probability of each fault, per packet, and what the link that
+// the packets then come over is like.
 type faultConfig struct {
 	loss, duplicate, reorder, corrupt float64
+	link                              slowlink.Config
 	seed                              uint64
 }
 
@@ -28,10 +33,14 @@ type heldPacket struct {
 	after  int // packets
 }
 
-func (c faultConfig) any() bool { return c.loss+c.duplicate+c.reorder+c.corrupt > 0 }
+func (c faultConfig) any() bool { return c.loss+c.duplicate+c.reorder+c.corrupt > 0 || c.link.Slow() }
 
 func newFaults(e *engine, c faultConfig) *faults {
-	return &faults{engine: e, in: &e.in, config: c, random: rand.New(rand.NewPCG(c.seed, 0))}
+	f := &faults{engine: e, in: &e.in, config: c, random: rand.New(rand.NewPCG(c.seed, 0))}
+	if c.link.Slow() {
+		f.slow = newSlowNetwork(e, c)
+	}
+	return f
 }
 
 func (f *faults) hits(p float64) bool { return p > 0 && f.random.Float64() < p }
@@ -46,7 +55,11 @@ func (f *faults) receive() bool {
 			f.arrive(packet, m.from)
 		}
 	}
-	return n > 0 || f.late()
+	arrived := n > 0 || f.late()
+	if f.slow != nil {
+		arrived = f.release() || arrived
+	}
+	return arrived
 }
 
 // arrive lets a packet through, or not, or not yet, or twice.
@@ -69,7 +82,7 @@ func (f *faults) arrive(packet []byte, from *sockaddr) {
 		c.FaultsDuplicated++
 		f.hold(packet, from)
 	}
-	f.engine.handle(packet, from)
+	f.pass(packet, from)
 	f.age()
 }
 
@@ -91,7 +104,7 @@ func (f *faults) age() {
 			kept = append(kept, h)
 			continue
 		}
-		f.engine.handle(h.packet, &h.from)
+		f.pass(h.packet, &h.from)
 		f.spare = append(f.spare, h.packet)
 	}
 	f.held = kept
@@ -105,7 +118,40 @@ func (f *faults) late() bool {
 	}
 	h := f.held[0]
 	f.held = append(f.held[:0], f.held[1:]...)
-	f.engine.handle(h.packet, &h.from)
+	f.pass(h.packet, &h.from)
 	f.spare = append(f.spare, h.packet)
 	return true
+}
+
+// pass hands a packet over, at once or when the slow network has brought it.
+func (f *faults) pass(packet []byte, from *sockaddr) {
+	e := f.engine
+	switch {
+	case f.slow == nil:
+		e.handle(packet, from)
+	case f.slow.add(f.slow.now(), packet, from):
+		e.counters.FaultsDelayed++
+	default:
+		e.counters.FaultsOverflowed++
+	}
+}
+
+// release hands over what is due, within bounds, and reports whether anything was. The
+// engine learns when it has to be driven for the rest.
+func (f *faults) release() bool {
+	e := f.engine
+	if e.due == never && f.slow.first() == never {
+		return false
+	}
+	now, n := f.slow.now(), 0
+	for ; n < slowShare; n++ {
+		packet, from := f.slow.take(now)
+		if packet == nil {
+			break
+		}
+		e.now = now
+		e.handle(packet, from)
+	}
+	e.due = f.slow.first()
+	return n > 0
 }

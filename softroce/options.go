@@ -9,6 +9,7 @@ import (
 
 	"github.com/rfaas-go/rfaas/internal/params"
 	"github.com/rfaas-go/rfaas/internal/roceaddr"
+	"github.com/rfaas-go/rfaas/internal/slowlink"
 	"github.com/rfaas-go/rfaas/softroce/wire"
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -27,6 +28,13 @@ type options struct {
 	ackTimeout   time.Duration
 	psn          int // -1: random
 	faults       faultConfig
+}
+
+// parameterNames are those that parseOptions reads.
+var parameterNames = []string{
+	"trust-network", "mtu", "segmentation", "icrc", "resources", "rnr-timer", "rnr-retries", "retries",
+	"min-timeout", "ack-timeout", "psn", "loss", "duplicate", "reorder", "corrupt",
+	"delay", "jitter", "rate", "seed",
 }
 
 // Defaults, and the reasons for them.
@@ -73,6 +81,7 @@ func parseOptions(u *url.URL) (o options, err error) {
 	o.faults = faultConfig{
 		loss: p.Probability("loss"), duplicate: p.Probability("duplicate"),
 		reorder: p.Probability("reorder"), corrupt: p.Probability("corrupt"),
+		link: slowlink.Config{Delay: p.Duration("delay", 0, 0), Jitter: p.Duration("jitter", 0, 0), Rate: p.Rate("rate")},
 		seed: uint64(p.Integer("seed", 1, 0, 1<<62)),
 	}
 	if err := p.Done("softroce"); err != nil {

@@ -1,12 +1,16 @@
 package softroce
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/internal/slowlink"
 )
 
 func parse(t *testing.T, s string) (options, error) {
@@ -27,12 +31,12 @@ func TestOptions(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, netip.MustParseAddrPort("127.0.0.2:4791"), o.address)
 
-	o, err = parse(t, "softroce://[::1]:5000?mtu=1024&segmentation=off&icrc=exact&resources=4&rnr-timer=1&rnr-retries=3&retries=2&min-timeout=1ms&ack-timeout=20ms&psn=0xffffff&loss=0.01&duplicate=0.02&reorder=0.03&corrupt=0.04&seed=9")
+	o, err = parse(t, "softroce://[::1]:5000?mtu=1024&segmentation=off&icrc=exact&resources=4&rnr-timer=1&rnr-retries=3&retries=2&min-timeout=1ms&ack-timeout=20ms&psn=0xffffff&loss=0.01&duplicate=0.02&reorder=0.03&corrupt=0.04&delay=200us&jitter=50us&rate=10Gbit&seed=9")
 	require.NoError(t, err)
 	require.Equal(t, options{
 		address: netip.MustParseAddrPort("[::1]:5000"), mtu: 1024, exact: true, resources: 4, rnrTimer: 1, rnrRetries: 3, retries: 2,
 		minTimeout: time.Millisecond, ackTimeout: 20 * time.Millisecond, psn: 1<<24 - 1,
-		faults: faultConfig{0.01, 0.02, 0.03, 0.04, 9},
+		faults: faultConfig{0.01, 0.02, 0.03, 0.04, slowlink.Config{Delay: 200 * time.Microsecond, Jitter: 50 * time.Microsecond, Rate: 1e10}, 9},
 	}, o)
 
 	for _, trusted := range []string{"?trust-network", "?trust-network=on", "?trust-network=true"} {
@@ -61,6 +65,8 @@ func TestOptionsRefused(t *testing.T) {
 		"softroce:?mtu=256&mtu=512":              "given twice",
 		"softroce:?loss=1":                       "no probability",
 		"softroce:?loss=NaN":                     "no probability",
+		"softroce:?delay=2m":                     "no duration from 0s to 1m0s",
+		"softroce:?rate=fast":                    `"fast" is no rate from 1kbit`,
 		"softroce:?corrupt=-0.1":                 "no probability",
 		"softroce:?min-timeout=0s":               "no duration from 10µs",
 		"softroce:?ack-timeout=1ms":              "no duration from 5ms",
@@ -89,4 +95,11 @@ func TestOpenRefuses(t *testing.T) {
 	require.NoError(t, err)
 	defer first.Close()
 	require.ErrorContains(t, open("softroce://"+first.Address().String()), "is in use: another process has an engine there")
+}
+
+// TestDeclaredParameters: what the URL's layers are told is known is what is read.
+func TestDeclaredParameters(t *testing.T) {
+	t.Parallel()
+	_, err := parse(t, "softroce:?colour=blue")
+	require.ErrorContains(t, err, fmt.Sprintf("it has %v", slices.Sorted(slices.Values(parameterNames))))
 }

@@ -10,45 +10,50 @@ import (
 )
 
 // Opener opens an adapter. The URL's scheme is the registered one, without
-// decorators, and its query is without their parameters. An opener refuses
-// parameters that it does not know.
+// decorators, and its query holds the provider's own parameters, by their plain
+// names.
 type Opener func(u *url.URL) (Adapter, error)
 
-// Decorator wraps an adapter; params holds those parameters of the URL that it
-// was registered with.
+// Decorator wraps an adapter; params holds the decorator's own parameters of the
+// URL, by their plain names.
 type Decorator func(inner Adapter, params url.Values) (Adapter, error)
 
 var registry struct {
 	sync.Mutex
-	openers    map[string]Opener
+	openers    map[string]opener
 	decorators map[string]decorator
 }
 
-// decorator is a registered Decorator and the names of its parameters.
+// opener is a registered Opener, and decorator a Decorator, with the names of its
+// parameters.
+type opener struct {
+	open   Opener
+	params []string
+}
+
 type decorator struct {
 	decorate Decorator
 	params   []string
 }
 
-func (d decorator) takes(param string) bool { return slices.Contains(d.params, param) }
-
 // Register makes a provider available under a URL scheme, as database/sql does
-// for drivers: providers call it from init. It panics when the scheme is taken.
-func Register(scheme string, open Opener) {
+// for drivers: providers call it from init. params names all URL parameters that
+// it has; no others reach it. It panics when the scheme is taken.
+func Register(scheme string, open Opener, params ...string) {
 	registry.Lock()
 	defer registry.Unlock()
 	if registry.openers == nil {
-		registry.openers = map[string]Opener{}
+		registry.openers = map[string]opener{}
 	}
 	if _, taken := registry.openers[scheme]; taken {
 		panic("transport: Register called twice for scheme " + scheme)
 	}
-	registry.openers[scheme] = open
+	registry.openers[scheme] = opener{open, params}
 }
 
 // RegisterDecorator makes a decorator available as a prefix of schemes:
-// "faulty+shm:?seed=7". params names the URL parameters that are meant for it;
-// all others go to the provider.
+// "faulty+shm:?seed=7". params names all URL parameters that it has; no others
+// reach it. It panics when the name is taken.
 func RegisterDecorator(name string, decorate Decorator, params ...string) {
 	registry.Lock()
 	defer registry.Unlock()
@@ -70,8 +75,13 @@ func Schemes() []string {
 
 // Open opens a device by URL. The scheme names the provider, whose package (or
 // transport/all) has to be imported; decorators may stand before it, the
-// outermost first: "shm:", "softroce://127.0.0.2", "trace+faulty+shm:?seed=7".
-// A bare scheme ("shm") will do.
+// outermost first, each once: "shm:", "softroce://127.0.0.2",
+// "trace+faulty+shm:?seed=7". A bare scheme ("shm") will do.
+//
+// A parameter goes to the one layer of the URL, decorator or provider, that knows
+// it. One that several layers know is refused, unless it says whose it is:
+// "faulty+softroce:?faulty.seed=7&softroce.seed=8". LAYER.name always means that
+// layer's. A parameter that no layer knows is refused, too.
 func Open(rawURL string) (*Device, error) {
 	if !strings.Contains(rawURL, ":") {
 		rawURL += ":"
@@ -85,7 +95,7 @@ func Open(rawURL string) (*Device, error) {
 	}
 	names := strings.Split(u.Scheme, "+")
 	scheme := names[len(names)-1]
-	open, decorators, err := lookUp(scheme, names[:len(names)-1])
+	provider, decorators, err := lookUp(scheme, names[:len(names)-1])
 	if err != nil {
 		return fail(err)
 	}
@@ -93,20 +103,22 @@ func Open(rawURL string) (*Device, error) {
 	if err != nil {
 		return fail(err)
 	}
-	rest := maps.Clone(query)
-	for _, d := range decorators {
-		maps.DeleteFunc(rest, func(name string, _ []string) bool { return d.takes(name) })
+	layers := make([]layer, 0, len(names))
+	for i, d := range decorators {
+		layers = append(layers, layer{names[i], d.params, url.Values{}})
+	}
+	layers = append(layers, layer{scheme, provider.params, url.Values{}})
+	if err := share(query, layers); err != nil {
+		return fail(err)
 	}
 	inner := *u
-	inner.Scheme, inner.RawQuery = scheme, rest.Encode()
-	adapter, err := open(&inner)
+	inner.Scheme, inner.RawQuery = scheme, layers[len(decorators)].given.Encode()
+	adapter, err := provider.open(&inner)
 	if err != nil {
 		return fail(err)
 	}
-	for _, d := range slices.Backward(decorators) {
-		params := maps.Clone(query)
-		maps.DeleteFunc(params, func(name string, _ []string) bool { return !d.takes(name) })
-		decorated, err := d.decorate(adapter, params)
+	for i, d := range slices.Backward(decorators) {
+		decorated, err := d.decorate(adapter, layers[i].given)
 		if err != nil {
 			adapter.Close()
 			return fail(err)
@@ -117,24 +129,27 @@ func Open(rawURL string) (*Device, error) {
 }
 
 // lookUp finds the opener and the decorators of a scheme.
-func lookUp(scheme string, decorators []string) (Opener, []decorator, error) {
+func lookUp(scheme string, decorators []string) (opener, []decorator, error) {
 	registry.Lock()
 	defer registry.Unlock()
-	open := registry.openers[scheme]
-	if open == nil {
-		return nil, nil, fmt.Errorf("%w: no provider for scheme %q is built in; there are: %s (import its package, or transport/all)",
+	provider, ok := registry.openers[scheme]
+	if !ok {
+		return opener{}, nil, fmt.Errorf("%w: no provider for scheme %q is built in; there are: %s (import its package, or transport/all)",
 			ErrNotSupported, scheme, list(registry.openers))
 	}
 	var found []decorator
-	for _, name := range decorators {
+	for i, name := range decorators {
 		d, ok := registry.decorators[name]
 		if !ok {
-			return nil, nil, fmt.Errorf("%w: no decorator %q is built in; there are: %s (import its package)",
+			return opener{}, nil, fmt.Errorf("%w: no decorator %q is built in; there are: %s (import its package)",
 				ErrNotSupported, name, list(registry.decorators))
+		}
+		if slices.Contains(decorators[:i], name) {
+			return opener{}, nil, fmt.Errorf("%w: the decorator %q stands in the URL twice: name each once", ErrInvalid, name)
 		}
 		found = append(found, d)
 	}
-	return open, found, nil
+	return provider, found, nil
 }
 
 // list is a map's keys for an error text.

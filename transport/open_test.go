@@ -36,7 +36,7 @@ func init() {
 		}
 		last = &opened{Adapter: loopback.New(), log: []string{u.String()}}
 		return last, nil
-	})
+	}, "own", "fail", "all")
 	for _, name := range []string{"outer", "inner"} {
 		transport.RegisterDecorator(name, func(a transport.Adapter, params url.Values) (transport.Adapter, error) {
 			last.log = append(last.log, fmt.Sprintf("%s %s", name, params.Encode()))
@@ -44,19 +44,24 @@ func init() {
 				return nil, errOpen
 			}
 			return a, nil
-		}, name, "both", "bad")
+		}, name, "both", "all", "bad")
 	}
 }
 
-// TestOpenGivesEachItsParameters: decorators get theirs, innermost first, and
-// the provider all others.
+// TestOpenGivesEachItsParameters: each goes to the layer that has it or that it
+// names, without that name; innermost first.
 func TestOpenGivesEachItsParameters(t *testing.T) {
-	dev, err := transport.Open("outer+inner+opentest://host/path?inner=1&outer=2&both=3&own=4&own=5")
+	dev, err := transport.Open("outer+inner+opentest://host/path?inner=1&outer=2&inner.both=3&own=4&own=5&outer.all=6&opentest.all=7&opentest.own=8")
 	require.NoError(t, err)
 	require.Equal(t, "outer+inner+opentest", dev.Name())
-	require.Equal(t, []string{"opentest://host/path?own=4&own=5", "inner both=3&inner=1", "outer both=3&outer=2"}, last.log)
+	require.Equal(t, []string{"opentest://host/path?all=7&own=8&own=4&own=5", "inner both=3&inner=1", "outer all=6&outer=2"}, last.log)
 	require.NoError(t, dev.Close())
 	require.True(t, last.closed)
+
+	dev, err = transport.Open("inner+opentest:?both=1")
+	require.NoError(t, err)
+	require.Equal(t, []string{"opentest:", "inner both=1"}, last.log)
+	require.NoError(t, dev.Close())
 }
 
 func TestOpenBareScheme(t *testing.T) {
@@ -79,8 +84,15 @@ func TestOpenErrors(t *testing.T) {
 		{"opentest:?a=%zz", nil, "invalid URL escape"},
 		{"other+opentest:", transport.ErrNotSupported, `no decorator "other" is built in; there are: inner, outer`},
 		{"opentest:?fail=1", errOpen, "transport: opentest:?fail=1: open: no such thing"},
-		{"outer+opentest:?bad=outer", errOpen, "open: no such thing"},
-		{"loopback:?size=3", transport.ErrInvalid, `"loopback:?size=3" says more than loopback understands`},
+		{"outer+opentest:?outer.bad=outer", errOpen, "open: no such thing"},
+		{"loopback:x", transport.ErrInvalid, `"loopback:x" says more than loopback understands`},
+		{"loopback:?size=3", transport.ErrInvalid, "parameter size is known to no layer of the URL: loopback has none"},
+		{"inner+opentest:?size=3", transport.ErrInvalid, "parameter size is known to no layer of the URL: inner has all, bad, both, inner; opentest has all, fail, own"},
+		{"inner+opentest:?inner.own=3", transport.ErrInvalid, "parameter inner.own is known to no layer of the URL: inner has"},
+		{"inner+opentest:?outer.all=3", transport.ErrInvalid, "parameter outer.all is known to no layer of the URL: inner has"},
+		{"inner+opentest:?all=3", transport.ErrInvalid, "parameter all is known to inner and to opentest: say whose it is, as in inner.all=..."},
+		{"outer+inner+opentest:?all=3", transport.ErrInvalid, "parameter all is known to outer and to inner and to opentest: say whose it is, as in outer.all=..."},
+		{"inner+outer+inner+opentest:", transport.ErrInvalid, `the decorator "inner" stands in the URL twice: name each once`},
 	} {
 		_, err := transport.Open(c.url)
 		require.Error(t, err, c.url)
@@ -96,7 +108,7 @@ func TestOpenErrors(t *testing.T) {
 
 // TestOpenClosesWhatADecoratorRefuses: the adapter that was open by then.
 func TestOpenClosesWhatADecoratorRefuses(t *testing.T) {
-	_, err := transport.Open("outer+inner+opentest:?bad=outer")
+	_, err := transport.Open("outer+inner+opentest:?outer.bad=outer")
 	require.ErrorIs(t, err, errOpen)
 	require.True(t, last.closed)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func init() {
-	transport.Register("verbs", func(u *url.URL) (transport.Adapter, error) { return Open(u) })
+	transport.Register("verbs", func(u *url.URL) (transport.Adapter, error) { return Open(u) }, parameterNames...)
 }
 
 // Adapter is an opened port of an RDMA device.

@@ -30,6 +30,11 @@ type options struct {
 	psn        int // -1: random
 }
 
+// parameterNames are those that parseOptions reads.
+var parameterNames = []string{
+	"gid", "mtu", "resources", "rnr-timer", "rnr-retries", "ack-timeout", "retries", "sl", "tc", "psn",
+}
+
 // Defaults, and the reasons for them.
 const (
 	// defaultResources is what most adapters can do.

@@ -1,8 +1,10 @@
 package verbs
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -67,4 +69,11 @@ func TestTimeoutCode(t *testing.T) {
 	} {
 		require.Equal(t, code, timeoutCode(d), d)
 	}
+}
+
+// TestDeclaredParameters: what the URL's layers are told is known is what is read.
+func TestDeclaredParameters(t *testing.T) {
+	t.Parallel()
+	_, err := parse(t, "verbs:?colour=blue")
+	require.ErrorContains(t, err, fmt.Sprintf("it has %v", slices.Sorted(slices.Values(parameterNames))))
 }

@@ -150,7 +150,7 @@ func (b *books) wanted() map[account][kinds]accounting.Usage {
 // that restarts.
 func TestExactlyOnce(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"loopback:", "shm:", "faulty+loopback:?loss=0.003&delay=0.1", "faulty+shm:?loss=0.003&queue-full=0.1"} {
+	for _, url := range []string{"loopback:", "shm:", "faulty+loopback:?disconnect=0.003&hold=0.1", "faulty+shm:?disconnect=0.003&queue-full=0.1"} {
 		t.Run(url, func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()

@@ -101,7 +101,7 @@ func TestRunModesAndTransports(t *testing.T) {
 		{"--mode", "warm"},
 		{"--mode", "adaptive:1ms"},
 		{"--transport", "shm:"},
-		{"--transport", "faulty+shm:?seed=1&queue-full=0.1&delay=0.1"},
+		{"--transport", "faulty+shm:?seed=1&queue-full=0.1&hold=0.1"},
 	} {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {
 			stdout := succeed(t, dir, append(append([]string{"run"}, flags...), args...)...)

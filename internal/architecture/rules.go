@@ -38,6 +38,8 @@ var arrows = []rule{
 	{"softroce", "internal/order", "drives are counted on the hot path"},
 	{"softroce", "internal/pages", "memory for regions"},
 	{"softroce", "internal/params", "reads its URL"},
+	{"softroce", "internal/slowlink", "packets can be late"},
+	{"internal/params", "internal/slowlink", "reads rates"},
 	{"softroce/internal/rc", "transport", "its requests, completions and statuses are transport's"},
 	{"softroce/internal/rc", "softroce/wire", "it speaks in packets"},
 	{"softroce/internal/rc", "internal/pages", "what arrives is placed in regions, atomics are done there"},

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/rfaas-go/rfaas/internal/slowlink"
 )
 
 // Params reads the parameters of a URL, and remembers the first mistake.
@@ -112,6 +114,19 @@ func (p *Params) Probability(name string) float64 {
 		p.fail(name, fmt.Sprintf("%q is no probability from 0 to less than 1", s))
 	}
 	return f
+}
+
+// Rate is of a link, 0 by default: no limit.
+func (p *Params) Rate(name string) slowlink.Rate {
+	s, ok := p.get(name)
+	if !ok {
+		return 0
+	}
+	r, err := slowlink.ParseRate(s)
+	if err != nil {
+		p.fail(name, err.Error())
+	}
+	return r
 }
 
 // Done returns the first mistake; a parameter that was not read is one. owner

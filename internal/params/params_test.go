@@ -13,7 +13,7 @@ import (
 func of(query string) *params.Params { return params.Of(&url.URL{RawQuery: query}) }
 
 func TestValues(t *testing.T) {
-	p := of("yes&no=off&kind=b&n=0x10&d=5ms&p=0.25")
+	p := of("yes&no=off&kind=b&n=0x10&d=5ms&p=0.25&r=10Gbit")
 	require.True(t, p.Boolean("yes", false))
 	require.False(t, p.Boolean("no", true))
 	require.True(t, p.Boolean("absent", true))
@@ -24,6 +24,8 @@ func TestValues(t *testing.T) {
 	require.Equal(t, 5*time.Millisecond, p.Duration("d", time.Second, time.Millisecond))
 	require.Equal(t, time.Second, p.Duration("e", time.Second, time.Millisecond))
 	require.Equal(t, 0.25, p.Probability("p"))
+	require.EqualValues(t, 1e10, p.Rate("r"))
+	require.Zero(t, p.Rate("s"))
 	require.NoError(t, p.Done("it"))
 }
 
@@ -35,7 +37,8 @@ func TestMistakes(t *testing.T) {
 		"i=1&i=2":   "parameter i: given twice",
 		"d=1ns":     `parameter d: "1ns" is no duration from 1ms to 1m0s, such as 5ms`,
 		"p=1":       `parameter p: "1" is no probability from 0 to less than 1`,
-		"colour=no": "parameter colour: it does not know it; it has [b c d i p]",
+		"r=10":      `parameter r: "10" is no rate from 1kbit`,
+		"colour=no": "parameter colour: it does not know it; it has [b c d i p r]",
 		"%zz":       "invalid URL escape",
 	} {
 		p := of(query)
@@ -44,6 +47,7 @@ func TestMistakes(t *testing.T) {
 		p.Integer("i", 1, 1, 20)
 		p.Duration("d", time.Second, time.Millisecond)
 		p.Probability("p")
+		p.Rate("r")
 		require.ErrorContains(t, p.Done("it"), says, query)
 	}
 }

@@ -172,7 +172,7 @@ func TestFaultyTransport(t *testing.T) {
 	t.Parallel()
 	losses := uint64(0)
 	for seed := range 3 {
-		s := newSite(t, fmt.Sprintf("faulty+loopback:?seed=%d&loss=0.01&status=0.01&queue-full=0.1&delay=0.1&wake=0.1", seed))
+		s := newSite(t, fmt.Sprintf("faulty+loopback:?seed=%d&disconnect=0.01&status=0.01&queue-full=0.1&hold=0.1&wake=0.1", seed))
 		cfg := client.Config{Lanes: 3, Attempts: 50, BackoffMin: time.Millisecond, BackoffMax: 2 * time.Millisecond, Dial: s.dial}
 		p := newClient(t, cfg)
 		n := 0

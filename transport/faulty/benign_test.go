@@ -15,7 +15,7 @@ import (
 	_ "github.com/rfaas-go/rfaas/transport/loopback"
 )
 
-const benign = "faulty+loopback:?seed=%d&queue-full=0.3&recv-full=0.3&delay=0.3&wake=0.5"
+const benign = "faulty+loopback:?seed=%d&queue-full=0.3&recv-full=0.3&hold=0.3&wake=0.5"
 
 // TestBenignFaultsChangeNothing: whatever the seed, every message arrives, once,
 // in order and whole, and every signaled request completes, in order.
@@ -34,15 +34,15 @@ func TestBenignFaultsChangeNothing(t *testing.T) {
 				require.True(t, ok)
 				total.QueueFull += counts.QueueFull
 				total.RecvFull += counts.RecvFull
-				total.Delay += counts.Delay
+				total.Hold += counts.Hold
 				total.Wake += counts.Wake
-				require.Zero(t, counts.Status+counts.Loss)
+				require.Zero(t, counts.Status+counts.Disconnect)
 			}
 		})
 	}
 	require.NotZero(t, total.QueueFull)
 	require.NotZero(t, total.RecvFull)
-	require.NotZero(t, total.Delay)
+	require.NotZero(t, total.Hold)
 	require.NotZero(t, total.Wake)
 }
 
@@ -169,11 +169,11 @@ func TestQueueFullOnlyWhenThereIsSomethingToWaitFor(t *testing.T) {
 	require.Equal(t, 1, n, "posting again makes progress")
 }
 
-// TestDelayHoldsBack: a completion is hidden from a program that polls, and the
+// TestHold: a completion is hidden from a program that polls, and the
 // queue does not let it sleep meanwhile.
-func TestDelayHoldsBack(t *testing.T) {
+func TestHold(t *testing.T) {
 	t.Parallel()
-	a, b := pairtest.New(t, "faulty+loopback:?delay=1&delay-polls=4&seed=2")
+	a, b := pairtest.New(t, "faulty+loopback:?hold=1&hold-polls=4&seed=2")
 	word := b.Alloc(8, transport.RemoteWrite)
 	write := transport.Write(1, transport.Span{}, word.Remote(0, 8)).With(transport.Signaled)
 	polls := map[int]bool{}
@@ -195,7 +195,7 @@ func TestDelayHoldsBack(t *testing.T) {
 		require.Len(t, a.Take(2), 2)
 	}
 	counts, _ := faulty.Injected(a.Dev.Adapter())
-	require.EqualValues(t, 50+2*20, counts.Delay)
+	require.EqualValues(t, 50+2*20, counts.Hold)
 	expectRoom(t, a, b)
 }
 

@@ -15,22 +15,22 @@ type Config struct {
 	Seed       uint64
 	QueueFull  float64
 	RecvFull   float64
-	Delay      float64
-	DelayPolls int // 0 means 8
+	Hold       float64
+	HoldPolls  int // 0 means 8
 	Wake       float64
 	Status     float64
-	Loss       float64
+	Disconnect float64
 }
 
 const (
-	defaultDelayPolls = 8
-	maxDelayPolls     = 1 << 20 // a program that polls now and then has to get there
+	defaultHoldPolls = 8
+	maxHoldPolls     = 1 << 20 // a program that polls now and then has to get there
 )
 
 // The parameters of a URL: two numbers, and the chances.
 const (
-	seedParameter       = "seed"
-	delayPollsParameter = "delay-polls"
+	seedParameter      = "seed"
+	holdPollsParameter = "hold-polls"
 )
 
 var chances = []struct {
@@ -39,14 +39,14 @@ var chances = []struct {
 }{
 	{"queue-full", func(c *Config) *float64 { return &c.QueueFull }},
 	{"recv-full", func(c *Config) *float64 { return &c.RecvFull }},
-	{"delay", func(c *Config) *float64 { return &c.Delay }},
+	{"hold", func(c *Config) *float64 { return &c.Hold }},
 	{"wake", func(c *Config) *float64 { return &c.Wake }},
 	{"status", func(c *Config) *float64 { return &c.Status }},
-	{"loss", func(c *Config) *float64 { return &c.Loss }},
+	{"disconnect", func(c *Config) *float64 { return &c.Disconnect }},
 }
 
 func parameterNames() []string {
-	names := []string{seedParameter, delayPollsParameter}
+	names := []string{seedParameter, holdPollsParameter}
 	for _, chance := range chances {
 		names = append(names, chance.parameter)
 	}
@@ -58,7 +58,7 @@ const (
 	allowedChance = "a chance from 0 to 1"
 )
 
-var allowedPolls = fmt.Sprintf("a number from 1 to %d", maxDelayPolls)
+var allowedPolls = fmt.Sprintf("a number from 1 to %d", maxHoldPolls)
 
 // parse reads the parameters of a URL.
 func parse(values url.Values) (cfg Config, err error) {
@@ -76,9 +76,9 @@ func parse(values url.Values) (cfg Config, err error) {
 		cfg.Seed, err = strconv.ParseUint(text, 0, 64)
 		return err
 	})
-	read(delayPollsParameter, allowedPolls, func(text string) (err error) {
-		cfg.DelayPolls, err = strconv.Atoi(text)
-		if err == nil && cfg.DelayPolls == 0 {
+	read(holdPollsParameter, allowedPolls, func(text string) (err error) {
+		cfg.HoldPolls, err = strconv.Atoi(text)
+		if err == nil && cfg.HoldPolls == 0 {
 			err = strconv.ErrRange // which the zero value of the field is not
 		}
 		return err
@@ -97,11 +97,11 @@ func parse(values url.Values) (cfg Config, err error) {
 
 // check sets the default, and refuses what is out of range.
 func (cfg *Config) check() error {
-	if cfg.DelayPolls == 0 {
-		cfg.DelayPolls = defaultDelayPolls
+	if cfg.HoldPolls == 0 {
+		cfg.HoldPolls = defaultHoldPolls
 	}
-	if cfg.DelayPolls < 1 || cfg.DelayPolls > maxDelayPolls {
-		return invalid(delayPollsParameter, strconv.Itoa(cfg.DelayPolls), allowedPolls)
+	if cfg.HoldPolls < 1 || cfg.HoldPolls > maxHoldPolls {
+		return invalid(holdPollsParameter, strconv.Itoa(cfg.HoldPolls), allowedPolls)
 	}
 	for _, chance := range chances {
 		if value := *chance.of(cfg); !(value >= 0 && value <= 1) { // nor is NaN
@@ -123,8 +123,8 @@ func (cfg Config) String() string {
 			words = append(words, fmt.Sprintf("%s=%g", chance.parameter, value))
 		}
 	}
-	if cfg.Delay != 0 {
-		words = append(words, fmt.Sprintf("%s=%d", delayPollsParameter, cfg.DelayPolls))
+	if cfg.Hold != 0 {
+		words = append(words, fmt.Sprintf("%s=%d", holdPollsParameter, cfg.HoldPolls))
 	}
 	return strings.Join(words, "&")
 }

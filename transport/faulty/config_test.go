@@ -12,27 +12,27 @@ import (
 
 func TestParameters(t *testing.T) {
 	t.Parallel()
-	dev, err := transport.Open("faulty+loopback:?seed=0x10&queue-full=0.5&recv-full=1&delay=0.25&delay-polls=3&wake=1e-3&status=0.125&loss=0")
+	dev, err := transport.Open("faulty+loopback:?seed=0x10&queue-full=0.5&recv-full=1&hold=0.25&hold-polls=3&wake=1e-3&status=0.125&disconnect=0")
 	require.NoError(t, err)
 	require.Equal(t, "faulty+loopback", dev.Name())
 	require.Contains(t, dev.Capabilities().Notes,
-		"faults are injected on purpose: seed=16&queue-full=0.5&recv-full=1&delay=0.25&wake=0.001&status=0.125&delay-polls=3")
+		"faults are injected on purpose: seed=16&queue-full=0.5&recv-full=1&hold=0.25&wake=0.001&status=0.125&hold-polls=3")
 	require.NoError(t, dev.Close())
 }
 
 func TestBadParameters(t *testing.T) {
 	t.Parallel()
 	for query, text := range map[string]string{
-		"seed=x":               `faulty: parameter seed is "x"; it takes an unsigned 64-bit number`,
-		"seed=-1":              `faulty: parameter seed is "-1"; it takes an unsigned 64-bit number`,
-		"seed=1&seed=2":        `faulty: parameter seed is given 2 times; give it once`,
-		"delay=1.5":            `faulty: parameter delay is "1.5"; it takes a chance from 0 to 1`,
-		"wake=-0.1":            `faulty: parameter wake is "-0.1"; it takes a chance from 0 to 1`,
-		"loss=NaN":             `faulty: parameter loss is "NaN"; it takes a chance from 0 to 1`,
-		"status=":              `faulty: parameter status is ""; it takes a chance from 0 to 1`,
-		"delay-polls=0":        `faulty: parameter delay-polls is "0"; it takes a number from 1 to 1048576`,
-		"delay-polls=99999999": `faulty: parameter delay-polls is "99999999"; it takes a number from 1 to 1048576`,
-		"queuefull=0.1":        `says more than loopback understands`,
+		"seed=x":              `faulty: parameter seed is "x"; it takes an unsigned 64-bit number`,
+		"seed=-1":             `faulty: parameter seed is "-1"; it takes an unsigned 64-bit number`,
+		"seed=1&seed=2":       `faulty: parameter seed is given 2 times; give it once`,
+		"hold=1.5":            `faulty: parameter hold is "1.5"; it takes a chance from 0 to 1`,
+		"wake=-0.1":           `faulty: parameter wake is "-0.1"; it takes a chance from 0 to 1`,
+		"disconnect=NaN":      `faulty: parameter disconnect is "NaN"; it takes a chance from 0 to 1`,
+		"status=":             `faulty: parameter status is ""; it takes a chance from 0 to 1`,
+		"hold-polls=0":        `faulty: parameter hold-polls is "0"; it takes a number from 1 to 1048576`,
+		"hold-polls=99999999": `faulty: parameter hold-polls is "99999999"; it takes a number from 1 to 1048576`,
+		"queuefull=0.1":       `parameter queuefull is known to no layer of the URL: faulty has disconnect, hold, `,
 	} {
 		_, err := transport.Open("faulty+loopback:?" + query)
 		require.ErrorIs(t, err, transport.ErrInvalid, query)
@@ -42,7 +42,7 @@ func TestBadParameters(t *testing.T) {
 
 func TestBadConfig(t *testing.T) {
 	t.Parallel()
-	for _, cfg := range []Config{{QueueFull: 2}, {Status: math.NaN()}, {DelayPolls: -1}} {
+	for _, cfg := range []Config{{QueueFull: 2}, {Status: math.NaN()}, {HoldPolls: -1}} {
 		_, err := New(loopback.New(), cfg)
 		require.ErrorIs(t, err, transport.ErrInvalid)
 	}

@@ -11,8 +11,8 @@ import (
 func TestMain(m *testing.M) { transporttest.Main(m) }
 
 const (
-	benignFaults = "?queue-full=0.2&recv-full=0.2&delay=0.2&wake=0.3"
-	fatalFaults  = "?queue-full=0.1&recv-full=0.1&delay=0.1&wake=0.1&status=0.002&loss=0.002"
+	benignFaults = "?queue-full=0.2&recv-full=0.2&hold=0.2&wake=0.3"
+	fatalFaults  = "?queue-full=0.1&recv-full=0.1&hold=0.1&wake=0.1&status=0.002&disconnect=0.002"
 )
 
 func TestConformanceUnderBenignFaults(t *testing.T) {

@@ -8,12 +8,12 @@ import (
 
 // Counts is how many faults of each kind were injected.
 type Counts struct {
-	QueueFull uint64 // posted sends refused
-	RecvFull  uint64 // posted receives refused
-	Delay     uint64 // completions held back
-	Wake      uint64 // Waits that returned without a reason
-	Status    uint64 // completions given a failure status
-	Loss      uint64 // connections cut
+	QueueFull  uint64 // posted sends refused
+	RecvFull   uint64 // posted receives refused
+	Hold       uint64 // completions held back
+	Wake       uint64 // Waits that returned without a reason
+	Status     uint64 // completions given a failure status
+	Disconnect uint64 // connections cut
 }
 
 // Injected counts the faults injected so far, when adapter, or one that it
@@ -33,12 +33,12 @@ func Injected(adapter transport.Adapter) (counts Counts, ok bool) {
 	}
 }
 
-type counters struct{ queueFull, recvFull, delay, wake, status, loss atomic.Uint64 }
+type counters struct{ queueFull, recvFull, hold, wake, status, disconnect atomic.Uint64 }
 
 func (a *adapter) injectedCounts() Counts {
 	c := &a.injected
 	return Counts{
-		QueueFull: c.queueFull.Load(), RecvFull: c.recvFull.Load(), Delay: c.delay.Load(),
-		Wake: c.wake.Load(), Status: c.status.Load(), Loss: c.loss.Load(),
+		QueueFull: c.queueFull.Load(), RecvFull: c.recvFull.Load(), Hold: c.hold.Load(),
+		Wake: c.wake.Load(), Status: c.status.Load(), Disconnect: c.disconnect.Load(),
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// completionQueue decorates a completion queue. To delay a completion, it takes
+// completionQueue decorates a completion queue. To hold a completion back, it takes
 // that one, and none after it, until enough polls have passed.
 type completionQueue struct {
 	transport.CQ
 	adapter *adapter
 
-	delay     schedule // its events are the completions
+	holds     schedule // its events are the completions
 	patience  *rand.Rand
 	taken     uint64 // completions taken from the provider so far
 	held      [1]transport.Completion
@@ -35,10 +35,10 @@ func (a *adapter) NewCQ(cfg transport.CQConfig) (transport.CQ, error) {
 	a.queues++
 	c := &completionQueue{
 		CQ: inner, adapter: a,
-		delay: newSchedule(a.cfg.Seed, kindDelay, a.queues, a.cfg.Delay),
+		holds: newSchedule(a.cfg.Seed, kindHold, a.queues, a.cfg.Hold),
 		wake:  newSchedule(a.cfg.Seed, kindWake, a.queues, a.cfg.Wake),
 	}
-	c.patience = c.delay.random
+	c.patience = c.holds.random
 	return c, nil
 }
 
@@ -55,7 +55,7 @@ func (c *completionQueue) Poll(dst []transport.Completion, spins int) (int, erro
 		c.holding.Store(false)
 		n, spins = 1, 0
 	}
-	if due := c.delay.at - c.taken; due > 0 {
+	if due := c.holds.at - c.taken; due > 0 {
 		k, err := c.pull(dst[n:][:min(uint64(len(dst)-n), due)], spins)
 		n += k
 		if err != nil || uint64(k) < due {
@@ -69,10 +69,10 @@ func (c *completionQueue) Poll(dst []transport.Completion, spins int) (int, erro
 // hold takes the next completion, if there is one, and holds it back.
 func (c *completionQueue) hold(spins int) error {
 	k, err := c.pull(c.held[:], spins)
-	if k == 1 && c.delay.hits(c.taken-1) {
-		c.pollsLeft = c.patience.IntN(c.adapter.cfg.DelayPolls)
+	if k == 1 && c.holds.hits(c.taken-1) {
+		c.pollsLeft = c.patience.IntN(c.adapter.cfg.HoldPolls)
 		c.holding.Store(true)
-		c.adapter.injected.delay.Add(1)
+		c.adapter.injected.hold.Add(1)
 	}
 	return err
 }

@@ -10,12 +10,12 @@
 //	             completion the program can wait for
 //	recv-full    the same for posted receives. A program that counts on the depth
 //	             of its receive queue, as it may, does not survive this one
-//	delay        chance that a completion, and with it all behind it in its
+//	hold         chance that a completion, and with it all behind it in its
 //	             queue, is held back
-//	delay-polls  for how many polls, at most. Default 8
+//	hold-polls   for how many polls, at most. Default 8
 //	wake         chance that a sleeping Wait returns without a reason
 //	status       chance that a posted send fails: see below
-//	loss         chance that the connection is lost when a request is posted
+//	disconnect   chance that the connection is cut when a request is posted
 //
 // Chances are from 0, the default, to 1. Up to wake the faults are benign: the
 // program notices nothing but the time. The last two end a connection.
@@ -36,7 +36,7 @@
 // status, and Vendor 0xfa17. Requests without a byte cannot be made to fail like
 // this; the next one with any is hit instead.
 //
-// # How a connection is lost
+// # How a connection is cut
 //
 // The set-up stream is cut without a goodbye, as if the peer had died, at both
 // ends: each sees transport.ErrPeerGone.

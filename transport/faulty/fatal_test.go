@@ -56,13 +56,13 @@ func TestStatus(t *testing.T) {
 	require.Len(t, seen, 7)
 }
 
-// TestLoss: both ends of a lost connection see a peer that is gone.
-func TestLoss(t *testing.T) {
+// TestDisconnect: both ends of a connection that is cut see a peer that is gone.
+func TestDisconnect(t *testing.T) {
 	t.Parallel()
 	for _, by := range []string{"send", "receive"} {
 		t.Run(by, func(t *testing.T) {
 			t.Parallel()
-			a, b := pairtest.New(t, "faulty+loopback:?seed=9&loss=1")
+			a, b := pairtest.New(t, "faulty+loopback:?seed=9&disconnect=1")
 			if by == "send" {
 				a.Post(transport.Send(1, transport.Span{}), transport.Send(2, transport.Span{}))
 				require.Equal(t, transport.StatusRetryExceeded, a.Take(2)[0].Status)
@@ -74,9 +74,9 @@ func TestLoss(t *testing.T) {
 			require.Error(t, b.Ended())
 			require.ErrorIs(t, a.Conn.Err(), transport.ErrPeerGone)
 			require.ErrorIs(t, b.Conn.Err(), transport.ErrPeerGone)
-			require.ErrorContains(t, a.Conn.Err(), "injected by faulty, seed 9: connection 1 lost before request 0")
+			require.ErrorContains(t, a.Conn.Err(), "injected by faulty, seed 9: connection 1 cut before request 0")
 			counts, _ := faulty.Injected(a.Dev.Adapter())
-			require.Equal(t, faulty.Counts{Loss: 1}, counts)
+			require.Equal(t, faulty.Counts{Disconnect: 1}, counts)
 			expectRoom(t, a, b)
 		})
 	}
@@ -130,9 +130,9 @@ func TestSharedReceive(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-func TestLossNeedsABreaker(t *testing.T) {
+func TestDisconnectNeedsABreaker(t *testing.T) {
 	t.Parallel()
-	adapter, err := faulty.New(loopback.New(), faulty.Config{Loss: 0.1})
+	adapter, err := faulty.New(loopback.New(), faulty.Config{Disconnect: 0.1})
 	require.NoError(t, err)
 	_, err = adapter.NewQP(transport.QPConfig{})
 	require.ErrorIs(t, err, transport.ErrNotSupported)

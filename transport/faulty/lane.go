@@ -14,10 +14,10 @@ type lane struct {
 	signaledOnly bool                                           // only Signaled requests complete
 	posted       uint64                                         // requests taken so far
 
-	full    schedule
-	loss    schedule
-	status  schedule
-	refused *atomic.Uint64 // counts what full did
+	full       schedule
+	disconnect schedule
+	status     schedule
+	refused    *atomic.Uint64 // counts what full did
 
 	// pending is the number of requests that will complete and did not yet. The
 	// polling goroutine decrements it, perhaps before the posting one increments it.
@@ -30,7 +30,7 @@ var unhit = schedule{at: never}
 // advance hands requests on up to the first one that is hit, and returns how
 // many were taken.
 func (l *lane) advance(wrs []transport.WorkRequest) (int, error) {
-	clean := min(uint64(len(wrs)), l.full.at-l.posted, l.loss.at-l.posted, l.status.at-l.posted)
+	clean := min(uint64(len(wrs)), l.full.at-l.posted, l.disconnect.at-l.posted, l.status.at-l.posted)
 	if clean == 0 {
 		return 0, nil
 	}

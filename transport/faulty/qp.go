@@ -10,12 +10,12 @@ import (
 // queuePair decorates a queue pair.
 type queuePair struct {
 	transport.QP
-	adapter *adapter
-	conn    uint32
-	breaker transport.Breaker
-	lost    atomic.Bool
-	sends   lane
-	recvs   *lane // the queue pair's own, or that of its shared receive queue
+	adapter      *adapter
+	conn         uint32
+	breaker      transport.Breaker
+	disconnected atomic.Bool
+	sends        lane
+	recvs        *lane // the queue pair's own, or that of its shared receive queue
 
 	status    transport.Status          // that a failing request gets
 	bad       [1]transport.WorkRequest  // for fail
@@ -41,11 +41,11 @@ const Vendor = 0xfa17
 func (a *adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 	q := &queuePair{adapter: a, conn: cfg.Conn}
 	var ok bool
-	if q.breaker, ok = cfg.Control.(transport.Breaker); !ok && a.cfg.Loss > 0 {
-		return nil, fmt.Errorf("%w: faulty: loss needs a Control that is a Breaker", transport.ErrNotSupported)
+	if q.breaker, ok = cfg.Control.(transport.Breaker); !ok && a.cfg.Disconnect > 0 {
+		return nil, fmt.Errorf("%w: faulty: disconnect needs a Control that is a Breaker", transport.ErrNotSupported)
 	}
 	of := func(k kind, chance float64) schedule { return newSchedule(a.cfg.Seed, k, cfg.Conn, chance) }
-	q.sends.full, q.sends.loss, q.sends.status = of(kindSendFull, a.cfg.QueueFull), of(kindSendLoss, a.cfg.Loss), of(kindSendStatus, a.cfg.Status)
+	q.sends.full, q.sends.disconnect, q.sends.status = of(kindSendFull, a.cfg.QueueFull), of(kindSendDisconnect, a.cfg.Disconnect), of(kindSendStatus, a.cfg.Status)
 	q.sends.signaledOnly, q.sends.refused = true, &a.injected.queueFull
 	if a.cfg.Status > 0 {
 		q.status = statuses[q.sends.status.random.IntN(len(statuses))]
@@ -55,7 +55,7 @@ func (a *adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 		shared := cfg.SRQ.(*sharedReceive)
 		cfg.SRQ, q.recvs = shared.SRQ, &shared.recvs
 	} else {
-		q.recvs = &lane{refused: &a.injected.recvFull, full: of(kindRecvFull, a.cfg.RecvFull), loss: of(kindRecvLoss, a.cfg.Loss), status: unhit}
+		q.recvs = &lane{refused: &a.injected.recvFull, full: of(kindRecvFull, a.cfg.RecvFull), disconnect: of(kindRecvDisconnect, a.cfg.Disconnect), status: unhit}
 	}
 	failed, drained := cfg.Failed, cfg.Drained
 	cfg.Failed = func(err error) { failed(q.explain(err)) }
@@ -85,7 +85,7 @@ func (q *queuePair) PostSend(wrs []transport.WorkRequest) (int, error) {
 		if q.sends.refuses() {
 			return done, transport.ErrQueueFull
 		}
-		q.loseIfHit(&q.sends)
+		q.disconnectIfHit(&q.sends)
 		if q.sends.status.at == q.sends.posted {
 			n, err := q.fail(&wrs[done])
 			if done += n; err != nil {
@@ -105,15 +105,15 @@ func (q *queuePair) PostRecv(wrs []transport.WorkRequest) (int, error) {
 		if q.recvs.refuses() {
 			return done, transport.ErrQueueFull
 		}
-		q.loseIfHit(q.recvs)
+		q.disconnectIfHit(q.recvs)
 	}
 }
 
-// loseIfHit cuts the connection if the lane's next request is hit.
-func (q *queuePair) loseIfHit(l *lane) {
-	if l.loss.hits(l.posted) && q.lost.CompareAndSwap(false, true) {
-		q.adapter.injected.loss.Add(1)
-		q.breaker.Break(q.adapter.errorf("connection %d lost before request %d of a queue", q.conn, l.posted))
+// disconnectIfHit cuts the connection if the lane's next request is hit.
+func (q *queuePair) disconnectIfHit(l *lane) {
+	if l.disconnect.hits(l.posted) && q.disconnected.CompareAndSwap(false, true) {
+		q.adapter.injected.disconnect.Add(1)
+		q.breaker.Break(q.adapter.errorf("connection %d cut before request %d of a queue", q.conn, l.posted))
 	}
 }
 

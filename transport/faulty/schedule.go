@@ -21,12 +21,12 @@ type kind uint64
 
 const (
 	kindSendFull kind = iota
-	kindSendLoss
+	kindSendDisconnect
 	kindSendStatus
 	kindRecvFull
-	kindRecvLoss
+	kindRecvDisconnect
 	kindSharedRecvFull
-	kindDelay
+	kindHold
 	kindWake
 )
 

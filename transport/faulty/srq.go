@@ -26,7 +26,7 @@ func (a *sharingAdapter) NewSRQ(cfg transport.SRQConfig) (transport.SRQ, error) 
 	s := &sharedReceive{SRQ: inner}
 	s.recvs.take, s.recvs.refused = inner.PostRecv, &a.injected.recvFull
 	s.recvs.full = newSchedule(a.cfg.Seed, kindSharedRecvFull, a.shared, a.cfg.RecvFull)
-	s.recvs.loss, s.recvs.status = unhit, unhit // it belongs to no connection
+	s.recvs.disconnect, s.recvs.status = unhit, unhit // it belongs to no connection
 	return s, nil
 }
 

@@ -13,8 +13,8 @@ func init() { transport.Register("loopback", open) }
 
 // open opens an adapter by URL.
 func open(u *url.URL) (transport.Adapter, error) {
-	if u.Opaque != "" || u.Host != "" || u.Path != "" || u.RawQuery != "" {
-		return nil, fmt.Errorf("%w: %q says more than loopback understands; the URL is %q, without an address or parameters", transport.ErrInvalid, u, "loopback:")
+	if u.Opaque != "" || u.Host != "" || u.Path != "" {
+		return nil, fmt.Errorf("%w: %q says more than loopback understands; the URL is %q, without an address", transport.ErrInvalid, u, "loopback:")
 	}
 	return New(), nil
 }

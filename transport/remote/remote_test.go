@@ -145,7 +145,7 @@ func TestPieces(t *testing.T) {
 func TestQueueFull(t *testing.T) {
 	t.Parallel()
 	o := newOwner(t, "loopback:", 4096, transport.RemoteAll)
-	dev, err := transport.Open("faulty+loopback:?seed=3&queue-full=0.3&delay=0.3&wake=0.3")
+	dev, err := transport.Open("faulty+loopback:?seed=3&queue-full=0.3&hold=0.3&wake=0.3")
 	require.NoError(t, err)
 	t.Cleanup(func() { dev.Close() })
 	m, _ := o.connect(t, dev, remote.Config{BufferBytes: 64, Buffers: 5})

@@ -18,7 +18,7 @@ func Open(u *url.URL) (transport.Adapter, error) {
 		return nil, fmt.Errorf("%w: shm takes no address; write \"shm:\"", transport.ErrInvalid)
 	}
 	if u.RawQuery != "" {
-		return nil, fmt.Errorf("%w: shm takes no parameters, and this is none of a decorator's: %q", transport.ErrInvalid, u.RawQuery)
+		return nil, fmt.Errorf("%w: shm takes no parameters, which these are: %q", transport.ErrInvalid, u.RawQuery)
 	}
 	// Making a segment shows whether this kernel can.
 	probe, err := newSegment("rfaas-probe", pageSize, true)

@@ -225,5 +225,8 @@ func TestOpenTakesNoAddress(t *testing.T) {
 	require.ErrorContains(t, err, `write "shm:"`)
 	_, err = transport.Open("shm:?seed=1")
 	require.ErrorIs(t, err, transport.ErrInvalid)
+	require.ErrorContains(t, err, "shm has none")
+	_, err = Open(&url.URL{Scheme: "shm", RawQuery: "seed=1"})
+	require.ErrorIs(t, err, transport.ErrInvalid)
 	require.ErrorContains(t, err, "no parameters")
 }

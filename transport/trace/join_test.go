@@ -35,7 +35,7 @@ func (l letters) PassesFDs() bool { return false }
 // others.
 func TestJoin(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"trace+loopback:", "trace+faulty+loopback:?seed=3&queue-full=0.3&delay=0.3"} {
+	for _, url := range []string{"trace+loopback:", "trace+faulty+loopback:?seed=3&queue-full=0.3&hold=0.3"} {
 		t.Run(url, func(t *testing.T) {
 			t.Parallel()
 			a, b := pairtest.NewEnd(t, url), pairtest.NewEnd(t, url)
@@ -79,9 +79,9 @@ func TestJoin(t *testing.T) {
 // TestJoinWithoutStream: faults that need the stream are refused.
 func TestJoinWithoutStream(t *testing.T) {
 	t.Parallel()
-	a := pairtest.NewEnd(t, "trace+faulty+loopback:?loss=0.5")
+	a := pairtest.NewEnd(t, "trace+faulty+loopback:?disconnect=0.5")
 	_, err := a.Dev.Join(t.Context(), letters{make(chan []byte, 1), nil, t.Context()}, a.Config())
 	require.ErrorIs(t, err, transport.ErrNotSupported)
-	require.ErrorContains(t, err, "loss")
+	require.ErrorContains(t, err, "disconnect")
 	require.Len(t, a.Dev.Inventory(), 2, "no connection is left")
 }

@@ -140,7 +140,7 @@ func TestBadParameters(t *testing.T) {
 		"records=many":             `trace: parameter records is "many"; it takes a number from 1 to 16777216`,
 		"records=1&records=2":      `trace: parameter records is given 2 times; give it once`,
 		"file=/nowhere/at/all":     `trace: parameter file: open /nowhere/at/all: no such file or directory`,
-		"record=5":                 `says more than loopback understands`,
+		"record=5":                 `parameter record is known to no layer of the URL: trace has file, records; loopback has none`,
 		"records=16777217&file=-x": `it takes a number from 1 to 16777216`,
 	} {
 		_, err := transport.Open("trace+loopback:?" + query)

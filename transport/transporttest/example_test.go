@@ -20,7 +20,7 @@ func ExampleRun() {
 
 	// With package transport/faulty: what holds when connections are lost and requests fail.
 	TestFaults := func(t *testing.T) {
-		transporttest.Run(t, transporttest.Config{URL: "faulty+mine:?loss=0.002&status=0.002", Faults: transporttest.FaultsFatal})
+		transporttest.Run(t, transporttest.Config{URL: "faulty+mine:?disconnect=0.002&status=0.002", Faults: transporttest.FaultsFatal})
 	}
 
 	// A rule that cannot hold is excluded by its name, and the reason is printed.
