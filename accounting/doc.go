@@ -8,7 +8,7 @@
 //
 //	core_ns         cores allocated x time, in nanoseconds: 2 cores for 3 s are 6e9
 //	memory_mib_ms   memory allocated x time, in MiB x milliseconds
-//	polled_ns       time in which hot workers polled, in nanoseconds
+//	polled_ns       time in which workers polled for calls, in nanoseconds
 //	executed_ns     time in which functions ran, in nanoseconds
 //	invocations     calls
 //	in_bytes        bytes of inputs
@@ -17,7 +17,8 @@
 // # Pages
 //
 // An executor writes its words into a page, a file of 4096 bytes in a folder of the
-// agent, so that they outlive both. A page is of one worker of one lease. It has one
+// agent, so that they outlive both; of an agent without a folder it is in memory. A page
+// is of one worker of one lease. It has one
 // writer, which maps it as a Page; each of its words is written by that one only. The
 // agent makes the file and reads it as a PageFile, without mapping it: code of a
 // tenant may write any byte of its page and cut the file, and a program that has

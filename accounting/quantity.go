@@ -13,7 +13,7 @@ type Quantity uint8
 const (
 	CoreTime     Quantity = iota // cores allocated x time, in ns
 	MemoryTime                   // memory allocated x time, in MiB x ms
-	PolledTime                   // time polled while hot, in ns
+	PolledTime                   // time polled for calls, in ns
 	ExecutedTime                 // time in which functions ran, in ns
 	Invocations                  // calls
 	BytesIn                      // bytes of inputs

@@ -43,7 +43,8 @@ type seat struct {
 }
 
 // Lease gets workers and makes a pool of them. It returns when all that the order wants
-// are leased; their processes start when they are connected to. The context bounds
+// are leased, or AtLeast, if there are no more at once; their processes start when they are
+// connected to. The context bounds
 // Lease only. If it ends, what was got is given back, and the error says who refused and
 // why.
 func (c *Client) Lease(ctx context.Context, o Order) (*Pool, error) {

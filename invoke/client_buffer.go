@@ -8,8 +8,9 @@ import (
 )
 
 // Buffer is registered memory for the input and the result of a call that
-// copies neither: the transport takes the input from it and puts the result
-// into it. A buffer serves one call at a time.
+// copies neither at this end: the transport takes the input from it and puts the
+// result into it. (With metadata, an input that fits into a slot is copied.) A
+// buffer serves one call at a time.
 //
 // From Go or Call until the reply, it belongs to the call, also when the call
 // was abandoned meanwhile; then it is in quarantine, as its slot is. The result

@@ -10,7 +10,8 @@ import (
 
 // Call sends in to the function f, waits for the reply and copies the result to
 // out; it returns the result's length in bytes. in and out are the caller's, of
-// any kind of memory, and in use until Call returns. Either may be longer than a
+// any kind of memory, and in use until Call returns; an in of ClientConfig.Memory, if the
+// call is abandoned, until it is answered. Either may be longer than a
 // slot, up to what Client.RendezvousBytes says; a Buffer saves the copies.
 //
 // If the context ends first, the call is abandoned: its slot is a credit again
@@ -18,7 +19,8 @@ import (
 // travels with the call; a worker does not start it later. There is room for a result of
 // len(out), or of CallOptions.Room if that is more.
 //
-// Errors: *Error (see Status), *GoneError, ErrNoCredit, ErrConcurrentUse.
+// Errors: *Error (see Status), *GoneError, ErrNoCredit, ErrConcurrentUse,
+// ErrForeignHandle, and one for metadata with an impossible key.
 func (c *Client) Call(ctx context.Context, f *Handle, in, out []byte, options ...CallOptions) (int, error) {
 	if err := c.owner.Acquire(); err != nil {
 		return 0, c.refuse(err, StartedNo)

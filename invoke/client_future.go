@@ -15,7 +15,8 @@ type Future struct {
 }
 
 // Go sends in to the function f and returns without waiting for the reply. in
-// is copied. If no credit is free it waits for one to come out of quarantine,
+// is copied, unless it is longer than a slot and in ClientConfig.Memory: then the worker
+// reads it there, until the call is answered. If no credit is free it waits for one to come out of quarantine,
 // unless the options forbid it; when none will, because the caller has to wait for a
 // Future first, it fails with ErrNoCredit. The context bounds that wait, and its
 // deadline travels with the call; the wait for the reply has a context of its own.

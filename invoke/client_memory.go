@@ -17,8 +17,9 @@ import (
 // a slot is read by the worker from where it is, and such a result goes straight to where the
 // caller wants it. What fits into a slot is copied, which is faster.
 //
-// Workers can read what they were once sent a part of, until it is freed; none of them can
-// write it. Any goroutine may call its methods.
+// A worker can read all that one Alloc returned as soon as a long input or result of a call to
+// it was a part of that, until Free or the end of the client; none can write it. Any goroutine
+// may call the methods.
 type Memory struct {
 	domain *transport.ProtectionDomain
 	access transport.Access // of workers

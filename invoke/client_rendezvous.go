@@ -8,7 +8,8 @@ import (
 
 // What does not fit into a slot stays in registered memory of the client: the
 // request says where it is, the worker reads it, and writes a result that is
-// longer than a slot to where the request says. Package comment: rendezvous.
+// longer than a slot to where the request says, or offers it for the client to
+// read. Package comment: rendezvous.
 
 // newClientMemory makes the pool of a client's buffers.
 func newClientMemory(domain *transport.ProtectionDomain, cfg ClientConfig) *memoryPool {

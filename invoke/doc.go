@@ -5,7 +5,7 @@
 // # Objects
 //
 //	Registry  functions by name, what a worker offers
-//	Worker    executes calls for hundreds of clients, one at a time, on one goroutine
+//	Worker    executes calls for hundreds of clients, on one goroutine unless told otherwise
 //	Client    calls the functions of one worker, driven by one goroutine
 //	Handle    a function of a client's worker
 //	Future    a call in flight
@@ -61,10 +61,10 @@
 // written by the worker: it says where it has it, the client reads it, and says so. For a
 // worker that was given up could still write when the memory is the caller's again.
 //
-// Such calls wait in a queue
-// for each client, the first two of which have memory; the worker moves a part of
-// 256 KiB at a time, and looks at requests in between. So they do not keep others
-// waiting, and small calls overtake them. A worker bounds what it sets aside, see
+// Such calls wait in a queue for each client. The first two of the queue have memory, and
+// so have those whose function runs beside the loop (WorkerConfig.Concurrency) or whose
+// result the client reads. The worker moves parts of 256 KiB at most, and looks at
+// requests in between. So they do not keep others waiting, and small calls overtake them. A worker bounds what it sets aside, see
 // WorkerConfig.CallBytes; both ends keep memory for the next such call, for some
 // seconds. When the deadline passes, or the caller gives up, in the middle, the
 // worker stops as soon as the device has done with the parts under way; the
@@ -81,8 +81,10 @@
 // # Ownership of memory
 //
 //	memory                       belongs to
-//	in of Call and Go            the caller; it is copied before they return
-//	out of Call and Wait         the caller; the result is copied there
+//	in of Call and Go            the caller; it is copied before they return, if it is not
+//	                             a Memory's
+//	out of Call and Wait         the caller; the result is copied there, or read into it if
+//	                             it is a Memory's
 //	Buffer, input and result     the caller until Buffer.Go or Call; then the call,
 //	                             until its reply has come, even if it was abandoned
 //	Memory                       the caller, who leaves alone what a call is reading
@@ -102,7 +104,8 @@
 //
 // # Waiting
 //
-// Every wait takes a context, and ends with it. Call and Future.Wait are for one
+// Every wait takes a context, and ends with it; only the reading of a result into a Memory
+// is waited for to its end. Call and Future.Wait are for one
 // call; Client.Await is for programs that drive many, and want to be woken from
 // elsewhere, too. The deadline of a call's context
 // travels with the call as a duration, because clocks differ: a worker does not
@@ -125,11 +128,11 @@
 // the function or the worker has to say, and whether the call was started. When
 // the connection ends it is a *GoneError, which says whether the call may have
 // been executed. A function that panics does not end the worker. One that never
-// returns does: see Worker.Serve.
+// returns keeps the worker from other calls, and from ending: see Worker.Serve.
 //
 // # Cost
 //
-// On the way of a call in hot mode there is no allocation, lock, channel or
+// On the way of a call in hot mode there is no allocation, lock, wait for a channel or
 // system call, and no map. A header is one cache line, and in the usual case
 // neither end has to touch the other's: what it needs is in the immediate data.
 //
@@ -137,5 +140,5 @@
 //
 // client_*.go are the side that calls, worker_*.go the side that executes, protocol_*.go
 // what they say to each other. *rendezvous* is what is different for payloads beyond the
-// slots: the two meet, and the worker moves the bytes.
+// slots: the two meet, and the worker moves the bytes, but for results into a Memory.
 package invoke

@@ -68,7 +68,7 @@ func (e *FunctionError) Error() string { return fmt.Sprintf("%s (code %d)", e.Me
 type Error struct {
 	Status   Status
 	Code     uint32 // of a FunctionError; 0 if there was none
-	Function string // its name; empty when a connection was refused
+	Function string // its name; empty when a connection was refused, and perhaps when a call was not sent
 	Message  string // the function's own, or what is wrong and with what numbers
 	Worker   string // which worker, as its peer sees it; empty within the worker
 	Started  Started
@@ -114,7 +114,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // answered. errors.Is(err, ErrWorkerGone) holds for it.
 type GoneError struct {
 	Worker  string
-	Started Started // StartedNo: the call was never sent. StartedUnknown: it was
+	Started Started // StartedNo: the call was never sent. StartedUnknown: it was. StartedYes: only its result was lost
 	Err     error   // why the connection ended; the transport's Conn.Err
 }
 

@@ -22,7 +22,8 @@ type WorkerConfig struct {
 	// aside for inputs and results beyond the slots: of one call (input and room
 	// for the result together; a longer one is answered with StatusTooLarge), of
 	// one client, whose calls wait for each other, and of all clients (beyond it:
-	// StatusBusy). 1 GiB, 1 GiB and 4 GiB if 0. Only what is used is memory; what
+	// StatusBusy). If 0: CallBytes as ClientBytes, and these 1 GiB and 4 GiB, or more if
+	// the others are set to more. Only what is used is memory; what
 	// is unused for 5 s is given back. CallBytes < 0: no such calls.
 	CallBytes, ClientBytes, TotalBytes int64
 	// MaxClients bounds the clients connected at once: 256 if 0. Others are
@@ -47,8 +48,8 @@ type WorkerConfig struct {
 	// says whether the call still does; it may be called from anywhere, also later.
 	// Canceled is called from a goroutine of the client's connection, and must not wait.
 	Canceled func(running func() bool)
-	// Logger gets a record of each client that connects, leaves or is refused, and of
-	// each crash of a function. It may be nil.
+	// Logger gets a record of each client that connects, leaves or is refused (by Serve;
+	// Admit returns the reason), and of each crash of a function. It may be nil.
 	Logger *slog.Logger
 
 	memoryIdle time.Duration // for tests; 5 s if 0
@@ -181,8 +182,8 @@ func (w *Worker) Serve(ctx context.Context, l *transport.Listener) (err error) {
 }
 
 // Drain makes the worker answer new calls with StatusRevoked and refuse new
-// clients, for good, and returns when the call that was running has been
-// answered, or with the context's error before. Clients are told, and stay connected
+// clients, for good, and returns when the calls that were running have been answered and
+// their results read, or with the context's cause before. Clients are told, and stay connected
 // until Close, or they hang up. Shutdown does both.
 func (w *Worker) Drain(ctx context.Context) error {
 	w.mu.Lock()

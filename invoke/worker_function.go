@@ -16,7 +16,8 @@ import (
 //
 // Both slices are registered memory, of the call's slot or beyond it, and valid
 // until the function returns; neither they nor ctx may be kept. out is as long as
-// what the caller offers, or as a slot if that is more, and holds anything. A
+// the caller has room, within WorkerConfig.CallBytes, and holds anything; only a Buffer
+// can have less room than a slot. A
 // client that breaks the protocol can change in while the function runs, so what
 // was checked in it has to be copied before it is relied on. ctx ends when the
 // caller gives up, when the call's deadline has passed, when its client is gone and

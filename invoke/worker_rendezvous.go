@@ -12,7 +12,8 @@ import (
 
 // rendezvous is a call whose input or result goes beyond its slot. The worker reads
 // such an input from the client's memory, part by part, and writes such a result
-// there; between any two parts it looks at other requests. It belongs to the loop.
+// there, or offers it to the client, which reads it; between any two parts the worker
+// looks at other requests. It belongs to the loop.
 type rendezvous struct {
 	call
 	phase  phase

@@ -93,8 +93,8 @@ void rfaas_release(rfaas_pool *pool);
 /*
  * Allocates registered memory, zeroed and page-aligned, for inputs and results of calls through all
  * pools of the connection. What lies anywhere in it and is longer than 64 KiB is not copied: workers read
- * inputs from there, and results arrive there. Workers that were sent a part can read all of it. It is
- * freed by rfaas_dealloc, or with the connection.
+ * inputs from there, and results arrive there. Workers that such an input or result is of can read all of it.
+ * It is freed by rfaas_dealloc, or with the connection.
  */
 int rfaas_alloc(rfaas *cluster, size_t bytes, void **memory);
 

@@ -16,7 +16,7 @@ import (
 
 // options are the parameters of the URL.
 type options struct {
-	address      netip.AddrPort // invalid: loopback, any port
+	address      netip.AddrPort // invalid: one of the loopback's, see listen
 	mtu          int            // 0: what the interface allows
 	segmentation bool
 	exact        bool // check the ICRC exactly, with a raw socket
@@ -51,7 +51,7 @@ const (
 	defaultMinTimeout = 5 * time.Millisecond
 	// defaultAckTimeout is code 18; retransmissions are that far apart at most.
 	defaultAckTimeout = 4096 * time.Nanosecond << 18
-	// defaultRetries, with these timeouts, gives up after about nine seconds. The
+	// defaultRetries, with these timeouts, gives up after about ten seconds. The
 	// end of the peer's process is noticed at once by the set-up stream; this is
 	// for a network that fails, and must outlast a process that is only stopped.
 	defaultRetries = 15

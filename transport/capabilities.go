@@ -8,16 +8,17 @@ type Features uint32
 const (
 	// FeatureRegister: existing memory can be registered (ProtectionDomain.Register).
 	FeatureRegister Features = 1 << iota
-	// FeatureSharedReceive: Device.NewSharedReceive works.
+	// FeatureSharedReceive: ProtectionDomain.NewSharedReceive works.
 	FeatureSharedReceive
 	// FeatureAtomicsCoherent: remote atomics and the CPU's own atomic
 	// instructions on the same word exclude each other.
 	FeatureAtomicsCoherent
-	// FeatureEvents: Queue.Wait can sleep; without it, it polls.
+	// FeatureEvents: a Queue.Wait that sleeps uses no processor time.
 	FeatureEvents
 	// FeatureWatchMemory: a program may spin on memory that a peer writes,
 	// without calling Poll: with atomic loads of the last 8 bytes of a write, if
-	// they are aligned to 8. They are stored last and in one piece.
+	// they are aligned to 8 and come from one local span. They are stored last and
+	// in one piece.
 	FeatureWatchMemory
 	// FeatureCrossProcess: the two ends may be two processes.
 	FeatureCrossProcess

@@ -70,7 +70,8 @@ func (p *ProtectionDomain) Register(mem []byte, access Access) (*Region, error) 
 // Share makes a region of the memory of another region of the device, whose domain may be
 // another one: so several peers can be given the same memory, and each of them nothing else.
 // It grants RemoteRead or LocalOnly: a peer that was stopped in the middle of a write would go
-// on in memory that others use. Closing r closes what was shared of it, too. After Close
+// on in memory that others use. Share only regions that grant no more themselves: over shm a
+// hostile peer could write to others all the same. Closing r closes what was shared of it, too. After Close
 // of a shared one alone, its peer may read on for a moment.
 func (p *ProtectionDomain) Share(r *Region, access Access) (*Region, error) {
 	op := fmt.Sprintf("share a region of %d bytes", len(r.mem))

@@ -46,7 +46,7 @@ func (r *Region) Access() Access { return r.access }
 func (r *Region) Domain() *ProtectionDomain { return r.pd }
 
 // Span names n bytes from off on, for a work request. It panics when that is
-// not within the region, as slicing does, or longer than 4 GiB.
+// not within the region, as slicing does, or has 4 GiB or more.
 func (r *Region) Span(off, n int) Span {
 	r.check(off, n)
 	return Span{r.base + uint64(off), uint32(n), r.handle}

@@ -18,11 +18,11 @@
 //
 //	gid=3             index of the port's GID table; default: see below
 //	mtu=1024          a smaller path MTU: 256, 512, 1024, 2048, 4096
-//	resources=16      READs and atomics that a peer may have open
+//	resources=16      READs and atomics that each end may have open at the other
 //	rnr-timer=12      code of the time a sender waits when there is no receive (12: 640 us)
 //	rnr-retries=7     how often it tries again; 7 is for ever
 //	ack-timeout=268ms time to wait for an acknowledgement; rounded up to 4.096 us times a power of two
-//	retries=6         timeouts in a row after which the peer is given up (7 is for ever on rxe)
+//	retries=6         timeouts in a row after which it tries again; one more, and the peer is given up (7 is for ever on rxe)
 //	sl=0 tc=0         service level, and traffic class (DSCP and ECN bits) of packets
 //	psn=0xfffff0      first packet sequence number, for tests; default random
 //

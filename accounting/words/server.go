@@ -21,7 +21,7 @@ type ServerConfig struct {
 	// Ledger is where the words go. It remains the caller's.
 	Ledger *accounting.Ledger
 	// Authorize refuses an agent by an error, given the name and token of its greeting. If
-	// nil, any process of the same user on this machine may be an agent.
+	// nil, any process may be an agent, over a Unix socket only one of the same user or root.
 	Authorize func(peer transport.Peer, node string, token []byte) error
 	// Every is how often the words go to the ledger: 1 s if 0.
 	Every time.Duration

@@ -54,7 +54,7 @@ type Agent struct {
 	manager     *manager.Client // while Register runs
 }
 
-// New makes an agent. It takes no connections before Serve.
+// New makes an agent. It takes no connections but those of Serve, Admit and Stream.
 func New(cfg Config) (*Agent, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err

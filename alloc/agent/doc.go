@@ -14,7 +14,8 @@
 //
 // A lease is granted before anything runs. The process of a worker starts when its first
 // client comes, from a spare if there is one, on the cores of the lease. Each further
-// connection to the worker gets a process of its own, after the end of the one before.
+// attempt to connect to the worker (lease.Token) gets a process of its own, after the end
+// of the one before.
 //
 // # The end of a lease
 //

@@ -15,7 +15,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// worker is a worker of a lease: one process after the other, one for each connection.
+// worker is a worker of a lease: one process after the other, one for each attempt to connect.
 type worker struct {
 	agent  *Agent
 	lease  *lease.Lease

@@ -48,7 +48,7 @@ func (k Kind) String() string {
 // that have it; in others it is zero.
 type Message struct {
 	Kind   Kind
-	Number uint32 // Request, Renew: the client's; Grant, Refusal, Need, Renewed: that of what is answered; Lost: the attempt
+	Number uint32 // Request, Piece, Renew: the client's; Grant, Refusal, Need, Taken, Renewed, some Ended: that of what is answered; Lost: the attempt
 	Lease  ID     // Grant, Renew, Renewed, Release, Ended, Notice, Lost
 	Secret Secret // Grant, Renew, Release
 	Reason Reason // Refusal, Ended, Notice, Lost
@@ -58,8 +58,8 @@ type Message struct {
 	// Life is how long the lease is to live (Request, Renew) or lives (Grant, Renewed),
 	// after how long to ask again (Refusal), or what time is left (Notice).
 	Life  time.Duration
-	Terms Terms    // Request; Need, Piece and Taken have the digest
-	Free  Capacity // Refusal
+	Terms Terms    // Request; Need, Piece, Taken, and a Refusal because of the code, have the digest
+	Free  Capacity // Refusal of a Request, Need
 	// Offset is where a piece begins in the archive, or up to where it was taken; Total
 	// the length of the archive.
 	Offset, Total int64
@@ -68,7 +68,7 @@ type Message struct {
 	// counts are what its own code says.
 	Usage   [UsageWords]uint64
 	Claimed bool
-	Text    string // Refusal, Ended, Notice, Lost: for people, at most MaxTextBytes
+	Text    string // Refusal, Ended, Notice, Lost, Draining: for people, at most MaxTextBytes
 }
 
 const (

@@ -33,7 +33,8 @@ const (
 // be read only.
 type Node struct {
 	// ID names the node: 1 to 64 bytes of printable ASCII without spaces, commas,
-	// quotes, slashes and backslashes, and not =, +, - or @ as the first one.
+	// quotes, slashes and backslashes, and not =, +, - or @ as the first one; neither . nor
+	// .. is a name.
 	ID string `json:"id"`
 	// Epoch is the agent's boot epoch, at least 1: it grows with every start of the
 	// agent.

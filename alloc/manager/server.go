@@ -124,8 +124,8 @@ func (m *Manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mux.ServeHTTP(w, r)
 }
 
-// Close ends all watches, and refuses what comes later. It returns when nothing of
-// the manager's own runs; requests may still be ending.
+// Close ends all watches, and refuses watches and registrations that come later. It returns
+// when nothing of the manager's own runs; requests may still be ending.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	if !m.closed {

@@ -15,7 +15,7 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// MaxBytes is the longest photograph.
+// MaxBytes is the longest photograph that Get returns.
 const MaxBytes = 16 << 20
 
 // ErrNoPhoto means that there is no photograph of that name.

@@ -6,7 +6,8 @@
 //	seq 1000 | go run ./examples/embed write shm: unix:@lines
 //
 // Over softroce://127.0.0.1:0 the address is that of a TCP port: tcp:127.0.0.1:7474. What it imports is
-// package transport and two providers of it; with them come the standard library and golang.org/x/sys.
+// packages transport and transport/remote, and two providers; with them come the standard library and
+// golang.org/x/sys.
 package main
 
 import (

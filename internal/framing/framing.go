@@ -10,7 +10,7 @@ type Kind uint8
 // The kinds.
 const (
 	Hello    Kind = iota + 1 // dialer: version, wire protocol, device, private data
-	Accept                   // listener: device, private data
+	Accept                   // listener: the same
 	Reject                   // either: a rejection
 	Exchange                 // either: a provider's exchange
 	Control                  // either, once set up: a provider's message

@@ -11,8 +11,9 @@ import (
 const MaxBytes = 64
 
 // Check checks the name of a tenant or a node. It has 1 to 64 characters of printable
-// ASCII, no space, comma, quote or slash, and does not begin with =, +, - or @: in tables
-// it is one column, spreadsheets take it for text, and it is one part of a path.
+// ASCII, no space, comma, quote or slash, does not begin with =, +, - or @, and is neither
+// . nor ..: in tables it is one column, spreadsheets take it for text, and it is one part
+// of a path.
 func Check(name string) error {
 	switch {
 	case name == "":

@@ -1,5 +1,6 @@
 // Package roceaddr has the messages that two ends of a RoCE connection exchange
-// at set-up. All providers of RoCE use it, so that they connect to each other.
+// over its stream, at set-up and later. All providers of RoCE use it, so that they
+// connect to each other.
 package roceaddr
 
 import (

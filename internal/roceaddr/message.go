@@ -20,7 +20,8 @@ type Message struct {
 type MessageKind uint8
 
 const (
-	// Failed: the sender's end failed for a reason that no packet shows to the peer.
+	// Failed: the sender's end failed for a reason that no packet shows to the peer;
+	// or for any reason, if the peer asked for that (Address.Tell).
 	Failed MessageKind = iota + 1
 	// Closing: the sender closes; it carried out all requests before PSN.
 	Closing

@@ -80,7 +80,7 @@ func (cl *Client) Close() error {
 // Call calls a function by name on the next free worker, waits for the reply and
 // copies the result to out; it returns the result's length in bytes. in and out
 // are the caller's, and in use until Call returns. When the context ends, Call
-// returns at once. There is room for a result of len(out), or of CallOptions.Room if that
+// returns as soon as nothing uses them any more. There is room for a result of len(out), or of CallOptions.Room if that
 // is more. A timeout of the options is that of an attempt. With NoWait the call fails with
 // ErrFull if the queue is.
 //

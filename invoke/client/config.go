@@ -12,7 +12,7 @@ import (
 
 // Worker is a worker that a lane was given. It belongs to the lane.
 type Worker struct {
-	// Client is the connection. Only the lane may use it, and closes it.
+	// Client is the connection. Only this package may use it, and closes it.
 	Client *invoke.Client
 	// Fate, if set, is asked what became of the worker after the connection was
 	// lost: the program that runs the worker knows whether it was killed, and by what. It

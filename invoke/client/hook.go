@@ -10,7 +10,7 @@ import (
 // Hook observes calls: see packages invoke/tracing and invoke/metrics. It is called when a
 // call begins, on its caller's goroutine, with the caller's context. The function that it
 // returns, if not nil, is called once when the call has ended, before its caller is
-// notified, from any goroutine of the client: it must not wait, nor keep the Output.
+// notified, from any goroutine: it must not wait, nor keep the Output.
 type Hook func(ctx context.Context, c *CallInfo) (ended func(Result, error))
 
 // CallInfo is what a Hook is given of a call that begins.

@@ -25,8 +25,9 @@ type Config struct {
 	Command []string
 	// Setup is the first command to every executor.
 	Setup Setup
-	// Spares is how many executors are kept ready for an assignment. Assignments with
-	// Directories or a Folder do not use them.
+	// Spares is how many executors are kept ready for an assignment. Assignments with a
+	// Folder or with variables for the loader (Env) do not use them; with Confine, neither
+	// do those with Directories and those of programs.
 	Spares int
 	// Confine isolates executors before they load code. If a required measure cannot be
 	// applied, no executor starts. If nil, executors are not isolated: use that only for

@@ -20,8 +20,9 @@ type Code struct {
 	// EntryPoints are the functions that can be called by name, sorted. Of a shared object
 	// they are those that it defines and exports. It does not declare their signatures, so
 	// some may not be functions of rFaaS. Of a WebAssembly module they are the exports with
-	// the name and type of invoke/runtime/wasm's convention. A program has none: it is one
-	// function, whose entry is the package's name.
+	// the name and type of invoke/runtime/wasm's convention, of one that is a program _start.
+	// A script or an executable has none: it is one function, whose entry is the package's
+	// name.
 	EntryPoints []string `json:"entry_points"`
 	// Needed are the libraries that native code and executables load, the modules that a
 	// WebAssembly module imports from, or the interpreter of a script.

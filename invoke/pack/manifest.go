@@ -18,21 +18,22 @@ type Manifest struct {
 	// Format is the version of this format: 1.
 	Format int `json:"format"`
 	// Name and Version are for people; nodes use the digest. A name is 1 to 128 letters,
-	// digits and . _ - of ASCII and does not begin with . or -; by default that of the
-	// code's file without its extension. A version is 1 to 64 of these and +; 0.0.0 by
-	// default.
+	// digits and . _ - of ASCII and does not begin with . or -; by default that of what is
+	// packed: of the code's file or the manifest's without its extension, or of the folder.
+	// A version is 1 to 64 of these and +; 0.0.0 by default.
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	// Runtime is "native", a shared object with the ABI of rFaaS, "wasm", or "command",
 	// a script or an executable; by default that of the code.
 	Runtime string `json:"runtime"`
-	// Module is the file of the code. By default it is the only file whose name ends in
-	// .so or .wasm.
+	// Module is the file of the code. In a folder it is by default the only file whose name
+	// ends in .so or .wasm; a manifest without a folder has to name it.
 	Module string `json:"module"`
 	// Functions are the functions of the package, 1 to 1023, in the order of their
 	// registration. By default they are all entry points whose names are valid, but for
 	// those that a compiler or the runtime of a language has named: _Z..., __cxa_throw.
-	// The entry point of a program is the package's name.
+	// A program's only function has the package's name, which is its entry point too, but
+	// _start for one in WebAssembly.
 	Functions []Function `json:"functions"`
 	// SlotBytes is the size of slots that the functions need, in bytes: the longest
 	// input and result without rendezvous. 256 to 1 GiB; 64 KiB by default.

@@ -22,9 +22,9 @@ type File struct {
 	SizeBytes int64  `json:"size_bytes"`
 }
 
-// Open opens a package. The content of the path decides what it is: a .rfaas file, which
-// Open reads and checks completely; or else input of Build, which Open calls. The files must
-// not change until Close. The caller closes the package.
+// Open opens a package. What is at the path decides, and not its name, except *.json: an
+// archive, which Open reads and checks completely; or else input of Build, which Open calls.
+// The files must not change until Close. The caller closes the package.
 func Open(path string) (*Package, error) {
 	kind, err := kindOf(path)
 	if err != nil {

@@ -29,6 +29,7 @@
 //	local memory not mapped              StatusLocalProtection      flushed
 //	peer's memory not mapped             StatusRemoteOperation      flushed
 //	receive's memory not mapped          StatusRemoteOperation      StatusLocalProtection
+//	WriteImm, peer's memory not mapped   StatusRemoteOperation      StatusLocalProtection
 //	peer gone without goodbye            StatusRetryExceeded        -
 //
 // In each case both ends go to the error state, everything else outstanding on
@@ -41,8 +42,9 @@
 //
 // Zero bytes have no address: a write or read of no bytes checks no rkey.
 //
-// The last eight bytes of what a Write stores, if aligned to eight, are stored
-// last and in one piece, so that the peer may watch them with atomic loads.
+// The last eight bytes of what a Write stores, if aligned to eight and from one
+// span, are stored last and in one piece, so that the peer may watch them with
+// atomic loads.
 //
 // # Race detector
 //

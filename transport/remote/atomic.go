@@ -10,7 +10,8 @@ import (
 // CompareSwap stores new in the 64-bit word at the beginning of a remote span if it is
 // old, and returns what it was: old if it was stored. The word is aligned to eight, in the
 // native order of bytes. docs/MEMORY.md lists against which accesses it is atomic. Errors
-// are those of Read, and transport.ErrNotSupported where the device has no atomics.
+// are those of Read, transport.ErrInvalid for a word that is not aligned, and
+// transport.ErrNotSupported where the device has no atomics.
 func (m *Memory) CompareSwap(ctx context.Context, at transport.RemoteSpan, old, new uint64) (was uint64, err error) {
 	return m.atomic(ctx, transport.CompareSwap(0, transport.Span{}, at, old, new))
 }

@@ -15,8 +15,9 @@ type Config struct {
 	// Buffers is how many requests may be outstanding. A call that finds none
 	// free waits. Default 16.
 	Buffers int
-	// BufferBytes is the size of each: what is longer goes in pieces. Default 64 KiB,
-	// or what the device moves in one request.
+	// BufferBytes is the size of each: what is longer goes in pieces. It is rounded down
+	// to a multiple of 8. Default 64 KiB, or what the device moves in one request if that
+	// is less.
 	BufferBytes int
 	// Spin is how long a call polls before it sleeps, as for transport.Queue.Wait:
 	// transport.Warm, the default, sleeps at once, transport.Hot never.

@@ -29,8 +29,8 @@
 // The initiator keeps the bounds: a peer's process can map every region of the
 // protection domain it is connected to, and read all of it. Regions that grant
 // neither RemoteWrite nor RemoteAtomic are sealed against being mapped writable;
-// a region that grants one of them can be written everywhere by a peer that does
-// not use this package. Give tenants that do not trust each other separate
+// a region that grants one of them, and what is shared of it (ProtectionDomain.Share),
+// can be written everywhere by a peer that does not use this package. Give tenants that do not trust each other separate
 // protection domains, and memory that is not reused; this package never reuses
 // a region's memory for another.
 //

@@ -36,13 +36,15 @@
 //     memory for /tmp and /dev/shm. docs/SECURITY.md lists what is there. Not for the
 //     network: an abstract socket's address would be another one.
 //   - Control groups, version 2 or 1, or both: memory without swap, number of
-//     tasks, processor time.
+//     tasks, processor time, and which processors.
 //   - With Policy.Egress, for root, a packet filter of the process's control group of
 //     version 2: its sockets send UDP datagrams to the addresses and ports that the
 //     supervisor has allowed (Process.AllowPeer), and nothing else. Sockets that the
 //     process did not create, such as streams that it was passed, are not filtered.
-//   - Landlock: of what there is, the process can read and execute the same, without
-//     the programs unless Policy.Programs, and write the private /tmp and /dev/shm and
+//   - Landlock: of what there is, the process can read and execute libraries, data and
+//     settings, the programs too with Policy.Programs, and what of Policy.Paths and
+//     Policy.Folder is there; of /proc it can read figures of its own and a few of the
+//     kernel's. It can write the private /tmp and /dev/shm, devices such as /dev/null, and
 //     what of Policy.Paths is Writable. Open files stay accessible, and memory files by
 //     their name in /proc/self/fd.
 //   - A seccomp filter on all threads: a list of allowed calls, as in container

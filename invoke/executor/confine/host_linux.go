@@ -33,9 +33,9 @@ type Host struct {
 	serial         int
 }
 
-// NewHost makes a Host. First it removes what killed Hosts have left, processes included, and
-// fails if it cannot. What the machine lacks is an error of Prepare, if the policy requires
-// it. Close the Host when its processes have ended.
+// NewHost makes a Host. First it removes what killed Hosts have left, processes included; for
+// root it fails if it cannot remove control groups. What the machine lacks is an error of
+// Prepare, if the policy requires it. Close the Host when its processes have ended.
 func NewHost(cfg HostConfig) (*Host, error) {
 	if cfg.FirstUID == 0 {
 		cfg.FirstUID = 1_900_000_000
@@ -233,7 +233,8 @@ func (h *Host) tmpFolder(name string, uid int) (string, error) {
 	return dir, nil
 }
 
-// Close kills what is left of the Host's processes and removes its groups.
+// Close kills what is left of the Host's processes in its groups, and removes these and its
+// folders for temporary files.
 func (h *Host) Close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -45,7 +45,7 @@ type handover struct {
 	Groups     []string // the ends of the paths of its control groups
 	UID        int      // 0: as the supervisor
 	Namespaces bool
-	Tmp        string // folder for temporary files; "": a file system of its own at /tmp
+	Tmp        string // folder for temporary files; "": a file system of its own at /tmp, or none
 	Restarted  bool   // the program was restarted, see Policy.restarts, and the Report is final
 	Trees      []int  // descriptors of the policy's paths; 0 where there is none
 }
@@ -53,8 +53,9 @@ type handover struct {
 // handoverName is the environment variable.
 const handoverName = "RFAAS_CONFINE"
 
-// Prepare prepares a process: it changes cmd's environment, folder and SysProcAttr, and
-// creates control groups. Close releases them, whether the process was started or not. If a
+// Prepare prepares a process: it changes cmd's environment, folder, ExtraFiles and
+// SysProcAttr, and creates control groups. Close releases them, whether the process was
+// started or not. If a
 // required measure of the supervisor's side cannot be applied, the error wraps
 // ErrNotConfined.
 //
@@ -371,8 +372,9 @@ func (p *Process) count() error {
 
 // SetMemory changes the memory limit of a process that was started without an assignment: the
 // limit of its control group or, if there is none, its resource limit, which can only become
-// lower. It fails if there is neither, or if the process already uses more. The Report has
-// the new limit.
+// lower. It fails if there is neither. If the process already uses more, it fails with a
+// group of version 1; with one of version 2 the kernel kills the process; and with a resource
+// limit that gets no more. The Report has the new limit.
 func (p *Process) SetMemory(bytes int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -428,8 +430,8 @@ func (p *Process) SetCores(cores []int) error {
 	return nil
 }
 
-// Kill kills the process and all it has started, and returns when they have ended or are
-// zombies.
+// Kill kills the process and all it has started. With control groups or a user id of its own
+// it returns when they have ended or are zombies, without either at once.
 func (p *Process) Kill() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,7 +15,7 @@ type Outcome struct {
 	Detail  string
 }
 
-// Report has the outcome of each measure, in the order in which they are declared.
+// Report has the outcome of each measure, in the order in which they are tried.
 type Report struct{ Outcomes []Outcome }
 
 // Applied reports whether a measure is applied.

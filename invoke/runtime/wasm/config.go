@@ -29,8 +29,8 @@ type Config struct {
 	// TimeLimit is how long a call may run; 0 is without limit. A call is ended within a
 	// few milliseconds after it. A call also ends with its context.
 	TimeLimit time.Duration
-	// LoadTimeLimit is how long the preparation of an instance may run (its start
-	// function and _initialize); 0 is 10 s.
+	// LoadTimeLimit is how long each of the functions may run that prepare an instance (its
+	// start function, _initialize and rfaas_alloc); 0 is 10 s.
 	LoadTimeLimit time.Duration
 	// Fresh uses a new instance for each call, so that no call sees state of another.
 	// Otherwise an instance is used again until it traps. A command has a new one anyway.
@@ -51,8 +51,8 @@ type Config struct {
 	// ignored if it is damaged, or for another machine.
 	Compiled []byte
 	// Stdout and Stderr get what the module writes to its standard output (of a command that is
-	// the result instead) and error: whole lines, one per Write. Neither is called while one
-	// of them is. If nil, it is discarded.
+	// the result instead) and error: whole lines, one per Write; longer ones than 4096 bytes
+	// in pieces. Neither is called while one of them is. If nil, it is discarded.
 	Stdout, Stderr io.Writer
 	// OutputBytes is how much of both a call may write; 0 is 64 KiB. The rest is
 	// dropped, and counted: Module.OutputLost.
@@ -69,8 +69,8 @@ type Config struct {
 
 // Directory is a folder that a module sees under a name. No path in it leads outside,
 // neither by symbolic links nor by "..". The module can open files and folders, and cannot
-// make links; of other entries it sees only the names. The file system has to bound how much
-// it writes (by a quota, or its size).
+// make links; other entries it can list, inspect and, where it may write, rename and remove.
+// The file system has to bound how much it writes (by a quota, or its size).
 type Directory struct {
 	// Guest is the path in the module, absolute, such as "/data".
 	Guest string

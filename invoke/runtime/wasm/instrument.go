@@ -17,8 +17,6 @@ import (
 // loop each time, which makes loops 5 to 25 times slower, needs 3 allocations and a goroutine
 // for each call, and does not stop a recursion.
 
-// The names of added exports.
-
 // The names of what is added.
 const (
 	stopExport  = "rfaas_stop"  // a global; if not zero, the next check traps
