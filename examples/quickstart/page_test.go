@@ -41,7 +41,7 @@ func TestPages(t *testing.T) {
 		says           []string
 	}{
 		{"EMBED.md", "## Two programs", "## What there is", []string{`(?m)^CALL 997 by (one|two)$`, `(?m)^CALL 999 by (one|two)$`}},
-		{"CI.md", "A test that runs over", "A provider of your own", []string{`(?m)^ok  \texample.com/mine`, `(?m)^--- PASS: TestOverEveryTransport|PASS`}},
+		{"CI.md", "A test that runs over", "A provider of your own", []string{`(?m)^ok  \texample.com/mine`, `(?m)^--- PASS: TestTransports|PASS`}},
 	} {
 		t.Run(c.page, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("../../docs", c.page))
