@@ -20,6 +20,7 @@ func newClientMemory(domain *transport.ProtectionDomain, cfg ClientConfig) *memo
 	if p.keep == 0 {
 		p.keep = defaultSpareBytes
 	}
+	p.keep = max(p.keep, 0)
 	if p.idle == 0 {
 		p.idle = memoryIdle
 	}

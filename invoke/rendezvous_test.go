@@ -405,6 +405,21 @@ func TestRendezvousMemory(t *testing.T) {
 	})
 }
 
+// Nothing is kept where nothing shall be.
+func TestNoSpareMemory(t *testing.T) {
+	everywhere(t, func(t *testing.T, url string) {
+		s := serve(t, url, invoke.WorkerConfig{})
+		c := s.dial(t, invoke.ClientConfig{SpareBytes: -1})
+		before := len(s.dev.Inventory())
+		for range 3 {
+			b, err := c.NewBuffer(1<<20, 0)
+			require.NoError(t, err)
+			require.NoError(t, b.Close())
+			require.Len(t, s.dev.Inventory(), before)
+		}
+	})
+}
+
 // TestBuffersReuseMemory: a buffer of a size that was there before costs no
 // registration.
 func TestBuffersReuseMemory(t *testing.T) {

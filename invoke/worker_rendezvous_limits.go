@@ -15,7 +15,6 @@ type rendezvousLimits struct {
 }
 
 const (
-	defaultCallBytes   = 1 << 30
 	defaultClientBytes = 1 << 30
 	defaultTotalBytes  = 4 << 30
 )

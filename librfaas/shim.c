@@ -270,8 +270,10 @@ int rfaas_invoke_many(rfaas_pool *pool, const char *function, rfaas_item *items,
         slot = (slot + 1) % room;
       rfaas_item *item = &items[next];
       int64_t left = until < 0 ? RFAAS_FOREVER : until - now();
-      status = left == 0 || left < -1 ? RFAAS_DEADLINE
-                                      : rfaas_begin(pool, function, item->in, item->in_bytes, item->out, item->room, left, &calls[slot]);
+      if (until >= 0 && left <= 0)
+        status = fail(RFAAS_DEADLINE, strdup("rfaas_invoke_many: the time is over before all calls were begun"));
+      else
+        status = rfaas_begin(pool, function, item->in, item->in_bytes, item->out, item->room, left, &calls[slot]);
       item->result_bytes = 0;
       if (status == RFAAS_OK) {
         item_of[slot] = next++;

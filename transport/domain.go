@@ -70,8 +70,8 @@ func (p *ProtectionDomain) Register(mem []byte, access Access) (*Region, error) 
 // Share makes a region of the memory of another region of the device, whose domain may be
 // another one: so several peers can be given the same memory, and each of them nothing else.
 // It grants RemoteRead or LocalOnly: a peer that was stopped in the middle of a write would go
-// on in memory that others use. Share only regions that grant no more themselves: over shm a
-// hostile peer could write to others all the same. Closing r closes what was shared of it, too. After Close
+// on in memory that others use. r grants no more itself: over shm a hostile peer could write
+// to others all the same. Closing r closes what was shared of it, too. After Close
 // of a shared one alone, its peer may read on for a moment.
 func (p *ProtectionDomain) Share(r *Region, access Access) (*Region, error) {
 	op := fmt.Sprintf("share a region of %d bytes", len(r.mem))
@@ -80,6 +80,8 @@ func (p *ProtectionDomain) Share(r *Region, access Access) (*Region, error) {
 	switch {
 	case access&^RemoteRead != 0:
 		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: access %v: memory is shared for reading only", ErrInvalid, access))
+	case r.access&^RemoteRead != 0:
+		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: it grants %v itself, and memory is shared for reading only", ErrInvalid, r.access))
 	case r.pd.dev != p.dev:
 		return nil, p.dev.opError(op, ScopeRequest, fmt.Errorf("%w: it is of another device", ErrInvalid))
 	case !shares && !(registers && p.dev.caps.Features.Has(FeatureRegister)):

@@ -26,6 +26,7 @@ func (c *Client) Keep(ctx context.Context, node func() Node, changed <-chan stru
 	manager := presence{client: c}
 	asking, cancel := outlasting(ctx, leaveTimeout)
 	defer cancel()
+	defer c.registered.Store(false)
 	for {
 		n := node()
 		if err := n.Check(); err != nil {
@@ -88,7 +89,6 @@ func until(ctx context.Context, d time.Duration, news *<-chan struct{}) bool {
 
 // leave deregisters a node; if that fails it expires.
 func (c *Client) leave(ctx context.Context, n Node) {
-	c.registered.Store(false)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
 	if err := c.Deregister(ctx, n.ID, n.Epoch); err != nil && c.Logger != nil {

@@ -118,6 +118,15 @@ func TestKeepGivesUp(t *testing.T) {
 		must(m.register(testNode("a", 5)))
 		c := p.client(t)
 		require.ErrorIs(t, c.Keep(t.Context(), func() Node { return testNode("a", 4) }, nil), ErrLowerEpoch)
+		epochs := uint64(6)
+		require.ErrorIs(t, c.Keep(t.Context(), func() Node { // another agent has its name meanwhile
+			n := testNode("a", epochs)
+			if epochs--; epochs == 4 {
+				require.True(t, c.Registered())
+			}
+			return n
+		}, nil), ErrLowerEpoch)
+		require.False(t, c.Registered())
 		require.ErrorContains(t, c.Keep(t.Context(), func() Node { return testNode("a", 0) }, nil), "epoch: is 0")
 		require.Len(t, m.nodes(), 1)
 	})

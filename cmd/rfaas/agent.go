@@ -137,7 +137,7 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 	if err := a.Offer(cmd.Context(), [32]byte{}, ownProgram()); err != nil {
 		return err
 	}
-	drained, atOnce, release := interruption(cmd.Context(), func() {
+	drained, atOnce, release := interruption(cmd.Context(), f.notice+stopGrace, func() {
 		fmt.Fprintf(p.meter, "%s: draining: leases have %v; Ctrl-C again ends at once\n", cmd.CommandPath(), f.notice)
 	})
 	defer release()

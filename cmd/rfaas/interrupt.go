@@ -30,9 +30,9 @@ func endingSignals() []os.Signal {
 }
 
 // interruption turns signals into the ends of contexts: of stop with the first
-// one, before onFirst is called; of abort with the second one, or stopGrace
+// one, before onFirst is called; of abort with the second one, or grace
 // later. A program that has not called release abortGrace after that is ended.
-func interruption(parent context.Context, onFirst func()) (stop, abort context.Context, release func()) {
+func interruption(parent context.Context, grace time.Duration, onFirst func()) (stop, abort context.Context, release func()) {
 	stop, endStop := context.WithCancelCause(parent)
 	abort, endAbort := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
@@ -48,7 +48,7 @@ func interruption(parent context.Context, onFirst func()) (stop, abort context.C
 		onFirst()
 		select {
 		case <-signals:
-		case <-time.After(stopGrace):
+		case <-time.After(grace):
 		case <-released:
 			return
 		}

@@ -97,7 +97,7 @@ func (f *captureFlags) run(cmd *cobra.Command, p *program, args []string) error 
 	}
 	// The command minds signals itself. This makes sure that the capture is kept
 	// even if the command does not end: the program does, a little after abort.
-	_, abort, release := interruption(cmd.Context(), func() {})
+	_, abort, release := interruption(cmd.Context(), stopGrace, func() {})
 	defer release()
 	ended := make(chan error, 1)
 	go func() { ended <- p.runWithin(cmd, args[1:]) }()

@@ -202,7 +202,7 @@ func (f *runFlags) source(ctx context.Context, p *program, function *function, d
 // carryOut runs the plan, and shows how it goes.
 func (f *runFlags) carryOut(cmd *cobra.Command, p *program, plan *job.Plan, cfg job.Config) *job.Report {
 	cfg.OnOutcome = func(o job.Outcome) { p.meter.Step(o.State == job.Failed) }
-	stop, abort, release := interruption(cmd.Context(), func() {
+	stop, abort, release := interruption(cmd.Context(), stopGrace, func() {
 		fmt.Fprintf(p.meter, "%s: interrupted: what is running has %v; Ctrl-C again ends at once\n", cmd.CommandPath(), stopGrace)
 	})
 	defer release()

@@ -208,6 +208,11 @@ func sharedMemory(p *pair) {
 	if _, err := shareRegion.on(owner, shareArgs{links[0].b.domain, memory.id, transport.RemoteWrite}); !errors.Is(err, transport.ErrInvalid) {
 		owner.fatalf("memory shared for writing: %v", err)
 	}
+	writable := owner.alloc(owner.domain(), size, transport.RemoteWrite)
+	if _, err := shareRegion.on(owner, shareArgs{links[0].b.domain, writable.id, transport.RemoteRead}); !errors.Is(err, transport.ErrInvalid) {
+		owner.fatalf("shared memory that others write: %v", err)
+	}
+	writable.close()
 	var shares [2]region
 	for i, l := range links {
 		reply := shareRegion.must(owner, shareArgs{l.b.domain, memory.id, transport.RemoteRead})
