@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/internal/effort"
 )
 
 var (
@@ -72,6 +74,26 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// The program can be installed as the pages say, and knows what it is.
+func TestInstall(t *testing.T) {
+	if !effort.Whole() {
+		t.Skip("left to .ci/long: it builds everything again; TEST_EFFORT=whole runs it")
+	}
+	for _, page := range []string{"docs/CI.md", "docs/COMPARE.md", "README.md"} {
+		text, err := os.ReadFile("../../" + page)
+		require.NoError(t, err)
+		require.Contains(t, string(text), "go install github.com/rfaas-go/rfaas/cmd/rfaas@latest", page)
+	}
+	bin := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "go", "install", "github.com/rfaas-go/rfaas/cmd/rfaas@latest")
+	cmd.Dir, cmd.Env = bin, append(append(os.Environ(), ownProxy(t)...), "GOBIN="+bin)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	out, err = exec.CommandContext(t.Context(), filepath.Join(bin, "rfaas"), "version").CombinedOutput()
+	require.NoError(t, err)
+	require.Contains(t, string(out), "rfaas v0.0.1 ")
+}
+
 // ownProxy makes a module proxy of this tree, and returns the environment of somebody who uses it. What the
 // module needs comes from where it came from before.
 func ownProxy(t *testing.T) []string {
@@ -112,8 +134,11 @@ func writeModule(path, prefix string) error {
 			return err
 		case d.IsDir() && name != "." && strings.HasPrefix(d.Name(), "."):
 			return fs.SkipDir
-		case !d.Type().IsRegular() || !strings.Contains(" .go .mod .sum .c .h .s .tmpl .syso ", " "+filepath.Ext(name)+" "):
+		case !d.Type().IsRegular():
 			return nil
+		}
+		if info, err := d.Info(); err != nil || info.Size() > 2<<20 { // a program that was built here
+			return err
 		}
 		from, err := root.Open(name)
 		if err != nil {
