@@ -57,6 +57,7 @@ var arrows = []rule{
 	{"transport/all", "softroce", "registers every provider; the one place that knows them all"},
 	{"transport/faulty", "transport", "a decorator is a provider around a provider"},
 	{"transport/trace", "transport", "a decorator is a provider around a provider"},
+	{"transport/trace", "internal/filelock", "one device at a time has a file"},
 	{"transport/all", "transport/...", "registers every provider; the one place that knows them all"},
 	{"transport/transporttest", "transport", "the conformance suite sees providers through the front only"},
 	{"transport/transporttest", "internal/effort", "is told whether the race detector is built in"},
