@@ -56,6 +56,7 @@ var arrows = []rule{
 	{"transport/all", "verbs", "registers every provider; the one place that knows them all"},
 	{"transport/all", "softroce", "registers every provider; the one place that knows them all"},
 	{"transport/faulty", "transport", "a decorator is a provider around a provider"},
+	{"transport/faulty", "internal/slowlink", "completions can be late"},
 	{"transport/trace", "transport", "a decorator is a provider around a provider"},
 	{"transport/trace", "internal/filelock", "one device at a time has a file"},
 	{"transport/all", "transport/...", "registers every provider; the one place that knows them all"},
