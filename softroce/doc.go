@@ -36,6 +36,8 @@
 // crosses a link of the rate, and then the delay with its jitter. All connections of an engine
 // share the link. It holds 4096 packets back, in memory that is allocated with the engine; what
 // does not fit is lost, as in a router. The end of a connection waits for what was sent before.
+// With a delay of more than half of min-timeout, packets are sent again too early: set that to
+// several times the delay.
 //
 // # Structure
 //

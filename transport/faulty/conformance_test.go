@@ -24,8 +24,9 @@ func TestConformanceUnderFatalFaults(t *testing.T) {
 	run(t, fatalFaults, transporttest.Config{Faults: transporttest.FaultsFatal, Seeds: effort.Of(20, 100)})
 }
 
+// A slow network is no fault: nothing is excused.
 func TestConformanceOverASlowNetwork(t *testing.T) {
-	run(t, slowNetwork, transporttest.Config{Faults: transporttest.FaultsBenign, Effort: effort.Scale()})
+	run(t, slowNetwork, transporttest.Config{Effort: effort.Scale()})
 }
 
 // run runs the suite over loopback, and over shm with two processes.
