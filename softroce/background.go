@@ -22,12 +22,14 @@ type background struct {
 	raw     syscall.RawConn
 	epoll   int
 	bell    int // an eventfd: rung to unpark
+	clock   int // a timerfd, where packets are held back: the runtime's timers may be a millisecond late; else -1
 	alarm   chan struct{}
 	stopped chan struct{}
 	done    sync.WaitGroup
 
 	// For its goroutine only: what parking needs, made once.
-	events   [2]unix.EpollEvent
+	events   [3]unix.EpollEvent
+	moment   unix.ItimerSpec
 	got      int
 	look     func(fd uintptr) bool
 	armed    unix.EpollEvent
@@ -55,7 +57,7 @@ const (
 )
 
 func newBackground(e *engine) (*background, error) {
-	b := &background{engine: e, alarm: make(chan struct{}, 1), stopped: make(chan struct{}), bell: -1}
+	b := &background{engine: e, alarm: make(chan struct{}, 1), stopped: make(chan struct{}), bell: -1, clock: -1}
 	b.parked.Store(awake)
 	b.look = func(uintptr) bool {
 		b.got, _ = unix.EpollWait(b.epoll, b.events[:], 0)
@@ -75,6 +77,11 @@ func newBackground(e *engine) (*background, error) {
 	}
 	if err == nil {
 		err = unix.EpollCtl(b.epoll, unix.EPOLL_CTL_ADD, e.socket.inlet, &b.disarmed)
+	}
+	if err == nil && e.faults != nil && e.faults.slow != nil {
+		if b.clock, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err == nil {
+			err = unix.EpollCtl(b.epoll, unix.EPOLL_CTL_ADD, b.clock, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(b.clock)})
+		}
 	}
 	b.poller = os.NewFile(uintptr(b.epoll), "softroce-poller")
 	if err == nil {
@@ -148,6 +155,9 @@ func (b *background) stop() {
 func (b *background) close() {
 	if b.bell >= 0 {
 		unix.Close(b.bell)
+	}
+	if b.clock >= 0 {
+		unix.Close(b.clock)
 	}
 	b.poller.Close()
 }
@@ -264,11 +274,15 @@ func (b *background) watchSocket(event *unix.EpollEvent) {
 
 // park sleeps until the socket is readable, the bell rings or the moment comes.
 func (b *background) park(until time.Duration) {
-	deadline := time.Time{}
-	if until != never {
-		deadline = b.engine.start.Add(until)
+	if b.clock >= 0 {
+		b.setClock(until)
+	} else {
+		deadline := time.Time{}
+		if until != never {
+			deadline = b.engine.start.Add(until)
+		}
+		b.poller.SetReadDeadline(deadline)
 	}
-	b.poller.SetReadDeadline(deadline)
 	b.got = 0
 	b.raw.Read(b.look) // fails at the deadline
 	b.parked.Store(awake)
@@ -276,5 +290,16 @@ func (b *background) park(until time.Duration) {
 		if int(event.Fd) == b.bell {
 			unix.Read(b.bell, b.ringings[:])
 		}
+	}
+}
+
+// setClock has the clock end the next sleep at a moment, or not at all.
+func (b *background) setClock(until time.Duration) {
+	b.moment = unix.ItimerSpec{}
+	if until != never {
+		b.moment.Value = unix.NsecToTimespec(int64(max(until-time.Since(b.engine.start), 1))) // 0 would mean never
+	}
+	if err := unix.TimerfdSettime(b.clock, 0, &b.moment, nil); err != nil {
+		panic("softroce: setting the clock: " + err.Error()) // the descriptor is our own
 	}
 }

@@ -22,7 +22,7 @@
 //	resources=16      READs and atomics that a peer may have open
 //	rnr-timer=12      code of the time a sender waits when there is no receive (12: 640 us)
 //	rnr-retries=7     how often it tries again; 7 is for ever
-//	retries=15        timeouts in a row after which the peer is given up
+//	retries=15        how often it sends again before the peer is given up
 //	min-timeout=5ms   shortest and
 //	ack-timeout=1s    longest time to wait for an acknowledgement
 //	psn=0xfffff0      first packet sequence number, for tests; default random
@@ -36,6 +36,8 @@
 // crosses a link of the rate, and then the delay with its jitter. All connections of an engine
 // share the link. It holds 4096 packets back, in memory that is allocated with the engine; what
 // does not fit is lost, as in a router. The end of a connection waits for what was sent before.
+// With a delay of more than half of min-timeout, packets are sent again too early: set that to
+// several times the delay.
 //
 // # Structure
 //

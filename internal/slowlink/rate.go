@@ -30,13 +30,16 @@ func ParseRate(text string) (Rate, error) {
 			continue
 		}
 		n, err := strconv.ParseFloat(number, 64)
-		if rate := n * unit.bits; err == nil && rate >= minRate && rate <= maxRate {
-			return Rate(rate), nil
+		if rate := Rate(n * unit.bits); err == nil && rate.Valid() {
+			return rate, nil
 		}
 		break
 	}
 	return 0, fmt.Errorf("%q is no rate from 1kbit to 10000Gbit a second, such as 10Gbit, 2.5Mbit or 56kbit", text)
 }
+
+// Valid reports whether ParseRate takes such a rate.
+func (r Rate) Valid() bool { return r >= minRate && r <= maxRate }
 
 // String is the rate as ParseRate reads it.
 func (r Rate) String() string {

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/rfaas-go/rfaas/transport"
 )
@@ -25,7 +27,7 @@ func New(inner transport.Adapter, cfg Config) (transport.Adapter, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	a := &adapter{Adapter: inner, cfg: cfg, queuePairs: map[uint32]*queuePair{}}
+	a := &adapter{Adapter: inner, cfg: cfg, start: time.Now(), queuePairs: map[uint32]*queuePair{}}
 	a.observes = cfg.QueueFull > 0 || cfg.RecvFull > 0 || cfg.Status > 0
 	if shared, ok := inner.(transport.SharedReceiver); ok {
 		return &sharingAdapter{adapter: a, inner: shared}, nil
@@ -40,6 +42,7 @@ type adapter struct {
 	cfg      Config
 	injected counters
 	observes bool // completions have to be looked at
+	start    time.Time
 
 	mu         sync.RWMutex
 	queuePairs map[uint32]*queuePair // those that may still complete something
@@ -50,7 +53,16 @@ type adapter struct {
 		sync.Mutex
 		queuePairs []*queuePair // to be taken out of queuePairs
 	}
+
+	draining struct { // queue pairs that the provider is done with
+		sync.Mutex
+		queuePairs []*queuePair
+		count      atomic.Int64
+	}
 }
+
+// now is the moment, counted from the making of the adapter.
+func (a *adapter) now() time.Duration { return time.Since(a.start) }
 
 // Unwrap is the adapter inside.
 func (a *adapter) Unwrap() transport.Adapter { return a.Adapter }
@@ -58,6 +70,11 @@ func (a *adapter) Unwrap() transport.Adapter { return a.Adapter }
 func (a *adapter) Capabilities() transport.Capabilities {
 	caps := a.Adapter.Capabilities()
 	caps.Notes = append(slices.Clip(caps.Notes), fmt.Sprintf("faults are injected on purpose: %v", a.cfg))
+	if a.cfg.slow() {
+		// Memory is written at once: a program that watches it would not notice.
+		caps.Features &^= transport.FeatureWatchMemory
+		caps.Notes = append(caps.Notes, "the network is slow on purpose: completions come late, but memory is written at once, so that it cannot be watched instead of polling")
+	}
 	return caps
 }
 

@@ -5,7 +5,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/rfaas-go/rfaas/internal/slowlink"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -20,6 +22,17 @@ type Config struct {
 	Wake       float64
 	Status     float64
 	Disconnect float64
+
+	Delay  time.Duration // one way
+	Jitter time.Duration
+	Rate   float64 // bits a second; 0: no limit
+}
+
+// slow reports whether completions come late.
+func (cfg *Config) slow() bool { return cfg.link().Slow() }
+
+func (cfg *Config) link() slowlink.Config {
+	return slowlink.Config{Delay: cfg.Delay, Jitter: cfg.Jitter, Rate: slowlink.Rate(cfg.Rate)}
 }
 
 const (
@@ -27,10 +40,13 @@ const (
 	maxHoldPolls     = 1 << 20 // a program that polls now and then has to get there
 )
 
-// The parameters of a URL: two numbers, and the chances.
+// The parameters of a URL: these, and the chances.
 const (
 	seedParameter      = "seed"
 	holdPollsParameter = "hold-polls"
+	delayParameter     = "delay"
+	jitterParameter    = "jitter"
+	rateParameter      = "rate"
 )
 
 var chances = []struct {
@@ -46,7 +62,7 @@ var chances = []struct {
 }
 
 func parameterNames() []string {
-	names := []string{seedParameter, holdPollsParameter}
+	names := []string{seedParameter, holdPollsParameter, delayParameter, jitterParameter, rateParameter}
 	for _, chance := range chances {
 		names = append(names, chance.parameter)
 	}
@@ -56,6 +72,10 @@ func parameterNames() []string {
 const (
 	allowedSeed   = "an unsigned 64-bit number"
 	allowedChance = "a chance from 0 to 1"
+	allowedDelay  = "a duration from 0s to 1m0s, such as 200us"
+	allowedRate   = "a rate from 1kbit to 10000Gbit a second, such as 10Gbit"
+
+	maxDelay = time.Minute
 )
 
 var allowedPolls = fmt.Sprintf("a number from 1 to %d", maxHoldPolls)
@@ -83,6 +103,19 @@ func parse(values url.Values) (cfg Config, err error) {
 		}
 		return err
 	})
+	read(delayParameter, allowedDelay, func(text string) (err error) {
+		cfg.Delay, err = time.ParseDuration(text)
+		return err
+	})
+	read(jitterParameter, allowedDelay, func(text string) (err error) {
+		cfg.Jitter, err = time.ParseDuration(text)
+		return err
+	})
+	read(rateParameter, allowedRate, func(text string) error {
+		rate, err := slowlink.ParseRate(text)
+		cfg.Rate = float64(rate)
+		return err
+	})
 	for _, chance := range chances {
 		read(chance.parameter, allowedChance, func(text string) (err error) {
 			*chance.of(&cfg), err = strconv.ParseFloat(text, 64)
@@ -102,6 +135,15 @@ func (cfg *Config) check() error {
 	}
 	if cfg.HoldPolls < 1 || cfg.HoldPolls > maxHoldPolls {
 		return invalid(holdPollsParameter, strconv.Itoa(cfg.HoldPolls), allowedPolls)
+	}
+	if cfg.Delay < 0 || cfg.Delay > maxDelay {
+		return invalid(delayParameter, cfg.Delay.String(), allowedDelay)
+	}
+	if cfg.Jitter < 0 || cfg.Jitter > maxDelay {
+		return invalid(jitterParameter, cfg.Jitter.String(), allowedDelay)
+	}
+	if cfg.Rate != 0 && !slowlink.Rate(cfg.Rate).Valid() {
+		return invalid(rateParameter, strconv.FormatFloat(cfg.Rate, 'g', -1, 64), allowedRate)
 	}
 	for _, chance := range chances {
 		if value := *chance.of(cfg); !(value >= 0 && value <= 1) { // nor is NaN
@@ -125,6 +167,9 @@ func (cfg Config) String() string {
 	}
 	if cfg.Hold != 0 {
 		words = append(words, fmt.Sprintf("%s=%d", holdPollsParameter, cfg.HoldPolls))
+	}
+	if cfg.slow() {
+		words = append(words, cfg.link().String())
 	}
 	return strings.Join(words, "&")
 }

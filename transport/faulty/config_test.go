@@ -3,6 +3,7 @@ package faulty
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -12,11 +13,11 @@ import (
 
 func TestParameters(t *testing.T) {
 	t.Parallel()
-	dev, err := transport.Open("faulty+loopback:?seed=0x10&queue-full=0.5&recv-full=1&hold=0.25&hold-polls=3&wake=1e-3&status=0.125&disconnect=0")
+	dev, err := transport.Open("faulty+loopback:?seed=0x10&queue-full=0.5&recv-full=1&hold=0.25&hold-polls=3&wake=1e-3&status=0.125&disconnect=0&delay=200us&jitter=50us&rate=10Gbit")
 	require.NoError(t, err)
 	require.Equal(t, "faulty+loopback", dev.Name())
 	require.Contains(t, dev.Capabilities().Notes,
-		"faults are injected on purpose: seed=16&queue-full=0.5&recv-full=1&hold=0.25&wake=0.001&status=0.125&hold-polls=3")
+		"faults are injected on purpose: seed=16&queue-full=0.5&recv-full=1&hold=0.25&wake=0.001&status=0.125&hold-polls=3&delay=200µs&jitter=50µs&rate=10Gbit")
 	require.NoError(t, dev.Close())
 }
 
@@ -32,7 +33,11 @@ func TestBadParameters(t *testing.T) {
 		"status=":             `faulty: parameter status is ""; it takes a chance from 0 to 1`,
 		"hold-polls=0":        `faulty: parameter hold-polls is "0"; it takes a number from 1 to 1048576`,
 		"hold-polls=99999999": `faulty: parameter hold-polls is "99999999"; it takes a number from 1 to 1048576`,
-		"queuefull=0.1":       `parameter queuefull is known to no layer of the URL: faulty has disconnect, hold, `,
+		"delay=-1us":          `faulty: parameter delay is "-1µs"; it takes a duration from 0s to 1m0s, such as 200us`,
+		"delay=0.3":           `faulty: parameter delay is "0.3"; it takes a duration from 0s to 1m0s, such as 200us`,
+		"jitter=2m":           `faulty: parameter jitter is "2m0s"; it takes a duration`,
+		"rate=10":             `faulty: parameter rate is "10"; it takes a rate from 1kbit to 10000Gbit a second`,
+		"queuefull=0.1":       `parameter queuefull is known to no layer of the URL: faulty has delay, disconnect, `,
 	} {
 		_, err := transport.Open("faulty+loopback:?" + query)
 		require.ErrorIs(t, err, transport.ErrInvalid, query)
@@ -42,7 +47,7 @@ func TestBadParameters(t *testing.T) {
 
 func TestBadConfig(t *testing.T) {
 	t.Parallel()
-	for _, cfg := range []Config{{QueueFull: 2}, {Status: math.NaN()}, {HoldPolls: -1}} {
+	for _, cfg := range []Config{{QueueFull: 2}, {Status: math.NaN()}, {HoldPolls: -1}, {Delay: -1}, {Jitter: time.Hour}, {Rate: 1}, {Rate: math.NaN()}} {
 		_, err := New(loopback.New(), cfg)
 		require.ErrorIs(t, err, transport.ErrInvalid)
 	}

@@ -13,6 +13,7 @@ func TestMain(m *testing.M) { transporttest.Main(m) }
 const (
 	benignFaults = "?queue-full=0.2&recv-full=0.2&hold=0.2&wake=0.3"
 	fatalFaults  = "?queue-full=0.1&recv-full=0.1&hold=0.1&wake=0.1&status=0.002&disconnect=0.002"
+	slowNetwork  = "?delay=20us&jitter=10us&seed=1"
 )
 
 func TestConformanceUnderBenignFaults(t *testing.T) {
@@ -21,6 +22,11 @@ func TestConformanceUnderBenignFaults(t *testing.T) {
 
 func TestConformanceUnderFatalFaults(t *testing.T) {
 	run(t, fatalFaults, transporttest.Config{Faults: transporttest.FaultsFatal, Seeds: effort.Of(20, 100)})
+}
+
+// A slow network is no fault: nothing is excused.
+func TestConformanceOverASlowNetwork(t *testing.T) {
+	run(t, slowNetwork, transporttest.Config{Effort: effort.Scale()})
 }
 
 // run runs the suite over loopback, and over shm with two processes.

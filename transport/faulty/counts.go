@@ -10,6 +10,7 @@ import (
 type Counts struct {
 	QueueFull  uint64 // posted sends refused
 	RecvFull   uint64 // posted receives refused
+	Delayed    uint64 // completions that crossed a slow network
 	Hold       uint64 // completions held back
 	Wake       uint64 // Waits that returned without a reason
 	Status     uint64 // completions given a failure status
@@ -33,12 +34,12 @@ func Injected(adapter transport.Adapter) (counts Counts, ok bool) {
 	}
 }
 
-type counters struct{ queueFull, recvFull, hold, wake, status, disconnect atomic.Uint64 }
+type counters struct{ queueFull, recvFull, delayed, hold, wake, status, disconnect atomic.Uint64 }
 
 func (a *adapter) injectedCounts() Counts {
 	c := &a.injected
 	return Counts{
-		QueueFull: c.queueFull.Load(), RecvFull: c.recvFull.Load(), Hold: c.hold.Load(),
+		QueueFull: c.queueFull.Load(), RecvFull: c.recvFull.Load(), Delayed: c.delayed.Load(), Hold: c.hold.Load(),
 		Wake: c.wake.Load(), Status: c.status.Load(), Disconnect: c.disconnect.Load(),
 	}
 }

@@ -11,8 +11,10 @@ import (
 // completionQueue decorates a completion queue. To hold a completion back, it takes
 // that one, and none after it, until enough polls have passed.
 type completionQueue struct {
-	transport.CQ
-	adapter *adapter
+	transport.CQ // slow, or the provider's
+	provider     transport.CQ
+	slow         *slowQueue // nil: the network is not
+	adapter      *adapter
 
 	holds     schedule // its events are the completions
 	patience  *rand.Rand
@@ -34,9 +36,13 @@ func (a *adapter) NewCQ(cfg transport.CQConfig) (transport.CQ, error) {
 	defer a.mu.Unlock()
 	a.queues++
 	c := &completionQueue{
-		CQ: inner, adapter: a,
+		CQ: inner, provider: inner, adapter: a,
 		holds: newSchedule(a.cfg.Seed, kindHold, a.queues, a.cfg.Hold),
 		wake:  newSchedule(a.cfg.Seed, kindWake, a.queues, a.cfg.Wake),
+	}
+	if a.cfg.slow() {
+		c.slow = newSlowQueue(a, inner, cfg.Depth)
+		c.CQ = c.slow
 	}
 	c.patience = c.holds.random
 	return c, nil
@@ -77,7 +83,7 @@ func (c *completionQueue) hold(spins int) error {
 	return err
 }
 
-// pull takes completions from the provider.
+// pull takes completions.
 func (c *completionQueue) pull(dst []transport.Completion, spins int) (int, error) {
 	n, err := c.CQ.Poll(dst, spins)
 	c.taken += uint64(n)

@@ -16,9 +16,35 @@
 //	wake         chance that a sleeping Wait returns without a reason
 //	status       chance that a posted send fails: see below
 //	disconnect   chance that the connection is cut when a request is posted
+//	delay        how long a message takes one way, as in 200us
+//	jitter       by how much that varies, up or down, uniformly
+//	rate         bits a second at which bytes follow each other: 10Gbit, 2.5Mbit,
+//	             56kbit, by thousands
 //
 // Chances are from 0, the default, to 1. Up to wake the faults are benign: the
-// program notices nothing but the time. The last two end a connection.
+// program notices nothing but the time. Status and disconnect end a connection.
+//
+// # A slow network
+//
+// With delay, jitter or rate, completions are held back until they are due:
+//
+//   - A receive's comes a delay after the first poll that could have seen it.
+//   - That of an own request comes two delays, there and back, after it was posted.
+//   - With a rate, the bytes of a connection follow each other: those of its sends
+//     and writes, those that it receives, and those that its reads and atomics ask
+//     for, each on a link of its own. A message arrives with its last byte.
+//   - A failure's comes behind those that are held.
+//
+// Delays vary by the jitter and are never negative. All completions of a queue keep
+// their order, so that a receive also waits for the completion of an own request
+// before it in the queue; with a queue for each, it does not. Requests whose
+// completions are held back count as outstanding.
+//
+// Only completions are late. Memory is written at once, so a program that watches
+// memory would not notice the network: FeatureWatchMemory is not offered. A program
+// that polls gets a completion when it is due; one that sleeps wakes up to a
+// millisecond or two later. With package softroce, packets are late instead: there
+// these are parameters of its own.
 //
 // # Determinism
 //
@@ -44,6 +70,7 @@
 // # Cost
 //
 // A few nanoseconds a post and a poll, and a look into a table for each
-// completion if queue-full, recv-full or status is set. No allocations, but for
-// the fault itself.
+// completion if queue-full, recv-full or status is set, or the network is slow. No
+// allocations, but for the fault itself, and for a timer when a program sleeps while
+// a completion is held back by a slow network.
 package faulty

@@ -17,6 +17,11 @@ type queuePair struct {
 	sends        lane
 	recvs        *lane // the queue pair's own, or that of its shared receive queue
 
+	// For a slow network.
+	late                 late
+	sendQueue, recvQueue *slowQueue
+	drained              func()
+
 	status    transport.Status          // that a failing request gets
 	bad       [1]transport.WorkRequest  // for fail
 	injection atomic.Pointer[injection] // of a failure, once there is one
@@ -50,24 +55,34 @@ func (a *adapter) NewQP(cfg transport.QPConfig) (transport.QP, error) {
 	if a.cfg.Status > 0 {
 		q.status = statuses[q.sends.status.random.IntN(len(statuses))]
 	}
-	cfg.SendCQ, cfg.RecvCQ = cfg.SendCQ.(*completionQueue).CQ, cfg.RecvCQ.(*completionQueue).CQ
+	sendCQ, recvCQ := cfg.SendCQ.(*completionQueue), cfg.RecvCQ.(*completionQueue)
+	cfg.SendCQ, cfg.RecvCQ = sendCQ.provider, recvCQ.provider
+	q.sendQueue, q.recvQueue = sendCQ.slow, recvCQ.slow
 	if cfg.SRQ != nil {
 		shared := cfg.SRQ.(*sharedReceive)
-		cfg.SRQ, q.recvs = shared.SRQ, &shared.recvs
+		cfg.SRQ, q.recvs, q.recvQueue = shared.SRQ, &shared.recvs, shared.slow
 	} else {
 		q.recvs = &lane{refused: &a.injected.recvFull, full: of(kindRecvFull, a.cfg.RecvFull), disconnect: of(kindRecvDisconnect, a.cfg.Disconnect), status: unhit}
 	}
 	failed, drained := cfg.Failed, cfg.Drained
 	cfg.Failed = func(err error) { failed(q.explain(err)) }
-	cfg.Drained = func() {
+	q.drained = func() {
 		a.forgetLater(q)
 		drained()
+	}
+	cfg.Drained = q.drained
+	if a.cfg.slow() {
+		q.late.init(a, &cfg)
+		cfg.Drained = func() { a.drainedLate(q) }
 	}
 	inner, err := a.Adapter.NewQP(cfg)
 	if err != nil {
 		return nil, err
 	}
 	q.QP, q.sends.take = inner, inner.PostSend
+	if a.cfg.slow() {
+		q.sends.take = q.postLate
+	}
 	if cfg.SRQ == nil {
 		q.recvs.take = inner.PostRecv
 	}

@@ -28,12 +28,18 @@ const (
 	kindSharedRecvFull
 	kindHold
 	kindWake
+	kindOut
+	kindIn
+	kindBack
 )
+
+// stream is a sequence of random numbers of a kind for an object.
+func (k kind) stream(number uint32) uint64 { return uint64(k)<<32 | uint64(number) }
 
 // newSchedule makes the schedule of a kind for an object, of which seed and
 // number have to differ from those of others.
 func newSchedule(seed uint64, k kind, number uint32, chance float64) schedule {
-	s := schedule{random: rand.New(rand.NewPCG(seed, uint64(k)<<32|uint64(number))), chance: chance}
+	s := schedule{random: rand.New(rand.NewPCG(seed, k.stream(number))), chance: chance}
 	s.at = s.gap()
 	return s
 }

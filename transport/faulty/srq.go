@@ -11,11 +11,13 @@ type sharingAdapter struct {
 // sharedReceive decorates a shared receive queue.
 type sharedReceive struct {
 	transport.SRQ
+	slow  *slowQueue // that the receives complete into; nil: it is not slow
 	recvs lane
 }
 
 func (a *sharingAdapter) NewSRQ(cfg transport.SRQConfig) (transport.SRQ, error) {
-	cfg.CQ = cfg.CQ.(*completionQueue).CQ
+	queue := cfg.CQ.(*completionQueue)
+	cfg.CQ = queue.provider
 	inner, err := a.inner.NewSRQ(cfg)
 	if err != nil {
 		return nil, err
@@ -23,7 +25,7 @@ func (a *sharingAdapter) NewSRQ(cfg transport.SRQConfig) (transport.SRQ, error) 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.shared++
-	s := &sharedReceive{SRQ: inner}
+	s := &sharedReceive{SRQ: inner, slow: queue.slow}
 	s.recvs.take, s.recvs.refused = inner.PostRecv, &a.injected.recvFull
 	s.recvs.full = newSchedule(a.cfg.Seed, kindSharedRecvFull, a.shared, a.cfg.RecvFull)
 	s.recvs.disconnect, s.recvs.status = unhit, unhit // it belongs to no connection

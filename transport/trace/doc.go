@@ -6,7 +6,9 @@
 // each, or to an slog.Logger; with a URL, when the device is closed. The
 // parameters of a URL:
 //
-//	file     where to write the text: a path, or "-" for standard error
+//	file     where to write the text: a path, in which {pid} is replaced by the
+//	         process ID, or "-" for standard error. Until the device is closed,
+//	         the file is locked: each device needs its own
 //	records  how many records to keep: 1 to 16777216, 32 bytes each. Default 65536
 //
 // The text begins with a line that says how many records there are and how many

@@ -3,7 +3,6 @@ package trace
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"strconv"
@@ -57,18 +56,16 @@ func writer(r *Recorder, path string) (write func() error, err error) {
 	if path == "-" {
 		return func() error { return r.WriteText(os.Stderr) }, nil
 	}
-	file, err := os.Create(path)
+	file, err := openFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("trace: parameter %s: %w", fileParameter, err)
+		return nil, err
 	}
-	return func() error { return writeAndClose(r, file) }, nil
-}
-
-func writeAndClose(r *Recorder, file io.WriteCloser) error {
-	if err := errors.Join(r.WriteText(file), file.Close()); err != nil {
-		return fmt.Errorf("trace: %w", err)
-	}
-	return nil
+	return func() error {
+		if err := errors.Join(file.write(r), file.close()); err != nil {
+			return fmt.Errorf("trace: %w", err)
+		}
+		return nil
+	}, nil
 }
 
 // Close closes the inner adapter and then writes the trace.
