@@ -103,6 +103,7 @@ them. --token-file is this node's own, for the manager.`,
 	f.serving.add(flags)
 	f.asking.add(flags)
 	flags.BoolVar(&f.trust, "trust-network", false, trustUsage)
+	neverZero(flags, "cores", "memory", "tenant-cores", "tenant-memory", "max-life")
 	return cmd
 }
 
@@ -233,11 +234,11 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 		}
 	}
 	if f.quota.Cores < 0 {
-		return agent.Config{}, usageError("--tenant-cores %d: must not be negative; 0 is for all", f.quota.Cores)
+		return agent.Config{}, usageError("--tenant-cores %d: must be 1 or more", f.quota.Cores)
 	}
 	f.quota.MemoryBytes = int64(f.quotaBytes)
-	if f.notice < 0 || f.maxLife <= 0 || f.spares < 0 {
-		return agent.Config{}, usageError("--notice, --max-life and --spares: must not be negative, nor --max-life 0")
+	if f.notice < 0 || f.maxLife < 0 || f.spares < 0 {
+		return agent.Config{}, usageError("--notice, --max-life and --spares: must not be negative")
 	}
 	cfg := agent.Config{
 		Name: f.name, Transports: f.transports, Cores: allowed[:f.cores], MemoryBytes: int64(f.memory), MaxLife: f.maxLife, Notice: f.notice,

@@ -90,12 +90,13 @@ otherwise.
 	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the function's process; see 'rfaas devices'")
 	flags.BoolVar(&f.trust, "trust-network", false, trustUsage)
 	f.cluster.add(flags, "; lease the worker of one of its nodes (default: of this machine)")
-	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
+	addMode(flags, &f.mode)
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
 	flags.Var(&f.slotBytes, "slot-bytes", slotBytesUsage)
 	f.code.manifest.add(flags)
 	f.code.add(flags)
 	flags.IntVar(&f.repeat, "repeat", 1, "call `N` times, say how long it took, and write the last result")
+	neverZero(flags, "slot-bytes")
 	return cmd
 }
 

@@ -105,7 +105,7 @@ func TestInvokeUsage(t *testing.T) {
 		"--repeat 0: must be 1 to 10000000":                   {"echo", "--repeat", "0"},
 		`--transport nothing:: unknown transport "nothing"`:   {"echo", "--transport", "nothing:"},
 		"--transport loopback:: connects within one process":  {"echo", "--transport", "loopback:"},
-		`invalid argument "cold" for "--mode" flag`:           {"echo", "--mode", "cold"},
+		"--mode cold: must be hot, warm, adaptive":            {"echo", "--mode", "cold"},
 	})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,8 +23,8 @@ var (
 )
 
 func (l *logging) flags(flags *pflag.FlagSet) {
-	flags.StringVar(&l.level, "log-level", "warn", "log from this `LEVEL` on: "+strings.Join(logLevels, ", "))
-	flags.StringVar(&l.format, "log-format", "text", "`FORMAT` of the log, and of what functions print: "+strings.Join(logFormats, ", "))
+	flags.StringVar(&l.level, "log-level", cmp.Or(l.level, "warn"), "log from this `LEVEL` on: "+strings.Join(logLevels, ", "))
+	flags.StringVar(&l.format, "log-format", cmp.Or(l.format, "text"), "`FORMAT` of the log, and of what functions print: "+strings.Join(logFormats, ", "))
 }
 
 // start makes the logger that the flags ask for, and the default one.
@@ -47,9 +48,4 @@ func (l *logging) start(w io.Writer) error {
 	slog.SetDefault(l.log)                 // for packages that are given none
 	slog.SetLogLoggerLevel(slog.LevelWarn) // package log says what went wrong, mostly
 	return nil
-}
-
-// args are the flags that make another process of this program log alike.
-func (l *logging) args() []string {
-	return []string{"--log-level", l.level, "--log-format", l.format}
 }

@@ -106,5 +106,7 @@ transports can do, and shows what this machine has.`,
 	root.PersistentFlags().SortFlags = false
 	p.logging.flags(root.PersistentFlags())
 	root.AddCommand(p.runCommand(), p.invokeCommand(), p.managerCommand(), p.agentCommand(), p.nodesCommand(), p.leaseCommand(), p.drainCommand(), p.billCommand(), p.benchCommand(), p.devicesCommand(), p.roceCommand(), p.rxeCommand(), p.packCommand(), p.inspectCommand(), p.cacheCommand(), p.versionCommand(), p.executorCommand())
+	root.SetFlagErrorFunc(flagError)
+	checkFlags(root)
 	return root
 }

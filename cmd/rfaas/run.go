@@ -100,11 +100,12 @@ second one ends at once. There is a summary in both cases.
 	flags.IntVar(&f.workers, "workers", 0, "start `N` workers (default: one for each core)")
 	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the workers; see 'rfaas devices'")
 	flags.BoolVar(&f.trust, "trust-network", false, trustUsage)
-	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
+	addMode(flags, &f.mode)
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
 	flags.Var(&f.slotBytes, "slot-bytes", slotBytesUsage)
 	f.code.manifest.add(flags)
 	f.code.add(flags)
+	neverZero(flags, "workers", "slot-bytes")
 	cmd.RegisterFlagCompletionFunc("function", cobra.FixedCompletions(functionNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

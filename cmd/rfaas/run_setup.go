@@ -31,7 +31,7 @@ func (f *runFlags) check(function *function, inputs []string, stdout io.Writer) 
 	case len(inputs) == 0:
 		return usageError("no inputs: name the files to call %s with, or - for the standard input", function.name)
 	case f.workers < 0 || f.workers > maxWorkers:
-		return usageError("--workers %d: must be 1 to %d, or 0 for one for each core", f.workers, maxWorkers)
+		return usageError("--workers %d: must be 1 to %d", f.workers, maxWorkers)
 	case f.timeout < 0:
 		return usageError("--timeout %v: must not be negative; 0 is for never", f.timeout)
 	case outputPath(f.output) != "":
