@@ -87,7 +87,7 @@ them. --token-file is this node's own, for the manager.`,
 	flags.StringVar(&f.name, "name", "", "`NAME` of this node (default: that of the machine)")
 	flags.StringVar(&f.manager, "manager", "", "`URL` of the manager to register with (default: none)")
 	flags.StringArrayVar(&f.listen, "listen", nil, "`ADDRESS` to listen at: unix:PATH, unix:@NAME or tcp:HOST:PORT; repeat it for more (default: unix:@rfaas-agent-NAME)")
-	flags.StringArrayVar(&f.transports, "transport", nil, "`URL` of a transport to offer; repeat it for more (default: shm:)")
+	flags.StringArrayVar(&f.transports, "transport", nil, "`URL` of a transport to offer; repeat it for more (default \"shm:\", or $"+transportVariable+")")
 	flags.IntVar(&f.cores, "cores", 0, "offer `N` cores (default: all that this process may use)")
 	flags.Var(&f.memory, "memory", "offer `SIZE` of memory (default: three quarters of the machine's)")
 	flags.IntVar(&f.quota.Cores, "tenant-cores", 0, "most cores, `N`, that one tenant can have at once (default: all)")
@@ -116,6 +116,12 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 	as, err := f.asking.open()
 	if err != nil {
 		return err
+	}
+	var m *manager.Client
+	if f.manager != "" {
+		if m, err = p.managerAt(f.manager, as); err != nil {
+			return err
+		}
 	}
 	cfg, err := f.config(p, serving, as)
 	if err != nil {
@@ -159,12 +165,7 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 	}
 	owner = serving.withMetrics(owner, metrics.Agent(a.Stats), tokens.Owner)
 	go p.serveHTTP(life, admin, owner, func() {})
-	if f.manager != "" {
-		m, err := manager.NewClient(f.manager, as.http)
-		if err != nil {
-			return usageError("--manager %s: %w", f.manager, err)
-		}
-		m.Logger = p.logging.log
+	if m != nil {
 		registered := make(chan error, 1)
 		go func() { registered <- a.Register(life, m, about) }()
 		defer func() { stopServing(); err = errors.Join(err, <-registered) }()
@@ -200,15 +201,21 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 	if len(f.listen) == 0 {
 		f.listen = []string{"unix:@rfaas-agent-" + f.name}
 	}
-	if len(f.transports) == 0 {
-		f.transports = []string{"shm:"}
-	}
 	if err := f.checkAddresses(serving); err != nil {
 		return agent.Config{}, err
 	}
-	for _, t := range f.transports {
+	transports := givenTransports(f.transports, "shm:")
+	f.transports = urlsOf(transports)
+	for _, t := range transports {
 		if err := checkTrust(t, f.trust); err != nil {
 			return agent.Config{}, err
+		}
+		d, err := openForWorkers(t) // the agent would do so, and say less of what is wrong
+		if err != nil {
+			return agent.Config{}, err
+		}
+		if err := d.Close(); err != nil {
+			return agent.Config{}, fmt.Errorf("%s: %w", t.name(), err)
 		}
 	}
 	allowed, err := executor.AllowedCores()

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -233,11 +234,11 @@ func TestTokenIsNotRedirected(t *testing.T) {
 func TestTrustNetwork(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"verbs:", "verbs://rxe0", "trace+verbs://rxe0"} {
-		require.ErrorContains(t, checkTrust(url, false), "--transport "+url+": RoCE packets are neither encrypted nor authenticated")
-		require.NoError(t, checkTrust(url, true))
+		require.ErrorContains(t, checkTrust(transportFlag{url, "--transport"}, false), "--transport "+strings.TrimSuffix(url, ":")+": RoCE packets are neither encrypted nor authenticated")
+		require.NoError(t, checkTrust(transportFlag{url, "--transport"}, true))
 	}
 	for _, url := range []string{"shm:", "softroce:", "softroce://192.0.2.7"} {
-		require.NoError(t, checkTrust(url, false), "it is for the transport itself to say")
+		require.NoError(t, checkTrust(transportFlag{url, "--transport"}, false), "it is for the transport itself to say")
 	}
 	for address, want := range map[string]bool{"127.0.0.1:1": true, "192.0.2.7:1": false} {
 		require.Equal(t, want, reaches("softroce:", address))

@@ -13,11 +13,12 @@ const (
 	exitInterrupted = 130 // ended by Ctrl-C or a signal
 )
 
+// exitHelp is what all help texts end with.
 const exitHelp = `Exit status:
   0    everything succeeded
   1    something failed, or could not be begun; what and why is said
   2    a mistake on the command line; nothing was started
-  130  interrupted (Ctrl-C, SIGTERM or SIGHUP); what was finished is kept`
+  130  interrupted before it was done (Ctrl-C, SIGTERM or SIGHUP)`
 
 // exitError ends the program with a status. A nil err means that everything has
 // been said.

@@ -19,7 +19,7 @@ type invokeFlags struct {
 	data      string
 	hasData   bool
 	output    string
-	transport string
+	transport transportFlag
 	cluster   managerFlags
 	trust     bool // the network
 	mode      invoke.Mode
@@ -59,9 +59,7 @@ The call is not repeated, whatever happens. For many inputs there is
 what --read, --directory and --env give them, unless --trust-code says
 otherwise.
 
-` + limitsHelp + `
-
-` + exitHelp,
+` + limitsHelp,
 		Example: `  One call, and what it says:
     rfaas invoke echo --data hello
 
@@ -76,7 +74,7 @@ otherwise.
 			}
 			return fmt.Errorf("%d functions are given; one is called: %s, or one of a file", len(args), strings.Join(functionNames(), ", "))
 		},
-		ValidArgs: functionNames(),
+		ValidArgsFunction: completeFunction,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.hasData = cmd.Flags().Changed("data")
 			return f.run(cmd, p, args[0])
@@ -87,7 +85,7 @@ otherwise.
 	flags.StringVarP(&f.input, "in", "i", "", "`FILE` with the input; - for the standard input")
 	flags.StringVar(&f.data, "data", "", "`TEXT` to be the input")
 	flags.StringVarP(&f.output, "output", "o", "", "`FILE` for the result; - for the standard output")
-	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the function's process; see 'rfaas devices'")
+	f.transport.add(flags, "shm:", " to the function's process")
 	flags.BoolVar(&f.trust, "trust-network", false, trustUsage)
 	f.cluster.add(flags, "; lease the worker of one of its nodes (default: of this machine)")
 	addMode(flags, &f.mode)
@@ -158,8 +156,6 @@ func (f *invokeFlags) write(stdout io.Writer, result []byte) error {
 	if file := outputPath(f.output); file != "" {
 		return atomicfile.Write(file, result)
 	}
-	if _, err := stdout.Write(result); err != nil {
-		return fmt.Errorf("writing to the standard output: %w", atomicfile.WithoutPath(err))
-	}
-	return nil
+	_, err := stdout.Write(result)
+	return err
 }

@@ -50,7 +50,7 @@ of any role.`,
 	flags.SortFlags = false
 	flags.StringVar(&accounts.state, "state", "", "`DIR` for the ledger of usage (default: rfaas/manager in $XDG_STATE_HOME, or ~/.local/state)")
 	flags.StringVar(&accounts.listen, "accounting", "", "`ADDRESS` at which agents report usage: unix:PATH, unix:@NAME or tcp:HOST:PORT (default: a socket in --state)")
-	flags.StringArrayVar(&accounts.transports, "transport", nil, "`URL` of a transport over which they report it; repeat it for more (default: shm:)")
+	flags.StringArrayVar(&accounts.transports, "transport", nil, "`URL` of a transport over which they report it; repeat it for more (default \"shm:\", or $"+transportVariable+")")
 	serving.add(flags)
 	return cmd
 }

@@ -54,9 +54,7 @@ because nothing tells their signatures, but for mangled names of C++ and Rust:
 choose with --function if there are others among them. A program is one
 function, of the package's name. 'rfaas inspect' shows what came of it.
 
-The same content makes the same bytes, and so the same digest, anywhere.
-
-` + exitHelp,
+The same content makes the same bytes, and so the same digest, anywhere.`,
 		Example: `  rfaas pack hello.so
 
   Choose functions and say what callers may repeat:

@@ -102,7 +102,7 @@ func lookUpFunction(name string, said *manifestFlags) (f *function, close func()
 // opened is what openFunction returns for a function of a package.
 func opened(f *function, err error) (*function, func(), error) {
 	if err != nil {
-		return nil, nil, &exitError{exitUsage, err}
+		return nil, nil, err
 	}
 	return f, f.code.close, nil
 }
@@ -169,7 +169,7 @@ func (c *code) in(installed *pack.Installed) {
 func cachedFunction(digest, wanted string) (*function, error) {
 	d, err := pack.ParseDigest(digest)
 	if err != nil {
-		return nil, err
+		return nil, &exitError{exitUsage, err}
 	}
 	cache, err := openPackageCache(nil) // it says nothing that its errors do not
 	if err != nil {

@@ -31,6 +31,15 @@ func (r *Report) WriteSummary(w io.Writer) error {
 	return err
 }
 
+// WriteFailures writes what of the summary needs attention.
+func (r *Report) WriteFailures(w io.Writer) error {
+	var b strings.Builder
+	r.writeHead(&b)
+	r.writeFailures(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
 func (r *Report) writeHead(b *strings.Builder) {
 	fmt.Fprintf(b, "%s: %d of %s done", r.Function, r.Count(Done), plural(len(r.Outcomes), "input"))
 	if n := r.Count(Failed); n > 0 {
