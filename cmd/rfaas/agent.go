@@ -156,7 +156,7 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 	}
 	admin, at, err := serving.listen(f.admin)
 	if err != nil {
-		return fmt.Errorf("%w; choose another address with --admin", err)
+		return fmt.Errorf("--admin %s: %w; choose another address", f.admin, withoutAddress(err))
 	}
 	about.Admin = serving.scheme() + "://" + at
 	var owner http.Handler = a
@@ -311,7 +311,7 @@ func (f *agentFlags) serve(ctx context.Context, a *agent.Agent, p *program, serv
 		network, address, _ := strings.Cut(text, ":")
 		l, at, err := listenForPeers(network, address, serving)
 		if err != nil {
-			return about, fmt.Errorf("--listen %s: %w", text, err)
+			return about, fmt.Errorf("--listen %s: %w", text, withoutAddress(err))
 		}
 		go func() {
 			defer l.Close()
@@ -357,6 +357,17 @@ func listenForPeers(network, address string, serving *serverCredentials) (l *tra
 		return nil, "", err
 	}
 	return transport.Serve(inner), at, nil
+}
+
+// withoutAddress is an error of listening without the address, for where that is said already.
+func withoutAddress(err error) error {
+	if e, ok := errors.AsType[*transport.OpError](err); ok {
+		err = e.Err
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 // isStale reports whether a path is a socket without a listener: it was killed.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -89,6 +91,9 @@ func (f *billFlags) write(out io.Writer, ledger string) error {
 		return err
 	}
 	bill, err := accounting.MakeBill(accounting.ReadLedger(ledger), by, filter)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no ledger %s: has there been an agent here? name it with --name, or its folder with --state", ledger)
+	}
 	if err != nil {
 		return err
 	}

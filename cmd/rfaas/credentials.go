@@ -61,9 +61,12 @@ func (f *serverFlags) open() (*serverCredentials, error) {
 
 // permit refuses an address beyond the loopback, unless there are a certificate and tokens.
 func (c *serverCredentials) permit(flag, address string) error {
-	host, _, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
 	if err != nil {
-		return usageError("%s %s: %w; give host:port, as in %s", flag, address, err, defaultManagerAddress)
+		return usageError("%s %s: must be host:port, as in %s", flag, address, defaultManagerAddress)
 	}
 	var missing []string
 	if c.tls == nil {

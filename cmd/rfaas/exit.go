@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // The exit statuses. They are part of the command-line contract.
@@ -47,6 +48,22 @@ func asUsage[E error](err error) error {
 		return &exitError{exitUsage, err}
 	}
 	return err
+}
+
+// packagePrefixes are what errors of packages of this module begin with. It means nothing on
+// a command line.
+var packagePrefixes = []string{"accounting: ", "agent: ", "alloc: ", "invoke: ", "lease: ", "manager: ", "pack: ", "rxe: ", "transport: "}
+
+// told is the text of an error of a command, without the names of packages, and that of the
+// command, which is there already.
+func told(command string, err error) string {
+	text := err.Error()
+	for _, prefix := range append(packagePrefixes, command+": ") {
+		if rest, ok := strings.CutPrefix(text, prefix); ok {
+			return told(command, errors.New(rest))
+		}
+	}
+	return text
 }
 
 // statusOf is the exit status for an error, and what there is to say.

@@ -123,6 +123,9 @@ func (f *invokeFlags) run(cmd *cobra.Command, p *program, name string) error {
 	c := &invocation{flags: f, name: function.name, moreRoom: function.moreRoom(), bare: function.bare(), program: p, length: int(in.bytes)}
 	defer c.end()
 	err = c.carryOut(ctx, function, in, func(result []byte) error { return f.write(cmd.OutOrStdout(), result) })
+	if f.input == "" && !f.hasData && hasMore(cmd.InOrStdin()) {
+		p.logging.log.Warn("the standard input is not read, and the function's input was empty: --in - reads it")
+	}
 	if ctx.Err() != nil {
 		return &exitError{exitInterrupted, errInterrupted}
 	}

@@ -81,7 +81,7 @@ func (p *program) serveManager(cmd *cobra.Command, address string, flags *server
 	defer m.Close()
 	l, at, err := serving.listen(address)
 	if err != nil {
-		return fmt.Errorf("%w; choose another address with --listen", err)
+		return fmt.Errorf("--listen %s: %w; choose another address", address, withoutAddress(err))
 	}
 	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "manager at %s://%s\n", serving.scheme(), at); err != nil {
 		l.Close()

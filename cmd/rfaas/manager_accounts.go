@@ -87,7 +87,7 @@ func (a *accounts) serve(f *accountFlags, serving *serverCredentials) error {
 	}
 	l, at, err := listenForPeers(network, address, serving)
 	if err != nil {
-		return fmt.Errorf("--accounting %s:%s: %w", network, address, err)
+		return fmt.Errorf("--accounting %s:%s: %w", network, address, withoutAddress(err))
 	}
 	a.listener = l
 	for _, d := range a.devices {

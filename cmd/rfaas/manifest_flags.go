@@ -46,6 +46,11 @@ func (f *manifestFlags) edit(m *pack.Manifest) error {
 	return nil
 }
 
+// limits reports whether any limit was given.
+func (f *manifestFlags) limits() bool {
+	return f.given != nil && (f.given("time-limit") || f.given("memory") || f.given("stack"))
+}
+
 // refuse is an error if any of them is given to what has its own.
 func (f *manifestFlags) refuse(function string, packaged bool) error {
 	for _, name := range []string{"time-limit", "memory", "stack", "argument", "warm"} {

@@ -75,7 +75,7 @@ func execute(args []string) int {
 	}
 	status, message := statusOf(err)
 	if message != nil {
-		fmt.Fprintf(p.meter, "%s: %v\n", command.CommandPath(), message)
+		fmt.Fprintf(p.meter, "%s: %s\n", command.CommandPath(), told(command.Name(), message))
 	}
 	if status == exitUsage {
 		fmt.Fprintf(p.meter, "See '%s --help'.\n", command.CommandPath())

@@ -160,7 +160,7 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 		Function: function.name, Lease: from.lease, Process: from.process,
 		InputBytes: max(int(plan.LargestBytes), leastInput), ResultBytes: function.room(plan.LargestBytes, f.slotBytes), MoreRoom: function.moreRoom(), Bare: function.bare(),
 		Workers: workers, Threads: f.code.threads, Mode: f.mode, Timeout: f.timeout,
-		Stdout: cmd.OutOrStdout(), Log: p.logging.log,
+		Stdout: cmd.OutOrStdout(), Log: p.logging.toldLater(),
 	})
 	if note != "" {
 		report.Notes = append(report.Notes, note)

@@ -88,3 +88,19 @@ func TestRunFilesFrom(t *testing.T) {
 	require.Contains(t, s.stdout.String(), "echo: 2000 of 2000 inputs done")
 	require.Len(t, names(t, dir, "out"), 2000)
 }
+
+// A worker that does not start is told of once, with the reason.
+func TestWorkerThatDoesNotStartIsToldOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "a", "a")
+	fail := func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, executorFails+"=saying why") }
+	for _, args := range [][]string{{"run", "-f", "echo", "a"}, {"invoke", "echo", "--data", "x"}} {
+		s := startWith(t, dir, fail, args...)
+		require.Equal(t, exitFailed, s.wait())
+		require.Equal(t, 1, strings.Count(s.stderr.String(), "the reason"), s.stderr.String())
+		s = startWith(t, dir, fail, append(args, "--log-level", "info")...)
+		require.Equal(t, exitFailed, s.wait())
+		require.Contains(t, s.stderr.String(), `level=INFO msg="worker failed to start"`)
+	}
+}

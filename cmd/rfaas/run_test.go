@@ -28,7 +28,7 @@ func TestRunWritesAFileForEachInput(t *testing.T) {
 		require.Equal(t, worked(fmt.Sprint(i)), read(t, dir, "new/results", fmt.Sprintf("%02d.txt", i)))
 	}
 	require.Regexp(t, `(?m)^test-work: 20 of 20 inputs done, in [0-9.]+ m?s; results in new/results$`, stdout)
-	require.Regexp(t, `(?m)^  throughput  [0-9.]+ inputs/s, in [0-9.e-]+ MB/s, out [0-9.e-]+ MB/s$`, stdout)
+	require.Regexp(t, `(?m)^  throughput  [0-9.]+ inputs/s, in [0-9.]+ k?B/s, out [0-9.]+ k?B/s$`, stdout)
 	require.Regexp(t, `(?m)^  call        p50 [0-9.]+ .?s, p90 [0-9.]+ .?s, p99 [0-9.]+ .?s, max [0-9.]+ .?s$`, stdout)
 	require.Regexp(t, `(?m)^  function    p50 [0-9.]+ .?s, p90 [0-9.]+ .?s, p99 [0-9.]+ .?s, max [0-9.]+ .?s$`, stdout)
 	require.Regexp(t, `(?m)^  worker  process  core  calls  busy  replaced$`, stdout)
