@@ -54,16 +54,23 @@ func asUsage[E error](err error) error {
 // a command line.
 var packagePrefixes = []string{"accounting: ", "agent: ", "alloc: ", "invoke: ", "lease: ", "manager: ", "pack: ", "rxe: ", "transport: "}
 
-// told is the text of an error of a command, without the names of packages, and that of the
-// command, which is there already.
+// told is the text of an error of a command, or of several, a line each: without the names of
+// packages, and that of the command, which is there already.
 func told(command string, err error) string {
-	text := err.Error()
-	for _, prefix := range append(packagePrefixes, command+": ") {
-		if rest, ok := strings.CutPrefix(text, prefix); ok {
-			return told(command, errors.New(rest))
+	lines := strings.Split(err.Error(), "\n")
+	for i := range lines {
+		lines[i] = withoutPrefixes(lines[i], command+": ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+func withoutPrefixes(line, own string) string {
+	for _, prefix := range append(packagePrefixes, own) {
+		if rest, ok := strings.CutPrefix(line, prefix); ok {
+			return withoutPrefixes(rest, own)
 		}
 	}
-	return text
+	return line
 }
 
 // statusOf is the exit status for an error, and what there is to say.
