@@ -37,17 +37,26 @@ func (c *Config) dial(ctx context.Context, address string) (net.Conn, error) {
 	network, at, _ := strings.Cut(address, ":")
 	if network == networkTLS {
 		d := tls.Dialer{Config: c.TLS}
-		return d.DialContext(ctx, "tcp", at)
+		stream, err := d.DialContext(ctx, "tcp", at)
+		return stream, withoutAddress(err)
 	}
 	stream, err := transport.DialStream(ctx, network, at)
 	if err != nil {
-		return nil, err
+		return nil, withoutAddress(err)
 	}
 	if err := checkPeer(stream); err != nil {
 		stream.Close()
 		return nil, &distrustError{fmt.Errorf("%s: %w", address, err)}
 	}
 	return stream, nil
+}
+
+// withoutAddress is an error of package net without the address, which is told with the agent.
+func withoutAddress(err error) error {
+	if e, ok := err.(*net.OpError); ok {
+		return e.Err
+	}
+	return err
 }
 
 // distrustError is why a listener is not trusted. Nothing was sent to it.

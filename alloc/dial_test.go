@@ -213,3 +213,12 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+// Errors name the agent, and its address need not be said again.
+func TestDialErrors(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"unix:/nowhere/at/all", "tcp:127.0.0.1:1", "tls:127.0.0.1:1"} {
+		_, err := (&Config{}).dial(t.Context(), address)
+		require.Regexp(t, `^connect: (no such file or directory|connection refused)$`, err.Error(), address)
+	}
+}

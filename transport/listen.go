@@ -19,9 +19,18 @@ import (
 func (d *Device) Dial(ctx context.Context, network, address string, cfg ConnConfig) (*Conn, error) {
 	stream, err := DialStream(ctx, network, address)
 	if err != nil {
-		return nil, d.opError("dial "+network+" "+address, ScopeConnection, err)
+		return nil, d.opError("dial "+network+" "+address, ScopeConnection, withoutAddress(err))
 	}
 	return d.Connect(ctx, stream, cfg)
+}
+
+// withoutAddress is an error of package net without the address, for where that is said
+// already.
+func withoutAddress(err error) error {
+	if e, ok := err.(*net.OpError); ok {
+		return e.Err
+	}
+	return err
 }
 
 // DialStream opens a stream for Device.Connect, within the context's time. If a Unix
@@ -74,7 +83,7 @@ type Listener struct {
 func Listen(network, address string) (*Listener, error) {
 	inner, err := net.Listen(network, address)
 	if err != nil {
-		return nil, &OpError{Op: "listen on " + network + " " + address, Scope: ScopeRequest, Err: err}
+		return nil, &OpError{Op: "listen on " + network + " " + address, Scope: ScopeRequest, Err: withoutAddress(err)}
 	}
 	return Serve(inner), nil
 }

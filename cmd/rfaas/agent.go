@@ -87,7 +87,7 @@ them. --token-file is this node's own, for the manager.`,
 	flags.StringVar(&f.name, "name", "", "`NAME` of this node (default: that of the machine)")
 	flags.StringVar(&f.manager, "manager", "", "`URL` of the manager to register with (default: none)")
 	flags.StringArrayVar(&f.listen, "listen", nil, "`ADDRESS` to listen at: unix:PATH, unix:@NAME or tcp:HOST:PORT; repeat it for more (default: unix:@rfaas-agent-NAME)")
-	flags.StringArrayVar(&f.transports, "transport", nil, "`URL` of a transport to offer; repeat it for more (default: shm:)")
+	flags.StringArrayVar(&f.transports, "transport", nil, "`URL` of a transport to offer; repeat it for more (default \"shm:\", or $"+transportVariable+")")
 	flags.IntVar(&f.cores, "cores", 0, "offer `N` cores (default: all that this process may use)")
 	flags.Var(&f.memory, "memory", "offer `SIZE` of memory (default: three quarters of the machine's)")
 	flags.IntVar(&f.quota.Cores, "tenant-cores", 0, "most cores, `N`, that one tenant can have at once (default: all)")
@@ -103,6 +103,7 @@ them. --token-file is this node's own, for the manager.`,
 	f.serving.add(flags)
 	f.asking.add(flags)
 	flags.BoolVar(&f.trust, "trust-network", false, trustUsage)
+	neverZero(flags, "cores", "memory", "tenant-cores", "tenant-memory", "max-life")
 	return cmd
 }
 
@@ -115,6 +116,12 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 	as, err := f.asking.open()
 	if err != nil {
 		return err
+	}
+	var m *manager.Client
+	if f.manager != "" {
+		if m, err = p.managerAt(f.manager, as); err != nil {
+			return err
+		}
 	}
 	cfg, err := f.config(p, serving, as)
 	if err != nil {
@@ -149,7 +156,7 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 	}
 	admin, at, err := serving.listen(f.admin)
 	if err != nil {
-		return fmt.Errorf("%w; choose another address with --admin", err)
+		return fmt.Errorf("--admin %s: %w; choose another address", f.admin, withoutAddress(err))
 	}
 	about.Admin = serving.scheme() + "://" + at
 	var owner http.Handler = a
@@ -158,12 +165,7 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 	}
 	owner = serving.withMetrics(owner, metrics.Agent(a.Stats), tokens.Owner)
 	go p.serveHTTP(life, admin, owner, func() {})
-	if f.manager != "" {
-		m, err := manager.NewClient(f.manager, as.http)
-		if err != nil {
-			return usageError("--manager %s: %w", f.manager, err)
-		}
-		m.Logger = p.logging.log
+	if m != nil {
 		registered := make(chan error, 1)
 		go func() { registered <- a.Register(life, m, about) }()
 		defer func() { stopServing(); err = errors.Join(err, <-registered) }()
@@ -199,15 +201,21 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 	if len(f.listen) == 0 {
 		f.listen = []string{"unix:@rfaas-agent-" + f.name}
 	}
-	if len(f.transports) == 0 {
-		f.transports = []string{"shm:"}
-	}
 	if err := f.checkAddresses(serving); err != nil {
 		return agent.Config{}, err
 	}
-	for _, t := range f.transports {
+	transports := givenTransports(f.transports, "shm:")
+	f.transports = urlsOf(transports)
+	for _, t := range transports {
 		if err := checkTrust(t, f.trust); err != nil {
 			return agent.Config{}, err
+		}
+		d, err := openForWorkers(t) // the agent would do so, and say less of what is wrong
+		if err != nil {
+			return agent.Config{}, err
+		}
+		if err := d.Close(); err != nil {
+			return agent.Config{}, fmt.Errorf("%s: %w", t.name(), err)
 		}
 	}
 	allowed, err := executor.AllowedCores()
@@ -233,11 +241,11 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 		}
 	}
 	if f.quota.Cores < 0 {
-		return agent.Config{}, usageError("--tenant-cores %d: must not be negative; 0 is for all", f.quota.Cores)
+		return agent.Config{}, usageError("--tenant-cores %d: must be 1 or more", f.quota.Cores)
 	}
 	f.quota.MemoryBytes = int64(f.quotaBytes)
-	if f.notice < 0 || f.maxLife <= 0 || f.spares < 0 {
-		return agent.Config{}, usageError("--notice, --max-life and --spares: must not be negative, nor --max-life 0")
+	if f.notice < 0 || f.maxLife < 0 || f.spares < 0 {
+		return agent.Config{}, usageError("--notice, --max-life and --spares: must not be negative")
 	}
 	cfg := agent.Config{
 		Name: f.name, Transports: f.transports, Cores: allowed[:f.cores], MemoryBytes: int64(f.memory), MaxLife: f.maxLife, Notice: f.notice,
@@ -303,7 +311,7 @@ func (f *agentFlags) serve(ctx context.Context, a *agent.Agent, p *program, serv
 		network, address, _ := strings.Cut(text, ":")
 		l, at, err := listenForPeers(network, address, serving)
 		if err != nil {
-			return about, fmt.Errorf("--listen %s: %w", text, err)
+			return about, fmt.Errorf("--listen %s: %w", text, withoutAddress(err))
 		}
 		go func() {
 			defer l.Close()
@@ -349,6 +357,17 @@ func listenForPeers(network, address string, serving *serverCredentials) (l *tra
 		return nil, "", err
 	}
 	return transport.Serve(inner), at, nil
+}
+
+// withoutAddress is an error of listening without the address, for where that is said already.
+func withoutAddress(err error) error {
+	if e, ok := errors.AsType[*transport.OpError](err); ok {
+		err = e.Err
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 // isStale reports whether a path is a socket without a listener: it was killed.

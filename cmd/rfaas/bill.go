@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -47,7 +49,7 @@ number. The others are measured by the agent and the kernel.`,
   rfaas bill --manager http://` + defaultManagerAddress + ` --by tenant,node
   rfaas bill --by lease --tenant alice --since 2026-11-01`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), p, cmd.OutOrStdout()) },
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
@@ -62,12 +64,12 @@ number. The others are measured by the agent and the kernel.`,
 	return cmd
 }
 
-func (f *billFlags) run(ctx context.Context, out io.Writer) (err error) {
+func (f *billFlags) run(ctx context.Context, p *program, out io.Writer) (err error) {
 	if _, _, err := f.selection(); err != nil {
 		return err
 	}
 	if f.manager.url != "" {
-		return f.ask(ctx, out)
+		return f.ask(ctx, p, out)
 	}
 	if f.state == "" {
 		if f.name == "" {
@@ -89,6 +91,9 @@ func (f *billFlags) write(out io.Writer, ledger string) error {
 		return err
 	}
 	bill, err := accounting.MakeBill(accounting.ReadLedger(ledger), by, filter)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no ledger %s: has there been an agent here? name it with --name, or its folder with --state", ledger)
+	}
 	if err != nil {
 		return err
 	}
@@ -102,14 +107,14 @@ func (f *billFlags) write(out io.Writer, ledger string) error {
 }
 
 // ask has a manager make the bill.
-func (f *billFlags) ask(ctx context.Context, out io.Writer) error {
+func (f *billFlags) ask(ctx context.Context, p *program, out io.Writer) error {
 	if f.state != "" || f.name != "" {
 		return usageError("--manager, --state and --name: the bill is either a cluster's or a node's")
 	}
 	if slices.Contains(f.by, "lease") {
 		return usageError("--by lease: only nodes know their leases: ask one of them, without --manager")
 	}
-	as, err := f.manager.clientFlags.open()
+	_, as, err := f.manager.open(p)
 	if err != nil {
 		return err
 	}

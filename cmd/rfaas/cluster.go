@@ -21,7 +21,7 @@ type leaser struct {
 // cluster leases from the nodes that a manager knows.
 func (p *program) cluster(ctx context.Context, at *managerFlags, as *clientCredentials, device *transport.Device, code *pack.Package) (*leaser, error) {
 	c, err := alloc.Open(ctx, alloc.Config{
-		Device: device, Manager: at.url, HTTP: as.http, TLS: as.tls, Token: []byte(as.token), Logger: p.logging.log,
+		Device: device, Manager: at.url, HTTP: as.http, TLS: as.tls, Token: []byte(as.token), Logger: p.logging.toldLater(),
 	})
 	if err != nil {
 		return nil, usageError("--manager %s: %w", at.url, err)

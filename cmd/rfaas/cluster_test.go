@@ -200,7 +200,7 @@ func TestClusterMistakes(t *testing.T) {
 		{exitUsage, "--listen 10.0.0.1:80: is beyond the loopback, where others can reach it: give --tls-cert and --tls-key and --tokens as well", []string{"manager", "--listen", "10.0.0.1:80"}},
 		{exitUsage, "--listen nowhere: give unix:PATH", []string{"agent", "--listen", "nowhere", "--state", "state"}},
 		{exitUsage, "--cores 100000: must be 1 to", []string{"agent", "--cores", "100000", "--state", "state"}},
-		{exitUsage, "--tenant-cores -1: must not be negative", []string{"agent", "--tenant-cores", "-1", "--state", "state"}},
+		{exitUsage, "--tenant-cores -1: must be 1 or more", []string{"agent", "--tenant-cores", "-1", "--state", "state"}},
 		{exitFailed, "the name of the node: the name \"a b\"", []string{"agent", "--name", "a b", "--state", "state"}},
 	} {
 		status, _, stderr := run(t, dir, c.args...)

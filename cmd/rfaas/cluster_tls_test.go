@@ -227,7 +227,8 @@ func TestClusterBeyondLoopback(t *testing.T) {
 	const device = "softroce://" + beyond + ":0?trust-network"
 	c := newSecureCluster(t, seat{host: beyond, device: device}, seat{host: beyond, device: device})
 	c.works(device)
-	stderr := fails(t, c.dir, "nodes", "--manager", "http"+c.url[len("https"):])
+	status, _, stderr := run(t, c.dir, "nodes", "--manager", "http"+c.url[len("https"):])
+	require.Equal(t, exitUsage, status)
 	require.Contains(t, stderr, "it is beyond the loopback, where others can listen: write https://")
 	agent := []string{"agent", "--name", "n3", "--state", c.dir + "/n3", "--listen", "tcp:" + beyond + ":0"}
 	serving := []string{"--tls-cert", c.dir + "/server.crt", "--tls-key", c.dir + "/server.key", "--tokens", c.dir + "/tokens"}
@@ -236,7 +237,7 @@ func TestClusterBeyondLoopback(t *testing.T) {
 		"whoever can send and read packets on the network of 192.0.2.7":                     append(append(agent, "--transport", "softroce://"+beyond), serving...),
 		"beyond the loopback softroce needs an address: softroce://ADDRESS:0?trust-network": append(append(agent, "--transport", "softroce:"), serving...),
 		"--listen 0.0.0.0:1: clients are told this address: give the one at which they":     append([]string{"agent", "--listen", "tcp:0.0.0.0:1"}, serving...),
-		"--transport verbs:: RoCE packets are neither encrypted nor authenticated: whoever": {"agent", "--transport", "verbs:"},
+		"--transport verbs: RoCE packets are neither encrypted nor authenticated: whoever":  {"agent", "--transport", "verbs:"},
 	} {
 		status, _, stderr := run(t, c.dir, args...)
 		require.NotEqual(t, exitOK, status)

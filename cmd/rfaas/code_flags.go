@@ -108,8 +108,11 @@ func (f *codeFlags) places() ([]executor.Directory, error) {
 		if err == nil {
 			at, err = filepath.EvalSymlinks(named) // what is given is what it is now
 		}
-		if err != nil || host == "" {
-			return usageError("%s %q: %w", flag, text, err)
+		switch {
+		case host == "":
+			return usageError("%s %q: the name of the folder is missing", flag, text)
+		case err != nil:
+			return fmt.Errorf("%s %q: %w", flag, text, err)
 		}
 		if guest == "" {
 			guest = named

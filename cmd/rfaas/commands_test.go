@@ -128,6 +128,7 @@ func TestVersion(t *testing.T) {
 	t.Parallel()
 	stdout := succeed(t, t.TempDir(), "version")
 	require.Regexp(t, `^rfaas \S+ \(.*\), go1\.\S+, linux/`+runtime.GOARCH+`\n$`, stdout)
+	require.Equal(t, stdout, succeed(t, t.TempDir(), "--version"))
 
 	info := &debug.BuildInfo{Settings: []debug.BuildSetting{
 		{Key: "vcs.revision", Value: "0123456789abcdef0123"}, {Key: "vcs.time", Value: "2026-01-02T03:04:05Z"}, {Key: "vcs.modified", Value: "true"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -60,9 +61,12 @@ func (f *serverFlags) open() (*serverCredentials, error) {
 
 // permit refuses an address beyond the loopback, unless there are a certificate and tokens.
 func (c *serverCredentials) permit(flag, address string) error {
-	host, _, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
 	if err != nil {
-		return usageError("%s %s: %w; give host:port, as in %s", flag, address, err, defaultManagerAddress)
+		return usageError("%s %s: must be host:port, as in %s", flag, address, defaultManagerAddress)
 	}
 	var missing []string
 	if c.tls == nil {
@@ -161,31 +165,25 @@ func (f *managerFlags) open(p *program) (*manager.Client, *clientCredentials, er
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := manager.NewClient(f.url, c.http)
+	m, err := p.managerAt(f.url, c)
+	return m, c, err
+}
+
+// managerAt is a client of the manager at a URL, which --manager gave.
+func (p *program) managerAt(at string, as *clientCredentials) (*manager.Client, error) {
+	if u, err := url.Parse(at); err == nil && u.Scheme == "http" && u.Host != "" && !tokens.IsLoopback(u.Hostname()) {
+		return nil, usageError("--manager %s: it is beyond the loopback, where others can listen: write https://", at)
+	}
+	m, err := manager.NewClient(at, as.http)
 	if err != nil {
-		return nil, nil, usageError("--manager %s: %w", f.url, err)
+		return nil, usageError("--manager %s: must be http or https with a host, and no query, as in http://%s", at, defaultManagerAddress)
 	}
 	m.Logger = p.logging.log
-	return m, c, nil
+	return m, nil
 }
 
 // trustUsage is the help of the flag that allows devices whose packets are not protected.
 const trustUsage = "use RDMA devices although packets are neither encrypted nor authenticated"
-
-// checkTrust refuses a transport that is a network's, unless that network is trusted. Of
-// softroce: its own URL says so.
-func checkTrust(url string, trusted bool) error {
-	if trusted || schemeOf(url) != "verbs" {
-		return nil
-	}
-	return usageError("--transport %s: RoCE packets are neither encrypted nor authenticated: whoever can send and read packets on the device's network can read and write the memory that is registered here; if you trust that network, add --trust-network", url)
-}
-
-// schemeOf is the scheme of a transport's URL, without decorators.
-func schemeOf(url string) string {
-	scheme, _, _ := strings.Cut(url, ":")
-	return scheme[strings.LastIndexByte(scheme, '+')+1:]
-}
 
 // refuseRequest answers as agents and managers do.
 func refuseRequest(w http.ResponseWriter, status int, err error) {

@@ -65,7 +65,7 @@ func TestDirectories(t *testing.T) {
 		{exitUsage, `asks for the directory "out" to write, and this node gives it to read only`, []string{give, in, give, "out:/out"}},
 		{exitUsage, `asks for the directory "in", which this node does not give; --directory HOST:/NAME gives one`, []string{give, out}},
 		{exitUsage, `the package does not ask for a directory "more"`, []string{give, in, give, out, give, "in:/more"}},
-		{exitUsage, `--directory "nowhere:/in": lstat `, []string{give, "nowhere:/in", give, out}},
+		{exitFailed, `--directory "nowhere:/in": lstat `, []string{give, "nowhere:/in", give, out}},
 		{exitUsage, `--directory "in:in": the name for the function, in, must be absolute`, []string{give, "in:in"}},
 		{exitUsage, `--directory "in:/in:all": say it as HOST, HOST:GUEST or HOST:GUEST:rw`, []string{give, "in:/in:all"}},
 		{exitUsage, `--env "NOT_SET_ANYWHERE": it is not set here`, []string{"--env", "NOT_SET_ANYWHERE"}},

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // The exit statuses. They are part of the command-line contract.
@@ -13,11 +14,12 @@ const (
 	exitInterrupted = 130 // ended by Ctrl-C or a signal
 )
 
+// exitHelp is what all help texts end with.
 const exitHelp = `Exit status:
   0    everything succeeded
   1    something failed, or could not be begun; what and why is said
   2    a mistake on the command line; nothing was started
-  130  interrupted (Ctrl-C, SIGTERM or SIGHUP); what was finished is kept`
+  130  interrupted before it was done (Ctrl-C, SIGTERM or SIGHUP)`
 
 // exitError ends the program with a status. A nil err means that everything has
 // been said.
@@ -46,6 +48,29 @@ func asUsage[E error](err error) error {
 		return &exitError{exitUsage, err}
 	}
 	return err
+}
+
+// packagePrefixes are what errors of packages of this module begin with. It means nothing on
+// a command line.
+var packagePrefixes = []string{"accounting: ", "agent: ", "alloc: ", "invoke: ", "lease: ", "manager: ", "pack: ", "rxe: ", "transport: "}
+
+// told is the text of an error of a command, or of several, a line each: without the names of
+// packages, and that of the command, which is there already.
+func told(command string, err error) string {
+	lines := strings.Split(err.Error(), "\n")
+	for i := range lines {
+		lines[i] = withoutPrefixes(lines[i], command+": ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+func withoutPrefixes(line, own string) string {
+	for _, prefix := range append(packagePrefixes, own) {
+		if rest, ok := strings.CutPrefix(line, prefix); ok {
+			return withoutPrefixes(rest, own)
+		}
+	}
+	return line
 }
 
 // statusOf is the exit status for an error, and what there is to say.

@@ -29,8 +29,8 @@ func TestInvokePackage(t *testing.T) {
 		{"text.so:upper", exitOK, "THIS IS A", ``},
 		{"text.so:crash", exitFailed, "", `rfaas invoke: executor \(process \d+\): killed by signal 11 \(segmentation fault\) while function "crash" ran\n$`},
 		{"limited.rfaas", exitFailed, "", `rfaas invoke: executor \(process \d+\): killed because function "spin" took longer than its time limit of 100ms; allow its package more with rfaas pack --time-limit\n$`},
-		{"text.so", exitUsage, "", `the code has 3 functions: choose one with text.so:NAME; there are: crash, spin, upper \(text.so\)`},
-		{"text.so:lower", exitUsage, "", `the code has no entry point "lower"; there are: crash, spin, upper \(text.so\)`},
+		{"text.so", exitFailed, "", `the code has 3 functions: choose one with text.so:NAME; there are: crash, spin, upper \(text.so\)`},
+		{"text.so:lower", exitFailed, "", `the code has no entry point "lower"; there are: crash, spin, upper \(text.so\)`},
 	} {
 		status, stdout, stderr := run(t, dir, "invoke", c.function, "--data", "this is a")
 		require.Equal(t, c.status, status, stderr)

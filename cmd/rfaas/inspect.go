@@ -19,9 +19,7 @@ func (p *program) inspectCommand() *cobra.Command {
 		Long: `inspect checks a function package and shows its digest, its manifest, its files,
 and what the code says: its entry points and the libraries it needs, or a
 script's interpreter. Of a shared object, a WebAssembly module, a program or a
-folder it shows the package that would be made of it.
-
-` + exitHelp,
+folder it shows the package that would be made of it.`,
 		Example: `  rfaas inspect hello.rfaas
 
   Which functions does it have?

@@ -19,7 +19,7 @@ type invokeFlags struct {
 	data      string
 	hasData   bool
 	output    string
-	transport string
+	transport transportFlag
 	cluster   managerFlags
 	trust     bool // the network
 	mode      invoke.Mode
@@ -59,9 +59,7 @@ The call is not repeated, whatever happens. For many inputs there is
 what --read, --directory and --env give them, unless --trust-code says
 otherwise.
 
-` + limitsHelp + `
-
-` + exitHelp,
+` + limitsHelp,
 		Example: `  One call, and what it says:
     rfaas invoke echo --data hello
 
@@ -76,7 +74,7 @@ otherwise.
 			}
 			return fmt.Errorf("%d functions are given; one is called: %s, or one of a file", len(args), strings.Join(functionNames(), ", "))
 		},
-		ValidArgs: functionNames(),
+		ValidArgsFunction: completeFunction,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.hasData = cmd.Flags().Changed("data")
 			return f.run(cmd, p, args[0])
@@ -87,15 +85,16 @@ otherwise.
 	flags.StringVarP(&f.input, "in", "i", "", "`FILE` with the input; - for the standard input")
 	flags.StringVar(&f.data, "data", "", "`TEXT` to be the input")
 	flags.StringVarP(&f.output, "output", "o", "", "`FILE` for the result; - for the standard output")
-	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the function's process; see 'rfaas devices'")
+	f.transport.add(flags, "shm:", " to the function's process")
 	flags.BoolVar(&f.trust, "trust-network", false, trustUsage)
 	f.cluster.add(flags, "; lease the worker of one of its nodes (default: of this machine)")
-	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
+	addMode(flags, &f.mode)
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
 	flags.Var(&f.slotBytes, "slot-bytes", slotBytesUsage)
 	f.code.manifest.add(flags)
 	f.code.add(flags)
 	flags.IntVar(&f.repeat, "repeat", 1, "call `N` times, say how long it took, and write the last result")
+	neverZero(flags, "slot-bytes")
 	return cmd
 }
 
@@ -124,6 +123,9 @@ func (f *invokeFlags) run(cmd *cobra.Command, p *program, name string) error {
 	c := &invocation{flags: f, name: function.name, moreRoom: function.moreRoom(), bare: function.bare(), program: p, length: int(in.bytes)}
 	defer c.end()
 	err = c.carryOut(ctx, function, in, func(result []byte) error { return f.write(cmd.OutOrStdout(), result) })
+	if f.input == "" && !f.hasData && hasMore(cmd.InOrStdin()) {
+		p.logging.log.Warn("the standard input is not read, and the function's input was empty: --in - reads it")
+	}
 	if ctx.Err() != nil {
 		return &exitError{exitInterrupted, errInterrupted}
 	}
@@ -157,8 +159,6 @@ func (f *invokeFlags) write(stdout io.Writer, result []byte) error {
 	if file := outputPath(f.output); file != "" {
 		return atomicfile.Write(file, result)
 	}
-	if _, err := stdout.Write(result); err != nil {
-		return fmt.Errorf("writing to the standard output: %w", atomicfile.WithoutPath(err))
-	}
-	return nil
+	_, err := stdout.Write(result)
+	return err
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/atomicfile"
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/local"
 )
@@ -59,6 +61,26 @@ func (f *invokeFlags) findInput(stdin io.Reader) (*invokeInput, error) {
 	}
 	file.Close()
 	return nil, err
+}
+
+// hasMore reports whether there is something to be read: in a file, or in a pipe at this time.
+func hasMore(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return false
+	case info.Mode().IsRegular():
+		at, err := f.Seek(0, io.SeekCurrent)
+		return err == nil && at < info.Size()
+	case info.Mode().Type() == os.ModeNamedPipe:
+		n, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCINQ) // which is FIONREAD
+		return err == nil && n > 0
+	}
+	return false
 }
 
 // drain reads what has no length, up to one byte more than is allowed.

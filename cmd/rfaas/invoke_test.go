@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -45,7 +46,7 @@ func TestInvokeInputs(t *testing.T) {
 		}
 		require.Equal(t, exitOK, s.wait(), s.stderr.String())
 		require.Equal(t, c.want, s.stdout.String(), c.args)
-		require.Empty(t, s.stderr.String())
+		require.Equal(t, len(c.args) == 0, s.stderr.String() != "", s.stderr.String()) // see TestInvokeUnreadInput
 	}
 }
 
@@ -98,14 +99,13 @@ func TestInvokeUsage(t *testing.T) {
 		"0 functions are given; one is called: thumbnailer, ": {},
 		"2 functions are given":                               {"echo", "noop"},
 		`unknown function "ech"; there are: thumbnailer, `:    {"ech"},
-		"open nothing.so: no such file or directory":          {"nothing.so"},
 		"--in and --data: there is one input":                 {"echo", "--in", "x", "--data", ""},
 		"--timeout -1s: must not be negative":                 {"echo", "--timeout", "-1s"},
 		"--slot-bytes 2GiB: must be 1 to 1GiB":                {"echo", "--slot-bytes", "2GiB"},
 		"--repeat 0: must be 1 to 10000000":                   {"echo", "--repeat", "0"},
-		`--transport nothing:: unknown transport "nothing"`:   {"echo", "--transport", "nothing:"},
-		"--transport loopback:: connects within one process":  {"echo", "--transport", "loopback:"},
-		`invalid argument "cold" for "--mode" flag`:           {"echo", "--mode", "cold"},
+		`--transport nothing: unknown transport "nothing"`:    {"echo", "--transport", "nothing:"},
+		"--transport loopback: connects within one process":   {"echo", "--transport", "loopback:"},
+		"--mode cold: must be hot, warm, adaptive":            {"echo", "--mode", "cold"},
 	})
 }
 
@@ -131,7 +131,10 @@ func TestInvokeFails(t *testing.T) {
 		{`(?m)^rfaas invoke: test-stuck: not done in time: .*; allow more with --timeout \(100ms\), or more to the package \(rfaas pack --time-limit\)\n$`, []string{"test-stuck", "--data", "/dev/null/x", "--timeout", "100ms"}},
 		{`(?m)^rfaas invoke: the result cannot be written to nowhere/out: .*; choose another file \(-o\)\n$`, []string{"echo", "-o", "nowhere/out"}},
 	} {
-		status, stdout, stderr := run(t, dir, append([]string{"invoke", "-o", "out"}, c.args...)...)
+		if !slices.Contains(c.args, "-o") {
+			c.args = append(c.args, "-o", "out")
+		}
+		status, stdout, stderr := run(t, dir, append([]string{"invoke"}, c.args...)...)
 		require.Equal(t, exitFailed, status, "%v: %s", c.args, stderr)
 		require.Empty(t, stdout)
 		require.Regexp(t, c.want, stderr)
@@ -178,7 +181,7 @@ func TestInvokeFullDisk(t *testing.T) {
 	defer full.Close()
 	s := startWith(t, dir, func(cmd *exec.Cmd) { cmd.Stdout = full }, "invoke", "echo", "--in", "in")
 	require.Equal(t, exitFailed, s.wait())
-	require.Equal(t, "rfaas invoke: writing to the standard output: no space left on device\n", s.stderr.String())
+	require.Equal(t, "rfaas invoke: writing the output: no space left on device\n", s.stderr.String())
 
 	disk := smallDisk(t, 64<<10)
 	write(t, disk, "out", "before")
@@ -229,5 +232,41 @@ func TestInvokeInputChanges(t *testing.T) {
 			require.ErrorContains(t, err, fmt.Sprintf("reading %s: %s since it was looked at; try again", path, want))
 		}
 		in.close()
+	}
+}
+
+// Input that is given in a way that the command does not take is not lost silently.
+func TestInvokeUnreadInput(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "data", "some data")
+	const warning = `level=WARN msg="the standard input is not read, and the function's input was empty: --in - reads it"`
+	invoked := func(stdin *os.File, args ...string) (stdout, stderr string) {
+		s := startWith(t, dir, func(cmd *exec.Cmd) { cmd.Stdin = stdin }, append([]string{"invoke", "echo"}, args...)...)
+		require.Equal(t, exitOK, s.wait(), s.stderr.String())
+		return s.stdout.String(), s.stderr.String()
+	}
+	for _, c := range []struct {
+		args   []string
+		stdout string
+		warned bool
+	}{{nil, "", true}, {[]string{"--data", ""}, "", false}, {[]string{"--in", "-"}, "some data", false}} {
+		file, err := os.Open(filepath.Join(dir, "data"))
+		require.NoError(t, err)
+		stdout, stderr := invoked(file, c.args...)
+		file.Close()
+		require.Equal(t, c.stdout, stdout)
+		require.Equal(t, c.warned, strings.Contains(stderr, warning), stderr)
+	}
+	for _, text := range []string{"", "piped"} {
+		r, w, err := os.Pipe()
+		require.NoError(t, err)
+		_, err = w.WriteString(text)
+		require.NoError(t, err)
+		stdout, stderr := invoked(r)
+		require.Empty(t, stdout)
+		require.Equal(t, text != "", strings.Contains(stderr, warning), stderr)
+		r.Close()
+		w.Close()
 	}
 }

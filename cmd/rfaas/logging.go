@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,9 +24,37 @@ var (
 )
 
 func (l *logging) flags(flags *pflag.FlagSet) {
-	flags.StringVar(&l.level, "log-level", "warn", "log from this `LEVEL` on: "+strings.Join(logLevels, ", "))
-	flags.StringVar(&l.format, "log-format", "text", "`FORMAT` of the log, and of what functions print: "+strings.Join(logFormats, ", "))
+	flags.StringVar(&l.level, "log-level", cmp.Or(l.level, "warn"), "log from this `LEVEL` on: "+strings.Join(logLevels, ", "))
+	flags.StringVar(&l.format, "log-format", cmp.Or(l.format, "text"), "`FORMAT` of the log, and of what functions print: "+strings.Join(logFormats, ", "))
 }
+
+// workerFailed is what packages alloc and client log of workers that fail to start.
+var workerFailed = []string{"worker failed to start", "no worker", "lane given up"}
+
+// toldLater is a log for commands that end with why there was no worker: that, and attempts
+// that failed before, are for those who look for them.
+func (l *logging) toldLater() *slog.Logger { return slog.New(demoting{l.log.Handler()}) }
+
+// demoting logs what is in workerFailed as information.
+type demoting struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (d demoting) Handle(ctx context.Context, r slog.Record) error {
+	if slices.Contains(workerFailed, r.Message) {
+		if r.Level = slog.LevelInfo; !d.Enabled(ctx, r.Level) {
+			return nil
+		}
+	}
+	return d.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (d demoting) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return demoting{d.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (d demoting) WithGroup(name string) slog.Handler { return demoting{d.Handler.WithGroup(name)} }
 
 // start makes the logger that the flags ask for, and the default one.
 func (l *logging) start(w io.Writer) error {
@@ -47,9 +77,4 @@ func (l *logging) start(w io.Writer) error {
 	slog.SetDefault(l.log)                 // for packages that are given none
 	slog.SetLogLoggerLevel(slog.LevelWarn) // package log says what went wrong, mostly
 	return nil
-}
-
-// args are the flags that make another process of this program log alike.
-func (l *logging) args() []string {
-	return []string{"--log-level", l.level, "--log-format", l.format}
 }

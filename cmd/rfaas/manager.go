@@ -50,7 +50,7 @@ of any role.`,
 	flags.SortFlags = false
 	flags.StringVar(&accounts.state, "state", "", "`DIR` for the ledger of usage (default: rfaas/manager in $XDG_STATE_HOME, or ~/.local/state)")
 	flags.StringVar(&accounts.listen, "accounting", "", "`ADDRESS` at which agents report usage: unix:PATH, unix:@NAME or tcp:HOST:PORT (default: a socket in --state)")
-	flags.StringArrayVar(&accounts.transports, "transport", nil, "`URL` of a transport over which they report it; repeat it for more (default: shm:)")
+	flags.StringArrayVar(&accounts.transports, "transport", nil, "`URL` of a transport over which they report it; repeat it for more (default \"shm:\", or $"+transportVariable+")")
 	serving.add(flags)
 	return cmd
 }
@@ -81,7 +81,7 @@ func (p *program) serveManager(cmd *cobra.Command, address string, flags *server
 	defer m.Close()
 	l, at, err := serving.listen(address)
 	if err != nil {
-		return fmt.Errorf("%w; choose another address with --listen", err)
+		return fmt.Errorf("--listen %s: %w; choose another address", address, withoutAddress(err))
 	}
 	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "manager at %s://%s\n", serving.scheme(), at); err != nil {
 		l.Close()

@@ -47,27 +47,26 @@ func (f *accountFlags) open(p *program, serving *serverCredentials) (_ *accounts
 			return nil, err
 		}
 	}
-	if len(f.transports) == 0 {
-		f.transports = []string{"shm:"}
-	}
-	if err := os.MkdirAll(f.state, 0o700); err != nil {
-		return nil, fmt.Errorf("--state: %w", err)
-	}
 	a := &accounts{program: p, path: filepath.Join(f.state, "ledger")}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
 		}
 	}()
-	if a.ledger, err = accounting.OpenLedger(a.path, accounting.LedgerConfig{Logger: p.logging.log}); err != nil {
-		return nil, err
-	}
-	for _, url := range f.transports {
-		d, err := openForWorkers(url)
+	transports := givenTransports(f.transports, "shm:")
+	f.transports = urlsOf(transports)
+	for _, t := range transports {
+		d, err := openForWorkers(t)
 		if err != nil {
 			return nil, err
 		}
 		a.devices = append(a.devices, d)
+	}
+	if err := os.MkdirAll(f.state, 0o700); err != nil {
+		return nil, fmt.Errorf("--state: %w", err)
+	}
+	if a.ledger, err = accounting.OpenLedger(a.path, accounting.LedgerConfig{Logger: p.logging.log}); err != nil {
+		return nil, err
 	}
 	return a, a.serve(f, serving)
 }
@@ -88,7 +87,7 @@ func (a *accounts) serve(f *accountFlags, serving *serverCredentials) error {
 	}
 	l, at, err := listenForPeers(network, address, serving)
 	if err != nil {
-		return fmt.Errorf("--accounting %s:%s: %w", network, address, err)
+		return fmt.Errorf("--accounting %s:%s: %w", network, address, withoutAddress(err))
 	}
 	a.listener = l
 	for _, d := range a.devices {

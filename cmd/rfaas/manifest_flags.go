@@ -32,6 +32,7 @@ func (f *manifestFlags) add(flags *pflag.FlagSet) {
 	flags.Var(&f.stack, "stack", "stack of a call of a .so FILE: a `SIZE` (default 8MiB)")
 	flags.StringArrayVar(&f.arguments, "argument", nil, "`ARGUMENT` of a program, {} for the file with the input; repeat it for more")
 	flags.BoolVar(&f.warm, "warm", false, "start a program once: it serves calls (see examples/python)")
+	neverZero(flags, "time-limit", "memory", "stack")
 	f.given = flags.Changed
 }
 
@@ -40,14 +41,14 @@ func (f *manifestFlags) edit(m *pack.Manifest) error {
 	if f.given == nil {
 		return nil
 	}
-	for name, zero := range map[string]bool{"time-limit": f.time == 0, "memory": f.memory == 0, "stack": f.stack == 0} {
-		if zero && f.given(name) {
-			return needsValue(name)
-		}
-	}
 	m.Arguments, m.Warm = f.arguments, f.warm
 	m.TimeLimit.Duration, m.MemoryBytes, m.StackBytes = f.time, int64(f.memory), int64(f.stack)
 	return nil
+}
+
+// limits reports whether any limit was given.
+func (f *manifestFlags) limits() bool {
+	return f.given != nil && (f.given("time-limit") || f.given("memory") || f.given("stack"))
 }
 
 // refuse is an error if any of them is given to what has its own.
@@ -62,9 +63,4 @@ func (f *manifestFlags) refuse(function string, packaged bool) error {
 		}
 	}
 	return nil
-}
-
-// needsValue is the error of a limit of 0.
-func needsValue(flag string) error {
-	return usageError("--%s: needs a value; leave it out for the default", flag)
 }

@@ -78,7 +78,7 @@ func TestLimitsUsage(t *testing.T) {
 	refuses(t, dir, []string{"invoke"}, map[string][]string{
 		"--memory: limited.rfaas:spin is a package, whose manifest says that: make it with rfaas pack --memory": {"limited.rfaas:spin", "--memory", "1GiB"},
 		"--stack: echo comes with the program, and has nothing of the kind; leave it out":                       {"echo", "--stack", "1MiB"},
-		"--time-limit: needs a value":                      {"limited.so:spin", "--time-limit", "0"},
+		"--time-limit 0: must be more than 0; leave it out for the default":                                     {"limited.so:spin", "--time-limit", "0"},
 		"time_limit: -1s: must be":                         {"limited.so:spin", "--time-limit", "-1s"},
 		"memory_bytes: 5: must be":                         {"limited.so:spin", "--memory", "5"},
 		"stack_bytes: 1073741824: is more than the memory": {"limited.so:spin", "--stack", "1GiB"},

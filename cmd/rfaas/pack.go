@@ -54,9 +54,7 @@ because nothing tells their signatures, but for mangled names of C++ and Rust:
 choose with --function if there are others among them. A program is one
 function, of the package's name. 'rfaas inspect' shows what came of it.
 
-The same content makes the same bytes, and so the same digest, anywhere.
-
-` + exitHelp,
+The same content makes the same bytes, and so the same digest, anywhere.`,
 		Example: `  rfaas pack hello.so
 
   Choose functions and say what callers may repeat:
@@ -85,6 +83,7 @@ The same content makes the same bytes, and so the same digest, anywhere.
 	flags.BoolVar(&f.libraries, "with-libraries", false, "take the libraries along that the code needs, but for the system's")
 	flags.StringArrayVar(&f.arguments, "argument", nil, "`ARGUMENT` of a program, {} for the file with the input; repeat it for more")
 	flags.BoolVar(&f.warm, "warm", false, "start a program once: it serves calls (see examples/python)")
+	neverZero(flags, "slot-bytes", "memory", "stack", "time-limit")
 	return cmd
 }
 
@@ -163,11 +162,11 @@ func (f *packFlags) edit(cmd *cobra.Command, m *pack.Manifest) error {
 	if given("time-limit") {
 		m.TimeLimit.Duration = f.timeLimit
 	}
-	for name, zero := range map[string]bool{
-		"name": f.name == "", "version": f.version == "", "slot-bytes": f.slotBytes == 0, "memory": f.memory == 0, "stack": f.stack == 0, "time-limit": f.timeLimit == 0,
+	for name, empty := range map[string]bool{
+		"name": f.name == "", "version": f.version == "",
 	} {
-		if given(name) && zero {
-			return needsValue(name)
+		if given(name) && empty {
+			return usageError("--%s: needs a value; leave it out for the default", name)
 		}
 	}
 	if given("function") {

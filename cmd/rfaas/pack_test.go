@@ -128,7 +128,7 @@ func TestPackRefuses(t *testing.T) {
 		{exitUsage, "rfaas pack: of what? one PATH", []string{"pack"}},
 		{exitUsage, "after the comma there can be \"idempotent\" only", []string{"pack", "--function", "greet,pure", "hello.so"}},
 		{exitUsage, "a name is missing", []string{"pack", "--function", "greet=", "hello.so"}},
-		{exitUsage, "--memory: needs a value", []string{"pack", "--memory", "0", "hello.so"}},
+		{exitUsage, "--memory 0: must be more than 0; leave it out for the default", []string{"pack", "--memory", "0", "hello.so"}},
 		{exitUsage, "after the comma there can be \"writable\" only", []string{"pack", "--wasi-directory", "x,y", "hello.so"}},
 		{exitFailed, "wasi: is for the runtime wasm", []string{"pack", "--wasi-directory", "x,writable", "hello.so"}},
 		{exitFailed, "wasi: is for the runtime wasm", []string{"pack", "--wasi-directory", "models", "hello.so"}},

@@ -102,7 +102,7 @@ func lookUpFunction(name string, said *manifestFlags) (f *function, close func()
 // opened is what openFunction returns for a function of a package.
 func opened(f *function, err error) (*function, func(), error) {
 	if err != nil {
-		return nil, nil, &exitError{exitUsage, err}
+		return nil, nil, err
 	}
 	return f, f.code.close, nil
 }
@@ -119,6 +119,9 @@ func packagedFunction(path, wanted string, said *manifestFlags) (*function, erro
 		bare = true
 		return said.edit(m)
 	})
+	if err != nil && bare && said.limits() { // they are what is wrong with the manifest
+		return nil, &exitError{exitUsage, err}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +172,7 @@ func (c *code) in(installed *pack.Installed) {
 func cachedFunction(digest, wanted string) (*function, error) {
 	d, err := pack.ParseDigest(digest)
 	if err != nil {
-		return nil, err
+		return nil, &exitError{exitUsage, err}
 	}
 	cache, err := openPackageCache(nil) // it says nothing that its errors do not
 	if err != nil {
@@ -259,7 +262,7 @@ func (p *program) startNode(ctx context.Context, f *function, trust bool, device
 	}
 	n, err := local.Start(ctx, local.Config{
 		Program: f.program(trust), Transport: url, Device: device, Cores: cores,
-		Confine: f.confinement(trust), Compile: compileProgram, Output: p.logging.outputTo(p.meter), Logger: p.logging.log,
+		Confine: f.confinement(trust), Compile: compileProgram, Output: p.logging.outputTo(p.meter), Logger: p.logging.toldLater(),
 	})
 	if err != nil && f.code != nil && !trust && !errors.As(err, new(*executor.OrderError)) && !errors.Is(err, confine.ErrNotConfined) {
 		err = notIsolated(err) // the others say it themselves, or have another reason

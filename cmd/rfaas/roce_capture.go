@@ -112,9 +112,9 @@ func (f *captureFlags) run(cmd *cobra.Command, p *program, args []string) error 
 
 // runWithin runs a command line as another one of this program.
 func (p *program) runWithin(cmd *cobra.Command, args []string) error {
-	inner := &program{meter: p.meter}
+	inner := &program{meter: p.meter, logging: p.logging} // and it logs alike, if nothing else is said
 	root := inner.rootCommand()
-	root.SetArgs(append(p.logging.args(), args...))
+	root.SetArgs(args)
 	root.SetIn(cmd.InOrStdin())
 	root.SetOut(cmd.OutOrStdout())
 	root.SetErr(cmd.ErrOrStderr())

@@ -155,7 +155,7 @@ func TestRoceCaptureRefuses(t *testing.T) {
 		"rfaas roce capture: roce: is no command that uses a transport; those are: bench, run\n":                         {"x.pcap", "roce", "capture", "y.pcap", "bench"},
 		"rfaas roce capture: --snaplen 0: must be 1 to 65535\n":                                                          {"--snaplen", "0", "x.pcap", "bench"},
 		"rfaas roce capture: --snaplen 65536: must be 1 to 65535\n":                                                      {"--snaplen", "65536", "x.pcap", "bench"},
-		`rfaas roce capture: invalid argument "much" for "--limit" flag: "much" is not a number of bytes`:                {"--limit", "much", "x.pcap", "bench"},
+		"rfaas roce capture: --limit much: must be a number of bytes, such as 65536, 64KiB or 1GiB":                      {"--limit", "much", "x.pcap", "bench"},
 		"rfaas roce capture: bench: which test? there are: write-lat, ":                                                  {"x.pcap", "bench"},
 		"rfaas roce capture: bench: unknown flag: --loud\n":                                                              {"x.pcap", "bench", "--loud"},
 		"rfaas roce capture: run: --transport softroce:nonsense: ":                                                       {"x.pcap", "run", "-f", "echo", "--transport", "softroce:nonsense", "a"},

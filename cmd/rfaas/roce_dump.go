@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -42,7 +43,7 @@ verified.`,
 
   Live:
     tcpdump -i eth0 -U -w - udp port 4791 | rfaas roce dump -`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needArgs(1, math.MaxInt, "which FILE? captures (pcap, pcapng), or - for the standard input"),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			for _, port := range ports {
 				if port == 0 || port > 0xffff {

@@ -57,7 +57,7 @@ listens on all addresses.`,
   Against the tool, on a machine with an adapter or the kernel's Soft-RoCE:
     ibv_rc_pingpong -d rxe0 -g 1
     rfaas roce pingpong 192.0.2.7 --transport softroce://192.0.2.8?trust-network`,
-		Args: cobra.MaximumNArgs(1),
+		Args: needArgs(0, 1, "one HOST, that of the server, or none to be the server"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				if args[0] == "" {
@@ -88,7 +88,7 @@ func (f *pingpongFlags) run(cmd *cobra.Command) error {
 	defer stop()
 	dev, err := transport.Open(f.transport)
 	if err != nil {
-		return usageError("--transport %s: %w", f.transport, err)
+		return openError(transportFlag{f.transport, "--transport"}, err)
 	}
 	defer dev.Close()
 	out := cmd.OutOrStdout()

@@ -92,14 +92,14 @@ func TestPingpongRefuses(t *testing.T) {
 	needRoCEPort(t)
 	t.Parallel()
 	refuses(t, t.TempDir(), []string{"roce", "pingpong"}, map[string][]string{
-		"rfaas roce pingpong: --transport shm: speaks ":                                              {"--transport", "shm:"},
-		"rfaas roce pingpong: --transport nonsense: transport: ":                                     {"--transport", "nonsense"},
-		"rfaas roce pingpong: --transport softroce://192.0.2.8: transport: ":                         {"--transport", "softroce://192.0.2.8"},
-		"rfaas roce pingpong: --size 0: must be 1 to ":                                               {"-s", "0"},
-		`rfaas roce pingpong: invalid argument "much" for "-s, --size" flag: "much" is not a number`: {"-s", "much"},
-		"rfaas roce pingpong: accepts at most 1 arg(s), received 2\n":                                {"a", "b"},
-		"rfaas roce pingpong: the client of which HOST?\n":                                           {""},
-		"rfaas roce pingpong: unknown shorthand flag: 'g' in -g\n":                                   {"-g", "1"},
+		"rfaas roce pingpong: --transport shm: speaks ":                                                  {"--transport", "shm:"},
+		"rfaas roce pingpong: --transport nonsense: unknown transport ":                                  {"--transport", "nonsense"},
+		"rfaas roce pingpong: --transport softroce://192.0.2.8: not supported: RoCE packets are neither": {"--transport", "softroce://192.0.2.8"},
+		"rfaas roce pingpong: --size 0: must be 1 to ":                                                   {"-s", "0"},
+		"rfaas roce pingpong: --size much: must be a number of bytes, such as 65536, 64KiB or 1GiB":      {"-s", "much"},
+		"rfaas roce pingpong: one HOST, that of the server, or none to be the server\n":                  {"a", "b"},
+		"rfaas roce pingpong: the client of which HOST?\n":                                               {""},
+		"rfaas roce pingpong: unknown shorthand flag: 'g' in -g\n":                                       {"-g", "1"},
 	})
 }
 

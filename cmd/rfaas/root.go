@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -60,16 +61,21 @@ func execute(args []string) int {
 	p := &program{meter: progress.New(os.Stderr)}
 	root := p.rootCommand()
 	root.SetArgs(args)
+	out := &standardOutput{file: os.Stdout}
+	root.SetOut(out)
 	command, err := root.ExecuteC()
+	if err == nil {
+		err = out.err()
+	}
 	if err == nil {
 		return exitOK
 	}
-	if !p.begun {
+	if unwritten := out.err(); !p.begun && (unwritten == nil || !errors.Is(err, unwritten)) {
 		err = &exitError{exitUsage, err}
 	}
 	status, message := statusOf(err)
 	if message != nil {
-		fmt.Fprintf(p.meter, "%s: %v\n", command.CommandPath(), message)
+		fmt.Fprintf(p.meter, "%s: %s\n", command.CommandPath(), told(command.Name(), message))
 	}
 	if status == exitUsage {
 		fmt.Fprintf(p.meter, "See '%s --help'.\n", command.CommandPath())
@@ -92,9 +98,9 @@ transports can do, and shows what this machine has.`,
 
   How long does a call take here?
     rfaas bench invoke-lat`,
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       versionOfThis(),
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := p.logging.start(p.meter); err != nil {
 				return err
@@ -105,6 +111,11 @@ transports can do, and shows what this machine has.`,
 	}
 	root.PersistentFlags().SortFlags = false
 	p.logging.flags(root.PersistentFlags())
-	root.AddCommand(p.runCommand(), p.invokeCommand(), p.managerCommand(), p.agentCommand(), p.nodesCommand(), p.leaseCommand(), p.drainCommand(), p.billCommand(), p.benchCommand(), p.devicesCommand(), p.roceCommand(), p.rxeCommand(), p.packCommand(), p.inspectCommand(), p.cacheCommand(), p.versionCommand(), p.executorCommand())
+	root.AddCommand(p.runCommand(), p.invokeCommand(), p.managerCommand(), p.agentCommand(), p.nodesCommand(), p.leaseCommand(), p.drainCommand(), p.billCommand(), p.benchCommand(), p.devicesCommand(), p.roceCommand(), p.rxeCommand(), p.packCommand(), p.inspectCommand(), p.cacheCommand(), p.versionCommand(), p.completionCommand(), p.executorCommand())
+	root.SetUsageTemplate(root.UsageTemplate() + "\n" + exitHelp + "\n")
+	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("{{.Version}}\n")
+	completeFlags(root)
+	checkFlags(root)
 	return root
 }

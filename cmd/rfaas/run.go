@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 type runFlags struct {
 	function  string
 	output    string
-	transport string
+	transport transportFlag
 	cluster   managerFlags
 	trust     bool // the network
 	workers   int
@@ -25,6 +26,9 @@ type runFlags struct {
 	timeout   time.Duration
 	slotBytes byteSize
 	code      codeFlags
+	filesFrom string
+	quiet     bool
+	asJSON    bool
 }
 
 const (
@@ -42,6 +46,7 @@ func (p *program) runCommand() *cobra.Command {
 		Short:                 "Call a function with each of many files",
 		Long: `run leases workers, processes that execute functions, calls the function once
 for each INPUT, and writes the results. An INPUT of - is the standard input.
+--files-from takes more INPUTs than fit on a command line.
 The workers are this machine's, or with --manager those of a cluster.
 
 Functions:
@@ -76,12 +81,17 @@ if the function is declared idempotent, as the functions above are.
 With the first Ctrl-C, what is running may finish within ` + stopGrace.String() + `, and is kept; the
 second one ends at once. There is a summary in both cases.
 
-` + exitHelp,
+With --json there is an object for each input when it ends, a line each: input,
+output, state (done, failed or not_tried), error, attempts, in_bytes, out_bytes,
+call_ns, executed_ns; and a last one for all of them.`,
 		Example: `  Make thumbnails of all photographs, on all cores:
     rfaas run -f thumbnailer -o thumbnails photos/*.jpg
 
   Run a script of your own for each of many files, with two cores for each:
     rfaas run -f ./simulate.py --threads 2 -o results *.csv
+
+  More files than fit on a command line:
+    find photos -name '*.jpg' | rfaas run -f thumbnailer -o thumbnails --files-from -
 
   Price options, from and to a pipe:
     generate-options | rfaas run -f black-scholes - | sort
@@ -95,17 +105,20 @@ second one ends at once. There is a summary in both cases.
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&f.function, "function", "f", "", "the `FUNCTION` to call")
+	flags.StringVar(&f.filesFrom, "files-from", "", "`FILE` with names of inputs, one a line, besides those that are given; - for the standard input")
 	flags.StringVarP(&f.output, "output", "o", "", "`DIR` for the results, created if necessary; - for the standard output")
+	flags.BoolVarP(&f.quiet, "quiet", "q", false, "show no progress, and a summary only of what failed")
+	flags.BoolVar(&f.asJSON, "json", false, "one JSON object a line for each input, and one for all, instead of a summary; needs -o DIR")
 	f.cluster.add(flags, "; lease workers of its nodes (default: of this machine)")
 	flags.IntVar(&f.workers, "workers", 0, "start `N` workers (default: one for each core)")
-	flags.StringVar(&f.transport, "transport", "shm:", "`URL` of the transport to the workers; see 'rfaas devices'")
+	f.transport.add(flags, "shm:", " to the workers")
 	flags.BoolVar(&f.trust, "trust-network", false, trustUsage)
-	flags.TextVar(&f.mode, "mode", invoke.DefaultMode, "`MODE` of waiting: hot polls, warm sleeps, adaptive:TIME polls and then sleeps")
+	addMode(flags, &f.mode)
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "give up on a call after this `TIME`; 0 for never")
 	flags.Var(&f.slotBytes, "slot-bytes", slotBytesUsage)
 	f.code.manifest.add(flags)
 	f.code.add(flags)
-	cmd.RegisterFlagCompletionFunc("function", cobra.FixedCompletions(functionNames(), cobra.ShellCompDirectiveNoFileComp))
+	neverZero(flags, "workers", "slot-bytes")
 	return cmd
 }
 
@@ -116,6 +129,9 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 		return err
 	}
 	defer closeFunction()
+	if inputs, err = f.names(inputs, cmd.InOrStdin()); err != nil {
+		return err
+	}
 	if err := f.check(function, inputs, cmd.OutOrStdout()); err != nil {
 		return err
 	}
@@ -144,17 +160,13 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 		Function: function.name, Lease: from.lease, Process: from.process,
 		InputBytes: max(int(plan.LargestBytes), leastInput), ResultBytes: function.room(plan.LargestBytes, f.slotBytes), MoreRoom: function.moreRoom(), Bare: function.bare(),
 		Workers: workers, Threads: f.code.threads, Mode: f.mode, Timeout: f.timeout,
-		Stdout: cmd.OutOrStdout(), Log: p.logging.log,
+		Stdout: cmd.OutOrStdout(), Log: p.logging.toldLater(),
 	})
 	if note != "" {
 		report.Notes = append(report.Notes, note)
 	}
-	summary := cmd.OutOrStdout()
-	if plan.Directory == "" {
-		summary = p.meter // the standard output is for results
-	}
-	if err := report.WriteSummary(summary); err != nil {
-		return fmt.Errorf("writing the summary: %w", err)
+	if err := f.tell(report, cmd.OutOrStdout(), p.meter); err != nil {
+		return err
 	}
 	switch {
 	case report.Interrupted:
@@ -165,6 +177,21 @@ func (f *runFlags) run(cmd *cobra.Command, p *program, inputs []string) error {
 	return nil
 }
 
+// tell says what came of it.
+func (f *runFlags) tell(report *job.Report, stdout, stderr io.Writer) error {
+	switch {
+	case f.asJSON:
+		return report.WriteJSON(stdout)
+	case f.quiet && report.Complete():
+		return nil
+	case f.quiet:
+		return report.WriteFailures(stderr)
+	case report.Directory == "": // the standard output is for results
+		return report.WriteSummary(stderr)
+	}
+	return report.WriteSummary(stdout)
+}
+
 // source is where workers are leased, and for how many there is something to do. note
 // remarks on it.
 func (f *runFlags) source(ctx context.Context, p *program, function *function, device *transport.Device, inputs int) (from *leaser, workers int, note string, err error) {
@@ -173,7 +200,7 @@ func (f *runFlags) source(ctx context.Context, p *program, function *function, d
 		if err != nil {
 			return nil, 0, "", err
 		}
-		from, err = p.startNode(ctx, function, f.code.trust, device, f.transport, cores)
+		from, err = p.startNode(ctx, function, f.code.trust, device, f.transport.url, cores)
 		return from, len(cores) / f.code.threads, note, err
 	}
 	if err := f.code.notElsewhere(); err != nil {
@@ -201,12 +228,18 @@ func (f *runFlags) source(ctx context.Context, p *program, function *function, d
 
 // carryOut runs the plan, and shows how it goes.
 func (f *runFlags) carryOut(cmd *cobra.Command, p *program, plan *job.Plan, cfg job.Config) *job.Report {
-	cfg.OnOutcome = func(o job.Outcome) { p.meter.Step(o.State == job.Failed) }
+	cfg.OnOutcome = func(o job.Outcome) {
+		p.meter.Step(o.State == job.Failed)
+		if f.asJSON {
+			_ = o.WriteJSON(cfg.Stdout) // if that fails, so does the last object
+		}
+	}
 	stop, abort, release := interruption(cmd.Context(), stopGrace, func() {
 		fmt.Fprintf(p.meter, "%s: interrupted: what is running has %v; Ctrl-C again ends at once\n", cmd.CommandPath(), stopGrace)
 	})
 	defer release()
-	if plan.Directory != "" || !isTerminal(cfg.Stdout) { // a bar and results would get mixed up
+	mixed := (plan.Directory == "" || f.asJSON) && isTerminal(cfg.Stdout) // a bar, and results or objects
+	if !f.quiet && !mixed {
 		p.meter.Begin(cfg.Function, len(plan.Inputs))
 	}
 	report := job.Run(stop, abort, plan, cfg)

@@ -100,5 +100,5 @@ func TestRunFullStandardOutput(t *testing.T) {
 
 	require.Equal(t, exitFailed, s.wait())
 	require.Contains(t, s.stderr.String(), "echo: 0 of 5 inputs done, 1 failed, 4 not tried")
-	require.Contains(t, s.stderr.String(), "  0: writing to the standard output: no space left on device\n")
+	require.Contains(t, s.stderr.String(), "  0: writing the output: no space left on device\n")
 }

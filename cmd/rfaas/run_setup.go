@@ -1,17 +1,16 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 
-	"golang.org/x/term"
-
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/atomicfile"
 	"github.com/rfaas-go/rfaas/invoke"
 	"github.com/rfaas-go/rfaas/invoke/executor"
-	"github.com/rfaas-go/rfaas/transport"
 )
 
 // standardStream stands for the standard input or output, in place of a file.
@@ -25,15 +24,48 @@ func outputPath(output string) string {
 	return output
 }
 
+// names are those of the inputs: those that are given, and those of --files-from.
+func (f *runFlags) names(given []string, stdin io.Reader) ([]string, error) {
+	if f.filesFrom == "" {
+		return given, nil
+	}
+	from := stdin
+	if f.filesFrom != standardStream {
+		file, err := os.Open(f.filesFrom)
+		if err != nil {
+			return nil, fmt.Errorf("--files-from: %w", err)
+		}
+		defer file.Close()
+		from = file
+	}
+	list, err := io.ReadAll(from)
+	if err != nil {
+		return nil, fmt.Errorf("--files-from %s: %w", f.filesFrom, atomicfile.WithoutPath(err))
+	}
+	for line := range strings.Lines(string(list)) {
+		if name := strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"); name != "" {
+			given = append(given, name)
+		}
+	}
+	if f.filesFrom == standardStream && slices.Contains(given, standardStream) {
+		return nil, usageError("--files-from -: the standard input has the names of inputs, and cannot be an input as well; put the names into a file")
+	}
+	return given, nil
+}
+
 // check refuses what can be seen to be wrong from the command line alone.
 func (f *runFlags) check(function *function, inputs []string, stdout io.Writer) error {
 	switch {
+	case len(inputs) == 0 && f.filesFrom != "":
+		return fmt.Errorf("--files-from %s: has no names of inputs", f.filesFrom)
 	case len(inputs) == 0:
 		return usageError("no inputs: name the files to call %s with, or - for the standard input", function.name)
 	case f.workers < 0 || f.workers > maxWorkers:
-		return usageError("--workers %d: must be 1 to %d, or 0 for one for each core", f.workers, maxWorkers)
+		return usageError("--workers %d: must be 1 to %d", f.workers, maxWorkers)
 	case f.timeout < 0:
 		return usageError("--timeout %v: must not be negative; 0 is for never", f.timeout)
+	case f.asJSON && outputPath(f.output) == "":
+		return usageError("--json: the standard output is for the results: say where to put them with -o DIR")
 	case outputPath(f.output) != "":
 	case function.extension != "" && len(inputs) > 1:
 		return usageError("%s makes a %s file of each input: say where to put them with -o DIR", function.name, function.extension)
@@ -41,28 +73,6 @@ func (f *runFlags) check(function *function, inputs []string, stdout io.Writer) 
 		return usageError("%s makes %s files, which are nothing for a terminal: say where to put them with -o DIR", function.name, function.extension)
 	}
 	return checkSlotBytes(f.slotBytes)
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// openForWorkers opens a transport that reaches other processes.
-func openForWorkers(url string) (*transport.Device, error) {
-	provider := schemeOf(url)
-	if !slices.Contains(transport.Schemes(), provider) {
-		return nil, usageError("--transport %s: unknown transport %q; there are: %s", url, provider, strings.Join(transport.Schemes(), ", "))
-	}
-	device, err := transport.Open(url)
-	if err != nil {
-		return nil, usageError("--transport %s: %w; see 'rfaas devices'", url, err)
-	}
-	if !device.Capabilities().Features.Has(transport.FeatureCrossProcess) {
-		device.Close()
-		return nil, usageError("--transport %s: connects within one process only, and workers are processes; choose another, see 'rfaas devices'", url)
-	}
-	return device, nil
 }
 
 // place says how many workers there are for so many inputs, and where. note

@@ -28,7 +28,7 @@ func TestRunWritesAFileForEachInput(t *testing.T) {
 		require.Equal(t, worked(fmt.Sprint(i)), read(t, dir, "new/results", fmt.Sprintf("%02d.txt", i)))
 	}
 	require.Regexp(t, `(?m)^test-work: 20 of 20 inputs done, in [0-9.]+ m?s; results in new/results$`, stdout)
-	require.Regexp(t, `(?m)^  throughput  [0-9.]+ inputs/s, in [0-9.e-]+ MB/s, out [0-9.e-]+ MB/s$`, stdout)
+	require.Regexp(t, `(?m)^  throughput  [0-9.]+ inputs/s, in [0-9.]+ k?B/s, out [0-9.]+ k?B/s$`, stdout)
 	require.Regexp(t, `(?m)^  call        p50 [0-9.]+ .?s, p90 [0-9.]+ .?s, p99 [0-9.]+ .?s, max [0-9.]+ .?s$`, stdout)
 	require.Regexp(t, `(?m)^  function    p50 [0-9.]+ .?s, p90 [0-9.]+ .?s, p99 [0-9.]+ .?s, max [0-9.]+ .?s$`, stdout)
 	require.Regexp(t, `(?m)^  worker  process  core  calls  busy  replaced$`, stdout)
@@ -150,12 +150,12 @@ func TestRunRefuses(t *testing.T) {
 		"rfaas run: the result of a.txt would be written to busy/a.txt, which is a directory": {"-f", "echo", "-o", "busy", "a.txt"},
 		`rfaas run: --transport tin-can: unknown transport "tin-can"; there are: loopback, `:  {"-f", "echo", "--transport", "tin-can", "a.txt"},
 		"rfaas run: --transport loopback: connects within one process only":                   {"-f", "echo", "--transport", "loopback", "a.txt"},
-		"shm takes no address": {"-f", "echo", "--transport", "shm://somewhere", "a.txt"},
-		"rfaas run: --workers -1: must be 1 to 1024, or 0 for one for each core": {"-f", "echo", "--workers", "-1", "a.txt"},
-		`unknown mode "tepid"; there are hot, warm, adaptive`:                    {"-f", "echo", "--mode", "tepid", "a.txt"},
-		"rfaas run: --timeout -1s: must not be negative; 0 is for never":         {"-f", "echo", "--timeout", "-1s", "a.txt"},
-		"rfaas run: --slot-bytes 2GiB: must be 1 to 1GiB":                        {"-f", "echo", "--slot-bytes", "2GiB", "a.txt"},
-		`"big" is not a number of bytes such as 65536, 64KiB or 1GiB`:            {"-f", "echo", "--slot-bytes", "big", "a.txt"},
+		"shm takes no address":                                                                 {"-f", "echo", "--transport", "shm://somewhere", "a.txt"},
+		"rfaas run: --workers -1: must be 1 to 1024":                                           {"-f", "echo", "--workers", "-1", "a.txt"},
+		"rfaas run: --mode tepid: must be hot, warm, adaptive or adaptive:TIME":                {"-f", "echo", "--mode", "tepid", "a.txt"},
+		"rfaas run: --timeout -1s: must not be negative; 0 is for never":                       {"-f", "echo", "--timeout", "-1s", "a.txt"},
+		"rfaas run: --slot-bytes 2GiB: must be 1 to 1GiB":                                      {"-f", "echo", "--slot-bytes", "2GiB", "a.txt"},
+		"rfaas run: --slot-bytes big: must be a number of bytes, such as 65536, 64KiB or 1GiB": {"-f", "echo", "--slot-bytes", "big", "a.txt"},
 	})
 	require.Equal(t, before, names(t, dir), "a folder was created")
 }

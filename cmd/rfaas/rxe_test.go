@@ -19,15 +19,15 @@ import (
 func TestRxeUsage(t *testing.T) {
 	t.Parallel()
 	refuses(t, t.TempDir(), []string{"rxe"}, map[string][]string{
-		"rfaas rxe: which command? there are: add, list, delete\nSee 'rfaas rxe --help'.\n":     {},
-		"rfaas rxe add: which NAME, and on which INTERFACE?\n":                                  {"add"},
-		"rfaas rxe add: on which INTERFACE? there are: lo":                                      {"add", "rxe9"},
-		"rfaas rxe add: 3 arguments: must be NAME and INTERFACE\n":                              {"add", "rxe9", "type", "rxe"},
-		`rfaas rxe add: rxe: add rxe%d to lo: not a name for an RDMA device: "rxe%d": must be `: {"add", "rxe%d", "lo"},
-		"rfaas rxe delete: which device? one NAME, as 'rfaas rxe list' shows it\n":              {"delete"},
-		"rfaas rxe delete: which device? one NAME, as 'rfaas rxe list' shows it\nSee":           {"delete", "rxe8", "rxe9"},
-		`rfaas rxe: unknown command "remove" for "rfaas rxe"`:                                   {"remove"},
-		`rfaas rxe list: unknown command "rxe9" for "rfaas rxe list"`:                           {"list", "rxe9"},
+		"rfaas rxe: which command? there are: add, list, delete\nSee 'rfaas rxe --help'.\n": {},
+		"rfaas rxe add: which NAME, and on which INTERFACE?\n":                              {"add"},
+		"rfaas rxe add: on which INTERFACE? there are: lo":                                  {"add", "rxe9"},
+		"rfaas rxe add: 3 arguments: must be NAME and INTERFACE\n":                          {"add", "rxe9", "type", "rxe"},
+		`rfaas rxe add: add rxe%d to lo: not a name for an RDMA device: "rxe%d": must be `:  {"add", "rxe%d", "lo"},
+		"rfaas rxe delete: which device? one NAME, as 'rfaas rxe list' shows it\n":          {"delete"},
+		"rfaas rxe delete: which device? one NAME, as 'rfaas rxe list' shows it\nSee":       {"delete", "rxe8", "rxe9"},
+		`rfaas rxe: unknown command "remove" for "rfaas rxe"`:                               {"remove"},
+		`rfaas rxe list: unknown command "rxe9" for "rfaas rxe list"`:                       {"list", "rxe9"},
 	})
 }
 
@@ -48,10 +48,10 @@ func TestRxeFails(t *testing.T) {
 		args              []string
 		without, withRDMA string
 	}{
-		{[]string{"add", "rxe9", "not-there"}, "rfaas rxe add: rxe: add rxe9 to not-there: the kernel has no RDMA: ", "rfaas rxe add: rxe: add rxe9 to not-there: no"},
-		{[]string{"delete", "rxe9"}, "rfaas rxe delete: rxe: delete rxe9: the kernel has no RDMA: ", "rfaas rxe delete: rxe: delete rxe9: no such RDMA device: "},
-		{[]string{"list"}, "rfaas rxe list: rxe: list: the kernel has no RDMA: ", ""},
-		{[]string{"list", "--json"}, "rfaas rxe list: rxe: list: the kernel has no RDMA: ", ""},
+		{[]string{"add", "rxe9", "not-there"}, "rfaas rxe add: add rxe9 to not-there: the kernel has no RDMA: ", "rfaas rxe add: add rxe9 to not-there: no"},
+		{[]string{"delete", "rxe9"}, "rfaas rxe delete: delete rxe9: the kernel has no RDMA: ", "rfaas rxe delete: delete rxe9: no such RDMA device: "},
+		{[]string{"list"}, "rfaas rxe list: the kernel has no RDMA: ", ""},
+		{[]string{"list", "--json"}, "rfaas rxe list: the kernel has no RDMA: ", ""},
 	} {
 		status, stdout, stderr := run(t, dir, append([]string{"rxe"}, c.args...)...)
 		switch {

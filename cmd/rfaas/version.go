@@ -17,11 +17,16 @@ version and the platform.`,
 		Example: "  rfaas version",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			info, _ := debug.ReadBuildInfo()
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionText(info))
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionOfThis())
 			return err
 		},
 	}
+}
+
+// versionOfThis describes this build.
+func versionOfThis() string {
+	info, _ := debug.ReadBuildInfo()
+	return versionText(info)
 }
 
 // versionText describes a build. info is nil for a build without modules.

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/rfaas-go/rfaas/examples/photos"
@@ -63,7 +65,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 
 	start := time.Now()
+	stop := tell(stderr, *dir, *n, start, progressInterval)
 	paths, err := photos.Write(*dir, *n, *width, *height, *seed)
+	stop()
 	if err != nil {
 		fmt.Fprintln(stderr, "generate:", err)
 		return exitFailed
@@ -76,6 +80,43 @@ func run(args []string, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stdout, "%d photographs, %.1f MB, in %s (%.1f s)\n",
 		len(paths), float64(total)/1e6, *dir, time.Since(start).Seconds())
 	return exitOK
+}
+
+// progressInterval is how often progress is told.
+const progressInterval = 5 * time.Second
+
+// tell tells now and then how many of n photographs have been made in a folder since start,
+// until stop is called.
+func tell(w io.Writer, dir string, n int, start time.Time, interval time.Duration) (stop func()) {
+	ended := make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case now := <-ticker.C:
+				fmt.Fprintf(w, "generate: %d of %d photographs after %v\n", finished(dir, start), n, now.Sub(start).Round(time.Second))
+			case <-ended:
+				return
+			}
+		}
+	})
+	return func() {
+		close(ended)
+		telling.Wait()
+	}
+}
+
+// finished counts the photographs that were made since start: each appears when it is complete.
+func finished(dir string, start time.Time) (n int) {
+	paths, _ := filepath.Glob(filepath.Join(dir, "photo-*.jpg"))
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && !info.ModTime().Before(start.Truncate(time.Second)) {
+			n++
+		}
+	}
+	return n
 }
 
 // totalBytes adds up the sizes of files.

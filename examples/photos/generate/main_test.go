@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -52,4 +53,33 @@ func TestRunExplainsWhatIsWrong(t *testing.T) {
 			require.Empty(t, stdout.String())
 		})
 	}
+}
+
+// lines takes what is written, a line a time.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
+}
+
+// What takes long says how far it has come; former photographs do not count.
+func TestTell(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	start := time.Now()
+	for name, made := range map[string]time.Time{"photo-0001.jpg": start, "photo-0002.jpg": start.Add(time.Second), "photo-0003.jpg": start.Add(-time.Hour), "other.jpg": start} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, nil, 0o666))
+		require.NoError(t, os.Chtimes(path, made, made))
+	}
+	told := make(lines)
+	stop := tell(told, dir, 9, start, time.Millisecond)
+	require.Regexp(t, `^generate: 2 of 9 photographs after \d+s\n$`, <-told)
+	go func() {
+		for range told {
+		}
+	}()
+	stop()
+	close(told)
 }

@@ -2,7 +2,6 @@ package job
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 	"syscall"
@@ -47,10 +46,8 @@ func (s *stream) deliver(in *Input, result []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.await(in)
-	if _, err := s.w.Write(result); err != nil {
-		return fmt.Errorf("writing to the standard output: %w", atomicfile.WithoutPath(err))
-	}
-	return nil
+	_, err := s.w.Write(result)
+	return err
 }
 
 func (s *stream) skip(in *Input) {

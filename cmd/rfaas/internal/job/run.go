@@ -141,8 +141,14 @@ func (r *run) report(began time.Time, workers []WorkerReport) *Report {
 		report.Outcomes = append(report.Outcomes, o)
 	}
 	for _, w := range workers {
-		if report.Stopped == nil && r.abort.Err() == nil {
+		if w.Lost == nil || r.abort.Err() != nil {
+			continue
+		}
+		if report.Stopped == nil {
 			report.Stopped = w.Lost
+		}
+		if report.Count(NotTried) == 0 { // of the others it is the reason
+			report.Notes = append(report.Notes, w.Lost.Error())
 		}
 	}
 	return report

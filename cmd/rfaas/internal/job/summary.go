@@ -3,7 +3,9 @@ package job
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +33,15 @@ func (r *Report) WriteSummary(w io.Writer) error {
 	return err
 }
 
+// WriteFailures writes what of the summary needs attention.
+func (r *Report) WriteFailures(w io.Writer) error {
+	var b strings.Builder
+	r.writeHead(&b)
+	r.writeFailures(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
 func (r *Report) writeHead(b *strings.Builder) {
 	fmt.Fprintf(b, "%s: %d of %s done", r.Function, r.Count(Done), plural(len(r.Outcomes), "input"))
 	if n := r.Count(Failed); n > 0 {
@@ -49,8 +60,7 @@ func (r *Report) writeHead(b *strings.Builder) {
 func (r *Report) writeRates(b *strings.Builder) {
 	seconds := max(r.Elapsed, time.Microsecond).Seconds()
 	in, out := r.bytes()
-	fmt.Fprintf(b, "  throughput  %s inputs/s, in %s MB/s, out %s MB/s\n",
-		significant(float64(r.Count(Done))/seconds), significant(float64(in)/1e6/seconds), significant(float64(out)/1e6/seconds))
+	fmt.Fprintf(b, "  throughput  %s inputs/s, in %s, out %s\n", significant(float64(r.Count(Done))/seconds), rate(float64(in)/seconds), rate(float64(out)/seconds))
 	call, execution := r.latencies()
 	fmt.Fprintf(b, "  call        %s\n", percentiles(call))
 	fmt.Fprintf(b, "  function    %s\n", percentiles(execution))
@@ -103,9 +113,9 @@ func (r *Report) writeCost(b *strings.Builder) {
 		claimed = " (counted by the function's own code)"
 	}
 	const mibMSPerGiBS = 1024 * 1000
-	fmt.Fprintf(b, "  bill        %s core-s, %s GiB-s; %d calls%s, %s s in functions, %s s polled\n",
+	fmt.Fprintf(b, "  bill        %s core-s, %s GiB-s; %d calls%s, %s in functions, %s polled\n",
 		significant(float64(u[accounting.CoreTime])/1e9), significant(float64(u[accounting.MemoryTime])/mibMSPerGiBS), u[accounting.Invocations], claimed,
-		significant(float64(u[accounting.ExecutedTime])/1e9), significant(float64(u[accounting.PolledTime])/1e9))
+		metered(u[accounting.ExecutedTime]), metered(u[accounting.PolledTime]))
 }
 
 func (r *Report) writeRemarks(b *strings.Builder) {
@@ -152,7 +162,24 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// significant writes a number with three digits that matter.
+// metered writes a time that was metered, which native code may claim to be any.
+func metered(ns uint64) string { return shortDuration(time.Duration(min(ns, math.MaxInt64))) }
+
+// rate writes bytes per second.
+func rate(perSecond float64) string {
+	for _, unit := range []struct {
+		size float64
+		name string
+	}{{1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}} {
+		if perSecond >= unit.size {
+			return significant(perSecond/unit.size) + " " + unit.name + "/s"
+		}
+	}
+	return significant(perSecond) + " B/s"
+}
+
+// significant writes a number with three digits that matter, or fewer if it is small. It has
+// no exponent.
 func significant(x float64) string {
 	switch {
 	case x >= 100 || x == 0:
@@ -162,7 +189,7 @@ func significant(x float64) string {
 	case x >= 0.01:
 		return fmt.Sprintf("%.2f", x)
 	}
-	return fmt.Sprintf("%.2g", x)
+	return strconv.FormatFloat(x, 'f', 1-int(math.Floor(math.Log10(x))), 64)
 }
 
 // shortDuration writes a duration with three digits that matter.

@@ -42,7 +42,7 @@ func TestSummary(t *testing.T) {
 	t.Parallel()
 	requireSummary(t, report(done("a", 10), done("b", 20), done("c", 40)), `
 thumbnailer: 3 of 3 inputs done, in 2.00 s; results in out
-  throughput  1.50 inputs/s, in 2.25 MB/s, out 0.01 MB/s
+  throughput  1.50 inputs/s, in 2.25 MB/s, out 15.0 kB/s
   call        p50 20.0 ms, p90 40.0 ms, p99 40.0 ms, max 40.0 ms
   function    p50 10.0 ms, p90 20.0 ms, p99 20.0 ms, max 20.0 ms
   worker  process  core  calls  busy  replaced
@@ -63,7 +63,7 @@ func TestSummaryOfTrouble(t *testing.T) {
 	r.Notes = []string{"something to know"}
 	requireSummary(t, r, `
 thumbnailer: 2 of 5 inputs done, 1 failed, 2 not tried, in 2.00 s; results in out
-  throughput  1.00 inputs/s, in 1.50 MB/s, out 0.01 MB/s
+  throughput  1.00 inputs/s, in 1.50 MB/s, out 10.0 kB/s
   call        p50 10.0 ms, p90 20.0 ms, p99 20.0 ms, max 20.0 ms
   function    p50 5.00 ms, p90 10.0 ms, p99 10.0 ms, max 10.0 ms
   worker  process  core  calls  busy  replaced
@@ -99,7 +99,14 @@ func TestShortDuration(t *testing.T) {
 
 func TestSignificant(t *testing.T) {
 	t.Parallel()
-	for x, want := range map[float64]string{0: "0", 12345: "12345", 99.94: "99.9", 1.234: "1.23", 0.0123: "0.01", 0.00015: "0.00015"} {
+	for x, want := range map[float64]string{0: "0", 12345: "12345", 99.94: "99.9", 1.234: "1.23", 0.0123: "0.01", 0.00015: "0.00015", 1.3e-05: "0.000013", 9.1e-7: "0.00000091"} {
 		require.Equal(t, want, significant(x))
+	}
+}
+
+func TestRate(t *testing.T) {
+	t.Parallel()
+	for perSecond, want := range map[float64]string{0: "0 B/s", 13: "13.0 B/s", 0.5: "0.50 B/s", 1300: "1.30 kB/s", 2.25e6: "2.25 MB/s", 12e9: "12.0 GB/s"} {
+		require.Equal(t, want, rate(perSecond))
 	}
 }

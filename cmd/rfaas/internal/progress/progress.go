@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 )
 
@@ -18,10 +17,6 @@ const (
 	barInterval  = 200 * time.Millisecond
 	lineInterval = 5 * time.Second
 )
-
-// barWidth leaves room at the end of a line of 80 characters: the ^C that a
-// terminal shows must not begin another line.
-const barWidth = 30
 
 // Meter shows progress. Any goroutine may call its methods.
 type Meter struct {
@@ -32,14 +27,18 @@ type Meter struct {
 	what                string
 	total, done, failed int
 	began               time.Time
-	bar                 *progressbar.ProgressBar // nil without a terminal, and when nothing is under way
-	finish              chan struct{}            // ends show; nil when nothing is under way
+	drawn               bool          // there is a bar on the terminal
+	finish              chan struct{} // ends show; nil when nothing is under way
 	showing             sync.WaitGroup
 }
 
 // New makes a meter that shows nothing yet. out is usually the standard error.
-func New(out *os.File) *Meter {
-	return &Meter{out: out, terminal: term.IsTerminal(int(out.Fd()))}
+func New(out *os.File) *Meter { return newMeter(out, os.Getenv("TERM")) }
+
+// newMeter makes a meter for a kind of terminal. One that can do nothing, or is not known,
+// gets lines.
+func newMeter(out *os.File, kind string) *Meter {
+	return &Meter{out: out, terminal: kind != "" && kind != "dumb" && term.IsTerminal(int(out.Fd()))}
 }
 
 // Begin starts to show progress of total steps.
@@ -50,16 +49,7 @@ func (m *Meter) Begin(what string, total int) {
 	interval := lineInterval
 	if m.terminal {
 		interval = barInterval
-		m.bar = progressbar.NewOptions(total,
-			progressbar.OptionSetWriter(m.out),
-			progressbar.OptionSetDescription(what),
-			progressbar.OptionSetWidth(barWidth),
-			progressbar.OptionShowCount(),
-			progressbar.OptionSetPredictTime(true),
-			progressbar.OptionClearOnFinish(),
-			progressbar.OptionSetTheme(progressbar.ThemeASCII),
-			progressbar.OptionUseANSICodes(true),
-		)
+		m.drawn = true
 		m.draw()
 	}
 	finish := make(chan struct{})
@@ -92,7 +82,7 @@ func (m *Meter) Step(failed bool) {
 func (m *Meter) show() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.bar != nil {
+	if m.drawn {
 		m.draw()
 		return
 	}
@@ -102,11 +92,18 @@ func (m *Meter) show() {
 // line says how far the run has come.
 func (m *Meter) line(elapsed time.Duration) string {
 	s := fmt.Sprintf("%s: %d of %d after %v", m.label(), m.done, m.total, elapsed.Round(time.Second))
-	if m.done > 0 && m.done < m.total {
-		left := time.Duration(float64(elapsed) / float64(m.done) * float64(m.total-m.done))
+	if left, ok := m.left(elapsed); ok {
 		s += fmt.Sprintf(", about %v left", left.Round(time.Second))
 	}
 	return s
+}
+
+// left is how long the rest takes, if it goes on like this.
+func (m *Meter) left(elapsed time.Duration) (left time.Duration, known bool) {
+	if m.done == 0 || m.done >= m.total {
+		return 0, false
+	}
+	return time.Duration(float64(elapsed) / float64(m.done) * float64(m.total-m.done)), true
 }
 
 // label is what is done, and what is to be known about it.
@@ -117,17 +114,6 @@ func (m *Meter) label() string {
 	return m.what
 }
 
-// draw draws the bar.
-func (m *Meter) draw() {
-	if state := m.bar.State(); state.Description != m.label() {
-		m.bar.Describe(m.label())
-	} else if int(state.CurrentNum) == m.done {
-		m.bar.RenderBlank() // the clock is shown
-		return
-	}
-	m.bar.Set(m.done)
-}
-
 // End stops showing progress and clears the bar away.
 func (m *Meter) End() {
 	m.mu.Lock()
@@ -135,9 +121,9 @@ func (m *Meter) End() {
 		close(m.finish)
 		m.finish = nil
 	}
-	if m.bar != nil {
-		m.bar.Clear()
-		m.bar = nil
+	if m.drawn {
+		fmt.Fprint(m.out, clearLine)
+		m.drawn = false
 	}
 	m.mu.Unlock()
 	m.showing.Wait()
@@ -147,10 +133,10 @@ func (m *Meter) End() {
 func (m *Meter) Write(p []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.bar == nil {
+	if !m.drawn {
 		return m.out.Write(p)
 	}
-	m.bar.Clear()
+	fmt.Fprint(m.out, clearLine)
 	n, err := m.out.Write(p)
 	m.draw()
 	return n, err

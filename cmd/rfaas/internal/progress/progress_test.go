@@ -46,16 +46,15 @@ func shown(t *testing.T, screen, out *os.File) (lines []string, last string) {
 	}
 	all := strings.Split(strings.ReplaceAll(strings.TrimSuffix(string(text), sentinel), "\r\n", "\n"), "\n")
 	for i, line := range all {
-		line = line[strings.LastIndex(line, "\r")+1:]
-		all[i] = strings.TrimSuffix(line, "\x1b[0K")
+		all[i] = strings.TrimPrefix(line[strings.LastIndex(line, "\r")+1:], "\x1b[2K")
 	}
 	return all[:len(all)-1], all[len(all)-1]
 }
 
-func TestBar(t *testing.T) {
+func TestBarOnTerminal(t *testing.T) {
 	t.Parallel()
 	screen, tty := terminal(t)
-	m := New(tty)
+	m := newMeter(tty, "xterm")
 	m.Begin("work", 10)
 	m.Step(false)
 	m.Step(true)
@@ -80,7 +79,7 @@ func TestBar(t *testing.T) {
 func TestBarAtItsEnd(t *testing.T) {
 	t.Parallel()
 	screen, tty := terminal(t)
-	m := New(tty)
+	m := newMeter(tty, "xterm")
 	m.Begin("work", 3)
 	for range 3 {
 		m.Step(false)
@@ -120,4 +119,71 @@ func TestLines(t *testing.T) {
 	lines, last := shown(t, r, w)
 	require.Equal(t, []string{"work: 1 of 2 after 0s, about 0s left", "a line of the log"}, lines)
 	require.Empty(t, last)
+}
+
+// What is drawn fits into a line, whatever the width of the terminal at that time: what does
+// not is in two lines, of which one would remain.
+func TestBarOnNarrowTerminals(t *testing.T) {
+	t.Parallel()
+	screen, tty := terminal(t)
+	m := newMeter(tty, "xterm")
+	resize := func(columns uint16) {
+		require.NoError(t, unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}))
+	}
+	resize(60)
+	m.Begin("thumbnailer", 1000)
+	defer m.End()
+	for range 123 {
+		m.Step(false)
+	}
+	for _, c := range []struct {
+		columns uint16
+		want    string
+	}{
+		{60, `^thumbnailer  12% \[=+>\.+\] \(123/1000\) \[0s:\d+s\]$`},
+		{40, `^thumbnailer  12% \(123/1000\) \[0s:\d+s\]$`},
+		{30, `^thumbnailer  12% \(123/1000\)$`},
+		{20, `^ 12% \(123/1000\)$`},
+		{10, `^ 12%$`},
+		{4, `^$`},
+		{80, `^thumbnailer  12% \[==>\.{27}\] \(123/1000\) \[0s:\d+s\]$`},
+		{0, `^thumbnailer  12% \[==>\.{27}\] \(123/1000\) \[0s:\d+s\]$`},
+	} {
+		resize(c.columns)
+		m.show()
+		lines, last := shown(t, screen, tty)
+		require.Empty(t, lines)
+		require.Regexp(t, c.want, last)
+		require.True(t, c.columns == 0 || len(last) < int(c.columns), "%q in %d columns", last, c.columns)
+		fmt.Fprintln(m, "a line of the log")
+		lines, _ = shown(t, screen, tty)
+		require.Equal(t, []string{"a line of the log"}, lines)
+	}
+}
+
+// A terminal that can do nothing gets lines.
+func TestDumbTerminal(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"", "dumb"} {
+		screen, tty := terminal(t)
+		m := newMeter(tty, kind)
+		m.Begin("work", 2)
+		m.Step(false)
+		m.show()
+		m.End()
+		lines, last := shown(t, screen, tty)
+		require.Equal(t, []string{"work: 1 of 2 after 0s, about 0s left"}, lines)
+		require.Empty(t, last)
+	}
+}
+
+func TestBar(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		done, total int
+		want        string
+	}{{0, 10, ".........."}, {1, 10, ">........."}, {5, 10, "====>....."}, {9, 10, "========>."}, {10, 10, "=========="}, {0, 0, "=========="}} {
+		m := &Meter{done: c.done, total: c.total}
+		require.Equal(t, c.want, m.bar(10))
+	}
 }

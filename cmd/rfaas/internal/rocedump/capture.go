@@ -10,6 +10,8 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
+
+	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/atomicfile"
 )
 
 // capture is a file of packets.
@@ -38,7 +40,7 @@ func openCapture(name string, r io.Reader) (*capture, error) {
 		return nil, fmt.Errorf("%s: is empty, not even the header of a capture is there: capture again (tcpdump -U writes each packet at once)", name)
 	}
 	if err != nil && err != io.EOF {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, atomicfile.WithoutPath(err))
 	}
 	if string(magic) == magicPcapng {
 		ng, err := pcapgo.NewNgReader(b, pcapgo.NgReaderOptions{WantMixedLinkType: true})

@@ -1,0 +1,78 @@
+package progress
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+const (
+	// widestBar leaves room at the end of a line of 80 characters.
+	widestBar = 30
+	// narrowestBar shows something yet.
+	narrowestBar = 8
+	// spare is left free at the end of a line: the ^C that a terminal shows must not begin
+	// another one.
+	spare = 3
+	// usualColumns are those of a terminal that does not know its own.
+	usualColumns = 80
+)
+
+// Sequences of ANSI terminals: to the beginning of the line, which is cleared.
+const clearLine = "\r\x1b[2K"
+
+// columns is how wide the terminal is now.
+func (m *Meter) columns() int {
+	if width, _, err := term.GetSize(int(m.out.Fd())); err == nil && width > 0 {
+		return width
+	}
+	return usualColumns
+}
+
+// draw draws the bar in place of the former one.
+func (m *Meter) draw() {
+	fmt.Fprint(m.out, clearLine+m.barLine(time.Since(m.began), m.columns()))
+}
+
+// barLine is the bar with what is around it, as much of it as fits into a line: a longer one
+// could not be cleared away.
+func (m *Meter) barLine(elapsed time.Duration, columns int) string {
+	room := columns - spare
+	percent, counts := "100%", fmt.Sprintf("(%d/%d)", m.done, m.total)
+	if m.total > 0 {
+		percent = fmt.Sprintf("%3d%%", 100*m.done/m.total)
+	}
+	clock := "[" + elapsed.Round(time.Second).String() + "]"
+	if left, ok := m.left(elapsed); ok {
+		clock = fmt.Sprintf("[%v:%v]", elapsed.Round(time.Second), left.Round(time.Second))
+	}
+	around := fmt.Sprintf("%s %s [] %s %s", m.label(), percent, counts, clock)
+	if width := min(widestBar, room-utf8.RuneCountInString(around)); width >= narrowestBar {
+		return fmt.Sprintf("%s %s [%s] %s %s", m.label(), percent, m.bar(width), counts, clock)
+	}
+	for _, line := range []string{
+		fmt.Sprintf("%s %s %s %s", m.label(), percent, counts, clock), fmt.Sprintf("%s %s %s", m.label(), percent, counts),
+		percent + " " + counts, percent,
+	} {
+		if utf8.RuneCountInString(line) <= room {
+			return line
+		}
+	}
+	return ""
+}
+
+// bar is a bar of so many characters.
+func (m *Meter) bar(width int) string {
+	full := width
+	if m.total > 0 {
+		full = width * m.done / m.total
+	}
+	head := ""
+	if full > 0 && full < width {
+		full, head = full-1, ">"
+	}
+	return strings.Repeat("=", full) + head + strings.Repeat(".", width-full-len(head))
+}
