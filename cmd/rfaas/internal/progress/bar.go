@@ -2,10 +2,11 @@ package progress
 
 import (
 	"fmt"
-	"strings"
+	"io"
 	"time"
 	"unicode/utf8"
 
+	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 )
 
@@ -49,12 +50,13 @@ func (m *Meter) barLine(elapsed time.Duration, columns int) string {
 	if left, ok := m.left(elapsed); ok {
 		clock = fmt.Sprintf("[%v:%v]", elapsed.Round(time.Second), left.Round(time.Second))
 	}
-	around := fmt.Sprintf("%s %s [] %s %s", m.label(), percent, counts, clock)
+	label := m.label() + " " + clock
+	around := fmt.Sprintf("%s %s | | %s ", label, percent, counts)
 	if width := min(widestBar, room-utf8.RuneCountInString(around)); width >= narrowestBar {
-		return fmt.Sprintf("%s %s [%s] %s %s", m.label(), percent, m.bar(width), counts, clock)
+		return m.bar(label, width)
 	}
 	for _, line := range []string{
-		fmt.Sprintf("%s %s %s %s", m.label(), percent, counts, clock), fmt.Sprintf("%s %s %s", m.label(), percent, counts),
+		fmt.Sprintf("%s %s %s", label, percent, counts), fmt.Sprintf("%s %s %s", m.label(), percent, counts),
 		percent + " " + counts, percent,
 	} {
 		if utf8.RuneCountInString(line) <= room {
@@ -64,15 +66,17 @@ func (m *Meter) barLine(elapsed time.Duration, columns int) string {
 	return ""
 }
 
-// bar is a bar of so many characters.
-func (m *Meter) bar(width int) string {
-	full := width
-	if m.total > 0 {
-		full = width * m.done / m.total
-	}
-	head := ""
-	if full > 0 && full < width {
-		full, head = full-1, ">"
-	}
-	return strings.Repeat("=", full) + head + strings.Repeat(".", width-full-len(head))
+// bar is a bar of so many characters, with the percentage and the counts.
+func (m *Meter) bar(label string, width int) string {
+	b := progressbar.NewOptions(max(m.total, 1),
+		progressbar.OptionSetWriter(io.Discard), // a terminal's width is known better here
+		progressbar.OptionSetDescription(label),
+		progressbar.OptionSetWidth(width),
+		progressbar.OptionShowCount(),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetTheme(progressbar.ThemeASCII),
+	)
+	b.Set(m.done)
+	return b.String()
 }
