@@ -73,6 +73,13 @@ func Schemes() []string {
 	return slices.Sorted(maps.Keys(registry.openers))
 }
 
+// Decorators lists the registered decorators, sorted.
+func Decorators() []string {
+	registry.Lock()
+	defer registry.Unlock()
+	return slices.Sorted(maps.Keys(registry.decorators))
+}
+
 // Open opens a device by URL. The scheme names the provider, whose package (or
 // transport/all) has to be imported; decorators may stand before it, the
 // outermost first, each once: "shm:", "softroce://127.0.0.2",

@@ -95,7 +95,7 @@ them. --token-file is this node's own, for the manager.`,
 	flags.StringToStringVar(&f.labels, "label", nil, "`NAME=VALUE` that clients can ask for; repeat it for more")
 	flags.StringVar(&f.state, "state", "", "`DIR` for what outlives the agent (default: rfaas/agent-NAME in $XDG_STATE_HOME, or ~/.local/state)")
 	flags.StringVar(&f.admin, "admin", "127.0.0.1:0", "`ADDRESS` at which the owner can list and end leases, host:port")
-	flags.DurationVar(&f.notice, "notice", 5*time.Second, "`TIME` that a lease has when it is revoked")
+	flags.DurationVar(&f.notice, "notice", 5*time.Second, "`TIME` that a lease has at most when it is revoked")
 	flags.DurationVar(&f.maxLife, "max-life", time.Minute, "longest `TIME` that a lease lives without a renewal by its client")
 	flags.Float64Var(&f.yieldLoad, "yield-load", 0, "give cores back, with notice, when other programs use more than `CORES` of those that this process may use, over 5 s (default: never)")
 	flags.IntVar(&f.spares, "spares", 1, "keep `N` processes ready for leases")
@@ -145,7 +145,7 @@ func (f *agentFlags) run(cmd *cobra.Command, p *program) (err error) {
 		return err
 	}
 	drained, atOnce, release := interruption(cmd.Context(), f.notice+stopGrace, func() {
-		fmt.Fprintf(p.meter, "%s: draining: leases have %v; Ctrl-C again ends at once\n", cmd.CommandPath(), f.notice)
+		fmt.Fprintf(p.meter, "%s: draining: leases have %v at most; Ctrl-C again ends at once\n", cmd.CommandPath(), f.notice)
 	})
 	defer release()
 	life, stopServing := context.WithCancel(atOnce)

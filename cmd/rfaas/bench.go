@@ -14,12 +14,14 @@ import (
 
 	"github.com/rfaas-go/rfaas/benchmarks"
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/atomicfile"
+	"github.com/rfaas-go/rfaas/transport"
 )
 
 // benchFlags are the flags of bench.
 type benchFlags struct {
 	config     benchmarks.Config
-	transports []string
+	urls       []string
+	transports []transportFlag
 	plot       string
 	sizes      byteSizes
 	functions  []string
@@ -69,6 +71,7 @@ Tests:
     rfaas bench write-lat --connect HOST:7471 --transport URL`,
 		ValidArgs: benchTestNames(),
 		RunE: func(cmd *cobra.Command, tests []string) error {
+			f.transports = givenTransports(f.urls, benchmarks.DefaultTransport)
 			if f.listen != "" {
 				return f.serve(cmd, p, tests)
 			}
@@ -77,7 +80,7 @@ Tests:
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringSliceVar(&f.transports, "transport", []string{benchmarks.DefaultTransport}, "`URL` of the transport, several separated by commas; see 'rfaas devices'")
+	flags.StringSliceVar(&f.urls, "transport", nil, fmt.Sprintf("`URL` of the transport, several separated by commas; see 'rfaas devices' (default %q, or $%s)", benchmarks.DefaultTransport, transportVariable))
 	flags.StringVar(&f.config.PeerTransport, "peer-transport", "", "`URL` of the transport at the other end, if it is another one")
 	flags.Var(&f.sizes, "size", "`BYTES` of a message, several separated by commas (default: the test's)")
 	flags.IntVar(&f.config.Iterations, "iterations", 0, "measure `N` operations of each size (default: by test and size)")
@@ -93,12 +96,13 @@ Tests:
 	flags.StringVar(&f.config.ProfileDir, "profile-dir", "", "`DIR` for the profile (default: this one)")
 	flags.StringVar(&f.listen, "listen", "", "be the other end for measurements from another machine, at this `ADDRESS` (host:port)")
 	flags.StringVar(&f.config.Connect, "connect", "", "measure against a 'rfaas bench --listen' at this `ADDRESS` (host:port)")
+	neverZero(flags, "iterations", "depth", "workers")
 	return cmd
 }
 
 // measure runs the tests and prints their results.
 func (f *benchFlags) measure(cmd *cobra.Command, p *program, tests []string) error {
-	if err := f.check(cmd, tests); err != nil {
+	if err := f.check(tests); err != nil {
 		return err
 	}
 	signals, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
@@ -106,7 +110,8 @@ func (f *benchFlags) measure(cmd *cobra.Command, p *program, tests []string) err
 	ctx, cancel := context.WithCancel(signals)
 	defer cancel()
 	f.config.Sizes = f.sizes
-	f.config.Transport, f.config.Others = f.transports[0], f.transports[1:]
+	urls := urlsOf(f.transports)
+	f.config.Transport, f.config.Others = urls[0], urls[1:]
 	f.config.OnNote = func(note string) { p.logging.log.Info(note) }
 	f.config.OnResult = func(r benchmarks.Result) {
 		f.results = append(f.results, r)
@@ -116,11 +121,18 @@ func (f *benchFlags) measure(cmd *cobra.Command, p *program, tests []string) err
 			}
 		}
 	}
+	if err := f.tryTransports(); err != nil {
+		return err
+	}
 	functions, closeFunctions, err := f.openFunctions(ctx, p)
 	if err != nil {
 		return err
 	}
 	defer closeFunctions()
+	if !(f.asJSON && isTerminal(cmd.OutOrStdout())) { // objects and what is under way would get mixed up
+		f.config.OnBegin = p.meter.Name
+		p.meter.Begin("bench", 0)
+	}
 	for _, test := range tests {
 		config := f.config
 		config.Test = test
@@ -131,6 +143,7 @@ func (f *benchFlags) measure(cmd *cobra.Command, p *program, tests []string) err
 			break
 		}
 	}
+	p.meter.End()
 	return f.finish(signals, cmd, p, err)
 }
 
@@ -159,8 +172,20 @@ func (f *benchFlags) finish(signals context.Context, cmd *cobra.Command, p *prog
 	return nil
 }
 
+// tryTransports opens them once: what is wrong is told as everywhere, before anything is measured.
+func (f *benchFlags) tryTransports() error {
+	for _, t := range f.transports {
+		device, err := transport.Open(t.url)
+		if err != nil {
+			return openError(t, err)
+		}
+		device.Close()
+	}
+	return nil
+}
+
 // check refuses what can be seen to be wrong before anything is measured.
-func (f *benchFlags) check(cmd *cobra.Command, tests []string) error {
+func (f *benchFlags) check(tests []string) error {
 	if len(tests) == 0 {
 		return usageError("which test? there are: %s", strings.Join(benchTestNames(), ", "))
 	}
@@ -170,11 +195,6 @@ func (f *benchFlags) check(cmd *cobra.Command, tests []string) error {
 		}
 		if slices.Contains(tests[:i], test) {
 			return usageError("%s: is given twice", test)
-		}
-	}
-	for name, n := range map[string]int{"iterations": f.config.Iterations, "depth": f.config.Depth, "workers": f.config.Workers} {
-		if n == 0 && cmd.Flags().Changed(name) {
-			return usageError("--%s 0: must be 1 or more; without it the test's own number is taken", name)
 		}
 	}
 	if f.plot != "" {
@@ -201,10 +221,13 @@ func (f *benchFlags) serve(cmd *cobra.Command, p *program, tests []string) error
 	if len(tests) > 0 || f.config.Connect != "" {
 		return usageError("--listen: waits for the other machine, which says what to measure; give it no tests and no --connect")
 	}
+	if err := f.tryTransports(); err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
 	defer stop()
 	err := benchmarks.Serve(ctx, benchmarks.ServeConfig{
-		Listen: f.listen, Transport: f.transports[0],
+		Listen: f.listen, Transport: f.transports[0].url,
 		OnNote: func(note string) { fmt.Fprintln(p.meter, note) },
 	})
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {

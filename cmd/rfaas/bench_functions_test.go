@@ -61,9 +61,9 @@ func TestBenchFunctionsRefused(t *testing.T) {
 	refuses(t, dir, []string{"bench"}, map[string][]string{
 		"--function: write-lat calls none; those that do: invoke-lat, lease-lat, lease-": {"invoke-lat", "write-lat", "-f", "echo"},
 		`rfaas bench: unknown function "nothing"; there are: thumbnailer`:                {"invoke-lat", "-f", "nothing"},
-		"open nothing.so: no such file or directory":                                     {"cold-start", "-f", "nothing.so"},
 		"--transport: loopback does not leave the process, and functions run":            {"cold-start", "--transport", "loopback:"},
 	})
+	require.Contains(t, fails(t, dir, "bench", "cold-start", "-f", "nothing.so"), "open nothing.so: no such file or directory")
 	stderr := fails(t, dir, "bench", "invoke-lat", "-f", "test-panic", "--mode", "warm")
 	require.Contains(t, stderr, "rfaas bench: invoke-lat at 64 bytes: test-panic: ")
 	require.Contains(t, stderr, "the function's own")

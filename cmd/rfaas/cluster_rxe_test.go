@@ -31,7 +31,7 @@ func TestRxeDeviceLeases(t *testing.T) {
 	t.Cleanup(func() { change("delete") })
 	c := newSecureCluster(t, seat{host: m.peerAddress, device: "softroce://" + m.peerAddress + "?trust-network", namespace: m.peer}, seat{host: m.address, device: "verbs://" + m.device, flags: []string{"--trust-network"}})
 	require.Equal(t, "verbs", c.known().Addresses[0].Transport)
-	paths, err := photos.Write(filepath.Join(c.dir, "photos"), count, 240, 160, 7)
+	paths, err := photos.Write(filepath.Join(c.dir, "photos"), count, 240, 160, 7, nil)
 	require.NoError(t, err)
 
 	status, stdout, stderr := c.run(slices.Concat([]string{"run", "-f", "thumbnailer", "-o", "thumbnails", "--transport", "softroce://" + client + "?trust-network"}, c.as("alice"), paths)...)

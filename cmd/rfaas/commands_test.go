@@ -159,12 +159,19 @@ func TestBench(t *testing.T) {
 	}
 	require.Equal(t, []string{"write-lat 8", "write-lat 1KiB", "send-lat 8", "send-lat 1KiB"}, measured)
 
-	stdout = succeed(t, dir, "bench", "write-lat", "send-lat", "--iterations", "200", "--plot", "both.svg")
+	status, stdout, stderr = run(t, dir, "bench", "write-lat", "send-lat", "--iterations", "200", "--plot", "both.svg")
+	require.Equal(t, exitOK, status, stderr)
+	require.Equal(t, "wrote both.svg\n", stderr)
 	require.Regexp(t, `(?m)^ +test +transport +mode +size +iterations .*$`, stdout)
 	require.Regexp(t, `(?m)^ +write-lat +shm +hot `, stdout)
 	plot := read(t, dir, "both.svg")
 	require.Contains(t, plot, "write-lat")
 	require.Contains(t, plot, "send-lat", "the plot is of all tests")
+	require.Contains(t, plot, "bench write-lat send-lat --iterations 200 --plot both.svg</text>", "and says where it is from")
+
+	_, _, stderr = run(t, dir, "bench", "send-lat", "--iterations", "200", "--profile", "cpu", "--profile-dir", "profiles")
+	require.Equal(t, "wrote profiles/cpu.pprof\n", stderr)
+	require.NotEmpty(t, read(t, dir, "profiles/cpu.pprof"))
 }
 
 func TestBenchRefuses(t *testing.T) {
@@ -172,6 +179,10 @@ func TestBenchRefuses(t *testing.T) {
 	refuses(t, t.TempDir(), []string{"bench"}, map[string][]string{
 		"rfaas bench: which test? there are: write-lat, ":                                    {},
 		`rfaas bench: unknown test "transmogrify"; there are: write-lat, `:                   {"transmogrify"},
+		"rfaas bench: write-lat: is given twice":                                             {"write-lat", "write-lat"},
+		"rfaas bench: --transport: shm: is given twice":                                      {"write-lat", "--transport", "shm:,shm:"},
+		"rfaas bench: --iterations 0: must be more than 0":                                   {"write-lat", "--iterations", "0"},
+		`rfaas bench: --plot "lat.gif": the file name must end in one of .svg, .png`:         {"write-lat", "--plot", "lat.gif"},
 		`rfaas bench: --mode "tepid": must be one of hot, warm, adaptive`:                    {"write-lat", "--mode", "tepid"},
 		`"big" is not a number of bytes`:                                                     {"write-lat", "--size", "8,big"},
 		"rfaas bench: --profile: is about one test, and 2 are given":                         {"write-lat", "send-lat", "--profile", "cpu"},

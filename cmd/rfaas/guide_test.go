@@ -128,7 +128,7 @@ func takePhotographs(t *testing.T, dir string) {
 	if effort.Race() {
 		width, height = 300, 200
 	}
-	paths, err := photos.Write(dir, different, width, height, 1)
+	paths, err := photos.Write(dir, different, width, height, 1, nil)
 	require.NoError(t, err)
 	for i := different; i < guidePhotographs; i++ {
 		require.NoError(t, os.Link(paths[i%different], fmt.Sprintf("%s/photo-%04d.jpg", dir, i+1)))

@@ -43,7 +43,7 @@ func TestOriginalExamples(t *testing.T) {
 		return []byte(read(t, build, "result"))
 	}
 
-	paths, err := photos.Write(filepath.Join(dir, "photos"), 4, 900, 600, 1)
+	paths, err := photos.Write(filepath.Join(dir, "photos"), 4, 900, 600, 1, nil)
 	require.NoError(t, err)
 	succeed(t, dir, append([]string{"run", "-f", library("thumbnailer"), "-o", "thumbnails"}, paths...)...)
 	for _, path := range paths {

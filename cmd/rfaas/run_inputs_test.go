@@ -20,7 +20,7 @@ func TestRunThumbnails(t *testing.T) {
 	t.Parallel()
 	const count = 300
 	dir := t.TempDir()
-	paths, err := photos.Write(filepath.Join(dir, "photos"), count, 240, 160, 7)
+	paths, err := photos.Write(filepath.Join(dir, "photos"), count, 240, 160, 7, nil)
 	require.NoError(t, err)
 
 	stdout := succeed(t, dir, append([]string{"run", "-f", "thumbnailer", "-o", "thumbnails"}, paths...)...)

@@ -27,6 +27,7 @@ func TestExitStatuses(t *testing.T) {
 		"run -f echo --transport %s input", "invoke echo --transport %s", "agent --admin 127.0.0.1:0 --state state --transport %s",
 		"manager --listen 127.0.0.1:0 --state state --transport %s", "roce pingpong 127.0.0.1 --port 1 --transport %s",
 	}
+	withAnyTransport := append([]string{"bench write-lat --transport %s", "bench --listen 127.0.0.1:0 --transport %s"}, withTransport...)
 	withManager := []string{
 		"run -f echo --manager %s input", "invoke echo --manager %s", "nodes --manager %s", "nodes -w --manager %s", "lease list --manager %s",
 		"lease end n 1 --manager %s", "drain n --manager %s", "bill --manager %s", "agent --state state --manager %s",
@@ -42,12 +43,12 @@ func TestExitStatuses(t *testing.T) {
 		status int
 		want   string
 	}{
-		{withTransport, "tin:", exitUsage, `: --transport tin: unknown transport "tin"; there are: loopback, shm, softroce, verbs`},
-		{withTransport, "paper+shm:", exitUsage, `: --transport paper+shm: not supported: no decorator "paper"`},
-		{withTransport, "shm:?x=1", exitUsage, `: --transport shm:?x=1: invalid: shm takes no parameters`},
-		{withTransport, "softroce:?mtu=x", exitUsage, `: --transport softroce:?mtu=x: invalid: parameter mtu: `},
-		{withTransport, "softroce://192.0.2.77", exitUsage, `: --transport softroce://192.0.2.77: not supported: RoCE packets are neither`},
-		{withTransport, "softroce://192.0.2.77?trust-network", exitFailed, `: --transport softroce://192.0.2.77?trust-network: `},
+		{withAnyTransport, "tin:", exitUsage, `: --transport tin: unknown transport "tin"; there are: loopback, shm, softroce, verbs`},
+		{withAnyTransport, "paper+shm:", exitUsage, `: --transport paper+shm: unknown decorator "paper"; there are: faulty, trace`},
+		{withAnyTransport, "shm:?x=1", exitUsage, `: --transport shm:?x=1: invalid: parameter x is known to no layer of the URL: shm has none`},
+		{withAnyTransport, "softroce:?mtu=x", exitUsage, `: --transport softroce:?mtu=x: invalid: parameter mtu: `},
+		{withAnyTransport, "softroce://192.0.2.77", exitUsage, `: --transport softroce://192.0.2.77: not supported: RoCE packets are neither`},
+		{withAnyTransport, "softroce://192.0.2.77?trust-network", exitFailed, `: --transport softroce://192.0.2.77?trust-network: `},
 		{withTransport, "loopback", exitUsage, `: --transport loopback: `},
 		{withManager, "head:7470", exitUsage, ": --manager head:7470: must be http or https with a host, and no query, as in http://127.0.0.1:7470"},
 		{withManager, "http://head:7470", exitUsage, ": --manager http://head:7470: it is beyond the loopback, where others can listen: write https://"},
@@ -106,7 +107,7 @@ func TestFullDisk(t *testing.T) {
 		"--help", "", "--version", "version", "help run", "run --help", "lease list --help", "completion bash", "completion zsh", "completion fish", "completion powershell", "__complete run -",
 		"devices", "devices --json", "pack -o again.rfaas script", "pack -o - script", "inspect script.rfaas", "inspect --json script.rfaas",
 		"cache add script.rfaas", "cache list", "cache list --json", "run -f echo input", "run -f echo -o out input", "run -f echo -o out --json input", "invoke echo --data x",
-		"bill --state billed", "bill --state billed --format csv", "roce dump " + capture,
+		"bill --state billed", "bill --state billed --format csv", "bench send-lat --mode warm --iterations 10", "bench send-lat --mode warm --iterations 10 --json", "roce dump " + capture,
 		"agent --state state --admin 127.0.0.1:0 --listen unix:@full-" + filepath.Base(dir), "manager --listen 127.0.0.1:0 --state state2",
 	} {
 		t.Run(line, func(t *testing.T) {

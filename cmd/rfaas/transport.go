@@ -93,8 +93,16 @@ func openForWorkers(t transportFlag) (*transport.Device, error) {
 // openError is the error of a transport that cannot be opened: a mistake on the command line
 // if its URL shows that, whatever the machine.
 func openError(t transportFlag, err error) error {
-	if provider := schemeOf(t.url); !slices.Contains(transport.Schemes(), provider) {
+	names, _, _ := strings.Cut(t.url, ":")
+	decorators := strings.Split(names, "+")
+	provider := decorators[len(decorators)-1]
+	if !slices.Contains(transport.Schemes(), provider) {
 		return usageError("%s: unknown transport %q; there are: %s", t.name(), provider, strings.Join(transport.Schemes(), ", "))
+	}
+	for _, d := range decorators[:len(decorators)-1] {
+		if !slices.Contains(transport.Decorators(), d) {
+			return usageError("%s: unknown decorator %q; there are: %s", t.name(), d, strings.Join(transport.Decorators(), ", "))
+		}
 	}
 	wrong := t.isWrong(err)
 	if e, ok := errors.AsType[*transport.OpError](err); ok {
@@ -114,8 +122,7 @@ func (t transportFlag) isWrong(err error) bool {
 		return true
 	}
 	query, bad := url.ParseQuery(u.RawQuery)
-	unknownDecorator := strings.Contains(err.Error(), "no decorator")
-	if bad != nil || unknownDecorator || errors.Is(err, transport.ErrInvalid) {
+	if bad != nil || errors.Is(err, transport.ErrInvalid) {
 		return true
 	}
 	untrusted := u.Host != "" && !tokens.IsLoopback(u.Hostname()) && !query.Has("trust-network")

@@ -40,8 +40,9 @@ func JPEG(w io.Writer, width, height int, seed uint64) error {
 // more photographs have them all.
 //
 // A file appears under its name only when it is complete, and replaces what had
-// that name. On error those finished before remain, and no path is returned.
-func Write(dir string, n int, width, height int, seed uint64) ([]string, error) {
+// that name. On error those finished before remain, and no path is returned. each, if
+// not nil, is called when one is there, from several goroutines.
+func Write(dir string, n int, width, height int, seed uint64, each func()) ([]string, error) {
 	if n < 1 || n > MaxPhotos {
 		return nil, fmt.Errorf("photos: cannot make %d photographs: want 1 to %d", n, MaxPhotos)
 	}
@@ -69,6 +70,8 @@ func Write(dir string, n int, width, height int, seed uint64) ([]string, error) 
 				paths[i] = filepath.Join(dir, fmt.Sprintf("photo-%04d.jpg", i+1))
 				if errs[i] = writeFile(paths[i], numbered(i, width, height, seed)); errs[i] != nil {
 					failed.Store(true)
+				} else if each != nil {
+					each()
 				}
 			}
 		})

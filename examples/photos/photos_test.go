@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rwcarlsen/goexif/exif"
@@ -185,7 +186,9 @@ func TestWriteMakesASeries(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "album")
 	const n, width, height = 13, 90, 60
 
-	paths, err := photos.Write(dir, n, width, height, 42)
+	var each atomic.Int64
+	paths, err := photos.Write(dir, n, width, height, 42, func() { each.Add(1) })
+	require.EqualValues(t, n, each.Load())
 
 	require.NoError(t, err)
 	require.Len(t, paths, n)
@@ -238,13 +241,13 @@ func list(t *testing.T, dir string) []string {
 func TestWriteIsRepeatableAndReplaces(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first, err := photos.Write(dir, 2, 40, 30, 1)
+	first, err := photos.Write(dir, 2, 40, 30, 1, nil)
 	require.NoError(t, err)
 	before, err := os.ReadFile(first[1])
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(first[1], []byte("old"), 0o666))
 
-	again, err := photos.Write(dir, 2, 40, 30, 1)
+	again, err := photos.Write(dir, 2, 40, 30, 1, nil)
 
 	require.NoError(t, err)
 	require.Equal(t, first, again)
@@ -257,16 +260,16 @@ func TestWriteRefusesWhatItCannotDo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, n := range []int{-1, 0, photos.MaxPhotos + 1} {
-		_, err := photos.Write(dir, n, 40, 30, 1)
+		_, err := photos.Write(dir, n, 40, 30, 1, nil)
 		require.ErrorContains(t, err, "want 1 to 9999")
 	}
-	_, err := photos.Write(dir, 1, 0, 30, 1)
+	_, err := photos.Write(dir, 1, 0, 30, 1, nil)
 	require.ErrorContains(t, err, "0x30")
 	require.Empty(t, list(t, dir))
 
 	file := filepath.Join(dir, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o666))
-	_, err = photos.Write(file, 1, 40, 30, 1)
+	_, err = photos.Write(file, 1, 40, 30, 1, nil)
 	require.ErrorContains(t, err, "cannot create the directory")
 }
 
@@ -276,7 +279,7 @@ func TestWriteLeavesNothingHalfDone(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "photo-0001.jpg", "occupied"), 0o777))
 
-	paths, err := photos.Write(dir, 1, 40, 30, 1)
+	paths, err := photos.Write(dir, 1, 40, 30, 1, nil)
 
 	require.ErrorContains(t, err, "photo-0001.jpg")
 	require.Nil(t, paths)

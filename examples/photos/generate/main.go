@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rfaas-go/rfaas/examples/photos"
@@ -65,8 +65,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 
 	start := time.Now()
-	stop := tell(stderr, *dir, *n, start, progressInterval)
-	paths, err := photos.Write(*dir, *n, *width, *height, *seed)
+	var finished atomic.Int64
+	stop := tell(stderr, &finished, *n, start, progressInterval)
+	paths, err := photos.Write(*dir, *n, *width, *height, *seed, func() { finished.Add(1) })
 	stop()
 	if err != nil {
 		fmt.Fprintln(stderr, "generate:", err)
@@ -85,9 +86,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 // progressInterval is how often progress is told.
 const progressInterval = 5 * time.Second
 
-// tell tells now and then how many of n photographs have been made in a folder since start,
-// until stop is called.
-func tell(w io.Writer, dir string, n int, start time.Time, interval time.Duration) (stop func()) {
+// tell tells now and then how many of n photographs are finished since start, until stop is
+// called.
+func tell(w io.Writer, finished *atomic.Int64, n int, start time.Time, interval time.Duration) (stop func()) {
 	ended := make(chan struct{})
 	var telling sync.WaitGroup
 	telling.Go(func() {
@@ -96,7 +97,7 @@ func tell(w io.Writer, dir string, n int, start time.Time, interval time.Duratio
 		for {
 			select {
 			case now := <-ticker.C:
-				fmt.Fprintf(w, "generate: %d of %d photographs after %v\n", finished(dir, start), n, now.Sub(start).Round(time.Second))
+				fmt.Fprintf(w, "generate: %d of %d photographs after %v\n", finished.Load(), n, now.Sub(start).Round(time.Second))
 			case <-ended:
 				return
 			}
@@ -106,17 +107,6 @@ func tell(w io.Writer, dir string, n int, start time.Time, interval time.Duratio
 		close(ended)
 		telling.Wait()
 	}
-}
-
-// finished counts the photographs that were made since start: each appears when it is complete.
-func finished(dir string, start time.Time) (n int) {
-	paths, _ := filepath.Glob(filepath.Join(dir, "photo-*.jpg"))
-	for _, path := range paths {
-		if info, err := os.Stat(path); err == nil && !info.ModTime().Before(start.Truncate(time.Second)) {
-			n++
-		}
-	}
-	return n
 }
 
 // totalBytes adds up the sizes of files.

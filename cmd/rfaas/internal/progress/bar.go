@@ -42,23 +42,25 @@ func (m *Meter) draw() {
 // could not be cleared away.
 func (m *Meter) barLine(elapsed time.Duration, columns int) string {
 	room := columns - spare
-	percent, counts := "100%", fmt.Sprintf("(%d/%d)", m.done, m.total)
-	if m.total > 0 {
-		percent = fmt.Sprintf("%3d%%", 100*m.done/m.total)
-	}
 	clock := "[" + elapsed.Round(time.Second).String() + "]"
 	if left, ok := m.left(elapsed); ok {
 		clock = fmt.Sprintf("[%v:%v]", elapsed.Round(time.Second), left.Round(time.Second))
 	}
 	label := m.label() + " " + clock
+	if m.total == 0 {
+		return fitting(room, label, m.label(), clock)
+	}
+	percent, counts := fmt.Sprintf("%3d%%", 100*m.done/m.total), fmt.Sprintf("(%d/%d)", m.done, m.total)
 	around := fmt.Sprintf("%s %s | | %s ", label, percent, counts)
 	if width := min(widestBar, room-utf8.RuneCountInString(around)); width >= narrowestBar {
 		return m.bar(label, width)
 	}
-	for _, line := range []string{
-		fmt.Sprintf("%s %s %s", label, percent, counts), fmt.Sprintf("%s %s %s", m.label(), percent, counts),
-		percent + " " + counts, percent,
-	} {
+	return fitting(room, fmt.Sprintf("%s %s %s", label, percent, counts), fmt.Sprintf("%s %s %s", m.label(), percent, counts), percent+" "+counts, percent)
+}
+
+// fitting is the first of some lines that has room, empty if none has.
+func fitting(room int, lines ...string) string {
+	for _, line := range lines {
 		if utf8.RuneCountInString(line) <= room {
 			return line
 		}
@@ -68,7 +70,7 @@ func (m *Meter) barLine(elapsed time.Duration, columns int) string {
 
 // bar is a bar of so many characters, with the percentage and the counts.
 func (m *Meter) bar(label string, width int) string {
-	b := progressbar.NewOptions(max(m.total, 1),
+	b := progressbar.NewOptions(m.total,
 		progressbar.OptionSetWriter(io.Discard), // a terminal's width is known better here
 		progressbar.OptionSetDescription(label),
 		progressbar.OptionSetWidth(width),

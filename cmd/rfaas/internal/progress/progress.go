@@ -14,8 +14,9 @@ import (
 
 // How often the bar is drawn, and lines are written.
 const (
-	barInterval  = 200 * time.Millisecond
-	lineInterval = 5 * time.Second
+	barInterval   = 200 * time.Millisecond
+	clockInterval = time.Second // of what has no end in sight
+	lineInterval  = 5 * time.Second
 )
 
 // Meter shows progress. Any goroutine may call its methods.
@@ -41,7 +42,7 @@ func newMeter(out *os.File, kind string) *Meter {
 	return &Meter{out: out, terminal: kind != "" && kind != "dumb" && term.IsTerminal(int(out.Fd()))}
 }
 
-// Begin starts to show progress of total steps.
+// Begin starts to show progress of total steps, 0 if nobody knows how many there are.
 func (m *Meter) Begin(what string, total int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -49,6 +50,9 @@ func (m *Meter) Begin(what string, total int) {
 	interval := lineInterval
 	if m.terminal {
 		interval = barInterval
+		if total == 0 {
+			interval = clockInterval
+		}
 		m.drawn = true
 		m.draw()
 	}
@@ -66,6 +70,16 @@ func (m *Meter) Begin(what string, total int) {
 			}
 		}
 	})
+}
+
+// Name changes what is shown to be under way.
+func (m *Meter) Name(what string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.what = what
+	if m.drawn {
+		m.draw()
+	}
 }
 
 // Step counts a step.
@@ -91,6 +105,9 @@ func (m *Meter) show() {
 
 // line says how far the run has come.
 func (m *Meter) line(elapsed time.Duration) string {
+	if m.total == 0 {
+		return fmt.Sprintf("%s: after %v", m.label(), elapsed.Round(time.Second))
+	}
 	s := fmt.Sprintf("%s: %d of %d after %v", m.label(), m.done, m.total, elapsed.Round(time.Second))
 	if left, ok := m.left(elapsed); ok {
 		s += fmt.Sprintf(", about %v left", left.Round(time.Second))

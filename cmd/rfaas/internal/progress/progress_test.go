@@ -103,6 +103,25 @@ func TestLine(t *testing.T) {
 	require.Equal(t, "work (2 failed): 10 of 10 after 15s", m.line(15*time.Second))
 }
 
+// What has no end in sight has a clock.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	m := &Meter{what: "measuring", began: time.Now()}
+	require.Equal(t, "measuring: after 5s", m.line(5*time.Second))
+	require.Equal(t, "measuring [5s]", m.barLine(5*time.Second, 80))
+	require.Equal(t, "measuring", m.barLine(5*time.Second, 13))
+	require.Equal(t, "[5s]", m.barLine(5*time.Second, 8))
+	require.Empty(t, m.barLine(5*time.Second, 4))
+
+	screen, tty := terminal(t)
+	m = newMeter(tty, "xterm")
+	m.Begin("one", 0)
+	m.Name("another")
+	_, last := shown(t, screen, tty)
+	require.Equal(t, "another [0s]", last)
+	m.End()
+}
+
 // Without a terminal there are lines and no control characters.
 func TestLines(t *testing.T) {
 	t.Parallel()
