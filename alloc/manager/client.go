@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -162,6 +163,17 @@ func decodeAnswer(r io.Reader, into any) error {
 	return nil
 }
 
+// cause is why a request got no answer, without the address, which the caller has.
+func cause(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
+		err = e.Err
+	}
+	return err
+}
+
 // send sends a request; its answer is 200 OK, and to be closed.
 func (c *Client) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
@@ -170,7 +182,7 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte) (*h
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("manager: %w", err) // says the method and the URL
+		return nil, fmt.Errorf("manager: the manager at %s does not answer: %w", c.base, cause(err))
 	}
 	if answer.StatusCode == http.StatusOK {
 		return answer, nil

@@ -118,10 +118,10 @@ func TestDevicesNotAvailable(t *testing.T) {
 	var b strings.Builder
 	info := describeDevice("nothing-of-this-name")
 	require.NoError(t, info.write(&b, false))
-	require.Contains(t, b.String(), "nothing-of-this-name: not available\n  reason      transport: ")
+	require.Contains(t, b.String(), "nothing-of-this-name: not available\n  reason      not supported: no provider")
 	b.Reset()
 	require.NoError(t, info.write(&b, true))
-	require.Contains(t, b.String(), `{"transport":"nothing-of-this-name","available":false,"reason":"transport: `)
+	require.Contains(t, b.String(), `{"transport":"nothing-of-this-name","available":false,"reason":"not supported: no provider`)
 }
 
 func TestVersion(t *testing.T) {

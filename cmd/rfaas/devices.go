@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -62,6 +63,9 @@ func describeDevice(scheme string) deviceInfo {
 	info := deviceInfo{Transport: scheme}
 	d, err := transport.Open(scheme)
 	if err != nil {
+		if e, ok := errors.AsType[*transport.OpError](err); ok {
+			err = e.Err // the rest is said already
+		}
 		info.Reason = err.Error()
 		return info
 	}

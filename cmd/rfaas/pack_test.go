@@ -138,7 +138,7 @@ func TestPackRefuses(t *testing.T) {
 		{exitFailed, "no such file", []string{"pack", "missing"}},
 		{exitFailed, "no such file", []string{"pack", "-o", "missing/x.rfaas", "hello.so"}},
 		{exitUsage, "rfaas inspect: which FILE?", []string{"inspect"}},
-		{exitFailed, "this is not a package", []string{"inspect", "text"}},
+		{exitFailed, "is neither a package nor code", []string{"inspect", "text"}},
 	} {
 		status, stdout, stderr := run(t, dir, c.args...)
 		require.Equal(t, c.status, status, stderr)

@@ -63,7 +63,7 @@ func TestRunPackageFails(t *testing.T) {
 	}{
 		{[]string{"-f", "text.so:crash"}, exitFailed, `a: worker process \d+ was lost: killed by signal 11 \(segmentation fault\) while function "crash" ran; not tried again, because crash is not declared idempotent`},
 		{[]string{"-f", "limited.rfaas"}, exitFailed, `a: worker process \d+ was lost: killed because function "spin" took longer than its time limit of 100ms`},
-		{[]string{"-f", "./a"}, exitFailed, `rfaas run: archive, byte 0: it does not begin with manifest.json`},
+		{[]string{"-f", "./a"}, exitFailed, `rfaas run: ./a is neither a package nor code, such as a script`},
 	} {
 		if c.args[1] == "limited.rfaas" {
 			succeed(t, dir, "pack", "-o", "limited.rfaas", "--function", "spin=spin", "--time-limit", "100ms", "text.so")

@@ -64,11 +64,11 @@ const rowsPerCheck = 256
 func Function(ctx context.Context, in, out []byte) (n int, err error) {
 	result, err := appendPriced(ctx, out[:0:len(out)], in)
 	if err != nil {
-		return 0, fmt.Errorf("black-scholes: %w", err)
+		return 0, err
 	}
 	// Appending went on in a larger array of its own if out was too short.
 	if len(result) > len(out) {
-		return 0, fmt.Errorf("black-scholes: the result takes %d bytes and the result buffer holds %d: allow a longer result or send fewer options at a time: %w",
+		return 0, fmt.Errorf("the result takes %d bytes and the result buffer holds %d: allow a longer result or send fewer options at a time: %w",
 			len(result), len(out), io.ErrShortBuffer)
 	}
 	return len(result), nil

@@ -35,14 +35,6 @@ const (
 // middle, for work that nobody waits for takes a core from somebody else. After
 // an error the contents of out mean nothing.
 func Function(ctx context.Context, in, out []byte) (n int, err error) {
-	n, err = thumbnail(ctx, in, out)
-	if err != nil {
-		return 0, fmt.Errorf("thumbnailer: %w", err)
-	}
-	return n, nil
-}
-
-func thumbnail(ctx context.Context, in, out []byte) (n int, err error) {
 	picture, orientation, err := decode(ctx, in)
 	if err != nil {
 		return 0, err

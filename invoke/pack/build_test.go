@@ -77,7 +77,7 @@ func TestForeignSharedObjects(t *testing.T) {
 	refused("is damaged, or no ELF file", func(b []byte) []byte { b[4] = 7; return b })
 	refused("is damaged, or no ELF file", func(b []byte) []byte { return b[:20] })
 	refused("is damaged, or no ELF file", func(b []byte) []byte { return b[:len(b)-100] })
-	refused("this is not a package", func([]byte) []byte { return bytes.Repeat([]byte("no code"), 100) })
+	refused("is neither a package nor code", func([]byte) []byte { return bytes.Repeat([]byte("no code"), 100) })
 
 	main := "int main(void) { return 0; }"
 	_, err = Open(compile(t, "x.o", main, "-c"))

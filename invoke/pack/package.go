@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,11 +39,11 @@ func Open(path string) (*Package, error) {
 		return nil, fmt.Errorf("pack: %w", err)
 	}
 	p, err := openArchive(f)
-	if err != nil && filepath.Ext(path) != Extension {
-		err = fmt.Errorf("%w, and no code either, such as a script, which begins with #! and the path of its interpreter", err)
-	}
 	if err != nil {
 		f.Close()
+		if errors.Is(err, errNoPackage) && filepath.Ext(path) != Extension {
+			return nil, fmt.Errorf("pack: %s is neither a package nor code, such as a script, which begins with #! and the path of its interpreter", path)
+		}
 		return nil, fmt.Errorf("%w (%s)", err, path)
 	}
 	return p, nil

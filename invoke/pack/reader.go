@@ -25,12 +25,14 @@ type reader struct {
 	ended    bool
 }
 
+var errNoPackage = errors.New("it does not begin with " + manifestFile + ": this is not a package")
+
 // newReader starts to read an archive of at most so many bytes: it reads the manifest.
 func newReader(in io.Reader, most int64) (*reader, error) {
 	r := &reader{in: bufio.NewReaderSize(in, 64<<10), hash: sha256.New(), most: min(most, maxArchiveBytes)}
 	// A short file of another kind should not be reported as cut off.
 	if start, _ := r.in.Peek(len(manifestFile)); !strings.HasPrefix(manifestFile, string(start)) {
-		return nil, r.wrong(fmt.Errorf("it does not begin with %s: this is not a package", manifestFile))
+		return nil, r.wrong(errNoPackage)
 	}
 	size, err := r.begin()
 	if err != nil {

@@ -113,8 +113,8 @@ func (r *Report) writeCost(b *strings.Builder) {
 		claimed = " (counted by the function's own code)"
 	}
 	const mibMSPerGiBS = 1024 * 1000
-	fmt.Fprintf(b, "  bill        %s core-s, %s GiB-s; %d calls%s, %s in functions, %s polled\n",
-		significant(float64(u[accounting.CoreTime])/1e9), significant(float64(u[accounting.MemoryTime])/mibMSPerGiBS), u[accounting.Invocations], claimed,
+	fmt.Fprintf(b, "  bill        %s core-s, %s GiB-s; %s%s, %s in functions, %s polled\n",
+		significant(float64(u[accounting.CoreTime])/1e9), significant(float64(u[accounting.MemoryTime])/mibMSPerGiBS), plural(int(min(u[accounting.Invocations], math.MaxInt)), "call"), claimed,
 		metered(u[accounting.ExecutedTime]), metered(u[accounting.PolledTime]))
 }
 
@@ -182,9 +182,9 @@ func rate(perSecond float64) string {
 // no exponent.
 func significant(x float64) string {
 	switch {
-	case x >= 100 || x == 0:
+	case x >= 99.95 || x == 0:
 		return fmt.Sprintf("%.0f", x)
-	case x >= 10:
+	case x >= 9.995:
 		return fmt.Sprintf("%.1f", x)
 	case x >= 0.01:
 		return fmt.Sprintf("%.2f", x)
