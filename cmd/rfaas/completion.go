@@ -59,11 +59,13 @@ script for bash needs the package bash-completion.`,
 	}, commands...)
 }
 
-// completeTransport completes the URL of a transport, which may continue after its scheme.
-func completeTransport(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+// completeTransport completes the URL of a transport, which may continue after its scheme: the
+// last one of several, and behind decorators.
+func completeTransport(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	before := begun[:strings.LastIndexAny(begun, ",+")+1]
 	var urls []string
 	for _, scheme := range transport.Schemes() {
-		urls = append(urls, scheme+":")
+		urls = append(urls, before+scheme+":")
 	}
 	return urls, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
