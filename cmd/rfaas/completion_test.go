@@ -19,6 +19,8 @@ func TestCompletion(t *testing.T) {
 	for line, want := range map[string]string{
 		"run --transport=":              transports,
 		"bench --transport=s":           transports,
+		"bench --transport=shm:,so":     "shm:,loopback:\nshm:,shm:\nshm:,softroce:\nshm:,verbs:\n:6\n",
+		"run --transport=faulty+s":      "faulty+loopback:\nfaulty+shm:\nfaulty+softroce:\nfaulty+verbs:\n:6\n",
 		"bench --peer-transport=v":      transports,
 		"agent --transport=s":           transports,
 		"roce pingpong --transport=sof": transports,
