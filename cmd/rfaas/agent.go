@@ -20,6 +20,7 @@ import (
 	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/alloc/manager"
 	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/metrics"
+	"github.com/rfaas-go/rfaas/internal/names"
 	"github.com/rfaas-go/rfaas/internal/tokens"
 	"github.com/rfaas-go/rfaas/invoke/executor"
 	"github.com/rfaas-go/rfaas/invoke/runtime"
@@ -197,6 +198,8 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 			return agent.Config{}, fmt.Errorf("the name of this machine: %w; give one with --name", err)
 		}
 		f.name = name
+	} else if err := names.Check(f.name); err != nil {
+		return agent.Config{}, usageError("--name: %w", err)
 	}
 	if len(f.listen) == 0 {
 		f.listen = []string{"unix:@rfaas-agent-" + f.name}

@@ -31,7 +31,7 @@ func TestBenchFunctions(t *testing.T) {
 		"invoke-lat echo go ", "invoke-lat noop go ",
 		"cold-start echo go cold", "cold-start echo go spare", "cold-start noop go cold", "cold-start noop go spare",
 	}, got)
-	require.Equal(t, []string{"plot.svg"}, names(t, dir))
+	require.Equal(t, []string{"plot.svg"}, namesIn(t, dir))
 	require.Contains(t, read(t, dir, "plot.svg"), "cold-start noop spare")
 
 	results := benchResults(t, dir, "cold-start", "--iterations", "1")

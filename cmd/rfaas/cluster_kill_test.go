@@ -126,7 +126,7 @@ func (k *killedCluster) keepLoad() {
 		under := true
 		for _, l := range k.loads {
 			require.True(k.t, eventually(programTimeout, func() bool {
-				return l.over() || len(names(k.t, l.dir, "out")) >= l.before+progress
+				return l.over() || len(namesIn(k.t, l.dir, "out")) >= l.before+progress
 			}), "a run does not continue: %s%s", &l.stdout, &l.stderr)
 			under = under && !l.over()
 		}
@@ -135,7 +135,7 @@ func (k *killedCluster) keepLoad() {
 		}
 	}
 	for _, l := range k.loads {
-		l.before = len(names(k.t, l.dir, "out"))
+		l.before = len(namesIn(k.t, l.dir, "out"))
 	}
 }
 
@@ -178,7 +178,7 @@ func (k *killedCluster) check(l *killedLoad) {
 // outputs are what a run that has ended has made, and each is whole.
 func (l *killedLoad) outputs(k *killedCluster) []string {
 	k.t.Helper()
-	done := names(k.t, l.dir, "out")
+	done := namesIn(k.t, l.dir, "out")
 	for _, name := range done {
 		require.Equal(k.t, worked(read(k.t, l.dir, "in", name)), read(k.t, l.dir, "out", name))
 	}
@@ -339,9 +339,9 @@ func (k *killedCluster) requireNothingIsLeft() {
 	t := k.t
 	t.Helper()
 	require.True(t, eventually(5*time.Second, func() bool { return len(k.watch.remains()) == 0 }), "%v", k.watch.remains())
-	require.Empty(t, names(t, k.dir, "."), "temporary files and sockets")
+	require.Empty(t, namesIn(t, k.dir, "."), "temporary files and sockets")
 	for node := range k.cores {
-		require.Empty(t, names(t, k.state, node, "pages"))
+		require.Empty(t, namesIn(t, k.state, node, "pages"))
 	}
 }
 

@@ -37,7 +37,7 @@ func TestRxeDeviceLeases(t *testing.T) {
 	status, stdout, stderr := c.run(slices.Concat([]string{"run", "-f", "thumbnailer", "-o", "thumbnails", "--transport", "softroce://" + client + "?trust-network"}, c.as("alice"), paths)...)
 	require.Equal(t, exitOK, status, "%s%s", stdout, stderr)
 	require.Contains(t, stdout, fmt.Sprintf("thumbnailer: %d of %[1]d inputs done, in ", count))
-	require.Len(t, names(t, c.dir, "thumbnails"), count)
+	require.Len(t, namesIn(t, c.dir, "thumbnails"), count)
 	for _, path := range paths {
 		f, err := os.Open(filepath.Join(c.dir, "thumbnails", filepath.Base(path)))
 		require.NoError(t, err)

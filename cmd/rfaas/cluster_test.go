@@ -73,7 +73,7 @@ func (c *testCluster) hold() (call *started, release func()) {
 	c.t.Helper()
 	dir := c.t.TempDir()
 	call = start(c.t, dir, "invoke", "test-gate", "--manager", c.url, "--in", write(c.t, dir, "gate", dir+"/open"))
-	require.True(c.t, eventually(programTimeout, func() bool { return len(names(c.t, dir)) == 2 }), "%s", &call.stderr)
+	require.True(c.t, eventually(programTimeout, func() bool { return len(namesIn(c.t, dir)) == 2 }), "%s", &call.stderr)
 	return call, func() {
 		c.t.Helper()
 		write(c.t, dir, "open", "")
@@ -84,7 +84,7 @@ func (c *testCluster) hold() (call *started, release func()) {
 // awaitResults waits until a run has n results in its folder out.
 func (s *started) awaitResults(n int) {
 	s.t.Helper()
-	require.True(s.t, eventually(programTimeout, func() bool { return len(names(s.t, s.cmd.Dir, "out")) >= n }), "%s%s", &s.stdout, &s.stderr)
+	require.True(s.t, eventually(programTimeout, func() bool { return len(namesIn(s.t, s.cmd.Dir, "out")) >= n }), "%s%s", &s.stdout, &s.stderr)
 }
 
 // end ends all, agents first, and looks that nothing remains.
@@ -125,7 +125,7 @@ func TestCluster(t *testing.T) {
 	require.Equal(t, exitOK, s.wait(), "%s%s", &s.stdout, &s.stderr)
 	require.Equal(t, -1, killed.wait())
 	delete(c.agents, "killed")
-	require.Len(t, names(t, dir, "out"), count)
+	require.Len(t, namesIn(t, dir, "out"), count)
 	for i := range count {
 		require.Equal(t, worked(fmt.Sprint("input ", i)), read(t, dir, "out", fmt.Sprintf("%04d", i)))
 	}
@@ -222,10 +222,10 @@ func TestKilledAgentIsSettled(t *testing.T) {
 	s.awaitResults(60)
 	first.signal(syscall.SIGKILL)
 	require.Equal(t, -1, first.wait())
-	done := len(names(t, dir, "out"))
+	done := len(namesIn(t, dir, "out"))
 	at()
 	require.Equal(t, exitOK, s.wait(), "%s%s", &s.stdout, &s.stderr)
-	require.Len(t, names(t, dir, "out"), count)
+	require.Len(t, namesIn(t, dir, "out"), count)
 	type row struct {
 		Node        string `json:"node"`
 		Epoch       uint64 `json:"epoch"`
@@ -244,14 +244,14 @@ func TestKilledAgentIsSettled(t *testing.T) {
 	require.GreaterOrEqual(t, sum, uint64(count))
 	require.LessOrEqual(t, sum, uint64(count+1), "the call that was lost may have been made twice")
 	require.Positive(t, rows[1].CoreNS)
-	require.Empty(t, names(t, dir, "state/pages"))
+	require.Empty(t, namesIn(t, dir, "state/pages"))
 	var told []row
 	require.True(t, eventually(programTimeout, func() bool {
 		told = decodeLines[row](t, succeed(t, dir, "bill", "--manager", c.url, "--by", "node", "--format", "json"))
 		return len(told) == 1 && told[0].Node == "a" && told[0].Invocations == sum
 	}), "the manager was told all of it: %d, and not %v%s", sum, told, &c.agents["a"].stderr)
 	c.end()
-	require.Empty(t, names(t, c.dir, "."), "the next agent has removed what the killed one left, too")
+	require.Empty(t, namesIn(t, c.dir, "."), "the next agent has removed what the killed one left, too")
 }
 
 // With --yield-load 0 the owner gets all cores as soon as other programs run: the test is
@@ -282,7 +282,7 @@ func TestStoppedClient(t *testing.T) {
 	succeed(t, dir, "run", "-f", "echo", "--manager", c.url, "--workers", "1", "-o", "other", "b")
 	s.signal(syscall.SIGCONT)
 	require.Equal(t, exitOK, s.wait(), "%s%s", &s.stdout, &s.stderr)
-	require.Len(t, names(t, dir, "out"), count)
+	require.Len(t, namesIn(t, dir, "out"), count)
 	require.Regexp(t, `(?m)^  lost and replaced: 1 worker process; tried again: \d+ inputs?$`, s.stdout.String())
 	c.end()
 }

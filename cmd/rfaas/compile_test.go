@@ -36,11 +36,11 @@ func TestCompiledOnce(t *testing.T) {
 		return strings.Count(s.stderr.String(), `"msg":"code compiled"`)
 	}
 	require.Equal(t, 1, compiledBy())
-	kept := names(t, cache, "rfaas", "wasm")
+	kept := namesIn(t, cache, "rfaas", "wasm")
 	require.Len(t, kept, 1)
 	require.Zero(t, compiledBy(), "it was kept")
 	require.Zero(t, compiledBy("--trust-code"), "by the executor, if at all")
-	require.Equal(t, kept, names(t, cache, "rfaas", "wasm"))
+	require.Equal(t, kept, namesIn(t, cache, "rfaas", "wasm"))
 
 	require.NoError(t, os.Truncate(filepath.Join(cache, "rfaas", "wasm", kept[0], "sums"), 1))
 	require.Equal(t, 1, compiledBy(), "it is damaged")

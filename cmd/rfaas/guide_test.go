@@ -77,7 +77,7 @@ func TestClusterGuide(t *testing.T) {
 	g.next("Nodes come and go")
 	thumbnails := func(n int) {
 		t.Helper()
-		require.True(t, eventually(programTimeout, func() bool { return len(names(t, home, "cluster/again")) >= n }), "%s", desk.transcript)
+		require.True(t, eventually(programTimeout, func() bool { return len(namesIn(t, home, "cluster/again")) >= n }), "%s", desk.transcript)
 	}
 	thumbnails(guidePhotographs / 2)
 	killed := n2.jobs()
@@ -200,8 +200,8 @@ func lastLine(text string) string {
 // same requires that two folders have the same files.
 func same(t *testing.T, a, b string) {
 	t.Helper()
-	require.Equal(t, names(t, a), names(t, b))
-	for _, name := range names(t, a) {
+	require.Equal(t, namesIn(t, a), namesIn(t, b))
+	for _, name := range namesIn(t, a) {
 		x, err := os.ReadFile(a + "/" + name)
 		require.NoError(t, err)
 		y, err := os.ReadFile(b + "/" + name)

@@ -60,7 +60,7 @@ func TestInvokeOutput(t *testing.T) {
 		require.Empty(t, stdout)
 		require.Equal(t, "worked on x", read(t, dir, output))
 	}
-	require.Equal(t, []string{"new", "out"}, names(t, dir))
+	require.Equal(t, []string{"new", "out"}, namesIn(t, dir))
 
 	stdout := succeed(t, dir, "invoke", "test-work", "--data", "x", "-o", "-")
 	require.Equal(t, "worked on x", stdout)
@@ -140,7 +140,7 @@ func TestInvokeFails(t *testing.T) {
 		require.Regexp(t, c.want, stderr)
 		require.Equal(t, "what was there before", read(t, dir, "out"))
 	}
-	require.Equal(t, []string{"five", "long", "out"}, names(t, dir))
+	require.Equal(t, []string{"five", "long", "out"}, namesIn(t, dir))
 }
 
 // An executor that cannot be started is reported, however it fails.
@@ -163,11 +163,11 @@ func TestInvokeInterrupted(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		dir := t.TempDir()
 		s := start(t, dir, "invoke", "test-stuck", "--data", filepath.Join(dir, "x"), "-o", "out")
-		require.True(t, eventually(10*time.Second, func() bool { return len(names(t, dir)) == 1 }))
+		require.True(t, eventually(10*time.Second, func() bool { return len(namesIn(t, dir)) == 1 }))
 		s.signal(sig)
 		require.Equal(t, exitInterrupted, s.wait())
 		require.Equal(t, "rfaas invoke: interrupted\n", s.stderr.String())
-		require.Equal(t, []string{"x.entered"}, names(t, dir))
+		require.Equal(t, []string{"x.entered"}, namesIn(t, dir))
 	}
 }
 
@@ -187,7 +187,7 @@ func TestInvokeFullDisk(t *testing.T) {
 	write(t, disk, "out", "before")
 	stderr := fails(t, dir, "invoke", "echo", "--in", "in", "-o", filepath.Join(disk, "out"))
 	require.Contains(t, stderr, "no space left on device")
-	require.Equal(t, []string{"out"}, names(t, disk))
+	require.Equal(t, []string{"out"}, namesIn(t, disk))
 	require.Equal(t, "before", read(t, disk, "out"))
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rfaas-go/rfaas/alloc/agent"
+	"github.com/rfaas-go/rfaas/alloc/lease"
 	"github.com/rfaas-go/rfaas/alloc/manager"
 )
 
@@ -97,6 +98,11 @@ workers elsewhere if they can.`,
 		Example: `  rfaas lease end node-1 3-17 --manager http://` + defaultManagerAddress,
 		Args:    needArgs(2, math.MaxInt, "which ones? give a NODE and the LEASEs, as 'rfaas lease list' shows them"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, id := range args[1:] {
+				if _, err := lease.ParseID(id); err != nil {
+					return &exitError{exitUsage, err}
+				}
+			}
 			nodes, as, err := p.nodesNamed(cmd.Context(), &at, args[:1])
 			if err != nil {
 				return err

@@ -290,8 +290,8 @@ func read(t *testing.T, path ...string) string {
 	return string(content)
 }
 
-// names lists a folder, sorted; nothing if it is not there.
-func names(t *testing.T, path ...string) []string {
+// namesIn lists a folder, sorted; nothing if it is not there.
+func namesIn(t *testing.T, path ...string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(path...))
 	if os.IsNotExist(err) {

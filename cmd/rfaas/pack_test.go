@@ -146,5 +146,5 @@ func TestPackRefuses(t *testing.T) {
 		require.Empty(t, stdout)
 	}
 	require.Equal(t, "former", read(t, dir, "hello.rfaas"), "nothing is replaced by what fails")
-	require.Equal(t, []string{"hello.rfaas", "hello.so", "text"}, names(t, dir))
+	require.Equal(t, []string{"hello.rfaas", "hello.so", "text"}, namesIn(t, dir))
 }

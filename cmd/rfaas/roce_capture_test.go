@@ -52,7 +52,7 @@ func TestRoceCapture(t *testing.T) {
 		"--transport", fmt.Sprintf("softroce://%v?psn=%d", near, firstPSN), "--peer-transport", fmt.Sprintf("softroce://%v?psn=%d", far, firstPSN))
 	require.Equal(t, exitOK, status, stderr)
 	require.Contains(t, stdout, "write-imm-lat", "the command's standard output")
-	require.Equal(t, []string{"x.pcap"}, names(t, dir))
+	require.Equal(t, []string{"x.pcap"}, namesIn(t, dir))
 
 	capture := read(t, dir, "x.pcap")
 	packets := readRecording(t, []byte(capture))
@@ -138,7 +138,7 @@ func TestRoceCaptureNoSoftroce(t *testing.T) {
 		if former {
 			require.Equal(t, "former", read(t, dir, "x.pcap"))
 		} else {
-			require.Equal(t, []string{"a"}, names(t, dir))
+			require.Equal(t, []string{"a"}, namesIn(t, dir))
 		}
 	}
 }
@@ -161,7 +161,7 @@ func TestRoceCaptureRefuses(t *testing.T) {
 		"rfaas roce capture: run: --transport softroce:nonsense: ":                                                       {"x.pcap", "run", "-f", "echo", "--transport", "softroce:nonsense", "a"},
 		`rfaas roce capture: bench: --log-level "loud": must be one of debug, info, warn, error` + "\nSee 'rfaas roce c": {"x.pcap", "bench", "--log-level", "loud"},
 	})
-	require.Empty(t, names(t, dir))
+	require.Empty(t, namesIn(t, dir))
 }
 
 // Where there can be no file, the command is not even started. These places are
@@ -189,7 +189,7 @@ func TestRoceCaptureNotWritable(t *testing.T) {
 		require.Contains(t, stderr, "rfaas roce capture: "+want)
 		require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
 	}
-	require.Equal(t, []string{"fifo", "file", "folder", "link"}, names(t, dir))
+	require.Equal(t, []string{"fifo", "file", "folder", "link"}, namesIn(t, dir))
 }
 
 func TestRoceCaptureForbidden(t *testing.T) {
@@ -217,7 +217,7 @@ func TestRoceCaptureFullDisk(t *testing.T) {
 		require.Equal(t, exitFailed, status)
 		require.Contains(t, stdout, want)
 		require.True(t, strings.HasSuffix(stderr, "rfaas roce capture: "+problem), stderr)
-		require.Equal(t, []string{"x.pcap"}, names(t, disk))
+		require.Equal(t, []string{"x.pcap"}, namesIn(t, disk))
 		require.Equal(t, "former", read(t, path))
 	}
 
@@ -242,7 +242,7 @@ func TestRoceCaptureInterrupted(t *testing.T) {
 				"--transport", fmt.Sprintf("softroce://%v", near), "--peer-transport", fmt.Sprintf("softroce://%v", far))
 			const full = "rfaas roce capture: x.pcap has reached --limit 20KiB; the command continues without being captured\n"
 			require.True(t, eventually(20*time.Second, func() bool { return s.stderr.String() == full }), s.stderr.String())
-			require.Empty(t, names(t, dir), "no file before the end")
+			require.Empty(t, namesIn(t, dir), "no file before the end")
 			s.signal(sig)
 
 			require.Equal(t, exitInterrupted, s.wait())
@@ -298,5 +298,5 @@ func TestRoceCaptureKilled(t *testing.T) {
 	require.True(t, eventually(20*time.Second, func() bool { return udpPortOpen(t, address) }))
 	require.NoError(t, s.cmd.Process.Kill())
 	require.Equal(t, -1, s.wait())
-	require.Empty(t, names(t, dir))
+	require.Empty(t, namesIn(t, dir))
 }

@@ -62,7 +62,7 @@ func (m *rdma) gidIndex(address string) string {
 		four := netip.MustParseAddr(address).As4()
 		gid = fmt.Sprintf("0000:0000:0000:0000:0000:ffff:%02x%02x:%02x%02x", four[0], four[1], four[2], four[3])
 	}
-	for _, index := range names(m.t, port, "gids") {
+	for _, index := range namesIn(m.t, port, "gids") {
 		kind, _ := os.ReadFile(filepath.Join(port, "gid_attrs/types", index)) // an error for those that are empty
 		if strings.TrimSpace(read(m.t, port, "gids", index)) == gid && string(bytes.TrimSpace(kind)) == "RoCE v2" {
 			return index

@@ -25,7 +25,7 @@ func TestRunThumbnails(t *testing.T) {
 
 	stdout := succeed(t, dir, append([]string{"run", "-f", "thumbnailer", "-o", "thumbnails"}, paths...)...)
 	require.Contains(t, stdout, "thumbnailer: 300 of 300 inputs done, in ")
-	require.Len(t, names(t, dir, "thumbnails"), count)
+	require.Len(t, namesIn(t, dir, "thumbnails"), count)
 	for _, path := range paths {
 		picture, err := jpeg.DecodeConfig(strings.NewReader(read(t, dir, "thumbnails", filepath.Base(path))))
 		require.NoError(t, err, path)
@@ -54,7 +54,7 @@ func TestRunBadInputs(t *testing.T) {
 	require.Equal(t, exitFailed, status)
 	require.Empty(t, stderr)
 	require.Contains(t, stdout, "thumbnailer: 2 of 9 inputs done, 7 failed, in ")
-	require.Equal(t, []string{"good1.jpg", "good2.jpg"}, names(t, dir, "out"))
+	require.Equal(t, []string{"good1.jpg", "good2.jpg"}, namesIn(t, dir, "out"))
 	for _, want := range []string{
 		"failed:\n",
 		"  empty.jpg: thumbnailer: the input is empty",
@@ -96,7 +96,7 @@ func TestRunTooLarge(t *testing.T) {
 	require.Equal(t, exitFailed, status)
 	require.Contains(t, stdout, "echo: 1 of 2 inputs done, 1 failed")
 	require.Contains(t, stdout, "  large: too large: 102401 bytes, at most 102400 are allowed; allow more with --slot-bytes\n")
-	require.Equal(t, []string{"fits"}, names(t, dir, "out"))
+	require.Equal(t, []string{"fits"}, namesIn(t, dir, "out"))
 	require.Len(t, read(t, dir, "out/fits"), 100<<10)
 }
 
@@ -112,7 +112,7 @@ func TestRunResultTooLarge(t *testing.T) {
 	require.Equal(t, exitFailed, status)
 	require.Regexp(t, `(?m)^  large: too large: .*122880.*--slot-bytes`, stdout)
 	require.Len(t, read(t, dir, "out/fits"), 64<<10)
-	require.Equal(t, []string{"fits"}, names(t, dir, "out"))
+	require.Equal(t, []string{"fits"}, namesIn(t, dir, "out"))
 }
 
 // The content of pipes counts, not the size that they say they have.
@@ -150,7 +150,7 @@ func TestRunPanic(t *testing.T) {
 	require.Contains(t, stdout, "  b: crashed: panic: the function's own, at ")
 	require.Regexp(t, `(?m)^       1 +\d+ +(\d+|any) +2 +\d+% +0$`, stdout)
 	require.Contains(t, stderr, "level=ERROR", "the worker's log")
-	require.Empty(t, names(t, dir, "out"))
+	require.Empty(t, namesIn(t, dir, "out"))
 }
 
 // A call that takes too long is given up. A function that notices keeps its

@@ -58,8 +58,8 @@ func TestRunInterrupted(t *testing.T) {
 			require.Equal(t, "rfaas run: interrupted: what is running has 5s; Ctrl-C again ends at once\n", s.stderr.String())
 			require.Contains(t, s.stdout.String(), "test-gate: 4 of 6 inputs done, 2 not tried, in ")
 			require.Contains(t, s.stdout.String(), "not tried: 2 inputs, from in/4 on: interrupted\n")
-			require.Equal(t, []string{"0", "1", "2", "3"}, names(t, dir, "out"))
-			for _, name := range names(t, dir, "out") {
+			require.Equal(t, []string{"0", "1", "2", "3"}, namesIn(t, dir, "out"))
+			for _, name := range namesIn(t, dir, "out") {
 				require.Equal(t, "passed", read(t, dir, "out", name))
 			}
 		})
@@ -83,7 +83,7 @@ func TestRunInterruptedTwice(t *testing.T) {
 			require.Less(t, time.Since(begin), stopGrace, "it waited for the end of the grace period")
 			require.Contains(t, s.stdout.String(), "  in/2: interrupted\n  in/3: interrupted\nnot tried: 2 inputs, from in/4 on: interrupted\n")
 			if function == "test-gate" {
-				require.Equal(t, []string{"0", "1"}, names(t, dir, "out"))
+				require.Equal(t, []string{"0", "1"}, namesIn(t, dir, "out"))
 			}
 		})
 	}

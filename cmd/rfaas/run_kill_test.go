@@ -55,7 +55,7 @@ func TestRunWorkersKilled(t *testing.T) {
 		killed += s.killWorkers(random, kills-killed, filepath.Join(dir, "out"), count)
 
 		require.Equal(t, exitOK, s.wait(), "%s%s", &s.stdout, &s.stderr)
-		require.Len(t, names(t, dir, "out"), count)
+		require.Len(t, namesIn(t, dir, "out"), count)
 		for i := range count {
 			result, _, _ := strings.Cut(read(t, dir, "out", fmt.Sprintf("%04d", i)), "\n")
 			require.Equal(t, worked(fmt.Sprint("input ", i)), result)
@@ -125,7 +125,7 @@ type signatures struct {
 func (s *signatures) await(count int, condition func() bool) {
 	s.t.Helper()
 	require.True(s.t, eventually(20*time.Second, func() bool {
-		for _, name := range names(s.t, s.dir) {
+		for _, name := range namesIn(s.t, s.dir) {
 			if !s.seen[name] {
 				s.seen[name] = true
 				_, signer, _ := strings.Cut(read(s.t, s.dir, name), "\n")
@@ -155,8 +155,8 @@ func TestRunWorkerKilledNotIdempotent(t *testing.T) {
 	require.Equal(t, exitFailed, status, stderr)
 	require.Contains(t, stdout, "test-suicide-once: 20 of 21 inputs done, 1 failed, in ")
 	require.Regexp(t, `(?m)^  culprit: worker process \d+ was lost: killed by signal 9 \(killed\) while function "test-suicide-once" ran; not tried again, because test-suicide-once is not declared idempotent$`, stdout)
-	require.NotContains(t, names(t, dir, "out"), "culprit")
-	require.Len(t, names(t, dir, "out"), 20)
+	require.NotContains(t, namesIn(t, dir, "out"), "culprit")
+	require.Len(t, namesIn(t, dir, "out"), 20)
 }
 
 // Random kills under a function that is not idempotent: every input is either
@@ -168,8 +168,8 @@ func TestRunWorkersKilledNotIdempotent(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir, append([]string{"run", "-f", "test-work-once", "--workers", "2", "-o", "out"}, inputs(t, dir, count)...)...)
 	for range kills {
-		before := len(names(t, dir, "out"))
-		eventually(20*time.Second, func() bool { return len(names(t, dir, "out")) >= before+8 || len(s.executors()) == 0 })
+		before := len(namesIn(t, dir, "out"))
+		eventually(20*time.Second, func() bool { return len(namesIn(t, dir, "out")) >= before+8 || len(s.executors()) == 0 })
 		time.Sleep(time.Duration(random.IntN(6000)) * time.Microsecond)
 		if victims := s.executors(); len(victims) > 0 {
 			syscall.Kill(victims[random.IntN(len(victims))], syscall.SIGKILL)
@@ -178,7 +178,7 @@ func TestRunWorkersKilledNotIdempotent(t *testing.T) {
 
 	status := s.wait()
 
-	done := names(t, dir, "out")
+	done := namesIn(t, dir, "out")
 	failed := strings.Count(s.stdout.String(), "is not declared idempotent\n")
 	require.Equal(t, count, len(done)+failed, s.stdout.String())
 	for _, name := range done {
@@ -221,13 +221,13 @@ func TestRunProgramKilled(t *testing.T) {
 		dir := t.TempDir()
 		s := start(t, dir, append([]string{"run", "-f", "test-work", "--workers", "2", "-o", "out"}, inputs(t, dir, 500)...)...)
 		if random.IntN(4) > 0 {
-			require.True(t, eventually(10*time.Second, func() bool { return len(names(t, dir, "out")) > 0 }))
+			require.True(t, eventually(10*time.Second, func() bool { return len(namesIn(t, dir, "out")) > 0 }))
 		}
 		time.Sleep(time.Duration(random.IntN(30_000)) * time.Microsecond)
 		s.signal(syscall.SIGKILL)
 
 		require.Equal(t, -1, s.wait())
-		for _, name := range names(t, dir, "out") {
+		for _, name := range namesIn(t, dir, "out") {
 			require.False(t, strings.HasPrefix(name, atomicfile.TempPrefix), name)
 			require.Equal(t, worked(read(t, dir, "in", name)), read(t, dir, "out", name))
 		}

@@ -59,7 +59,7 @@ func TestRunFullDisk(t *testing.T) {
 	status, stdout, stderr := run(t, dir, args...)
 
 	require.Equal(t, exitFailed, status, stderr)
-	kept := names(t, disk)
+	kept := namesIn(t, disk)
 	require.NotEmpty(t, kept)
 	require.Less(t, len(kept), 4)
 	for i, name := range kept {

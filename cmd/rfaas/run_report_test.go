@@ -86,7 +86,7 @@ func TestRunFilesFrom(t *testing.T) {
 	s = startWith(t, dir, feed(many.String()), "run", "-f", "echo", "-o", "out", "--files-from", "-")
 	require.Equal(t, exitOK, s.wait(), s.stderr.String())
 	require.Contains(t, s.stdout.String(), "echo: 2000 of 2000 inputs done")
-	require.Len(t, names(t, dir, "out"), 2000)
+	require.Len(t, namesIn(t, dir, "out"), 2000)
 }
 
 // A worker that does not start is told of once, with the reason.

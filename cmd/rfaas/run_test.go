@@ -23,7 +23,7 @@ func TestRunWritesAFileForEachInput(t *testing.T) {
 
 	require.Equal(t, exitOK, status, stderr)
 	require.Empty(t, stderr)
-	require.Len(t, names(t, dir, "new/results"), 20)
+	require.Len(t, namesIn(t, dir, "new/results"), 20)
 	for i := range 20 {
 		require.Equal(t, worked(fmt.Sprint(i)), read(t, dir, "new/results", fmt.Sprintf("%02d.txt", i)))
 	}
@@ -46,7 +46,7 @@ func TestRunReplacesFormerResults(t *testing.T) {
 	succeed(t, dir, "run", "-f", "echo", "-o", "out", "in/a.txt")
 	require.Equal(t, "new", read(t, dir, "out/a.txt"))
 	require.Equal(t, "of something else", read(t, dir, "out/b.txt"))
-	require.Equal(t, []string{"a.txt", "b.txt"}, names(t, dir, "out"))
+	require.Equal(t, []string{"a.txt", "b.txt"}, namesIn(t, dir, "out"))
 }
 
 // Without -o results go to the standard output, in the order of the inputs, and
@@ -86,7 +86,7 @@ func TestRunFromStandardInput(t *testing.T) {
 	s = startWith(t, dir, feed, "run", "-f", "black-scholes", "-o", "out", "-")
 
 	require.Equal(t, exitOK, s.wait(), s.stderr.String())
-	require.Equal(t, []string{"stdin.csv"}, names(t, dir, "out"))
+	require.Equal(t, []string{"stdin.csv"}, namesIn(t, dir, "out"))
 }
 
 // Whatever the way of waiting, and with faults injected into the transport.
@@ -134,7 +134,7 @@ func TestRunRefuses(t *testing.T) {
 	write(t, dir, "folder/a.txt", "another a")
 	write(t, dir, "busy/a.txt/x", "a folder has the name of the result")
 	require.NoError(t, os.Link(filepath.Join(dir, "b.txt"), filepath.Join(dir, "folder", "b.txt")))
-	before := names(t, dir)
+	before := namesIn(t, dir)
 	refuses(t, dir, []string{"run"}, map[string][]string{
 		"rfaas run: which function? choose one with -f: thumbnailer, black-scholes, echo, noop": {"a.txt"},
 		`rfaas run: unknown function "ecko"; there are: thumbnailer, black-scholes, echo, noop`: {"-f", "ecko", "a.txt"},
@@ -157,5 +157,5 @@ func TestRunRefuses(t *testing.T) {
 		"rfaas run: --slot-bytes 2GiB: must be 1 to 1GiB":                                      {"-f", "echo", "--slot-bytes", "2GiB", "a.txt"},
 		"rfaas run: --slot-bytes big: must be a number of bytes, such as 65536, 64KiB or 1GiB": {"-f", "echo", "--slot-bytes", "big", "a.txt"},
 	})
-	require.Equal(t, before, names(t, dir), "a folder was created")
+	require.Equal(t, before, namesIn(t, dir), "a folder was created")
 }

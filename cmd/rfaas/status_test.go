@@ -30,7 +30,7 @@ func TestExitStatuses(t *testing.T) {
 	withAnyTransport := append([]string{"bench write-lat --transport %s", "bench --listen 127.0.0.1:0 --transport %s"}, withTransport...)
 	withManager := []string{
 		"run -f echo --manager %s input", "invoke echo --manager %s", "nodes --manager %s", "nodes -w --manager %s", "lease list --manager %s",
-		"lease end n 1 --manager %s", "drain n --manager %s", "bill --manager %s", "agent --state state --manager %s",
+		"lease end n 3-17 --manager %s", "drain n --manager %s", "bill --manager %s", "agent --state state --manager %s",
 	}
 	withManager1 := []string{withManager[0], withManager[1], withManager[2], withManager[4], withManager[5], withManager[6], withManager[7]} // the others wait for it
 	withFunction := []string{"run -f %s input", "invoke %s"}
@@ -54,6 +54,8 @@ func TestExitStatuses(t *testing.T) {
 		{withManager, "http://head:7470", exitUsage, ": --manager http://head:7470: it is beyond the loopback, where others can listen: write https://"},
 		{withManager1, "http://127.0.0.1:1", exitFailed, "connection refused"},
 		{withToken, "missing", exitFailed, "--token-file: "},
+		{[]string{"lease end n %s --manager http://127.0.0.1:1"}, "99", exitUsage, `rfaas lease end: "99" is no ID of a lease: it is EPOCH-COUNT, as in 3-17`},
+		{[]string{"agent --state state --name %s"}, "a,b", exitUsage, `--name: the name "a,b" has the byte 0x2c`},
 		{withFunction, "ecko", exitUsage, `unknown function "ecko"; there are: `},
 		{withFunction, "echo --read missing", exitUsage, "--read: echo comes with the program, and needs nothing"},
 		{withFunction, "sha256:12", exitUsage, "sha256:12"},

@@ -162,6 +162,7 @@ var arrows = []rule{
 	{"internal/tokens", "internal/names", "names in the file of tokens"},
 	{"internal/tokens", "alloc/lease", "how long tokens and names can be"},
 	{"cmd/rfaas/...", "internal/tokens", "who clients are"},
+	{"cmd/rfaas/...", "internal/names", "names of nodes on the command line"},
 	{"librfaas", "alloc/manager", "asks whether a manager answers"},
 	{"librfaas", "internal/tokens", "tokens and certificates from files"},
 	{"librfaas", "alloc", "C leases and calls as Go does"},
