@@ -71,3 +71,50 @@ func TestDocumentsNameFiles(t *testing.T) {
 		require.FileExists(t, filepath.Join(root, string(m[1])))
 	}
 }
+
+// Links of the pages lead to files, and to headings, that there are.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	_, file, _, _ := runtime.Caller(0)
+	root := filepath.Join(filepath.Dir(file), "..", "..")
+	var pages []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "examples/*/*.md"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		require.NoError(t, err)
+		pages = append(pages, found...)
+	}
+	link := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]*))?\)`)
+	links := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			path, anchor := m[1], m[2]
+			if strings.Contains(path, "://") {
+				continue
+			}
+			links++
+			to := page
+			if path != "" {
+				to = filepath.Join(filepath.Dir(page), path)
+			}
+			_, err := os.Stat(to)
+			require.NoError(t, err, "%s links to %s", page, m[0])
+			if anchor != "" {
+				content, err := os.ReadFile(to)
+				require.NoError(t, err)
+				require.Contains(t, anchors(string(content)), anchor, "%s links to %s", page, m[0])
+			}
+		}
+	}
+	require.Greater(t, links, 100)
+}
+
+// anchors are those of the headings of a page.
+func anchors(text string) (all []string) {
+	other := regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		all = append(all, strings.ReplaceAll(other.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+	}
+	return all
+}
