@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rfaas-go/rfaas/benchmarks"
-	"github.com/rfaas-go/rfaas/cmd/rfaas/internal/atomicfile"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
@@ -154,7 +153,7 @@ func (f *benchFlags) finish(signals context.Context, cmd *cobra.Command, p *prog
 	}
 	switch {
 	case f.unwritten != nil:
-		return fmt.Errorf("writing the results: %w", atomicfile.WithoutPath(f.unwritten))
+		return f.unwritten
 	case signals.Err() != nil:
 		return &exitError{exitInterrupted, errInterrupted}
 	case err != nil:
