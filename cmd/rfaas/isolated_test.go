@@ -31,13 +31,13 @@ func TestIsolatedWithoutLandlock(t *testing.T) {
 	program, err := os.Executable()
 	require.NoError(t, err)
 	write(t, dir, "input", "x")
-	without := func(args ...string) (status int, stderr string) {
+	without := func(args ...string) (status int, said string) {
 		t.Helper()
 		s := startWith(t, dir, func(cmd *exec.Cmd) {
 			cmd.Path, cmd.Args = wrapper, append([]string{wrapper, program}, args...)
 			cmd.Env = append(cmd.Environ(), "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
 		})
-		return s.wait(), s.stderr.String()
+		return s.wait(), s.stdout.String() + s.stderr.String()
 	}
 	for _, command := range [][]string{
 		{"invoke", "quiet.so", "--data", "x"},

@@ -57,13 +57,13 @@ func TestRunBadInputs(t *testing.T) {
 	require.Equal(t, []string{"good1.jpg", "good2.jpg"}, namesIn(t, dir, "out"))
 	for _, want := range []string{
 		"failed:\n",
-		"  empty.jpg: thumbnailer: the input is empty",
-		"  truncated.jpg: thumbnailer: the JPEG is truncated",
-		"  text.jpg: thumbnailer: the input is of an unknown format",
+		"  empty.jpg: the input is empty",
+		"  truncated.jpg: the JPEG is truncated",
+		"  text.jpg: the input is of an unknown format",
 		"  missing.jpg: no such file or directory\n",
 		"  folder: is a directory; name the files in it\n",
 		"  /proc/self/mem: reading: input/output error\n",
-		`  name\nof two lines.jpg: thumbnailer: the input is empty`,
+		`  name\nof two lines.jpg: the input is empty`,
 	} {
 		require.Contains(t, stdout, want)
 	}
