@@ -51,7 +51,7 @@ func TestPlotSVG(t *testing.T) {
 		"latency": {several,
 			[]string{"Round trip over size: send-lat, shm, hot", "message size (bytes)", "round trip", "send-lat, p50", "send-lat, p99",
 				"baseline-shm-lat, p50", "Distribution of round trips: send-lat, shm, hot", "8 B", "baseline-shm-lat, 4 KiB", "share of samples at or below", "200 ns", "99.99 %", "1 Ki"},
-			[]string{"Bandwidth", "p99.99,"}},
+			[]string{"Bandwidth", "p99.99"}},
 		"transports": {compared,
 			[]string{"Round trip over size: send-lat, hot", "shm, p50", "softroce:?loss=0.01, p50", "verbs, p99", "Distribution of round trips: send-lat, hot", "softroce:?loss=0.01, 64 B"}, []string{"send-lat, p50"}},
 		"one size":               {latencies("send-lat", 64), []string{"Distribution of round trips: send-lat, shm, hot, 64 B"}, []string{"over size"}},

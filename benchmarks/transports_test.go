@@ -56,7 +56,7 @@ func TestTransportsRefused(t *testing.T) {
 		{Config{Transport: "shm:", Others: []string{"carrier-pigeon:"}}, "carrier-pigeon"},
 	} {
 		c.config.Test = "send-lat"
-		c.config.OnResult = func(Result) { t.Error("something was measured") }
+		c.config.OnBegin = func(string) { t.Error("something was measured") }
 		_, err := Run(t.Context(), c.config)
 		require.ErrorContains(t, err, c.want)
 	}

@@ -109,7 +109,7 @@ func TestFullDisk(t *testing.T) {
 		"--help", "", "--version", "version", "help run", "run --help", "lease list --help", "completion bash", "completion zsh", "completion fish", "completion powershell", "__complete run -",
 		"devices", "devices --json", "pack -o again.rfaas script", "pack -o - script", "inspect script.rfaas", "inspect --json script.rfaas",
 		"cache add script.rfaas", "cache list", "cache list --json", "run -f echo input", "run -f echo -o out input", "run -f echo -o out --json input", "invoke echo --data x",
-		"bill --state billed", "bill --state billed --format csv", "bench send-lat --mode warm --iterations 10", "bench send-lat --mode warm --iterations 10 --json", "roce dump " + capture,
+		"bill --state billed", "bill --state billed --format csv", "bench send-lat --mode warm --iterations 10", "bench send-lat write-imm-lat --mode warm --iterations 10 --json", "roce dump " + capture,
 		"agent --state state --admin 127.0.0.1:0 --listen unix:@full-" + filepath.Base(dir), "manager --listen 127.0.0.1:0 --state state2",
 	} {
 		t.Run(line, func(t *testing.T) {
