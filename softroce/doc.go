@@ -4,7 +4,8 @@
 //
 // Import it for its side effect, and open it by URL:
 //
-//	softroce:                      loopback: 127.0.0.1 or, if another engine has it, a random 127.x.x.x
+//	softroce:                      loopback: 127.0.0.1 or, if another engine has it, a random 127.x.x.x;
+//	                               another port of 127.0.0.1 if 4791 is taken everywhere, as by rxe
 //	softroce://127.0.0.2           UDP 127.0.0.2:4791
 //	softroce://[::1]:4800          another port: the ends exchange them
 //	softroce://192.0.2.7?trust-network

@@ -69,16 +69,17 @@ When it is ready it prints its name and its addresses. At --admin it also serves
 metrics for Prometheus: GET /metrics, see docs/METRICS.md.
 
 ` + tokensHelp + `
-Tenants and the owner need one each; over Unix sockets the kernel identifies
-them. --token-file is this node's own, for the manager.`,
+Tenants and the owner need one each. Over Unix sockets tenants need none: there
+the agent serves its own user and root. --token-file is this node's own, for the
+manager.`,
 		Example: `  A cluster on one machine:
     rfaas manager &
     rfaas agent --manager http://` + defaultManagerAddress + ` --cores 2 &
     rfaas run --manager http://` + defaultManagerAddress + ` -f thumbnailer -o thumbnails photos/*.jpg
 
   One that others can reach:
-    rfaas agent --name n1 --manager https://head.example.org:7470 --token-file n1.token --tls-ca ca.crt \\
-      --listen tcp:n1.example.org:7471 --admin n1.example.org:7472 \\
+    rfaas agent --name n1 --manager https://head.example.org:7470 --token-file n1.token --tls-ca ca.crt \
+      --listen tcp:n1.example.org:7471 --admin n1.example.org:7472 \
       --tls-cert n1.crt --tls-key n1.key --tokens tokens --transport 'softroce://192.0.2.7:0?trust-network'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, p) },

@@ -38,11 +38,11 @@ func (p *program) benchCommand() *cobra.Command {
 		Use:                   "bench TEST...",
 		Short:                 "Measure transports and invocations between two processes",
 		Long: `bench measures between this process and a second one that it starts, each pinned
-to a core of its own. Latencies are round trips, with percentiles over every one
-of them. The baseline tests measure the bare medium without any code of a
-transport: compare with them in the same run, and not with figures of another
-machine. Several transports are measured in turns, a part of the operations in
-each of five rounds, and compared with the first one.
+to a core of its own if there are two. Latencies are round trips, with
+percentiles over all of them. The baseline tests measure the bare medium without
+any code of a transport: compare with them in the same run, and not with figures
+of another machine. Several transports are measured in turns, a part of the
+operations in each of five rounds, and compared with the first one.
 
 Tests:
 ` + benchTests() + `
@@ -83,7 +83,7 @@ Tests:
 	flags.StringVar(&f.config.PeerTransport, "peer-transport", "", "`URL` of the transport at the other end, if it is another one")
 	flags.Var(&f.sizes, "size", "`BYTES` of a message, several separated by commas (default: the test's)")
 	flags.IntVar(&f.config.Iterations, "iterations", 0, "measure `N` operations of each size (default: by test and size)")
-	flags.StringVar(&f.config.Mode, "mode", "", "`MODE` of waiting: hot polls, warm sleeps, adaptive polls and then sleeps (default: the test's)")
+	flags.StringVar(&f.config.Mode, "mode", "", "`MODE` of waiting: hot polls, warm sleeps, adaptive polls for 50us and then sleeps (default: the test's)")
 	flags.IntVar(&f.config.Depth, "depth", 0, "keep `N` operations in flight, in tests that have several")
 	flags.IntVar(&f.config.Workers, "workers", 0, "start `N` workers, in tests that have several")
 	flags.StringArrayVarP(&f.functions, "function", "f", nil, "call this `FUNCTION`, or one of a FILE (FILE or FILE:NAME), in invoke-lat, cold-start and the tests of leases; may be repeated")
@@ -92,7 +92,7 @@ Tests:
 	flags.BoolVar(&f.asJSON, "json", false, "one JSON object a line instead of a table")
 	flags.StringVar(&f.plot, "plot", "", "write a plot to this `FILE` (.svg or .png)")
 	flags.StringVar(&f.config.Profile, "profile", "", "make a profile of this `KIND` of the measuring process: cpu, mem or trace")
-	flags.StringVar(&f.config.ProfileDir, "profile-dir", "", "`DIR` for the profile (default: this one)")
+	flags.StringVar(&f.config.ProfileDir, "profile-dir", "", "`DIR` for the profile (default: the current one)")
 	flags.StringVar(&f.listen, "listen", "", "be the other end for measurements from another machine, at this `ADDRESS` (host:port)")
 	flags.StringVar(&f.config.Connect, "connect", "", "measure against a 'rfaas bench --listen' at this `ADDRESS` (host:port)")
 	neverZero(flags, "iterations", "depth", "workers")

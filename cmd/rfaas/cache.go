@@ -23,8 +23,8 @@ even when the file is gone. A package is verified each time before it is loaded,
 and one that is damaged is removed.
 
 The cache is the folder rfaas/packages in $XDG_CACHE_HOME, or else ~/.cache. It
-holds up to 8 GiB; the least recently used packages make room. Files that are
-called directly are not put into it.`,
+holds up to 8 GiB; the least recently used packages make room. What is called
+directly may get there, too: programs, folders, packages of several files.`,
 		Example: `  rfaas cache add hello.rfaas
   rfaas run -f sha256:0123...cdef:greet people/*
   rfaas cache list`,
@@ -37,10 +37,10 @@ func (p *program) cacheAddCommand() *cobra.Command {
 		Short: "Put packages into the cache",
 		Long: `add puts packages into the cache, unless they are there, and prints their
 digests. A FILE is a package, or what 'rfaas pack' makes one of: a shared
-object, a WebAssembly module, a folder or a manifest.`,
+object, a WebAssembly module, a program, a folder or a manifest.`,
 		Example: `  rfaas cache add hello.rfaas
   rfaas run -f $(rfaas cache add hello.so | grep -o 'sha256:.*'):greet people/*`,
-		Args: needArgs(1, math.MaxInt, "which FILE? packages, shared objects or WebAssembly modules"),
+		Args: needArgs(1, math.MaxInt, "which FILE? packages, shared objects, WebAssembly modules, programs or folders"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cache, err := openPackageCache(p.logging.log)
 			if err != nil {

@@ -37,7 +37,8 @@ func ofNode(name string, who tokens.Identity, err error) error {
 }
 
 // authenticate is an agent.Config's: over TCP the token says who the tenant is, whatever
-// it calls itself. Over Unix sockets the kernel does.
+// it calls itself. Over Unix sockets there are the agent's own user and root only, and they say
+// it themselves.
 func (c *serverCredentials) authenticate(peer transport.Peer, h *lease.Hello) (tenant string, err error) {
 	if _, ok := peer.Address.(*net.UnixAddr); ok {
 		return agent.Local(peer, h)

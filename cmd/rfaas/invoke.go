@@ -43,7 +43,8 @@ func (p *program) invokeCommand() *cobra.Command {
 		Long: `invoke starts a process that executes functions, calls one of them, and writes
 the result. The function is one that comes with the program, or one of a FILE: a
 package, a shared object (.so) or a WebAssembly module (.wasm); of several in it
-NAME says which. Or FILE is a program, from standard input to standard output.
+NAME says which. Or FILE is a program, from standard input to standard output, a
+folder, or the digest of a package in the cache: see 'rfaas run'.
 
 Functions:
 ` + list.String() + `
@@ -54,7 +55,7 @@ have up to a gigabyte.
 
 ` + roomHelp + `
 
-The call is not repeated, whatever happens. For many inputs there is
+A call that fails is not repeated. For many inputs there is
 'rfaas run'. FILEs run isolated from your files and other processes, but for
 what --read, --directory and --env give them, unless --trust-code says
 otherwise.

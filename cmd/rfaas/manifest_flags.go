@@ -22,9 +22,9 @@ type manifestFlags struct {
 // limitsHelp says where code gets its limits from, for help texts.
 const limitsHelp = `A FILE that is no package has 256 MiB of memory and 1 minute for a call, and a
 .so a stack of 8 MiB; --memory, --time-limit and --stack say otherwise. A
-package has what its manifest says (rfaas pack). With --trust-code a .so and a
-program have all memory, and all of these all the time, unless --time-limit is
-given.`
+package has what its manifest says (rfaas pack). With --trust-code a FILE
+that is no package has no limit of time unless --time-limit is given, and a .so
+and a program have none of memory.`
 
 func (f *manifestFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.time, "time-limit", 0, "longest `TIME` of a call of a FILE that is no package (default 1m)")

@@ -14,11 +14,11 @@ const (
 const slotBytesUsage = "largest input and result: a `SIZE` such as 512KiB or 1GiB (default: any input; for the result see above)"
 
 // roomHelp is the rule of function.room, for help texts.
-const roomHelp = `The room for a result is what --slot-bytes says. Otherwise a FILE of native code
-has room for 64 MiB, or as much as the input if that is longer; a WebAssembly
-module, whose result lies in its own memory, for no more than a quarter of the
-memory that its package allows; and both for as much as the package says
-(rfaas pack --slot-bytes) if that is more.`
+const roomHelp = `The room for a result is what --slot-bytes says. Otherwise a FILE has room
+for 64 MiB, or as much as the input if that is longer; a WebAssembly module,
+whose result lies in its own memory, for no more than a quarter of the memory
+that it may have; and each for as much as its package says (rfaas pack
+--slot-bytes) if that is more.`
 
 // checkSlotBytes refuses what --slot-bytes cannot be; 0 is what it is if not given.
 func checkSlotBytes(asked byteSize) error {

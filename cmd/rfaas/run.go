@@ -57,9 +57,11 @@ FILE, a program that reads its standard input and writes its standard output, or
 a FOLDER with one of these and what belongs to it; or DIGEST or DIGEST:NAME of a
 package in the cache (see 'rfaas cache').
 Such code is isolated: of files it sees the system's libraries, its package (as
-its working directory), an empty /tmp, and what --read and --directory name; it
-gets no environment but --env, and it makes no connections. Only programs start
-others. --log-level info lists what was applied.
+its working directory), an empty /tmp, and what --read and --directory name. It
+makes no connections, and only programs start others. Of your environment it has
+what --env says. Shared objects and programs also have HOME and TMPDIR (/tmp),
+and OMP_NUM_THREADS and the like (--threads); programs have the system's PATH.
+--log-level info lists what was applied.
 
 ` + limitsHelp + `
 
@@ -110,7 +112,7 @@ call_ns, executed_ns; and a last one for all of them.`,
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "show no progress, and a summary only of what failed")
 	flags.BoolVar(&f.asJSON, "json", false, "one JSON object a line for each input, and one for all, instead of a summary; needs -o DIR")
 	f.cluster.add(flags, "; lease workers of its nodes (default: of this machine)")
-	flags.IntVar(&f.workers, "workers", 0, "start `N` workers (default: one for each core)")
+	flags.IntVar(&f.workers, "workers", 0, "start `N` workers, but no more than there are inputs (default: one for each core; with --threads 4 for each four, with --mode hot for each two)")
 	f.transport.add(flags, "shm:", " to the workers")
 	flags.BoolVar(&f.trust, "trust-network", false, trustUsage)
 	addMode(flags, &f.mode)

@@ -42,9 +42,9 @@ INTERFACE is an Ethernet one: a network card, a virtio interface, one end of a
 veth pair. Some kernels take lo as well, others refuse it. The path MTU of RoCE
 follows from the interface's: 1500 bytes allow 1024, and 4096 take 4200.
 
-As long as the module is loaded the kernel has UDP port 4791. The softroce
-transport then needs another port, as softroce://127.0.0.1:4800 has, or another
-network namespace.`,
+As long as the module is loaded the kernel has UDP port 4791. The transport
+softroce: then takes another port by itself. A URL with an address needs one, as
+softroce://127.0.0.1:4800 has, or another network namespace.`,
 		Example: `  On a network card:
     sudo rfaas rxe add rxe0 eth0
 

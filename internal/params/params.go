@@ -42,7 +42,8 @@ func (p *Params) fail(name, why string) {
 	}
 }
 
-// Boolean is true for a parameter without a value; on and off will do, too.
+// Boolean is true for a parameter without a value. Values are on and off, and what
+// strconv.ParseBool takes.
 func (p *Params) Boolean(name string, value bool) bool {
 	s, ok := p.get(name)
 	if !ok {

@@ -31,11 +31,11 @@ type slowQueue struct {
 type mark struct {
 	due   time.Duration
 	pair  *queuePair // nil: a stranger's
-	posts uint32     // as in latePosts, for an own request that succeeded
+	posts uint32     // for an own request that succeeded: how many were posted up to it
 	own   bool
 }
 
-// never, for times: later than all.
+// neverDue is later than all times.
 const neverDue = math.MaxInt64
 
 func newSlowQueue(a *adapter, inner transport.CQ, depth uint32) *slowQueue {
