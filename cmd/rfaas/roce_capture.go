@@ -20,8 +20,8 @@ const (
 	maxSnapBytes        = 1<<16 - 1 // the longest IP packet
 )
 
-// capturable are the commands that use a transport. Capture counts on that they
-// end by themselves when they are interrupted.
+// capturable are the commands that capture runs: those that move much over a transport, and end
+// by themselves when they are interrupted.
 var capturable = []string{"bench", "run"}
 
 func (p *program) roceCaptureCommand() *cobra.Command {
@@ -73,11 +73,11 @@ func (f *captureFlags) check(args []string) error {
 	case args[0] == "-":
 		return usageError("-: the standard output is the command's; name a file")
 	case len(args) == 1:
-		return usageError("which command? those that use a transport are: %s", strings.Join(capturable, ", "))
+		return usageError("which command? capture runs one of: %s", strings.Join(capturable, ", "))
 	case strings.HasPrefix(args[1], "-"):
 		return usageError("%s: flags of capture go before FILE, those of the command behind it", args[1])
 	case !slices.Contains(capturable, args[1]):
-		return usageError("%s: is no command that uses a transport; those are: %s", args[1], strings.Join(capturable, ", "))
+		return usageError("%s: is no command that capture runs; those are: %s", args[1], strings.Join(capturable, ", "))
 	case f.snap < 1 || f.snap > maxSnapBytes:
 		return usageError("--snaplen %d: must be 1 to %d", f.snap, maxSnapBytes)
 	}

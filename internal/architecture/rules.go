@@ -1,6 +1,6 @@
 // Package architecture holds the import rules of the module. Its test is what
-// docs/ARCHITECTURE.md draws: an arrow that is not listed here does not compile
-// into the main branch, and one that is listed but gone fails, too.
+// docs/ARCHITECTURE.md draws: it fails for an arrow that is not listed here, and for one
+// that is listed but gone.
 package architecture
 
 // module is the module's path.

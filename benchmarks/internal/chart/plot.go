@@ -20,7 +20,7 @@ var Palette = []color.Color{
 }
 
 // Ticks labels powers of ten, and their multiples by 2 and 5 if the range is at most so many
-// decades, and marks the other multiples.
+// decades, or all multiples if it is less than 0.7 decades, and marks the others.
 func Ticks(low, high, decades float64, format func(float64) string) []plot.Tick {
 	are := math.Log10(high / low)
 	labelled := map[int]bool{1: true, 2: are < decades, 5: are < decades}

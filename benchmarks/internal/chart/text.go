@@ -24,7 +24,8 @@ func Decimal(v float64, units []string) string {
 	return Digits(v) + " " + units[i]
 }
 
-// Digits writes a number with three significant digits, and no more than it needs: 1.5, 2, 0.052.
+// Digits writes a number with three significant digits, more if that many are before the point, and no
+// zeros at the end of a fraction: 1.5, 2, 0.052, 1234.
 func Digits(v float64) string {
 	if v >= 99.95 || v == 0 {
 		return strconv.FormatFloat(v, 'f', 0, 64)

@@ -29,7 +29,7 @@ type library struct {
 // installed opens the machine's libibverbs.
 var installed = sync.OnceValues(func() (*library, error) { return openLibrary("libibverbs.so.1") })
 
-// Load opens libibverbs, once in the life of the process. Everything else here calls it.
+// Load opens libibverbs, once in the life of the process. Devices and Open do so, too.
 func Load() error {
 	_, err := installed()
 	return err

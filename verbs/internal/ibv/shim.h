@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Complete for shim.c only: cgo checks no pointers to incomplete types.
+// Complete for the C files of the shim only: cgo checks no pointers to incomplete types.
 struct abi_context;
 struct abi_pd;
 struct abi_mr;
