@@ -11,8 +11,8 @@ import (
 	"github.com/rfaas-go/rfaas/transport"
 )
 
-// Config says what to measure. Everything but Test has a default. The names in
-// errors are those of the flags of rfaas bench.
+// Config says what to measure. Everything has a default but Test, and Functions in tests of leases
+// and cold starts. The names in errors are those of the flags of rfaas bench.
 type Config struct {
 	Test string // of Tests
 

@@ -101,7 +101,7 @@ manager.`,
 	flags.DurationVar(&f.maxLife, "max-life", time.Minute, "longest `TIME` that a lease lives without a renewal by its client")
 	flags.Float64Var(&f.yieldLoad, "yield-load", 0, "give cores back, with notice, when other programs use more than `CORES` of those that this process may use, over 5 s (default: never)")
 	flags.IntVar(&f.spares, "spares", 1, "keep `N` processes ready for leases")
-	flags.BoolVar(&f.partial, "partial-isolation", false, "take native code of tenants also where isolation is not complete: without root or control groups of its own (default: refuse it)")
+	flags.BoolVar(&f.partial, "partial-isolation", false, "take native code and programs of tenants also where isolation is not complete: without root or control groups of its own (default: refuse it)")
 	f.serving.add(flags)
 	f.asking.add(flags)
 	flags.BoolVar(&f.trust, "trust-network", false, trustUsage)

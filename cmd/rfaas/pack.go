@@ -43,8 +43,8 @@ digest. PATH is one of these:
   file whose name takes the place of {} in an --argument, and writes its result
   to the standard output;
 
-  a folder with such code and all that it needs; its manifest.json, if there is
-  one, says what the package is;
+  a folder with such code and all that it needs; its manifest.json says what the
+  package is, and can be missing if there is one .so or one .wasm;
 
   a manifest, NAME.json, with the file that it names as "module".
 
@@ -63,9 +63,13 @@ The same content makes the same bytes, and so the same digest, anywhere.`,
   Limits, and a directory of the node that the module sees as /models:
     rfaas pack --memory 1GiB --time-limit 5s --wasi-directory models infer.wasm
 
-  A program that reads a file, and one that is started once and serves calls:
+  A program that reads a file:
     rfaas pack --argument --input={} --argument -v simulate
-    rfaas pack --warm words.py`,
+
+  One that is started once and serves calls, with what it imports (examples/python):
+    mkdir words && cp words.py rfaas.py words
+    echo '{"module": "words.py", "warm": true}' > words/manifest.json
+    rfaas pack words`,
 		Args: needArgs(1, 1, "of what? one PATH: a shared object, a WebAssembly module, a program, a folder or a manifest (*.json)"),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}

@@ -19,7 +19,7 @@ type stormArgs struct {
 	Ops    transport.OpSet
 	Depth  int // SendDepth and RecvDepth
 	Inline int
-	Count  int // requests to be posted, and by the peer
+	Count  int // requests that this side posts; the peer posts as many
 	Seed   uint64
 }
 
