@@ -115,7 +115,8 @@ func TestCacheCall(t *testing.T) {
 	}
 }
 
-// What is called from a file is not put into the cache, nor is one made.
+// A shared object that is called from its file, or from a package of that alone, is not put into
+// the cache, nor is one made.
 func TestCacheIsAskedFor(t *testing.T) {
 	t.Parallel()
 	c := newCacheTest(t)

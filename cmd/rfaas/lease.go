@@ -128,7 +128,8 @@ func (p *program) drainCommand() *cobra.Command {
 		Use:                   "drain NODE... --manager URL",
 		Short:                 "Take the cores of nodes back, with notice",
 		Long: `drain has nodes grant no more leases, and gives existing leases notice. Their
-agents keep running: end them when 'rfaas nodes' shows all their cores free.`,
+agents keep running, with no core free: end them when 'rfaas lease list' shows
+no lease of theirs any more. Agents that are started again grant leases again.`,
 		Example: `  rfaas drain node-1 --manager http://` + defaultManagerAddress + ` --reason "new kernel tonight"`,
 		Args:    needArgs(1, math.MaxInt, "which NODE? 'rfaas nodes' shows them"),
 		RunE: func(cmd *cobra.Command, names []string) error {

@@ -77,7 +77,7 @@ func (f *captureFlags) check(args []string) error {
 	case strings.HasPrefix(args[1], "-"):
 		return usageError("%s: flags of capture go before FILE, those of the command behind it", args[1])
 	case !slices.Contains(capturable, args[1]):
-		return usageError("%s: is no command that capture runs; those are: %s", args[1], strings.Join(capturable, ", "))
+		return usageError("%s is no command that capture runs; those are: %s", args[1], strings.Join(capturable, ", "))
 	case f.snap < 1 || f.snap > maxSnapBytes:
 		return usageError("--snaplen %d: must be 1 to %d", f.snap, maxSnapBytes)
 	}

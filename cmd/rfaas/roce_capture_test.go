@@ -152,7 +152,7 @@ func TestRoceCaptureRefuses(t *testing.T) {
 		"rfaas roce capture: -: the standard output is the command's; name a file\n":                                     {"-", "bench", "write-lat"},
 		"rfaas roce capture: which command? capture runs one of: bench, run\n":                                           {"x.pcap"},
 		"rfaas roce capture: --limit: flags of capture go before FILE, those of the command behind it\n":                 {"x.pcap", "--limit", "1MiB", "bench"},
-		"rfaas roce capture: roce: is no command that capture runs; those are: bench, run\n":                             {"x.pcap", "roce", "capture", "y.pcap", "bench"},
+		"rfaas roce capture: roce is no command that capture runs; those are: bench, run\n":                              {"x.pcap", "roce", "capture", "y.pcap", "bench"},
 		"rfaas roce capture: --snaplen 0: must be 1 to 65535\n":                                                          {"--snaplen", "0", "x.pcap", "bench"},
 		"rfaas roce capture: --snaplen 65536: must be 1 to 65535\n":                                                      {"--snaplen", "65536", "x.pcap", "bench"},
 		"rfaas roce capture: --limit much: must be a number of bytes, such as 65536, 64KiB or 1GiB":                      {"--limit", "much", "x.pcap", "bench"},
