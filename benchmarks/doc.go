@@ -12,7 +12,8 @@
 //     was seen, or, for reads and atomics, which the peer's program does not
 //     answer, until the completion was polled. ib_write_lat and ucx_perftest
 //     print half of it. The end of one round trip is the beginning of the next
-//     one: one reading of the clock each, the same in the baselines.
+//     one: one reading of the clock each, the same in the baselines. Calls (invoke-lat)
+//     take two: the time between them does not count.
 //   - Bandwidths (-bw) count payload from the first post until the peer confirmed
 //     that the last byte is there. They measure no round trips, and have no rtt_ns.
 //   - Percentiles come from every sample. They are exact to the nanosecond up to
@@ -27,9 +28,9 @@
 //
 // Config.Others are measured in the same run: each transport has a part of the
 // iterations in each of five rounds, in turns, with processes of its own every time.
-// A result has the samples of all its rounds, and compares the rounds' medians with
-// those of the first transport: Result.Ratio. Functions take turns with each other,
-// over one transport after the other.
+// A result has the samples of all its rounds, and compares the rounds' medians, or
+// bytes a second, with those of the first transport: Result.Ratio. Functions take
+// turns with each other, over one transport after the other.
 //
 // # How a completion is waited for
 //
@@ -39,10 +40,12 @@
 //
 // # Payload
 //
-// A receiver loads the first and the last byte of each message, so that their
-// cache lines have really moved when the clock stops, and compares them with
-// what the sender stored there. What a sender sends is not written again before
-// its completion: it goes round a few buffers.
+// In the tests of transports a receiver loads the first and the last byte of each
+// message, so that their cache lines have really moved when the clock stops, and
+// compares them with what the sender stored there; in write-bw and read-bw those of
+// each buffer, at the end. The function that invoke-lat, -rate and -bw call does
+// not look at its input. What a sender sends is not written again before its
+// completion: it goes round a few buffers.
 //
 // # Baselines
 //

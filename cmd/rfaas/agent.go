@@ -228,7 +228,7 @@ func (f *agentFlags) config(p *program, serving *serverCredentials, as *clientCr
 	}
 	switch {
 	case f.cores < 0 || f.cores > len(allowed):
-		return agent.Config{}, usageError("--cores %d: must be 1 to %d, which this process may use", f.cores, len(allowed))
+		return agent.Config{}, usageError("--cores %d: must be 1 to %d: this process may use no more", f.cores, len(allowed))
 	case f.cores == 0:
 		f.cores = len(allowed)
 	}

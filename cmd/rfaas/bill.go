@@ -56,7 +56,7 @@ number. The others are measured by the agent and the kernel.`,
 	f.manager.add(flags, "; of all its nodes (default: of this one)")
 	flags.StringVar(&f.name, "name", "", "`NAME` of the node (default: that of the machine)")
 	flags.StringVar(&f.state, "state", "", "`DIR` of its agent's state (default: as for 'rfaas agent')")
-	flags.StringSliceVar(&f.by, "by", []string{"tenant"}, "a row for each of `WHAT`: tenant, lease, node, day, or several of them")
+	flags.StringSliceVar(&f.by, "by", []string{"tenant"}, "a row for each of `WHAT`: tenant, lease (not with --manager), node, day, or several of them, separated by commas")
 	flags.StringVar(&f.tenant, "tenant", "", "only this `TENANT`")
 	flags.StringVar(&f.since, "since", "", "from this `DAY` on, as in 2026-11-29")
 	flags.StringVar(&f.until, "until", "", "before this `DAY`")
