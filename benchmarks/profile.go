@@ -1,6 +1,8 @@
 package benchmarks
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,9 +31,15 @@ func checkProfile(kind, dir string) error {
 			return flagErrorf("--profile: %w", err)
 		}
 	}
-	f, err := os.OpenFile(ProfileFile(kind, dir), os.O_WRONLY|os.O_CREATE, 0o666)
+	path := ProfileFile(kind, dir)
+	_, err := os.Lstat(path)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
 	if err != nil {
 		return flagErrorf("--profile: %w", err)
+	}
+	if isNew { // nothing is left if nothing is measured
+		os.Remove(path)
 	}
 	return f.Close()
 }

@@ -201,7 +201,7 @@ func TestClusterMistakes(t *testing.T) {
 		{exitUsage, "--listen nowhere: give unix:PATH", []string{"agent", "--listen", "nowhere", "--state", "state"}},
 		{exitUsage, "--cores 100000: must be 1 to", []string{"agent", "--cores", "100000", "--state", "state"}},
 		{exitUsage, "--tenant-cores -1: must be 1 or more", []string{"agent", "--tenant-cores", "-1", "--state", "state"}},
-		{exitFailed, "the name of the node: the name \"a b\"", []string{"agent", "--name", "a b", "--state", "state"}},
+		{exitUsage, "--name: the name \"a b\"", []string{"agent", "--name", "a b", "--state", "state"}},
 	} {
 		status, _, stderr := run(t, dir, c.args...)
 		require.Equal(t, c.status, status, "%v: %s", c.args, stderr)

@@ -61,6 +61,9 @@ func checkFlags(cmd *cobra.Command) {
 			list = true
 		}
 		if list {
+			if f.DefValue == "[]" { // nothing is the default
+				f.DefValue = ""
+			}
 			return
 		}
 		f.Value = &once{Value: f.Value, positive: positive}

@@ -94,6 +94,9 @@ func (c *invocation) explain(err error) error {
 		return why
 	}
 	if lost, ok := errors.AsType[*alloc.LostError](err); ok {
+		if lost.Process == 0 {
+			return fmt.Errorf("the worker at node %s was lost: %s", lost.Node, local.How(lost, c.bare))
+		}
 		return fmt.Errorf("executor (process %d): %s", lost.Process, local.How(lost, c.bare))
 	}
 	e, ok := errors.AsType[*invoke.Error](err)

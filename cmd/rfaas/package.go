@@ -132,7 +132,7 @@ func packagedFunction(path, wanted string, said *manifestFlags) (*function, erro
 	}
 	f.code.bare = bare
 	f.code.release = p.Close
-	if len(p.Files()) > 1 {
+	if len(p.Files()) > 1 || f.code.runtime == runtime.Command && !bare { // which have to be files
 		err = f.code.unpack(p)
 	} else if bare {
 		f.code.path, err = filepath.Abs(path)

@@ -29,6 +29,8 @@ func TestPrograms(t *testing.T) {
 	for _, trust := range [][]string{nil, {"--trust-code"}} {
 		require.Equal(t, "HELLO", succeed(t, dir, append([]string{"invoke", "upper.sh", "--data", "hello"}, trust...)...))
 	}
+	succeed(t, dir, "pack", "upper.sh")
+	require.Equal(t, "HELLO", succeed(t, dir, "invoke", "upper.rfaas", "--data", "hello"), "packed")
 	write(t, dir, "a.csv", "one")
 	write(t, dir, "b.csv", "two")
 	require.Equal(t, "ONETWO", succeed(t, dir, "run", "-f", "./upper.sh", "a.csv", "b.csv"))

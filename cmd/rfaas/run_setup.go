@@ -84,16 +84,17 @@ func (f *runFlags) place(inputs int) (cores []int, note string, err error) {
 	}
 	workers := f.workers
 	threads := f.code.threads
+	busy := threads + 1                                // if it is hot: the worker's, and its caller's
 	usable := min(len(allowed), runtime.GOMAXPROCS(0)) // which knows the limits of a container
 	if workers == 0 {
 		workers = max(usable/threads, 1)
 		if f.mode == invoke.Hot {
-			workers = max(usable/2, 1)
+			workers = max(usable/busy, 1)
 		}
 	}
 	workers = min(workers, inputs)
-	if f.mode == invoke.Hot && 2*workers > usable {
-		return nil, "", usageError("--mode hot: keeps two cores busy for each worker, %d in all, and %d can be used here; start fewer workers, or use --mode adaptive", 2*workers, usable)
+	if f.mode == invoke.Hot && busy*workers > usable {
+		return nil, "", usageError("--mode hot: keeps %d cores busy for each worker, %d in all, and %d can be used here; start fewer workers, or use --mode adaptive", busy, busy*workers, usable)
 	}
 	cores, note = executor.Place(workers, threads, allowed)
 	return cores, note, nil

@@ -121,7 +121,11 @@ func TestRunRefusesHotWithoutCores(t *testing.T) {
 	oneCore := func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "GOMAXPROCS=1") }
 	s := startWith(t, dir, oneCore, "run", "-f", "echo", "--mode", "hot", write(t, dir, "a.txt", "a"))
 	require.Equal(t, exitUsage, s.wait())
-	require.Contains(t, s.stderr.String(), "rfaas run: --mode hot: keeps two cores busy for each worker, 2 in all, and 1 can be used here; start fewer workers, or use --mode adaptive")
+	require.Contains(t, s.stderr.String(), "rfaas run: --mode hot: keeps 2 cores busy for each worker, 2 in all, and 1 can be used here; start fewer workers, or use --mode adaptive")
+
+	s = startWith(t, dir, oneCore, "run", "-f", "echo", "--mode", "hot", "--threads", "3", "a.txt")
+	require.Equal(t, exitUsage, s.wait())
+	require.Contains(t, s.stderr.String(), "keeps 4 cores busy for each worker, 4 in all")
 }
 
 // Mistakes on the command line are reported with what to do about them, and nothing

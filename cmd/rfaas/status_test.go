@@ -55,7 +55,6 @@ func TestExitStatuses(t *testing.T) {
 		{withManager1, "http://127.0.0.1:1", exitFailed, "connection refused"},
 		{withToken, "missing", exitFailed, "--token-file: "},
 		{[]string{"lease end n %s --manager http://127.0.0.1:1"}, "99", exitUsage, `rfaas lease end: "99" is no ID of a lease: it is EPOCH-COUNT, as in 3-17`},
-		{[]string{"agent --state state --name %s"}, "a,b", exitUsage, `--name: the name "a,b" has the byte 0x2c`},
 		{withFunction, "ecko", exitUsage, `unknown function "ecko"; there are: `},
 		{withFunction, "echo --read missing", exitUsage, "--read: echo comes with the program, and needs nothing"},
 		{withFunction, "sha256:12", exitUsage, "sha256:12"},

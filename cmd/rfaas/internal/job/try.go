@@ -72,6 +72,9 @@ func (r *run) reason(err error) string {
 
 // lossOf is a lost worker in words for the summary.
 func (c *Config) lossOf(e *alloc.LostError) string {
+	if e.Process == 0 { // only its node knows that
+		return fmt.Sprintf("a worker at node %s was lost: %s", e.Node, local.How(e, c.Bare))
+	}
 	return fmt.Sprintf("worker process %d was lost: %s", e.Process, local.How(e, c.Bare))
 }
 
