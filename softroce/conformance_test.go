@@ -59,7 +59,7 @@ func TestConformanceWithFaults(t *testing.T) {
 func TestConformanceOverASlowNetwork(t *testing.T) {
 	effort.TwoProcesses(t)
 	transporttest.Run(t, transporttest.Config{
-		URL: "softroce:?delay=50us&jitter=20us&rate=10Gbit", Processes: 2, Effort: 0.3, MaxBytes: 1 << 20,
+		URL: "softroce:?delay=50us&jitter=20us&rate=10Gbit", Processes: 2, Effort: 0.3 * effort.Scale(), MaxBytes: 1 << 20,
 		Only: mostly("payload/every size and offset", "order/", "allocations/", "sleep/", "failure/", "close/", "walk/", "death/"),
 	})
 }
