@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/rfaas-go/rfaas/benchmarks"
 )
 
 // child is a process that ends with this one at the latest.
@@ -144,7 +146,7 @@ func (w words) run(ctx context.Context, env ...string) (string, error) {
 // text is the commands as they would be typed.
 func (w words) text(env ...string) string {
 	server, client := w("PORT")
-	return commandLine(append(env, server...)) + "  and  " + commandLine(append(env, client...))
+	return benchmarks.ShellWords(append(env, server...)...) + "  and  " + benchmarks.ShellWords(append(env, client...)...)
 }
 
 // listens returns when somebody listens on a TCP port. It looks at the kernel's table: a

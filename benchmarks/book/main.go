@@ -106,7 +106,7 @@ Sections: ` + strings.Join(sectionNames(), ", "),
 				o.rounds = quickRounds
 			}
 			o.progress = cmd.ErrOrStderr()
-			o.command = strings.Join(append([]string{"go run ./benchmarks/book"}, quoteAll(os.Args[1:])...), " ")
+			o.command = benchmarks.ShellWords(append([]string{"go", "run", "./benchmarks/book"}, os.Args[1:]...)...)
 			return o.run(cmd.Context())
 		},
 	}
@@ -174,22 +174,6 @@ func (o *options) effort() effort {
 		return quick
 	}
 	return full
-}
-
-// quoteAll quotes arguments for a shell where that is needed.
-func quoteAll(args []string) []string {
-	quoted := make([]string, len(args))
-	for i, a := range args {
-		quoted[i] = quote(a)
-	}
-	return quoted
-}
-
-func quote(arg string) string {
-	if arg != "" && !strings.ContainsAny(arg, " \t\n\"'\\$`;&|<>(){}*?[]#~!") {
-		return arg
-	}
-	return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 }
 
 // errNotMeasured means that a program does not measure what a setting asks for.

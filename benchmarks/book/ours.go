@@ -88,7 +88,7 @@ func (o *ours) command(s setting) string {
 	if c.Mode != "" {
 		words = append(words, "--mode", c.Mode)
 	}
-	return commandLine(words) + "  (package benchmarks, in this program)"
+	return benchmarks.ShellWords(words...) + "  (package benchmarks, in this program)"
 }
 
 // configured is the test with what a setting asks for.

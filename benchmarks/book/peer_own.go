@@ -48,7 +48,7 @@ func (p *ownPeer) words(s setting, program, address string) (server, client []st
 
 func (p *ownPeer) command(s setting) string {
 	server, client := p.words(s, "book", "ADDRESS")
-	return fmt.Sprintf("%s  and  %s  (benchmarks/book/%s)", commandLine(server), commandLine(client), p.file)
+	return fmt.Sprintf("%s  and  %s  (benchmarks/book/%s)", benchmarks.ShellWords(server...), benchmarks.ShellWords(client...), p.file)
 }
 
 func (p *ownPeer) measure(ctx context.Context, s setting) (figure, error) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/rfaas-go/rfaas/benchmarks"
 )
 
 const processStart = "process, Unix socket"
@@ -26,7 +28,7 @@ func (p *processPeer) words(s setting, program string) []string {
 }
 
 func (p *processPeer) command(s setting) string {
-	return commandLine(p.words(s, "book")) + "  (benchmarks/book/peer_process.go)"
+	return benchmarks.ShellWords(p.words(s, "book")...) + "  (benchmarks/book/peer_process.go)"
 }
 
 func (p *processPeer) measure(ctx context.Context, s setting) (figure, error) {

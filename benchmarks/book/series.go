@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"math"
-	"strings"
 
 	"github.com/rfaas-go/rfaas/benchmarks"
 )
@@ -92,6 +91,3 @@ type about struct {
 func (a about) name() string { return a.label }
 func (a about) kind() kind   { return a.of }
 func (a about) note() string { return a.remarks }
-
-// commandLine is words as they would be typed.
-func commandLine(words []string) string { return strings.Join(quoteAll(words), " ") }

@@ -160,7 +160,7 @@ func (f *benchFlags) finish(signals context.Context, cmd *cobra.Command, p *prog
 		return asUsage[*benchmarks.FlagError](err)
 	}
 	if f.plot != "" {
-		if err := benchmarks.WritePlot(f.plot, shellWords(os.Args), f.results); err != nil {
+		if err := benchmarks.WritePlot(f.plot, benchmarks.ShellWords(append([]string{"rfaas"}, os.Args[1:]...)...), f.results); err != nil {
 			return err
 		}
 		fmt.Fprintf(p.meter, "wrote %s\n", f.plot)

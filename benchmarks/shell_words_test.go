@@ -1,4 +1,4 @@
-package main
+package benchmarks
 
 import (
 	"testing"
@@ -9,5 +9,5 @@ import (
 func TestShellWords(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, `rfaas bench --transport 'softroce:?loss=0.1&seed=1' -f a.so:f '' 'it'\''s'`,
-		shellWords([]string{"/usr/bin/rfaas", "bench", "--transport", "softroce:?loss=0.1&seed=1", "-f", "a.so:f", "", "it's"}))
+		ShellWords("rfaas", "bench", "--transport", "softroce:?loss=0.1&seed=1", "-f", "a.so:f", "", "it's"))
 }
