@@ -167,9 +167,13 @@ func TestCommandHasAnInstanceOfItsOwn(t *testing.T) {
 		for range 5 {
 			_, err := entryPoint(t, m, "_start")(t.Context(), nil, nil)
 			require.Equal(t, &invoke.FunctionError{Code: 1, Message: "exit status 1"}, err)
+			m.mu.Lock() // spares are made meanwhile
 			require.Empty(t, m.all, "the instance is gone")
+			m.mu.Unlock()
 		}
+		m.dog.mu.Lock()
 		require.LessOrEqual(t, len(m.dog.all), 2)
+		m.dog.mu.Unlock()
 	}
 }
 

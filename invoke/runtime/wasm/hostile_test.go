@@ -114,6 +114,7 @@ func TestTheContextOfACallEndsIt(t *testing.T) {
 func TestCheckContexts(t *testing.T) {
 	t.Parallel()
 	m := load(t, entries(append(recursion, forever)...), Config{Spares: -1})
+	require.Eventually(t, m.dog.asleep.Load, time.Minute, time.Millisecond) // it has looked after the loading
 	m.dog.period = time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
