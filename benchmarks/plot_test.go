@@ -3,6 +3,7 @@ package benchmarks
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
 	"image/png"
 	"io"
 	"os"
@@ -72,6 +73,23 @@ func TestPlotSVG(t *testing.T) {
 			require.NotContains(t, text, n, name)
 		}
 	}
+}
+
+// However many lines there are, an axis ends near the last figure.
+func TestAxes(t *testing.T) {
+	t.Parallel()
+	var results []Result
+	for i := range 12 {
+		for _, r := range latencies("send-lat", 8, 64) {
+			r.Transport = fmt.Sprint("transport", i)
+			results = append(results, r)
+		}
+	}
+	p, err := latencyPanel(results)
+	require.NoError(t, err)
+	require.Less(t, p.Y.Max, 3*float64(results[1].RTT.P99))
+	require.Greater(t, p.Y.Min, float64(results[0].RTT.P50)/3)
+	require.Less(t, p.X.Max, 3*64.0)
 }
 
 // A baseline that stands beside several transports is one line, and lines go from left to right.

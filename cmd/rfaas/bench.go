@@ -70,6 +70,9 @@ Tests:
     rfaas bench write-lat --connect HOST:7471 --transport URL`,
 		ValidArgs: benchTestNames(),
 		RunE: func(cmd *cobra.Command, tests []string) error {
+			if cmd.Flags().Changed("transport") && len(f.urls) == 0 { // pflag makes no list of ""
+				f.urls = []string{""}
+			}
 			f.transports = givenTransports(f.urls, benchmarks.DefaultTransport)
 			if f.listen != "" {
 				return f.serve(cmd, p, tests)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -174,6 +175,21 @@ func TestBench(t *testing.T) {
 	require.NotEmpty(t, read(t, dir, "profiles/cpu.pprof"))
 }
 
+// The two ends are processes, which do not write one trace.
+func TestBenchTraces(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	stderr := fails(t, dir, "bench", "send-lat", "--mode", "warm", "--iterations", "10", "--transport", "trace+shm:?file=both.trace")
+	require.Regexp(t, `trace: both\.trace is being written by another process \(pid \d+\); give each its own, as in file=both-\{pid\}\.trace`, stderr)
+	succeed(t, dir, "bench", "send-lat", "--mode", "warm", "--iterations", "10", "--transport", "trace+shm:?file=each-{pid}.trace")
+	files, err := filepath.Glob(filepath.Join(dir, "each-*.trace"))
+	require.NoError(t, err)
+	require.Len(t, files, 2)
+	for _, file := range files {
+		require.Regexp(t, `^# \d+ records, .*\n# time_ns conn event op `, read(t, file))
+	}
+}
+
 func TestBenchRefuses(t *testing.T) {
 	t.Parallel()
 	refuses(t, t.TempDir(), []string{"bench"}, map[string][]string{
@@ -181,6 +197,7 @@ func TestBenchRefuses(t *testing.T) {
 		`rfaas bench: unknown test "transmogrify"; there are: write-lat, `:                   {"transmogrify"},
 		"rfaas bench: write-lat: is given twice":                                             {"write-lat", "write-lat"},
 		"rfaas bench: --transport: shm: is given twice":                                      {"write-lat", "--transport", "shm:,shm:"},
+		`rfaas bench: --transport "": unknown transport ""; there are: loopback, shm`:        {"write-lat", "--transport", ""},
 		"rfaas bench: --iterations 0: must be more than 0":                                   {"write-lat", "--iterations", "0"},
 		`rfaas bench: --plot "lat.gif": the file name must end in one of .svg, .png`:         {"write-lat", "--plot", "lat.gif"},
 		`rfaas bench: --mode "tepid": must be one of hot, warm, adaptive`:                    {"write-lat", "--mode", "tepid"},
@@ -232,16 +249,24 @@ func TestRunOnTerminal(t *testing.T) {
 	}
 	dir := t.TempDir()
 	onTerminal := func(args string) (status int, screen string) {
-		cmd := exec.Command(script, "-qec", fmt.Sprintf("/proc/%d/exe run %s", os.Getpid(), args), "/dev/null")
-		cmd.Dir, cmd.Env = dir, append(cmd.Environ(), asProgram+"=1")
+		cmd := exec.Command(script, "-qec", fmt.Sprintf("/proc/%d/exe %s", os.Getpid(), args), "/dev/null")
+		cmd.Dir, cmd.Env = dir, append(cmd.Environ(), asProgram+"=1", "TERM=xterm")
 		out, _ := cmd.CombinedOutput()
 		return cmd.ProcessState.ExitCode(), string(out)
 	}
-	status, screen := onTerminal("-f thumbnailer " + write(t, dir, "a.jpg", "x"))
+	status, screen := onTerminal("run -f thumbnailer " + write(t, dir, "a.jpg", "x"))
 	require.Equal(t, exitUsage, status)
 	require.Contains(t, screen, "rfaas run: thumbnailer makes .jpg files, which are nothing for a terminal: say where to put them with -o DIR")
 
-	status, screen = onTerminal("-f echo " + write(t, dir, "hello", "hello\n"))
+	status, screen = onTerminal("run -f echo " + write(t, dir, "hello", "hello\n"))
 	require.Equal(t, exitOK, status)
 	require.True(t, strings.HasPrefix(screen, "hello\r\necho: 1 of 1 input done, in "), screen)
+
+	// What measures for minutes says what it measures.
+	status, screen = onTerminal("bench send-lat --mode warm --iterations 10 --transport shm:,loopback:")
+	require.Equal(t, exitOK, status)
+	require.Contains(t, screen, "send-lat on loopback, 64 B, round 2 of 5 [")
+	status, screen = onTerminal("bench send-lat --mode warm --iterations 10 --json")
+	require.Equal(t, exitOK, status)
+	require.True(t, strings.HasPrefix(screen, `{"test":"send-lat"`), screen)
 }

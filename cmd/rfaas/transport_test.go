@@ -31,5 +31,10 @@ func TestTransportOfEnvironment(t *testing.T) {
 	s = with("shm", "run", "-f", "echo", "input")
 	require.Equal(t, exitOK, s.wait(), s.stderr.String())
 	require.Equal(t, "x", s.stdout.String())
+	s = with("shm:", "bench", "send-lat", "--mode", "warm", "--iterations", "10", "--json")
+	require.Equal(t, exitOK, s.wait(), s.stderr.String())
+	s = with("tin:", "bench", "send-lat")
+	require.Equal(t, exitUsage, s.wait())
+	require.Contains(t, s.stderr.String(), `: $RFAAS_TRANSPORT tin: unknown transport "tin"`)
 	require.NotContains(t, succeed(t, dir, "roce", "pingpong", "--help"), transportVariable, "it is for RoCE alone")
 }
