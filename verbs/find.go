@@ -49,7 +49,7 @@ func find(o *options) (*ibv.Context, devicePort, error) {
 		whyNot = append(whyNot, fmt.Errorf("%s: %w", d.Name, err))
 	}
 	if o.address.IsValid() {
-		return nil, devicePort{}, fmt.Errorf("%w: no RDMA device has the address %v: %w", transport.ErrInvalid, o.address, errors.Join(whyNot...))
+		return nil, devicePort{}, fmt.Errorf("%w: no RDMA device has the address %v: %w", transport.ErrNotSupported, o.address, errors.Join(whyNot...))
 	}
 	return nil, devicePort{}, fmt.Errorf("%w: no RDMA device can be used: %w", transport.ErrNotSupported, errors.Join(whyNot...))
 }
@@ -74,7 +74,7 @@ func choosePort(c *ibv.Context, device string, o *options) (devicePort, error) {
 		return devicePort{}, err
 	}
 	if o.port > attr.PhysPorts {
-		return devicePort{}, fmt.Errorf("%w: device %s has %d ports, and no port %d", transport.ErrInvalid, device, attr.PhysPorts, o.port)
+		return devicePort{}, fmt.Errorf("%w: device %s has %d ports, and no port %d", transport.ErrNotSupported, device, attr.PhysPorts, o.port)
 	}
 	var whyNot []string
 	for port := 1; port <= attr.PhysPorts; port++ {
@@ -99,7 +99,7 @@ func tryPort(c *ibv.Context, device string, port int, o *options) (devicePort, e
 		return devicePort{}, fmt.Errorf("%w: port %d of %s is %v: is the cable plugged in, or the network interface up?", transport.ErrNotSupported, port, device, attr.State)
 	}
 	if o.mtu > attr.ActiveMTU {
-		return devicePort{}, fmt.Errorf("%w: path MTU %d does not fit port %d of %s, which has room for %d", transport.ErrInvalid, o.mtu, port, device, attr.ActiveMTU)
+		return devicePort{}, fmt.Errorf("%w: path MTU %d does not fit port %d of %s, which has room for %d", transport.ErrNotSupported, o.mtu, port, device, attr.ActiveMTU)
 	}
 	p := devicePort{device: device, number: port, mtu: attr.ActiveMTU, maxMessage: attr.MaxMessage, lid: attr.LID}
 	gids, err := c.GIDs(port)
@@ -124,5 +124,5 @@ func (p *devicePort) chooseFabricGID(gids []ibv.GID, o *options) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: port %d of %s has no GID %d; it has %s", transport.ErrInvalid, p.number, p.device, max(o.gid, 0), listGIDs(gids))
+	return fmt.Errorf("%w: port %d of %s has no GID %d; it has %s", transport.ErrNotSupported, p.number, p.device, max(o.gid, 0), listGIDs(gids))
 }

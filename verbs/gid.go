@@ -20,7 +20,7 @@ func chooseGID(gids []ibv.GID, o *options, primary func(iface string, address ne
 	if o.gid >= 0 {
 		i := slices.IndexFunc(gids, func(g ibv.GID) bool { return g.Index == o.gid })
 		if i < 0 {
-			return ibv.GID{}, "", fmt.Errorf("%w: the port has no GID %d; it has %s", transport.ErrInvalid, o.gid, listGIDs(gids))
+			return ibv.GID{}, "", fmt.Errorf("%w: the port has no GID %d; it has %s", transport.ErrNotSupported, o.gid, listGIDs(gids))
 		}
 		if gids[i].Type != roceV2 {
 			return ibv.GID{}, "", fmt.Errorf("%w: GID %d is of type %q; this provider speaks RoCE v2. The port has %s", transport.ErrNotSupported, o.gid, gids[i].Type, listGIDs(gids))
@@ -35,7 +35,7 @@ func chooseGID(gids []ibv.GID, o *options, primary func(iface string, address ne
 	}
 	switch {
 	case score == 0 && o.address.IsValid():
-		return best, "", fmt.Errorf("%w: the port has no RoCE v2 GID for %v; it has %s", transport.ErrInvalid, o.address, listGIDs(gids))
+		return best, "", fmt.Errorf("%w: the port has no RoCE v2 GID for %v; it has %s", transport.ErrNotSupported, o.address, listGIDs(gids))
 	case score == 0:
 		return best, "", fmt.Errorf("%w: the port has no RoCE v2 GID: has its network interface an address, and is it up? The port has %s", transport.ErrNotSupported, listGIDs(gids))
 	}

@@ -59,8 +59,8 @@ func TestChooseGID(t *testing.T) {
 		"none":            {nil, options{gid: -1}, transport.ErrNotSupported, "is it up? The port has no GIDs"},
 		"v1 only":         {full[:1], options{gid: -1}, transport.ErrNotSupported, "0: fe80::1 (IB/RoCE v1, eth0)"},
 		"v1 asked for":    {full, options{gid: 4}, transport.ErrNotSupported, `GID 4 is of type "IB/RoCE v1"`},
-		"no such index":   {full, options{gid: 99}, transport.ErrInvalid, "no GID 99; it has 0: fe80::1"},
-		"no such address": {full, options{gid: -1, address: netip.MustParseAddr("192.0.2.1")}, transport.ErrInvalid, "no RoCE v2 GID for 192.0.2.1"},
+		"no such index":   {full, options{gid: 99}, transport.ErrNotSupported, "no GID 99; it has 0: fe80::1"},
+		"no such address": {full, options{gid: -1, address: netip.MustParseAddr("192.0.2.1")}, transport.ErrNotSupported, "no RoCE v2 GID for 192.0.2.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := chooseGID(c.gids, &c.o, primary)

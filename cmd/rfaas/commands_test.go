@@ -237,7 +237,7 @@ func TestByteSize(t *testing.T) {
 // What the output of a terminal's user looks like is tested in package progress;
 // a result that is nothing for a terminal does not get there, and one that is
 // does without a bar.
-func TestRunOnTerminal(t *testing.T) {
+func TestOnTerminal(t *testing.T) {
 	t.Parallel()
 	f := &runFlags{slotBytes: 1}
 	thumbnailer, err := findFunction("thumbnailer")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,6 +103,9 @@ func (f *packFlags) run(cmd *cobra.Command, path string) error {
 		chosen = m.Functions != nil
 		return err
 	})
+	if f.edits(cmd) { // it is what is wrong with the manifest
+		err = asUsage[*pack.ManifestError](err)
+	}
 	if err != nil {
 		return err
 	}
@@ -143,6 +147,11 @@ func writePackage(path string, p *pack.Package) error {
 		return err
 	}
 	return out.Commit()
+}
+
+// edits reports whether a value that a manifest may refuse was given.
+func (f *packFlags) edits(cmd *cobra.Command) bool {
+	return slices.ContainsFunc([]string{"name", "version", "slot-bytes", "memory", "stack", "time-limit", "function"}, cmd.Flags().Changed)
 }
 
 // edit changes a manifest as the flags say.

@@ -133,7 +133,7 @@ func TestPackRefuses(t *testing.T) {
 		{exitFailed, "wasi: is for the runtime wasm", []string{"pack", "--wasi-directory", "x,writable", "hello.so"}},
 		{exitFailed, "wasi: is for the runtime wasm", []string{"pack", "--wasi-directory", "models", "hello.so"}},
 		{exitFailed, `no entry point "wave"; there are: greet, other`, []string{"pack", "--function", "wave", "hello.so"}},
-		{exitFailed, "slot_bytes: 2147483647: must be", []string{"pack", "--slot-bytes", "9GiB", "hello.so"}},
+		{exitUsage, "slot_bytes: 2147483647: must be", []string{"pack", "--slot-bytes", "9GiB", "hello.so"}},
 		{exitFailed, "text is a package already, or no code", []string{"pack", "text"}},
 		{exitFailed, "no such file", []string{"pack", "missing"}},
 		{exitFailed, "no such file", []string{"pack", "-o", "missing/x.rfaas", "hello.so"}},

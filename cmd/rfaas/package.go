@@ -119,8 +119,8 @@ func packagedFunction(path, wanted string, said *manifestFlags) (*function, erro
 		bare = true
 		return said.edit(m)
 	})
-	if err != nil && bare && said.limits() { // they are what is wrong with the manifest
-		return nil, &exitError{exitUsage, err}
+	if said.limits() { // they are what is wrong with the manifest
+		err = asUsage[*pack.ManifestError](err)
 	}
 	if err != nil {
 		return nil, err

@@ -33,6 +33,8 @@ func TestExitStatuses(t *testing.T) {
 		"lease end n 3-17 --manager %s", "drain n --manager %s", "bill --manager %s", "agent --state state --manager %s",
 	}
 	withManager1 := []string{withManager[0], withManager[1], withManager[2], withManager[4], withManager[5], withManager[6], withManager[7]} // the others wait for it
+	write(t, dir, "script", "#!/bin/sh\ncat\n")
+	withCode := []string{"pack %s script", "run -f ./script %s input", "invoke ./script %s"}
 	withFunction := []string{"run -f %s input", "invoke %s"}
 	withPackage := append([]string{"pack %s", "inspect %s", "cache add %s"}, withFunction...)
 	withFolder := []string{"run -f echo -o %s/x input", "invoke echo -o %s/x", "roce capture %s/x run -f echo input", "manager --listen 127.0.0.1:0 --state %s/x", "agent --state %s/x"}
@@ -55,6 +57,8 @@ func TestExitStatuses(t *testing.T) {
 		{withManager1, "http://127.0.0.1:1", exitFailed, "connection refused"},
 		{withToken, "missing", exitFailed, "--token-file: "},
 		{[]string{"lease end n %s --manager http://127.0.0.1:1"}, "99", exitUsage, `rfaas lease end: "99" is no ID of a lease: it is EPOCH-COUNT, as in 3-17`},
+		{withCode, "--memory 5", exitUsage, "memory_bytes: 5: must be 1048576 to "},
+		{withCode, "--time-limit 1000h", exitUsage, "time_limit: 1000h0m0s: must be "},
 		{withFunction, "ecko", exitUsage, `unknown function "ecko"; there are: `},
 		{withFunction, "echo --read missing", exitUsage, "--read: echo comes with the program, and needs nothing"},
 		{withFunction, "sha256:12", exitUsage, "sha256:12"},

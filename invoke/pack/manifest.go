@@ -132,8 +132,16 @@ const (
 	maxTimeLimit       = 24 * time.Hour
 )
 
+// ManifestError is what is wrong with a manifest, all of it.
+type ManifestError struct{ Err error }
+
+func (e *ManifestError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *ManifestError) Unwrap() error { return e.Err }
+
 // Validate reports everything that is wrong with a manifest, one line each. Defaults must
-// have been filled in.
+// have been filled in. Errors: *ManifestError.
 func (m *Manifest) Validate() error {
 	var problems []error
 	wrong := func(where, format string, args ...any) {
@@ -181,7 +189,10 @@ func (m *Manifest) Validate() error {
 	}
 	m.validateCommand(wrong)
 	m.validateWASI(wrong)
-	return errors.Join(problems...)
+	if len(problems) > 0 {
+		return &ManifestError{errors.Join(problems...)}
+	}
+	return nil
 }
 
 func (m *Manifest) validateFunctions(wrong func(where, format string, args ...any)) {
