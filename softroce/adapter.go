@@ -152,7 +152,7 @@ func (a *Adapter) Capabilities() transport.Capabilities {
 		Features: transport.FeatureRegister | transport.FeatureSharedReceive | transport.FeatureAtomicsCoherent |
 			transport.FeatureEvents | transport.FeatureCrossProcess | transport.FeatureCrossHost,
 		MaxMessageBytes: maxMessage,
-		MaxInlineBytes:  copyBytes,
+		MaxInlineBytes:  maxInline,
 		MaxSendDepth:    1 << 14,
 		MaxRecvDepth:    1 << 16,
 		MaxQueueDepth:   1 << 24,
@@ -163,6 +163,9 @@ func (a *Adapter) Capabilities() transport.Capabilities {
 // maxMessage is half of what InfiniBand allows: with the smallest path MTU, two
 // messages of 2 GiB would use up the sequence numbers.
 const maxMessage = 1 << 30
+
+// maxInline is what each entry of a send queue has room for.
+const maxInline = 512
 
 // Close implements transport.Adapter.
 func (a *Adapter) Close() error {

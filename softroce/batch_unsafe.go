@@ -1,7 +1,6 @@
 package softroce
 
 import (
-	"encoding/binary"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,21 +12,19 @@ import (
 // batch collects outgoing packets and hands them to the kernel in one system
 // call. Packets of equal length to the same peer, and a shorter one after them,
 // become one message that the kernel (or the network card) splits: UDP_SEGMENT.
-// Payloads are not copied, but for small and volatile ones; so a batch is flushed
-// before the engine lock is released.
+// They lie one behind the other, payloads copied while they are summed: a packet's
+// memory may change, and the ICRC has to be that of the bytes that are sent.
 type batch struct {
 	engine *engine
 
-	packets  int // in use of slots
-	slots    [batchPackets]slot
-	vectors  int // in use of iovecs
-	iovecs   [batchPackets * vectorsPerPacket]unix.Iovec
+	packets  int
+	used     int // bytes of memory
+	memory   [batchPackets * wire.MaxDatagramBytes]byte
 	messages int // in use of headers
 	headers  [batchPackets]mmsghdr
+	iovecs   [batchPackets]unix.Iovec // of each message
 	control  [batchPackets]segmentControl
 	pairs    [batchPackets]*queuePair // of each message
-
-	whole []byte // a packet in one piece, for the tap
 
 	// The last message, which may still grow.
 	to      *queuePair // nil: it may not
@@ -36,16 +33,11 @@ type batch struct {
 	bytes   int
 }
 
-// slot has a packet's headers and trailer, or all of a small packet.
-type slot [slotBytes]byte
-
 const (
-	batchPackets     = 64
-	vectorsPerPacket = 4 // headers, two pieces of payload, trailer
-	// copyBytes is the payload up to which copying is cheaper than another iovec.
-	copyBytes = 512
-	// slotBytes has room for headers, a READ response's payload, pad and ICRC.
-	slotBytes = wire.MaxHeaderBytes + 4096 + 3 + wire.ICRCBytes + 1
+	// batchPackets is the room of a batch. From fullPackets on, no message begins that
+	// might have to be cut in two.
+	batchPackets = 64
+	fullPackets  = 48
 	// gsoPackets and gsoBytes bound a message: the kernel's limits.
 	gsoPackets = 64
 	gsoBytes   = 65507
@@ -54,6 +46,8 @@ const (
 func (b *batch) open(e *engine) {
 	b.engine = e
 	for i := range b.headers {
+		b.headers[i].Iov = &b.iovecs[i]
+		b.headers[i].SetIovlen(1)
 		b.control[i].Level, b.control[i].Type = unix.SOL_UDP, unix.UDP_SEGMENT
 		b.control[i].SetLen(unix.SizeofCmsghdr + 2)
 	}
@@ -62,68 +56,28 @@ func (b *batch) open(e *engine) {
 // add puts the packet that a queue pair's Next returned into the batch. If its payload's
 // memory is not mapped, the packet is not sent, and the queue pair is notified.
 func (b *batch) add(q *queuePair, p *wire.Packet) {
-	if b.packets == batchPackets {
+	p.DestQP, p.PKey = q.to.qpn, wire.DefaultPKey
+	size := p.DatagramBytes()
+	if b.packets == batchPackets || b.packets >= fullPackets && !b.grows(q, size) {
 		b.flush()
 	}
-	p.DestQP, p.PKey = q.to.qpn, wire.DefaultPKey
-	size, payload := p.DatagramBytes(), p.PayloadBytes()
 	id := uint16(0)
 	if b.grows(q, size) {
 		id = uint16(b.count)
 	}
-	s := &b.slots[b.packets]
-	h := p.EncodeHeader(s[:])
-	// Memory that a peer reads may change at any time, and then the ICRC would not
-	// match the bytes that the kernel copies later.
-	whole := payload <= copyBytes || p.Opcode.IsReadResponse()
-	var icrc uint32
-	if payload == 0 {
-		icrc = q.to.flow.Seal(s[:h], p.Payload, id)
-	} else if pages.Guard(func() { icrc = q.to.seal(p, s[:], h, whole, id) }) != nil {
+	s := b.memory[b.used:][:size:size]
+	if p.PayloadBytes() == 0 {
+		p.Encode(s, &q.to.flow, id)
+	} else if pages.Guard(func() { p.Encode(s, &q.to.flow, id) }) != nil {
 		q.machine.PayloadFaulted(p)
 		return
 	}
-	b.place(q, size)
+	b.place(q, s)
 	b.packets++
-	end := h
-	if whole {
-		end += payload
-	}
-	trailer := s[end : end+p.Pad()+wire.ICRCBytes]
-	clear(trailer[:p.Pad()])
-	binary.LittleEndian.PutUint32(trailer[p.Pad():], icrc)
-	if whole {
-		b.vector(s[:end+len(trailer)])
-	} else {
-		b.vector(s[:h])
-		b.vector(p.Payload[0])
-		if len(p.Payload[1]) > 0 {
-			b.vector(p.Payload[1])
-		}
-		b.vector(trailer)
-	}
+	b.used += size
 	b.engine.counters.PacketsSent++
 	if b.engine.tap != nil {
-		b.show(q, p, id)
-	}
-}
-
-// seal is the ICRC of a packet, with its headers in the first h bytes of s. whole:
-// its payload is copied behind them first.
-func (d *destination) seal(p *wire.Packet, s []byte, h int, whole bool, id uint16) uint32 {
-	if whole {
-		n := copy(s[h:], p.Payload[0])
-		n += copy(s[h+n:], p.Payload[1])
-		p.Payload[0], p.Payload[1] = s[h:h+n], nil
-	}
-	return d.flow.Seal(s[:h], p.Payload, id)
-}
-
-// show shows a packet to the tap, unless its memory was unmapped since it was
-// sealed: then the kernel cannot read it, either.
-func (b *batch) show(q *queuePair, p *wire.Packet, id uint16) {
-	if pages.Guard(func() { b.whole = p.AppendTo(b.whole[:0], &q.to.flow, id) }) == nil {
-		b.engine.capture(Captured{Sent: true, Source: b.engine.socket.local, Destination: q.peer, ID: id, Datagram: b.whole})
+		b.engine.capture(Captured{Sent: true, Source: b.engine.socket.local, Destination: q.peer, ID: id, Datagram: s})
 	}
 }
 
@@ -133,11 +87,13 @@ func (b *batch) grows(q *queuePair, size int) bool {
 	return b.to == q && size <= b.segment && b.count < gsoPackets && b.bytes+size <= gsoBytes
 }
 
-// place adds a packet of size bytes to the last message, or to a new one.
-func (b *batch) place(q *queuePair, size int) {
+// place adds a packet to the last message, or to a new one.
+func (b *batch) place(q *queuePair, packet []byte) {
+	size := len(packet)
 	if b.grows(q, size) {
 		b.count++
 		b.bytes += size
+		b.iovecs[b.messages-1].SetLen(b.bytes)
 		if size < b.segment {
 			b.to = nil // a shorter one is the last
 		}
@@ -146,14 +102,14 @@ func (b *batch) place(q *queuePair, size int) {
 		}
 		return
 	}
-	h := &b.headers[b.messages].Msghdr
+	h, v := &b.headers[b.messages].Msghdr, &b.iovecs[b.messages]
 	b.pairs[b.messages] = q
 	b.messages++
 	h.Name, h.Namelen = q.to.name.pointer(), q.to.name.len
-	h.Iov = &b.iovecs[b.vectors]
-	h.SetIovlen(0)
 	h.Control = nil
 	h.SetControllen(0)
+	v.Base = unsafe.SliceData(packet)
+	v.SetLen(size)
 	b.to, b.segment, b.count, b.bytes = nil, size, 1, size
 	if b.engine.socket.segments && !q.to.whole {
 		b.to = q
@@ -169,16 +125,6 @@ func (b *batch) split() {
 	h.SetControllen(sendControlBytes)
 }
 
-// vector adds memory to the last message.
-func (b *batch) vector(memory []byte) {
-	v := &b.iovecs[b.vectors]
-	b.vectors++
-	v.Base = unsafe.SliceData(memory)
-	v.SetLen(len(memory))
-	h := &b.headers[b.messages-1].Msghdr
-	h.SetIovlen(int(h.Iovlen) + 1)
-}
-
 // flush sends the batch. Packets that the kernel refuses are lost, as on a
 // network, and retransmitted.
 func (b *batch) flush() {
@@ -188,7 +134,7 @@ func (b *batch) flush() {
 	fd := uintptr(b.engine.socket.fd)
 	if h := &b.headers[0]; b.messages == 1 {
 		var errno unix.Errno
-		if h.Iovlen == 1 && h.Controllen == 0 {
+		if h.Controllen == 0 {
 			_, _, errno = unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(h.Iov.Base)), uintptr(h.Iov.Len), unix.MSG_DONTWAIT,
 				uintptr(unsafe.Pointer(h.Name)), uintptr(h.Namelen))
 		} else {
@@ -200,7 +146,7 @@ func (b *batch) flush() {
 	} else {
 		b.flushMany(fd)
 	}
-	b.packets, b.vectors, b.messages, b.to = 0, 0, 0, nil
+	b.packets, b.used, b.messages, b.to = 0, 0, 0, nil
 }
 
 func (b *batch) flushMany(fd uintptr) {

@@ -49,8 +49,9 @@ const (
 	// clockPeriod is how many drives a program may do between two looks at the
 	// clock, which cost a tenth of a drive each.
 	clockPeriod = 8
-	// packetShare bounds what one queue pair sends before the others send.
-	packetShare = 64
+	// packetShare is what one queue pair sends, and the rest of a message of the
+	// batch, before the others send.
+	packetShare = fullPackets
 )
 
 // poll is a look at the network by a program that waits for something.
@@ -221,7 +222,7 @@ func (e *engine) transmit(acks bool) {
 
 // send puts a queue pair's packets into the outgoing batch.
 func (e *engine) send(q *queuePair, acks bool) {
-	for range packetShare {
+	for n := 0; n < packetShare || n < batchPackets && e.out.grows(q, e.out.segment); n++ {
 		if !q.machine.Next(e.now, acks, &e.packet) {
 			e.settle(q)
 			return

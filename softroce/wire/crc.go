@@ -25,12 +25,33 @@ func makeSlicing() (t [8][256]uint32) {
 // than tables.
 const shortBytes = 64
 
+// registerBlocks takes blocks of blockBytes, foldBytes at least.
+const blockBytes, foldBytes = 64, 256
+
 // register shifts b into the register.
 func register(r uint32, b []byte) uint32 {
-	if len(b) < shortBytes {
-		return registerShort(r, b)
+	switch {
+	case folds && len(b) >= foldBytes:
+		n := len(b) &^ (blockBytes - 1)
+		return registerShort(registerBlocks(r, &b[0], n), b[n:])
+	case len(b) >= shortBytes:
+		return ^crc32.Update(^r, crc32.IEEETable, b)
 	}
-	return ^crc32.Update(^r, crc32.IEEETable, b)
+	return registerShort(r, b)
+}
+
+// registerCopy copies b to dst, which has room and does not overlap it, and shifts
+// it into the register: the very bytes that were copied, also if somebody else
+// writes to b.
+func registerCopy(r uint32, dst, b []byte) uint32 {
+	dst = dst[:len(b)]
+	if folds && len(b) >= foldBytes {
+		n := len(b) &^ (blockBytes - 1)
+		r = registerCopyBlocks(r, &dst[0], &b[0], n)
+		dst, b = dst[n:], b[n:]
+	}
+	copy(dst, b)
+	return register(r, dst)
 }
 
 // registerShort shifts b, which is not long, into the register. Unlike register

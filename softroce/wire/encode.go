@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // The bits of the BTH's bytes 1, 4 and 8.
 const (
@@ -62,18 +65,32 @@ func flag(set bool, bit byte) byte {
 	return 0
 }
 
-// AppendTo appends the whole datagram, with pad and ICRC, to b and returns it.
-// The flow and the IPv4 identification are those that it will be sent with; see
-// Flow.Seal. It is for tests and slow paths: the payload is copied.
+// Encode writes the whole datagram, with pad and ICRC, to b, which has room for
+// DatagramBytes, and returns how many there are. The flow and the IPv4
+// identification are those that it will be sent with; see Flow.Seal. The payload is
+// copied, and the ICRC is that of the copy, also if somebody else writes to the
+// payload meanwhile.
+func (p *Packet) Encode(b []byte, f *Flow, id uint16) int {
+	n := p.EncodeHeader(b)
+	end := n + p.PayloadBytes()
+	size := (end+3)&^3 + ICRCBytes
+	b = b[:size]
+	r := registerBTH(f.prefix(size, id), b)
+	r = registerShort(r, b[bthBytes:n])
+	r = registerCopy(r, b[n:], p.Payload[0])
+	r = registerCopy(r, b[n+len(p.Payload[0]):], p.Payload[1])
+	pad := b[end : size-ICRCBytes]
+	clear(pad)
+	binary.LittleEndian.PutUint32(b[size-ICRCBytes:], ^registerShort(r, pad))
+	return size
+}
+
+// AppendTo appends what Encode writes to b, and returns it.
 func (p *Packet) AppendTo(b []byte, f *Flow, id uint16) []byte {
-	var header [MaxHeaderBytes]byte
-	n := p.EncodeHeader(header[:])
-	icrc := f.Seal(header[:n], p.Payload, id)
-	b = append(b, header[:n]...)
-	b = append(b, p.Payload[0]...)
-	b = append(b, p.Payload[1]...)
-	b = append(b, zeros[:p.Pad()]...)
-	return binary.LittleEndian.AppendUint32(b, icrc)
+	n := p.DatagramBytes()
+	b = slices.Grow(b, n)
+	p.Encode(b[len(b):len(b)+n], f, id)
+	return b[:len(b)+n]
 }
 
 var zeros [3]byte
