@@ -71,33 +71,51 @@ func TestLastWordOfAClosingPeer(t *testing.T) {
 	require.Equal(t, transport.StatusFlushed, got[1].Status, "there was no receive for it")
 }
 
-// What is read may change meanwhile, and the checksums of the packets hold.
-func TestReadOfChangingMemory(t *testing.T) {
+// What is read or written may change meanwhile, and the checksums of the packets hold.
+func TestChangingMemory(t *testing.T) {
 	t.Parallel()
-	x, y := pairtest.New(t, "softroce:")
 	const size = 64 << 10
-	local, remote := x.Alloc(size, transport.LocalOnly), y.Alloc(size, transport.RemoteRead)
-	stop := make(chan struct{})
-	var writer sync.WaitGroup
-	writer.Go(func() {
-		for n := uint64(0); ; n++ {
-			select {
-			case <-stop:
-				return
-			default:
+	for name, test := range map[string]struct {
+		sender  int
+		request func(local, remote *transport.Region) transport.WorkRequest
+	}{
+		"read": {1, func(l, r *transport.Region) transport.WorkRequest {
+			return transport.Read(1, l.Span(0, size), r.Remote(0, size))
+		}},
+		"write": {0, func(l, r *transport.Region) transport.WorkRequest {
+			return transport.Write(1, l.Span(0, size), r.Remote(0, size))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x, y := pairtest.New(t, "softroce:")
+			regions := [2]*transport.Region{x.Alloc(size, transport.LocalOnly), y.Alloc(size, transport.RemoteAll)}
+			changing := regions[test.sender].Bytes()
+			stop := make(chan struct{})
+			var writer sync.WaitGroup
+			writer.Go(func() {
+				for n := uint64(0); ; n++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					for at := 0; at < size; at += 64 {
+						pages.Word(changing[at:]).Store(n)
+					}
+				}
+			})
+			for range 300 {
+				x.Post(test.request(regions[0], regions[1]).With(transport.Signaled))
+				require.Equal(t, transport.StatusOK, x.Take(1)[0].Status)
 			}
-			for at := 0; at < size; at += 64 {
-				pages.Word(remote.Bytes()[at:]).Store(n)
+			close(stop)
+			writer.Wait()
+			for _, e := range []*pairtest.End{x, y} {
+				require.Zero(t, e.Dev.Adapter().(*Adapter).Counters()["icrc_failures"])
 			}
-		}
-	})
-	for range 300 {
-		x.Post(transport.Read(1, local.Span(0, size), remote.Remote(0, size)).With(transport.Signaled))
-		require.Equal(t, transport.StatusOK, x.Take(1)[0].Status)
+		})
 	}
-	close(stop)
-	writer.Wait()
-	require.Zero(t, x.Dev.Adapter().(*Adapter).Counters()["icrc_failures"])
 }
 
 // A background side that was stopped stops, whatever there is to do.

@@ -29,6 +29,9 @@ const (
 	// intakeBytes is the most that one message can have: many packets, glued
 	// together by UDP_GRO.
 	intakeBytes = 64 << 10
+	// intakeShift makes the payload behind a BTH start at a multiple of 16: copies of
+	// what starts elsewhere take up to twice as long.
+	intakeShift = 4
 	// bulkBytes are more than a lone small packet has.
 	bulkBytes = 2048
 )
@@ -55,7 +58,7 @@ const (
 
 func (in *intake) open(e *engine) {
 	in.engine = e
-	memory := make([]byte, intakeMessages*intakeBytes)
+	memory := make([]byte, intakeMessages*intakeBytes+intakeShift)[intakeShift:]
 	for i := range in.headers {
 		in.buffers[i] = memory[i*intakeBytes:][:intakeBytes:intakeBytes]
 		in.iovecs[i].Base = &in.buffers[i][0]

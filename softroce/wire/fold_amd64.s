@@ -150,6 +150,10 @@ TEXT ·registerCopyBlocks(SB), NOSPLIT, $0-36
 	JMP next
 
 four:
+	PREFETCHT0 512(SI) // payloads follow each other in memory, but often on another page
+	PREFETCHT0 576(SI)
+	PREFETCHT0 640(SI)
+	PREFETCHT0 704(SI)
 	VMOVDQU64 (SI), Z11
 	VMOVDQU64 64(SI), Z12
 	VMOVDQU64 128(SI), Z13

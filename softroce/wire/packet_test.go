@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/hex"
 	"strings"
 	"testing"
@@ -189,6 +190,9 @@ func TestPayloadSizes(t *testing.T) {
 			p := Packet{Opcode: SendOnly, Payload: [2][]byte{content[:cut], content[cut:n]}}
 			require.Equal(t, n, p.PayloadBytes())
 			require.Equal(t, want, p.AppendTo(nil, &f, 3), "%d and %d bytes", cut, n-cut)
+			used := bytes.Repeat([]byte{0xa5}, len(want)+1)
+			require.Equal(t, len(want), p.Encode(used, &f, 3))
+			require.Equal(t, append(want[:len(want):len(want)], 0xa5), used, "where something else was before, %d and %d bytes", cut, n-cut)
 		}
 		var p Packet
 		require.NoError(t, p.Decode(want))

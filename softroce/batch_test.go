@@ -1,0 +1,83 @@
+package softroce
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rfaas-go/rfaas/internal/pairtest"
+	"github.com/rfaas-go/rfaas/softroce/wire"
+	"github.com/rfaas-go/rfaas/transport"
+)
+
+// TestWholeMessages: a long write leaves in as few messages as there can be, also when
+// two connections take turns.
+func TestWholeMessages(t *testing.T) {
+	t.Parallel()
+	x, y := pairtest.NewEnd(t, "softroce:?min-timeout=30s"), pairtest.NewEnd(t, "softroce:?min-timeout=30s")
+	conns := make([]*transport.Conn, 2)
+	for i := range conns {
+		conns[i], _ = pairtest.Connect(t, x, y, x.Config(), y.Config())
+	}
+	e, adapter := engineOf(x), x.Dev.Adapter().(*Adapter)
+	if !e.socket.segments {
+		t.Skip("this kernel does not split messages (UDP_SEGMENT)")
+	}
+	packets := adapter.window()
+	size := packets * adapter.mtu
+	local, remote := x.Alloc(size, transport.LocalOnly), y.Alloc(size, transport.RemoteWrite)
+	write := func(c *transport.Conn) {
+		_, err := c.Post(transport.Write(1, local.Span(0, size), remote.Remote(0, size)).With(transport.Signaled))
+		require.NoError(t, err)
+	}
+	for _, c := range conns { // until their windows have grown
+		for range 4 {
+			write(c)
+			require.Equal(t, transport.StatusOK, x.Take(1)[0].Status)
+		}
+	}
+
+	var lock sync.Mutex
+	seen, messages := 0, map[uint32]int{}
+	adapter.Tap(func(c Captured) {
+		var p wire.Packet
+		if !c.Sent || p.Decode(c.Datagram) != nil || p.PayloadBytes() == 0 {
+			return
+		}
+		lock.Lock()
+		defer lock.Unlock()
+		seen++
+		if c.ID == 0 { // the first of a message
+			messages[p.DestQP]++
+		}
+	})
+	quiet := engineOf(y)
+	quiet.Lock() // nothing is acknowledged, which would let packets out one by one
+	for _, c := range conns {
+		write(c)
+	}
+	for deadline := time.Now().Add(pairtest.Patience); ; {
+		e.poll()
+		lock.Lock()
+		done := seen == len(conns)*packets
+		lock.Unlock()
+		if done || time.Now().After(deadline) {
+			break
+		}
+	}
+	adapter.Tap(nil)
+	quiet.Unlock()
+	require.Equal(t, len(conns)*packets, seen)
+	require.Equal(t, transport.StatusOK, x.Take(1)[0].Status)
+	require.Equal(t, transport.StatusOK, x.Take(1)[0].Status)
+
+	// The first packet has a longer header, and only shorter ones can follow: one.
+	most := gsoBytes / (minDatagram + adapter.mtu)
+	want := 1 + (packets-2+most-1)/most
+	require.Len(t, messages, len(conns))
+	for _, n := range messages {
+		require.Equal(t, want, n, "messages for %d packets", packets)
+	}
+}
