@@ -29,6 +29,7 @@ type completionQueue struct {
 
 	_       [lineBytes]byte // what follows belongs to owner
 	next    int             // the member to begin with
+	waited  bool            // the last look found nothing
 	urgent  bool            // something solicited arrived, or something failed, since Arm
 	pending []transport.Completion
 	sources []*provider.ReceiveQueue // of pending
@@ -95,11 +96,18 @@ func (cq *completionQueue) Poll(dst []transport.Completion, spins int) (int, err
 				n += m.poll(dst[n:])
 			}
 		}
-		if n > 0 || spins == 0 {
+		if n > 0 {
+			break
+		}
+		cq.waited = true
+		if spins == 0 {
 			break
 		}
 		spins--
 		pause()
+	}
+	if n > 0 {
+		cq.waited = false
 	}
 	if n > 0 && cq.sleeper.Armed() != provider.NotArmed {
 		cq.sleeper.Disarm() // armed, and then found something without sleeping

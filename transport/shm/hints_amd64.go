@@ -12,5 +12,12 @@ func prefetch(addr uint64)
 //go:noescape
 func prefetchToWrite(addr uint64)
 
+// demote asks the processor to bring a line that was written to where the other
+// processors find it sooner. Those that do not know the instruction (CLDEMOTE) do
+// nothing.
+//
+//go:noescape
+func demote(addr uint64)
+
 // pause hints to the processor that this is a spin loop.
 func pause()

@@ -7,4 +7,6 @@ func prefetch(uint64) {}
 
 func prefetchToWrite(uint64) {}
 
+func demote(uint64) {}
+
 func pause() {}

@@ -21,6 +21,7 @@ type sendSide struct {
 	headSeen uint32        // a past value of comp.head
 	rung     uint32        // the peer's receive bell, answered
 	remote   *remoteRegion // the last one used
+	written  atomic.Uint64 // where the last WriteImm's bytes begin here, for the poller
 	entries  []sendEntry   // ring by request number, shared with the poller
 
 	condemned error       // why a request failed, which ends the connection; read by the poller of that request
@@ -144,18 +145,24 @@ func (qp *queuePair) execute(wr *transport.WorkRequest, e *sendEntry) transport.
 	e.awaits = false
 	switch wr.Op {
 	case transport.OpWrite:
-		return qp.write(wr)
+		_, status := qp.write(wr)
+		return status
 	case transport.OpWriteImm:
 		// Stores reach the other processors in order: without this, the slot's line
 		// would be asked for only when the data's has come.
 		prefetchToWrite(addressOfSlot(&qp.own.slots[qp.send.messages&qp.own.mask]))
-		if status := qp.write(wr); status != transport.StatusOK {
+		to, status := qp.write(wr)
+		if status != transport.StatusOK {
 			return status
 		}
+		order.Publish64(&qp.send.written, pages.Address(to))
 		s := qp.nextSlot(e)
 		s.bytes, s.imm, s.kind, s.flags = uint32(wr.Bytes()), wr.Imm, slotWriteImm, wr.Flags
 		s.references()[0].addr = wr.Remote.Addr
 		qp.publish(s, e)
+		if qp.recv.alone.Load() != 0 { // it costs a stream a tenth
+			demote(pages.Address(to)) // the peer looks at it next
+		}
 		return transport.StatusOK
 	case transport.OpSend:
 		qp.sendMessage(wr, e)
@@ -180,14 +187,15 @@ func (qp *queuePair) publish(s *slot, e *sendEntry) {
 	order.Publish(&s.sequence, e.message+1)
 }
 
-func (qp *queuePair) write(wr *transport.WorkRequest) transport.Status {
+// write carries a Write out, and returns what it wrote.
+func (qp *queuePair) write(wr *transport.WorkRequest) ([]byte, transport.Status) {
 	n := wr.Bytes()
 	if n == 0 {
-		return transport.StatusOK
+		return nil, transport.StatusOK
 	}
 	to, status := qp.remoteBytes(wr, uint32(n), transport.RemoteWrite)
 	if status != transport.StatusOK {
-		return status
+		return nil, status
 	}
 	first := memory(wr.Local)
 	if second := wr.SecondSpan(); second.Len() != 0 {
@@ -196,7 +204,7 @@ func (qp *queuePair) write(wr *transport.WorkRequest) transport.Status {
 	} else {
 		place(to, first)
 	}
-	return transport.StatusOK
+	return to, transport.StatusOK
 }
 
 // place copies from to to, which is as long; the last word, if it is aligned, last

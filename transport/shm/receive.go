@@ -2,18 +2,21 @@ package shm
 
 import (
 	"fmt"
+	"sync/atomic"
 
+	"github.com/rfaas-go/rfaas/internal/order"
 	"github.com/rfaas-go/rfaas/transport"
 )
 
 // receiveSide is written by the owner of the receive queue.
 type receiveSide struct {
-	slot  *slot  // of the peer's next message
-	next  uint32 // its index
-	acked uint32 // the peer knows that messages before this one are consumed
-	rung  uint32 // the peer's send bell, answered
-	owed  bool   // the peer waits for an acknowledgement, and does not ask again
-	ended bool   // nothing more will be consumed
+	slot  *slot         // of the peer's next message
+	next  uint32        // its index
+	acked uint32        // the peer knows that messages before this one are consumed
+	rung  uint32        // the peer's send bell, answered
+	alone atomic.Uint32 // 1: the last WriteImm was waited for, so they go to and fro one at a time; for the poster
+	owed  bool          // the peer waits for an acknowledgement, and does not ask again
+	ended bool          // nothing more will be consumed
 }
 
 // receive consumes messages of the peer as long as there are receives for them
@@ -83,6 +86,14 @@ func (qp *queuePair) deliver(s *slot, c *transport.Completion) outcome {
 	kind := s.kind
 	if kind == slotWriteImm {
 		prefetch(s.references()[0].addr) // the program will look at what was written next
+		if qp.recvCQ.waited {
+			// The answer often goes where the last one went. The peer has read that, so its copy
+			// of the line has to be taken back, which takes as long as the software does.
+			prefetchToWrite(qp.send.written.Load())
+			order.Publish(&qp.recv.alone, 1)
+		} else {
+			order.Publish(&qp.recv.alone, 0)
+		}
 	}
 	if qp.state.Load() == stateClosed {
 		return stays
