@@ -64,3 +64,18 @@ func troubles(counters map[string]uint64) string {
 	}
 	return strings.Join(list, ", ")
 }
+
+// stalled reports whether packets were sent again although none was lost: softroce had
+// timeouts, but the other end saw no gap in what came. On one machine nothing but an end
+// that has no processor answers that late; on a network, the last packet may be lost.
+func (r *Result) stalled() bool {
+	if r.remote || r.Counters["retransmitted"] == 0 || r.Counters["timeouts"] == 0 {
+		return false
+	}
+	for name, n := range r.Counters {
+		if n > 0 && (name == "sequence_naks_received" || name == "lost_responses" || name == "icrc_failures" || strings.HasPrefix(name, "faults_")) {
+			return false
+		}
+	}
+	return true
+}

@@ -75,6 +75,25 @@ func TestCountersAreMeasured(t *testing.T) {
 	require.Nil(t, r.Counters)
 }
 
+// Packets that were sent again tell of a processor that was away only if nothing was
+// lost, and there was a timeout.
+func TestStalled(t *testing.T) {
+	t.Parallel()
+	counters := func(more ...string) map[string]uint64 {
+		m := map[string]uint64{"retransmitted": 256, "timeouts": 2, "sequence_naks_received": 0, "faults_lost": 0, "data_sent": 1000}
+		for _, name := range more {
+			m[name] = 1 - min(m[name], 1)
+		}
+		return m
+	}
+	require.True(t, (&Result{Counters: counters()}).stalled())
+	require.False(t, (&Result{Counters: counters(), remote: true}).stalled())
+	for _, name := range []string{"retransmitted", "timeouts", "sequence_naks_received", "lost_responses", "icrc_failures", "faults_lost", "faults_delayed"} {
+		require.False(t, (&Result{Counters: counters(name)}).stalled(), name)
+	}
+	require.False(t, (&Result{}).stalled())
+}
+
 func TestTroubles(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "ICRCErrors 1, packets_retransmitted 2, retransmissions 3, rnr_received 4, sequence_naks_sent 5", troubles(map[string]uint64{

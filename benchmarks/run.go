@@ -119,6 +119,7 @@ func (r *runner) measure(ctx context.Context, p params) ([]Result, error) {
 	r.begin(p, "")
 	result, o, err := r.one(ctx, t, p)
 	result.sum(r.out, p.Iterations, o)
+	result.remote = r.config.Connect != ""
 	return []Result{result}, err
 }
 

@@ -2,6 +2,7 @@ package benchmarks
 
 import (
 	"context"
+	"math"
 	"math/bits"
 	"time"
 
@@ -10,7 +11,10 @@ import (
 
 // samples records round trips without allocating. Four digits make the histogram
 // exact to the nanosecond up to exactBelow, for 3 MB.
-type samples struct{ histogram *hdrhistogram.Histogram }
+type samples struct {
+	histogram *hdrhistogram.Histogram
+	sum       int64 // of all
+}
 
 // exactBelow is where the histogram begins to round, in nanoseconds: by less
 // than 1 in 10000.
@@ -20,21 +24,28 @@ const exactBelow = 1 << 15
 const longestSample = 60e9
 
 func newSamples() *samples {
-	return &samples{hdrhistogram.New(1, longestSample, 4)}
+	return &samples{histogram: hdrhistogram.New(1, longestSample, 4)}
 }
 
 // reset forgets everything. It also touches all of the histogram's memory, so
 // that recording faults on no page.
-func (s *samples) reset() { s.histogram.Reset() }
+func (s *samples) reset() {
+	s.histogram.Reset()
+	s.sum = 0
+}
 
 // add records one round trip in nanoseconds.
 func (s *samples) add(ns int64) {
-	// The value is within the histogram's range: there is no error.
-	_ = s.histogram.RecordValue(min(max(ns, 0), longestSample))
+	ns = min(max(ns, 0), longestSample)
+	_ = s.histogram.RecordValue(ns) // it is within the histogram's range: there is no error
+	s.sum += ns
 }
 
 // merge adds the round trips of another record.
-func (s *samples) merge(other *samples) { s.histogram.Merge(other.histogram) }
+func (s *samples) merge(other *samples) {
+	s.histogram.Merge(other.histogram)
+	s.sum += other.sum
+}
 
 // Bar counts the samples between From and To nanoseconds, both included.
 type Bar struct{ From, To, Count int64 }
@@ -63,6 +74,7 @@ func (s *samples) roundTrips() RoundTrips {
 	return RoundTrips{
 		Min:   h.Min(),
 		P50:   h.ValueAtPercentile(50),
+		Mean:  math.Round(10*float64(s.sum)/float64(h.TotalCount())) / 10,
 		P99:   h.ValueAtPercentile(99),
 		P999:  h.ValueAtPercentile(99.9),
 		P9999: h.ValueAtPercentile(99.99),

@@ -47,6 +47,11 @@ func TestPercentilesAgainstSorting(t *testing.T) {
 					require.InEpsilon(t, q.want, q.got, 1e-4, "of %d samples", n)
 				}
 			}
+			sum := 0.0
+			for _, v := range values {
+				sum += float64(v)
+			}
+			require.InDelta(t, sum/float64(n), got.Mean, 0.06+1e-9*sum/float64(n))
 			requireBars(t, s.bars(), values)
 		}
 	}
@@ -68,6 +73,20 @@ func requireBars(t *testing.T, bars []Bar, sorted []int64) {
 		at += len(held)
 	}
 	require.Equal(t, len(sorted), at)
+}
+
+func TestMerge(t *testing.T) {
+	t.Parallel()
+	a, b := newSamples(), newSamples()
+	a.add(100)
+	b.add(201)
+	b.add(202)
+	a.merge(b)
+	r := a.roundTrips()
+	require.Equal(t, []any{int64(100), int64(201), 167.7, int64(202)}, []any{r.Min, r.P50, r.Mean, r.Max})
+	a.reset()
+	a.add(7)
+	require.InDelta(t, 7, a.roundTrips().Mean, 0)
 }
 
 func TestSamplesOutOfRange(t *testing.T) {

@@ -20,18 +20,18 @@ func WriteTable(w io.Writer, results ...Result) error {
 	for _, c := range columns {
 		fmt.Fprintf(t, "%s\t", c.name)
 	}
-	fmt.Fprintln(t, "transport\tmode\tsize\titerations\tmin\tp50\tp99\tp99.9\tmax\trate\tbandwidth\tallocs/op\t")
+	fmt.Fprintln(t, "transport\tmode\tsize\titerations\tmin\tp50\tmean\tp99\tp99.9\tmax\trate\tbandwidth\tallocs/op\t")
 	for _, r := range results {
 		fmt.Fprintf(t, "%s\t", r.Test)
 		for _, c := range columns {
 			fmt.Fprintf(t, "%s\t", orDash(c.of(&r)))
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t", r.Transport, r.Mode, chart.Bytes(r.SizeBytes), r.Iterations)
-		for _, ns := range []int64{r.RTT.Min, r.RTT.P50, r.RTT.P99, r.RTT.P999, r.RTT.Max} {
+		for _, ns := range []float64{float64(r.RTT.Min), float64(r.RTT.P50), r.RTT.Mean, float64(r.RTT.P99), float64(r.RTT.P999), float64(r.RTT.Max)} {
 			if r.RTT.Max == 0 {
 				fmt.Fprint(t, "-\t")
 			} else {
-				fmt.Fprintf(t, "%s\t", formatTime(float64(ns)))
+				fmt.Fprintf(t, "%s\t", formatTime(ns))
 			}
 		}
 		fmt.Fprintf(t, "%s\t%s\t%g\t\n", formatCount(r.OpsPerSecond), formatRate(r.BytesPerSecond), math.Round(10*r.AllocsPerOp)/10)
@@ -43,6 +43,9 @@ func WriteTable(w io.Writer, results ...Result) error {
 	for _, r := range results {
 		if list := troubles(r.Counters); list != "" {
 			fmt.Fprintf(&below, "%s on %s, %s, %s: %s\n", r.Test, r.Transport, r.Mode, chart.Bytes(r.SizeBytes), list)
+			if r.stalled() {
+				fmt.Fprintln(&below, "  No packet was lost: an end was without its processor for longer than the timeout, and the other one sent again.")
+			}
 		}
 	}
 	writeTransports(&below, results)
