@@ -44,7 +44,7 @@ func TestMeasureVerbs(t *testing.T) {
 				perftest{device: device, tool: "ib_write_lat", size: size, iterations: iterations}.contender(),
 				over("send-lat", Config{Test: "send-lat", Sizes: []int{size}, Iterations: iterations}),
 				perftest{device: device, tool: "ib_send_lat", size: size, iterations: iterations}.contender())
-			t.Logf("write-lat / ib_write_lat x 2 %.3f   send-lat / ib_send_lat x 2 %.3f", ratio(f[0], f[1]), ratio(f[2], f[3]))
+			t.Logf("write-lat / ib_write_lat x 2 %.3f   send-lat / ib_send_lat x 2 %.3f", quotient(f[0], f[1]), quotient(f[2], f[3]))
 		})
 	}
 	t.Run("invoke", func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestMeasureVerbs(t *testing.T) {
 				over("write-imm-lat", Config{Test: "write-imm-lat", Sizes: []int{size}, Iterations: 5000}),
 				over("invoke-lat", Config{Test: "invoke-lat", Sizes: []int{size}, Iterations: 5000}),
 				over("invoke-lat warm", Config{Test: "invoke-lat", Mode: Warm, Sizes: []int{size}, Iterations: 300}))
-			t.Logf("%d B: invoke-lat / write-imm-lat %.3f; warm / hot %.2f", size, ratio(f[1], f[0]), ratio(f[2], f[1]))
+			t.Logf("%d B: invoke-lat / write-imm-lat %.3f; warm / hot %.2f", size, quotient(f[1], f[0]), quotient(f[2], f[1]))
 		}
 	})
 	for _, size := range []int{65536, 1 << 20} {
@@ -62,7 +62,7 @@ func TestMeasureVerbs(t *testing.T) {
 			f := interleave(t,
 				over("write-bw", Config{Test: "write-bw", Mode: Adaptive, Sizes: []int{size}, Iterations: iterations}), // as there, the receiver does not poll
 				perftest{device: device, tool: "ib_write_bw", size: size, iterations: iterations, bandwidth: true}.contender())
-			t.Logf("write-bw / ib_write_bw %.3f", ratio(f[0], f[1]))
+			t.Logf("write-bw / ib_write_bw %.3f", quotient(f[0], f[1]))
 		})
 	}
 }
@@ -179,10 +179,10 @@ func TestMeasureVeth(t *testing.T) {
 			c := Config{Test: "write-lat", Sizes: []int{size}, Iterations: 3000}
 			f := interleave(t, kernel(c), user(c),
 				perftest{device: leftDevice, peer: rightDevice, tool: "ib_write_lat", size: size, iterations: c.Iterations}.contender())
-			t.Logf("write-lat: softroce / rxe %.3f, softroce / ib_write_lat x 2 on rxe %.3f", ratio(f[1], f[0]), ratio(f[1], f[2]))
+			t.Logf("write-lat: softroce / rxe %.3f, softroce / ib_write_lat x 2 on rxe %.3f", quotient(f[1], f[0]), quotient(f[1], f[2]))
 			c.Test = "invoke-lat"
 			f = interleave(t, kernel(c), user(c))
-			t.Logf("invoke-lat: softroce / rxe %.3f", ratio(f[1], f[0]))
+			t.Logf("invoke-lat: softroce / rxe %.3f", quotient(f[1], f[0]))
 		})
 	}
 	for _, size := range []int{65536, 1 << 20} {
@@ -190,7 +190,7 @@ func TestMeasureVeth(t *testing.T) {
 			c := Config{Test: "write-bw", Mode: Adaptive, Sizes: []int{size}, Iterations: 64 << 20 / size}
 			f := interleave(t, kernel(c), user(c),
 				perftest{device: leftDevice, peer: rightDevice, tool: "ib_write_bw", size: size, iterations: c.Iterations, bandwidth: true}.contender())
-			t.Logf("write-bw: softroce / rxe %.3f, softroce / ib_write_bw on rxe %.3f", ratio(f[1], f[0]), ratio(f[1], f[2]))
+			t.Logf("write-bw: softroce / rxe %.3f, softroce / ib_write_bw on rxe %.3f", quotient(f[1], f[0]), quotient(f[1], f[2]))
 		})
 	}
 }

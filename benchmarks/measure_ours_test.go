@@ -51,7 +51,7 @@ func TestMeasureC(t *testing.T) {
 			f := interleave(t, ours("Go: "+c.name, c.config), contender{"C:  " + c.name, func(t *testing.T) float64 {
 				return runC(t, program, c.args...)
 			}})
-			r := ratio(f[0], f[1])
+			r := quotient(f[0], f[1])
 			t.Logf("Go / C %.3f", r)
 			require.InDelta(t, 1, r, agreement)
 		})
@@ -85,26 +85,31 @@ const million = 1_000_000
 // of the same rounds.
 func TestMeasureBudgets(t *testing.T) {
 	t.Run("latency", func(t *testing.T) {
+		cpu, peerCPU := ourCores(t)
+		program := compile(t, "baseline_shm_lat")
 		f := interleave(t,
-			ours("baseline-shm-lat 8 B", Config{Test: "baseline-shm-lat", Iterations: million}),
+			contender{"C: one line bounced, 64 B", func(t *testing.T) float64 {
+				return runC(t, program, cpu, peerCPU, "64", strconv.Itoa(million), "10000")
+			}},
 			ours("write-lat 64 B", Config{Test: "write-lat", Iterations: million}),
 			ours("write-imm-lat 64 B", Config{Test: "write-imm-lat", Iterations: million}),
-			ours("send-lat 64 B", Config{Test: "send-lat", Iterations: million}))
-		t.Logf("write-imm-lat / baseline-shm-lat %.3f", ratio(f[2], f[0]))
-		require.LessOrEqual(t, ratio(f[2], f[0]), 1.5)
+			ours("send-lat 64 B", Config{Test: "send-lat", Iterations: million}),
+			ours("invoke-lat 64 B", Config{Test: "invoke-lat", Iterations: million}))
+		t.Logf("of the bounced line: write-lat %.3f, write-imm-lat %.3f, send-lat %.3f, invoke-lat %.3f", quotient(f[1], f[0]), quotient(f[2], f[0]), quotient(f[3], f[0]), quotient(f[4], f[0]))
+		require.LessOrEqual(t, quotient(f[2], f[0]), 1.5, "a goal that not every machine reaches: see docs/RATIONALE.md")
 	})
 	t.Run("wake-up", func(t *testing.T) {
 		f := interleave(t,
 			ours("baseline-block-lat", Config{Test: "baseline-block-lat", Iterations: 10_000}),
 			ours("write-imm-lat 64 B, warm", Config{Test: "write-imm-lat", Mode: Warm, Iterations: 10_000}))
-		t.Logf("warm write-imm-lat / baseline-block-lat %.3f", ratio(f[1], f[0]))
+		t.Logf("warm write-imm-lat / baseline-block-lat %.3f", quotient(f[1], f[0]))
 	})
 	t.Run("bandwidth", func(t *testing.T) {
 		f := interleave(t,
 			ours("baseline-memcpy-bw 1 MiB", Config{Test: "baseline-memcpy-bw", Iterations: 8192}),
 			ours("write-bw 1 MiB", Config{Test: "write-bw", Iterations: 8192}))
-		t.Logf("write-bw / baseline-memcpy-bw %.3f", ratio(f[1], f[0]))
-		require.GreaterOrEqual(t, ratio(f[1], f[0]), 0.9)
+		t.Logf("write-bw / baseline-memcpy-bw %.3f", quotient(f[1], f[0]))
+		require.GreaterOrEqual(t, quotient(f[1], f[0]), 0.9)
 	})
 }
 
@@ -120,8 +125,8 @@ func TestMeasureUCX(t *testing.T) {
 				ours("write-lat", Config{Test: "write-lat", Sizes: sizes, Iterations: million}),
 				ucx{name: "UCX tag_lat x 2", over: "posix", size: size, iterations: million, args: []string{"-t", "tag_lat"}}.contender(),
 				ucx{name: "UCX put_lat x 2", over: "posix", size: size, iterations: million, args: []string{"-t", "put_lat", "-x", "posix", "-d", "memory"}}.contender())
-			t.Logf("write-imm-lat / tag_lat %.3f   send-lat / tag_lat %.3f   write-lat / put_lat %.3f", ratio(f[0], f[3]), ratio(f[1], f[3]), ratio(f[2], f[4]))
-			require.Less(t, ratio(f[0], f[3]), 1.0)
+			t.Logf("write-imm-lat / tag_lat %.3f   send-lat / tag_lat %.3f   write-lat / put_lat %.3f", quotient(f[0], f[3]), quotient(f[1], f[3]), quotient(f[2], f[4]))
+			require.Less(t, quotient(f[0], f[3]), 1.0)
 		})
 	}
 }
@@ -140,9 +145,9 @@ func TestMeasureRoCE(t *testing.T) {
 			overRoCE("invoke-lat 8 B", Config{Test: "invoke-lat", Sizes: []int{8}, Iterations: iterations}),
 			ucx{name: "UCX tcp tag_lat 8 B x 2", over: "tcp", size: 8, iterations: iterations, args: []string{"-t", "tag_lat"}}.contender())
 		call := difference(f[3], f[2])
-		t.Logf("write-lat / baseline-udp-lat %.3f   write-imm-lat / UCX tcp tag_lat %.3f   invoke-lat - write-imm-lat %.0f ns", ratio(f[1], f[0]), ratio(f[2], f[4]), call)
-		require.LessOrEqual(t, ratio(f[1], f[0]), 1.35)
-		require.Less(t, ratio(f[2], f[4]), 1.0)
+		t.Logf("write-lat / baseline-udp-lat %.3f   write-imm-lat / UCX tcp tag_lat %.3f   invoke-lat - write-imm-lat %.0f ns", quotient(f[1], f[0]), quotient(f[2], f[4]), call)
+		require.LessOrEqual(t, quotient(f[1], f[0]), 1.35)
+		require.Less(t, quotient(f[2], f[4]), 1.0)
 		require.LessOrEqual(t, call, 150.0)
 	})
 	t.Run("bandwidth", func(t *testing.T) {
@@ -150,14 +155,17 @@ func TestMeasureRoCE(t *testing.T) {
 		f := interleave(t,
 			ours("baseline-udp-bw 1 MiB", Config{Test: "baseline-udp-bw", Iterations: iterations}),
 			overRoCE("write-bw 1 MiB", Config{Test: "write-bw", Iterations: iterations}),
+			overRoCE("read-bw 1 MiB", Config{Test: "read-bw", Iterations: iterations}),
+			overRoCE("send-bw 1 MiB", Config{Test: "send-bw", Iterations: iterations}),
 			ucx{name: "UCX tcp put_bw 1 MiB", over: "tcp", size: bulkSize, iterations: iterations, bandwidth: true,
 				args: []string{"-t", "put_bw", "-x", "tcp", "-d", "lo", "-D", "zcopy", "-w", "200"}}.contender(),
 			ucx{name: "UCX tcp ucp_put_bw 1 MiB", over: "tcp", size: bulkSize, iterations: iterations, bandwidth: true,
 				args: []string{"-t", "ucp_put_bw", "-w", "200"}}.contender())
-		t.Logf("write-bw / baseline-udp-bw %.3f   write-bw / UCX tcp put_bw %.3f, ucp_put_bw %.3f", ratio(f[1], f[0]), ratio(f[1], f[2]), ratio(f[1], f[3]))
-		require.GreaterOrEqual(t, ratio(f[1], f[0]), 0.6)
-		require.Greater(t, ratio(f[1], f[2]), 1.0)
-		require.Greater(t, ratio(f[1], f[3]), 1.0)
+		t.Logf("of baseline-udp-bw: write-bw %.3f, read-bw %.3f, send-bw %.3f   write-bw / UCX tcp put_bw %.3f, ucp_put_bw %.3f",
+			quotient(f[1], f[0]), quotient(f[2], f[0]), quotient(f[3], f[0]), quotient(f[1], f[4]), quotient(f[1], f[5]))
+		require.GreaterOrEqual(t, quotient(f[1], f[0]), 0.6)
+		require.Greater(t, quotient(f[1], f[4]), 1.0)
+		require.Greater(t, quotient(f[1], f[5]), 1.0)
 	})
 }
 
@@ -206,6 +214,6 @@ func TestMeasureMetering(t *testing.T) {
 	for i := range f[0] {
 		most = max(most, f[2][i]/f[0][i])
 	}
-	t.Logf("on / off %.3f   off again / off %.3f, at most %.3f", ratio(f[1], f[0]), ratio(f[2], f[0]), most)
-	require.LessOrEqual(t, ratio(f[1], f[0]), most)
+	t.Logf("on / off %.3f   off again / off %.3f, at most %.3f", quotient(f[1], f[0]), quotient(f[2], f[0]), most)
+	require.LessOrEqual(t, quotient(f[1], f[0]), most)
 }

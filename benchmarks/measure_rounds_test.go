@@ -51,8 +51,8 @@ func interleave(t *testing.T, contenders ...contender) [][]float64 {
 	return figures
 }
 
-// ratio is the median of a/b over the rounds.
-func ratio(a, b []float64) float64 {
+// quotient is the median of a/b over the rounds.
+func quotient(a, b []float64) float64 {
 	ratios := make([]float64, len(a))
 	for i := range a {
 		ratios[i] = a[i] / b[i]
