@@ -89,9 +89,7 @@ func (a *attacker) mutate(q *queuePair) []byte {
 		b[9], b[10], b[11] = byte(psn>>16), byte(psn>>8), byte(psn)
 	}
 	if len(b) >= minDatagram && a.random.IntN(4) > 0 { // with a checksum that holds
-		end := len(b) - wire.ICRCBytes
-		icrc := a.flow.Seal(b[:12:12], [2][]byte{b[12:end:end]}, 0)
-		b[end], b[end+1], b[end+2], b[end+3] = byte(icrc), byte(icrc>>8), byte(icrc>>16), byte(icrc>>24)
+		a.flow.Seal(b, 0)
 	}
 	return b
 }

@@ -16,10 +16,10 @@ const (
 	bthAckRequest = 0x80
 )
 
-// EncodeHeader writes the BTH and the extension headers, with the pad count that
+// encodeHeader writes the BTH and the extension headers, with the pad count that
 // the payload asks for, to b, which has room for HeaderBytes of them, and returns
 // how many there are. Numbers of 24 bits lose what is above.
-func (p *Packet) EncodeHeader(b []byte) int {
+func (p *Packet) encodeHeader(b []byte) int {
 	n := p.HeaderBytes()
 	b = b[:n]
 	flags := flag(p.Solicited, bthSolicited) | flag(p.Migrated, bthMigrated) | byte(p.Pad())<<bthPadShift
@@ -65,13 +65,13 @@ func flag(set bool, bit byte) byte {
 	return 0
 }
 
-// Encode writes the whole datagram, with pad and ICRC, to b, which has room for
-// DatagramBytes, and returns how many there are. The flow and the IPv4
-// identification are those that it will be sent with; see Flow.Seal. The payload is
-// copied, and the ICRC is that of the copy, also if somebody else writes to the
-// payload meanwhile.
+// Encode writes the whole datagram, with the pad count that the payload asks for,
+// pad and ICRC, to b, which has room for DatagramBytes, and returns how many there
+// are. Numbers of 24 bits lose what is above. The flow and the IPv4 identification
+// are those that it will be sent with; see Flow.Seal. The payload is copied, and the
+// ICRC is that of the copy, also if somebody else writes to the payload meanwhile.
 func (p *Packet) Encode(b []byte, f *Flow, id uint16) int {
-	n := p.EncodeHeader(b)
+	n := p.encodeHeader(b)
 	end := n + p.PayloadBytes()
 	size := (end+3)&^3 + ICRCBytes
 	b = b[:size]
@@ -92,5 +92,3 @@ func (p *Packet) AppendTo(b []byte, f *Flow, id uint16) []byte {
 	p.Encode(b[len(b):len(b)+n], f, id)
 	return b[:len(b)+n]
 }
-
-var zeros [3]byte

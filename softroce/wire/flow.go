@@ -23,19 +23,13 @@ func NewFlow(src, dst netip.AddrPort) Flow {
 	return Flow{base: h.register(ipBytes), ipv6: ipBytes == ipv6Bytes}
 }
 
-// Seal is the ICRC of a packet of this flow, to be sent little-endian after the
-// payload and its pad. The header is what EncodeHeader wrote; the ICRC does not
-// cover the congestion bits in it. The id is the IPv4 identification that the
-// packet will have, with "don't fragment" and no other flag; with IPv6 it does
-// not matter.
-func (f *Flow) Seal(header []byte, payload [2][]byte, id uint16) uint32 {
-	n := len(payload[0]) + len(payload[1])
-	pad := -n & 3
-	r := registerBTH(f.prefix(len(header)+n+pad+ICRCBytes, id), header)
-	r = registerShort(r, header[bthBytes:])
-	r = register(r, payload[0])
-	r = register(r, payload[1])
-	return ^registerShort(r, zeros[:pad])
+// Seal writes the ICRC to the last four bytes of a datagram of this flow that is
+// complete but for them: 16 bytes at least. It does not cover the congestion bits.
+// The id is the IPv4 identification that the packet will have, with "don't
+// fragment" and no other flag; with IPv6 it does not matter. What Encode writes is
+// sealed; this is for datagrams that are put together in other ways.
+func (f *Flow) Seal(datagram []byte, id uint16) {
+	binary.LittleEndian.PutUint32(datagram[len(datagram)-ICRCBytes:], f.icrc(datagram, id))
 }
 
 // CheckID verifies the ICRC of a received datagram of this flow, the payload of
@@ -78,9 +72,13 @@ func checkable(datagram []byte) bool {
 // difference is the ICRC that the datagram should have, with this identification,
 // xor the one it has.
 func (f *Flow) difference(datagram []byte, id uint16) uint32 {
-	end := len(datagram) - ICRCBytes
+	return f.icrc(datagram, id) ^ binary.LittleEndian.Uint32(datagram[len(datagram)-ICRCBytes:])
+}
+
+// icrc is the ICRC that the datagram should have, with this identification.
+func (f *Flow) icrc(datagram []byte, id uint16) uint32 {
 	r := registerBTH(f.prefix(len(datagram), id), datagram)
-	return ^register(r, datagram[bthBytes:end]) ^ binary.LittleEndian.Uint32(datagram[end:])
+	return ^register(r, datagram[bthBytes:len(datagram)-ICRCBytes])
 }
 
 // prefix is the register after the headers of IP and UDP in front of a datagram.

@@ -7,7 +7,8 @@
 // and bits that are b bits before the end count as themselves times x^b; so a block
 // is added to a later one after a multiplication by x^distance modulo the polynomial,
 // for each half of 64 bits on its own. A multiplication takes many cycles, but one
-// begins in each: hence four accumulators of four blocks.
+// begins in each: hence four accumulators of four blocks. The constants and the
+// reduction at the end are the paper's, with one distance more.
 
 // x^(distance+32) and x^(distance-32) modulo the polynomial, bits reversed, for the
 // lower and the upper half of a block.

@@ -14,7 +14,7 @@ const (
 )
 
 // Packet is one RoCEv2 packet between the UDP header and the ICRC. Fields that
-// the opcode does not have are zero after Decode, and EncodeHeader ignores them.
+// the opcode does not have are zero after Decode, and Encode ignores them.
 type Packet struct {
 	Opcode     Opcode
 	Solicited  bool // SE: the receiver of the message asked to be woken

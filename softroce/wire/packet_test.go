@@ -109,7 +109,7 @@ func TestLayouts(t *testing.T) {
 			for i := range header {
 				header[i] = 0x5a
 			}
-			n := p.EncodeHeader(header)
+			n := p.encodeHeader(header)
 			require.Equal(t, text, hex.EncodeToString(header[:n]))
 			require.Equal(t, strings.Repeat("5a", len(header)-n), hex.EncodeToString(header[n:]), "more was written")
 
@@ -132,7 +132,7 @@ func TestFlags(t *testing.T) {
 	base := Packet{Opcode: SendMiddle, Payload: [2][]byte{make([]byte, 4)}}
 	header := func(p Packet) [bthBytes]byte {
 		var b [bthBytes]byte
-		p.EncodeHeader(b[:])
+		p.encodeHeader(b[:])
 		return b
 	}
 	plain := header(base)
@@ -167,9 +167,9 @@ func TestNumbersOf24Bits(t *testing.T) {
 	var got, want [MaxHeaderBytes]byte
 	for _, o := range []Opcode{SendOnly, Acknowledge, UDSendOnly} {
 		p := Packet{Opcode: o, DestQP: 0xff000001, PSN: 0xff000002, MSN: 0xff000003, SourceQP: 0xff000004}
-		p.EncodeHeader(got[:])
+		p.encodeHeader(got[:])
 		p = Packet{Opcode: o, DestQP: 1, PSN: 2, MSN: 3, SourceQP: 4}
-		p.EncodeHeader(want[:])
+		p.encodeHeader(want[:])
 		require.Equal(t, want, got)
 	}
 }

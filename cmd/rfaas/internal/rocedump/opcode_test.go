@@ -21,10 +21,10 @@ func handMade(opcode wire.Opcode, qp uint32, header, payload string) []byte {
 	binary.BigEndian.PutUint32(bth[8:], 5)
 	b := append(bth, header...)
 	f := wire.NewFlow(roceClient, roceServer)
-	icrc := f.Seal(b, [2][]byte{[]byte(payload)}, 7)
 	b = append(b, payload...)
-	b = append(b, make([]byte, -len(payload)&3)...)
-	return wire.Frame{Src: roceClient, Dst: roceServer, ID: 7, Datagram: binary.LittleEndian.AppendUint32(b, icrc)}.AppendIP(nil)
+	b = append(b, make([]byte, -len(payload)&3+wire.ICRCBytes)...)
+	f.Seal(b, 7)
+	return wire.Frame{Src: roceClient, Dst: roceServer, ID: 7, Datagram: b}.AppendIP(nil)
 }
 
 // opcodeCase is a packet whose header ends after so many bytes of the IP packet,
