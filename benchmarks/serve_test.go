@@ -48,6 +48,7 @@ func TestServeAndConnect(t *testing.T) {
 		}
 		size := min(64, info.DefaultSize)
 		results := runOne(t, Config{Test: info.Name, Transport: "far:", Connect: address, Sizes: []int{size, size}, Iterations: few})
+		require.True(t, results[0].remote, "timeouts are not put down to this machine")
 		require.Len(t, results, 2, "one session after the other")
 		requireSensible(t, results[0], info, size, info.Modes[0])
 	}

@@ -34,8 +34,8 @@ type batch struct {
 }
 
 const (
-	// batchPackets is the room of a batch. From fullPackets on, no message begins that
-	// might have to be cut in two.
+	// batchPackets is the room of a batch. From fullPackets on, no message begins: one of
+	// the largest packets, 15 of them, would have to be cut in two.
 	batchPackets = 64
 	fullPackets  = 48
 	// gsoPackets and gsoBytes bound a message: the kernel's limits.

@@ -31,6 +31,7 @@ func checkRegister(t *testing.T, r uint32, b []byte, at, copyAt int) {
 // a packet and a little more.
 func TestRegister(t *testing.T) {
 	t.Parallel()
+	t.Logf("with the processor's instructions of its own: %v", folds)
 	r := random()
 	b := randomBytes(r, MaxDatagramBytes+2*foldBytes)
 	for n := range len(b) + 1 {

@@ -39,6 +39,13 @@ GLOBL barrett<>(SB), RODATA|NOPTR, $16
 	VMOVDQU64 128(SI), Z3               \
 	VMOVDQU64 192(SI), Z4
 
+// LOAD4 loads the next 256 bytes.
+#define LOAD4 \
+	VMOVDQU64 (SI), Z11    \
+	VMOVDQU64 64(SI), Z12  \
+	VMOVDQU64 128(SI), Z13 \
+	VMOVDQU64 192(SI), Z14
+
 // FOLD4 moves the accumulators by 256 bytes, and adds Z11 to Z14.
 #define FOLD4 \
 	VPCLMULQDQ $0x11, Z20, Z1, Z5  \
@@ -59,6 +66,12 @@ GLOBL barrett<>(SB), RODATA|NOPTR, $16
 	VPCLMULQDQ $0x11, Z21, Z1, Z5 \
 	VPCLMULQDQ $0x00, Z21, Z1, Z1 \
 	VPTERNLOGD $0x96, NEXT, Z5, Z1
+
+// GATHER makes one accumulator of the four, Z1.
+#define GATHER \
+	FOLD(Z2) \
+	FOLD(Z3) \
+	FOLD(Z4)
 
 // FOLD128 moves the accumulator X1 by 16 bytes, and adds NEXT.
 #define FOLD128(NEXT) \
@@ -108,10 +121,7 @@ TEXT ·registerBlocks(SB), NOSPLIT, $0-28
 	JMP next
 
 four:
-	VMOVDQU64 (SI), Z11
-	VMOVDQU64 64(SI), Z12
-	VMOVDQU64 128(SI), Z13
-	VMOVDQU64 192(SI), Z14
+	LOAD4
 	FOLD4
 
 next:
@@ -119,9 +129,7 @@ next:
 	SUBQ $256, CX
 	CMPQ CX, $256
 	JGE  four
-	FOLD(Z2)
-	FOLD(Z3)
-	FOLD(Z4)
+	GATHER
 	JMP  rest
 
 one:
@@ -155,10 +163,7 @@ four:
 	PREFETCHT0 576(SI)
 	PREFETCHT0 640(SI)
 	PREFETCHT0 704(SI)
-	VMOVDQU64 (SI), Z11
-	VMOVDQU64 64(SI), Z12
-	VMOVDQU64 128(SI), Z13
-	VMOVDQU64 192(SI), Z14
+	LOAD4
 	VMOVDQU64 Z11, (DI)
 	VMOVDQU64 Z12, 64(DI)
 	VMOVDQU64 Z13, 128(DI)
@@ -171,9 +176,7 @@ next:
 	SUBQ $256, CX
 	CMPQ CX, $256
 	JGE  four
-	FOLD(Z2)
-	FOLD(Z3)
-	FOLD(Z4)
+	GATHER
 	JMP  rest
 
 one:

@@ -53,3 +53,24 @@ func TestStarvedAmongOthers(t *testing.T) {
 	require.EqualValues(t, 1, y.own.acked.Load())
 	require.Len(t, h.poll(t), 2)
 }
+
+// What helps messages that go to and fro one at a time costs a stream something: a
+// message is alone if the program had looked for it, and found nothing.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	h := newHostile(t)
+	for id := range uint64(3) {
+		_, err := h.receives.Post([]transport.WorkRequest{transport.Recv(id, transport.Span{})})
+		require.NoError(t, err)
+	}
+	take := func(index uint32) (alone bool) {
+		h.message(index, &slot{kind: slotWriteImm})
+		require.Len(t, h.poll(t), 1)
+		return h.recv.alone.Load() != 0
+	}
+	require.Empty(t, h.poll(t))
+	require.True(t, take(0))
+	require.False(t, take(1))
+	require.Empty(t, h.poll(t))
+	require.True(t, take(2))
+}
