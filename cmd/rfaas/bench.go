@@ -39,11 +39,12 @@ func (p *program) benchCommand() *cobra.Command {
 		Short:                 "Measure transports and invocations between two processes",
 		Long: `bench measures between this process and a second one that it starts, each pinned
 to a core of its own if there are two. Latencies are round trips, with
-percentiles and the mean of all of them: where a median has few steps of the
-clock, near 100 ns, compare means. The baseline tests measure the bare medium
-without any code of a transport: compare with them in the same run, and not with
-figures of another machine. Several transports are measured in turns, a part of
-the operations in each of five rounds, and compared with the first one.
+percentiles and the mean of all of them. Near 100 ns a median moves in steps of
+the clock; the mean does not, but has whatever interrupted this process in it.
+The baseline tests measure the bare medium without any code of a transport:
+compare with them in the same run, and not with figures of another machine.
+Several transports are measured in turns, a part of the operations in each of
+five rounds, and compared with the first one.
 
 Tests:
 ` + benchTests() + `
